@@ -1,0 +1,1 @@
+"""The operator console of SGMP, the Smart Grid Management Platform."""

@@ -1,0 +1,1 @@
+"""AWS and its local counterparts behind the same small interfaces."""

@@ -1,0 +1,1 @@
+"""PostgreSQL/TimescaleDB, and the only place that knows which."""

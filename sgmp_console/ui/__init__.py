@@ -1,0 +1,1 @@
+"""Qt, and the only place that imports it."""

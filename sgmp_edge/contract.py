@@ -1,0 +1,415 @@
+"""What edge and console agree on: topics, payloads, and the device types with their config schemas.
+
+Standard library only: the console imports this module and nothing else of the edge. A device type is declared
+once, in its driver's file under `devices/`, as a module-level literal `DEVICE_TYPE = {...}`; it is read here
+without importing the driver, so a file dropped into that folder appears in the console's dialog and on the Pi.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+DEFAULT_DEPLOYMENT = "sgmp"
+
+EDGE_DEVICE_ID = 0
+EDGE_DEVICE_NAME = "_edge"
+"""The device name under which an edge reports about itself; no device can have it."""
+
+EV_START_CHARGING = "EV_START_CHARGING"
+EV_END_CHARGING = "EV_END_CHARGING"
+WARNING = "WARNING"
+CONFIG_APPLIED = "CONFIG_APPLIED"
+CONFIG_REJECTED = "CONFIG_REJECTED"
+EDGE_STATUS = "EDGE_STATUS"
+COMMAND_RESULT = "COMMAND_RESULT"
+PROBE_RESULT = "PROBE_RESULT"
+
+DEVICE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+RESERVED_DEVICE_NAMES = frozenset({"events", "analytics"})
+MAX_NAME_LENGTH = 64
+
+MAX_PAYLOAD_BYTES = 128 * 1024
+"""The largest MQTT payload AWS IoT Core takes."""
+
+
+class ContractError(ValueError):
+    """A topic or document that does not keep the contract; `str(error)` says where and why, without secrets."""
+
+
+# --- Topics -----------------------------------------------------------------------------------------------------
+
+
+def client_id(deployment: str, house_id: int) -> str:
+    """The MQTT client id, thing name and certificate CN of a house's edge."""
+    return f"{deployment}_house_{house_id}"
+
+
+def house_id_of(deployment: str, client: str) -> int:
+    """The house of a client id. Raises ContractError for any other text."""
+    found = re.fullmatch(re.escape(deployment) + r"_house_([1-9][0-9]{0,17})", client, re.ASCII)
+    if found is None:
+        raise ContractError(f"client id {client!r} is not {deployment}_house_<number>")
+    return int(found[1])
+
+
+@dataclass(frozen=True)
+class ReadTopic:
+    """`<deployment>_read/<client_id>/<device_id>/<device_name>/<timestamp_ms>/<kind>`, kind `data` or `event`."""
+
+    house_id: int
+    device_id: int
+    device_name: str
+    timestamp_ms: int
+    kind: str
+
+
+def read_topic(deployment: str, where: ReadTopic) -> str:
+    client = client_id(deployment, where.house_id)
+    return f"{deployment}_read/{client}/{where.device_id}/{where.device_name}/{where.timestamp_ms}/{where.kind}"
+
+
+def parse_read_topic(deployment: str, topic: str) -> ReadTopic:
+    """Take a topic apart. Raises ContractError saying which part is wrong."""
+    parts = topic.split("/")
+    if len(parts) != 6 or parts[0] != f"{deployment}_read":
+        raise ContractError(f"not a {deployment}_read topic of six parts: {topic[:200]!r}")
+    _, client, device_id, device_name, timestamp, kind = parts
+    if kind not in ("data", "event"):
+        raise ContractError(f"a topic ends with data or event, not {kind[:40]!r}")
+    if not re.fullmatch(r"[0-9]{1,18}", device_id, re.ASCII):
+        raise ContractError(f"device id {device_id[:40]!r} is not a number")
+    if not re.fullmatch(r"[0-9]{1,15}", timestamp, re.ASCII):
+        raise ContractError(f"timestamp {timestamp[:40]!r} is not a number of milliseconds")
+    if device_name != EDGE_DEVICE_NAME and not DEVICE_NAME.fullmatch(device_name):
+        raise ContractError(f"device name {device_name[:80]!r} breaks the naming rule")
+    return ReadTopic(house_id_of(deployment, client), int(device_id), device_name, int(timestamp), kind)
+
+
+def read_filter(deployment: str) -> str:
+    """The subscription that receives what all edges publish."""
+    return f"{deployment}_read/+/+/+/+/+"
+
+
+def config_topic(deployment: str, house_id: int) -> str:
+    return f"{deployment}_config/{client_id(deployment, house_id)}/devices"
+
+
+def probe_topic(deployment: str, house_id: int) -> str:
+    return f"{deployment}_config/{client_id(deployment, house_id)}/probe"
+
+
+def control_topic(deployment: str, house_id: int, device_name: str) -> str:
+    return f"{deployment}_control/{client_id(deployment, house_id)}/{device_name}"
+
+
+# --- The device configuration document --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """One device as the edge is told of it. `config` may hold secrets: never log or format it."""
+
+    device_id: int
+    name: str
+    type: str
+    config: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"DeviceConfig(device_id={self.device_id}, name={self.name!r}, type={self.type!r}, config=...)"
+
+
+@dataclass(frozen=True)
+class ConfigDocument:
+    """What a house's edge should poll. `version` is None for the bare list of old."""
+
+    version: int | None
+    sha256: str
+    devices: tuple[DeviceConfig, ...]
+
+
+def devices_sha256(devices: Sequence[DeviceConfig]) -> str:
+    """The fingerprint both sides compare: SHA-256 of the canonical JSON of the device list, in order of id."""
+    rows = [_device_row(device) for device in sorted(devices, key=lambda d: d.device_id)]
+    text = json.dumps(rows, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def dump_config(version: int, devices: Sequence[DeviceConfig]) -> bytes:
+    """The versioned document, as published retained on the config topic."""
+    document = {
+        "version": version,
+        "sha256": devices_sha256(devices),
+        "devices": [_device_row(device) for device in sorted(devices, key=lambda d: d.device_id)],
+    }
+    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+def parse_config(payload: bytes) -> ConfigDocument:
+    """Read either form of the document and check it whole, device types and their configs included.
+
+    Raises ContractError naming the first thing wrong; its text never holds a config value.
+    """
+    try:
+        document = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        # A JSON error quotes no payload text, only a position.
+        raise ContractError(f"the document is not valid JSON: {error}") from None
+    version: int | None = None
+    promised: str | None = None
+    rows = document
+    if isinstance(document, dict):
+        version, promised, rows = document.get("version"), document.get("sha256"), document.get("devices")
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise ContractError("`version` must be a whole number from 1")
+    if not isinstance(rows, list):
+        raise ContractError("the devices must be a list")
+    devices = tuple(_parse_device(row, index) for index, row in enumerate(rows))
+    for what, values in (("name", [d.name for d in devices]), ("device_id", [d.device_id for d in devices])):
+        for value in values:
+            if values.count(value) > 1:
+                raise ContractError(f"two devices have the {what} {value!r}")
+    sha256 = devices_sha256(devices)
+    if promised is not None and promised != sha256:
+        raise ContractError("`sha256` does not match the devices: the document was changed on its way")
+    return ConfigDocument(version, sha256, devices)
+
+
+def _device_row(device: DeviceConfig) -> dict[str, Any]:
+    return {"device_id": device.device_id, "name": device.name, "type": device.type, "config": dict(device.config)}
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _parse_device(row: Any, index: int) -> DeviceConfig:
+    if not isinstance(row, dict):
+        raise ContractError(f"device {index + 1} is not an object")
+    device_id, name, kind, config = (row.get(key) for key in ("device_id", "name", "type", "config"))
+    if not isinstance(device_id, int) or isinstance(device_id, bool) or device_id < 1:
+        raise ContractError(f"device {index + 1}: `device_id` must be a whole number from 1")
+    if not isinstance(name, str):
+        raise ContractError(f"device {index + 1}: `name` must be a text")
+    problem = name_problem(name)
+    if problem:
+        raise ContractError(f"device {index + 1}: {problem}")
+    if not isinstance(kind, str) or kind not in device_types():
+        known = ", ".join(sorted(device_types()))
+        raise ContractError(f"device {name}: unknown type {str(kind)[:40]!r}; known are {known}")
+    problems = device_types()[kind].problems(config)
+    if problems:
+        raise ContractError(f"device {name}: {problems[0]}")
+    return DeviceConfig(device_id, name, kind, config)
+
+
+def name_problem(name: str) -> str | None:
+    """Why a text can't be the name of a device (or analytic item, but for the reserved words); None if it can."""
+    if not DEVICE_NAME.fullmatch(name):
+        return "a name starts with a letter and holds only letters A-Z, digits and underscores"
+    if len(name) > MAX_NAME_LENGTH:
+        return f"a name has at most {MAX_NAME_LENGTH} characters"
+    if name in RESERVED_DEVICE_NAMES:
+        return f"`{name}` is a word of the formula language and can't name a device"
+    return None
+
+
+# --- Device types -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ConfigField:
+    """One setting of a device type, as the console's form and both validations need it."""
+
+    key: str
+    title: str
+    help: str
+    kind: str  # one of FIELD_KINDS
+    required: bool
+    secret: bool
+    default: Any
+    choices: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
+
+
+FIELD_KINDS = ("text", "host", "url", "integer", "number", "boolean", "choice", "text_list")
+
+
+@dataclass(frozen=True)
+class ConfigProblem:
+    """`key` is the setting at fault ("" for the whole config). The text never holds the setting's value."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"`{self.key}`: {self.message}" if self.key else self.message
+
+
+@dataclass(frozen=True)
+class DeviceType:
+    name: str
+    title: str
+    fields: tuple[ConfigField, ...]
+    example: Mapping[str, Any]
+    units: Mapping[str, str]
+    """Regular expression over a whole field path -> unit; the first match counts."""
+
+    def unit_of(self, field: str) -> str:
+        """The unit of one of the type's fields; "" where it has none or it is not known."""
+        return next((unit for pattern, unit in self.units.items() if re.fullmatch(pattern, field)), "")
+
+    def secret_keys(self) -> frozenset[str]:
+        return frozenset(field.key for field in self.fields if field.secret)
+
+    def problems(self, config: Any) -> list[ConfigProblem]:
+        """Everything wrong with a config; empty if it can be used. Unknown keys are wrong, too: they are typos."""
+        if not isinstance(config, Mapping):
+            return [ConfigProblem("", "the config must be a JSON object")]
+        known = {field.key: field for field in self.fields}
+        problems = [
+            ConfigProblem(str(key)[:80], f"unknown setting; a {self.name} has {', '.join(known)}")
+            for key in config
+            if key not in known
+        ]
+        for field in self.fields:
+            if field.key not in config:
+                if field.required:
+                    problems.append(ConfigProblem(field.key, "is missing"))
+                continue
+            message = _value_problem(field, config[field.key])
+            if message:
+                problems.append(ConfigProblem(field.key, message))
+        return problems
+
+
+def device_types() -> Mapping[str, DeviceType]:
+    """All device types by name, from the drivers beside this file."""
+    return _device_types(Path(__file__).resolve().parent / "devices")
+
+
+@cache
+def _device_types(folder: Path) -> Mapping[str, DeviceType]:
+    found: dict[str, DeviceType] = {}
+    for file in sorted(folder.glob("*.py")):
+        declared = _declaration(file)
+        if declared is not None:
+            found[declared.name] = declared
+    return found
+
+
+def _declaration(file: Path) -> DeviceType | None:
+    """The literal `DEVICE_TYPE` of a driver's file; None if it has none."""
+    for statement in ast.parse(file.read_text("utf-8"), str(file)).body:
+        if isinstance(statement, ast.Assign):
+            names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            names = [statement.target.id]
+        else:
+            continue
+        if "DEVICE_TYPE" in names and statement.value is not None:
+            return device_type(ast.literal_eval(statement.value))
+    return None
+
+
+def device_type(declared: Mapping[str, Any]) -> DeviceType:
+    """The typed form of a driver's `DEVICE_TYPE` literal.
+
+    `{"name", "title", "fields": {key: {"title", "kind", "help", "required", "secret", "default", "choices",
+    "minimum", "maximum"}}, "example": {...}, "units": {field pattern: unit}}`; in a field only title and kind must
+    be given.
+    """
+    fields = []
+    for key, spec in declared["fields"].items():
+        if spec["kind"] not in FIELD_KINDS:
+            raise ContractError(f"{declared['name']}.{key}: kind {spec['kind']!r} is none of {FIELD_KINDS}")
+        fields.append(
+            ConfigField(
+                key=key,
+                title=spec["title"],
+                help=spec.get("help", ""),
+                kind=spec["kind"],
+                required=spec.get("required", False),
+                secret=spec.get("secret", False),
+                default=spec.get("default"),
+                choices=tuple(spec.get("choices", ())),
+                minimum=spec.get("minimum"),
+                maximum=spec.get("maximum"),
+            )
+        )
+    return DeviceType(
+        name=declared["name"],
+        title=declared["title"],
+        fields=tuple(fields),
+        example=declared["example"],
+        units=declared.get("units", {}),
+    )
+
+
+def _value_problem(field: ConfigField, value: Any) -> str | None:
+    kind = field.kind
+    if kind in ("text", "host", "url", "choice"):
+        if not isinstance(value, str):
+            return "must be a text in quotes"
+        if field.required and not value.strip():
+            return "must not be empty"
+        if kind == "host" and not _is_host(value):
+            return "must be an IP address or host name, with a port if it needs one (192.168.1.20 or meter:8080)"
+        if kind == "url" and not _is_url(value):
+            return "must be a web address (https://host:port)"
+        if kind == "choice" and value not in field.choices:
+            return f"must be one of {', '.join(field.choices)}"
+        return None
+    if kind == "boolean":
+        return None if isinstance(value, bool) else "must be true or false"
+    if kind == "text_list":
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            return "must be a list of texts"
+        return "must not be empty" if field.required and not value else None
+    if isinstance(value, bool) or not isinstance(value, int if kind == "integer" else (int, float)):
+        return "must be a whole number" if kind == "integer" else "must be a number"
+    if field.minimum is not None and value < field.minimum:
+        return f"must be at least {field.minimum:g}"
+    if field.maximum is not None and value > field.maximum:
+        return f"must be at most {field.maximum:g}"
+    return None
+
+
+def _is_host(text: str) -> bool:
+    """`host`, `host:port`, `[IPv6]`, `[IPv6]:port` or a bare IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        pass
+    else:
+        return True
+    try:
+        parts = urlsplit(f"//{text}")
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if host is None or parts.netloc != text or parts.username is not None:
+        return False
+    if text.startswith("["):
+        return True
+    return len(host) <= 253 and all(
+        re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", label) for label in host.split(".")
+    )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""A simulated house whose devices speak the real HTTP protocols."""
