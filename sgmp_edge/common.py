@@ -1,0 +1,82 @@
+"""What a device driver is written against: readings, events, and the closed set of ways a poll can end.
+
+A driver is a class with `__init__(self, config)`, `read()` and, where it can be controlled, `act(data)`. It runs on
+one worker thread, one call at a time. Optional, found by name:
+
+- `state() -> dict` and `restore(state)`: small JSON-able memory (a token's expiry, a watermark, an open charging
+  session). The poller stores it in the same transaction as the readings of that poll and gives it back after a
+  restart, so that neither is ever ahead of the other. It must hold no secret.
+- `recover(start_ms, end_ms) -> ReadResult`: what the device itself has recorded of the half-open range, called after
+  a gap, beside live polling.
+- `close()`: release connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Reading:
+    """One row of data. `timestamp`: UTC milliseconds; `data`: fields, nested objects allowed."""
+
+    timestamp: int
+    data: Mapping[str, Any]
+
+
+@dataclass
+class Event:
+    """Something that happened. `timestamp`: UTC milliseconds; `data`: see the event types in contract.py."""
+
+    timestamp: int
+    type: str
+    data: Mapping[str, Any]
+
+
+@dataclass
+class ReadResult:
+    """Several rows and events of one poll."""
+
+    readings: list[Reading] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+class DeviceError(Exception):
+    """A poll without a reading. `str(error)` tells the operator why, without secrets; the cause is chained.
+
+    Raise one of the subclasses; the set is closed, so that every driver's failures mean the same to the poller.
+    """
+
+    outcome = "error"
+
+
+class Unreachable(DeviceError):
+    """Connection refused, no route, name not known, proxy says the device is offline."""
+
+    outcome = "unreachable"
+
+
+class TimedOut(DeviceError):
+    """It accepted the connection or the request, and did not answer in time."""
+
+    outcome = "timed_out"
+
+
+class Unauthorized(DeviceError):
+    """Wrong or expired credentials. The poller stops hammering until the configuration changes (or hourly)."""
+
+    outcome = "unauthorized"
+
+
+class BadAnswer(DeviceError):
+    """An answer that can't be read or is physically absurd."""
+
+    outcome = "bad_answer"
+
+
+class NotReady(DeviceError):
+    """It answers, but has no measurement yet: still booting, or its own clock stands still (stale)."""
+
+    outcome = "not_ready"
