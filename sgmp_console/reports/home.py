@@ -1,0 +1,125 @@
+"""What the Home dashboard shows of one house: plain values, no Qt, no SQL.
+
+`reports.live.LiveHouse` fills these on a worker thread; the window only draws them. A snapshot is whole and never
+changes: whoever has one can draw everything on Home from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sgmp_console.timeseries.series import Series
+
+POWER_ITEMS = (
+    "solar",
+    "load",
+    "battery_charging",
+    "battery_discharging",
+    "ev",
+    "grid_import",
+    "grid_export",
+)
+"""The curves of the power chart, kW, in the order of its legend."""
+
+LINE_ITEMS = ("l1_frequency", "l1_voltage", "l2_voltage")
+"""Grid frequency (Hz) and voltages (V)."""
+
+HOME_ITEMS = (*POWER_ITEMS, "soc", *LINE_ITEMS)
+"""All analytic items that Home reads; each is one of the required ones."""
+
+ENERGY_SOURCES = ("grid_import", "battery_discharging", "solar")
+"""Where today's energy came from, in the order shown."""
+
+STALE_AFTER_MS = 60_000
+"""A newest value older than this is not shown as current: edges poll every few seconds."""
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The newest value of a quantity, however old."""
+
+    timestamp_ms: int
+    value: float
+
+    def is_stale(self, now_ms: int) -> bool:
+        return now_ms - self.timestamp_ms > STALE_AFTER_MS
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """An analytic item over the snapshot's window.
+
+    `series` holds finite values only. `latest` may lie before the window, and is None where there never was a value.
+    `problem` is the operator's sentence where the item can't be evaluated ("`ev` refers to device `egauge`, which
+    this house doesn't have."); its series is empty then.
+    """
+
+    item: str
+    unit: str
+    series: Series
+    latest: Latest | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class EnergyShare:
+    """Energy of one source since the house's midnight.
+
+    `energy_kwh` is the sum of the covered slots' means / 12, None where no slot is covered. `coverage` is covered
+    slots / all slots so far, 0 to 1.
+    """
+
+    item: str
+    energy_kwh: float | None
+    coverage: float
+
+
+@dataclass(frozen=True)
+class EnergyToday:
+    """`[start_ms, end_ms)`: the house's local midnight to now, snapped to slots."""
+
+    start_ms: int
+    end_ms: int
+    shares: tuple[EnergyShare, ...]
+
+
+@dataclass(frozen=True)
+class WarningGroup:
+    """WARNING events of today (the house's day) of the same device and text."""
+
+    device: str
+    text: str
+    count: int
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(frozen=True, eq=False)
+class HomeSnapshot:
+    """All that Home shows of a house at `now_ms`.
+
+    `curves` has an entry for each of HOME_ITEMS that the house has, over `[start_ms, end_ms)` (24 h). Two points of a
+    curve further apart than `gap_ms` have a gap between them, never a line. `newest_ms` is the newest reading of any
+    device (None: never one). `missing_items` are the required analytic items that the house lacks, in the playbook's
+    order. `warnings` come newest first.
+    """
+
+    house_id: int
+    house_name: str
+    time_zone: str
+    now_ms: int
+    start_ms: int
+    end_ms: int
+    gap_ms: int
+    device_count: int
+    newest_ms: int | None
+    missing_items: tuple[str, ...]
+    curves: Mapping[str, Curve]
+    energy_today: EnergyToday
+    warnings: tuple[WarningGroup, ...]
+
+    def latest(self, item: str) -> Latest | None:
+        """The newest value of an item; None where the house lacks it or there never was one."""
+        curve = self.curves.get(item)
+        return curve.latest if curve else None
