@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -75,7 +76,9 @@ class ReadTopic:
 
 def read_topic(deployment: str, where: ReadTopic) -> str:
     client = client_id(deployment, where.house_id)
-    return f"{deployment}_read/{client}/{where.device_id}/{where.device_name}/{where.timestamp_ms}/{where.kind}"
+    return (
+        f"{deployment}_read/{client}/{where.device_id}/{where.device_name}/{where.timestamp_ms}/{where.kind}"
+    )
 
 
 def parse_read_topic(deployment: str, topic: str) -> ReadTopic:
@@ -110,6 +113,135 @@ def probe_topic(deployment: str, house_id: int) -> str:
 
 def control_topic(deployment: str, house_id: int, device_name: str) -> str:
     return f"{deployment}_control/{client_id(deployment, house_id)}/{device_name}"
+
+
+# --- A house's credentials --------------------------------------------------------------------------------------
+
+DEFAULT_MQTT_PORT = 8883
+MAX_TERMINAL_LINE = 4000
+"""Characters; a terminal cuts a pasted line at 4,095, so no line of a printed document may come near."""
+
+
+@dataclass(frozen=True)
+class HouseCredentials:
+    """What lets one house's edge into the broker. `private_key_pem` is a secret: never log or format it."""
+
+    certificate_pem: str
+    private_key_pem: str
+    public_key_pem: str = ""
+    root_ca_pem: str | None = None
+    """The broker's CA certificates; None: the broker's certificate is checked against the system's."""
+    endpoint: str | None = None
+    """The broker as `host` or `host:port`; None: it is set in the edge's config.py."""
+    client_id: str | None = None
+    house_id: int | None = None
+    deployment: str | None = None
+    certificate_arn: str | None = None
+    certificate_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"HouseCredentials(client_id={self.client_id!r}, endpoint={self.endpoint!r}, ...)"
+
+
+def dump_credentials(credentials: HouseCredentials) -> str:
+    """The JSON shown once when a house is created, which `install_certs.py` takes.
+
+    The keys are those of AWS IoT Core's CreateKeysAndCertificate and ours beside them: `{"certificateArn",
+    "certificateId", "certificatePem", "keyPair": {"PublicKey", "PrivateKey"}, "rootCa", "endpoint", "clientId",
+    "houseId", "deployment"}`; what is None or empty is left out. Printed over several lines, none longer than a
+    terminal takes: several CA certificates become a list.
+    """
+    authority: str | list[str] | None = credentials.root_ca_pem
+    if (
+        credentials.root_ca_pem is not None
+        and len(json.dumps(credentials.root_ca_pem)) > MAX_TERMINAL_LINE - 100
+    ):
+        authority = _PEM_CERTIFICATE.findall(credentials.root_ca_pem)
+    document = {
+        "certificateArn": credentials.certificate_arn,
+        "certificateId": credentials.certificate_id,
+        "certificatePem": credentials.certificate_pem,
+        "keyPair": {"PublicKey": credentials.public_key_pem, "PrivateKey": credentials.private_key_pem},
+        "rootCa": authority,
+        "endpoint": credentials.endpoint,
+        "clientId": credentials.client_id,
+        "houseId": credentials.house_id,
+        "deployment": credentials.deployment,
+    }
+    return json.dumps({key: value for key, value in document.items() if value is not None}, indent=2)
+
+
+def parse_credentials(text: str) -> HouseCredentials:
+    """Read the document of `dump_credentials`, or what AWS IoT Core answers, by shape alone.
+
+    Whether key and certificate belong together is for `install_certs.py` to find out. Raises ContractError; its
+    text never holds any of the document's values.
+    """
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ContractError(f"the credentials are not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ContractError("the credentials must be a JSON object, from { to }")
+    pair = document.get("keyPair")
+    if not isinstance(pair, dict):
+        raise ContractError("the credentials lack `keyPair`; copy the whole text, from { to }")
+    house_id = document.get("houseId")
+    if house_id is not None and (not isinstance(house_id, int) or isinstance(house_id, bool) or house_id < 1):
+        raise ContractError("`houseId` must be a whole number from 1")
+    authority = document.get("rootCa")
+    if isinstance(authority, list) and all(isinstance(part, str) for part in authority):
+        authority = "\n".join(part.strip() for part in authority) + "\n"
+    root_ca = _pem("rootCa", authority, "CERTIFICATE") if authority is not None else None
+    endpoint = _optional_text(document, "endpoint")
+    if endpoint is not None:
+        endpoint_of(endpoint)
+    return HouseCredentials(
+        certificate_pem=_pem("certificatePem", document.get("certificatePem"), "CERTIFICATE"),
+        private_key_pem=_pem("keyPair.PrivateKey", pair.get("PrivateKey"), "PRIVATE KEY"),
+        public_key_pem=pair["PublicKey"] if isinstance(pair.get("PublicKey"), str) else "",
+        root_ca_pem=root_ca,
+        endpoint=endpoint,
+        client_id=_optional_text(document, "clientId"),
+        house_id=house_id,
+        deployment=_optional_text(document, "deployment"),
+        certificate_arn=_optional_text(document, "certificateArn"),
+        certificate_id=_optional_text(document, "certificateId"),
+    )
+
+
+def endpoint_of(text: str) -> tuple[str, int]:
+    """Host and port of an `endpoint`, `host`, `host:port` or `[IPv6]:port`. Raises ContractError."""
+    if not _is_host(text):
+        raise ContractError("`endpoint` must be a host name or IP address, with a port if it is not 8883")
+    if text.count(":") > 1 and not text.startswith("["):
+        return text, DEFAULT_MQTT_PORT
+    parts = urlsplit(f"//{text}")
+    return parts.hostname or text, parts.port or DEFAULT_MQTT_PORT
+
+
+_PEM_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
+
+
+def _pem(key: str, value: Any, label: str) -> str:
+    """The PEM text at `key`, checked to begin and end as a `label` (an RSA or EC PRIVATE KEY counts as one)."""
+    if not isinstance(value, str):
+        raise ContractError(f"the credentials lack `{key}`; copy the whole text, from {{ to }}")
+    shape = rf"-----BEGIN ([A-Z]+ )?{label}-----\s.+-----END ([A-Z]+ )?{label}-----"
+    if not re.fullmatch(shape, value.strip(), re.DOTALL):
+        raise ContractError(
+            f"`{key}` is not a PEM text from -----BEGIN {label}----- to -----END {label}-----"
+        )
+    return value.strip() + "\n"
+
+
+def _optional_text(document: Mapping[str, Any], key: str) -> str | None:
+    value = document.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ContractError(f"`{key}` must be a text")
+    return value
 
 
 # --- The device configuration document --------------------------------------------------------------------------
@@ -174,18 +306,28 @@ def parse_config(payload: bytes) -> ConfigDocument:
     if not isinstance(rows, list):
         raise ContractError("the devices must be a list")
     devices = tuple(_parse_device(row, index) for index, row in enumerate(rows))
-    for what, values in (("name", [d.name for d in devices]), ("device_id", [d.device_id for d in devices])):
-        for value in values:
-            if values.count(value) > 1:
-                raise ContractError(f"two devices have the {what} {value!r}")
-    sha256 = devices_sha256(devices)
+    for what in ("name", "device_id"):
+        value, count = (
+            Counter(getattr(device, what) for device in devices).most_common(1)[0] if devices else ("", 0)
+        )
+        if count > 1:
+            raise ContractError(f"two devices have the {what} {value!r}")
+    try:
+        sha256 = devices_sha256(devices)
+    except ValueError:  # 1e999, or half of a UTF-16 pair: readable JSON, but not writable
+        raise ContractError("a device's config holds a number or text that JSON can't carry") from None
     if promised is not None and promised != sha256:
         raise ContractError("`sha256` does not match the devices: the document was changed on its way")
     return ConfigDocument(version, sha256, devices)
 
 
 def _device_row(device: DeviceConfig) -> dict[str, Any]:
-    return {"device_id": device.device_id, "name": device.name, "type": device.type, "config": dict(device.config)}
+    return {
+        "device_id": device.device_id,
+        "name": device.name,
+        "type": device.type,
+        "config": dict(device.config),
+    }
 
 
 def _refuse_constant(name: str) -> Any:
@@ -207,7 +349,7 @@ def _parse_device(row: Any, index: int) -> DeviceConfig:
         known = ", ".join(sorted(device_types()))
         raise ContractError(f"device {name}: unknown type {str(kind)[:40]!r}; known are {known}")
     problems = device_types()[kind].problems(config)
-    if problems:
+    if problems or not isinstance(config, dict):
         raise ContractError(f"device {name}: {problems[0]}")
     return DeviceConfig(device_id, name, kind, config)
 
@@ -364,7 +506,9 @@ def _value_problem(field: ConfigField, value: Any) -> str | None:
         if field.required and not value.strip():
             return "must not be empty"
         if kind == "host" and not _is_host(value):
-            return "must be an IP address or host name, with a port if it needs one (192.168.1.20 or meter:8080)"
+            return (
+                "must be an IP address or host name, with a port if it needs one (192.168.1.20 or meter:8080)"
+            )
         if kind == "url" and not _is_url(value):
             return "must be a web address (https://host:port)"
         if kind == "choice" and value not in field.choices:
