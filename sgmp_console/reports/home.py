@@ -95,14 +95,23 @@ class WarningGroup:
     last_ms: int
 
 
+@dataclass(frozen=True)
+class DeviceAge:
+    """A device of the house and when its newest reading was measured; None: it never sent one."""
+
+    name: str
+    type: str
+    newest_ms: int | None
+
+
 @dataclass(frozen=True, eq=False)
 class HomeSnapshot:
     """All that Home shows of a house at `now_ms`.
 
     `curves` has an entry for each of HOME_ITEMS that the house has, over `[start_ms, end_ms)` (24 h). Two points of a
-    curve further apart than `gap_ms` have a gap between them, never a line. `newest_ms` is the newest reading of any
-    device (None: never one). `missing_items` are the required analytic items that the house lacks, in the playbook's
-    order. `warnings` come newest first.
+    curve further apart than `gap_ms` have a gap between them, never a line. `devices` are in order of name.
+    `missing_items` are the required analytic items that the house lacks, in the playbook's order. `warnings` come
+    newest first.
     """
 
     house_id: int
@@ -112,12 +121,16 @@ class HomeSnapshot:
     start_ms: int
     end_ms: int
     gap_ms: int
-    device_count: int
-    newest_ms: int | None
+    devices: tuple[DeviceAge, ...]
     missing_items: tuple[str, ...]
     curves: Mapping[str, Curve]
     energy_today: EnergyToday
     warnings: tuple[WarningGroup, ...]
+
+    @property
+    def newest_ms(self) -> int | None:
+        """The newest reading of any device; None where there never was one."""
+        return max((d.newest_ms for d in self.devices if d.newest_ms is not None), default=None)
 
     def latest(self, item: str) -> Latest | None:
         """The newest value of an item; None where the house lacks it or there never was one."""

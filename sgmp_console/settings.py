@@ -1,0 +1,152 @@
+"""What this computer remembers between runs: how to reach a deployment, and how the window was left.
+
+Two TOML files in the user's configuration folder. Neither ever holds a password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from sgmp_console.errors import UserError
+
+ThemeChoice = Literal["system", "light", "dark"]
+
+_PLAIN = ("str", "int", "bool")
+
+
+class SettingsError(UserError):
+    """A settings file that can't be read as one."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where a deployment lives. `database_url` has neither user nor password: these come from the sign-in.
+
+    The `broker_*` files are PEM paths; empty where the console does not publish (no Synchronize Configuration).
+    """
+
+    name: str
+    database_url: str
+    deployment: str = "sgmp"
+    broker_host: str = ""
+    broker_port: int = 8883
+    broker_ca: str = ""
+    broker_cert: str = ""
+    broker_key: str = ""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.database_url)
+        if parts.username is not None or parts.password is not None:
+            raise SettingsError(
+                f"The database address of profile {self.name} holds a user or password. Remove it: both are "
+                "asked for at sign-in."
+            )
+
+    @property
+    def database_host(self) -> str:
+        """Host and port for people to read."""
+        return self.database_url.partition("://")[2].partition("/")[0] or self.database_url
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """How the window was left. Sizes in logical pixels."""
+
+    theme: ThemeChoice = "system"
+    rail_collapsed: bool = False
+    width: int = 1280
+    height: int = 800
+    maximized: bool = False
+    profile: str = ""
+    email: str = ""
+    house_id: int = 0
+
+
+_Settings = TypeVar("_Settings", Profile, WindowSettings)
+
+
+def configuration_folder() -> Path:
+    return Path(platformdirs.user_config_dir("sgmp", appauthor=False))
+
+
+def load_profiles(folder: Path) -> list[Profile]:
+    """The profiles of `profiles.toml`, in its order; empty where there is none. Raises SettingsError."""
+    document = _read(folder / "profiles.toml")
+    return [_typed(Profile, table, "profiles.toml") for table in document.get("profile", [])]
+
+
+def save_profiles(folder: Path, profiles: Iterable[Profile]) -> None:
+    blocks = ["[[profile]]\n" + _toml(asdict(profile)) for profile in profiles]
+    _write(folder / "profiles.toml", "\n".join(blocks))
+
+
+def load_window(folder: Path) -> WindowSettings:
+    """How the window was left; the defaults where that is not known or can't be read, since nothing is lost."""
+    try:
+        settings = _typed(WindowSettings, _read(folder / "window.toml"), "window.toml")
+    except SettingsError:
+        return WindowSettings()
+    return settings if settings.theme in get_args(ThemeChoice) else WindowSettings()
+
+
+def save_window(folder: Path, settings: WindowSettings) -> None:
+    _write(folder / "window.toml", _toml(asdict(settings)))
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file} can't be read: {error}. Correct or delete the file.") from error
+
+
+def _typed(kind: type[_Settings], table: Mapping[str, Any], where: str) -> _Settings:
+    """Unknown keys are left out, so that an older console reads what a newer one wrote."""
+    known = {field.name: field.type for field in fields(kind)}
+    values = {key: value for key, value in table.items() if key in known}
+    wrong = [
+        key for key, value in values.items() if known[key] in _PLAIN and type(value).__name__ != known[key]
+    ]
+    if wrong:
+        raise SettingsError(f"{where}: `{wrong[0]}` must be a value of type {known[wrong[0]]}.")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise SettingsError(f"{where} lacks a setting: {error}.") from error
+
+
+def _toml(table: Mapping[str, Any]) -> str:
+    # TOML's basic strings, integers and booleans are written as JSON's.
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all: a power cut leaves the old file."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as opened:
+                opened.write(text)
+                opened.flush()
+                os.fsync(opened.fileno())
+            Path(name).replace(file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise SettingsError(f"{file} can't be written: {error.strerror}.") from error
