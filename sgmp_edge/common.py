@@ -8,7 +8,14 @@ one worker thread, one call at a time. Optional, found by name:
   restart, so that neither is ever ahead of the other. It must hold no secret.
 - `recover(start_ms, end_ms) -> ReadResult`: what the device itself has recorded of the half-open range, called after
   a gap, beside live polling.
+- `act(data) -> Mapping | None`: carry out a command, clamped to the limits of the device's config; returns what the
+  device itself says afterwards (the read-back), with `"clamped": {key: [asked, done]}` where it was limited.
+- `release()`: undo whatever `act` did and give the device back to its own automatic mode. Called when a command's
+  time-to-live lapses, at SIGTERM, at start if a lease was open, and again until it succeeds: it must be harmless
+  to repeat. A class without it is commanded only with an `undo` for `act` in the command itself.
 - `close()`: release connections.
+
+In a file of `devices/` the driver is the one public class defined there that has `read`.
 """
 
 from __future__ import annotations
