@@ -24,10 +24,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+AT_TICK = 0
+"""As timestamp of a Reading or Event: the tick of the poll that returned it, which a driver does not know."""
+
 
 @dataclass
 class Reading:
-    """One row of data. `timestamp`: UTC milliseconds; `data`: fields, nested objects allowed."""
+    """One row of data. `timestamp`: UTC milliseconds or AT_TICK; `data`: fields, nested objects allowed."""
 
     timestamp: int
     data: Mapping[str, Any]
@@ -35,7 +38,7 @@ class Reading:
 
 @dataclass
 class Event:
-    """Something that happened. `timestamp`: UTC milliseconds; `data`: see the event types in contract.py."""
+    """Something that happened. `timestamp`: UTC milliseconds or AT_TICK; `data`: see the types in contract.py."""
 
     timestamp: int
     type: str
