@@ -14,7 +14,15 @@ ROOT = Path(__file__).resolve().parent.parent
 CONSOLE = sorted((ROOT / "sgmp_console").rglob("*.py"))
 EDGE = sorted((ROOT / "sgmp_edge").rglob("*.py"))
 
-THREAD_MAKERS = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "QThread", "QThreadPool", "QRunnable"}
+THREAD_MAKERS = {
+    "Thread",
+    "Timer",
+    "ThreadPoolExecutor",
+    "ProcessPoolExecutor",
+    "QThread",
+    "QThreadPool",
+    "QRunnable",
+}
 """Names whose use starts a thread (threading.Timer; Qt's QTimer is none)."""
 
 TEXT_EVALUATORS = {"eval", "exec", "sympify", "parse_expr"}
@@ -68,7 +76,9 @@ def test_only_the_window_imports_qt(path: Path) -> None:
 def test_one_module_of_the_console_owns_threads(path: Path) -> None:
     if path == ROOT / "sgmp_console" / "ui" / "tasks.py":
         return
-    found = [(line, name) for line, name in (*_called_names(path), *_defined_bases(path)) if name in THREAD_MAKERS]
+    found = [
+        (line, name) for line, name in (*_called_names(path), *_defined_bases(path)) if name in THREAD_MAKERS
+    ]
     assert not found, "run it through sgmp_console/ui/tasks.py instead"
 
 
@@ -85,7 +95,9 @@ def test_no_text_is_evaluated(path: Path) -> None:
 def test_no_exception_dies_silently(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ExceptHandler):
-            broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+            broad = node.type is None or (
+                isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+            )
             silent = all(isinstance(statement, (ast.Pass, ast.Continue)) for statement in node.body)
             assert not (broad and silent), f"line {node.lineno}: name the exception, or log it"
 
@@ -96,7 +108,9 @@ def test_heavy_libraries_are_loaded_only_when_used() -> None:
         "heavy = {'sympy', 'boto3', 'botocore', 'awscrt', 'pandas', 'alembic'} & set(sys.modules);"
         "sys.exit(f'loaded at start: {sorted(heavy)}' if heavy else 0)"
     )
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -107,7 +121,11 @@ def test_the_migrations_folder_does_not_shadow_the_library() -> None:
 def test_there_is_no_module_for_leftovers() -> None:
     leftovers = {"utils.py", "util.py", "helpers.py", "misc.py", "common.py"}
     # common.py of the edge is named by the playbook.
-    found = [_name(path) for path in (*CONSOLE, *EDGE) if path.name in leftovers and _name(path) != "sgmp_edge/common.py"]
+    found = [
+        _name(path)
+        for path in (*CONSOLE, *EDGE)
+        if path.name in leftovers and _name(path) != "sgmp_edge/common.py"
+    ]
     assert not found, "name a module after what it knows"
 
 
