@@ -1,0 +1,278 @@
+"""The certificate authority of an installation without AWS: it lets houses and services into its own broker.
+
+One folder holds the authority: `ca.crt`, `ca.key` (0600), `revoked.pem` (the revocation list that the broker reads)
+and `issued.json` (serial, fingerprint, name and expiry of each certificate, no keys). The private keys of what it
+issues are handed out once and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from sgmp_console.errors import SgmpError, UserError
+from sgmp_edge.contract import HouseCredentials, client_id
+
+_AUTHORITY_DAYS = 30 * 365
+_CERTIFICATE_DAYS = 20 * 365  # a Pi is left alone for years, and nothing renews its certificate
+_CLOCK_SLACK = datetime.timedelta(days=1)  # a Pi's or broker's clock may be behind ours
+_MAX_COMMON_NAME = 64
+
+
+class UnknownCertificate(UserError):
+    def __init__(self) -> None:
+        super().__init__("This authority has not issued that certificate, so it can't revoke it.")
+
+
+class AuthorityDamaged(SgmpError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"The certificate authority in {folder} can't be read. Restore the folder from a backup: without its "
+            "key, every house needs new credentials."
+        )
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A certificate with its keys. `private_key_pem` is a secret: it is not part of the repr, never log it."""
+
+    common_name: str
+    certificate_pem: str
+    private_key_pem: str
+    public_key_pem: str
+    ca_pem: str
+    fingerprint: str
+    """SHA-256 of the certificate, lower-case hex: all that is kept of it."""
+
+    def __repr__(self) -> str:
+        return f"Credentials(common_name={self.common_name!r}, fingerprint={self.fingerprint!r}, ...)"
+
+    def for_house(self, deployment: str, house_id: int, endpoint: str) -> HouseCredentials:
+        """What the operator pastes on the house's Pi. `endpoint`: the broker, `host:port`."""
+        return HouseCredentials(
+            certificate_pem=self.certificate_pem,
+            private_key_pem=self.private_key_pem,
+            public_key_pem=self.public_key_pem,
+            root_ca_pem=self.ca_pem,
+            endpoint=endpoint,
+            client_id=client_id(deployment, house_id),
+            house_id=house_id,
+            deployment=deployment,
+            certificate_id=self.fingerprint,
+        )
+
+
+class LocalAuthority:
+    """Opens the authority in `folder`, or founds it there. Raises AuthorityDamaged.
+
+    One process at a time changes it (the console's own, or the demo's supervisor).
+    """
+
+    def __init__(self, folder: Path, *, name: str = "SGMP local authority") -> None:
+        self._folder = folder
+        self.certificate_file = folder / "ca.crt"
+        self.revocation_file = folder / "revoked.pem"
+        self._key_file = folder / "ca.key"
+        self._issued_file = folder / "issued.json"
+        try:
+            if self._key_file.exists():
+                self._open()
+            else:
+                self._found(name)
+        except (OSError, ValueError) as error:
+            raise AuthorityDamaged(folder) from error
+
+    @property
+    def ca_pem(self) -> str:
+        return self._certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+    def issue(self, common_name: str) -> Credentials:
+        """A client certificate. The broker takes the common name as the user that the access list knows."""
+        return self._issue(common_name, ExtendedKeyUsageOID.CLIENT_AUTH, ())
+
+    def issue_server(self, names: Sequence[str]) -> Credentials:
+        """A broker's certificate, valid for these host names and IP addresses; the first is its common name."""
+        return self._issue(names[0], ExtendedKeyUsageOID.SERVER_AUTH, names)
+
+    def revoke(self, fingerprint: str) -> None:
+        """Put a certificate on the revocation list; doing it twice does no harm.
+
+        The broker refuses it at its next connection once it has read the list again (Mosquitto: SIGHUP).
+        Raises UnknownCertificate.
+        """
+        found = next((row for row in self._issued if row["fingerprint"] == fingerprint), None)
+        if found is None:
+            raise UnknownCertificate
+        if found["revoked"] is None:
+            found["revoked"] = _now().isoformat()
+            self._save_issued()
+        self._write_revocations()  # also when it was there: the last attempt may have ended between the two files
+
+    def _open(self) -> None:
+        self._certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
+        key = serialization.load_pem_private_key(self._key_file.read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError("not an elliptic curve key")
+        if key.public_key() != self._certificate.public_key():
+            raise ValueError("key and certificate of the authority do not belong together")
+        self._key = key
+        self._issued: list[dict[str, Any]] = json.loads(self._issued_file.read_text("utf-8"))
+        if not self.revocation_file.exists():
+            self._write_revocations()
+
+    def _found(self, name: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._certificate = (
+            _builder(subject, subject, self._key.public_key(), _AUTHORITY_DAYS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        self._issued = []
+        self._save_issued()
+        self._write_revocations()
+        _write(self.certificate_file, self.ca_pem.encode("ascii"))
+        _write(self._key_file, _key_pem(self._key), secret=True)  # last: its presence says that all is there
+
+    def _issue(self, common_name: str, usage: x509.ObjectIdentifier, names: Sequence[str]) -> Credentials:
+        if not 1 <= len(common_name) <= _MAX_COMMON_NAME:
+            raise ValueError(f"a common name has 1 to {_MAX_COMMON_NAME} characters")
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        builder = (
+            _builder(subject, self._certificate.subject, key.public_key(), _CERTIFICATE_DAYS)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+        )
+        if names:
+            alternatives = x509.SubjectAlternativeName([_alternative_name(name) for name in names])
+            builder = builder.add_extension(alternatives, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+        self._issued.append(
+            {
+                "common_name": common_name,
+                "fingerprint": fingerprint,
+                "serial": str(certificate.serial_number),
+                "expires": certificate.not_valid_after_utc.isoformat(),
+                "revoked": None,
+            }
+        )
+        self._save_issued()
+        return Credentials(
+            common_name=common_name,
+            certificate_pem=certificate.public_bytes(serialization.Encoding.PEM).decode("ascii"),
+            private_key_pem=_key_pem(key).decode("ascii"),
+            public_key_pem=key.public_key()
+            .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            .decode("ascii"),
+            ca_pem=self.ca_pem,
+            fingerprint=fingerprint,
+        )
+
+    def _save_issued(self) -> None:
+        _write(self._issued_file, json.dumps(self._issued, indent=1).encode("utf-8"))
+
+    def _write_revocations(self) -> None:
+        # Of several lists it holds, OpenSSL follows the one dated last, to the second: two within a second must
+        # still differ, and none may lie in the future.
+        dated = _now() - _CLOCK_SLACK
+        if self.revocation_file.exists():
+            previous = x509.load_pem_x509_crl(self.revocation_file.read_bytes()).last_update_utc
+            dated = max(dated, previous + datetime.timedelta(seconds=1))
+        # A list past its next update makes the broker refuse everybody, so it lasts as long as the authority.
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._certificate.subject)
+            .last_update(dated)
+            .next_update(self._certificate.not_valid_after_utc)
+        )
+        for row in self._issued:
+            if row["revoked"] is not None:
+                builder = builder.add_revoked_certificate(
+                    x509.RevokedCertificateBuilder()
+                    .serial_number(int(row["serial"]))
+                    .revocation_date(datetime.datetime.fromisoformat(row["revoked"]))
+                    .build()
+                )
+        revocations = builder.sign(self._key, hashes.SHA256())
+        _write(self.revocation_file, revocations.public_bytes(serialization.Encoding.PEM))
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, days: int
+) -> x509.CertificateBuilder:
+    now = _now()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SLACK)
+        .not_valid_after(now + datetime.timedelta(days=days))
+    )
+
+
+def _key_usage(*, certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=certificates,
+        crl_sign=certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _alternative_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    # "BEGIN EC PRIVATE KEY": the one form that awscrt takes on every system.
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+
+
+def _write(path: Path, data: bytes, *, secret: bool = False) -> None:
+    """Write a file whole or not at all; a secret one readable by its owner only, from the first byte."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)

@@ -1,0 +1,67 @@
+"""The demo's own MQTT broker: Mosquitto on loopback, with mutual TLS, set up from the templates for real use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import string
+import sys
+from pathlib import Path
+
+from sgmp_console.cloud.local_ca import LocalAuthority
+from sgmp_console.errors import SgmpError
+from sgmp_console.resources import resource
+
+ADDRESS = "127.0.0.1"
+
+
+class MosquittoMissing(SgmpError):
+    def __init__(self) -> None:
+        super().__init__(
+            "The MQTT broker Mosquitto is not installed. Install it (Debian, Ubuntu: apt-get install mosquitto; "
+            "macOS: brew install mosquitto; Windows: the installer from mosquitto.org), then start again."
+        )
+
+
+def find_mosquitto() -> Path:
+    """The broker's program, also where the search path does not lead. Raises MosquittoMissing."""
+    places = [os.environ.get("PATH", "")]
+    if sys.platform == "win32":
+        places += [
+            rf"{os.environ[key]}\mosquitto" for key in ("ProgramFiles", "ProgramW6432") if key in os.environ
+        ]
+    else:
+        places += ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/local/sbin"]
+    found = shutil.which("mosquitto", path=os.pathsep.join(places))
+    if found is None:
+        raise MosquittoMissing
+    return Path(found)
+
+
+def prepare_broker(
+    folder: Path, authority: LocalAuthority, deployment: str, port: int, owner: tuple[int, int] | None
+) -> list[str]:
+    """Write what the broker needs into `folder` and return the command that runs it in the foreground.
+
+    Its stored messages and its own certificate stay from run to run. `owner`: the user and group that it will run
+    as, where that is not ours. Raises MosquittoMissing.
+    """
+    program = find_mosquitto()
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(authority.certificate_file, folder / "ca.crt")
+    shutil.copyfile(authority.revocation_file, folder / "revoked.pem")
+    key = folder / "server.key"
+    if not key.exists():
+        server = authority.issue_server(["localhost", ADDRESS])
+        (folder / "server.crt").write_text(server.certificate_pem, "ascii")
+        with open(key, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(server.private_key_pem)
+    places = {"deployment": deployment, "address": ADDRESS, "port": str(port), "folder": folder.as_posix()}
+    for name in ("mosquitto.conf", "acl"):
+        template = string.Template(resource(f"mosquitto/{name}").read_text("utf-8"))
+        (folder / name).write_text(template.substitute(places), "utf-8")
+    if owner is not None and sys.platform != "win32":
+        for path in (folder, data, *folder.iterdir(), *data.iterdir()):
+            os.chown(path, *owner)
+    return [str(program), "-c", str(folder / "mosquitto.conf")]
