@@ -34,24 +34,31 @@ ENERGY_SOURCES = ("grid_import", "battery_discharging", "solar")
 STALE_AFTER_MS = 60_000
 """A newest value older than this is not shown as current: edges poll every few seconds."""
 
+GAP_MS = 150_000
+"""Readings further apart than this have a gap between them: history is kept at one-minute steps or finer."""
+
 
 @dataclass(frozen=True)
 class Latest:
-    """The newest value of a quantity, however old."""
+    """The newest value of a quantity, however old.
+
+    `stale_after_ms` is longer than STALE_AFTER_MS where the devices behind it are polled less often than usual.
+    """
 
     timestamp_ms: int
     value: float
+    stale_after_ms: int = STALE_AFTER_MS
 
     def is_stale(self, now_ms: int) -> bool:
-        return now_ms - self.timestamp_ms > STALE_AFTER_MS
+        return now_ms - self.timestamp_ms > self.stale_after_ms
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
     """An analytic item over the snapshot's window.
 
-    `series` holds finite values only. `latest` may lie before the window, and is None where there never was a value.
-    `problem` is the operator's sentence where the item can't be evaluated ("`ev` refers to device `egauge`, which
+    `series` holds finite values only; two points further apart than `gap_ms` have a gap between them, never a line.
+    `latest` may lie before the window, and is None where there never was a value. `problem` is the operator's sentence where the item can't be evaluated ("`ev` refers to device `egauge`, which
     this house doesn't have."); its series is empty then.
     """
 
@@ -60,6 +67,7 @@ class Curve:
     series: Series
     latest: Latest | None = None
     problem: str | None = None
+    gap_ms: int = GAP_MS
 
 
 @dataclass(frozen=True)
@@ -77,11 +85,27 @@ class EnergyShare:
 
 @dataclass(frozen=True)
 class EnergyToday:
-    """`[start_ms, end_ms)`: the house's local midnight to now, snapped to slots."""
+    """`[start_ms, end_ms)`: the house's local midnight to the end of the last slot that is over.
+
+    The running slot is not counted: its mean stands for five minutes that have not passed yet.
+    """
 
     start_ms: int
     end_ms: int
     shares: tuple[EnergyShare, ...]
+
+
+@dataclass(frozen=True)
+class ChargingToday:
+    """EV charging since the house's midnight, from the chargers' own events.
+
+    `started` and `ended` count sessions; None where the house lacks the item. `energy_kwh` is what the sessions that
+    ended took; None where the house lacks the item or none ended.
+    """
+
+    started: int | None
+    ended: int | None
+    energy_kwh: float | None
 
 
 @dataclass(frozen=True)
@@ -108,9 +132,8 @@ class DeviceAge:
 class HomeSnapshot:
     """All that Home shows of a house at `now_ms`.
 
-    `curves` has an entry for each of HOME_ITEMS that the house has, over `[start_ms, end_ms)` (24 h). Two points of a
-    curve further apart than `gap_ms` have a gap between them, never a line. `devices` are in order of name.
-    `missing_items` are the required analytic items that the house lacks, in the playbook's order. `warnings` come
+    `curves` has an entry for each of HOME_ITEMS that the house has, over `[start_ms, end_ms)` (24 h, and what an edge
+    whose clock is ahead has already sent). `devices` are in order of name. `missing_items` are the required analytic items that the house lacks, in the playbook's order. `warnings` come
     newest first.
     """
 
@@ -120,11 +143,11 @@ class HomeSnapshot:
     now_ms: int
     start_ms: int
     end_ms: int
-    gap_ms: int
     devices: tuple[DeviceAge, ...]
     missing_items: tuple[str, ...]
     curves: Mapping[str, Curve]
     energy_today: EnergyToday
+    charging_today: ChargingToday
     warnings: tuple[WarningGroup, ...]
 
     @property
