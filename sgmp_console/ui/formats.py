@@ -1,0 +1,114 @@
+"""How numbers, ages and times are written for people. Pure text, no Qt."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, tzinfo
+
+MISSING = "–"
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DECIMALS = {"kW": 2, "kWh": 2, "Hz": 2, "V": 1, "%": 0}
+
+
+def number(value: float, unit: str) -> str:
+    """A value with the decimals that its unit deserves, without the unit: `2.31`, `−0.40`, `59.98`, `64`.
+
+    From 100 on a power or energy loses a decimal and from 1,000 on both, so that the digits shown mean something.
+    """
+    if not math.isfinite(value):
+        return MISSING
+    decimals = _DECIMALS.get(unit, 2)
+    if unit in ("kW", "kWh"):
+        decimals -= (abs(value) >= 99.995) + (abs(value) >= 999.95)
+    text = f"{value:,.{decimals}f}"
+    if text.startswith("-"):
+        # A true minus is as wide as a figure; and there is no negative nothing.
+        text = "−" + text[1:] if any(c in "123456789" for c in text) else text[1:]
+    return text
+
+
+def with_unit(value: float | None, unit: str) -> str:
+    """`2.31 kW`, with a space that does not break; a dash where there is no value."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{number(value, unit)}\u00a0{unit}" if unit else number(value, unit)
+
+
+def percent(fraction: float) -> str:
+    """A share of one. Only the whole is called 100 %, and only nothing 0 %."""
+    if 0.995 <= fraction < 1.0:
+        return "> 99\u00a0%"
+    if 0.0 < fraction < 0.005:
+        return "< 1\u00a0%"
+    return f"{fraction * 100:.0f}\u00a0%"
+
+
+def duration(milliseconds: int) -> str:
+    """How long, in its two largest units: `3 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    seconds = max(0, milliseconds) // 1000
+    if seconds < 60:
+        return f"{seconds}\u00a0s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes}\u00a0min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}\u00a0h {minutes}\u00a0min" if minutes else f"{hours}\u00a0h"
+    days, hours = divmod(hours, 24)
+    return f"{days}\u00a0d {hours}\u00a0h" if hours else f"{days}\u00a0d"
+
+
+def age(timestamp_ms: int, now_ms: int) -> str:
+    """How old something is: `now` under two seconds (and for clocks that run ahead a little), else `5 s ago`."""
+    if now_ms - timestamp_ms < 2000:
+        return "now"
+    return f"{duration(now_ms - timestamp_ms)} ago"
+
+
+def local(timestamp_ms: int, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(timestamp_ms / 1000, zone)
+
+
+def date(moment: datetime) -> str:
+    """`Tue 14 May`."""
+    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]}"
+
+
+def clock(moment: datetime, *, seconds: bool = False) -> str:
+    """`14:03`, `14:03:12`; with the offset (`01:30 −07:00`) where the hour comes twice that day."""
+    text = f"{moment:%H:%M:%S}" if seconds else f"{moment:%H:%M}"
+    return f"{text} {offset(moment)}" if is_repeated(moment) else text
+
+
+def offset(moment: datetime) -> str:
+    """The difference to UTC: `−07:00`."""
+    text = moment.strftime("%z")
+    return ("−" if text.startswith("-") else "+") + f"{text[1:3]}:{text[3:5]}"
+
+
+def is_repeated(moment: datetime) -> bool:
+    """Whether the clock shows this time twice, since it is set back."""
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset() and _exists(moment)
+
+
+def moment(timestamp_ms: int, now_ms: int, zone: tzinfo, *, seconds: bool = False) -> str:
+    """A time, with the date unless it is today's."""
+    then, today = local(timestamp_ms, zone), local(now_ms, zone).date()
+    text = clock(then, seconds=seconds)
+    return text if then.date() == today else f"{date(then)} {text}"
+
+
+def count(number_of: int, singular: str, plural: str = "") -> str:
+    """`1 device`, `3 devices`."""
+    return f"{number_of:,} {singular if number_of == 1 else plural or singular + 's'}"
+
+
+def _exists(moment: datetime) -> bool:
+    # In a spring-forward gap fold changes the offset, too, but no instant is written so.
+    zone = moment.tzinfo
+    if zone is None:
+        return False
+    back = datetime.fromtimestamp(moment.timestamp(), zone)
+    return back.replace(tzinfo=None, fold=0) == moment.replace(tzinfo=None, fold=0)

@@ -1,0 +1,49 @@
+"""Our own line icons (`resources/icons`), drawn in the colour that is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from PySide6.QtCore import QByteArray, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+
+from sgmp_console.resources import resource
+
+
+def paint(painter: QPainter, where: QRectF, name: str, colour: QColor) -> None:
+    """Draw an icon into a square. Icons are drawn for 24 x 24 and hold down to 14."""
+    _renderer(name, colour.name()).render(painter, where)
+
+
+def pixmap(name: str, colour: QColor, size: int, ratio: float) -> QPixmap:
+    """An icon of `size` logical pixels for a screen with that many device pixels per logical one."""
+    return _pixmap(name, colour.name(), size, ratio)
+
+
+def icon(name: str, colour: QColor, disabled: QColor | None = None) -> QIcon:
+    """For buttons and menus of the toolkit; make it anew when the theme changes."""
+    made = QIcon()
+    for ratio in (1.0, 2.0, 3.0):
+        made.addPixmap(_pixmap(name, colour.name(), 20, ratio))
+        if disabled is not None:
+            made.addPixmap(_pixmap(name, disabled.name(), 20, ratio), QIcon.Mode.Disabled)
+    return made
+
+
+@cache
+def _renderer(name: str, colour: str) -> QSvgRenderer:
+    text = resource(f"icons/{name}.svg").read_text("utf-8").replace("currentColor", colour)
+    return QSvgRenderer(QByteArray(text.encode()))
+
+
+@cache
+def _pixmap(name: str, colour: str, size: int, ratio: float) -> QPixmap:
+    made = QPixmap(QSize(size, size) * ratio)
+    made.setDevicePixelRatio(ratio)
+    made.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(made)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    _renderer(name, colour).render(painter, QRectF(QPointF(0, 0), QSize(size, size).toSizeF()))
+    painter.end()
+    return made
