@@ -1,5 +1,36 @@
 """Time series and what their numbers mean: slots, gaps, means, energy, coverage. Pure NumPy."""
 
+from sgmp_console.timeseries.alignment import align, shared_fraction
+from sgmp_console.timeseries.averages import period_means
 from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries.slots import (
+    HOUR_MS,
+    SLOT_MS,
+    SLOTS_PER_HOUR,
+    Extremes,
+    HourMeans,
+    SlotMeans,
+    cumulative_energy,
+    extremes,
+    last_slots,
+    slot_means,
+    snap,
+)
 
-__all__ = ["Series"]
+__all__ = [
+    "HOUR_MS",
+    "SLOTS_PER_HOUR",
+    "SLOT_MS",
+    "Extremes",
+    "HourMeans",
+    "Series",
+    "SlotMeans",
+    "align",
+    "cumulative_energy",
+    "extremes",
+    "last_slots",
+    "period_means",
+    "shared_fraction",
+    "slot_means",
+    "snap",
+]

@@ -24,7 +24,9 @@ class Series:
         t = np.ascontiguousarray(timestamps, dtype=np.int64)
         v = np.ascontiguousarray(values, dtype=np.float64)
         if t.ndim != 1 or t.shape != v.shape:
-            raise ValueError(f"timestamps {t.shape} and values {v.shape} must be one-dimensional and equally long")
+            raise ValueError(
+                f"timestamps {t.shape} and values {v.shape} must be one-dimensional and equally long"
+            )
         if len(t) > 1 and not bool(np.all(t[1:] > t[:-1])):
             raise ValueError("timestamps must be ascending and unique")
         object.__setattr__(self, "timestamps", t)
