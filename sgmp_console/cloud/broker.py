@@ -16,7 +16,6 @@ from typing import Any
 from sgmp_console.errors import Refused, Unavailable
 
 _KEEP_ALIVE_S = 30
-_STOP_TIMEOUT_S = 5.0
 
 
 class BrokerUnavailable(Unavailable):
@@ -49,7 +48,6 @@ class Broker:
 
         deadline = time.monotonic() + timeout_s
         connected: Future[None] = Future()
-        stopped: Future[None] = Future()
         failures: list[str] = []
 
         def on_success(_data: Any) -> None:
@@ -60,7 +58,7 @@ class Broker:
             # The client tries again by itself; the last reason is told if time runs out.
             failures.append(_reason(data))
 
-        client = self._client(on_success, on_failure, lambda _data: stopped.set_result(None))
+        client = self._client(on_success, on_failure)
         client.start()
         try:
             connected.result(max(0.0, deadline - time.monotonic()))
@@ -75,8 +73,8 @@ class Broker:
                 "then try again."
             ) from None
         finally:
+            # Not waited for: after a failed TLS handshake the library holds still for up to half a minute.
             client.stop()
-            stopped.result(_STOP_TIMEOUT_S)
         if answer.puback.reason_code >= mqtt5.PubackReasonCode.UNSPECIFIED_ERROR:
             raise BrokerRefused(
                 f"The broker at {self.host}:{self.port} did not accept the message "
@@ -84,7 +82,7 @@ class Broker:
                 "console publish configurations."
             )
 
-    def _client(self, on_success: Any, on_failure: Any, on_stopped: Any) -> Any:
+    def _client(self, on_success: Any, on_failure: Any) -> Any:
         from awscrt import mqtt5
         from awscrt.exceptions import AwsCrtError
         from awsiot import mqtt5_client_builder
@@ -104,7 +102,6 @@ class Broker:
                 enable_metrics_collection=False,
                 on_lifecycle_connection_success=on_success,
                 on_lifecycle_connection_failure=on_failure,
-                on_lifecycle_stopped=on_stopped,
             )
         except OSError as error:
             raise BrokerUnavailable(
