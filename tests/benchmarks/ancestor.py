@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 import psycopg2
+import psycopg2.extensions
 import psycopg2.extras
-from psycopg2.extensions import connection as PgConnection
 
 SCHEMA = """
 CREATE TABLE house_data (
@@ -74,14 +74,16 @@ OTHER_ITEMS: Mapping[str, Item] = {
 }
 
 
-def create(connection: PgConnection, *, hypertable: bool) -> None:
+def create(connection: psycopg2.extensions.connection, *, hypertable: bool) -> None:
     with connection, connection.cursor() as cursor:
         cursor.execute(SCHEMA)
         if hypertable:
             cursor.execute("SELECT create_hypertable('house_data', 'timestamp')")
 
 
-def bulk_load(connection: PgConnection, house_id: int, rows: Iterable[tuple[str, str, str, float]]) -> None:
+def bulk_load(
+    connection: psycopg2.extensions.connection, house_id: int, rows: Iterable[tuple[str, str, str, float]]
+) -> None:
     """Rows (ISO timestamp, device, field, value), by text COPY."""
     with connection, connection.cursor() as cursor:
         buffer = io.StringIO()
@@ -116,7 +118,9 @@ def ingest_message(dsn: str, house_id: int, timestamp_ms: int, device: str, data
         connection.close()
 
 
-def read_item(connection: PgConnection, house_id: int, item: Item, start_ms: int, end_ms: int) -> pd.Series:
+def read_item(
+    connection: psycopg2.extensions.connection, house_id: int, item: Item, start_ms: int, end_ms: int
+) -> pd.Series:
     """The item's values, one per raw timestamp."""
     with connection.cursor() as cursor:
         cursor.execute(READ, (start_ms / 1000, end_ms / 1000, house_id, item.device, item.fields))
@@ -130,7 +134,12 @@ def read_item(connection: PgConnection, house_id: int, item: Item, start_ms: int
 
 
 def read_means(
-    connection: PgConnection, house_id: int, item: Item, start_ms: int, end_ms: int, period_ms: int
+    connection: psycopg2.extensions.connection,
+    house_id: int,
+    item: Item,
+    start_ms: int,
+    end_ms: int,
+    period_ms: int,
 ) -> pd.Series:
     """The item's means per period, as its charts ask for them."""
     return (
