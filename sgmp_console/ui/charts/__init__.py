@@ -1,0 +1,1 @@
+"""Charts over time: ticks, axes, lines with gaps, legend, crosshair."""

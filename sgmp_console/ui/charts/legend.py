@@ -1,0 +1,109 @@
+"""A legend that is a table: swatch, name, latest value; each row shows or hides its line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from sgmp_console.ui import fonts, formats, theme
+from sgmp_console.ui.quantities import Quantity
+
+ROW_HEIGHT = 26
+_SWATCH = 18
+_PAD = 6
+
+
+class Legend(QWidget):
+    """One row per quantity. The rows are toggles; `toggled(item, shown)` says which."""
+
+    toggled = Signal(str, bool)
+
+    def __init__(self, quantities: Sequence[Quantity], unit: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        layout: QBoxLayout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        self._rows = {quantity.item: _Row(quantity, unit, self) for quantity in quantities}
+        for row in self._rows.values():
+            layout.addWidget(row)
+        layout.addStretch(1)
+
+    def set_values(self, values: dict[str, float | None]) -> None:
+        """The latest value of each item; None where it is stale or missing."""
+        for item, row in self._rows.items():
+            row.set_value(values.get(item))
+
+
+class _Row(QAbstractButton):
+    def __init__(self, quantity: Quantity, unit: str, legend: Legend) -> None:
+        super().__init__(legend)
+        self._quantity = quantity
+        self._unit = unit
+        self._legend = legend
+        self._text = formats.MISSING
+        self.setCheckable(True)
+        self.setChecked(True)
+        self.setFixedHeight(ROW_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setToolTip(
+            f"Show or hide {quantity.title.lower() if not quantity.title.startswith('EV') else quantity.title}"
+        )
+        self.toggled.connect(self._tell)
+        self.set_value(None)
+
+    def _tell(self, shown: bool) -> None:
+        self._legend.toggled.emit(self._quantity.item, shown)
+
+    def set_value(self, value: float | None) -> None:
+        text = formats.MISSING if value is None else formats.number(value, self._unit)
+        spoken = "no current value" if value is None else formats.with_unit(value, self._unit)
+        self.setAccessibleName(f"{self._quantity.title}, {spoken}")
+        if text != self._text:
+            self._text = text
+            self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        name = fonts.metrics("body").horizontalAdvance(self._quantity.short)
+        value = fonts.metrics("strong").horizontalAdvance("−00.00")
+        return QSize(round(2 * _PAD + _SWATCH + 8 + name + 12 + value), ROW_HEIGHT)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        wear = theme.tokens()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
+        if self.underMouse():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(wear.surface_hover)
+            painter.drawRoundedRect(area, 4, 4)
+        if self.hasFocus():
+            painter.setPen(QPen(wear.accent_focus, 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(area, 4, 4)
+        shown = self.isChecked()
+        middle = area.center().y()
+        swatch = QPen(self._quantity.colour if shown else wear.ink_disabled, 3)
+        swatch.setCapStyle(Qt.PenCapStyle.FlatCap)
+        if self._quantity.dashed:
+            swatch.setDashPattern([5 / 3, 4 / 3])
+        if shown:
+            painter.setPen(swatch)
+            painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _SWATCH - 4, middle))
+        else:
+            painter.setPen(QPen(wear.ink_disabled, 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(QRectF(_PAD + 2, middle - 4, 8, 8), 2, 2)
+        painter.setPen(wear.ink_secondary if shown else wear.ink_muted)
+        painter.setFont(fonts.font("body"))
+        text_area = area.adjusted(_PAD + _SWATCH + 2, 0, -_PAD, 0)
+        painter.drawText(
+            text_area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self._quantity.short
+        )
+        painter.setFont(fonts.font("strong"))
+        painter.setPen(wear.ink_primary if shown and self._text != formats.MISSING else wear.ink_muted)
+        painter.drawText(text_area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._text)

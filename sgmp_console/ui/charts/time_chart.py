@@ -1,0 +1,309 @@
+"""Lines over time in one or more panes with a common time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from sgmp_console.reports.home import Curve
+from sgmp_console.timeseries.series import Series
+from sgmp_console.ui import formats, theme
+from sgmp_console.ui.charts import axes, reduce, ticks
+from sgmp_console.ui.charts.crosshair import Crosshair, Entry
+from sgmp_console.ui.charts.draw_clock import DrawClock
+from sgmp_console.ui.quantities import Quantity
+
+_KEY_STEP_MS = 300_000
+"""How far an arrow key moves the crosshair: a slot."""
+
+_NEAR_PIXELS = 6
+"""A value this close to the crosshair is the value there, even across a gap's edge."""
+
+
+@dataclass(frozen=True)
+class Pane:
+    """Lines that share a value axis. `least_span`, in `unit`, keeps noise from filling the pane."""
+
+    unit: str
+    quantities: tuple[Quantity, ...]
+    least_span: float
+    from_zero: bool
+
+
+class TimeChart(QWidget):
+    """Shows curves; what it is given it draws on the next tick of the clock on which it is visible."""
+
+    def __init__(
+        self, panes: Sequence[Pane], clock: DrawClock, accessible_name: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._clock = clock
+        self._zone: tzinfo = UTC
+        self._curves: Mapping[str, Curve] = {}
+        self._start_ms, self._end_ms = 0, 0
+        self._hidden: set[str] = set()
+        self._cross_ms: int | None = None
+        self.setAccessibleName(accessible_name)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._canvas = _Canvas(self)
+        self._canvas.hovered.connect(self._hover)
+        self._canvas.left.connect(self._leave)
+        layout.addWidget(self._canvas)
+        self._panes = [
+            _PaneView(pane, self._canvas, row, bottom=row == len(panes) - 1) for row, pane in enumerate(panes)
+        ]
+        for pane in self._panes[1:]:
+            pane.plot.setXLink(self._panes[0].plot)
+        self._crosshair = Crosshair(self)
+        self._restyle()
+
+    def set_zone(self, zone: tzinfo) -> None:
+        self._zone = zone
+        for pane in self._panes:
+            pane.set_zone(zone)
+
+    def set_curves(self, curves: Mapping[str, Curve], start_ms: int, end_ms: int) -> None:
+        """Show these over [start_ms, end_ms), by item; items that no pane has are not shown."""
+        self._curves, self._start_ms, self._end_ms = curves, start_ms, end_ms
+        self._clock.mark(self)
+
+    def set_shown(self, item: str, shown: bool) -> None:
+        (self._hidden.discard if shown else self._hidden.add)(item)
+        self._clock.mark(self)
+
+    def draw(self) -> None:
+        """For the draw clock."""
+        if self._end_ms <= self._start_ms:
+            return
+        for pane in self._panes:
+            pane.draw(self._curves, self._hidden, self._start_ms, self._end_ms)
+        self._place_crosshair()
+
+    def crosshair_text(self) -> str:
+        """What the crosshair's card says; empty without one."""
+        return self._crosshair.text()
+
+    def point_at(self, timestamp_ms: int) -> QPointF:
+        """Where that time is in the first pane, in pixels of this widget."""
+        area = self._panes[0].area()
+        fraction = (timestamp_ms - self._start_ms) / max(1, self._end_ms - self._start_ms)
+        return QPointF(area.left() + fraction * area.width(), area.center().y())
+
+    # --- Events --------------------------------------------------------------------------------------------------
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(480, 220)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._clock.mark(self)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._crosshair.resize(self.size())
+        self._clock.mark(self)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._restyle()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        key = event.key()
+        if key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and self._end_ms > self._start_ms:
+            step = _KEY_STEP_MS if key == Qt.Key.Key_Right else -_KEY_STEP_MS
+            at = self._end_ms if self._cross_ms is None else self._cross_ms + step
+            self._cross_ms = min(max(at, self._start_ms), self._end_ms)
+            self._place_crosshair()
+        elif key == Qt.Key.Key_Escape and self._cross_ms is not None:
+            self._leave()
+        else:
+            super().keyPressEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        super().focusOutEvent(event)
+        self._leave()
+
+    def _hover(self, where: QPointF) -> None:
+        area = self._panes[0].area()
+        if area.left() <= where.x() <= area.right() and self._end_ms > self._start_ms:
+            fraction = (where.x() - area.left()) / max(1.0, area.width())
+            self._cross_ms = round(self._start_ms + fraction * (self._end_ms - self._start_ms))
+            self._place_crosshair()
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._cross_ms = None
+        self._crosshair.clear()
+
+    # --- Drawing -------------------------------------------------------------------------------------------------
+
+    def _restyle(self) -> None:
+        self._canvas.setBackground(theme.tokens().surface_card)
+        for pane in self._panes:
+            pane.restyle()
+        self._clock.mark(self)
+
+    def _place_crosshair(self) -> None:
+        if self._cross_ms is None or not self._start_ms <= self._cross_ms <= self._end_ms:
+            self._crosshair.clear()
+            return
+        at_ms = self._cross_ms
+        near_ms = round(
+            _NEAR_PIXELS * (self._end_ms - self._start_ms) / max(1.0, self._panes[0].area().width())
+        )
+        entries = tuple(
+            entry
+            for pane in self._panes
+            for entry in pane.entries_at(self._curves, self._hidden, at_ms, near_ms, self.point_at(at_ms).x())
+        )
+        title = formats.moment(at_ms, self._end_ms, self._zone)
+        first, last = self._panes[0].area(), self._panes[-1].area()
+        self._crosshair.put(self.point_at(at_ms).x(), first.top(), last.bottom(), title, entries)
+        self._crosshair.raise_()
+
+
+class _Canvas(pg.GraphicsLayoutWidget):  # type: ignore[misc] # pyqtgraph is untyped
+    """pyqtgraph's canvas, telling where the mouse is. It neither zooms nor scrolls, so the page around it can."""
+
+    hovered = Signal(QPointF)
+    left = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.ci.layout.setContentsMargins(0, 2, 0, 0)
+        self.ci.layout.setVerticalSpacing(8)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self.hovered.emit(event.position())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        event.ignore()
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().leaveEvent(event)
+        self.left.emit()
+
+    def wheelEvent(self, event: QEvent) -> None:  # noqa: N802
+        event.ignore()
+
+
+class _PaneView:
+    """A pane as pyqtgraph items, made once."""
+
+    def __init__(self, pane: Pane, canvas: pg.GraphicsLayoutWidget, row: int, *, bottom: bool) -> None:
+        self.pane = pane
+        self._canvas = canvas
+        self._time = axes.TimeAxis()
+        self._values = axes.ValueAxis(pane.unit)
+        self.plot = canvas.addPlot(
+            row=row, col=0, enableMenu=False, axisItems={"bottom": self._time, "left": self._values}
+        )
+        self.plot.hideButtons()
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.disableAutoRange()
+        self.plot.setContentsMargins(0, 0, 0, 0)
+        if not bottom:
+            self._time.setStyle(showValues=False, tickLength=0)
+            self._time.setHeight(2)
+        self._background = axes.PaneBackground(self.plot.getViewBox())
+        self._lines: dict[str, pg.PlotCurveItem] = {}
+        # Drawn in reverse, so that what comes first in the legend lies on top.
+        for quantity in reversed(pane.quantities):
+            line = pg.PlotCurveItem(connect="finite")
+            self._lines[quantity.item] = line
+            self.plot.addItem(line)
+
+    def set_zone(self, zone: tzinfo) -> None:
+        self._time.zone = zone
+        self._time.refresh()
+
+    def restyle(self) -> None:
+        self._time.refresh()
+        self._values.refresh()
+        for quantity in self.pane.quantities:
+            self._lines[quantity.item].setPen(axes.pen(quantity))
+        self._background.update()
+
+    def area(self) -> pg.QtCore.QRectF:
+        """The plotting area, in pixels of the chart."""
+        scene = self.plot.getViewBox().sceneBoundingRect()
+        return self._canvas.mapFromScene(scene).boundingRect().toRectF()
+
+    def draw(self, curves: Mapping[str, Curve], hidden: set[str], start_ms: int, end_ms: int) -> None:
+        area = self.area()
+        columns = max(50, int(area.width()))
+        low, high = np.inf, -np.inf
+        lacking = []
+        for quantity in self.pane.quantities:
+            curve = curves.get(quantity.item)
+            line = self._lines[quantity.item]
+            if curve is None or quantity.item in hidden:
+                line.setVisible(False)
+                continue
+            x, y = reduce.reduced(curve.series, start_ms, end_ms, columns, curve.gap_ms)
+            line.setData(x, y)
+            line.setVisible(True)
+            lacking.append(reduce.gaps(curve.series, start_ms, end_ms, curve.gap_ms))
+            if len(y):
+                low, high = min(low, float(np.nanmin(y))), max(high, float(np.nanmax(y)))
+        if low > high:
+            low, high = self._empty_range()
+        bottom, top, step = ticks.value_range(
+            low,
+            high,
+            least_span=self.pane.least_span,
+            from_zero=self.pane.from_zero,
+            ticks=axes.tick_room(area.height()),
+        )
+        self._values.set_step(step)
+        # Half a pixel of air, so that a line at the edge is not cut.
+        air = (top - bottom) * 0.02
+        self.plot.setYRange(bottom - air, top + air, padding=0)
+        self.plot.setXRange(start_ms / 1000, end_ms / 1000, padding=0)
+        gaps_s = [(a / 1000, b / 1000) for a, b in reduce.common_gaps(lacking)]
+        self._background.show_on(gaps_s, ticks.value_ticks(bottom, top, step))
+
+    def _empty_range(self) -> tuple[float, float]:
+        return (0.0, self.pane.least_span) if self.pane.from_zero else (0.0, 0.0)
+
+    def entries_at(
+        self, curves: Mapping[str, Curve], hidden: set[str], at_ms: int, near_ms: int, x: float
+    ) -> list[Entry]:
+        entries = []
+        area = self.area()
+        (_, _), (bottom, top) = self.plot.viewRange()
+        for quantity in self.pane.quantities:
+            curve = curves.get(quantity.item)
+            if curve is None or quantity.item in hidden:
+                continue
+            value = _value_at(curve.series, at_ms, max(near_ms, curve.gap_ms))
+            dot = None
+            if value is not None and top > bottom:
+                dot = QPointF(x, area.bottom() - (value - bottom) / (top - bottom) * area.height())
+            text = formats.with_unit(value, self.pane.unit)
+            entries.append(Entry(quantity.short, text, quantity.colour, quantity.dashed, dot))
+        return entries
+
+
+def _value_at(series: Series, at_ms: int, within_ms: int) -> float | None:
+    """The value nearest in time, None where that is further away than half of `within_ms`."""
+    t = series.timestamps
+    after = int(np.searchsorted(t, at_ms))
+    candidates = [index for index in (after - 1, after) if 0 <= index < len(t)]
+    if not candidates:
+        return None
+    nearest = min(candidates, key=lambda index: abs(int(t[index]) - at_ms))
+    return float(series.values[nearest]) if abs(int(t[nearest]) - at_ms) <= within_ms / 2 else None
