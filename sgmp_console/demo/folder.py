@@ -1,0 +1,188 @@
+"""The demo's data folder: what is where, who uses it, and what is remembered from run to run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import platformdirs
+
+from sgmp_console.demo.ordinary_user import ordinary_user
+from sgmp_console.errors import UserError
+
+_STATE = "demo.json"
+_LOCK = "lock"
+LOOPBACK = "127.0.0.1"
+
+
+class FolderInUse(UserError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"Another demo is running in {folder}. Close it first, or start this one elsewhere with --data."
+        )
+
+
+class FolderRefused(UserError):
+    """A folder that the demo can't or should not use."""
+
+
+@dataclass
+class DemoState:
+    """What stays the same from run to run. Holds secrets: its file is readable by its owner only."""
+
+    deployment: str = "demo"
+    admin_email: str = "admin@demo.example"
+    admin_password: str = field(default_factory=lambda: secrets.token_urlsafe(15), repr=False)
+    ports: dict[str, int] = field(default_factory=dict)
+    """The loopback port of each server, by its name."""
+    house_ids: dict[str, int] = field(default_factory=dict)
+    """The house that each of demo.houses became, by its key."""
+
+
+class DemoFolder:
+    """Paths, lock and state of one demo. `owner`: who runs its servers, where we are root (see ordinary_user)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.owner = ordinary_user()
+        self.logs = self.path / "logs"
+        self.database = self.path / "database"
+        self.broker = self.path / "broker"
+        self.authority = self.path / "authority"
+        self.console = self.path / "console"
+        """Certificate and key with which the window publishes configurations."""
+
+    def edge(self, key: str) -> Path:
+        """The home of a house's edge daemon: configuration, credentials, outbox."""
+        return self.path / "edges" / key
+
+    @contextlib.contextmanager
+    def locked(self, *, reset: bool = False) -> Iterator[DemoState]:
+        """Have the folder to ourselves and its state loaded; made where it isn't there, emptied first on `reset`.
+
+        The lock goes with this process, however it ends. Raises FolderInUse, FolderRefused.
+        """
+        self._make()
+        with self._lock():
+            if reset:
+                self._empty()
+            state = self._load()
+            self.save(state)
+            yield state
+
+    def save(self, state: DemoState) -> None:
+        temporary = self.path / (_STATE + ".new")
+        temporary.unlink(missing_ok=True)
+        with open(
+            temporary, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)
+        ) as file:
+            json.dump(asdict(state), file, indent=1)
+        temporary.replace(self.path / _STATE)
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if any(self.path.iterdir()) and not (self.path / _STATE).exists() and not self._is_only_ours():
+                raise FolderRefused(
+                    f"{self.path} holds other files and no demo. Name an empty or new folder with --data."
+                )
+        except OSError as error:
+            raise FolderRefused(
+                f"The demo can't use {self.path} ({error.strerror}). Name another folder with --data."
+            ) from error
+        if self.owner is not None:
+            self.path.chmod(0o711)
+            blocked = [folder for folder in self.path.parents if not _may_pass(folder, self.owner)]
+            if blocked:
+                raise FolderRefused(
+                    f"The demo's servers do not run as root, and the user they run as can't get through "
+                    f"{blocked[0]} to {self.path}. Name a folder elsewhere with --data, for example under /var/lib."
+                )
+
+    def _is_only_ours(self) -> bool:
+        """The traces of a first start that was cut off before it wrote its state."""
+        return {entry.name for entry in self.path.iterdir()} <= {_LOCK, _STATE + ".new"}
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.path / _LOCK).open("a+b") as file:
+            try:
+                if sys.platform == "win32":
+                    import msvcrt
+
+                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                else:
+                    import fcntl
+
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise FolderInUse(self.path) from None
+            yield
+
+    def _empty(self) -> None:
+        for entry in self.path.iterdir():
+            if entry.name == _LOCK:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def _load(self) -> DemoState:
+        try:
+            stored = json.loads((self.path / _STATE).read_text("utf-8"))
+            known = {field.name for field in fields(DemoState)}
+            return DemoState(**{key: value for key, value in stored.items() if key in known})
+        except FileNotFoundError:
+            return DemoState()
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise FolderRefused(
+                f"The demo in {self.path} is damaged. Start it once with --reset, which makes a new one."
+            ) from error
+
+
+def default_folder() -> Path:
+    """Where the demo lives if nothing else is said."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        return Path("/var/lib/sgmp/demo")  # root's home is closed to the ordinary user who runs the servers
+    return Path(platformdirs.user_data_dir("sgmp", appauthor=False)) / "demo"
+
+
+def choose_ports(state: DemoState, names: list[str]) -> None:
+    """Give each server a free loopback port: the one it had, if nobody took it meanwhile."""
+    with contextlib.ExitStack() as held:
+        for name in names:
+            probe = held.enter_context(
+                socket.socket()
+            )  # held until all are chosen, so that no two get the same
+            try:
+                _bind(probe, state.ports.get(name, 0))
+            except OSError:
+                probe.close()
+                probe = held.enter_context(socket.socket())
+                _bind(probe, 0)
+            state.ports[name] = int(probe.getsockname()[1])
+
+
+def _bind(probe: socket.socket, port: int) -> None:
+    if sys.platform != "win32":
+        # As the servers do; without it, connections of the last run that still linger would block the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind((LOOPBACK, port))
+
+
+def _may_pass(folder: Path, owner: tuple[int, int]) -> bool:
+    status = folder.stat()
+    if status.st_uid == owner[0]:
+        return bool(status.st_mode & 0o100)
+    if status.st_gid == owner[1]:
+        return bool(status.st_mode & 0o010)
+    return bool(status.st_mode & 0o001)
