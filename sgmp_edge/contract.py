@@ -11,6 +11,7 @@ import ast
 import hashlib
 import ipaddress
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+log = logging.getLogger(__name__)
 
 DEFAULT_DEPLOYMENT = "sgmp"
 
@@ -286,10 +289,10 @@ def dump_config(version: int, devices: Sequence[DeviceConfig]) -> bytes:
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 
-def parse_config(payload: bytes) -> ConfigDocument:
+def parse_config(payload: bytes, types: Mapping[str, DeviceType] | None = None) -> ConfigDocument:
     """Read either form of the document and check it whole, device types and their configs included.
 
-    Raises ContractError naming the first thing wrong; its text never holds a config value.
+    `types`: the device types that count, if not `device_types()`. Raises ContractError naming the first thing wrong; its text never holds a config value.
     """
     try:
         document = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
@@ -305,7 +308,8 @@ def parse_config(payload: bytes) -> ConfigDocument:
             raise ContractError("`version` must be a whole number from 1")
     if not isinstance(rows, list):
         raise ContractError("the devices must be a list")
-    devices = tuple(_parse_device(row, index) for index, row in enumerate(rows))
+    known = device_types() if types is None else types
+    devices = tuple(_parse_device(row, index, known) for index, row in enumerate(rows))
     for what in ("name", "device_id"):
         value, count = (
             Counter(getattr(device, what) for device in devices).most_common(1)[0] if devices else ("", 0)
@@ -334,7 +338,7 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _parse_device(row: Any, index: int) -> DeviceConfig:
+def _parse_device(row: Any, index: int, types: Mapping[str, DeviceType]) -> DeviceConfig:
     if not isinstance(row, dict):
         raise ContractError(f"device {index + 1} is not an object")
     device_id, name, kind, config = (row.get(key) for key in ("device_id", "name", "type", "config"))
@@ -345,10 +349,10 @@ def _parse_device(row: Any, index: int) -> DeviceConfig:
     problem = name_problem(name)
     if problem:
         raise ContractError(f"device {index + 1}: {problem}")
-    if not isinstance(kind, str) or kind not in device_types():
-        known = ", ".join(sorted(device_types()))
+    if not isinstance(kind, str) or kind not in types:
+        known = ", ".join(sorted(types))
         raise ContractError(f"device {name}: unknown type {str(kind)[:40]!r}; known are {known}")
-    problems = device_types()[kind].problems(config)
+    problems = types[kind].problems(config)
     if problems or not isinstance(config, dict):
         raise ContractError(f"device {name}: {problems[0]}")
     return DeviceConfig(device_id, name, kind, config)
@@ -363,6 +367,110 @@ def name_problem(name: str) -> str | None:
     if name in RESERVED_DEVICE_NAMES:
         return f"`{name}` is a word of the formula language and can't name a device"
     return None
+
+
+# --- Probes and commands ----------------------------------------------------------------------------------------
+
+LONGEST_TTL_S = 3600
+"""A setpoint that shall hold longer is sent again before it lapses."""
+MAX_REQUEST_LENGTH = 64
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A wish to read a device once without adopting it. `config` may hold secrets."""
+
+    request: str
+    type: str
+    config: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Probe(request={self.request!r}, type={self.type!r}, config=...)"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What `act` is to do, and for how long.
+
+    `ttl_s`: seconds from its arrival until it is undone. `issued_ms` (UTC): a command that is older than its
+    time-to-live when it arrives is not carried out. `undo`: what `act` gets to undo it, for a driver without
+    `release`.
+    """
+
+    request: str
+    data: Mapping[str, Any]
+    ttl_s: float
+    issued_ms: int | None = None
+    undo: Mapping[str, Any] | None = None
+
+
+def dump_probe(probe: Probe) -> bytes:
+    """`{"request", "device": {"type", "config"}}`, for the probe topic."""
+    body = {"request": probe.request, "device": {"type": probe.type, "config": dict(probe.config)}}
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+def parse_probe(payload: bytes, types: Mapping[str, DeviceType] | None = None) -> Probe:
+    """Raises ContractError, without config values."""
+    body = _object(payload, "the probe")
+    device = body.get("device")
+    if not isinstance(device, dict):
+        raise ContractError("`device` must be an object with `type` and `config`")
+    row = {"device_id": 1, "name": "probe", "type": device.get("type"), "config": device.get("config")}
+    checked = _parse_device(row, 0, device_types() if types is None else types)
+    return Probe(_request(body), checked.type, checked.config)
+
+
+def dump_command(command: Command) -> bytes:
+    """`{"request", "data", "ttl_s", "issued_ms", "undo"}`, for the control topic."""
+    body = {"request": command.request, "data": dict(command.data), "ttl_s": command.ttl_s}
+    if command.issued_ms is not None:
+        body["issued_ms"] = command.issued_ms
+    if command.undo is not None:
+        body["undo"] = dict(command.undo)
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+def parse_command(payload: bytes) -> Command:
+    """Raises ContractError."""
+    body = _object(payload, "the command")
+    data, ttl, issued, undo = (body.get(key) for key in ("data", "ttl_s", "issued_ms", "undo"))
+    if not isinstance(data, dict) or not data:
+        raise ContractError("`data` must be an object that says what to do")
+    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not 1 <= ttl <= LONGEST_TTL_S:
+        raise ContractError(f"`ttl_s` must be a number of seconds from 1 to {LONGEST_TTL_S}")
+    if issued is not None and (isinstance(issued, bool) or not isinstance(issued, int) or issued < 0):
+        raise ContractError("`issued_ms` must be a whole number of milliseconds")
+    if undo is not None and not isinstance(undo, dict):
+        raise ContractError("`undo` must be an object")
+    return Command(_request(body), data, float(ttl), issued, undo)
+
+
+def request_of(payload: bytes) -> str:
+    """The `request` of a probe or command, to answer one that is otherwise wrong; "" where it can't be read."""
+    try:
+        return _request(_object(payload, "the message"))
+    except ContractError:
+        return ""
+
+
+def _object(payload: bytes, what: str) -> dict[str, Any]:
+    try:
+        body = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ContractError(f"{what} is not valid JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise ContractError(f"{what} must be a JSON object")
+    return body
+
+
+def _request(body: Mapping[str, Any]) -> str:
+    request = body.get("request")
+    if not isinstance(request, str) or not re.fullmatch(r"[\x21-\x7e]{1,64}", request):
+        raise ContractError(
+            f"`request` must be a text of 1 to {MAX_REQUEST_LENGTH} characters, its answer's name"
+        )
+    return request
 
 
 # --- Device types -----------------------------------------------------------------------------------------------
@@ -406,6 +514,8 @@ class DeviceType:
     example: Mapping[str, Any]
     units: Mapping[str, str]
     """Regular expression over a whole field path -> unit; the first match counts."""
+    declared: bool = True
+    """False: only the map of Main_Publisher.py knows it, so any JSON object is a config."""
 
     def unit_of(self, field: str) -> str:
         """The unit of one of the type's fields; "" where it has none or it is not known."""
@@ -418,6 +528,8 @@ class DeviceType:
         """Everything wrong with a config; empty if it can be used. Unknown keys are wrong, too: they are typos."""
         if not isinstance(config, Mapping):
             return [ConfigProblem("", "the config must be a JSON object")]
+        if not self.declared:
+            return []
         known = {field.key: field for field in self.fields}
         problems = [
             ConfigProblem(str(key)[:80], f"unknown setting; a {self.name} has {', '.join(known)}")
@@ -437,16 +549,48 @@ class DeviceType:
 
 def device_types() -> Mapping[str, DeviceType]:
     """All device types by name, from the drivers beside this file."""
-    return _device_types(Path(__file__).resolve().parent / "devices")
+    return {name: found.kind for name, found in _declared_types(DRIVER_FOLDER).items()}
+
+
+def device_type_file(name: str) -> Path | None:
+    """The driver's file of a device type; None if there is none."""
+    found = _declared_types(DRIVER_FOLDER).get(name)
+    return found.file if found else None
+
+
+def undeclared_type(name: str) -> DeviceType:
+    """A device type of which nothing is known but its name."""
+    return DeviceType(name=name, title=name, fields=(), example={}, units={}, declared=False)
+
+
+DRIVER_FOLDER = Path(__file__).resolve().parent / "devices"
+
+
+@dataclass(frozen=True)
+class _Declared:
+    kind: DeviceType
+    file: Path
 
 
 @cache
-def _device_types(folder: Path) -> Mapping[str, DeviceType]:
-    found: dict[str, DeviceType] = {}
-    for file in sorted(folder.glob("*.py")):
-        declared = _declaration(file)
-        if declared is not None:
-            found[declared.name] = declared
+def _declared_types(folder: Path) -> Mapping[str, _Declared]:
+    found: dict[str, _Declared] = {}
+    for file in sorted(folder.glob("[!_]*.py")):
+        try:
+            declared = _declaration(file)
+        except (SyntaxError, ValueError, TypeError, KeyError, OSError) as error:
+            # Somebody's own file: it must not take the other types with it.
+            log.error("%s declares no device type: %s: %s", file.name, type(error).__name__, error)
+            continue
+        if declared is not None and declared.name in found:
+            log.error(
+                "%s declares the type %s again; %s counts",
+                file.name,
+                declared.name,
+                found[declared.name].file,
+            )
+        elif declared is not None:
+            found[declared.name] = _Declared(declared, file)
     return found
 
 
