@@ -58,8 +58,9 @@ class Curve:
     """An analytic item over the snapshot's window.
 
     `series` holds finite values only; two points further apart than `gap_ms` have a gap between them, never a line.
-    `latest` may lie before the window, and is None where there never was a value. `problem` is the operator's sentence where the item can't be evaluated ("`ev` refers to device `egauge`, which
-    this house doesn't have."); its series is empty then.
+    `latest` may lie before the window, and is None where there never was a value. `problem` is the operator's
+    sentence where the item can't be evaluated ("`ev` refers to device `egauge`, which this house doesn't have.");
+    its series is empty then.
     """
 
     item: str

@@ -1,0 +1,119 @@
+"""Invented houses for the tests of reports: what they consist of, and what their meters would have read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from sgmp_console.fleet.required import required_items
+from sgmp_console.reports.house_day import Definition, HouseDay
+from sgmp_console.timeseries import Series
+
+LOS_ANGELES = "America/Los_Angeles"
+FAR = 4_102_444_800_000  # 2100
+
+GRID = ("egauge", "A.GridPower")
+LOAD = ("egauge", "A.Load")
+EV = ("egauge", "A.EV")
+SOLAR = ("egauge", "A.Solar")
+BATTERY = ("sonnen", "status.Pac_total_W")
+SOC = ("sonnen", "battery.battery_status.relativestateofcharge")
+
+Field = tuple[str, str]
+Readings = Mapping[Field, Series]
+
+
+@dataclass(frozen=True)
+class Item:
+    name: str
+    formula: str
+    unit: str = "kW"
+
+
+@dataclass(frozen=True)
+class Device:
+    name: str
+    type: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Event:
+    timestamp_ms: int
+    device: str
+    type: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+DEVICES = (Device("sonnen", "sonnen"), Device("egauge", "egauge"), Device("powerflex", "powerflex"))
+ITEMS = tuple(Item(item.name, item.formula, item.unit) for item in required_items().values())
+
+
+def definition(
+    *, items: Sequence[Item] = ITEMS, devices: Sequence[Device] = DEVICES, zone: str = LOS_ANGELES
+) -> Definition:
+    return Definition(7, "Maple House", zone, devices, items)
+
+
+def at(text: str, zone: str = LOS_ANGELES) -> int:
+    """UTC ms of a local time such as `2026-03-08 14:00`."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+
+
+def balanced(start_ms: int, end_ms: int, step_ms: int = 4000, *, seed: int = 1) -> dict[Field, Series]:
+    """Readings of a house in which grid = load + EV - solar - battery at every instant, as the meters sign them."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(start_ms, end_ms, step_ms, dtype=np.int64)
+    solar, load, ev = rng.uniform(0, 6, len(t)), rng.uniform(0.2, 4, len(t)), rng.uniform(0, 7, len(t))
+    battery = rng.uniform(-3, 3, len(t))
+    grid = load + ev - solar - battery
+    values = {
+        GRID: -grid,
+        LOAD: -load,
+        EV: -ev,
+        SOLAR: solar,
+        BATTERY: battery * 1000,
+        SOC: rng.uniform(5, 95, len(t)),
+        ("egauge", "A.L1_Frequency"): rng.normal(60, 0.02, len(t)),
+        ("egauge", "A.L1_Voltage"): rng.normal(121, 0.5, len(t)),
+        ("egauge", "A.L2_Voltage"): rng.normal(120, 0.5, len(t)),
+    }
+    return {key: Series(t, value) for key, value in values.items()}
+
+
+def without(readings: Readings, start_ms: int, end_ms: int) -> dict[Field, Series]:
+    """The readings with a gap in [start_ms, end_ms)."""
+    left = {}
+    for key, series in readings.items():
+        keep = (series.timestamps < start_ms) | (series.timestamps >= end_ms)
+        left[key] = Series(series.timestamps[keep], series.values[keep])
+    return left
+
+
+def newest(readings: Readings) -> dict[Field, tuple[int, float]]:
+    return {
+        key: (int(series.timestamps[-1]), float(series.values[-1]))
+        for key, series in readings.items()
+        if len(series)
+    }
+
+
+def filled(
+    now_ms: int, readings: Readings, events: Sequence[Event] = (), *, of: Definition | None = None
+) -> HouseDay:
+    """A HouseDay that was handed all of `readings` and `events` at `now_ms`."""
+    day = HouseDay(definition() if of is None else of, now_ms)
+    bring(day, now_ms, day.start_ms, readings, events)
+    return day
+
+
+def bring(day: HouseDay, now_ms: int, from_ms: int, readings: Readings, events: Sequence[Event] = ()) -> None:
+    """Hand a day what a database that holds `readings` and `events` has from `from_ms` on."""
+    tails = {key: readings.get(key, Series.empty()).between(from_ms, FAR) for key in day.fields}
+    late = [event for event in events if event.timestamp_ms >= from_ms]
+    day.take(now_ms, from_ms, tails, late, newest(readings))

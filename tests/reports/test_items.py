@@ -1,0 +1,115 @@
+"""Analytic items: resolved against the house, evaluated in order, and brought forward by their tail only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgmp_console.formula import AnalyticsIdentifier, DeviceIdentifier, EventIdentifier, Identifier
+from sgmp_console.reports.items import ItemGraph, bring_forward, spliced
+from sgmp_console.timeseries import Series
+from tests.reports.houses import Item
+
+
+def graph(formulas: dict[str, str], wanted: tuple[str, ...], devices: tuple[str, ...] = ("m",)) -> ItemGraph:
+    return ItemGraph([Item(name, text) for name, text in formulas.items()], devices, wanted)
+
+
+def test_an_item_is_evaluated_after_those_it_refers_to() -> None:
+    found = graph({"c": "analytics.a + analytics.b", "a": "m.x", "b": "2 * analytics.a"}, ("c",))
+    assert [step.name for step in found.steps] == ["a", "b", "c"]
+    assert found.fields == {DeviceIdentifier("m", "x")}
+
+
+def test_only_what_is_wanted_is_read() -> None:
+    found = graph({"a": "m.x", "b": "m.y + events.::WARNING"}, ("a",))
+    assert found.fields == {DeviceIdentifier("m", "x")}
+    assert not found.events
+
+
+def test_events_are_read_for_event_identifiers() -> None:
+    assert graph({"a": "events.m::X.energy"}, ("a",)).events == {EventIdentifier(("m",), ("X",), "energy")}
+
+
+@pytest.mark.parametrize(
+    ("formulas", "sentence"),
+    [
+        ({"a": "n.x"}, "`a` refers to device `n`, which this house doesn't have."),
+        ({"a": "analytics.z"}, "`a` refers to `analytics.z`, which this house doesn't have."),
+        ({"a": "analytics.b", "b": "n.x"}, "`b` refers to device `n`, which this house doesn't have."),
+        ({"a": "analytics.b", "b": "1 + analytics.a"}, "`a` refers to itself: a -> b -> a."),
+        ({"a": "analytics.b", "b": "analytics.b"}, "`b` refers to itself: b -> b."),
+    ],
+)
+def test_an_item_that_cannot_be_evaluated_says_why(formulas: dict[str, str], sentence: str) -> None:
+    found = graph(formulas, ("a",))
+    assert found.problems["a"] == sentence
+    assert found.step("a") is None
+
+
+def test_a_formula_that_cannot_be_read_says_why() -> None:
+    assert graph({"a": "m.x +"}, ("a",)).problems["a"].startswith("The formula of `a` can't be read: ")
+
+
+def test_one_broken_item_leaves_the_others() -> None:
+    found = graph({"a": "n.x", "b": "m.x"}, ("a", "b"))
+    assert [step.name for step in found.steps] == ["b"]
+
+
+def test_the_lookback_adds_up_along_what_an_item_refers_to() -> None:
+    found = graph({"a": "avg(analytics.b, 60000) + m.x", "b": "avg(avg(m.x, 1000), 5000)"}, ("a",))
+    assert {step.name: step.lookback_ms for step in found.steps} == {"b": 6000, "a": 66000}
+    assert found.lookback_ms == 66000
+
+
+def test_splicing_replaces_the_tail_and_forgets_the_past() -> None:
+    held = Series([1, 2, 3, 4], [1, 2, 3, 4])
+    result = spliced(held, 3, Series([3, 5], [30, 50]), 2)
+    assert (result.timestamps.tolist(), result.values.tolist()) == ([2, 3, 5], [2, 30, 50])
+
+
+@pytest.mark.parametrize("tail", [Series.empty(), Series([1], [9])])
+def test_splicing_can_leave_nothing(tail: Series) -> None:
+    assert len(spliced(Series([1, 2], [1, 2]), 1, tail, 5)) == 0
+
+
+FORMULAS = {
+    "plain": "pos(m.x) / 1000",
+    "two": "m.x - m.y",
+    "mean": "avg(m.x, 7) + avg(m.y, 7)",
+    "deep": "avg(avg(m.x, 3) * 2, 10)",
+    "nested": "analytics.two + analytics.plain",
+    "nested_mean": "avg(analytics.deep, 25) - avg(analytics.two, 25)",
+}
+
+readings = st.dictionaries(st.integers(0, 200), st.floats(-1e6, 1e6), max_size=40)
+
+
+@given(first=readings, second=readings, ticks=st.lists(st.integers(0, 200), max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_bringing_forward_gives_what_evaluating_everything_gives(
+    first: dict[int, float], second: dict[int, float], ticks: list[int]
+) -> None:
+    """Readings become known in batches, each batch everything on one side of a time: late data included."""
+    order = graph(FORMULAS, tuple(FORMULAS))
+    x, y = DeviceIdentifier("m", "x"), DeviceIdentifier("m", "y")
+    everything: dict[Identifier, Series] = {x: _series(first), y: _series(second)}
+    step_by_step: dict[Identifier, Series] = {x: Series.empty(), y: Series.empty()}
+    for tick in [*ticks, 0]:
+        for key in (x, y):
+            step_by_step[key] = spliced(step_by_step[key], tick, everything[key].between(tick, 1000), 0)
+        bring_forward(order, step_by_step, tick, 0)
+    bring_forward(order, everything, 0, 0)
+    for name in FORMULAS:
+        one, other = step_by_step[AnalyticsIdentifier(name)], everything[AnalyticsIdentifier(name)]
+        np.testing.assert_array_equal(one.timestamps, other.timestamps)
+        np.testing.assert_allclose(one.values, other.values, rtol=1e-12)
+
+
+def _series(values: dict[int, float]) -> Series:
+    stamps: list[Any] = sorted(values)
+    return Series(stamps, [values[stamp] for stamp in stamps])
