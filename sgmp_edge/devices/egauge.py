@@ -1,6 +1,32 @@
-"""eGauge energy meters."""
+"""eGauge energy meters.
+
+Each poll is one request. What is published is the mean since the poll before, from the meter's own counters, so that
+the energy of a day does not depend on how often it was polled; only the first value after a start, a gap or a new
+meter configuration is the rate of the last second.
+"""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from requests.auth import HTTPDigestAuth
+
+from sgmp_edge.common import AT_TICK, Event, NotReady, Reading, ReadResult
+from sgmp_edge.contract import WARNING
+from sgmp_edge.devices._egauge_meter import (
+    HistoryRow,
+    Meter,
+    Snapshot,
+    mean_between,
+    plausible,
+    published,
+)
+from sgmp_edge.devices._egauge_webapi import WebApiMeter
+from sgmp_edge.devices._egauge_xml import XmlMeter
+from sgmp_edge.devices._http import HttpClient, origin
 
 DEVICE_TYPE = {
     "name": "egauge",
@@ -60,8 +86,8 @@ DEVICE_TYPE = {
             "kind": "number",
             "minimum": 1,
             "maximum": 100000,
-            "default": 1000,
-            "help": "A power register that says more has jumped; the value is left out.",
+            "default": 200,
+            "help": "A power beyond this is a jump of the counter; the value is left out.",
         },
     },
     "example": {
@@ -95,3 +121,183 @@ DEVICE_TYPE = {
         r".*": "kW",
     },
 }
+
+CLOCK_KEY = "ts"
+"""The key that asks for the meter's own time, in seconds since 1970 UTC."""
+
+_LONGEST_MEAN_S = 65
+"""A mean over a longer time would be put down at one instant; `recover` has that time minute by minute."""
+
+_HISTORY_PIECE_S = 6 * 3600
+"""360 rows: a request that the meter answers in a second, and a quarter of a megabyte."""
+
+
+class EGauge:
+    """Fields are the configured keys, exactly as written; kW, kVA, kvar, V, A, Hz, degrees Celsius, %."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._keys: list[str] = list(config.get("keys") or [])
+        self._max_kw = float(config.get("max_kw", 200))
+        self._longest_mean_s = max(_LONGEST_MEAN_S, 2.5 * float(config.get("interval", 0)))
+        self._meter = _meter(config)
+        self._previous: tuple[Snapshot, float] | None = None
+        self._silent: frozenset[str] = frozenset()
+        self._jumped: frozenset[str] = frozenset()
+
+    def read(self) -> dict[str, float] | ReadResult:
+        """One row; with events where something about the registers changed.
+
+        Raises NotReady while the meter's clock stands still, besides what can happen to a request.
+        """
+        now = time.monotonic()
+        snapshot = self._meter.snapshot()
+        older = self._baseline(snapshot, now)
+        self._previous = (snapshot, now)
+        fields: dict[str, float] = {}
+        silent: set[str] = set()
+        jumped: set[str] = set()
+        for key, name in self._names(snapshot.registers).items():
+            values = [] if name is None else _candidates(name, snapshot, older)
+            believable = [value for type_, value in values if plausible(type_, value, self._max_kw)]
+            if believable:
+                fields[key] = believable[0]
+            elif not values and (name is None or older is not None or key in self._silent):
+                silent.add(key)
+            if len(believable) < len(values):
+                jumped.add(key)
+        events = self._events(frozenset(silent), frozenset(jumped), snapshot)
+        if CLOCK_KEY in self._keys:
+            fields[CLOCK_KEY] = int(snapshot.ts)
+        if not fields and not events:
+            raise NotReady("the meter has no values for the registers asked for")
+        return ReadResult([Reading(AT_TICK, fields)] if fields else [], events) if events else fields
+
+    def recover(self, start_ms: int, end_ms: int) -> ReadResult:
+        """The meter's minute means of the half-open range, each stamped at the end of its minute.
+
+        Where the meter itself recorded nothing, nothing is returned. One request for each six hours.
+        """
+        readings: dict[int, Reading] = {}
+        for start_s, end_s in _pieces(start_ms // 1000, -(-end_ms // 1000)):
+            history = self._meter.history(start_s, end_s)
+            names = {key: name for key, name in self._names(history.types).items() if name is not None}
+            for older, newer in pairwise(sorted(history.rows, key=lambda row: row.ts)):
+                if start_ms <= newer.ts * 1000 < end_ms:
+                    fields = self._minute(names, history.types, older, newer)
+                    if fields:
+                        readings[newer.ts] = Reading(newer.ts * 1000, fields)
+        return ReadResult([readings[ts] for ts in sorted(readings)])
+
+    def close(self) -> None:
+        self._meter.close()
+
+    def _baseline(self, snapshot: Snapshot, now: float) -> Snapshot | None:
+        """The earlier snapshot to compare with; None to start over. Raises NotReady at a repeated time stamp."""
+        if self._previous is None:
+            return None
+        previous, then = self._previous
+        if snapshot.serial != previous.serial:
+            return None
+        if snapshot.ts == previous.ts:
+            raise NotReady("the meter's clock stands still; its values are those of the last poll")
+        elapsed, counted = now - then, snapshot.ts - previous.ts
+        if counted < 0 or elapsed > self._longest_mean_s or counted > 2 * elapsed + 10:
+            # Out of reach for a while, or its clock was set: the difference belongs to no single instant.
+            return None
+        return previous
+
+    def _minute(
+        self, names: Mapping[str, str], types: Mapping[str, str], older: HistoryRow, newer: HistoryRow
+    ) -> dict[str, float]:
+        """The means between two rows, if they are neighbours."""
+        seconds = newer.ts - older.ts
+        if not 0 < seconds <= max(older.step, newer.step):
+            return {}
+        fields: dict[str, float] = {}
+        for key, name in names.items():
+            mean = mean_between(types[name], newer.counters[name], older.counters[name], seconds)
+            if mean is not None and plausible(types[name], published(types[name], mean), self._max_kw):
+                fields[key] = published(types[name], mean)
+        return fields
+
+    def _names(self, available: Mapping[str, object]) -> dict[str, str | None]:
+        """The register behind each field, None where the meter has none."""
+        if not self._keys:
+            return {name: name for name in available}
+        return {key: _register_name(key, available) for key in self._keys if key != CLOCK_KEY}
+
+    def _events(self, silent: frozenset[str], jumped: frozenset[str], snapshot: Snapshot) -> list[Event]:
+        """What went wrong, or right again, since the last poll: said once each."""
+        texts: list[str] = []
+        if silent - self._silent:
+            offered = ", ".join(sorted(snapshot.registers)[:20])
+            texts.append(f"no value from register {_listed(silent - self._silent)}; the meter has {offered}")
+        if self._silent - silent:
+            texts.append(f"register {_listed(self._silent - silent)} has values again")
+        if jumped - self._jumped:
+            texts.append(
+                f"the counter of register {_listed(jumped - self._jumped)} jumped; the jump is left out"
+            )
+        self._silent, self._jumped = silent, jumped
+        return [Event(AT_TICK, WARNING, {"data": text}) for text in texts]
+
+
+def _candidates(name: str, snapshot: Snapshot, older: Snapshot | None) -> list[tuple[str, float]]:
+    """(type, value as published) of a register, the best first: the mean since `older`, the last second's rate."""
+    register = snapshot.registers[name]
+    before = older.registers.get(name) if older else None
+    if register.type == "d":
+        return [] if register.counter is None else [("d", register.counter)]
+    mean = None
+    if older and before and register.counter is not None and before.counter is not None:
+        mean = mean_between(register.type, register.counter, before.counter, snapshot.ts - older.ts)
+    return [
+        (register.type, published(register.type, value))
+        for value in (mean, register.rate)
+        if value is not None
+    ]
+
+
+def _meter(config: Mapping[str, Any]) -> Meter:
+    scheme = config.get("scheme", "http")
+    username, password = config.get("username", ""), config.get("password", "")
+    webapi = config.get("interface", "xml") == "webapi"
+    http = HttpClient(
+        f"the meter at {config['ip']}",
+        origin(config["ip"], scheme=scheme),
+        connect_s=2,
+        read_s=3,
+        auth=HTTPDigestAuth(username, password) if username and not webapi else None,
+        certificate_sha256=config.get("certificate_sha256"),
+    )
+    return WebApiMeter(http, username, password) if webapi else XmlMeter(http)
+
+
+def _register_name(key: str, available: Mapping[str, object]) -> str | None:
+    """The register that a key means: the one of that very name, else the only one that reads the same.
+
+    The playbook's keys (`A.L1_Voltage`) name a register of a group; on a meter without groups that is `L1 Voltage`.
+    """
+    if key in available:
+        return key
+    for wanted in (_spoken(key), _spoken(key.partition(".")[2])):
+        alike = [name for name in available if wanted and _spoken(name) == wanted]
+        if len(alike) == 1:
+            return alike[0]
+    return None
+
+
+def _spoken(name: str) -> str:
+    return " ".join(name.replace("_", " ").casefold().split())
+
+
+def _listed(keys: frozenset[str]) -> str:
+    return ", ".join(f"`{key}`" for key in sorted(keys))
+
+
+def _pieces(start_s: int, end_s: int) -> Iterator[tuple[int, int]]:
+    """Consecutive (start, end), each a minute earlier at the front, since the first minute needs one before it."""
+    while start_s < end_s:
+        piece_end = min(start_s + _HISTORY_PIECE_S, end_s)
+        yield start_s - 60, piece_end
+        start_s = piece_end

@@ -1,6 +1,30 @@
-"""sonnen battery storage."""
+"""sonnen battery storage.
+
+The battery has had three interfaces: v1 on port 8080, later on port 80, and v2 on port 80; besides, the vendor's
+cloud passes v1 through. Whichever answers, the fields are the same: `status.*` as the battery names them, and its
+battery values as `battery.battery_status.*`. Positive power discharges; positive grid feed-in exports.
+"""
 
 from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from sgmp_edge.common import (
+    AT_TICK,
+    BadAnswer,
+    DeviceError,
+    Event,
+    NotReady,
+    Reading,
+    ReadResult,
+)
+from sgmp_edge.contract import WARNING
+from sgmp_edge.devices._http import number
+from sgmp_edge.devices._sonnen_documents import alerts_of, battery_fields, status_fields
+from sgmp_edge.devices._sonnen_interfaces import V1, V2, Choice, interfaces
 
 DEVICE_TYPE = {
     "name": "sonnen",
@@ -94,3 +118,175 @@ DEVICE_TYPE = {
         r"battery\.battery_status\.systemtime": "s",
     },
 }
+
+MANUAL_MODE = "1"
+"""The operating mode in which setpoints count."""
+
+SETTLE_S = 3.0
+"""How long a command may take until the battery says that it follows it."""
+
+_TIME_FOR_A_POLL_S = 6.0
+_STALE_S = 120.0
+"""A status with the same time for so long is a frozen one; a live one is renewed every few seconds."""
+
+T = TypeVar("T")
+
+
+class Sonnen:
+    """Fields are `status.*` and `battery.battery_status.*`, in the battery's own names and units (W, %, V, A)."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = dict(config)
+        self._interfaces = interfaces(config)
+        self._status = Choice("status", self._interfaces)
+        self._battery = Choice("battery", self._interfaces, pause_s=60)
+        self._alerts: frozenset[str] = frozenset()
+        self._cells_missing = False
+        self._clock: tuple[object, float] = (None, 0.0)
+        self._own_mode: str | None = None
+
+    def read(self) -> dict[str, Any] | ReadResult:
+        """One row; with events where an alert came or went.
+
+        Raises NotReady while the battery boots or its values stand still, besides what can happen to a request.
+        """
+        deadline = time.monotonic() + _TIME_FOR_A_POLL_S
+        document = self._status.fetch(deadline)
+        self._refuse_frozen(document.get("Timestamp"))
+        status = status_fields(document)
+        cells, alerts, problem = self._cells(deadline)
+        if "relativestateofcharge" not in cells and "RSOC" in status:
+            cells["relativestateofcharge"] = status["RSOC"]
+        mode = number(document.get("OperatingMode"))
+        if mode is not None and str(int(mode)) != MANUAL_MODE:
+            self._own_mode = str(int(mode))
+        row = {"status": status, "battery": {"battery_status": cells}}
+        events = self._events(alerts, problem)
+        return ReadResult([Reading(AT_TICK, row)], events) if events else row
+
+    def act(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out `{"action": "charge" | "discharge", "power_w": W}` or `{"action": "self_consumption"}`.
+
+        The power is clamped to the config's limit. Returns what the battery says afterwards: `operating_mode`,
+        `setpoint_w` (positive discharges; absent where the interface does not tell), and `clamped` if it was.
+        Raises DeviceError for a command that can't be carried out as it stands. If the battery does not follow, it is
+        given back to its own automatic mode.
+        """
+        action = data.get("action")
+        if action == "self_consumption":
+            self.release()
+            return self._commanded(_read_back)
+        if action not in ("charge", "discharge"):
+            raise DeviceError("`action` must be charge, discharge or self_consumption")
+        asked, limit = data.get("power_w"), self._config.get(f"max_{action}_w")
+        if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked < math.inf:
+            raise DeviceError("`power_w` must be a number of watts from 0")
+        if limit is None:
+            raise ValueError(
+                f"the device has no `max_{action}_w` in its config; without a limit it takes no {action}"
+            )
+        power = min(round(asked), int(limit))
+
+        def command(interface: V1 | V2) -> dict[str, Any]:
+            if interface.off_grid():
+                raise NotReady("the battery runs off grid and takes no setpoint")
+            interface.set_mode(MANUAL_MODE)
+            try:
+                interface.set_power(action, power)
+                _await_mode(interface, MANUAL_MODE)
+                return _read_back(interface)
+            except DeviceError:
+                self._give_back(interface)
+                raise
+
+        done = self._commanded(command)
+        return done if power == asked else {**done, "clamped": {"power_w": [asked, power]}}
+
+    def release(self) -> None:
+        """End manual mode: back to the config's mode, else the one the battery was in; harmless to repeat."""
+        self._commanded(self._give_back)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "status": self._status.served_by,
+            "battery": self._battery.served_by,
+            "alerts": sorted(self._alerts),
+            "own_mode": self._own_mode,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._status.begin_with(state.get("status"))
+        self._battery.begin_with(state.get("battery"))
+        self._alerts = frozenset(state.get("alerts") or ())
+        self._own_mode = state.get("own_mode")
+
+    def close(self) -> None:
+        for interface in self._interfaces:
+            interface.close()
+
+    def _cells(self, deadline: float) -> tuple[dict[str, Any], frozenset[str], str]:
+        """(battery fields, alerts, why there are none). Power does not wait for cell values."""
+        if self._battery.served_by is None:
+            self._battery.begin_with(self._status.served_by)
+        try:
+            document = self._battery.fetch(deadline)
+            return battery_fields(document), alerts_of(document), ""
+        except DeviceError as error:
+            return {}, self._alerts, str(error)
+
+    def _refuse_frozen(self, stamp: object) -> None:
+        now = time.monotonic()
+        if stamp is None or stamp != self._clock[0]:
+            self._clock = (stamp, now)
+        elif now - self._clock[1] > _STALE_S:
+            raise NotReady(f"the battery's clock stands still at {str(stamp)[:40]}")
+
+    def _events(self, alerts: frozenset[str], problem: str) -> list[Event]:
+        texts = [f"the battery reports {alert}" for alert in sorted(alerts - self._alerts)]
+        texts += [f"the battery no longer reports {alert}" for alert in sorted(self._alerts - alerts)]
+        if problem and not self._cells_missing:
+            texts.append(f"cell values are missing: {problem}")
+        self._alerts, self._cells_missing = alerts, bool(problem)
+        return [Event(AT_TICK, WARNING, {"data": text}) for text in texts]
+
+    def _commanded(self, command: Callable[[V1 | V2], T]) -> T:
+        """Do it over the first local interface that takes commands; the one that serves is asked first."""
+        local = [interface for interface in self._interfaces if isinstance(interface, V1 | V2)]
+        local.sort(key=lambda interface: interface.name != self._status.served_by)
+        failures: list[DeviceError] = []
+        for interface in local:
+            try:
+                return command(interface)
+            except DeviceError as error:
+                failures.append(error)
+        raise (
+            failures[0] if failures else NotReady("the battery takes commands over its local interface only")
+        )
+
+    def _give_back(self, interface: V1 | V2) -> None:
+        if interface.mode() != MANUAL_MODE:
+            return
+        mode = self._config.get("self_consumption_mode") or self._own_mode
+        if mode is None:
+            raise BadAnswer(
+                "set `self_consumption_mode` in the config: 8 in the US, 2 in Europe and Australia"
+            )
+        interface.set_mode(mode)
+        _await_mode(interface, mode)
+
+
+def _await_mode(interface: V1 | V2, mode: str) -> None:
+    """Wait until the battery says that it is in this mode. Raises BadAnswer if it does not follow."""
+    deadline = time.monotonic() + SETTLE_S
+    while (found := interface.mode()) != mode:
+        if time.monotonic() > deadline:
+            raise BadAnswer(
+                f"the battery stays in operating mode {found} instead of {mode}; is it under remote control?"
+            )
+        time.sleep(0.25)
+
+
+def _read_back(interface: V1 | V2) -> dict[str, Any]:
+    done: dict[str, Any] = {"operating_mode": int(interface.mode())}
+    setpoint = interface.setpoint_w()
+    return done if setpoint is None else {**done, "setpoint_w": setpoint}

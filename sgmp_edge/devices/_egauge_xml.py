@@ -1,0 +1,126 @@
+"""The XML interface, which every eGauge meter has."""
+
+from __future__ import annotations
+
+import re
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from sgmp_edge.common import BadAnswer, Unauthorized, Unreachable
+from sgmp_edge.devices._egauge_meter import History, HistoryRow, Register, Snapshot
+from sgmp_edge.devices._http import Answer, HttpClient, number
+
+# In the stored data the computed totals have other names than in the live data.
+_STORED_NAMES = {"use": "Total Usage", "gen": "Total Generation"}
+
+
+class XmlMeter:
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    def snapshot(self) -> Snapshot:
+        return parse_snapshot(self._get("/cgi-bin/egauge?inst&tot"))
+
+    def history(self, start_s: int, end_s: int) -> History:
+        # `f` is the newest row and `t` the oldest; `a` adds the totals and virtual registers.
+        return parse_history(self._get(f"/cgi-bin/egauge-show?a&m&f={end_s}&t={start_s}"))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _get(self, path: str) -> bytes:
+        answer: Answer = self._http.request("GET", path)
+        if answer.status == 404:
+            raise Unreachable(
+                f"{self._http.who} is not there (HTTP 404): offline behind its proxy, or no eGauge"
+            )
+        return self._http.expect_ok(answer).body
+
+
+def parse_snapshot(body: bytes) -> Snapshot:
+    """The answer to `inst&tot`. Raises BadAnswer or Unauthorized."""
+    root = _root(body, "data")
+    ts = _integer(root.findtext("ts"))
+    if ts is None:
+        raise BadAnswer("the meter's answer has no time stamp")
+    registers: dict[str, Register] = {}
+    for element in root.iter("r"):
+        name = element.get("n")
+        if name is not None:
+            rate = number((element.findtext("i") or "").strip())
+            registers.setdefault(name, Register(element.get("t", ""), _integer(element.findtext("v")), rate))
+    if not registers:
+        raise BadAnswer("the meter's answer has no registers")
+    return Snapshot(root.get("serial", ""), ts, registers)
+
+
+def parse_history(body: bytes) -> History:
+    """The answer of `egauge-show`: blocks of rows, newest first, each block with its own granularity.
+
+    Register names are given once. Where the group is `delta`, only its very first row is absolute, and each further
+    one, also across blocks, is the difference to the row before it. Raises BadAnswer or Unauthorized.
+    """
+    root = _root(body, "group")
+    columns: list[tuple[str, str]] = []
+    rows: list[HistoryRow] = []
+    delta = False
+    last: list[int] | None = None
+    for block in root.iter("data"):
+        if block.get("delta") is not None:
+            delta, last = block.get("delta") == "true", None
+        if names := block.findall("cname"):
+            columns = [(_stored_name(name.text or ""), name.get("t", "")) for name in names]
+        newest, step = _hexadecimal(block.get("time_stamp")), _integer(block.get("time_delta"))
+        if newest is None or step is None or step < 1:
+            raise BadAnswer("a block of the meter's history has no time stamp or step")
+        for index, row in enumerate(block.findall("r")):
+            cells = [_integer(cell.text) for cell in row.findall("c")]
+            counts = [cell for cell in cells if cell is not None]
+            if len(counts) != len(columns) or len(cells) != len(columns):
+                raise BadAnswer(
+                    "a row of the meter's history does not have the registers it was announced with"
+                )
+            if delta and last is not None:
+                counts = [before + change for before, change in zip(last, counts, strict=True)]
+            last = counts
+            counters = {name: count for (name, _), count in zip(columns, counts, strict=True)}
+            rows.append(HistoryRow(newest - index * step, step, counters))
+    return History(dict(columns), tuple(rows))
+
+
+def _root(body: bytes, tag: str) -> Element:
+    """The document's root. A DOCTYPE is allowed, as the meter sends one; entities of its own are not."""
+    try:
+        root: Element = fromstring(body, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        _refuse_page(body)
+        raise BadAnswer("the meter's answer is not the XML it should be") from error
+    if root.tag != tag:
+        _refuse_page(body)
+        raise BadAnswer(f"the meter's answer is <{root.tag[:40]}> instead of <{tag}>")
+    return root
+
+
+def _refuse_page(body: bytes) -> None:
+    if re.search(rb"not\s+authorized|unauthorized", body[:4096], re.IGNORECASE):
+        raise Unauthorized("the meter says that this user is not authorized; check user and password")
+
+
+def _stored_name(name: str) -> str:
+    return _STORED_NAMES.get(name, name)
+
+
+def _integer(text: str | None) -> int | None:
+    try:
+        return int(text) if text is not None else None
+    except ValueError:
+        return None
+
+
+def _hexadecimal(text: str | None) -> int | None:
+    try:
+        return int(text, 16) if text is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,252 @@
+"""The ways to a sonnenBatterie: v2, v1 and the vendor's cloud, and which of them to use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
+from sgmp_edge.devices._http import Answer, HttpClient, has_port, number, origin
+from sgmp_edge.devices._sonnen_documents import off_grid
+
+_RETRY_BETTER_S = 300.0
+"""How often an interface further up in the list is tried again while a lower one serves."""
+
+
+class Interface(Protocol):
+    """One way to the battery. Every method raises common.py's DeviceErrors."""
+
+    @property
+    def name(self) -> str: ...
+
+    def document(self, kind: str) -> dict[str, Any]:
+        """The body of `status` or `battery`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class V2:
+    """`/api/v2` on port 80. All but `status` needs the battery's own token.
+
+    Setpoints count in operating mode 1 ("manual") and hold until they are replaced or the mode changes.
+    """
+
+    def __init__(self, host: str, token: str) -> None:
+        self.name = "v2"
+        headers = {"Auth-Token": token} if token else {}
+        self._http = _local_client(host, 80, "v2", headers)
+
+    def document(self, kind: str) -> dict[str, Any]:
+        return _document(self._http, f"/api/v2/{kind}")
+
+    def off_grid(self) -> bool:
+        return off_grid(self.document("status"))
+
+    def mode(self) -> str:
+        return _mode_of(_document(self._http, "/api/v2/configurations/EM_OperatingMode"), "EM_OperatingMode")
+
+    def set_mode(self, mode: str) -> None:
+        _accepted(
+            self._http,
+            self._http.request("PUT", "/api/v2/configurations", form={"EM_OperatingMode": mode}),
+        )
+
+    def set_power(self, action: str, watts: int) -> None:
+        """`action` is charge or discharge."""
+        _accepted(self._http, self._http.request("POST", f"/api/v2/setpoint/{action}/{watts}"))
+
+    def setpoint_w(self) -> float | None:
+        """The setpoint in force; positive discharges."""
+        return number(self.document("latestdata").get("SetPoint_W"))
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class V1:
+    """`/api/v1/status` and `/api/battery`, on port 8080 of older and port 80 of newer firmware; no token."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.name = "v1" if has_port(host) else f"v1 on port {port}"
+        self._http = _local_client(host, port, self.name, {})
+
+    def document(self, kind: str) -> dict[str, Any]:
+        return _document(self._http, _V1_PATHS[kind])
+
+    def off_grid(self) -> bool:
+        return off_grid(self.document("status"))
+
+    def mode(self) -> str:
+        return _mode_of(self.document("status"), "OperatingMode")
+
+    def set_mode(self, mode: str) -> None:
+        _accepted(self._http, self._http.request("GET", f"/api/setting?EM_OperatingMode={mode}"))
+
+    def set_power(self, action: str, watts: int) -> None:
+        _accepted(self._http, self._http.request("GET", f"/api/v1/setpoint/{action}/{watts}"))
+
+    def setpoint_w(self) -> float | None:
+        """None: v1 does not tell."""
+        return None
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class Cloud:
+    """The v1 documents through the vendor's proxy. Read only: a command must not hang on the internet."""
+
+    def __init__(self, url: str, serial: str, token: str) -> None:
+        self.name = "cloud"
+        self._proxy = f"/proxy/{serial}"
+        self._http = HttpClient(
+            "the battery's remote interface",
+            url,
+            connect_s=3,
+            read_s=6,
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Accept": "application/vnd.sonnenbatterie.api.core.v1+json",
+            },
+            use_proxy=True,
+        )
+
+    def document(self, kind: str) -> dict[str, Any]:
+        return _document(self._http, self._proxy + _V1_PATHS[kind])
+
+    def close(self) -> None:
+        self._http.close()
+
+
+_V1_PATHS = {"status": "/api/v1/status", "battery": "/api/battery"}
+
+
+def interfaces(config: Mapping[str, Any]) -> list[Interface]:
+    """The interfaces to try, best first."""
+    host, choice = config["ip"], config.get("interface", "auto")
+    token, serial = config.get("token", ""), config.get("serial", "")
+    found: list[Interface] = []
+    if choice in ("auto", "v2"):
+        found.append(V2(host, config.get("local_token") or token))
+    if choice in ("auto", "v1"):
+        ports = (8080,) if has_port(host) else (8080, 80)
+        found += [V1(host, port) for port in ports]
+    if choice == "cloud" or (choice == "auto" and token and serial):
+        found.append(Cloud(config.get("cloud_url") or "https://core-api.sonnenbatterie.de", serial, token))
+    return found
+
+
+class Choice:
+    """Fetches one document from the interface that served last, else from the first one that answers.
+
+    Refusal, silence, errors of the server and wrong credentials all lead on to the next interface; the one that
+    answered is stayed with. After a complete failure nothing is tried for `pause_s` seconds.
+    """
+
+    def __init__(self, kind: str, interfaces: Sequence[Interface], *, pause_s: float = 0) -> None:
+        self._kind = kind
+        self._interfaces = list(interfaces)
+        self._pause_s = pause_s
+        self._pause: tuple[float, DeviceError] | None = None
+        self._serving: Interface | None = None
+        self._not_reached: list[Interface] = []
+        self._retry_better_at = 0.0
+        self._retries = 0
+
+    @property
+    def served_by(self) -> str | None:
+        return self._serving.name if self._serving else None
+
+    def begin_with(self, name: str | None) -> None:
+        """Try this interface first, as remembered from before a restart."""
+        self._serving = next((interface for interface in self._interfaces if interface.name == name), None)
+
+    def fetch(self, deadline: float) -> dict[str, Any]:
+        """The document. After `deadline` (monotonic seconds) no further interface is begun; the next call does.
+
+        Raises the error of the interface that used to serve, else the one that says most.
+        """
+        now = time.monotonic()
+        if self._pause and now < self._pause[0]:
+            raise type(self._pause[1])(str(self._pause[1])) from self._pause[1]
+        failures: list[tuple[Interface, DeviceError]] = []
+        order = self._order(now)
+        for interface in order:
+            if failures and time.monotonic() > deadline:
+                break
+            try:
+                body = interface.document(self._kind)
+            except DeviceError as error:
+                failures.append((interface, error))
+            else:
+                self._serving, self._pause, self._not_reached = interface, None, []
+                return body
+        self._not_reached = order[len(failures) :]
+        _, failure = min(failures, key=self._says_most)
+        self._pause = (now + self._pause_s, failure)
+        raise failure
+
+    def _order(self, now: float) -> list[Interface]:
+        if self._serving is None:
+            return self._not_reached + [i for i in self._interfaces if i not in self._not_reached]
+        others = [i for i in self._interfaces if i is not self._serving]
+        better = self._interfaces[: self._interfaces.index(self._serving)]
+        if not better or now < self._retry_better_at:
+            return [self._serving, *others]
+        # One of them at a time: several dead ones would use up the time of the one that serves.
+        self._retry_better_at = now + _RETRY_BETTER_S
+        first = better[self._retries % len(better)]
+        self._retries += 1
+        return [first, self._serving, *(i for i in others if i is not first)]
+
+    def _says_most(self, failure: tuple[Interface, DeviceError]) -> tuple[bool, int]:
+        interface, error = failure
+        ranks = (Unauthorized, NotReady, BadAnswer, TimedOut, Unreachable)
+        rank = next((rank for rank, kind in enumerate(ranks) if isinstance(error, kind)), len(ranks))
+        return interface is not self._serving, rank
+
+
+def _local_client(host: str, port: int, name: str, headers: Mapping[str, str]) -> HttpClient:
+    return HttpClient(
+        f"the battery at {host} ({name})", origin(host, port=port), connect_s=2, read_s=3, headers=headers
+    )
+
+
+def _document(http: HttpClient, path: str) -> dict[str, Any]:
+    answer = http.request("GET", path)
+    if answer.status == 404:
+        raise Unreachable(f"{http.who} does not offer this interface (HTTP 404)")
+    document = http.decode_json(http.expect_ok(answer))
+    if not isinstance(document, dict):
+        raise BadAnswer(f"{http.who} sent something else than its values")
+    _refuse_failure(http, document)
+    return document
+
+
+def _accepted(http: HttpClient, answer: Answer) -> None:
+    """Refuse what is a refusal, also one that comes with HTTP 200. Whether it took effect tells the read-back."""
+    if not 200 <= answer.status < 300:
+        raise http.status_error(answer.status)
+    if answer.body.strip():
+        document = http.decode_json(answer)
+        if document is False:
+            raise BadAnswer(f"{http.who} refuses the command")
+        if isinstance(document, dict):
+            _refuse_failure(http, document)
+
+
+def _refuse_failure(http: HttpClient, document: Mapping[str, Any]) -> None:
+    code = document.get("ReturnCode", 0)
+    if number(code) != 0:
+        raise BadAnswer(f"{http.who} answers with return code {str(code)[:40]}")
+    if document.get("error"):
+        raise BadAnswer(f"{http.who} says: {str(document['error'])[:200]}")
+
+
+def _mode_of(document: Mapping[str, Any], key: str) -> str:
+    mode = number(document.get(key))
+    if mode is None:
+        raise BadAnswer("the battery does not tell its operating mode")
+    return str(int(mode))
