@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import contract
-from .common import DeviceError, NotReady, ReadResult
+from .common import AT_TICK, DeviceError, NotReady, ReadResult
 from .outbox import Message
 
 log = logging.getLogger(__name__)
@@ -169,12 +169,13 @@ def messages_of(device: contract.DeviceConfig, timestamp_ms: int, result: Any) -
     for reading in result.readings or []:
         if not isinstance(reading.data, Mapping):
             raise DeviceError(f"the data of a Reading must be a dict, not {type(reading.data).__name__}")
-        messages.append(_message(device, _milliseconds(reading.timestamp), "data", reading.data))
+        at = _milliseconds(reading.timestamp, timestamp_ms)
+        messages.append(_message(device, at, "data", reading.data))
     for event in result.events or []:
         if not isinstance(event.type, str) or not event.type:
             raise DeviceError("an Event needs a type")
         body = {"type": event.type, "data": event.data if event.data is not None else {}}
-        messages.append(_message(device, _milliseconds(event.timestamp), "event", body))
+        messages.append(_message(device, _milliseconds(event.timestamp, timestamp_ms), "event", body))
     return messages
 
 
@@ -225,14 +226,15 @@ def _message(device: contract.DeviceConfig, timestamp_ms: int, kind: str, body: 
     return Message(device.device_id, device.name, timestamp_ms, kind, payload)
 
 
-def _milliseconds(timestamp: Any) -> int:
+def _milliseconds(timestamp: Any, tick_ms: int) -> int:
+    """A driver's timestamp as UTC milliseconds, `tick_ms` for AT_TICK."""
     try:
         found = int(timestamp)
     except (TypeError, ValueError, OverflowError):
         raise DeviceError("a timestamp must be a number of milliseconds") from None
     if not 0 <= found < 10**15:
         raise DeviceError("a timestamp is out of range; it must be UTC milliseconds")
-    return found
+    return tick_ms if found == AT_TICK else found
 
 
 def _plain(value: Any) -> Any:
