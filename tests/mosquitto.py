@@ -19,7 +19,8 @@ from awscrt import mqtt5
 from awsiot import mqtt5_client_builder
 
 from sgmp_console.cloud.local_ca import Credentials, LocalAuthority
-from sgmp_console.demo.mosquitto import ADDRESS, prepare_broker
+from sgmp_console.demo.folder import LOOPBACK
+from sgmp_console.demo.mosquitto import prepare_broker
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import Child, Program, wait_until
 
@@ -28,7 +29,7 @@ WAIT_S = 15.0
 
 def free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
+        probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
@@ -43,7 +44,7 @@ class TestBroker:
     """Mosquitto as the demo runs it, in a folder of its own. `address`, `port`, `deployment`, `authority`."""
 
     __test__ = False
-    address = ADDRESS
+    address = LOOPBACK
 
     def __init__(self, folder: Path, deployment: str = "sgmp") -> None:
         self.folder = folder
@@ -83,7 +84,7 @@ class TestBroker:
 
     def _answers(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex((ADDRESS, self.port)) == 0
+            return probe.connect_ex((LOOPBACK, self.port)) == 0
 
 
 @contextmanager

@@ -57,8 +57,12 @@ class DemoFolder:
         self.database = self.path / "database"
         self.broker = self.path / "broker"
         self.authority = self.path / "authority"
-        self.console = self.path / "console"
-        """Certificate and key with which the window publishes configurations."""
+        self.certificates = self.path / "certificates"
+        """Of the window and of ingest: those of the houses are with their edges."""
+
+    def progress(self, task: str) -> Path:
+        """Where a task of the start writes how far it is."""
+        return self.path / "progress" / f"{task}.jsonl"
 
     def edge(self, key: str) -> Path:
         """The home of a house's edge daemon: configuration, credentials, outbox."""

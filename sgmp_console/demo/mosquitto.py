@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 from sgmp_console.cloud.local_ca import LocalAuthority
+from sgmp_console.demo.folder import LOOPBACK
 from sgmp_console.errors import SgmpError
 from sgmp_console.resources import resource
-
-ADDRESS = "127.0.0.1"
 
 
 class MosquittoMissing(SgmpError):
@@ -53,11 +52,11 @@ def prepare_broker(
     shutil.copyfile(authority.revocation_file, folder / "revoked.pem")
     key = folder / "server.key"
     if not key.exists():
-        server = authority.issue_server(["localhost", ADDRESS])
+        server = authority.issue_server(["localhost", LOOPBACK])
         (folder / "server.crt").write_text(server.certificate_pem, "ascii")
         with open(key, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(server.private_key_pem)
-    places = {"deployment": deployment, "address": ADDRESS, "port": str(port), "folder": folder.as_posix()}
+    places = {"deployment": deployment, "address": LOOPBACK, "port": str(port), "folder": folder.as_posix()}
     for name in ("mosquitto.conf", "acl"):
         template = string.Template(resource(f"mosquitto/{name}").read_text("utf-8"))
         (folder / name).write_text(template.substitute(places), "utf-8")

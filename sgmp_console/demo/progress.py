@@ -8,7 +8,6 @@ same way on every system.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,33 +48,35 @@ class JsonReporter:
 class TextReporter:
     """Lines for a person at a terminal. The password is not among them: a terminal's lines end up in logs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, out: TextIO, errors: TextIO, folder: Path) -> None:
+        self._out = out
+        self._errors = errors
         self._folder = folder
         self._started = time.monotonic()
         self._last = ""
 
     def stage(self, stage: str, text: str, fraction: float | None = None) -> None:
-        percent = f" {fraction:.0%}" if fraction is not None and stage == "history" else ""
-        line = f"{text}{percent}"
-        if line != self._last:
-            self._last = line
-            print(f"{time.monotonic() - self._started:6.1f} s  {line}", flush=True)
+        if text != self._last:
+            self._last = text
+            print(f"{time.monotonic() - self._started:6.1f} s  {text}", file=self._out, flush=True)
 
     def ready(self, ready: Mapping[str, Any]) -> None:
         profile = ready["profile"]
         print(
-            f"\nThe demo is running.\n"
-            f"  Database     {profile['database_url']}\n"
+            "",
+            "The demo is running; Ctrl-C stops it.",
+            f"  Database     {profile['database_url']}",
             f"  MQTT broker  {profile['broker_host']}:{profile['broker_port']}, certificates in "
-            f"{Path(profile['broker_cert']).parent}\n"
-            f"  Sign in as   {ready['email']}, password in {self._folder / 'demo.json'}\n"
-            f"  Window       sgmp-console --profile {profile['name']}\n"
-            f"Ctrl-C stops it.\n",
+            f"{Path(profile['broker_cert']).parent}",
+            f"  Sign in as   {ready['email']}, password in {self._folder / 'demo.json'}",
+            "",
+            sep="\n",
+            file=self._out,
             flush=True,
         )
 
     def failed(self, sentence: str) -> None:
-        print(sentence, file=sys.stderr, flush=True)
+        print(sentence, file=self._errors, flush=True)
 
 
 class ProgressFile:
