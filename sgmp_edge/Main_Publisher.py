@@ -1,56 +1,61 @@
-"""The edge daemon of SGMP, run as `python Main_Publisher.py` from wherever its folder was copied to.
+"""The edge daemon of SGMP: `python Main_Publisher.py`, from wherever its folder was copied to.
 
-To add a device type after the playbook: put its class into a file of this folder, import it where the comment below
-says so, and add it to the map. A file in `devices/` that declares its type is found without either.
+`python Main_Publisher.py --help` shows what else it can do; README.md beside this file says how to set it up.
+
+To support a new type of device, either
+
+- put a file into `devices/` that declares `DEVICE_TYPE` and holds one class: it is found by itself, here and in the
+  console's dialog; the files there are examples. Or
+- put the class, written as the playbook shows, into a file of this folder, import it below, and add it to the map.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
 
-
-def _make_package() -> None:
-    """Let this folder, whatever it is called, be the package `sgmp_edge`, and `common` one and the same module."""
-    if "sgmp_edge" not in sys.modules:
-        folder = Path(__file__).resolve().parent
-        spec = importlib.util.spec_from_file_location(
-            "sgmp_edge", folder / "__init__.py", submodule_search_locations=[str(folder)]
-        )
-        assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - the path is a .py file
-        package = importlib.util.module_from_spec(spec)
-        sys.modules["sgmp_edge"] = package
-        spec.loader.exec_module(package)
-    sys.modules["common"] = importlib.import_module("sgmp_edge.common")
-
-
-_make_package()
-
-# Import classes for the map here, for example: from my_device import MyDevice
-
+importlib.import_module("sgmp_edge.bare_folder" if __package__ else "bare_folder").make_package()
 
 #
-# The map from device type to class. What `devices/` declares (egauge, sonnen, powerflex, ...) need not be in it;
-# a type that is in both is served by the class given here.
+# Import the classes for the map here:
+#
+#     from my_device import MyDevice
+#
+# A class needs `__init__(self, config)` and `read()`, which returns a dict of fields or a ReadResult; `act(data)` if
+# it can be commanded. common.py says what else it may have: memory that outlives a restart, its own history after a
+# gap, undoing a command.
+#
+# It runs on a thread of its own, so `read()` may take its time, but must give up by itself at last.
 #
 
+#
+# The map from device type to class: {type: class}.
+#
+# The types that `devices/` declares (egauge, sonnen, powerflex and what was put there since) are known without it. A
+# type that is in both is served by the class in the map.
+#
+# A type that is only here declares no settings: the edge takes any JSON object as its config and hands it to the
+# class. What is wrong with the config then shows when the class is made or read: the device is down, with a warning
+# that says why, and the other devices go on.
+#
+# The playbook calls the next lines "line 45".
+#
 DEVICE_TYPES: dict[str, type] = {
     # "my_device": MyDevice,
 }
 
 
-def _default_home() -> Path:
-    """A copied folder is its own home; the installed command has one in the user's."""
-    return Path(__file__).resolve().parent if __name__ == "__main__" else Path.home() / "sgmp_edge"
-
-
 def main() -> int:
-    """Run the daemon. Returns the exit code."""
+    """Run the daemon; returns the exit code."""
     from sgmp_edge.command import run
 
     return run(sys.argv[1:], DEVICE_TYPES, default_home=_default_home())
+
+
+def _default_home() -> Path:
+    """A copied folder is its own home; the installed command has one in the user's."""
+    return Path(__file__).resolve().parent if __name__ == "__main__" else Path.home() / "sgmp_edge"
 
 
 if __name__ == "__main__":

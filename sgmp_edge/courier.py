@@ -102,12 +102,13 @@ class Courier:
         limits: Limits,
         on_message: Callable[[str, bytes, bool], None] = lambda topic, payload, retained: None,
         on_stored: Callable[[Message], None] = lambda message: None,
+        on_connected: Callable[[], None] = lambda: None,
         on_takeover: Callable[[], None] = lambda: None,
     ) -> None:
         """`connect` None: nothing is sent.
 
         `on_message` (topic, payload, retained) is called on awscrt's thread, `on_stored` (each message, once it is on
-        the disk) and `on_takeover` on the courier's.
+        the disk), `on_connected` and `on_takeover` on the courier's.
         """
         self.loop = Loop("courier", self._wake)
         self.status = Status()
@@ -118,6 +119,7 @@ class Courier:
         self._limits = limits
         self._on_message = on_message
         self._on_stored = on_stored
+        self._on_connected = on_connected
         self._on_takeover = on_takeover
         self._messages = Bucket(limits.publishes_per_s, time.monotonic)
         self._bytes = Bucket(limits.bytes_per_s, time.monotonic)
@@ -134,6 +136,7 @@ class Courier:
         self._drained = False
         self._drain_at = 0.0
         self._in_flight: set[int] = set()
+        self._unstored = 0
         self._retries: dict[int, int] = {}
         self._later: list[tuple[float, Stored]] = []
         self._acknowledged: deque[tuple[float, int]] = deque()
@@ -268,7 +271,14 @@ class Courier:
 
     def _publish_unstored(self, message: Message) -> None:
         if self._connected and self._connection is not None:
-            self._connection.publish(self._topic_of(message), message.payload, _nothing)
+            self._unstored += 1
+            self._connection.publish(
+                self._topic_of(message), message.payload, lambda _: self.loop.post(self._unstored_done)
+            )
+
+    def _unstored_done(self) -> None:
+        # A status that did not arrive is followed by the next one.
+        self._unstored -= 1
 
     def _wake(self) -> float:
         now = time.monotonic()
@@ -278,7 +288,7 @@ class Courier:
             self._outbox.flush()
         wait = self._send(now) if self._connected else 1.0
         if self._end_at is not None:
-            idle = not (self._live or self._in_flight)
+            idle = not (self._live or self._in_flight or self._unstored)
             if idle or not self._connected or now >= self._end_at:
                 self._end()
             return min(wait, 0.1)
@@ -403,7 +413,3 @@ class Courier:
             self._connection.stop(1.0)
         self._outbox.close()
         self.loop.quit()
-
-
-def _nothing(_: str | None) -> None:
-    """A status that did not arrive is followed by the next one."""

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 RELEASE_S = 2.0
 """How long an ending daemon waits for devices to be given back."""
 SEND_S = 1.5
+STATUS_AFTER_S = 1.0
+"""From a new connection to the first status: by then the retained configuration has come and been applied."""
 WARN_EVERY_S = 3600.0
 
 
@@ -85,6 +87,7 @@ class Daemon:
             ),
             on_message=self._hand_over_message,
             on_stored=on_stored,
+            on_connected=lambda: self._loop.post(self._connected),
             on_takeover=lambda: self._loop.post(self._taken_over),
         )
         self._poller = Poller(
@@ -120,7 +123,7 @@ class Daemon:
         if self._once:
             self._poller.poll_all_once()
             self._poller.pause()
-        self._status_at = time.monotonic() + min(5.0, self._settings.status_interval_s)
+        self._status_at = time.monotonic() + STATUS_AFTER_S
         self._notifier.ready()
         log.info("Edge of house %d started, software %s", self._settings.house_id, VERSION)
         self._loop.run()
@@ -193,6 +196,9 @@ class Daemon:
         if now - self._warned.get(text, -WARN_EVERY_S) >= WARN_EVERY_S:
             self._warned[text] = now
             self._report(contract.WARNING, {"data": text})
+
+    def _connected(self) -> None:
+        self._status_at = time.monotonic() + STATUS_AFTER_S
 
     def _taken_over(self) -> None:
         self._warn("Another program uses this house's credentials; each of the two cuts the other off")
@@ -293,9 +299,9 @@ class Daemon:
         self._poller.wake()
         if not self._control.idle() and time.monotonic() - self._ending_since < RELEASE_S:
             return 0.05
+        farewell = self._event(contract.EDGE_STATUS, self._status_data("stopped"))
         self._poller.close(0.5)
-        send_s = 10.0 if self._once else SEND_S
-        self._courier.stop(send_s, self._event(contract.EDGE_STATUS, self._status_data("stopped")))
+        self._courier.stop(10.0 if self._once else SEND_S, farewell)
         self._loop.quit()
         return 0.0
 

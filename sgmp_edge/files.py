@@ -14,6 +14,10 @@ def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             os.chmod(name, mode)
+            if os.name == "posix" and os.geteuid() == 0:
+                # Set up with sudo for the edge's own user: what lies in its folder is for it.
+                owner = path.parent.stat()
+                os.chown(name, owner.st_uid, owner.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
