@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 import time
@@ -17,8 +18,23 @@ from requests.auth import AuthBase
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
 
+log = logging.getLogger(__name__)
+
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """More than any of the devices sends; a Pi must not run out of memory over one that sends without end."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds for the connection, for each silence, and for the whole exchange, however it drips."""
+
+    connect_s: float
+    silence_s: float
+    whole_s: float
+
+
+IN_THE_HOUSE = Patience(2, 3, 6)
+ON_THE_INTERNET = Patience(3, 6, 15)
 
 
 class AnswerTooLarge(BadAnswer):
@@ -30,7 +46,6 @@ class Answer:
     """A complete HTTP answer of any status. Its repr leaves the body out: a body may hold a token."""
 
     status: int
-    content_type: str
     body: bytes
 
     def __repr__(self) -> str:
@@ -40,10 +55,9 @@ class Answer:
 class HttpClient:
     """Requests to one device or service over kept-alive connections; for one thread at a time.
 
-    `who` begins every message ("the meter at 192.168.1.20"); `origin` is scheme, host and port. `connect_s` and
-    `read_s` bound the connection and each silence, `connect_s + 2 * read_s` the whole exchange, so that an answer
-    that comes in drops ends too. With `certificate_sha256` the server must show exactly that certificate, and no
-    authority needs to have signed it.
+    `who` begins every message ("the meter at 192.168.1.20"); `origin` is scheme, host and port. A `remote` service
+    is given more time, and is reached through the proxy of the environment if there is one. With
+    `certificate_sha256` the server must show exactly that certificate, and no authority needs to have signed it.
 
     Raises Unreachable, TimedOut, Unauthorized, BadAnswer or NotReady, with the cause chained.
     """
@@ -53,20 +67,17 @@ class HttpClient:
         who: str,
         origin: str,
         *,
-        connect_s: float,
-        read_s: float,
+        remote: bool = False,
         headers: Mapping[str, str] | None = None,
         auth: AuthBase | None = None,
         certificate_sha256: str | None = None,
-        use_proxy: bool = False,
     ) -> None:
         self.who = who
         self._origin = origin.rstrip("/")
-        self._timeouts = (connect_s, read_s)
-        self._total_s = connect_s + 2 * read_s
+        self._patience = ON_THE_INTERNET if remote else IN_THE_HOUSE
         self._session = requests.Session()
         # A proxy of the environment leads out of the house, not to a device in it.
-        self._session.trust_env = use_proxy
+        self._session.trust_env = remote
         # Without an auth of its own, requests would take one for this host from ~/.netrc.
         self._session.auth = auth or _NoAuth()
         self._session.headers.update(headers or {})
@@ -79,28 +90,20 @@ class HttpClient:
         method: str,
         path: str,
         *,
-        repeatable: bool = True,
         headers: Mapping[str, str] | None = None,
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One exchange; redirects are not followed. `path` must hold no secret.
-
-        A `repeatable` request is sent once more when a kept-alive connection turns out to be closed.
-        """
-        for last in (False, True) if repeatable else (True,):
-            try:
-                return self._exchange(method, path, headers, json_body, form)
-            except _Closed as closed:
-                if last:
-                    raise Unreachable(
-                        f"{self.who} closed the connection without an answer"
-                    ) from closed.__cause__
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def get_ok(self, path: str, *, headers: Mapping[str, str] | None = None) -> Answer:
-        """The answer to a GET, if its status is 200."""
-        return self.expect_ok(self.request("GET", path, headers=headers))
+        """One exchange. It must bear being repeated, `path` must hold no secret, redirects are not followed."""
+        try:
+            return self._exchange(method, path, headers, json_body, form)
+        except _Closed:
+            # Most likely a kept-alive connection that the other side had ended meanwhile.
+            log.debug("%s closed the connection; the request is repeated", self.who)
+        try:
+            return self._exchange(method, path, headers, json_body, form)
+        except _Closed as closed:
+            raise Unreachable(f"{self.who} closed the connection without an answer") from closed.__cause__
 
     def expect_ok(self, answer: Answer) -> Answer:
         """The answer itself if its status is 200; else raises what the status means."""
@@ -142,7 +145,7 @@ class HttpClient:
         json_body: Any,
         form: Mapping[str, str] | None,
     ) -> Answer:
-        deadline = time.monotonic() + self._total_s
+        deadline = time.monotonic() + self._patience.whole_s
         try:
             with self._session.request(
                 method,
@@ -150,16 +153,22 @@ class HttpClient:
                 headers=headers,
                 json=json_body,
                 data=form,
-                timeout=self._timeouts,
+                timeout=(self._patience.connect_s, self._patience.silence_s),
                 allow_redirects=False,
                 stream=True,
+                # Said for each request, since the environment's bundle of authorities would go before the session's.
+                verify=self._session.verify,
             ) as response:
-                body = self._body(response, deadline)
-                return Answer(response.status_code, response.headers.get("Content-Type", ""), body)
+                return Answer(response.status_code, self._body(response, deadline))
         except requests.ConnectTimeout as error:
             raise Unreachable(f"{self.who} does not take the connection") from error
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise self._timed_out() from error
+        except (requests.exceptions.InvalidHeader, UnicodeError):
+            # The cause quotes the header.
+            raise Unauthorized(
+                f"{self.who} can't be given a token or user name with such characters"
+            ) from None
         except requests.exceptions.SSLError as error:
             raise BadAnswer(f"{self.who} shows a certificate that is not trusted") from error
         except requests.exceptions.ProxyError as error:
@@ -185,7 +194,7 @@ class HttpClient:
         return b"".join(parts)
 
     def _timed_out(self) -> TimedOut:
-        return TimedOut(f"{self.who} did not finish its answer in {self._total_s:g} s")
+        return TimedOut(f"{self.who} did not answer in time")
 
     def _connection_error(self, error: requests.ConnectionError) -> Exception:
         reason = error.args[0] if error.args else None

@@ -52,11 +52,9 @@ class Account:
         self._http = HttpClient(
             "the PowerFlex API",
             url,
-            connect_s=3,
-            read_s=6,
             headers={"Cache-Control": "no-cache"},
             certificate_sha256=certificate_sha256,
-            use_proxy=True,
+            remote=True,
         )
         self._credentials = {"username": username, "password": password}
         self._lock = threading.Lock()

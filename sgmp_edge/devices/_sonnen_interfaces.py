@@ -104,13 +104,11 @@ class Cloud:
         self._http = HttpClient(
             "the battery's remote interface",
             url,
-            connect_s=3,
-            read_s=6,
             headers={
                 "Authorization": f"Bearer {token}",
                 "Accept": "application/vnd.sonnenbatterie.api.core.v1+json",
             },
-            use_proxy=True,
+            remote=True,
         )
 
     def document(self, kind: str) -> dict[str, Any]:
@@ -209,9 +207,7 @@ class Choice:
 
 
 def _local_client(host: str, port: int, name: str, headers: Mapping[str, str]) -> HttpClient:
-    return HttpClient(
-        f"the battery at {host} ({name})", origin(host, port=port), connect_s=2, read_s=3, headers=headers
-    )
+    return HttpClient(f"the battery at {host} ({name})", origin(host, port=port), headers=headers)
 
 
 def _document(http: HttpClient, path: str) -> dict[str, Any]:

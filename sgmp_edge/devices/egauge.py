@@ -265,8 +265,6 @@ def _meter(config: Mapping[str, Any]) -> Meter:
     http = HttpClient(
         f"the meter at {config['ip']}",
         origin(config["ip"], scheme=scheme),
-        connect_s=2,
-        read_s=3,
         auth=HTTPDigestAuth(username, password) if username and not webapi else None,
         certificate_sha256=config.get("certificate_sha256"),
     )

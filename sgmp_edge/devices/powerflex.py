@@ -192,7 +192,7 @@ class PowerFlex:
             self._session = _Session(row.time if before is False else None, 0.0)
             if before is False:
                 events.append(Event(round(row.time * 1000), EV_START_CHARGING, {}))
-        if self._session is not None and plugged and energy is not None:
+        if self._session is not None and energy is not None and row.time >= (self._session.start or 0):
             self._session.energy = max(self._session.energy, energy)
         if self._session is not None and not plugged:
             data: dict[str, float] = {"energy": self._session.energy}
