@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -47,3 +48,8 @@ def _pixmap(name: str, colour: str, size: int, ratio: float) -> QPixmap:
     _renderer(name, colour).render(painter, QRectF(QPointF(0, 0), QSize(size, size).toSizeF()))
     painter.end()
     return made
+
+
+def mark(file: Path) -> QSvgRenderer:
+    """A drawing in its own colours, to be rendered at any size."""
+    return QSvgRenderer(str(file))

@@ -1,0 +1,71 @@
+"""The Qt application: made once, before any widget; and its event loop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+from PySide6.QtCore import QSocketNotifier, Qt
+from PySide6.QtGui import QGuiApplication, QIcon
+from PySide6.QtWidgets import QApplication
+
+from sgmp_console import __version__
+from sgmp_console.resources import resource
+
+
+def start(*, offscreen: bool = False) -> QApplication:
+    """The application object, new unless the process has one (a test's)."""
+    if offscreen:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    existing = QApplication.instance()
+    if isinstance(existing, QApplication):
+        return existing
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName("sgmp-console")
+    application.setApplicationDisplayName("SGMP")
+    application.setApplicationVersion(__version__)
+    application.setDesktopFileName("sgmp-console")
+    application.setWindowIcon(QIcon(str(resource("icons/sgmp.svg"))))
+    return application
+
+
+def run_event_loop(application: QApplication) -> int:
+    """Until the last window closes, `quit`, Ctrl-C or SIGTERM. The exit code."""
+    with_signals = _SignalsToQuit(application)
+    try:
+        return application.exec()
+    finally:
+        with_signals.remove()
+
+
+class _SignalsToQuit:
+    """Lets Python see SIGINT and SIGTERM while Qt's loop waits: the signal wakes a socket that Qt watches."""
+
+    def __init__(self, application: QApplication) -> None:
+        self._reading, self._writing = socket.socketpair()
+        self._reading.setblocking(False)
+        self._writing.setblocking(False)
+        self._old_wakeup = signal.set_wakeup_fd(self._writing.fileno())
+        self._old = {number: signal.signal(number, self._quit) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._notifier = QSocketNotifier(self._reading.fileno(), QSocketNotifier.Type.Read, application)
+        self._notifier.activated.connect(self._woken)
+        self._application = application
+
+    def remove(self) -> None:
+        self._notifier.setEnabled(False)
+        self._notifier.deleteLater()
+        signal.set_wakeup_fd(self._old_wakeup)
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        self._reading.close()
+        self._writing.close()
+
+    def _woken(self) -> None:
+        # Python runs its handler as soon as it runs any bytecode, which is now.
+        self._reading.recv(4096)
+
+    def _quit(self, _number: int, _frame: object) -> None:
+        self._application.quit()

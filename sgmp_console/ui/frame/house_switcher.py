@@ -1,0 +1,210 @@
+"""Which house is on screen; a list with search to choose another (Ctrl+K)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import (
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPoint,
+    QRectF,
+    QSize,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QAbstractButton, QFrame, QLineEdit, QListView, QSizePolicy, QVBoxLayout, QWidget
+
+from sgmp_console.store.houses import House
+from sgmp_console.ui import fonts, icons, theme
+from sgmp_console.ui.parts.labels import label
+
+_SEARCH_ROLE = Qt.ItemDataRole.UserRole + 1
+_ID_ROLE = Qt.ItemDataRole.UserRole + 2
+
+
+class HouseSwitcher(QAbstractButton):
+    """Shows the house; `chosen` carries the id of another one. With a single house it is a heading."""
+
+    chosen = Signal(int)
+    opened = Signal()
+    """The list is asked for: a good moment to refresh it by `set_houses`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._house: House | None = None
+        self._houses: tuple[House, ...] = ()
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setFixedHeight(44)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self._popup = _Popup(self)
+        self._popup.chosen.connect(self._choose)
+        self.clicked.connect(self.open)
+        self._refresh()
+
+    def set_houses(self, houses: Sequence[House]) -> None:
+        self._houses = tuple(houses)
+        self._popup.set_houses(self._houses)
+        self._refresh()
+
+    def show_house(self, house: House) -> None:
+        self._house = house
+        self._refresh()
+
+    def open(self) -> None:
+        if self._houses:
+            self.opened.emit()
+            self._popup.open_below(self, self._house.house_id if self._house else 0)
+
+    def popup(self) -> _Popup:
+        return self._popup
+
+    def _choose(self, house_id: int) -> None:
+        if self._house is None or house_id != self._house.house_id:
+            self.chosen.emit(house_id)
+
+    def _refresh(self) -> None:
+        name, detail = self._words()
+        self.setAccessibleName(f"House: {name}")
+        self.setAccessibleDescription(detail)
+        self.setToolTip("Show another house (Ctrl+K)")
+        self.setFixedWidth(self.sizeHint().width())
+        self.update()
+
+    def _words(self) -> tuple[str, str]:
+        if self._house is None:
+            return "No house", ""
+        zone = self._house.time_zone.replace("_", " ")
+        return self._house.name, " · ".join(part for part in (self._house.description, zone) if part)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        name, detail = self._words()
+        text = max(
+            fonts.metrics("title").horizontalAdvance(name), fonts.metrics("caption").horizontalAdvance(detail)
+        )
+        return QSize(round(min(text, 380) + 44 + 34), 44)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        wear = theme.tokens()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
+        if self.underMouse() or self.isDown():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(wear.surface_hover)
+            painter.drawRoundedRect(area, 6, 6)
+        if self.hasFocus():
+            painter.setPen(QPen(wear.accent_focus, 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(area, 6, 6)
+        icons.paint(painter, QRectF(10, 12, 20, 20), "house", wear.ink_secondary)
+        icons.paint(painter, QRectF(self.width() - 26, 14, 16, 16), "chevron-down", wear.ink_secondary)
+        name, detail = self._words()
+        text = QRectF(40, 4, self.width() - 40 - 32, 20)
+        for role, ink, words in (("title", wear.ink_primary, name), ("caption", wear.ink_muted, detail)):
+            painter.setFont(fonts.font(role))  # type: ignore[arg-type]
+            painter.setPen(ink)
+            elided = painter.fontMetrics().elidedText(
+                words, Qt.TextElideMode.ElideRight, int(text.width()) + 1
+            )
+            painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, elided)
+            text.translate(0, 17)
+
+
+class _Popup(QFrame):
+    chosen = Signal(int)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Popup)
+        self.setProperty("surface", "overlay")
+        self.setFixedWidth(360)
+        self._model = QStandardItemModel(self)
+        self._found = QSortFilterProxyModel(self)
+        self._found.setSourceModel(self._model)
+        self._found.setFilterRole(_SEARCH_ROLE)
+        self._found.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(8)
+        self.search = QLineEdit()
+        self.search.setFont(fonts.font("body"))
+        self.search.setPlaceholderText("Search houses")
+        self.search.setAccessibleName("Search houses")
+        self.search.setClearButtonEnabled(False)
+        self.search.textChanged.connect(self._filter)
+        self.search.installEventFilter(self)
+        self.list = QListView()
+        self.list.setFont(fonts.font("body"))
+        self.list.setModel(self._found)
+        self.list.setAccessibleName("Houses")
+        self.list.setUniformItemSizes(True)
+        self.list.setMouseTracking(True)
+        self.list.clicked.connect(self._take)
+        self._none = label("No house has this in its name or description.", "body", "muted", wraps=True)
+        self._none.setContentsMargins(8, 4, 8, 8)
+        column.addWidget(self.search)
+        column.addWidget(self.list)
+        column.addWidget(self._none)
+
+    def set_houses(self, houses: Sequence[House]) -> None:
+        shown = self._current_id()
+        self._model.clear()
+        for house in houses:
+            item = QStandardItem(house.name)
+            item.setEditable(False)
+            item.setData(f"{house.name} {house.description}", _SEARCH_ROLE)
+            item.setData(house.house_id, _ID_ROLE)
+            item.setToolTip(house.description)
+            self._model.appendRow(item)
+        self._select(shown)
+
+    def open_below(self, anchor: QWidget, house_id: int) -> None:
+        self.search.clear()
+        self._filter("")
+        self._select(house_id)
+        self.move(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
+        self.show()
+        self.search.setFocus()
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """In the search line, up, down and Enter work on the list."""
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+                step = 1 if event.key() == Qt.Key.Key_Down else -1
+                row = min(max(self.list.currentIndex().row() + step, 0), self._found.rowCount() - 1)
+                self.list.setCurrentIndex(self._found.index(row, 0))
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self._take(self.list.currentIndex())
+                return True
+        return False
+
+    def _current_id(self) -> int:
+        found = self.list.currentIndex().data(_ID_ROLE) if hasattr(self, "list") else None
+        return int(found) if found is not None else 0
+
+    def _select(self, house_id: int) -> None:
+        for row in range(self._found.rowCount()):
+            index = self._found.index(row, 0)
+            if index.data(_ID_ROLE) == house_id:
+                self.list.setCurrentIndex(index)
+                return
+        self.list.setCurrentIndex(self._found.index(0, 0))
+
+    def _filter(self, text: str) -> None:
+        self._found.setFilterFixedString(text.strip())
+        rows = self._found.rowCount()
+        self.list.setVisible(rows > 0)
+        self._none.setVisible(rows == 0)
+        self.list.setFixedHeight(min(rows, 10) * 32 + 4)
+        self.list.setCurrentIndex(self._found.index(0, 0))
+        self.adjustSize()
+
+    def _take(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self.hide()
+            self.chosen.emit(int(index.data(_ID_ROLE)))

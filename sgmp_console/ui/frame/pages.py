@@ -1,0 +1,31 @@
+"""The pages there are. To add one, add a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sgmp_console.ui.page import Page, Services
+
+
+@dataclass(frozen=True)
+class PageDeclaration:
+    """`group` sets entries of the rail apart. An account without `permission` never sees the page. `factory` imports
+    what it needs, so that a page costs nothing until it is first shown."""
+
+    ident: str
+    title: str
+    icon: str
+    group: str
+    permission: str
+    factory: Callable[[Services], Page]
+    has_time_range: bool = False
+
+
+def _home(services: Services) -> Page:
+    from sgmp_console.ui.home.page import HomePage
+
+    return HomePage(services)
+
+
+PAGES = (PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),)

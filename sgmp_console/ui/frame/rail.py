@@ -1,0 +1,163 @@
+"""The rail on the left: one entry per page the account may use; collapses to icons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from sgmp_console.resources import resource
+from sgmp_console.ui import fonts, icons, theme
+from sgmp_console.ui.parts.buttons import IconButton
+from sgmp_console.ui.parts.labels import label
+
+_WIDE = 208
+_NARROW = 56
+
+
+class Rail(QFrame):
+    """`chosen` carries the id of the page; `collapsed_changed` how it stands."""
+
+    chosen = Signal(str)
+    collapsed_changed = Signal(bool)
+
+    def __init__(
+        self, entries: Sequence[tuple[str, str, str, str]], *, collapsed: bool, parent: QWidget | None = None
+    ) -> None:
+        """`entries` are (id, title, icon, group); groups are set apart, and named where they have a name."""
+        super().__init__(parent)
+        self.setProperty("surface", "rail")
+        self.setAccessibleName("Pages")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 0, 8, 8)
+        column.setSpacing(2)
+        column.addWidget(_Brand())
+        self._group = QButtonGroup(self)
+        self._entries: dict[str, _Entry] = {}
+        self._captions: list[QWidget] = []
+        previous = None
+        for number, (ident, title, icon, group) in enumerate(entries, start=1):
+            if group != previous and previous is not None:
+                column.addSpacing(12)
+            if group and group != previous:
+                caption = label(group, "caption", "muted")
+                caption.setContentsMargins(12, 0, 0, 4)
+                self._captions.append(caption)
+                column.addWidget(caption)
+            previous = group
+            entry = _Entry(ident, title, icon, number, self)
+            self._entries[ident] = entry
+            self._group.addButton(entry)
+            column.addWidget(entry)
+        column.addStretch(1)
+        self._toggle = IconButton("panel", "Collapse the rail (Ctrl+B)")
+        self._toggle.clicked.connect(self.toggle)
+        row = QHBoxLayout()
+        row.setContentsMargins(4, 0, 0, 0)
+        row.addWidget(self._toggle)
+        row.addStretch(1)
+        column.addLayout(row)
+        self._group.buttonClicked.connect(self._clicked)
+        self._collapsed = collapsed
+        self._apply()
+
+    @property
+    def collapsed(self) -> bool:
+        return self._collapsed
+
+    def toggle(self) -> None:
+        self._collapsed = not self._collapsed
+        self._apply()
+        self.collapsed_changed.emit(self._collapsed)
+
+    def show_chosen(self, ident: str) -> None:
+        self._entries[ident].setChecked(True)
+
+    def _clicked(self, entry: QAbstractButton) -> None:
+        if isinstance(entry, _Entry):
+            self.chosen.emit(entry.ident)
+
+    def _apply(self) -> None:
+        self.setFixedWidth(_NARROW if self._collapsed else _WIDE)
+        for caption in self._captions:
+            caption.setVisible(not self._collapsed)
+        for entry in self._entries.values():
+            entry.set_narrow(self._collapsed)
+        self._toggle.set_icon("panel", f"{'Expand' if self._collapsed else 'Collapse'} the rail (Ctrl+B)")
+
+
+class _Entry(QAbstractButton):
+    def __init__(self, ident: str, title: str, icon: str, number: int, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.ident = ident
+        self._title = title
+        self._icon = icon
+        self._narrow = False
+        self._keys = f" (Ctrl+{number})" if number <= 9 else ""
+        self.setCheckable(True)
+        self.setFixedHeight(36)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setAccessibleName(title)
+        self.setToolTip(f"{title}{self._keys}")
+
+    def set_narrow(self, narrow: bool) -> None:
+        self._narrow = narrow
+        self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(_NARROW - 16, 36)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        wear = theme.tokens()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
+        painter.setPen(Qt.PenStyle.NoPen)
+        if self.isChecked() or self.underMouse():
+            painter.setBrush(wear.surface_selected if self.isChecked() else wear.surface_hover)
+            painter.drawRoundedRect(area, 6, 6)
+        if self.isChecked():
+            # Besides the colour, a bar.
+            painter.setBrush(wear.accent_fill)
+            painter.drawRoundedRect(QRectF(1, 10, 3, self.height() - 20), 1.5, 1.5)
+        if self.hasFocus():
+            painter.setPen(QPen(wear.accent_focus, 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(area, 6, 6)
+        ink = wear.ink_primary if self.isChecked() else wear.ink_secondary
+        icons.paint(painter, QRectF(10, 8, 20, 20), self._icon, ink)
+        if not self._narrow:
+            painter.setPen(ink)
+            painter.setFont(fonts.font("strong" if self.isChecked() else "body"))
+            painter.drawText(area.adjusted(40, 0, -4, 0), Qt.AlignmentFlag.AlignVCenter, self._title)
+
+
+class _Brand(QWidget):
+    """The mark and the name, as high as the top bar beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(64)
+        self._mark = icons.mark(resource("icons/sgmp.svg"))
+        self.setAccessibleName("SGMP")
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._mark.render(painter, QRectF(6, 14, 28, 28))
+        if self.width() > 100:
+            painter.setPen(theme.tokens().ink_primary)
+            painter.setFont(fonts.font("title"))
+            painter.drawText(QRectF(44, 14, 140, 28), Qt.AlignmentFlag.AlignVCenter, "SGMP")

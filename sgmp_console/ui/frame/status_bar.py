@@ -1,0 +1,91 @@
+"""The status bar: the database, and what runs in the background."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QWidget
+
+from sgmp_console.ui.connection import Connection
+from sgmp_console.ui.parts.buttons import IconButton
+from sgmp_console.ui.parts.labels import IconLabel, label, set_ink
+from sgmp_console.ui.tasks import Task, Tasks
+
+
+class StatusBar(QFrame):
+    def __init__(
+        self, connection: Connection, tasks: Tasks, address: str, account: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setProperty("surface", "status")
+        self.setAccessibleName("Status")
+        self.setFixedHeight(32)
+        self._connection = connection
+        self._tasks = tasks
+        self._address = address
+        row = QHBoxLayout(self)
+        row.setContentsMargins(16, 0, 8, 0)
+        row.setSpacing(8)
+        self._icon = IconLabel("database", "ink_muted", 14)
+        self._database = label("", "caption", "secondary")
+        row.addWidget(self._icon)
+        row.addWidget(self._database)
+        row.addSpacing(16)
+        row.addWidget(IconLabel("account", "ink_muted", 14))
+        row.addWidget(label(account, "caption", "secondary"))
+        row.addStretch(1)
+        self._work = _Work()
+        row.addWidget(self._work)
+        connection.changed.connect(self._show_connection)
+        tasks.shown_changed.connect(self._show_work)
+        self._show_connection()
+        self._show_work()
+
+    def _show_connection(self) -> None:
+        if self._connection.online:
+            self._database.setText(f"{self._address} · connected")
+            self._icon.set_icon("database", "ink_muted")
+        else:
+            self._database.setText(f"{self._address} · not connected")
+            self._icon.set_icon("offline", "state_fault")
+        set_ink(self._database, "secondary" if self._connection.online else "fault")
+
+    def _show_work(self) -> None:
+        self._work.show_tasks(self._tasks.shown())
+
+
+class _Work(QWidget):
+    """The oldest piece of background work with its progress and a cancel button, and how many more there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._task: Task[object] | None = None
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        self._text = label("", "caption", "secondary")
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setFixedWidth(120)
+        self._bar.setAccessibleName("Progress of the background work")
+        self._cancel = IconButton("close", "Cancel", size=12)
+        self._cancel.clicked.connect(self._stop)
+        for part in (self._text, self._bar, self._cancel):
+            row.addWidget(part)
+
+    def show_tasks(self, tasks: list[Task[object]]) -> None:
+        self.setVisible(bool(tasks))
+        self._task = tasks[0] if tasks else None
+        if self._task is None:
+            return
+        more = f" (and {len(tasks) - 1} more)" if len(tasks) > 1 else ""
+        detail = f": {self._task.text}" if self._task.text else ""
+        self._text.setText(f"{self._task.title}{detail}{more}")
+        fraction = self._task.fraction
+        self._bar.setRange(0, 0 if fraction is None else 1000)
+        if fraction is not None:
+            self._bar.setValue(round(fraction * 1000))
+        self._cancel.setEnabled(True)
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._cancel.setEnabled(False)
+            self._task.cancel()

@@ -1,0 +1,313 @@
+"""Home: what the house does now, today and over the last 24 hours."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import tzinfo
+from zoneinfo import ZoneInfo
+
+from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QStackedLayout, QWidget
+
+from sgmp_console.errors import SgmpError, Unavailable
+from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, HomeSnapshot
+from sgmp_console.ui import formats
+from sgmp_console.ui.charts.legend import Legend
+from sgmp_console.ui.charts.time_chart import Pane, TimeChart
+from sgmp_console.ui.home.energy import EnergyCard
+from sgmp_console.ui.home.flow import FlowDiagram, flows
+from sgmp_console.ui.home.lacks import LacksStrip
+from sgmp_console.ui.home.tiles import BatteryTile, ChargingTile, Tile, current
+from sgmp_console.ui.home.warnings import WarningsCard
+from sgmp_console.ui.page import Page, Services
+from sgmp_console.ui.parts.card import Card
+from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.notice import Notice, Skeleton
+from sgmp_console.ui.quantities import QUANTITIES
+
+_MARGIN = 16
+_LEAST_WIDTH = 960
+_LEAST_HEIGHT = 684
+
+
+class HomePage(Page):
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self._snapshot: HomeSnapshot | None = None
+        self._zone: tzinfo | None = None
+        self._stack = QStackedLayout(self)
+        self._skeleton = Skeleton("Loading the last 24 hours of this house")
+        self._content = self._build_content()
+        self._stack.addWidget(self._skeleton)
+        self._stack.addWidget(self._content)
+        self._notice: Notice | None = None
+        self._heartbeat = QTimer(self)
+        self._heartbeat.setInterval(1000)
+        self._heartbeat.timeout.connect(self._beat)
+        live = services.live
+        live.loading.connect(self._show_loading)
+        live.snapshot_ready.connect(self.show_snapshot)
+        live.failed.connect(self._show_error)
+        live.lost.connect(self._show_lost)
+        if live.snapshot is not None:
+            self.show_snapshot(live.snapshot)
+        else:
+            self._show_loading()
+
+    def show_snapshot(self, snapshot: HomeSnapshot) -> None:
+        """Show a house, or what it lacks to be shown."""
+        self._snapshot = snapshot
+        self._skeleton.end()
+        if not snapshot.devices:
+            self._show_no_devices()
+        elif snapshot.missing_items and not snapshot.curves:
+            self._show_missing_items(snapshot)
+        else:
+            self._fill(snapshot)
+            self._stack.setCurrentWidget(self._content)
+
+    # --- The content ---------------------------------------------------------------------------------------------
+
+    def _build_content(self) -> QWidget:
+        clock = self.services.draw_clock
+        self.tiles = (Tile("solar"), BatteryTile(), ChargingTile(), Tile("load"))
+        self.power_chart = TimeChart(
+            [Pane("kW", tuple(QUANTITIES[item] for item in POWER_ITEMS), 1.0, True)],
+            clock,
+            "Power, last 24 hours",
+        )
+        self.legend = Legend([QUANTITIES[item] for item in POWER_ITEMS], "kW")
+        self.legend.toggled.connect(self.power_chart.set_shown)
+        self.line_chart = TimeChart(
+            [
+                Pane("Hz", (QUANTITIES["l1_frequency"],), 0.1, False),
+                Pane("V", (QUANTITIES["l1_voltage"], QUANTITIES["l2_voltage"]), 4.0, False),
+            ],
+            clock,
+            "Grid frequency and voltage, last 24 hours",
+        )
+        self.flow = FlowDiagram()
+        self.energy = EnergyCard()
+        self.warnings = WarningsCard()
+
+        power = Card("Power, last 24 hours")
+        self._power_hint = label("", "caption", "muted")
+        power.header.addWidget(self._power_hint)
+        side_by_side = QHBoxLayout()
+        side_by_side.setSpacing(16)
+        side_by_side.addWidget(self.power_chart, 1)
+        side_by_side.addWidget(self.legend)
+        power.body.addLayout(side_by_side)
+        now = Card("Energy flow now")
+        now.body.addWidget(self.flow, 1)
+        line = Card("Grid frequency and voltage")
+        self._line_values = label("", "caption", "secondary")
+        line.header.addWidget(self._line_values)
+        line.body.addWidget(self.line_chart)
+
+        page = QWidget()
+        page.setProperty("surface", "none")
+        page.setMinimumSize(_LEAST_WIDTH, _LEAST_HEIGHT)
+        grid = QGridLayout(page)
+        grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        grid.setSpacing(_MARGIN)
+        tiles = QHBoxLayout()
+        tiles.setSpacing(_MARGIN)
+        for tile in self.tiles:
+            tiles.addWidget(tile, 1)
+        self.lacks = LacksStrip()
+        self.lacks.create_wanted.connect(self._create_items)
+        grid.addWidget(self.lacks, 0, 0, 1, 3)
+        grid.addLayout(tiles, 1, 0, 1, 3)
+        grid.addWidget(power, 2, 0, 1, 2)
+        grid.addWidget(now, 2, 2)
+        grid.addWidget(self.energy, 3, 0)
+        grid.addWidget(line, 3, 1)
+        grid.addWidget(self.warnings, 3, 2)
+        grid.setRowStretch(2, 3)
+        grid.setRowStretch(3, 2)
+        for column in range(3):
+            grid.setColumnStretch(column, 1)
+            grid.setColumnMinimumWidth(column, 288)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(page)
+        self._page, self._grid = page, grid
+        self._cards = (*self.tiles, power, now, self.energy, line, self.warnings)
+        return area
+
+    def _fill(self, snapshot: HomeSnapshot) -> None:
+        zone = ZoneInfo(snapshot.time_zone)
+        if zone != self._zone:
+            self._zone = zone
+            self.power_chart.set_zone(zone)
+            self.line_chart.set_zone(zone)
+            self._power_hint.setText(f"Times of {snapshot.time_zone.replace('_', ' ')}")
+        now_ms = self.services.now_ms()
+        for tile in self.tiles:
+            tile.set_snapshot(snapshot, now_ms)
+        self.power_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
+        self.line_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
+        self.energy.set_energy(snapshot.energy_today, zone)
+        self.warnings.set_warnings(snapshot.warnings, zone)
+        self.lacks.set_snapshot(snapshot, may_create=self.services.session.may("manage_analytics"))
+        self._bring_up_to_date(snapshot, now_ms)
+
+    def _beat(self) -> None:
+        if self._snapshot is not None and self._stack.currentWidget() is self._content:
+            now_ms = self.services.now_ms()
+            for tile in self.tiles:
+                tile.set_now(self._snapshot, now_ms)
+            self._bring_up_to_date(self._snapshot, now_ms)
+
+    def _bring_up_to_date(self, snapshot: HomeSnapshot, now_ms: int) -> None:
+        """What changes by the mere passing of time: values that become stale."""
+        self.legend.set_values({item: current(snapshot.latest(item), now_ms) for item in POWER_ITEMS})
+        self.flow.set_flows(flows(snapshot, now_ms))
+        frequency, l1, l2 = (current(snapshot.latest(item), now_ms) for item in LINE_ITEMS)
+        self._line_values.setText(
+            f"{formats.with_unit(frequency, 'Hz')}   L1 {formats.with_unit(l1, 'V')}   L2 {formats.with_unit(l2, 'V')}"
+        )
+
+    # --- What stands there instead -------------------------------------------------------------------------------
+
+    def _show_loading(self) -> None:
+        self._snapshot = None
+        self._stack.setCurrentWidget(self._skeleton)
+        self._lay_skeleton()
+        self._skeleton.begin()
+
+    def _show_no_devices(self) -> None:
+        actions = (("devices", "Show devices"),) if self.services.has_page("devices") else ()
+        self._show_notice(
+            Notice(
+                "house",
+                "This house has no devices yet",
+                "Its values appear here once devices are created, the configuration is synchronized and the edge on "
+                "its Raspberry Pi sends its first reading.",
+                actions,
+            )
+        )
+
+    def _show_missing_items(self, snapshot: HomeSnapshot) -> None:
+        names = ", ".join(snapshot.missing_items)
+        may = self.services.session.may("manage_analytics")
+        self._show_notice(
+            Notice(
+                "wave",
+                f"This house lacks {formats.count(len(snapshot.missing_items), 'required analytic item')}",
+                f"The dashboard is made of analytic items. Missing: {names}."
+                + ("" if may else " Somebody with the permission to manage analytics can create them."),
+                (("create", "Create required items"),) if may else (),
+            )
+        )
+
+    def _show_error(self, error: Exception) -> None:
+        self._skeleton.end()
+        expected = isinstance(error, SgmpError)
+        sentence = (
+            str(error) if expected else "Something in SGMP failed that should not have. Retrying can help."
+        )
+        self._show_notice(
+            Notice(
+                "fault",
+                "The dashboard of this house could not be loaded",
+                sentence,
+                (("retry", "Retry"),),
+                "" if expected else "".join(traceback.format_exception(error)),
+                tint="state_fault",
+            )
+        )
+
+    def _show_lost(self, error: Unavailable) -> None:
+        """With something on screen, that stays, and the window's banner says the rest."""
+        if self._snapshot is None:
+            self._skeleton.end()
+            self._show_notice(
+                Notice(
+                    "offline",
+                    "The database does not answer",
+                    str(error),
+                    (("retry", "Retry"),),
+                    "".join(traceback.format_exception(error)),
+                )
+            )
+
+    def _show_notice(self, notice: Notice) -> None:
+        if self._notice is not None:
+            self._stack.removeWidget(self._notice)
+            self._notice.deleteLater()
+        self._notice = notice
+        notice.acted.connect(self._act)
+        self._stack.addWidget(notice)
+        self._stack.setCurrentWidget(notice)
+
+    def _act(self, ident: str) -> None:
+        if ident == "retry":
+            self._retry()
+        elif ident == "create":
+            self._create_items()
+        else:
+            self.services.navigate(ident)
+
+    def _retry(self) -> None:
+        connection = self.services.connection
+        if connection.online:
+            self.services.live.reload()
+        else:
+            connection.retry_now()
+
+    def _create_items(self) -> None:
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
+        self.lacks.set_busy()
+        if self._notice is not None and "create" in self._notice.buttons():
+            self._notice.buttons()["create"].setEnabled(False)
+        database, house_id = self.services.session.database, snapshot.house_id
+
+        def create() -> None:
+            # Loaded when used: it brings SymPy.
+            from sgmp_console.fleet import analytics
+
+            analytics.create_required(database, house_id)
+
+        self.services.tasks.run_shown(
+            self,
+            f"Creating the required items of {snapshot.house_name}",
+            lambda _report: create(),
+            self._created,
+            self._show_error,
+        )
+
+    def _created(self, _nothing: None) -> None:
+        self.services.live.select(self.services.live.house_id or 0)
+
+    # --- Events --------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._beat()
+        self._heartbeat.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self._heartbeat.stop()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._lay_skeleton()
+
+    def _lay_skeleton(self) -> None:
+        """Blocks where the cards will be: the grid of the content, laid out for this size."""
+        self._page.resize(self.size().expandedTo(self._page.minimumSize()))
+        self._grid.activate()
+        origins = [card.mapTo(self._page, QPoint(0, 0)) for card in self._cards]
+        self._skeleton.set_blocks(
+            tuple(
+                QRectF(origin.x(), origin.y(), card.width(), card.height())
+                for origin, card in zip(origins, self._cards, strict=True)
+            )
+        )

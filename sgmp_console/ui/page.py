@@ -1,0 +1,40 @@
+"""What a page is, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtWidgets import QWidget
+
+from sgmp_console.ui.charts.draw_clock import DrawClock
+from sgmp_console.ui.connection import Connection
+from sgmp_console.ui.live import LiveHome
+from sgmp_console.ui.session import Session
+from sgmp_console.ui.tasks import Tasks
+
+
+@dataclass(frozen=True)
+class Services:
+    """All that a page may use of the window around it."""
+
+    session: Session
+    tasks: Tasks
+    draw_clock: DrawClock
+    live: LiveHome
+    connection: Connection
+    now_ms: Callable[[], int]
+    navigate: Callable[[str], None]
+    """Show the page with this id."""
+    has_page: Callable[[str], bool]
+    """Whether there is such a page for this account."""
+
+
+class Page(QWidget):
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.services = services
+
+    def reload(self) -> None:
+        """Read again what is shown (F5)."""
+        self.services.live.reload()

@@ -1,0 +1,122 @@
+"""Text in the roles of the type scale; a value with its unit on one baseline."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from sgmp_console.ui import fonts, formats, icons, theme
+
+
+def label(text: str = "", role: fonts.Role = "body", ink: str = "primary", *, wraps: bool = False) -> QLabel:
+    """`ink` is primary, secondary, muted or fault."""
+    made = QLabel(text)
+    made.setFont(fonts.font(role))
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wraps)
+    set_ink(made, ink)
+    return made
+
+
+def set_ink(of: QLabel, ink: str) -> None:
+    if of.property("ink") != ink:
+        of.setProperty("ink", ink)
+        of.style().unpolish(of)
+        of.style().polish(of)
+
+
+class ElidedLabel(QLabel):
+    """One line that ends in an ellipsis where there is no room; the whole text is its tool tip then."""
+
+    def __init__(self, text: str = "", role: fonts.Role = "body", ink: str = "primary") -> None:
+        super().__init__()
+        self._whole = text
+        self._tip = ""
+        self.setFont(fonts.font(role))
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        set_ink(self, ink)
+        self._fit()
+
+    def set_whole(self, text: str, tip: str = "") -> None:
+        """`tip` instead of the whole text as tool tip, where there is more to say."""
+        if (text, tip) != (self._whole, self._tip):
+            self._whole, self._tip = text, tip
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, max(0, self.width()))
+        self.setText(shown)
+        self.setToolTip(self._tip or (self._whole if shown != self._whole else ""))
+        self.setAccessibleName(self._whole)
+
+
+class IconLabel(QWidget):
+    """An icon in one of the theme's colours, named by its token."""
+
+    def __init__(self, name: str, tint: str, size: int = 18) -> None:
+        super().__init__()
+        self._name = name
+        self._tint = tint
+        self.setFixedSize(size, size)
+
+    def set_icon(self, name: str, tint: str) -> None:
+        if (name, tint) != (self._name, self._tint):
+            self._name, self._tint = name, tint
+            self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        icons.paint(painter, self.rect().toRectF(), self._name, getattr(theme.tokens(), self._tint))
+
+
+class ValueLabel(QWidget):
+    """A number and its unit: they differ in weight and a step in size, and stand on one baseline."""
+
+    def __init__(self, role: fonts.Role = "value", unit_role: fonts.Role = "unit") -> None:
+        super().__init__()
+        self._role = role
+        self._unit_role = unit_role
+        self._number = formats.MISSING
+        self._unit = ""
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def set_value(self, value: float | None, unit: str) -> None:
+        """None is a dash without unit: there is no value to have one."""
+        number = formats.MISSING if value is None else formats.number(value, unit)
+        shown_unit = unit if number != formats.MISSING else ""
+        if (number, shown_unit) != (self._number, self._unit):
+            self._number, self._unit = number, shown_unit
+            self.updateGeometry()
+            self.update()
+
+    def text(self) -> str:
+        return f"{self._number}\u00a0{self._unit}" if self._unit else self._number
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        width = fonts.metrics(self._role).horizontalAdvance(self._number)
+        if self._unit:
+            width += 5 + fonts.metrics(self._unit_role).horizontalAdvance(self._unit)
+        return QSize(round(width) + 2, round(fonts.metrics(self._role).height()))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return self.sizeHint()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        wear = theme.tokens()
+        painter = QPainter(self)
+        number = fonts.metrics(self._role)
+        baseline = (self.height() - number.height()) / 2 + number.ascent()
+        painter.setFont(fonts.font(self._role))
+        painter.setPen(wear.ink_primary if self._number != formats.MISSING else wear.ink_muted)
+        painter.drawText(QPointF(0, baseline), self._number)
+        if self._unit:
+            painter.setFont(fonts.font(self._unit_role))
+            painter.setPen(wear.ink_secondary)
+            painter.drawText(QPointF(number.horizontalAdvance(self._number) + 5, baseline), self._unit)

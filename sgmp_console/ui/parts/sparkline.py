@@ -1,0 +1,68 @@
+"""The last hour in the corner of a tile."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from sgmp_console.timeseries.series import Series
+from sgmp_console.ui import theme
+from sgmp_console.ui.charts import reduce
+from sgmp_console.ui.quantities import Quantity
+
+_LEAST_SPAN_KW = 0.5
+"""So that the hum of an idle house is not drawn as an event."""
+
+
+class Sparkline(QWidget):
+    """A line of [start, end) from zero up, without axes; gaps stay gaps."""
+
+    def __init__(self, quantity: Quantity, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._quantity = quantity
+        self._series = Series.empty()
+        self._range = (0, 1)
+        self._gap_ms = 0
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def set_series(self, series: Series, start_ms: int, end_ms: int, gap_ms: int) -> None:
+        self._series, self._range, self._gap_ms = series, (start_ms, end_ms), gap_ms
+        self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(96, 36)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        wear = theme.tokens()
+        painter = QPainter(self)
+        start_ms, end_ms = self._range
+        width, height = self.width() - 4.0, self.height() - 4.0
+        baseline = round(self.height() - 2.0) - 0.5
+        painter.setPen(QPen(wear.line_hairline, 1))
+        painter.drawLine(QPointF(0, baseline), QPointF(self.width(), baseline))
+        x, y = reduce.reduced(self._series, start_ms, end_ms, max(20, self.width()), self._gap_ms)
+        if not len(x) or bool(np.all(np.isnan(y))):
+            return
+        top = max(float(np.nanmax(y)), _LEAST_SPAN_KW)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        pen = QPen(self._quantity.colour, 1.25)
+        pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+        painter.setPen(pen)
+        px = (x * 1000 - start_ms) / (end_ms - start_ms) * width
+        py = baseline - np.clip(y, 0, None) / top * height
+        points: list[QPointF] = []
+        for at_x, at_y in zip(px.tolist(), py.tolist(), strict=True):
+            if math.isnan(at_y):
+                painter.drawPolyline(QPolygonF(points))
+                points = []
+            else:
+                points.append(QPointF(at_x, at_y))
+        painter.drawPolyline(QPolygonF(points))
+        if points and end_ms - self._series.timestamps[-1] <= self._gap_ms:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self._quantity.colour)
+            painter.drawEllipse(points[-1], 2.5, 2.5)
