@@ -1,1 +1,48 @@
-"""PostgreSQL/TimescaleDB, and the only place that knows which."""
+"""PostgreSQL and TimescaleDB: everything that is stored, and who may see it.
+
+Functions take a Connection of `Database.begin()`, one transaction each; what they return are frozen dataclasses.
+"""
+
+from sgmp_console.store import accounts, analytics, devices, events, houses, quarantine, readings
+from sgmp_console.store.accounts import Account, sign_in
+from sgmp_console.store.analytics import AnalyticItem
+from sgmp_console.store.changes import Change, Reconnected, listen
+from sgmp_console.store.database import Database
+from sgmp_console.store.devices import Device
+from sgmp_console.store.errors import ChangedMeanwhile, DatabaseUnavailable, SignInRefused, StatementFailed
+from sgmp_console.store.events import Event, EventRow
+from sgmp_console.store.houses import House
+from sgmp_console.store.migrations import migrate
+from sgmp_console.store.quarantine import Rejected
+from sgmp_console.store.readings import Batch, ReadingRow, TextRow, Written
+
+__all__ = [
+    "Account",
+    "AnalyticItem",
+    "Batch",
+    "Change",
+    "ChangedMeanwhile",
+    "Database",
+    "DatabaseUnavailable",
+    "Device",
+    "Event",
+    "EventRow",
+    "House",
+    "ReadingRow",
+    "Reconnected",
+    "Rejected",
+    "SignInRefused",
+    "StatementFailed",
+    "TextRow",
+    "Written",
+    "accounts",
+    "analytics",
+    "devices",
+    "events",
+    "houses",
+    "listen",
+    "migrate",
+    "quarantine",
+    "readings",
+    "sign_in",
+]

@@ -1,0 +1,72 @@
+"""Hearing that readings or events arrived, without asking for them again and again."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg2
+
+from sgmp_console.store.connecting import connect, parameters_of
+from sgmp_console.store.database import Database
+from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.store.readings import CHANGE_CHANNEL
+
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something of this house was stored, nothing of it earlier than `from_ms` (UTC ms)."""
+
+    house_id: int
+    from_ms: int
+
+
+@dataclass(frozen=True)
+class Reconnected:
+    """Changes may have been missed: look at everything on screen again."""
+
+
+def listen(source: Database | str) -> Iterator[Change | Reconnected | None]:
+    """Changes as they are committed; None whenever a second passed without one, so that a caller can stop.
+
+    Starts with Reconnected once it listens. A lost connection is made again for as long as it takes (None goes on
+    coming), then Reconnected comes again. Raises SignInRefused where the account no longer may, UserError for a wrong
+    address. Close the generator to end it.
+    """
+    parameters = source.parameters if isinstance(source, Database) else parameters_of(source)
+    while True:
+        try:
+            connection = connect(parameters, application_name="sgmp-listen", timezone="UTC")
+        except DatabaseUnavailable:
+            yield None
+            select.select([], [], [], _POLL_S)
+            continue
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"LISTEN {CHANGE_CHANNEL}")
+            yield Reconnected()
+            while True:
+                yield from _arrived(connection)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            yield None
+        finally:
+            connection.close()
+
+
+def _arrived(connection: psycopg2.extensions.connection) -> Iterator[Change | None]:
+    readable, _, _ = select.select([connection], [], [], _POLL_S)
+    if not readable:
+        yield None
+        return
+    connection.poll()
+    # Several notices of a house within one wake-up are one change.
+    changes: dict[int, int] = {}
+    while connection.notifies:
+        house, _, from_ms = connection.notifies.pop(0).payload.partition(" ")
+        changes[int(house)] = min(changes.get(int(house), int(from_ms)), int(from_ms))
+    for house_id, since in changes.items():
+        yield Change(house_id, since)

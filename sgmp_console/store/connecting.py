@@ -1,0 +1,106 @@
+"""How a connection to the database is made: addresses, TLS, time-outs, and what a refusal means."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import certifi
+import psycopg2
+import psycopg2.extensions
+
+from sgmp_console.errors import UserError
+from sgmp_console.store.errors import DatabaseUnavailable, SignInRefused
+
+CONNECT_TIMEOUT_S = 10
+STATEMENT_TIMEOUT_MS = 60_000
+LOCK_TIMEOUT_MS = 10_000
+
+# A server that vanished without a word (pulled cable, dead router) is noticed after about half a minute.
+_LIVENESS = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+}
+
+_REFUSED = re.compile(
+    r"password authentication failed|authentication failed for user|is not permitted to log in"
+    r"|no password supplied|role \"[^\"]*\" does not exist|permission denied for database"
+)
+
+
+def parameters_of(url: str, *, user: str | None = None, password: str | None = None) -> dict[str, str]:
+    """libpq's parameters for an address such as `postgresql://h1,h2:5433/sgmp?target_session_attrs=primary`.
+
+    Adds TLS with a verified certificate unless all hosts are this machine. Raises UserError for an address that
+    can't be read or that asks for less.
+    """
+    try:
+        given = psycopg2.extensions.parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        # The driver's text quotes the address, and with it a password that may be in it.
+        raise UserError(
+            "The database address can't be read. It looks like postgresql://host:5432/database."
+        ) from None
+    parameters = {"dbname": "sgmp", **_LIVENESS, **given}
+    if user is not None:
+        parameters["user"] = user
+    if password is not None:
+        parameters["password"] = password
+    if not _is_this_machine(parameters):
+        if parameters.setdefault("sslmode", "verify-full") != "verify-full":
+            raise UserError(
+                "Databases on other machines are reached with TLS and a verified certificate only: remove `sslmode` "
+                "from the database address. If the server's certificate is from a private authority, name its file "
+                "in `sslrootcert`."
+            )
+        if "sslrootcert" not in parameters and not (Path.home() / ".postgresql" / "root.crt").exists():
+            parameters["sslrootcert"] = certifi.where()
+    return parameters
+
+
+def connect(parameters: Mapping[str, str], **settings: Any) -> psycopg2.extensions.connection:
+    """A new connection. `settings` are server settings for the session (`statement_timeout=60000`).
+
+    Raises DatabaseUnavailable, SignInRefused.
+    """
+    options = " ".join(
+        [parameters.get("options", ""), *(f"-c {name}={value}" for name, value in settings.items())]
+    )
+    try:
+        connection: psycopg2.extensions.connection = psycopg2.connect(
+            psycopg2.extensions.make_dsn(
+                **{"connect_timeout": str(CONNECT_TIMEOUT_S), **parameters, "options": options.strip()}
+            )
+        )
+    except psycopg2.OperationalError as error:
+        text = str(error)
+        if _REFUSED.search(text):
+            raise SignInRefused from None
+        raise DatabaseUnavailable(_sentence(text)) from None
+    connection.set_client_encoding("UTF8")
+    return connection
+
+
+def _sentence(text: str) -> str:
+    """libpq's account of a failed attempt in one line: it names hosts and reasons, never the password."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "; ".join(lines[:2]).rstrip(".?") or "no connection"
+
+
+def _is_this_machine(parameters: Mapping[str, str]) -> bool:
+    addresses = (parameters.get("hostaddr") or parameters.get("host") or "").split(",")
+    return all(_is_loopback(address.strip()) for address in addresses)
+
+
+def _is_loopback(host: str) -> bool:
+    if host in ("", "localhost") or host.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

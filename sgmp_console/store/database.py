@@ -1,0 +1,190 @@
+"""The one way into the database: an engine with its pool, and transactions whose failures are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2 import errorcodes
+from sqlalchemy import event
+
+from sgmp_console.errors import Refused, UserError
+from sgmp_console.store.connecting import (
+    LOCK_TIMEOUT_MS,
+    STATEMENT_TIMEOUT_MS,
+    connect,
+    parameters_of,
+)
+from sgmp_console.store.errors import DatabaseUnavailable, StatementFailed
+from sgmp_console.store.rows import driver
+
+POOL_SIZE = 4
+_POOL_WAIT_S = 15
+_RECYCLE_S = 1800
+
+SERIES_CACHE = "sgmp_series"
+PARTITION_CACHE = "sgmp_partitions"
+"""What `readings.write` knows of this connection's database, kept in `Connection.info`."""
+
+USER_ERROR_STATE = "SG001"
+"""SQLSTATE with which our database functions refuse; the message is the operator's sentence."""
+
+REFUSED_STATE = "SG002"
+"""The same where it is the account that may not."""
+
+
+class Database:
+    """A deployment's database as one account sees it. Safe to use from several threads."""
+
+    def __init__(self, engine: sa.Engine, parameters: dict[str, str], application: str) -> None:
+        self._engine = engine
+        self._parameters = parameters
+        self._application = application
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        *,
+        application: str = "sgmp-console",
+        user: str | None = None,
+        password: str | None = None,
+    ) -> Database:
+        """Open `url` (libpq's form, several hosts allowed) and make sure that it answers.
+
+        `user` and `password` take precedence over those in the URL. Raises DatabaseUnavailable, SignInRefused,
+        and UserError where the address itself is wrong.
+        """
+        parameters = parameters_of(url, user=user, password=password)
+
+        def open_connection() -> psycopg2.extensions.connection:
+            return connect(
+                parameters,
+                application_name=application,
+                statement_timeout=STATEMENT_TIMEOUT_MS,
+                lock_timeout=LOCK_TIMEOUT_MS,
+                idle_in_transaction_session_timeout=STATEMENT_TIMEOUT_MS,
+                timezone="UTC",
+            )
+
+        engine = sa.create_engine(
+            "postgresql+psycopg2://",
+            creator=open_connection,
+            pool_size=POOL_SIZE,
+            max_overflow=2,
+            pool_timeout=_POOL_WAIT_S,
+            pool_recycle=_RECYCLE_S,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            hide_parameters=True,
+        )
+        event.listen(engine, "rollback", _forget)
+        event.listen(engine, "rollback_savepoint", _forget_at_savepoint)
+        database = cls(engine, parameters, application)
+        try:
+            with database.begin():
+                pass
+        except BaseException:
+            engine.dispose()
+            raise
+        return database
+
+    def __repr__(self) -> str:
+        return f"Database({self.address})"
+
+    @property
+    def address(self) -> str:
+        """Host, port and database, for people and logs."""
+        host, port = self._parameters.get("host", "local socket"), self._parameters.get("port", "5432")
+        return f"{host}:{port}/{self._parameters['dbname']}"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """How this database is reached, password included: for further connections only, never to be shown."""
+        return dict(self._parameters)
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """One transaction, committed at the end of the block, rolled back if anything is raised in it.
+
+        Raises DatabaseUnavailable, Refused (the account lacks the right), UserError (the database's own sentence),
+        StatementFailed (a bug of ours); texts and causes hold no data of the statement.
+        """
+        try:
+            with self._engine.begin() as connection:
+                try:
+                    yield connection
+                except psycopg2.Error:
+                    # Raised beside SQLAlchemy, by COPY: it must be told that the connection is gone.
+                    if driver(connection).closed:
+                        connection.invalidate()
+                    raise
+        except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
+            raise translated(error).with_traceback(error.__traceback__) from None
+
+    def dispose(self) -> None:
+        """Close all connections that are not in use; others when they are returned."""
+        self._engine.dispose()
+
+
+def translated(error: BaseException) -> Exception:
+    """One of our exceptions for one of the driver's or SQLAlchemy's."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return DatabaseUnavailable("all connections are busy")
+    if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg2.Error):
+        invalidated = error.connection_invalidated
+        error = error.orig
+        if invalidated and error.pgcode is None:
+            return DatabaseUnavailable("the connection was lost")
+    if not isinstance(error, psycopg2.Error):
+        return StatementFailed(None, type(error).__name__)
+    state, message = error.pgcode, error.diag.message_primary or ""
+    if state is None:
+        # The driver itself: a lost connection is an OperationalError or InterfaceError, the rest misuse.
+        if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+            return DatabaseUnavailable("the connection was lost")
+        return StatementFailed(None, type(error).__name__)
+    if state == USER_ERROR_STATE:
+        return UserError(message)
+    if state == REFUSED_STATE:
+        return Refused(message)
+    if state == errorcodes.INSUFFICIENT_PRIVILEGE:
+        return Refused("Your account may not do this. An administrator can give your role the permission.")
+    if reason := _unavailable(state):
+        return DatabaseUnavailable(reason)
+    return StatementFailed(state, message, error.diag.constraint_name)
+
+
+def _unavailable(state: str) -> str | None:
+    if state == errorcodes.QUERY_CANCELED:
+        return "it took too long to answer"
+    if state == errorcodes.LOCK_NOT_AVAILABLE:
+        return "something else holds what is needed"
+    if state in (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED):
+        return "two changes met"
+    if state == errorcodes.READ_ONLY_SQL_TRANSACTION:
+        return "it is read-only at the moment"
+    if state == errorcodes.DISK_FULL:
+        return "its disk is full"
+    if state[:2] in (
+        errorcodes.CLASS_CONNECTION_EXCEPTION,
+        errorcodes.CLASS_INSUFFICIENT_RESOURCES,
+        errorcodes.CLASS_OPERATOR_INTERVENTION,
+        errorcodes.CLASS_SYSTEM_ERROR,
+    ):
+        return "it is restarting or overloaded"
+    if state == errorcodes.IDLE_IN_TRANSACTION_SESSION_TIMEOUT:
+        return "it closed an idle connection"
+    return None
+
+
+def _forget(connection: sa.Connection) -> None:
+    # What was learnt in a transaction that did not happen is not known.
+    connection.info.pop(SERIES_CACHE, None)
+    connection.info.pop(PARTITION_CACHE, None)
+
+
+def _forget_at_savepoint(connection: sa.Connection, _name: str, _context: None) -> None:
+    _forget(connection)

@@ -1,0 +1,146 @@
+"""Devices of a house. Deleting one keeps its history; a new one of the same name starts a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from sgmp_console.errors import UserError
+from sgmp_console.store.errors import ChangedMeanwhile
+from sgmp_console.store.rows import refusing
+from sgmp_console.store.tables import device as table
+
+# What accounts read: secrets of `config` are masked where they may not see them.
+_view = sa.table(
+    "devices",
+    *(sa.column(c.name, c.type) for c in table.c),
+    schema="sgmp",
+)
+_COLUMNS = (
+    _view.c.device_id,
+    _view.c.house_id,
+    _view.c.name,
+    _view.c.type,
+    _view.c.description,
+    _view.c.config,
+    _view.c.revision,
+)
+
+
+@dataclass(frozen=True)
+class Device:
+    """`config` may hold secrets, or masks in their place; it is left out of the repr."""
+
+    device_id: int
+    house_id: int
+    name: str
+    type: str
+    description: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    revision: int = 1
+
+
+def list_all(connection: sa.Connection, house_id: int) -> list[Device]:
+    """The house's devices in order of name, without deleted ones."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(_view.c.house_id == house_id, _view.c.deleted_at.is_(None))
+        .order_by(_view.c.name)
+    )
+    return [Device(*row) for row in rows]
+
+
+def get(connection: sa.Connection, device_id: int) -> Device:
+    """Raises UserError where there is none, or none that the account sees."""
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(_view.c.device_id == device_id, _view.c.deleted_at.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise UserError("There is no such device. It may have been deleted.")
+    return Device(*row)
+
+
+def create(
+    connection: sa.Connection,
+    house_id: int,
+    name: str,
+    type: str,  # noqa: A002 - the playbook's word
+    config: Mapping[str, Any],
+    *,
+    description: str = "",
+) -> Device:
+    """Raises UserError where the name is taken in the house or breaks the rule. `config` is stored as it is."""
+    with refusing(connection, _sentences(name)):
+        device_id = connection.execute(
+            table.insert()
+            .values(house_id=house_id, name=name, type=type, description=description, config=dict(config))
+            .returning(table.c.device_id)
+        ).scalar_one()
+    return get(connection, device_id)
+
+
+def deleted(connection: sa.Connection, house_id: int, name: str) -> Device | None:
+    """The device of this name that was deleted last, whose history a new one can continue (`restore`)."""
+    row = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(_view.c.house_id == house_id, _view.c.name == name, _view.c.deleted_at.is_not(None))
+        .order_by(_view.c.deleted_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else Device(*row)
+
+
+def restore(connection: sa.Connection, device: Device) -> Device:
+    """Bring a deleted device back with the type, config and description of `device`: it is the same meter.
+
+    Raises UserError where its name has been taken since, ChangedMeanwhile where `device` is stale.
+    """
+    with refusing(connection, _sentences(device.name)):
+        return _write(connection, device, table.c.deleted_at.is_not(None))
+
+
+def update(connection: sa.Connection, device: Device) -> Device:
+    """Store type, config and description; the name stays. Raises ChangedMeanwhile where `device` is stale."""
+    return _write(connection, device, table.c.deleted_at.is_(None))
+
+
+def delete(connection: sa.Connection, device_id: int) -> None:
+    """Take the device out of use; its history stays. Raises UserError where there is none."""
+    changed = connection.execute(
+        table.update()
+        .where(table.c.device_id == device_id, table.c.deleted_at.is_(None))
+        .values(deleted_at=sa.func.now(), revision=table.c.revision + 1)
+    ).rowcount
+    if changed == 0:
+        raise UserError("There is no such device. It may have been deleted.")
+
+
+def _write(connection: sa.Connection, device: Device, state: sa.ColumnElement[bool]) -> Device:
+    changed = connection.execute(
+        table.update()
+        .where(table.c.device_id == device.device_id, table.c.revision == device.revision, state)
+        .values(
+            type=device.type,
+            config=dict(device.config),
+            description=device.description,
+            deleted_at=None,
+            revision=table.c.revision + 1,
+        )
+    ).rowcount
+    if changed == 0:
+        raise ChangedMeanwhile(f"Device {device.name}")
+    return get(connection, device.device_id)
+
+
+def _sentences(name: str) -> dict[str, str]:
+    return {
+        "device_name_key": f"A device {name} exists already in this house. Choose another name.",
+        "device_name_check": (
+            "A device's name starts with a letter and holds at most 64 letters A-Z, digits and underscores; `events` "
+            "and `analytics` are words of the formula language."
+        ),
+        "device_house_id_fkey": "There is no such house. It may have been deleted.",
+    }

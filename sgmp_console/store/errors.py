@@ -1,0 +1,42 @@
+"""What can go wrong between us and the database, as sentences for the operator."""
+
+from __future__ import annotations
+
+from sgmp_console.errors import Conflict, Unavailable, UserError
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, is restarting, is overloaded, or took too long."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The database is not available: {why}. SGMP tries again by itself.")
+
+
+class SignInRefused(UserError):
+    """Wrong password, unknown or disabled account. Which one is not told, so that accounts can't be probed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database refused the sign-in. Check email and password; an administrator can reset the password "
+            "or enable the account."
+        )
+
+
+class ChangedMeanwhile(Conflict):
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was changed or deleted by somebody else meanwhile. Nothing was overwritten: look at the "
+            "current state and make the change again."
+        )
+
+
+class StatementFailed(Exception):
+    """A statement the database can't make sense of, or data that broke one of its rules: our bug.
+
+    Stands in for the driver's exception, whose text can quote whole rows, and with them secrets.
+    """
+
+    def __init__(self, sqlstate: str | None, message: str, constraint: str | None = None) -> None:
+        super().__init__(f"SQLSTATE {sqlstate}: {message}")
+        self.sqlstate = sqlstate
+        self.constraint = constraint

@@ -1,0 +1,91 @@
+"""Events: what devices and edges report besides measurements."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from psycopg2.extras import execute_values
+
+from sgmp_console.store.rows import driver, from_ms, to_ms
+from sgmp_console.store.tables import event as table
+
+
+@dataclass(frozen=True)
+class Event:
+    """`device` is the name it had; `_edge` stands for the house's edge itself."""
+
+    timestamp_ms: int
+    device: str
+    type: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """An event on its way in; `device_id` 0 is the edge itself."""
+
+    house_id: int
+    device_id: int
+    device_name: str
+    timestamp_ms: int
+    type: str
+    data: Mapping[str, Any]
+
+    def content_key(self) -> bytes:
+        """Equal for two deliveries of one event, different for two events."""
+        content = [self.house_id, self.device_id, self.timestamp_ms, self.type, self.data]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode("ascii")).digest()[:16]
+
+
+def read(
+    connection: sa.Connection,
+    house_id: int,
+    start_ms: int,
+    end_ms: int,
+    *,
+    devices: Collection[str] = (),
+    types: Collection[str] = (),
+) -> list[Event]:
+    """The events of the half-open range [start_ms, end_ms) in order of time; no `devices` or `types` mean all."""
+    query = sa.select(table.c.ts, table.c.device_name, table.c.type, table.c.data).where(
+        table.c.house_id == house_id, table.c.ts >= from_ms(start_ms), table.c.ts < from_ms(end_ms)
+    )
+    if devices:
+        query = query.where(table.c.device_name.in_(devices))
+    if types:
+        query = query.where(table.c.type.in_(types))
+    rows = connection.execute(query.order_by(table.c.ts, table.c.event_id))
+    return [Event(to_ms(ts), device, kind, data) for ts, device, kind, data in rows]
+
+
+def store(connection: sa.Connection, rows: Sequence[EventRow]) -> int:
+    """Insert those not stored yet; returns how many. As ingest or owner."""
+    if not rows:
+        return 0
+    values = [
+        (
+            row.house_id,
+            row.device_id or None,
+            row.device_name,
+            row.type,
+            from_ms(row.timestamp_ms),
+            json.dumps(row.data),
+            row.content_key(),
+        )
+        for row in rows
+    ]
+    with driver(connection).cursor() as cursor:
+        execute_values(
+            cursor,
+            "INSERT INTO sgmp.event (house_id, device_id, device_name, type, ts, data, content_key) VALUES %s"
+            " ON CONFLICT DO NOTHING",
+            values,
+            page_size=len(values),
+        )
+        return cursor.rowcount

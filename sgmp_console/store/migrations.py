@@ -1,0 +1,186 @@
+"""Bring a database to the present state: roles, tables (Alembic), programs (functions, views, rights)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg2
+import sqlalchemy as sa
+
+import sgmp_console
+from sgmp_console.errors import SgmpError
+from sgmp_console.store.access import accounts_role, checked_deployment, ingest_role, prepare_roles
+from sgmp_console.store.connecting import connect, parameters_of
+from sgmp_console.store.database import translated
+from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.store.rows import driver
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_LOCK_KEY = 0x53474D50  # "SGMP": one migration at a time in a database
+_LOCK_TIMEOUT_MS = 10_000
+_STATEMENT_TIMEOUT_MS = 30 * 60_000
+_ATTEMPTS = 5
+
+_PROGRAMS = Path(__file__).resolve().parent / "programs"
+
+
+def scripts() -> Path:
+    """Alembic's folder: in the repository, or inside the installed package."""
+    package = Path(sgmp_console.__file__).resolve().parent
+    installed = package / "_alembic"
+    return installed if installed.is_dir() else package.parent / "alembic"
+
+
+def migrate(url: str, deployment: str) -> None:
+    """Make or update everything in the database at `url`, signed in as its owner. Harmless when nothing is to be done.
+
+    All or nothing, in one transaction. Uses TimescaleDB where the server offers its community edition at the first
+    migration. Raises DatabaseUnavailable (also when others keep tables busy), SignInRefused, UserError.
+    """
+    checked_deployment(deployment)
+    parameters = parameters_of(url)
+    for attempt in range(1, _ATTEMPTS + 1):
+        engine = sa.create_engine(
+            "postgresql+psycopg2://",
+            creator=lambda: connect(
+                parameters,
+                application_name="sgmp-migrate",
+                lock_timeout=_LOCK_TIMEOUT_MS,
+                statement_timeout=_STATEMENT_TIMEOUT_MS,
+                timezone="UTC",
+                # Notices of "does not exist, skipping" are no news.
+                client_min_messages="warning",
+            ),
+            poolclass=sa.NullPool,
+            hide_parameters=True,
+        )
+        try:
+            with _translated(), engine.begin() as connection:
+                _migrate(connection, deployment)
+        except DatabaseUnavailable:
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def _migrate(connection: sa.Connection, deployment: str) -> None:
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
+    prepare_roles(driver(connection), deployment)
+    connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS sgmp")
+    known = _installation(connection)
+    if known.get("deployment", deployment) != deployment:
+        raise SgmpError(
+            f"This database belongs to deployment {known['deployment']}, not {deployment}. Correct the deployment's "
+            "name or the database address."
+        )
+    programs = _programs(deployment)
+    fingerprint = hashlib.sha256(programs.encode("utf-8")).hexdigest()
+    if known.get("programs") == fingerprint and known.get("revision") == _head():
+        return
+    timescale = known["timescale"] == "true" if "timescale" in known else _offers_timescale(connection)
+    if timescale:
+        connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    _execute(connection, (_PROGRAMS / "0_drop.sql").read_text("utf-8"))
+    _upgrade(connection, timescale)
+    _execute(connection, programs)
+    for key, value in {
+        "deployment": deployment,
+        "timescale": str(timescale).lower(),
+        "programs": fingerprint,
+        "revision": _head(),
+    }.items():
+        connection.execute(
+            sa.text(
+                "INSERT INTO sgmp.installation VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = :value"
+            ),
+            {"key": key, "value": value},
+        )
+
+
+def _installation(connection: sa.Connection) -> dict[str, str]:
+    if connection.exec_driver_sql("SELECT to_regclass('sgmp.installation')").scalar() is None:
+        return {}
+    rows = connection.exec_driver_sql("SELECT key, value FROM sgmp.installation")
+    return {row.key: row.value for row in rows}
+
+
+def _offers_timescale(connection: sa.Connection) -> bool:
+    """Whether the extension can be used, in the edition that has columnstore and continuous aggregates.
+
+    It can't be made without being preloaded: trying would end the connection.
+    """
+    if (
+        connection.exec_driver_sql(
+            "SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'"
+        ).scalar()
+        is None
+    ):
+        return False
+    installed = connection.exec_driver_sql(
+        "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
+    ).scalar()
+    # Its settings exist only where it is preloaded.
+    edition = connection.exec_driver_sql("SELECT current_setting('timescaledb.license', true)").scalar()
+    if edition is None and installed is None:
+        return False
+    return edition == "timescale"
+
+
+def _upgrade(connection: sa.Connection, timescale: bool) -> None:
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    config.attributes["timescale"] = timescale
+    command.upgrade(config, "head")
+
+
+def _head() -> str:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    return config
+
+
+def _programs(deployment: str) -> str:
+    values = {
+        "accounts": _identifier(accounts_role(deployment)),
+        "ingest": _identifier(ingest_role(deployment)),
+        "ingest_text": f"'{ingest_role(deployment)}'",
+        "deployment_text": f"'{deployment}'",
+        "visible": "((SELECT sgmp.sees_every_house()) OR house_id = (SELECT sgmp.my_house()))",
+    }
+    text = "".join(file.read_text("utf-8") for file in sorted(_PROGRAMS.glob("[1-9]*.sql")))
+    return re.sub(r"\{([a-z_]+)\}", lambda found: values[found[1]], text)
+
+
+def _identifier(name: str) -> str:
+    return f'"{name}"'  # names of deployments need no escaping
+
+
+def _execute(connection: sa.Connection, text: str) -> None:
+    with driver(connection).cursor() as cursor:
+        cursor.execute(text)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
+        raise translated(error).with_traceback(error.__traceback__) from None

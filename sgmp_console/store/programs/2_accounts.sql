@@ -1,0 +1,167 @@
+-- Accounts are PostgreSQL roles: they are made, changed and dropped here only.
+
+CREATE FUNCTION sgmp.checked_verifier(verifier text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- A password in clear would stand in the server's log.
+    IF verifier !~ '^SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$' THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'A password reaches the database only as a SCRAM verifier.';
+    END IF;
+    RETURN verifier;
+END
+$$;
+
+-- The role of that name. Nobody can give what they don't have.
+CREATE FUNCTION sgmp.grantable_role(role_name text) RETURNS integer
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found integer := (SELECT r.role_id FROM sgmp.role r WHERE r.name = role_name);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = format('There is no role %s.', role_name);
+    END IF;
+    IF EXISTS (
+        SELECT rp.permission FROM sgmp.role_permission rp WHERE rp.role_id = found
+        EXCEPT SELECT sgmp.my_permissions()
+    ) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE =
+            format('The role %s includes permissions that you don''t have, so you can''t assign it.', role_name);
+    END IF;
+    RETURN found;
+END
+$$;
+
+CREATE FUNCTION sgmp.create_account(
+    email text, name text, role_name text, house integer, verifier text, must_change_password boolean
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    login text := sgmp.login_name(email);
+    made integer;
+BEGIN
+    PERFORM sgmp.require('manage_accounts');
+    IF house IS NOT NULL AND NOT sgmp.sees_house(house) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house.';
+    END IF;
+    IF EXISTS (SELECT FROM sgmp.account a WHERE a.email = create_account.email) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = format('An account for %s exists already.', email);
+    END IF;
+    INSERT INTO sgmp.account (email, name, role_id, house_id, login, must_change_password)
+    VALUES (email, name, sgmp.grantable_role(role_name), house, login, must_change_password)
+    RETURNING account_id INTO made;
+    EXECUTE format(
+        'CREATE ROLE %I LOGIN CONNECTION LIMIT 16 PASSWORD %L IN ROLE {accounts}', login, sgmp.checked_verifier(verifier));
+    RETURN made;
+END
+$$;
+
+CREATE FUNCTION sgmp.set_own_password(verifier text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE sgmp.account SET must_change_password = false WHERE login = session_user AND enabled;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE = 'Only a signed-in account has a password to change here.';
+    END IF;
+    EXECUTE format('ALTER ROLE %I PASSWORD %L', session_user, sgmp.checked_verifier(verifier));
+END
+$$;
+
+CREATE FUNCTION sgmp.reset_password(account integer, verifier text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format(
+        'ALTER ROLE %I PASSWORD %L', (sgmp.managed_account(account)).login, sgmp.checked_verifier(verifier));
+    UPDATE sgmp.account SET must_change_password = true WHERE account_id = account;
+END
+$$;
+
+-- An account that the caller may change: of a house of theirs, and not mightier than they are.
+CREATE FUNCTION sgmp.managed_account(account integer) RETURNS sgmp.account
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found sgmp.account;
+BEGIN
+    PERFORM sgmp.require('manage_accounts');
+    SELECT * INTO found FROM sgmp.account a
+    WHERE a.account_id = account
+      AND (sgmp.sees_every_house() OR a.house_id = sgmp.my_house())
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such account.';
+    END IF;
+    PERFORM sgmp.grantable_role((SELECT r.name FROM sgmp.role r WHERE r.role_id = found.role_id));
+    RETURN found;
+END
+$$;
+
+-- Somebody must always be left who can sign in and set all right.
+CREATE FUNCTION sgmp.keep_an_administrator() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM sgmp.account a JOIN sgmp.role r USING (role_id)
+        WHERE a.enabled AND r.built_in AND r.name = 'admin'
+    ) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE =
+            'This is the last administrator. Make another account an administrator first.';
+    END IF;
+END
+$$;
+
+-- Returns the new revision; null if it is no longer `seen`.
+CREATE FUNCTION sgmp.update_account(
+    account integer, seen integer, new_name text, role_name text, house integer, new_enabled boolean
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    before sgmp.account := sgmp.managed_account(account);
+    now_revision integer;
+BEGIN
+    IF house IS NOT NULL AND NOT sgmp.sees_house(house) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house.';
+    END IF;
+    PERFORM pg_advisory_xact_lock('sgmp.account'::regclass::integer);
+    UPDATE sgmp.account SET
+        name = new_name, role_id = sgmp.grantable_role(role_name), house_id = house, enabled = new_enabled,
+        revision = revision + 1
+    WHERE account_id = account AND revision = seen
+    RETURNING revision INTO now_revision;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM sgmp.keep_an_administrator();
+    EXECUTE format('ALTER ROLE %I %s', before.login, CASE WHEN new_enabled THEN 'LOGIN' ELSE 'NOLOGIN' END);
+    IF NOT new_enabled THEN
+        PERFORM sgmp.end_sessions(before.login);
+    END IF;
+    RETURN now_revision;
+END
+$$;
+
+CREATE FUNCTION sgmp.delete_account(account integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    before sgmp.account := sgmp.managed_account(account);
+BEGIN
+    PERFORM pg_advisory_xact_lock('sgmp.account'::regclass::integer);
+    DELETE FROM sgmp.account WHERE account_id = account;
+    PERFORM sgmp.keep_an_administrator();
+    EXECUTE format('DROP ROLE %I', before.login);
+    PERFORM sgmp.end_sessions(before.login);
+END
+$$;
+
+CREATE FUNCTION sgmp.end_sessions(of_login text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = of_login AND pid <> pg_backend_pid();
+END;

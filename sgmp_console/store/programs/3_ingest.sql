@@ -1,0 +1,147 @@
+-- What ingest may do besides inserting: it can't read what it or anybody else has stored.
+
+CREATE FUNCTION sgmp.require_ingest() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF session_user <> {ingest_text} AND NOT sgmp.is_owner() THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE = 'Only the ingest may do this.';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION sgmp.known_devices() RETURNS TABLE (device_id integer, house_id integer, name text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require_ingest();
+    RETURN QUERY SELECT d.device_id, d.house_id, d.name FROM sgmp.device d
+                 UNION ALL SELECT 0, h.house_id, '_edge' FROM sgmp.house h;
+END
+$$;
+
+-- The series of these fields, in the order given, made where they are missing.
+CREATE FUNCTION sgmp.series_ids(houses integer[], devices integer[], fields text[]) RETURNS SETOF integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require_ingest();
+    INSERT INTO sgmp.series (house_id, device_id, field)
+    SELECT DISTINCT h, d, f FROM unnest(houses, devices, fields) AS asked (h, d, f)
+    WHERE NOT EXISTS (SELECT FROM sgmp.series s WHERE s.device_id = d AND s.field = f)
+    ORDER BY d, f  -- the same order in every ingest, so that two never wait for each other
+    ON CONFLICT (device_id, field) DO NOTHING;
+    RETURN QUERY
+        SELECT s.series_id
+        FROM unnest(houses, devices, fields) WITH ORDINALITY AS asked (h, d, f, position)
+        JOIN sgmp.series s ON s.device_id = d AND s.field = f AND s.house_id = h
+        ORDER BY position;
+END
+$$;
+
+-- On plain PostgreSQL: the partitions of the weeks (their Mondays, UTC). TimescaleDB makes its chunks itself.
+CREATE FUNCTION sgmp.ensure_weeks(mondays date[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    monday date;
+    partition text;
+BEGIN
+    PERFORM sgmp.require_ingest();
+    IF (SELECT relkind FROM pg_class WHERE oid = 'sgmp.reading'::regclass) <> 'p' THEN
+        RETURN;
+    END IF;
+    FOREACH monday IN ARRAY mondays LOOP
+        partition := format('reading_%s', to_char(monday, 'YYYYMMDD'));
+        CONTINUE WHEN to_regclass(format('sgmp.%I', partition)) IS NOT NULL;
+        PERFORM pg_advisory_xact_lock('sgmp.reading'::regclass::integer);
+        CONTINUE WHEN to_regclass(format('sgmp.%I', partition)) IS NOT NULL;
+        IF extract(isodow FROM monday) <> 1 OR monday NOT BETWEEN '2000-01-01' AND current_date + 14 THEN
+            RAISE EXCEPTION 'no partition starts on %', monday;
+        END IF;
+        -- Index-only scans need a fresh visibility map, and rows are only ever added.
+        EXECUTE format(
+            'CREATE TABLE sgmp.%I (LIKE sgmp.reading INCLUDING ALL) WITH (autovacuum_vacuum_insert_scale_factor = 0.02,'
+            ' autovacuum_vacuum_insert_threshold = 20000, autovacuum_vacuum_scale_factor = 0.02,'
+            ' autovacuum_analyze_scale_factor = 0.05)', partition);
+        -- Attached rather than made in place, since readers need not wait for that.
+        EXECUTE format(
+            'ALTER TABLE sgmp.reading ATTACH PARTITION sgmp.%I FOR VALUES FROM (%L) TO (%L)',
+            partition, monday::text || ' 00:00:00+00', (monday + 7)::text || ' 00:00:00+00');
+    END LOOP;
+END
+$$;
+
+-- Stores a text that differs from the one in force before it, or is the first of its hour. Returns how many.
+CREATE FUNCTION sgmp.store_texts(series integer[], times timestamptz[], texts text[]) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    stored integer;
+BEGIN
+    PERFORM sgmp.require_ingest();
+    WITH given AS (
+        SELECT DISTINCT ON (series_id, ts) series_id, ts, value
+        FROM unnest(series, times, texts) AS given (series_id, ts, value)
+    ), placed AS (
+        SELECT given.*, lag(value) OVER earlier AS given_value, lag(ts) OVER earlier AS given_ts
+        FROM given WINDOW earlier AS (PARTITION BY series_id ORDER BY ts)
+    )
+    INSERT INTO sgmp.text_reading (series_id, ts, value)
+    SELECT p.series_id, p.ts, p.value
+    FROM placed p
+    LEFT JOIN LATERAL (
+        SELECT t.value, t.ts FROM sgmp.text_reading t
+        WHERE t.series_id = p.series_id AND t.ts <= p.ts ORDER BY t.ts DESC LIMIT 1
+    ) s ON true
+    WHERE CASE WHEN p.given_ts > s.ts OR s.ts IS NULL
+               THEN (p.given_value, date_trunc('hour', p.given_ts, 'UTC'))
+               ELSE (s.value, date_trunc('hour', s.ts, 'UTC'))
+          END IS DISTINCT FROM (p.value, date_trunc('hour', p.ts, 'UTC'))
+    ON CONFLICT (series_id, ts) DO NOTHING;
+    GET DIAGNOSTICS stored = ROW_COUNT;
+    RETURN stored;
+END
+$$;
+
+CREATE FUNCTION sgmp.report_ingest(ingest_name text, about jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require_ingest();
+    INSERT INTO sgmp.ingest_state AS known (name, updated_at, statistics) VALUES (ingest_name, now(), about)
+    ON CONFLICT (name) DO UPDATE SET updated_at = excluded.updated_at, statistics = excluded.statistics;
+END
+$$;
+
+-- An edge's word about itself becomes the state of its house; nothing in it can make the insert fail.
+CREATE FUNCTION sgmp.note_edge_event() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    version integer := CASE WHEN NEW.data ->> 'version' ~ '^[0-9]{1,9}$' THEN (NEW.data ->> 'version')::integer END;
+BEGIN
+    IF NEW.type = 'EDGE_STATUS' THEN
+        INSERT INTO sgmp.house_state AS known (house_id, status, status_at) VALUES (NEW.house_id, NEW.data, NEW.ts)
+        ON CONFLICT (house_id) DO UPDATE SET status = excluded.status, status_at = excluded.status_at
+        WHERE known.status_at IS NULL OR known.status_at <= excluded.status_at;
+    ELSIF NEW.type = 'CONFIG_APPLIED' THEN
+        INSERT INTO sgmp.house_state AS known (house_id, applied_version, applied_sha256, applied_at)
+        VALUES (NEW.house_id, version, NEW.data ->> 'sha256', NEW.ts)
+        ON CONFLICT (house_id) DO UPDATE SET
+            applied_version = excluded.applied_version, applied_sha256 = excluded.applied_sha256,
+            applied_at = excluded.applied_at
+        WHERE known.applied_at IS NULL OR known.applied_at <= excluded.applied_at;
+    ELSIF NEW.type = 'CONFIG_REJECTED' THEN
+        INSERT INTO sgmp.house_state AS known (house_id, rejected_reason, rejected_at)
+        VALUES (NEW.house_id, NEW.data ->> 'reason', NEW.ts)
+        ON CONFLICT (house_id) DO UPDATE SET
+            rejected_reason = excluded.rejected_reason, rejected_at = excluded.rejected_at
+        WHERE known.rejected_at IS NULL OR known.rejected_at <= excluded.rejected_at;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER sgmp_note_edge_event AFTER INSERT ON sgmp.event
+FOR EACH ROW WHEN (NEW.device_id IS NULL) EXECUTE FUNCTION sgmp.note_edge_event();

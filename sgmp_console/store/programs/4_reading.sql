@@ -1,0 +1,38 @@
+-- What accounts read measurements through. TimescaleDB refuses row-level security on hypertables with columnstore, so
+-- readings have a security-barrier view; what asks for the newest has a function, since no ORDER BY ... LIMIT reaches
+-- an index through such a view.
+
+CREATE VIEW sgmp.readings WITH (security_barrier) AS
+SELECT r.series_id, r.ts, r.value
+FROM sgmp.reading r
+WHERE (SELECT sgmp.sees_every_house())
+   OR r.series_id IN (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house()));
+COMMENT ON VIEW sgmp.readings IS 'sgmp program';
+
+CREATE FUNCTION sgmp.latest_readings(house integer)
+RETURNS TABLE (series_id integer, ts timestamptz, value double precision)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT sgmp.sees_house(house) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT s.series_id, newest.ts, newest.value
+        FROM sgmp.series s
+        CROSS JOIN LATERAL (
+            SELECT r.ts, r.value FROM sgmp.reading r WHERE r.series_id = s.series_id ORDER BY r.ts DESC LIMIT 1
+        ) newest
+        WHERE s.house_id = house;
+END
+$$;
+
+-- Device configs hold secrets; without the permission only the settings' names are told.
+CREATE VIEW sgmp.devices WITH (security_barrier) AS
+SELECT d.device_id, d.house_id, d.name, d.type, d.description, d.revision, d.created_at, d.deleted_at,
+       CASE WHEN (SELECT sgmp.may('view_secrets')) THEN d.config
+            ELSE COALESCE((SELECT jsonb_object_agg(key, '***') FROM jsonb_object_keys(d.config) AS key), '{}')
+       END AS config
+FROM sgmp.device d
+WHERE {visible};
+COMMENT ON VIEW sgmp.devices IS 'sgmp program';

@@ -1,0 +1,98 @@
+-- Rights. Whatever is not granted here is not allowed: not to accounts, not to ingest, not to PUBLIC.
+
+REVOKE ALL ON SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest};
+REVOKE ALL ON ALL TABLES IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest};
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest};
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest};
+
+GRANT USAGE ON SCHEMA sgmp TO {accounts}, {ingest};
+
+-- Ingest --------------------------------------------------------------------------------------------------------------
+GRANT INSERT ON sgmp.reading, sgmp.event, sgmp.quarantine TO {ingest};
+GRANT EXECUTE ON FUNCTION
+    sgmp.known_devices(), sgmp.series_ids(integer[], integer[], text[]), sgmp.ensure_weeks(date[]),
+    sgmp.store_texts(integer[], timestamptz[], text[]), sgmp.report_ingest(text, jsonb)
+TO {ingest};
+
+-- Accounts: functions -------------------------------------------------------------------------------------------------
+GRANT EXECUTE ON FUNCTION
+    sgmp.is_owner(), sgmp.my_permissions(), sgmp.may(text), sgmp.sees_every_house(), sgmp.my_house(), sgmp.sees_house(integer), sgmp.me(),
+    sgmp.latest_readings(integer), sgmp.login_name(text),
+    sgmp.create_account(text, text, text, integer, text, boolean), sgmp.set_own_password(text),
+    sgmp.reset_password(integer, text), sgmp.delete_account(integer),
+    sgmp.update_account(integer, integer, text, text, integer, boolean)
+TO {accounts};
+
+-- Accounts: rows of their houses --------------------------------------------------------------------------------------
+ALTER TABLE sgmp.house ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.device ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.analytic_item ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.account ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.series ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.text_reading ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.event ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.quarantine ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.house_state ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.config_version ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT ON sgmp.readings, sgmp.devices, sgmp.permission, sgmp.role, sgmp.role_permission, sgmp.ingest_state,
+    sgmp.installation
+TO {accounts};
+
+GRANT SELECT ON sgmp.house TO {accounts};
+GRANT INSERT (name, description, time_zone), UPDATE (name, description, time_zone, revision, deleted_at)
+    ON sgmp.house TO {accounts};
+CREATE POLICY reads ON sgmp.house FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY adds ON sgmp.house FOR INSERT TO {accounts}
+    WITH CHECK ((SELECT sgmp.may('manage_houses')) AND (SELECT sgmp.sees_every_house()));
+CREATE POLICY changes ON sgmp.house FOR UPDATE TO {accounts}
+    USING ((SELECT sgmp.may('manage_houses')) AND {visible});
+
+GRANT SELECT (device_id, house_id, name, type, description, revision, created_at, deleted_at),
+    INSERT (house_id, name, type, description, config),
+    UPDATE (type, description, config, revision, deleted_at)
+    ON sgmp.device TO {accounts};
+CREATE POLICY reads ON sgmp.device FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY adds ON sgmp.device FOR INSERT TO {accounts}
+    WITH CHECK ((SELECT sgmp.may('manage_devices')) AND {visible});
+CREATE POLICY changes ON sgmp.device FOR UPDATE TO {accounts}
+    USING ((SELECT sgmp.may('manage_devices')) AND {visible});
+
+GRANT SELECT, DELETE ON sgmp.analytic_item TO {accounts};
+GRANT INSERT (house_id, name, description, formula, aggregated, unit),
+    UPDATE (description, formula, aggregated, unit, revision)
+    ON sgmp.analytic_item TO {accounts};
+CREATE POLICY reads ON sgmp.analytic_item FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY manages ON sgmp.analytic_item TO {accounts}
+    USING ((SELECT sgmp.may('manage_analytics')) AND {visible});
+
+GRANT SELECT ON sgmp.account TO {accounts};
+CREATE POLICY reads ON sgmp.account FOR SELECT TO {accounts} USING (
+    login = session_user
+    OR ((SELECT sgmp.may('manage_accounts'))
+        AND {visible}));
+
+GRANT SELECT, UPDATE (unit) ON sgmp.series TO {accounts};
+CREATE POLICY reads ON sgmp.series FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY changes ON sgmp.series FOR UPDATE TO {accounts}
+    USING ((SELECT sgmp.may('manage_devices')) AND {visible});
+
+GRANT SELECT ON sgmp.text_reading, sgmp.event, sgmp.quarantine, sgmp.house_state TO {accounts};
+CREATE POLICY reads ON sgmp.text_reading FOR SELECT TO {accounts} USING (
+    (SELECT sgmp.sees_every_house())
+    OR series_id IN (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house())));
+CREATE POLICY reads ON sgmp.event FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY reads ON sgmp.house_state FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY reads ON sgmp.quarantine FOR SELECT TO {accounts} USING (
+    (SELECT sgmp.may('view_devices'))
+    AND {visible});
+CREATE POLICY adds ON sgmp.event FOR INSERT TO {ingest} WITH CHECK (true);
+CREATE POLICY adds ON sgmp.quarantine FOR INSERT TO {ingest} WITH CHECK (true);
+
+-- What was sent to an edge holds its devices' secrets.
+GRANT SELECT (house_id, version, sha256, created_by, created_at),
+    INSERT (house_id, version, sha256, devices, created_by)
+    ON sgmp.config_version TO {accounts};
+CREATE POLICY reads ON sgmp.config_version FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY adds ON sgmp.config_version FOR INSERT TO {accounts}
+    WITH CHECK ((SELECT sgmp.may('manage_houses')) AND {visible});

@@ -1,0 +1,290 @@
+"""The tables of schema `sgmp`, as SQLAlchemy sees them.
+
+Alembic makes them (`alembic/versions`), a test keeps both equal. Functions, views, policies and grants, which hold no
+data, are in `programs/`. Names of tables are singular; the views that accounts read are plural.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "sgmp"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    },
+)
+
+NAME_RULE = "name ~ '^[A-Za-z][A-Za-z0-9_]*$' AND length(name) <= 64"
+"""Of devices and analytic items: what a formula can refer to without quotes."""
+
+
+def _id(name: str) -> Column[int]:
+    return Column(name, Integer, Identity(always=True), primary_key=True)
+
+
+def _revision() -> Column[int]:
+    # Counts the changes of a row, so that of two consoles editing the same thing the second is told.
+    return Column("revision", Integer, nullable=False, server_default=text("1"))
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=text("''"))
+
+
+# What the installation knows of itself: deployment, whether TimescaleDB is used, fingerprint of the programs.
+installation = Table(
+    "installation",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# --- Who ------------------------------------------------------------------------------------------------------------
+
+permission = Table(
+    "permission",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("description", Text, nullable=False),
+)
+
+role = Table(
+    "role",
+    metadata,
+    _id("role_id"),
+    Column(
+        "name", Text, CheckConstraint("name = btrim(name) AND length(name) BETWEEN 1 AND 64", name="name")
+    ),
+    _text("description"),
+    Column("built_in", Boolean, nullable=False, server_default=text("false")),
+    _revision(),
+    UniqueConstraint("name"),
+)
+role.c.name.nullable = False
+
+role_permission = Table(
+    "role_permission",
+    metadata,
+    Column("role_id", Integer, ForeignKey(role.c.role_id, ondelete="CASCADE"), nullable=False),
+    Column("permission", Text, ForeignKey(permission.c.name), nullable=False),
+    PrimaryKeyConstraint("role_id", "permission"),
+)
+
+house = Table(
+    "house",
+    metadata,
+    _id("house_id"),
+    Column("name", Text, nullable=False),
+    _text("description"),
+    Column("time_zone", Text, nullable=False, server_default=text("'UTC'")),
+    _revision(),
+    _now("created_at"),
+    Column("deleted_at", DateTime(timezone=True)),
+    CheckConstraint("name = btrim(name) AND length(name) BETWEEN 1 AND 64", name="name"),
+)
+Index("house_name_key", house.c.name, unique=True, postgresql_where=text("deleted_at IS NULL"))
+
+account = Table(
+    "account",
+    metadata,
+    _id("account_id"),
+    Column("email", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role_id", Integer, ForeignKey(role.c.role_id), nullable=False),
+    Column("house_id", Integer, ForeignKey(house.c.house_id)),
+    # The PostgreSQL role that this account signs in as.
+    Column("login", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("must_change_password", Boolean, nullable=False, server_default=text("true")),
+    _revision(),
+    _now("created_at"),
+    # ASCII, so that lower case means the same to Python, PostgreSQL in any locale, and a mail server.
+    CheckConstraint(r"email ~ '^[!-?A-~]+@[!-?A-~]+$' AND length(email) <= 254", name="email"),
+    CheckConstraint('email = lower(email COLLATE "C")', name="email_case"),
+    UniqueConstraint("email"),
+    UniqueConstraint("login"),
+    Index(None, "house_id"),
+    Index(None, "role_id"),
+)
+
+# --- What -----------------------------------------------------------------------------------------------------------
+
+device = Table(
+    "device",
+    metadata,
+    _id("device_id"),
+    Column("house_id", Integer, ForeignKey(house.c.house_id), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    _text("description"),
+    Column("config", JSONB, nullable=False),
+    _revision(),
+    _now("created_at"),
+    # Deleted devices stay: their history does, too.
+    Column("deleted_at", DateTime(timezone=True)),
+    CheckConstraint(NAME_RULE + " AND name NOT IN ('events', 'analytics')", name="name"),
+    CheckConstraint("jsonb_typeof(config) = 'object'", name="config"),
+    UniqueConstraint("house_id", "device_id"),  # what series refers to, so that no series crosses houses
+)
+Index(
+    "device_name_key",
+    device.c.house_id,
+    device.c.name,
+    unique=True,
+    postgresql_where=text("deleted_at IS NULL"),
+)
+
+analytic_item = Table(
+    "analytic_item",
+    metadata,
+    _id("item_id"),
+    Column("house_id", Integer, ForeignKey(house.c.house_id), nullable=False),
+    Column("name", Text, nullable=False),
+    _text("description"),
+    Column("formula", Text, nullable=False),
+    Column("aggregated", Boolean, nullable=False, server_default=text("false")),
+    _text("unit"),
+    _revision(),
+    _now("created_at"),
+    CheckConstraint(NAME_RULE, name="name"),
+    UniqueConstraint("house_id", "name"),
+)
+
+config_version = Table(
+    "config_version",
+    metadata,
+    Column("house_id", Integer, ForeignKey(house.c.house_id), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("devices", JSONB, nullable=False),
+    Column("created_by", Text, nullable=False),
+    _now("created_at"),
+    PrimaryKeyConstraint("house_id", "version"),
+)
+
+# What a house's edge last said about itself; kept by a trigger on `event`.
+house_state = Table(
+    "house_state",
+    metadata,
+    Column("house_id", Integer, ForeignKey(house.c.house_id), primary_key=True, autoincrement=False),
+    Column("status", JSONB),
+    Column("status_at", DateTime(timezone=True)),
+    Column("applied_version", Integer),
+    Column("applied_sha256", Text),
+    Column("applied_at", DateTime(timezone=True)),
+    Column("rejected_reason", Text),
+    Column("rejected_at", DateTime(timezone=True)),
+)
+
+# --- What was measured ----------------------------------------------------------------------------------------------
+
+series = Table(
+    "series",
+    metadata,
+    _id("series_id"),
+    Column("house_id", Integer, nullable=False),
+    Column("device_id", Integer, nullable=False),
+    Column("field", Text, nullable=False),
+    # The operator's word; where it is null, the device type's holds.
+    Column("unit", Text),
+    _now("created_at"),
+    ForeignKeyConstraint(["house_id", "device_id"], [device.c.house_id, device.c.device_id]),
+    UniqueConstraint("device_id", "field"),
+    Index(None, "house_id"),
+)
+
+# No foreign key: checking one costs more than the insert. A series is never deleted.
+reading = Table(
+    "reading",
+    metadata,
+    Column("series_id", Integer, nullable=False),
+    Column("ts", DateTime(timezone=True), nullable=False),
+    Column("value", Double, nullable=False),
+    # On plain PostgreSQL INCLUDE (value): one index both keeps readings unique and answers without the table.
+    PrimaryKeyConstraint("series_id", "ts", name="reading_pkey"),
+    postgresql_partition_by="RANGE (ts)",
+)
+
+# A text in force from `ts` until the next of its series; repeated once an hour though nothing changed, so that late
+# arrivals and retention can't falsify more than the hour they touch.
+text_reading = Table(
+    "text_reading",
+    metadata,
+    Column("series_id", Integer, nullable=False),
+    Column("ts", DateTime(timezone=True), nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("series_id", "ts"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("event_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("house_id", Integer, ForeignKey(house.c.house_id), nullable=False),
+    Column("device_id", Integer, ForeignKey(device.c.device_id)),  # null: the edge itself
+    Column("device_name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("ts", DateTime(timezone=True), nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("content_key", LargeBinary, nullable=False),
+    UniqueConstraint("content_key"),
+    Index(None, "house_id", "ts"),
+    Index(None, "house_id", "type", "ts"),
+)
+
+# Messages nobody could read, whole, with the reason.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("house_id", Integer),  # as far as the topic tells; not checked
+    Column("topic", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content_key", LargeBinary, nullable=False),
+    UniqueConstraint("content_key"),
+    Index(None, "house_id", "received_at"),
+    Index(None, "received_at"),
+)
+
+# How each ingest is doing.
+ingest_state = Table(
+    "ingest_state",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("statistics", JSONB, nullable=False),
+)
