@@ -51,17 +51,26 @@ _OPERATORS: dict[str, Callable[[_Value, _Value], _Value]] = {
 }
 
 
-def evaluate(root: Node, series_of: Callable[[Reference], Series]) -> Series:
+def evaluate(
+    root: Node,
+    series_of: Callable[[Reference], Series],
+    average_of: Callable[[Average], Series | None] | None = None,
+) -> Series:
     """The values of a tree. `series_of` gives the series of an identifier; NaN and infinities in it are ignored.
 
-    Empty for a tree without identifiers: a constant has no timestamps of its own.
+    `average_of` may give the series of an `avg` in place of computing it from its data, or None if its data is a
+    constant. Empty for a tree without identifiers: a constant has no timestamps of its own.
     """
     with np.errstate(all="ignore"):
-        result = _evaluate(root, series_of)
+        result = _evaluate(root, series_of, average_of)
     return result if isinstance(result, Series) else Series.empty()
 
 
-def _evaluate(root: Node, series_of: Callable[[Reference], Series]) -> Series | np.float64:
+def _evaluate(
+    root: Node,
+    series_of: Callable[[Reference], Series],
+    average_of: Callable[[Average], Series | None] | None,
+) -> Series | np.float64:
     leaves: dict[Node, int] = {}
     series: list[Series] = []
     constants: dict[Node, np.float64] = {}
@@ -73,10 +82,11 @@ def _evaluate(root: Node, series_of: Callable[[Reference], Series]) -> Series | 
                 series.append(series_of(node).finite())
             leaves[node] = mentioned[node.text]
         elif isinstance(node, Average):
-            inner = _evaluate(node.data, series_of)
+            given = average_of(node) if average_of else None
+            inner = _evaluate(node.data, series_of, average_of) if given is None else given
             if isinstance(inner, Series):
                 leaves[node] = len(series)
-                series.append(period_means(inner, node.period_ms).finite())
+                series.append((period_means(inner, node.period_ms) if given is None else given).finite())
             else:
                 constants[node] = inner
     timestamps, columns = align(series)
@@ -115,3 +125,17 @@ def _evaluate(root: Node, series_of: Callable[[Reference], Series]) -> Series | 
         return Series(timestamps, values)
     keep = np.logical_and.reduce(finite)
     return Series(timestamps[keep], values[keep])
+
+
+def reaches(root: Node, start_ms: int, end_ms: int) -> list[tuple[Reference, int, int]]:
+    """For every mention of an identifier the range of its values on which the tree's in [start_ms, end_ms) depend."""
+    found: list[tuple[Reference, int, int]] = []
+    for node in nodes(root, into_averages=False):
+        if isinstance(node, Reference):
+            found.append((node, start_ms, end_ms))
+        elif isinstance(node, Average):
+            # The periods that begin in the range.
+            first = -(-start_ms // node.period_ms) * node.period_ms
+            last = -(-end_ms // node.period_ms) * node.period_ms
+            found += reaches(node.data, first, last) if first < last else []
+    return found

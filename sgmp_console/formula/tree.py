@@ -7,14 +7,15 @@ over the tree recurses along it: write a pass as the function that `fold` applie
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sgmp_console.formula.identifiers import Identifier
 
 T = TypeVar("T")
+N = TypeVar("N", bound="Node")
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -139,3 +140,24 @@ def fold(root: Node, visit: Callable[[Node, tuple[T, ...]], T], *, into_averages
 def references(root: Node) -> tuple[Reference, ...]:
     """All mentions of identifiers, in reading order."""
     return tuple(node for node in nodes(root) if isinstance(node, Reference))
+
+
+def made(kind: type[N], **content: Any) -> N:
+    """A node that was computed, not read: it has no place in a text."""
+    return kind(position=0, length=0, **content)
+
+
+def rebuilt(node: Node, children: tuple[Node, ...]) -> Node:
+    """The node over other children, at its place; the same node if they are the same."""
+    if all(new is old for new, old in zip(children, node.children, strict=True)):
+        return node
+    match node:
+        case Negation():
+            return replace(node, operand=children[0])
+        case Operation():
+            return replace(node, left=children[0], right=children[1])
+        case Call():
+            return replace(node, argument=children[0])
+        case Average():
+            return replace(node, data=children[0])
+    raise AssertionError(f"{type(node).__name__} has no children")

@@ -1,6 +1,7 @@
 """Time series and what their numbers mean: slots, gaps, means, energy, coverage. Pure NumPy."""
 
-from sgmp_console.timeseries.alignment import align, shared_fraction
+from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates, aggregate, hourly, instant_hash
+from sgmp_console.timeseries.alignment import align, shared_fraction, typical_interval_ms
 from sgmp_console.timeseries.averages import period_means
 from sgmp_console.timeseries.series import Series
 from sgmp_console.timeseries.slots import (
@@ -22,15 +23,21 @@ __all__ = [
     "SLOTS_PER_HOUR",
     "SLOT_MS",
     "Extremes",
+    "HourAggregates",
     "HourMeans",
     "Series",
+    "SlotAggregates",
     "SlotMeans",
+    "aggregate",
     "align",
     "cumulative_energy",
     "extremes",
+    "hourly",
+    "instant_hash",
     "last_slots",
     "period_means",
     "shared_fraction",
     "slot_means",
     "snap",
+    "typical_interval_ms",
 ]

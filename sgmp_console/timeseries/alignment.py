@@ -48,3 +48,8 @@ def _places(
         return np.zeros(len(wanted), np.intp), np.zeros(len(wanted), np.bool_)
     places = np.minimum(np.searchsorted(timestamps, wanted), len(timestamps) - 1)
     return places, timestamps[places] == wanted
+
+
+def typical_interval_ms(series: Series) -> int | None:
+    """The median time between neighbours; None for fewer than two values."""
+    return int(np.median(np.diff(series.timestamps))) if len(series) > 1 else None

@@ -1,0 +1,190 @@
+"""What `sgmp-console check formula` answers."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sgmp_console.formula import identifiers, render
+from sgmp_console.formula.catalogue import Catalogue, ordered
+from sgmp_console.formula.errors import FormulaError, shown
+from sgmp_console.formula.evaluation import evaluate
+from sgmp_console.formula.formula import Formula, parse
+from sgmp_console.formula.identifiers import AnalyticsIdentifier, Identifier
+from sgmp_console.formula.simplify import simplified
+from sgmp_console.formula.tree import Reference
+from sgmp_console.formula.validation import equal_items, misaligned, problems, unit
+from sgmp_console.timeseries.series import Series
+
+COLUMNS = ("timestamp", "identifier", "value")
+
+_REJECTED_SHOWN = 20
+
+
+def check(
+    text: str,
+    *,
+    catalogue: Catalogue | None = None,
+    name: str | None = None,
+    readings: Iterable[str] | None = None,
+) -> dict[str, Any]:
+    """All there is to say about a formula, as JSON-able values.
+
+    `readings`: the lines of a CSV file with the columns `timestamp,identifier,value`; timestamps in UTC ms or
+    ISO 8601 with an offset, in any order; of a repeated reading the first counts, as in the database. The result
+    always has `ok`, `error` ({`message`, `position`, `length`} or None), `warnings` (a list of the same),
+    `identifiers`, `exact_on_aggregates`, `simplified`, `latex`, `equals` (items with the same values) and `unit`; and
+    with readings `values` ([[timestamp_ms, value], ...]) and `rejected` ([{`line`, `reason`}, ...]).
+    """
+    result: dict[str, Any] = {
+        "ok": False,
+        "error": None,
+        "warnings": [],
+        "identifiers": [],
+        "exact_on_aggregates": False,
+        "simplified": None,
+        "latex": None,
+        "equals": [],
+        "unit": "",
+    }
+    try:
+        formula = parse(text)
+    except FormulaError as error:
+        result["error"] = _place(error.message, error.position, error.length)
+        return result
+    found = problems(formula, catalogue, name=name)
+    errors = [problem for problem in found if problem.is_error]
+    result["error"] = _place(errors[0].message, errors[0].position, errors[0].length) if errors else None
+    result["warnings"] = [_place(p.message, p.position, p.length) for p in found if not p.is_error]
+    result["ok"] = not errors
+    result["identifiers"] = sorted(formula.identifiers)
+    result["exact_on_aggregates"] = formula.exact_on_aggregates
+    result["simplified"] = render.text(simplified(formula.tree))
+    result["latex"] = render.latex(formula.tree)
+    if catalogue is not None:
+        others = {item: item_text for item, item_text in catalogue.items.items() if item != name}
+        result["equals"] = equal_items(formula, others)
+        result["unit"] = unit(formula, catalogue) if not errors else ""
+    if readings is not None:
+        _evaluate(formula, readings, catalogue, result)
+    return result
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """The result of `check` for a person."""
+    lines = []
+    if result["error"] is not None:
+        lines.append(f"Error at character {result['error']['position'] + 1}: {result['error']['message']}")
+    lines += [f"Note: {warning['message']}" for warning in result["warnings"]]
+    if result["ok"]:
+        lines.append("The formula is in order.")
+    if result["identifiers"]:
+        lines.append(f"Identifiers: {', '.join(result['identifiers'])}")
+    if result["simplified"] is not None:
+        lines.append(f"Simplified: {result['simplified']}")
+        lines.append(f"Exact on aggregates: {'yes' if result['exact_on_aggregates'] else 'no'}")
+    if result["unit"]:
+        lines.append(f"Unit: {result['unit']}")
+    if result["equals"]:
+        lines.append(f"The same as: {', '.join('analytics.' + name for name in result['equals'])}")
+    lines += [f"Line {entry['line']} was left out: {entry['reason']}" for entry in result.get("rejected", [])]
+    if "values" in result:
+        lines.append(f"Values: {len(result['values'])}")
+        lines += [f"{timestamp}\t{value!r}" for timestamp, value in result["values"]]
+    return "\n".join(lines)
+
+
+def _place(message: str, position: int, length: int) -> dict[str, Any]:
+    return {"message": message, "position": position, "length": length}
+
+
+def _evaluate(
+    formula: Formula, lines: Iterable[str], catalogue: Catalogue | None, result: dict[str, Any]
+) -> None:
+    """Add the formula's values over the readings. Items come from the readings or else from the catalogue."""
+    given, result["rejected"] = read_readings(lines)
+    values: dict[Identifier, Series] = dict(given)
+    empty = Series.empty()
+    if catalogue is not None:
+        mentioned = {
+            r.identifier for r in formula.references if isinstance(r.identifier, AnalyticsIdentifier)
+        }
+        missing = sorted(i.name for i in mentioned - given.keys() if i.name in catalogue.items)
+        for item, inner in ordered(missing, catalogue.items).formulas.items():
+            values.setdefault(
+                AnalyticsIdentifier(item), evaluate(inner.tree, lambda r: values.get(r.identifier, empty))
+            )
+
+    def series_of(reference: Reference) -> Series:
+        return values.get(reference.identifier, empty)
+
+    series = {reference.text: series_of(reference) for reference in formula.references}
+    for identifier in sorted(series):
+        if not len(series[identifier]):
+            result["warnings"].append(_place(f"`{shown(identifier)}` has no values in the data", 0, 0))
+    apart = misaligned(formula, series)
+    if apart is not None:
+        result["warnings"].append(_place(apart.message, apart.position, apart.length))
+    computed = evaluate(formula.tree, series_of)
+    result["values"] = [
+        [timestamp, value]
+        for timestamp, value in zip(computed.timestamps.tolist(), computed.values.tolist(), strict=True)
+    ]
+
+
+def read_readings(lines: Iterable[str]) -> tuple[dict[Identifier, Series], list[dict[str, Any]]]:
+    """The series in a CSV file's lines, and what was left out: at most 20 lines with the reason.
+
+    Raises UserError (a FormulaError without a place) when the header isn't `timestamp,identifier,value`.
+    """
+    rows = csv.reader(lines)
+    header = [column.strip().lower().lstrip("\ufeff") for column in next(rows, [])]
+    if not set(COLUMNS) <= set(header):
+        raise FormulaError(f"the first line of the readings must be {','.join(COLUMNS)}", 0, 0)
+    at, which, value_at = (header.index(column) for column in COLUMNS)
+    collected: dict[Identifier, dict[int, float]] = {}
+    parsed: dict[str, Identifier] = {}
+    rejected: list[dict[str, Any]] = []
+    for row in rows:
+        if not any(cell.strip() for cell in row):
+            continue
+        try:
+            timestamp = _timestamp(row[at].strip())
+            written = row[which].strip()
+            identifier = parsed.get(written) or identifiers.parse(written)
+            parsed[written] = identifier
+            value = float(row[value_at])
+        except IndexError:
+            _reject(rejected, rows.line_num, f"there are {len(row)} columns instead of {len(header)}")
+        except (ValueError, FormulaError) as error:
+            _reject(rejected, rows.line_num, str(error))
+        else:
+            series = collected.setdefault(identifier, {})
+            if math.isfinite(value):
+                series.setdefault(timestamp, value)
+    ready = {
+        identifier: Series(sorted(values), [values[t] for t in sorted(values)])
+        for identifier, values in collected.items()
+    }
+    return ready, rejected
+
+
+def _reject(rejected: list[dict[str, Any]], line: int, reason: str) -> None:
+    if len(rejected) < _REJECTED_SHOWN:
+        rejected.append({"line": line, "reason": reason})
+
+
+def _timestamp(text: str) -> int:
+    """UTC ms of a whole number of ms or an ISO 8601 time with its offset. Raises ValueError."""
+    if text.lstrip("-").isdigit():
+        milliseconds = int(text)
+        if abs(milliseconds) >= 2**53:
+            raise ValueError(f"the timestamp {shown(text)} is out of range")
+        return milliseconds
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError(f"the time {shown(text)} has no offset; write 2026-07-01T12:00:00+02:00 or ...Z")
+    return round(when.timestamp() * 1000)

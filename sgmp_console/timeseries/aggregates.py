@@ -1,0 +1,107 @@
+"""Continuous aggregates as numbers: what is kept of a series per slot and per hour.
+
+This states their meaning once. The store keeps the same columns in SQL; `aggregate` is the reference they are tested
+against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgmp_console.timeseries.averages import starts_of_runs
+from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries.slots import HOUR_MS, SLOT_MS
+
+
+@dataclass(frozen=True, eq=False)
+class SlotAggregates:
+    """One row per slot that holds a finite value. All arrays are equally long; `starts` is ascending, UTC ms.
+
+    `n`: values in the slot. `sums`, `positive_sums`, `negative_sums`: of x, of max(x, 0), of min(x, 0), in the unit
+    of the series. `minima`, `maxima`: of x. `instants`: the fingerprint of the slot's timestamps (`instant_hash`
+    summed), or None if it is not kept; two series with equal `n` and `instants` have the same timestamps there.
+    """
+
+    starts: NDArray[np.int64]
+    n: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    positive_sums: NDArray[np.float64]
+    negative_sums: NDArray[np.float64]
+    minima: NDArray[np.float64]
+    maxima: NDArray[np.float64]
+    instants: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class HourAggregates:
+    """One row per UTC hour with a covered slot, derived from the slots.
+
+    `covered`: covered slots. `sums`, `positive_sums`, `negative_sums`: the sums of the slots' means of x, of
+    max(x, 0), of min(x, 0). `minima`, `maxima`: of x. `n` and `instants`: the slots' summed, or None if not kept.
+    """
+
+    starts: NDArray[np.int64]
+    covered: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    positive_sums: NDArray[np.float64]
+    negative_sums: NDArray[np.float64]
+    minima: NDArray[np.float64]
+    maxima: NDArray[np.float64]
+    n: NDArray[np.int64] | None = None
+    instants: NDArray[np.int64] | None = None
+
+
+def instant_hash(timestamps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number below 2**31 per timestamp, whose sum over a slot or an hour tells two sets of timestamps apart.
+
+    With o the offset in the hour: `(o * o % 2147483647) * 1103515245 % 2147483629`. It is a whole number in int64
+    throughout, so SQL computes the same in bigint. The chance that different sets of equal size agree is about
+    2**-31; fields of one device that come in the same messages agree always.
+    """
+    offset = np.mod(timestamps, HOUR_MS)
+    mixed: NDArray[np.int64] = np.mod(np.mod(offset * offset, 2_147_483_647) * 1_103_515_245, 2_147_483_629)
+    return mixed
+
+
+def aggregate(series: Series) -> SlotAggregates:
+    """The slots of a series. NaN and infinities don't count."""
+    series = series.finite()
+    t, x = series.timestamps, series.values
+    slots = np.floor_divide(t, SLOT_MS)
+    first = starts_of_runs(slots)
+    if not len(first):
+        nothing, none = np.empty(0), np.empty(0, np.int64)
+        return SlotAggregates(none, none, nothing, nothing, nothing, nothing, nothing, none)
+    return SlotAggregates(
+        starts=slots[first] * SLOT_MS,
+        n=np.diff(np.append(first, len(t))).astype(np.int64),
+        sums=np.add.reduceat(x, first),
+        positive_sums=np.add.reduceat(np.maximum(x, 0.0), first),
+        negative_sums=np.add.reduceat(np.minimum(x, 0.0), first),
+        minima=np.minimum.reduceat(x, first),
+        maxima=np.maximum.reduceat(x, first),
+        instants=np.add.reduceat(instant_hash(t), first),
+    )
+
+
+def hourly(slots: SlotAggregates) -> HourAggregates:
+    """The UTC hours that the slots make up."""
+    hours = np.floor_divide(slots.starts, HOUR_MS)
+    first = starts_of_runs(hours)
+    if not len(first):
+        nothing, none = np.empty(0), np.empty(0, np.int64)
+        return HourAggregates(none, none, nothing, nothing, nothing, nothing, nothing, none, none)
+    return HourAggregates(
+        starts=hours[first] * HOUR_MS,
+        covered=np.diff(np.append(first, len(hours))).astype(np.int64),
+        sums=np.add.reduceat(slots.sums / slots.n, first),
+        positive_sums=np.add.reduceat(slots.positive_sums / slots.n, first),
+        negative_sums=np.add.reduceat(slots.negative_sums / slots.n, first),
+        minima=np.minimum.reduceat(slots.minima, first),
+        maxima=np.maximum.reduceat(slots.maxima, first),
+        n=np.add.reduceat(slots.n, first),
+        instants=None if slots.instants is None else np.add.reduceat(slots.instants, first),
+    )
