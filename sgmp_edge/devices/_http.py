@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 import requests
@@ -205,6 +206,9 @@ class HttpClient:
         if isinstance(reason, urllib3.exceptions.NewConnectionError):
             refused = isinstance(reason.__cause__, ConnectionRefusedError)
             return Unreachable(f"{self.who} {'refuses the connection' if refused else 'cannot be reached'}")
+        cause = getattr(reason, "__cause__", None) or getattr(reason, "__context__", None)
+        if isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError):
+            return BadAnswer(f"{self.who} sent an answer that breaks HTTP")
         return _Closed()
 
 

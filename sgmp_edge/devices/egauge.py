@@ -236,7 +236,8 @@ class EGauge:
             texts.append(f"register {_listed(self._silent - silent)} has values again")
         if jumped - self._jumped:
             texts.append(
-                f"the counter of register {_listed(jumped - self._jumped)} jumped; the jump is left out"
+                f"register {_listed(jumped - self._jumped)} jumped further than can be"
+                f" (for power, more than the {self._max_kw:g} kW of `max_kw`); the jump is left out"
             )
         self._silent, self._jumped = silent, jumped
         return [Event(AT_TICK, WARNING, {"data": text}) for text in texts]

@@ -1,0 +1,586 @@
+"""What the eGauge driver makes of a meter, well and unwell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgmp_edge.common import AT_TICK, BadAnswer, NotReady, ReadResult, Unauthorized, Unreachable
+from sgmp_edge.contract import WARNING, device_types
+from sgmp_edge.devices import _http, egauge
+from sgmp_edge.devices._egauge_xml import parse_history, parse_snapshot
+from sgmp_edge.devices.egauge import EGauge
+from tests.edge.drivers_egauge import START, Meter, Register, steady
+from tests.edge.drivers_http import (
+    HURRIED,
+    HttpDevice,
+    Reply,
+    digest_protected,
+    each_fault,
+    texts_of,
+)
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "egauge"
+shared = pytest.mark.skipif(not DATA.is_dir(), reason="recorded payloads are not beside this checkout")
+
+
+def playbook_meter() -> Meter:
+    return Meter(
+        [
+            steady("A.Battery", "P", 1_500),
+            steady("A.GridPower", "P", -250),
+            steady("A.Solar", "P", 3_200),
+            steady("A.L1_Voltage", "V", 120_500),
+            steady("A.L1_Frequency", "F", 59_980),
+        ]
+    )
+
+
+@pytest.fixture
+def meter() -> Meter:
+    return playbook_meter()
+
+
+@pytest.fixture
+def device(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpDevice]:
+    monkeypatch.setattr(_http, "IN_THE_HOUSE", HURRIED)
+    device = HttpDevice(meter.answer)
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def drivers() -> Iterator[list[EGauge]]:
+    """Drivers to be closed at the end of the test."""
+    made: list[EGauge] = []
+    yield made
+    for driver in made:
+        driver.close()
+
+
+@pytest.fixture
+def make(device: HttpDevice, drivers: list[EGauge]) -> Any:
+    def make(*keys: str, **more: Any) -> EGauge:
+        config = {"ip": device.host, "keys": list(keys), **more}
+        assert device_types()["egauge"].problems(config) == []
+        drivers.append(EGauge(config))
+        return drivers[-1]
+
+    return make
+
+
+def fields_of(result: Any) -> dict[str, float]:
+    if isinstance(result, ReadResult):
+        assert [reading.timestamp for reading in result.readings] == [AT_TICK]
+        return dict(result.readings[0].data)
+    return dict(result)
+
+
+def warnings_of(result: Any) -> list[str]:
+    if not isinstance(result, ReadResult):
+        return []
+    assert all((event.type, event.timestamp) == (WARNING, AT_TICK) for event in result.events)
+    return [event.data["data"] for event in result.events]
+
+
+# --- What is published ------------------------------------------------------------------------------------------------
+
+
+def test_fields_are_the_configured_keys_in_the_units_of_the_playbooks_formulas(
+    make: Any, meter: Meter
+) -> None:
+    driver = make("A.Battery", "A.GridPower", "A.Solar", "A.L1_Voltage", "A.L1_Frequency", "ts")
+    assert fields_of(driver.read()) == {
+        "A.Battery": 1.5,
+        "A.GridPower": -0.25,
+        "A.Solar": 3.2,
+        "A.L1_Voltage": 120.5,
+        "A.L1_Frequency": 59.98,
+        "ts": meter.ts,
+    }
+
+
+def test_without_keys_all_registers_are_read(make: Any) -> None:
+    assert set(fields_of(make().read())) == {
+        "A.Battery",
+        "A.GridPower",
+        "A.Solar",
+        "A.L1_Voltage",
+        "A.L1_Frequency",
+    }
+
+
+def test_a_poll_is_one_request_for_rates_totals_and_virtual_registers(make: Any, device: HttpDevice) -> None:
+    make("A.Solar").read()
+    assert [request.target for request in device.requests] == ["/cgi-bin/egauge?inst&tot"]
+
+
+def test_the_first_value_is_the_rate_of_the_last_second_then_the_mean_since_the_poll_before(
+    make: Any, meter: Meter
+) -> None:
+    meter.registers = [Register("Oven", "P", lambda second: 4_000 if second % 2 else 1_000)]
+    driver = make("Oven")
+    meter.ts = START + 100
+    assert fields_of(driver.read()) == {"Oven": 4.0}
+    meter.ts += 4
+    assert fields_of(driver.read()) == {"Oven": 2.5}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(-50_000, 50_000), min_size=40, max_size=40),
+    st.lists(st.integers(1, 8), min_size=1, max_size=5),
+    st.integers(-(2**63), 2**63 - 1),
+)
+def test_no_energy_is_lost_between_polls_whenever_they_are_and_wherever_the_counter_wraps(
+    watts: list[int], waits: list[int], counted_before: int
+) -> None:
+    meter = Meter([Register("R", "P", lambda second: watts[second - START], counted_before)], ts=START)
+    driver = EGauge({"ip": "127.0.0.1", "keys": ["R"]})
+    driver._meter = MeterWithoutNetwork(meter)
+    driver.read()
+    energy_kws = 0.0
+    for wait in waits:
+        meter.ts += wait
+        energy_kws += fields_of(driver.read())["R"] * wait
+    assert energy_kws == pytest.approx(sum(watts[: sum(waits)]) / 1000)
+
+
+class MeterWithoutNetwork:
+    """The driver's own reading of the meter's XML, for tests of many polls."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def snapshot(self) -> Any:
+        return parse_snapshot(self._meter.live().encode())
+
+    def history(self, start_s: int, end_s: int) -> Any:
+        return parse_history(self._meter.stored(end_s, start_s).encode())
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("type_", "counts_per_second", "published"),
+    [
+        ("P", 1_234, 1.234),
+        ("S", 1_234, 1.234),
+        ("PQ", -1_234, -1.234),
+        ("var", -1_234, -1.234),
+        ("V", 240_100, 240.1),
+        ("I", 15_500, 15.5),
+        ("F", 60_010, 60.01),
+        ("T", -3_500, -3.5),
+        ("THD", 4_200, 4.2),
+        ("Ee", 800, 800),
+        ("%", 55_000, 55),
+        ("Qv", 2_000_000, 0.002),
+        ("$", 2**28, 0.5),
+        ("h", 455, 45.5),
+        ("h", 45_500, 45.5),
+    ],
+)
+def test_the_mean_is_in_the_registers_own_unit(
+    make: Any, meter: Meter, type_: str, counts_per_second: int, published: float
+) -> None:
+    meter.registers = [steady("R", type_, counts_per_second)]
+    meter.with_rates = False
+    driver = make("R", "ts")
+    driver.read()
+    meter.ts += 4
+    assert fields_of(driver.read())["R"] == pytest.approx(published)
+
+
+def test_a_type_nobody_knows_is_published_as_the_meter_rates_it(make: Any, meter: Meter) -> None:
+    meter.registers = [steady("R", "furlong", 7)]
+    driver = make("R")
+    driver.read()
+    meter.ts += 4
+    assert fields_of(driver.read()) == {"R": 7.0}
+
+
+def test_discrete_states_are_not_averaged(make: Any, meter: Meter) -> None:
+    meter.registers = [steady("Relay", "d", 0)]
+    meter.registers[0].offset = 3
+    driver = make("Relay")
+    driver.read()
+    meter.ts += 4
+    assert fields_of(driver.read()) == {"Relay": 3}
+
+
+# --- Registers and their names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Solar+",
+        "Grid*",
+        "A | B",
+        "Fans + Halls?",
+        "Closet #1",
+        'PHEV "Grg&Bth" <2>',
+        "PV  Array 2",
+        "Wärmepumpe 温度",
+    ],
+)
+def test_register_names_are_taken_as_they_are(make: Any, meter: Meter, name: str) -> None:
+    meter.registers.append(steady(name, "P", 42))
+    assert fields_of(make(name).read()) == {name: 0.042}
+
+
+def test_a_single_register_is_enough(make: Any, meter: Meter) -> None:
+    meter.registers = [steady("Grid", "P", -606)]
+    assert fields_of(make("Grid").read()) == {"Grid": -0.606}
+
+
+@pytest.mark.parametrize("name", ["A.L1 Voltage", "L1_Voltage", "L1 Voltage", "l1  voltage"])
+def test_a_key_finds_the_register_that_reads_the_same(make: Any, meter: Meter, name: str) -> None:
+    meter.registers = [steady(name, "V", 120_000), steady("Solar", "P", 1)]
+    assert fields_of(make("A.L1_Voltage").read()) == {"A.L1_Voltage": 120.0}
+
+
+def test_the_very_name_goes_before_one_that_reads_the_same(make: Any, meter: Meter) -> None:
+    meter.registers = [steady("Solar", "P", 1_000), steady("A.Solar", "P", 2_000)]
+    assert fields_of(make("A.Solar", "Solar").read()) == {"A.Solar": 2.0, "Solar": 1.0}
+
+
+def test_a_key_that_could_be_two_registers_is_neither(make: Any, meter: Meter) -> None:
+    meter.registers = [steady("Solar", "P", 1_000), steady("SOLAR", "P", 2_000), steady("Grid", "P", 1)]
+    assert fields_of(make("A.Solar", "Grid").read()) == {"Grid": 0.001}
+
+
+def test_a_missing_register_is_said_once_and_takes_no_other_with_it(make: Any, meter: Meter) -> None:
+    driver = make("A.Solar", "A.Pool")
+    first = driver.read()
+    assert fields_of(first) == {"A.Solar": 3.2}
+    assert len(warnings_of(first)) == 1
+    assert "`A.Pool`" in warnings_of(first)[0]
+    assert "A.Battery" in warnings_of(first)[0]
+    meter.ts += 4
+    assert warnings_of(driver.read()) == []
+    meter.registers.append(steady("A.Pool", "P", 700))
+    meter.ts += 4
+    back = driver.read()
+    assert fields_of(back) == {"A.Solar": 3.2, "A.Pool": 0.7}
+    assert warnings_of(back) == ["register `A.Pool` has values again"]
+
+
+# --- Clock, configuration, jumps --------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_stands_still_gives_no_sample_until_it_goes_on(make: Any, meter: Meter) -> None:
+    driver = make("A.Solar")
+    driver.read()
+    with pytest.raises(NotReady, match="stands still"):
+        driver.read()
+    meter.ts += 8
+    assert fields_of(driver.read()) == {"A.Solar": 3.2}
+
+
+@pytest.mark.parametrize("step", [-3_000, 3_000])
+def test_a_clock_that_was_set_starts_over(make: Any, meter: Meter, step: int) -> None:
+    meter.registers = [Register("Oven", "P", lambda second: 4_000 if second % 2 else 1_000)]
+    driver = make("Oven")
+    driver.read()
+    meter.ts += step + 1
+    assert fields_of(driver.read()) == {"Oven": 1.0}
+    meter.ts += 4
+    assert fields_of(driver.read()) == {"Oven": 2.5}
+
+
+def test_a_new_meter_configuration_starts_over(make: Any, meter: Meter) -> None:
+    driver = make("A.Solar")
+    driver.read()
+    meter.serial = "0x4e842295"
+    meter.registers = [Register("A.Solar", "P", lambda second: second % 5 * 1_000, offset=-(10**15))]
+    meter.ts = START + 4_005
+    assert fields_of(driver.read()) == {"A.Solar": 4.0}
+
+
+def test_after_an_outage_the_mean_of_the_outage_is_not_put_down_as_one_value(
+    make: Any, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egauge, "_LONGEST_MEAN_S", 0)
+    meter.registers = [Register("Oven", "P", lambda second: 4_000 if second % 2 else 1_000)]
+    driver = make("Oven")
+    driver.read()
+    meter.ts += 4
+    assert fields_of(driver.read()) == {"Oven": 4.0}
+
+
+def test_a_jump_of_a_counter_is_left_out_and_said_once(make: Any, meter: Meter) -> None:
+    driver = make("A.Solar", "A.Battery")
+    driver.read()
+    meter.registers[2].offset += 10**12
+    meter.ts += 4
+    jumped = driver.read()
+    assert fields_of(jumped) == {"A.Solar": 3.2, "A.Battery": 1.5}
+    assert len(warnings_of(jumped)) == 1
+    assert "jumped" in warnings_of(jumped)[0]
+    meter.ts += 4
+    assert driver.read() == {"A.Solar": 3.2, "A.Battery": 1.5}
+
+
+def test_what_is_plausible_can_be_configured(make: Any, meter: Meter) -> None:
+    meter.registers = [steady("Plant", "P", 750_000)]
+    assert fields_of(make("Plant", max_kw=1000).read()) == {"Plant": 750}
+    assert "Plant" not in fields_of(make("Plant", "ts").read())
+
+
+# --- Answers that are none --------------------------------------------------------------------------------------------
+
+
+@each_fault
+def test_each_fault_has_its_outcome_and_is_recovered_from(
+    make: Any, meter: Meter, device: HttpDevice, fault: str, outcome: type[Exception]
+) -> None:
+    driver = make("A.Solar")
+    driver.read()
+    device.misbehave(fault)
+    with pytest.raises(outcome):
+        driver.read()
+    device.misbehave(None)
+    meter.ts += 8
+    assert driver.read() == {"A.Solar": 3.2}
+
+
+def test_a_proxy_that_does_not_find_the_meter_means_unreachable(make: Any, device: HttpDevice) -> None:
+    device.misbehave("404")
+    with pytest.raises(Unreachable, match="404"):
+        make("A.Solar").read()
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["<html>You are not authorized.</html>", "not authorized", "<p>NOT&nbsp;AUTHORIZED not  authorized"],
+)
+def test_a_page_that_says_not_authorized_means_so_also_with_http_200(
+    make: Any, device: HttpDevice, page: str
+) -> None:
+    device.answer = lambda request: Reply(page)
+    with pytest.raises(Unauthorized):
+        make("A.Solar").read()
+
+
+def test_a_doctype_is_allowed(make: Any, meter: Meter) -> None:
+    meter.doctype = '<!DOCTYPE group PUBLIC "-//ESL/DTD eGauge 1.0//EN" "http://192.0.2.1/egauge-hist.dtd">'
+    assert fields_of(make("A.Solar").read()) == {"A.Solar": 3.2}
+
+
+def test_entities_are_not_expanded(make: Any, meter: Meter) -> None:
+    lines = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    meter.doctype = f'<!DOCTYPE data [<!ENTITY l0 "lol">{lines}]>'
+    with pytest.raises(BadAnswer):
+        make("A.Solar").read()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<data/>",
+        "<data><ts>soon</ts><r t='P' n='A.Solar'><v>1</v></r></data>",
+        "<data><ts>1700000000</ts></data>",
+        "<measurements><timestamp>1284607004</timestamp></measurements>",
+        "<data><ts>1700000000</ts><r t='P' n='A.Solar'><v>1</v>",
+    ],
+)
+def test_xml_that_is_no_reading_is_a_bad_answer(make: Any, device: HttpDevice, body: str) -> None:
+    device.answer = lambda request: Reply(body)
+    with pytest.raises(BadAnswer):
+        make("A.Solar").read()
+
+
+def test_a_register_without_a_readable_number_does_not_take_the_others_with_it(
+    make: Any, device: HttpDevice
+) -> None:
+    rows = "<r t='P' n='A'><v>x</v><i>?</i></r><r n='B'/><r t='P'><v>1</v></r><r t='P' n='C'><v>5</v><i>1500.0</i></r>"
+    device.answer = lambda request: Reply(f"<data serial='0x1'><ts>1700000000</ts>{rows}</data>")
+    assert fields_of(make("A", "B", "C").read()) == {"C": 1.5}
+
+
+# --- Passwords --------------------------------------------------------------------------------------------------------
+
+
+def test_a_protected_meter_is_asked_with_digest_authentication(
+    make: Any, meter: Meter, device: HttpDevice
+) -> None:
+    device.answer = digest_protected(meter.answer, "owner", "meter-password")
+    driver = make("A.Solar", username="owner", password="meter-password")
+    assert fields_of(driver.read()) == {"A.Solar": 3.2}
+    assert "meter-password" not in "".join(str(request.headers) for request in device.requests)
+
+
+def test_a_wrong_password_is_told_without_being_shown(make: Any, meter: Meter, device: HttpDevice) -> None:
+    device.answer = digest_protected(meter.answer, "owner", "meter-password")
+    with pytest.raises(Unauthorized) as caught:
+        make("A.Solar", username="owner", password="pass-the-wrong-word").read()
+    assert "pass-the-wrong-word" not in texts_of(caught.value)
+
+
+# --- The JSON WebAPI --------------------------------------------------------------------------------------------------
+
+
+def webapi(make: Any, *keys: str, password: str = "meter-password") -> EGauge:
+    driver: EGauge = make(*keys, interface="webapi", username="owner", password=password)
+    return driver
+
+
+def test_the_webapi_gives_the_same_fields_and_means(make: Any, meter: Meter) -> None:
+    meter.registers.append(Register("Oven", "P", lambda second: 4_000 if second % 2 else 1_000))
+    driver = webapi(make, "A.Solar", "A.L1_Voltage", "Oven", "ts")
+    driver.read()
+    meter.ts += 4
+    assert fields_of(driver.read()) == {"A.Solar": 3.2, "A.L1_Voltage": 120.5, "Oven": 2.5, "ts": meter.ts}
+
+
+def test_the_webapis_token_is_kept_and_renewed_when_it_has_run_out(make: Any, meter: Meter) -> None:
+    driver = webapi(make, "A.Solar")
+    for _ in range(3):
+        driver.read()
+        meter.ts += 4
+    assert len(meter.logins) == 1
+    meter.valid_tokens.clear()
+    assert fields_of(driver.read()) == {"A.Solar": 3.2}
+    assert len(meter.logins) == 2
+
+
+def test_a_wrong_password_of_the_webapi_is_told_without_being_sent_or_shown(
+    make: Any, device: HttpDevice
+) -> None:
+    with pytest.raises(Unauthorized) as caught:
+        webapi(make, "A.Solar", password="pass-the-wrong-word").read()
+    assert "pass-the-wrong-word" not in texts_of(caught.value)
+    assert b"pass-the-wrong-word" not in b"".join(request.body for request in device.requests)
+
+
+def test_a_webapi_that_gives_rates_only_is_read_all_the_same(make: Any, device: HttpDevice) -> None:
+    document = (
+        '{"ts": "1678475551.932", "registers": [{"name": "temp", "type": "T", "idx": 8, "rate": 13.5}]}'
+    )
+    device.answer = lambda request: Reply(document)
+    assert fields_of(webapi(make, "temp").read()) == {"temp": 13.5}
+
+
+@each_fault
+def test_each_fault_of_the_webapi_has_its_outcome_and_is_recovered_from(
+    make: Any, meter: Meter, device: HttpDevice, fault: str, outcome: type[Exception]
+) -> None:
+    driver = webapi(make, "A.Solar")
+    driver.read()
+    device.misbehave(fault)
+    with pytest.raises(outcome):
+        driver.read()
+    device.misbehave(None)
+    meter.ts += 8
+    assert driver.read() == {"A.Solar": 3.2}
+
+
+# --- Healing gaps -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interface", ["xml", "xml compressed", "webapi"])
+def test_a_gap_is_healed_with_the_meters_own_minute_means(make: Any, meter: Meter, interface: str) -> None:
+    meter.registers = [Register("Oven", "P", lambda second: second % 60 * 100), steady("Volt", "V", 120_000)]
+    meter.compressed = interface == "xml compressed"
+    driver = webapi(make, "Oven", "Volt") if interface == "webapi" else make("Oven", "Volt")
+    start, end = START + 600, START + 900
+    readings = driver.recover(start * 1000, end * 1000).readings
+    assert [reading.timestamp for reading in readings] == [ts * 1000 for ts in range(start, end, 60)]
+    assert all(reading.data == {"Oven": pytest.approx(2.95), "Volt": 120.0} for reading in readings)
+
+
+def test_a_long_gap_is_asked_for_in_pieces_that_join_without_seam(
+    make: Any, meter: Meter, device: HttpDevice
+) -> None:
+    meter.ts = START + 15 * 3600
+    driver = make("A.Solar")
+    readings = driver.recover((START + 60) * 1000, (START + 14 * 3600) * 1000).readings
+    assert [reading.timestamp for reading in readings] == list(
+        range((START + 60) * 1000, (START + 14 * 3600) * 1000, 60_000)
+    )
+    assert device.paths.count("/cgi-bin/egauge-show") == 3
+
+
+def test_where_the_meter_itself_was_off_nothing_is_made_up(make: Any, meter: Meter) -> None:
+    meter.gaps = [(START + 600, START + 1200)]
+    readings = make("A.Solar").recover((START + 300) * 1000, (START + 1500) * 1000).readings
+    minutes = [reading.timestamp // 1000 - START for reading in readings]
+    assert minutes == [300, 360, 420, 480, 540, 1260, 1320, 1380, 1440]
+
+
+def test_a_jump_in_the_recorded_counters_is_left_out(make: Any, meter: Meter) -> None:
+    meter.registers = [Register("Oven", "P", lambda second: 10**12 if second == START + 630 else 1_000)]
+    readings = make("Oven").recover((START + 600) * 1000, (START + 780) * 1000).readings
+    assert [reading.timestamp // 1000 - START for reading in readings] == [600, 720]
+
+
+def test_a_gap_the_meter_knows_nothing_of_stays_one(make: Any, meter: Meter) -> None:
+    meter.gaps = [(START, START + 10_000)]
+    assert make("A.Solar").recover((START + 600) * 1000, (START + 900) * 1000).readings == []
+
+
+def test_computed_totals_are_found_under_their_stored_names(make: Any, device: HttpDevice) -> None:
+    rows = "<r><c>1200000</c></r><r><c>1000000</c></r>"
+    device.answer = lambda request: Reply(
+        f'<group><data time_stamp="{START + 60:#x}" time_delta="60"><cname t="P">use</cname>{rows}</data></group>'
+    )
+    (reading,) = make("Total Usage").recover(START * 1000, (START + 120) * 1000).readings
+    assert reading.data == {"Total Usage": pytest.approx(200_000 / 60 / 1000)}
+
+
+def test_history_is_read_across_blocks_of_differences_and_of_other_granularity() -> None:
+    body = (
+        '<group><data columns="1" time_stamp="0x78" time_delta="1" delta="true"><cname t="P">R</cname>'
+        "<r><c>1000</c></r><r><c>-10</c></r></data>"
+        '<data time_stamp="0x3c" time_delta="60"><r><c>-590</c></r><r><c>-100</c></r></data></group>'
+    )
+    history = parse_history(body.encode())
+    assert [(row.ts, row.step, row.counters["R"]) for row in history.rows] == [
+        (120, 1, 1000),
+        (119, 1, 990),
+        (60, 60, 400),
+        (0, 60, 300),
+    ]
+
+
+# --- Recorded elsewhere -----------------------------------------------------------------------------------------------
+
+
+@shared
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("async_inst_tot_3reg_did.xml", {"Grid": 0.654, "solar": -0.008, "solar+": 0.0, "ts": 1603322016}),
+        ("mcp_inst_voltage_and_power.xml", {"A.L1_Voltage": 235.971, "Mains": 667.135, "HVAC": 4.5}),
+        ("single_register_inst.xml", {"Grid": -0.606, "ts": 1527263261}),
+    ],
+)
+def test_recorded_answers_are_read_with_their_units(
+    make: Any, device: HttpDevice, name: str, fields: dict[str, float]
+) -> None:
+    device.answer = lambda request: Reply((DATA / name).read_bytes())
+    assert make(*fields, max_kw=1000).read() == fields
+
+
+@shared
+def test_recorded_differences_are_added_up_over_both_blocks() -> None:
+    history = parse_history((DATA / "push_delta_encoded_1s_then_60s.xml").read_bytes())
+    assert history.types == {"heater": "P", "lamp": "P", "lamp+": "P"}
+    first, second, *_ = history.rows
+    assert (first.ts, first.step, first.counters["heater"]) == (0x55036C9E, 1, -379_726)
+    assert (second.ts, second.counters["heater"]) == (0x55036C9D, -379_664)
+    assert {row.counters["lamp+"] for row in history.rows} == {2_748}
+    fine = [row for row in history.rows if row.step == 1]
+    coarse = [row for row in history.rows if row.step == 60]
+    assert (coarse[0].ts, len(coarse)) == (0x55036C2C, 7)
+    assert (
+        coarse[0].counters["heater"] == fine[-1].counters["heater"] - 204_431 == fine[-2].counters["heater"]
+    )
