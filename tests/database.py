@@ -1,0 +1,183 @@
+"""Real databases for tests: our embedded PostgreSQL, or any server named by SGMP_TEST_DATABASE_URL (a superuser's URL).
+
+A database is migrated once and used again: emptied between tests, which is ten times faster than a new one. Each has
+a deployment name of its own, since PostgreSQL's roles belong to the whole server.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extensions
+from psycopg2 import sql
+
+from sgmp_console.demo.postgres import EmbeddedPostgres
+from sgmp_console.store import migrate
+
+SERVER_VARIABLE = "SGMP_TEST_DATABASE_URL"
+
+# The data live as long as the tests.
+_CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+_numbers = itertools.count(1)
+
+_EMPTY = """
+SET LOCAL session_replication_role = replica;  -- no triggers, no foreign keys
+DO $$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN
+        SELECT CASE WHEN relname = 'role' THEN 'DELETE FROM sgmp.role WHERE NOT built_in'
+                    WHEN relname = 'role_permission' THEN
+                        'DELETE FROM sgmp.role_permission WHERE role_id NOT IN (SELECT role_id FROM sgmp.role)'
+                    ELSE format('DELETE FROM %s', oid::regclass) END
+        FROM pg_class
+        WHERE relnamespace = 'sgmp'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+          AND relname NOT IN ('alembic_version', 'installation', 'permission', 'reading')
+        ORDER BY relname
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+    FOR statement IN
+        SELECT format('ALTER SEQUENCE %I.%I RESTART', schemaname, sequencename)
+        FROM pg_sequences WHERE schemaname = 'sgmp' AND sequencename <> 'role_role_id_seq' AND last_value IS NOT NULL
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+"""
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """A migrated database. `url` is its owner's, who is a superuser; `address` names neither user nor password."""
+
+    __test__ = False
+    url: str
+    address: str
+    name: str
+    deployment: str
+
+
+class TestServer:
+    """Makes databases and takes them back."""
+
+    __test__ = False
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._parameters = psycopg2.extensions.parse_dsn(url)
+        self._free: list[TestDatabase] = []
+        self._all: list[TestDatabase] = []
+
+    @contextmanager
+    def empty_database(self) -> Iterator[TestDatabase]:
+        """A new database without any tables, for what tests migrations themselves."""
+        made = self._create()
+        try:
+            yield made
+        finally:
+            self._drop(made)
+
+    @contextmanager
+    def database(self) -> Iterator[TestDatabase]:
+        """A migrated database without houses, accounts or readings."""
+        if not self._free:
+            made = self._create()
+            self._all.append(made)
+            migrate(made.url, made.deployment)
+            self._free.append(made)
+        taken = self._free.pop()
+        yield taken
+        # Not after a failure inside: what that left behind is not ours to guess. It is dropped at the end.
+        with self._superuser(taken.name) as cursor:
+            self._drop_accounts(cursor, taken)
+            cursor.execute("BEGIN")
+            cursor.execute(_EMPTY)
+            cursor.execute("SELECT FROM sgmp.reading LIMIT 1")
+            if cursor.rowcount:
+                cursor.execute("TRUNCATE sgmp.reading")
+            cursor.execute("COMMIT")
+        self._free.append(taken)
+
+    def close(self) -> None:
+        for made in self._all:
+            self._drop(made)
+
+    def url_of(self, database: str) -> str:
+        return _url({**self._parameters, "dbname": database})
+
+    def _create(self) -> TestDatabase:
+        deployment = f"t{os.getpid()}_{next(_numbers)}"
+        name = f"sgmp_test_{deployment}"
+        with self._superuser() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        address = {**self._parameters, "dbname": name}
+        del address["user"], address["password"]
+        return TestDatabase(self.url_of(name), _url(address), name, deployment)
+
+    def _drop(self, made: TestDatabase) -> None:
+        with self._superuser() as cursor:
+            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(made.name)))
+            self._drop_accounts(cursor, made)
+            for role in (f"{made.deployment}_accounts", f"{made.deployment}_ingest"):
+                cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+    @staticmethod
+    def _drop_accounts(cursor: psycopg2.extensions.cursor, made: TestDatabase) -> None:
+        cursor.execute(
+            "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", (f"{made.deployment}:",)
+        )
+        for (role,) in cursor.fetchall():
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", (role,)
+            )
+            cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+    @contextmanager
+    def _superuser(self, database: str | None = None) -> Iterator[psycopg2.extensions.cursor]:
+        connection = psycopg2.connect(self.url_of(database) if database else self.url)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+
+@contextmanager
+def running_server() -> Iterator[TestServer]:
+    """The server of SGMP_TEST_DATABASE_URL, or an embedded one for as long as the block lasts."""
+    if url := os.environ.get(SERVER_VARIABLE):
+        server = TestServer(url)
+        try:
+            yield server
+        finally:
+            server.close()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="sgmp-postgres-"))
+    postgres = EmbeddedPostgres(folder, settings=_CARELESS)
+    try:
+        yield TestServer(postgres.start())
+    finally:
+        postgres.stop()
+        shutil.rmtree(folder)
+
+
+def _url(parameters: dict[str, str]) -> str:
+    given = dict(parameters)
+    user, password = given.pop("user", ""), given.pop("password", "")
+    who = f"{user}:{password}@" if user else ""
+    host, port, name = given.pop("host"), given.pop("port", "5432"), given.pop("dbname")
+    rest = "&".join(f"{key}={value}" for key, value in given.items())
+    return f"postgresql://{who}{host}:{port}/{name}" + (f"?{rest}" if rest else "")
