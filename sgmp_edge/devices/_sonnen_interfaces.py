@@ -10,7 +10,7 @@ from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unautho
 from sgmp_edge.devices._http import Answer, HttpClient, has_port, number, origin
 from sgmp_edge.devices._sonnen_documents import off_grid
 
-_RETRY_BETTER_S = 300.0
+_RETRY_BETTER_S = 60.0
 """How often an interface further up in the list is tried again while a lower one serves."""
 
 
@@ -160,6 +160,7 @@ class Choice:
     def begin_with(self, name: str | None) -> None:
         """Try this interface first, as remembered from before a restart."""
         self._serving = next((interface for interface in self._interfaces if interface.name == name), None)
+        self._retry_better_at = time.monotonic() + _RETRY_BETTER_S
 
     def fetch(self, deadline: float) -> dict[str, Any]:
         """The document. After `deadline` (monotonic seconds) no further interface is begun; the next call does.
@@ -179,6 +180,8 @@ class Choice:
             except DeviceError as error:
                 failures.append((interface, error))
             else:
+                if interface is not self._serving:
+                    self._retry_better_at = now + _RETRY_BETTER_S
                 self._serving, self._pause, self._not_reached = interface, None, []
                 return body
         self._not_reached = order[len(failures) :]

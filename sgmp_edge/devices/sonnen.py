@@ -182,7 +182,7 @@ class Sonnen:
         if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked < math.inf:
             raise DeviceError("`power_w` must be a number of watts from 0")
         if limit is None:
-            raise ValueError(
+            raise DeviceError(
                 f"the device has no `max_{action}_w` in its config; without a limit it takes no {action}"
             )
         power = min(round(asked), int(limit))
