@@ -7,11 +7,10 @@ import signal
 import socket
 import sys
 
-from PySide6.QtCore import QSocketNotifier, Qt
+from PySide6.QtCore import QSocketNotifier, Qt, SignalInstance
 from PySide6.QtGui import QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
-from sgmp_console import __version__
 from sgmp_console.resources import resource
 
 
@@ -26,19 +25,26 @@ def start(*, offscreen: bool = False) -> QApplication:
     application = QApplication(sys.argv[:1])
     application.setApplicationName("sgmp-console")
     application.setApplicationDisplayName("SGMP")
-    application.setApplicationVersion(__version__)
     application.setDesktopFileName("sgmp-console")
     application.setWindowIcon(QIcon(str(resource("icons/sgmp.svg"))))
     return application
 
 
-def run_event_loop(application: QApplication) -> int:
-    """Until the last window closes, `quit`, Ctrl-C or SIGTERM. The exit code."""
-    with_signals = _SignalsToQuit(application)
+def run_event_loop(until: SignalInstance | None = None) -> int:
+    """Until the last window closes, `until` is emitted, Ctrl-C or SIGTERM; the exit code.
+
+    Not when `until` was emitted before: connect what emits it to the loop, that is, to a timer.
+    """
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        raise RuntimeError("start() comes first")
+    if until is not None:
+        until.connect(application.quit)
+    signals = _SignalsToQuit(application)
     try:
         return application.exec()
     finally:
-        with_signals.remove()
+        signals.remove()
 
 
 class _SignalsToQuit:

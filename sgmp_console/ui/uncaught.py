@@ -103,7 +103,7 @@ class UncaughtDialog(QDialog):
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(button("Copy details", self._copy))
-        close = button("Close", self.close, "primary")
+        close = button("Close", self.accept, "primary")
         close.setDefault(True)
         row.addWidget(close)
         column.addLayout(row)

@@ -56,14 +56,14 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
 class ValueAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
     """Few round ticks; the unit once, at the top one."""
 
-    def __init__(self, unit: str) -> None:
+    def __init__(self, unit: str, width: int) -> None:
         super().__init__("left")
         self._unit = unit
         self._step = 1.0
         self.setStyle(
             tickLength=0, tickTextOffset=6, tickFont=fonts.font("caption"), hideOverlappingLabels=False
         )
-        self.setWidth(64)
+        self.setWidth(width)
 
     def set_step(self, step: float) -> None:
         if step != self._step:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.ui import fonts, theme
+from sgmp_console.ui.charts.legend import swatch_pen
 
 _PAD = 10
 _ROW = 20
@@ -89,11 +90,7 @@ class Crosshair(QWidget):
         painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, self._title)
         for entry in self._entries:
             row.translate(0, _ROW)
-            line = QPen(entry.colour, 3)
-            line.setCapStyle(Qt.PenCapStyle.FlatCap)
-            if entry.dashed:
-                line.setDashPattern([5 / 3, 4 / 3])
-            painter.setPen(line)
+            painter.setPen(swatch_pen(entry.colour, dashed=entry.dashed))
             middle = row.center().y()
             painter.drawLine(QPointF(row.left(), middle), QPointF(row.left() + _SWATCH, middle))
             painter.setPen(wear.ink_secondary)

@@ -1,11 +1,11 @@
-"""A legend that is a table: swatch, name, latest value; each row shows or hides its line."""
+"""Legends: a table whose rows show or hide their lines, and a line of values to stand in a header."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.ui import fonts, formats, theme
@@ -87,12 +87,8 @@ class _Row(QAbstractButton):
             painter.drawRoundedRect(area, 4, 4)
         shown = self.isChecked()
         middle = area.center().y()
-        swatch = QPen(self._quantity.colour if shown else wear.ink_disabled, 3)
-        swatch.setCapStyle(Qt.PenCapStyle.FlatCap)
-        if self._quantity.dashed:
-            swatch.setDashPattern([5 / 3, 4 / 3])
         if shown:
-            painter.setPen(swatch)
+            painter.setPen(swatch_pen(self._quantity.colour, dashed=self._quantity.dashed))
             painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _SWATCH - 4, middle))
         else:
             painter.setPen(QPen(wear.ink_disabled, 1))
@@ -107,3 +103,54 @@ class _Row(QAbstractButton):
         painter.setFont(fonts.font("strong"))
         painter.setPen(wear.ink_primary if shown and self._text != formats.MISSING else wear.ink_muted)
         painter.drawText(text_area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._text)
+
+
+class Readout(QWidget):
+    """Latest values side by side, each with the swatch of its line."""
+
+    _GAP = 14
+    _MARK = 14
+
+    def __init__(self, parts: Sequence[tuple[Quantity, str]], parent: QWidget | None = None) -> None:
+        """`parts` are quantities with their units. The unit tells a frequency apart; voltages carry their name."""
+        super().__init__(parent)
+        self._parts = parts
+        self._texts = [formats.MISSING] * len(parts)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def set_values(self, values: dict[str, float | None]) -> None:
+        texts = []
+        for quantity, unit in self._parts:
+            name = f"{quantity.short} " if unit == "V" else ""
+            texts.append(name + formats.with_unit(values.get(quantity.item), unit))
+        if texts != self._texts:
+            self._texts = texts
+            self.setAccessibleName("; ".join(texts))
+            self.updateGeometry()
+            self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        width = sum(fonts.metrics("caption").horizontalAdvance(text) + self._MARK + 4 for text in self._texts)
+        return QSize(round(width) + self._GAP * (len(self._texts) - 1) + 2, 18)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setFont(fonts.font("caption"))
+        left, middle = 0.0, self.height() / 2
+        for (quantity, _), text in zip(self._parts, self._texts, strict=True):
+            painter.setPen(swatch_pen(quantity.colour, dashed=quantity.dashed))
+            painter.drawLine(QPointF(left, middle), QPointF(left + self._MARK - 2, middle))
+            painter.setPen(theme.tokens().ink_secondary)
+            width = fonts.metrics("caption").horizontalAdvance(text)
+            at = QRectF(left + self._MARK + 4, 0, width + 2, self.height())
+            painter.drawText(at, Qt.AlignmentFlag.AlignVCenter, text)
+            left += self._MARK + 4 + width + self._GAP
+
+
+def swatch_pen(colour: QColor, *, dashed: bool) -> QPen:
+    """A short piece of a line, thick enough for its colour to be told."""
+    made = QPen(colour, 3)
+    made.setCapStyle(Qt.PenCapStyle.FlatCap)
+    if dashed:
+        made.setDashPattern([5 / 3, 4 / 3])
+    return made

@@ -41,8 +41,15 @@ class TimeChart(QWidget):
     """Shows curves; what it is given it draws on the next tick of the clock on which it is visible."""
 
     def __init__(
-        self, panes: Sequence[Pane], clock: DrawClock, accessible_name: str, parent: QWidget | None = None
+        self,
+        panes: Sequence[Pane],
+        clock: DrawClock,
+        accessible_name: str,
+        *,
+        axis_width: int = 48,
+        parent: QWidget | None = None,
     ) -> None:
+        """`axis_width` in pixels has room for the longest value with its unit."""
         super().__init__(parent)
         self._clock = clock
         self._zone: tzinfo = UTC
@@ -59,7 +66,8 @@ class TimeChart(QWidget):
         self._canvas.left.connect(self._leave)
         layout.addWidget(self._canvas)
         self._panes = [
-            _PaneView(pane, self._canvas, row, bottom=row == len(panes) - 1) for row, pane in enumerate(panes)
+            _PaneView(pane, self._canvas, row, axis_width, bottom=row == len(panes) - 1)
+            for row, pane in enumerate(panes)
         ]
         for pane in self._panes[1:]:
             pane.plot.setXLink(self._panes[0].plot)
@@ -203,11 +211,13 @@ class _Canvas(pg.GraphicsLayoutWidget):  # type: ignore[misc] # pyqtgraph is unt
 class _PaneView:
     """A pane as pyqtgraph items, made once."""
 
-    def __init__(self, pane: Pane, canvas: pg.GraphicsLayoutWidget, row: int, *, bottom: bool) -> None:
+    def __init__(
+        self, pane: Pane, canvas: pg.GraphicsLayoutWidget, row: int, axis_width: int, *, bottom: bool
+    ) -> None:
         self.pane = pane
         self._canvas = canvas
         self._time = axes.TimeAxis()
-        self._values = axes.ValueAxis(pane.unit)
+        self._values = axes.ValueAxis(pane.unit, axis_width)
         self.plot = canvas.addPlot(
             row=row, col=0, enableMenu=False, axisItems={"bottom": self._time, "left": self._values}
         )

@@ -86,7 +86,7 @@ class HouseSwitcher(QAbstractButton):
         text = max(
             fonts.metrics("title").horizontalAdvance(name), fonts.metrics("caption").horizontalAdvance(detail)
         )
-        return QSize(round(min(text, 380) + 44 + 34), 44)
+        return QSize(round(min(text, 520) + 44 + 34), 44)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         wear = theme.tokens()
@@ -106,7 +106,7 @@ class HouseSwitcher(QAbstractButton):
         name, detail = self._words()
         text = QRectF(40, 4, self.width() - 40 - 32, 20)
         for role, ink, words in (("title", wear.ink_primary, name), ("caption", wear.ink_muted, detail)):
-            painter.setFont(fonts.font(role))  # type: ignore[arg-type]
+            painter.setFont(fonts.font(role))
             painter.setPen(ink)
             elided = painter.fontMetrics().elidedText(
                 words, Qt.TextElideMode.ElideRight, int(text.width()) + 1

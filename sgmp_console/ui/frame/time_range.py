@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from PySide6.QtCore import QDateTime, QPoint, Qt, Signal
+from PySide6.QtCore import QDate, QDateTime, QPoint, Qt, QTime, QTimeZone, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QDateTimeEdit, QFrame, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
@@ -123,7 +123,12 @@ class _FromTo(QFrame):
         self._zone = zone
         for field, at_ms in ((self._from, shown.start_ms), (self._to, shown.end_ms)):
             # The fields hold the house's wall clock, whatever this computer's zone is.
-            field.setDateTime(QDateTime(calendar.local(at_ms, zone).replace(tzinfo=None)))
+            wall = calendar.local(at_ms, zone)
+            field.setDateTime(
+                QDateTime(
+                    QDate(wall.year, wall.month, wall.day), QTime(wall.hour, wall.minute), QTimeZone.utc()
+                )
+            )
         self._check()
         self.adjustSize()
         self.move(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
@@ -136,13 +141,16 @@ class _FromTo(QFrame):
         made.setFont(fonts.font("body"))
         made.setDisplayFormat("yyyy-MM-dd HH:mm")
         made.setCalendarPopup(True)
-        made.setTimeSpec(Qt.TimeSpec.UTC)
+        made.setTimeZone(QTimeZone.utc())
         made.setMinimumWidth(220)
         return made
 
     def _instant_ms(self, field: QDateTimeEdit) -> int:
-        wall: datetime = field.dateTime().toPython()
-        return int(wall.replace(tzinfo=calendar.zone(self._zone)).timestamp() * 1000)
+        day, time = field.date(), field.time()
+        wall = datetime(
+            day.year(), day.month(), day.day(), time.hour(), time.minute(), tzinfo=calendar.zone(self._zone)
+        )
+        return int(wall.timestamp() * 1000)
 
     def _check(self) -> None:
         wrong = self._instant_ms(self._to) <= self._instant_ms(self._from)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from sgmp_console.reports.home import ENERGY_SOURCES, EnergyToday
 from sgmp_console.ui import formats, theme
 from sgmp_console.ui.parts.card import Card
-from sgmp_console.ui.parts.labels import ValueLabel, label
+from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
 from sgmp_console.ui.quantities import QUANTITIES
 
 
@@ -26,7 +26,7 @@ class EnergyCard(Card):
         self.body.addWidget(self._bar)
         self.body.addSpacing(4)
         table = QGridLayout()
-        table.setHorizontalSpacing(16)
+        table.setHorizontalSpacing(12)
         table.setVerticalSpacing(6)
         table.setColumnStretch(1, 1)
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -36,7 +36,7 @@ class EnergyCard(Card):
         for row, item in enumerate(ENERGY_SOURCES, start=1):
             quantity = QUANTITIES[item]
             table.addWidget(_Swatch(item), row, 0)
-            table.addWidget(label(quantity.title, "body", "secondary"), row, 1)
+            table.addWidget(ElidedLabel(quantity.title, "body", "secondary"), row, 1)
             cells = (label("", "strong"), label("", "body", "secondary"), label("", "body", "secondary"))
             for column, cell in enumerate(cells, start=2):
                 table.addWidget(cell, row, column, right)

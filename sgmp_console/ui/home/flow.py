@@ -58,7 +58,7 @@ class FlowDiagram(QWidget):
         super().__init__(parent)
         self._flows: dict[str, Flow] = {}
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(280, 236)
+        self.setMinimumSize(256, 236)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(306, 256)
@@ -88,9 +88,9 @@ class FlowDiagram(QWidget):
     def _places(self) -> dict[str, QPointF]:
         # A drawing of fixed proportion in the middle of what room there is.
         width = min(self.width(), 420)
-        height = min(self.height(), 380)
+        height = min(self.height(), 380) - 4
         middle = QPointF(self.width() / 2, self.height() / 2)
-        aside = (width - _NODE) / 2 - 22
+        aside = (width - _NODE) / 2 - 12
         above = (height - _NODE) / 2
         return {
             "load": middle,
@@ -142,15 +142,15 @@ class FlowDiagram(QWidget):
         self._paint_words(painter, box, name, flow)
 
     def _paint_words(self, painter: QPainter, box: QRectF, name: str, flow: Flow) -> None:
-        """Beside the nodes above and below, under those at the sides, and in the corner free of links for the house."""
+        """Beside the nodes above and below, over those at the sides, and under the house beside the link."""
         wear = theme.tokens()
         value = formats.with_unit(None if flow.power is None else abs(flow.power), "kW")
         caption = flow.words or flow.name.lower()
         if name in ("grid", "battery"):
-            at = QRectF(box.center().x() - 60, box.bottom() + 4, 120, 36)
+            at = QRectF(box.center().x() - 60, box.top() - 39, 120, 36)
             align = Qt.AlignmentFlag.AlignHCenter
         elif name == "load":
-            at = QRectF(box.right() + 6, box.bottom() - 2, 100, 36)
+            at = QRectF(box.center().x() + 12, box.bottom() + 3, 100, 36)
             align = Qt.AlignmentFlag.AlignLeft
         else:
             at = QRectF(box.right() + 8, box.center().y() - 18, 120, 36)

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QStackedLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QSizePolicy, QStackedLayout, QWidget
 
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, HomeSnapshot
 from sgmp_console.ui import formats
-from sgmp_console.ui.charts.legend import Legend
+from sgmp_console.ui.charts.legend import Legend, Readout
 from sgmp_console.ui.charts.time_chart import Pane, TimeChart
 from sgmp_console.ui.home.energy import EnergyCard
 from sgmp_console.ui.home.flow import FlowDiagram, flows
@@ -27,7 +27,7 @@ from sgmp_console.ui.parts.notice import Notice, Skeleton
 from sgmp_console.ui.quantities import QUANTITIES
 
 _MARGIN = 16
-_LEAST_WIDTH = 960
+_LEAST_WIDTH = 920
 _LEAST_HEIGHT = 684
 
 
@@ -86,6 +86,7 @@ class HomePage(Page):
             ],
             clock,
             "Grid frequency and voltage, last 24 hours",
+            axis_width=64,
         )
         self.flow = FlowDiagram()
         self.energy = EnergyCard()
@@ -101,9 +102,11 @@ class HomePage(Page):
         power.body.addLayout(side_by_side)
         now = Card("Energy flow now")
         now.body.addWidget(self.flow, 1)
-        line = Card("Grid frequency and voltage")
-        self._line_values = label("", "caption", "secondary")
-        line.header.addWidget(self._line_values)
+        line = Card("Frequency and voltage")
+        self._readout = Readout(
+            [(QUANTITIES[item], unit) for item, unit in zip(LINE_ITEMS, ("Hz", "V", "V"), strict=True)]
+        )
+        line.header.addWidget(self._readout)
         line.body.addWidget(self.line_chart)
 
         page = QWidget()
@@ -112,30 +115,30 @@ class HomePage(Page):
         grid = QGridLayout(page)
         grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         grid.setSpacing(_MARGIN)
-        tiles = QHBoxLayout()
-        tiles.setSpacing(_MARGIN)
-        for tile in self.tiles:
-            tiles.addWidget(tile, 1)
         self.lacks = LacksStrip()
         self.lacks.create_wanted.connect(self._create_items)
-        grid.addWidget(self.lacks, 0, 0, 1, 3)
-        grid.addLayout(tiles, 1, 0, 1, 3)
-        grid.addWidget(power, 2, 0, 1, 2)
-        grid.addWidget(now, 2, 2)
-        grid.addWidget(self.energy, 3, 0)
-        grid.addWidget(line, 3, 1)
-        grid.addWidget(self.warnings, 3, 2)
-        grid.setRowStretch(2, 3)
-        grid.setRowStretch(3, 2)
-        for column in range(3):
+        # Twelve columns: four tiles of three, three cards of four.
+        grid.addWidget(self.lacks, 0, 0, 1, 12)
+        for number, tile in enumerate(self.tiles):
+            grid.addWidget(tile, 1, 3 * number, 1, 3)
+        grid.addWidget(power, 2, 0, 1, 8)
+        grid.addWidget(now, 2, 8, 1, 4)
+        grid.addWidget(self.energy, 3, 0, 1, 4)
+        grid.addWidget(line, 3, 4, 1, 4)
+        grid.addWidget(self.warnings, 3, 8, 1, 4)
+        grid.setRowStretch(2, 5)
+        grid.setRowStretch(3, 3)
+        self._cards = (*self.tiles, power, now, self.energy, line, self.warnings)
+        for card in self._cards:
+            # The columns share the width equally, whatever stands in them.
+            card.setSizePolicy(QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy())
+        for column in range(12):
             grid.setColumnStretch(column, 1)
-            grid.setColumnMinimumWidth(column, 288)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(page)
         self._page, self._grid = page, grid
-        self._cards = (*self.tiles, power, now, self.energy, line, self.warnings)
         return area
 
     def _fill(self, snapshot: HomeSnapshot) -> None:
@@ -166,10 +169,7 @@ class HomePage(Page):
         """What changes by the mere passing of time: values that become stale."""
         self.legend.set_values({item: current(snapshot.latest(item), now_ms) for item in POWER_ITEMS})
         self.flow.set_flows(flows(snapshot, now_ms))
-        frequency, l1, l2 = (current(snapshot.latest(item), now_ms) for item in LINE_ITEMS)
-        self._line_values.setText(
-            f"{formats.with_unit(frequency, 'Hz')}   L1 {formats.with_unit(l1, 'V')}   L2 {formats.with_unit(l2, 'V')}"
-        )
+        self._readout.set_values({item: current(snapshot.latest(item), now_ms) for item in LINE_ITEMS})
 
     # --- What stands there instead -------------------------------------------------------------------------------
 

@@ -32,10 +32,9 @@ class Tile(QFrame):
         outer.setContentsMargins(16, 12, 16, 12)
         outer.setSpacing(4)
         self._head = QHBoxLayout()
-        self._head.setSpacing(8)
-        self._head.addWidget(IconLabel(quantity.icon, f"quantity_{quantity.token}"))
-        self._head.addWidget(label(quantity.title, "body", "secondary"))
-        self._head.addStretch(1)
+        self._head.setSpacing(6)
+        self._head.addWidget(IconLabel(quantity.icon, f"quantity_{quantity.token}", 16))
+        self._head.addWidget(ElidedLabel(quantity.title, "body", "secondary"), 1)
         outer.addLayout(self._head)
         middle = QHBoxLayout()
         middle.setSpacing(16)
@@ -137,24 +136,24 @@ class ChargeGauge(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(34 + round(fonts.metrics("strong").horizontalAdvance(self._text)) + 2, 18)
+        return QSize(30 + round(fonts.metrics("strong").horizontalAdvance(self._text)) + 2, 18)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         wear = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        shell = QRectF(0.5, 4.5, 23, 9)
+        shell = QRectF(0.5, 4.5, 20, 9)
         painter.setPen(QPen(wear.line_control, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(shell, 2, 2)
-        painter.drawLine(QPointF(25.5, 7), QPointF(25.5, 11))
+        painter.drawLine(QPointF(22.5, 7), QPointF(22.5, 11))
         if self._percent is not None:
             fill = shell.adjusted(2, 2, -2, -2)
             fill.setWidth(max(1.0, fill.width() * min(max(self._percent, 0.0), 100.0) / 100))
             painter.fillRect(fill, wear.quantity_soc)
         painter.setPen(wear.ink_primary if self._percent is not None else wear.ink_muted)
         painter.setFont(fonts.font("strong"))
-        painter.drawText(QRectF(32, 0, self.width() - 32, 18), Qt.AlignmentFlag.AlignVCenter, self._text)
+        painter.drawText(QRectF(29, 0, self.width() - 29, 18), Qt.AlignmentFlag.AlignVCenter, self._text)
 
 
 def current(latest: Latest | None, now_ms: int) -> float | None:

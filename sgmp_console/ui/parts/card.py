@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.labels import ElidedLabel
 
 PADDING = 16
 
@@ -21,8 +21,7 @@ class Card(QFrame):
         outer.setSpacing(8)
         self.header = QHBoxLayout()
         self.header.setSpacing(12)
-        self.header.addWidget(label(title, "title"))
-        self.header.addStretch(1)
+        self.header.addWidget(ElidedLabel(title, "title"), 1)
         outer.addLayout(self.header)
         self.body = QVBoxLayout()
         self.body.setSpacing(8)

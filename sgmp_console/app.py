@@ -1,0 +1,124 @@
+"""The console: everything it is built of, in order, each part with its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from sgmp_console import settings
+from sgmp_console.reports.home import HomeSnapshot
+from sgmp_console.settings import Profile, ThemeChoice, WindowSettings
+from sgmp_console.ui import application
+from sgmp_console.ui.console import Console
+from sgmp_console.ui.entry.preparation import Preparation, PreparationProcess
+from sgmp_console.ui.tasks import Tasks
+from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.uncaught import UncaughtErrors
+
+__all__ = ["Launch", "Preparation", "check", "run"]
+
+Verdict = Callable[[Mapping[str, HomeSnapshot]], list[str]]
+"""What is still missing, as sentences, given the newest snapshot shown of each house by its name."""
+
+Screenshot = tuple[Path, int, int, ThemeChoice]
+"""Where to, width and height in pixels, theme."""
+
+_LOG_BYTES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to begin: what to prepare, or what to sign in to; with neither, this computer's profiles are offered.
+
+    With profile, email and password given, the window signs in by itself.
+    """
+
+    profile: Profile | None = None
+    email: str = ""
+    password: str = field(default="", repr=False)
+    preparation: Preparation | None = None
+
+
+def run(launch: Launch) -> int:
+    """The window, until it is closed; the exit code. Raises UserError where the profiles can't be read."""
+    folder = settings.configuration_folder()
+    with _logging_to_file(), _built(launch, settings.load_window(folder), folder, offscreen=False) as console:
+        console.show_window()
+        return application.run_event_loop()
+
+
+def check(
+    launch: Launch, verdict: Verdict, *, timeout_s: float, screenshots: Sequence[Screenshot] = ()
+) -> dict[str, Any]:
+    """The same window offscreen, showing one house after the other until the verdict finds nothing missing.
+
+    Returns what a script wants to know: `ok`, `missing`, `seconds` since the start by stage, and the devices and
+    values of each house with their ages. Takes the screenshots before it ends, also after `timeout_s`.
+    """
+    with _built(launch, WindowSettings(theme="light"), None, offscreen=True) as console:
+        # Imported now: it brings the charts, which a person's window does not need before the sign-in.
+        from sgmp_console.ui.checking import Check
+
+        driver = Check(console, verdict, timeout_s, list(screenshots))
+        console.show_window()
+        application.run_event_loop(until=driver.finished)
+        return driver.result.as_json()
+
+
+@contextmanager
+def _built(
+    launch: Launch, window: WindowSettings, folder: Path | None, *, offscreen: bool
+) -> Iterator[Console]:
+    """The parts from the bottom up; they end in reverse. `folder` None: nothing is remembered."""
+    with ExitStack() as end:
+        qt = application.start(offscreen=offscreen)
+
+        errors = UncaughtErrors(qt)
+        errors.install()
+        end.callback(errors.remove)
+
+        appearance = Appearance(qt, window.theme)
+
+        preparation = PreparationProcess(launch.preparation, qt) if launch.preparation else None
+        if preparation is not None:
+            end.callback(preparation.stop)
+
+        tasks = Tasks(errors.report, qt)
+        end.callback(tasks.close)
+
+        console = Console(tasks, appearance, errors, window, folder)
+        end.callback(console.shut_down)
+
+        if preparation is not None:
+            console.prepare(preparation)
+        elif launch.profile is not None:
+            console.ask_to_sign_in([launch.profile], launch.email, launch.password)
+        else:
+            console.ask_to_sign_in(settings.load_profiles(folder) if folder else [])
+        yield console
+
+
+@contextmanager
+def _logging_to_file() -> Iterator[None]:
+    """A bounded log in the user's folder for logs, since a window has no terminal to write to."""
+    folder = Path(platformdirs.user_log_dir("sgmp", appauthor=False))
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(
+        folder / "console.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(min(root.level or logging.INFO, logging.INFO))
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()

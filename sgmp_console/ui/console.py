@@ -1,0 +1,229 @@
+"""The window: preparation, sign-in, main view, one after the other."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
+
+from sgmp_console import settings
+from sgmp_console.errors import SgmpError
+from sgmp_console.settings import Profile, SettingsError, WindowSettings
+from sgmp_console.ui.entry.preparation import PreparationPage, PreparationProcess, Prepared
+from sgmp_console.ui.entry.sign_in import SignInPage, SignInRequest
+from sgmp_console.ui.session import Session
+from sgmp_console.ui.tasks import Task, Tasks
+from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.uncaught import UncaughtDialog, UncaughtErrors
+
+if TYPE_CHECKING:
+    from sgmp_console.store.houses import House
+    from sgmp_console.ui.frame.main_view import MainView
+
+log = logging.getLogger(__name__)
+
+
+class Console(QMainWindow):
+    """`folder` is where it remembers; None: it does not."""
+
+    signed_in = Signal(object)
+    """The MainView, about to be shown."""
+    stage_changed = Signal(str)
+    """What is on screen: `preparation`, `sign_in`, `main`."""
+    preparation_failed = Signal(str)
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        appearance: Appearance,
+        errors: UncaughtErrors,
+        window: WindowSettings,
+        folder: Path | None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._tasks = tasks
+        self.appearance = appearance
+        self._window = window
+        self._folder = folder
+        self._profiles: list[Profile] = []
+        self._session: Session | None = None
+        self._preparation: PreparationProcess | None = None
+        self._view: MainView | None = None
+        self._signing_in: Task[tuple[Session, list[House]]] | None = None
+        self.setWindowTitle("SGMP")
+        self.setMinimumSize(1024, 640)
+        self.resize(window.width, window.height)
+        self._stack = QStackedWidget()
+        self._stack.setProperty("surface", "window")
+        self.setCentralWidget(self._stack)
+        self.sign_in = SignInPage()
+        self.sign_in.wanted.connect(self._sign_in)
+        self.sign_in.cancelled.connect(self._forget_sign_in)
+        self._stack.addWidget(self.sign_in)
+        errors.caught.connect(self._show_uncaught)
+
+    # --- The three stages ----------------------------------------------------------------------------------------
+
+    def prepare(self, process: PreparationProcess) -> None:
+        """Let the child get ready, then sign in to what it made."""
+        self._preparation = process
+        self._preparation_page = PreparationPage(process)
+        self._preparation_page.retry_wanted.connect(process.start)
+        process.ready.connect(self._prepared)
+        process.failed.connect(self.preparation_failed)
+        process.ended.connect(self._preparation_ended)
+        self._stack.addWidget(self._preparation_page)
+        self._show(self._preparation_page, "preparation")
+        process.start()
+
+    def ask_to_sign_in(self, profiles: list[Profile], email: str = "", password: str = "") -> None:
+        """With all three given it signs in at once."""
+        self._profiles = profiles
+        self.sign_in.set_profiles(profiles, self._window.profile, email or self._window.email)
+        self._show(self.sign_in, "sign_in")
+        if profiles and email and password:
+            self.sign_in.set_busy(True)
+            self._sign_in(SignInRequest(profiles[0], email, password))
+
+    def shut_down(self) -> None:
+        """Leave the session; the preparation's child is its owner's to stop."""
+        self._leave()
+        self._remember()
+
+    def session(self) -> Session | None:
+        return self._session
+
+    # --- Sign-in -------------------------------------------------------------------------------------------------
+
+    def _prepared(self, prepared: Prepared) -> None:
+        self._profiles = [prepared.profile]
+        self._preparation_page.show_signing_in()
+        self._sign_in(SignInRequest(prepared.profile, prepared.email, prepared.password))
+
+    def _sign_in(self, request: SignInRequest) -> None:
+        def connect() -> tuple[Session, list[House]]:
+            # The database libraries are loaded here, on the worker thread, while the window is on screen already.
+            from sgmp_console.store import accounts, houses
+
+            profile = request.profile
+            database, account = accounts.sign_in(
+                profile.database_url, profile.deployment, request.email, request.password
+            )
+            try:
+                with database.begin() as connection:
+                    found = houses.list_all(connection)
+            except BaseException:
+                database.dispose()
+                raise
+            return Session(profile, database, account), found
+
+        self._signing_in = self._tasks.run(self, connect, self._enter, self._refused)
+
+    def _forget_sign_in(self) -> None:
+        if self._signing_in is not None:
+            self._signing_in.forget()
+
+    def _refused(self, error: Exception) -> None:
+        if self._preparation is not None and self._stack.currentWidget() is self._preparation_page:
+            sentence = str(error) if isinstance(error, SgmpError) else "Signing in failed."
+            self._preparation_page.show_failure(sentence)
+            self.preparation_failed.emit(sentence)
+        else:
+            self.sign_in.show_error(error)
+
+    def _enter(self, entered: tuple[Session, list[House]]) -> None:
+        # Imported now: charts, and with them pyqtgraph, are not needed before.
+        from sgmp_console.ui.frame.main_view import MainView
+
+        session, found = entered
+        self._session = session
+        self.sign_in.set_busy(False)
+        self.sign_in.forget_password()
+        view = MainView(
+            session, found, self._tasks, self.appearance, rail_collapsed=self._window.rail_collapsed
+        )
+        self._view = view
+        view.sign_out_wanted.connect(self._sign_out)
+        view.house_shown.connect(self._remember_house)
+        view.rail_collapsed_changed.connect(self._remember_rail)
+        self._stack.addWidget(view)
+        self.signed_in.emit(view)
+        view.start(self._window.house_id)
+        self._show(view, "main")
+        self._window = replace(self._window, profile=session.profile.name, email=session.account.email)
+        if self._preparation is None and self._folder is not None and session.profile not in self._profiles:
+            self._save_profile(session.profile)
+
+    def _sign_out(self) -> None:
+        self._leave()
+        self.ask_to_sign_in(self._profiles)
+
+    def _leave(self) -> None:
+        if self._view is not None:
+            self._view.close_down()
+            self._stack.removeWidget(self._view)
+            self._view.deleteLater()
+            self._view = None
+        if self._session is not None:
+            self._session.database.dispose()
+            self._session = None
+
+    def _preparation_ended(self) -> None:
+        """What we are signed in to is gone with it."""
+        self._leave()
+        self._preparation_page.show_failure(
+            "What was prepared has ended unexpectedly. Retry starts it again."
+        )
+        self._show(self._preparation_page, "preparation")
+
+    # --- Remembering ---------------------------------------------------------------------------------------------
+
+    def _remember_house(self, house_id: int) -> None:
+        self._window = replace(self._window, house_id=house_id)
+
+    def _remember_rail(self, collapsed: bool) -> None:
+        self._window = replace(self._window, rail_collapsed=collapsed)
+
+    def _save_profile(self, profile: Profile) -> None:
+        self._profiles = [*self._profiles, profile]
+        if self._folder is not None:
+            try:
+                settings.save_profiles(self._folder, self._profiles)
+            except SettingsError as error:
+                log.warning("%s", error)
+
+    def _remember(self) -> None:
+        if self._folder is None:
+            return
+        geometry = self.normalGeometry() if self.isMaximized() else self.geometry()
+        self._window = replace(
+            self._window,
+            theme=self.appearance.choice,
+            width=geometry.width(),
+            height=geometry.height(),
+            maximized=self.isMaximized(),
+        )
+        try:
+            settings.save_window(self._folder, self._window)
+        except SettingsError as error:
+            log.warning("%s", error)
+
+    # --- Window --------------------------------------------------------------------------------------------------
+
+    def show_window(self) -> None:
+        if self._window.maximized:
+            self.showMaximized()
+        else:
+            self.show()
+
+    def _show(self, page: QWidget, stage: str) -> None:
+        self._stack.setCurrentWidget(page)
+        self.stage_changed.emit(stage)
+
+    def _show_uncaught(self, details: str) -> None:
+        UncaughtDialog(details, self).open()

@@ -1,0 +1,1 @@
+"""What comes before the main view: preparation and sign-in."""

@@ -1,0 +1,253 @@
+"""The sign-in page: where to, who, password. What goes wrong is said at the place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import QEvent, QRectF, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QVBoxLayout, QWidget
+
+from sgmp_console.errors import SgmpError
+from sgmp_console.resources import resource
+from sgmp_console.settings import Profile, SettingsError
+from sgmp_console.ui import fonts, icons
+from sgmp_console.ui.parts.buttons import ComboBox, button
+from sgmp_console.ui.parts.labels import IconLabel, label
+
+_WIDTH = 400
+
+
+@dataclass(frozen=True)
+class SignInRequest:
+    profile: Profile
+    email: str
+    password: str = field(repr=False)
+
+
+class SignInPage(QWidget):
+    """`wanted` carries a SignInRequest; answer with `show_error`, or by showing something else."""
+
+    wanted = Signal(object)
+    cancelled = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        outer = QVBoxLayout(self)
+        outer.addStretch(2)
+        card = QFrame()
+        card.setProperty("surface", "card")
+        card.setFixedWidth(_WIDTH)
+        outer.addWidget(card, alignment=Qt.AlignmentFlag.AlignHCenter)
+        outer.addStretch(3)
+        column = QVBoxLayout(card)
+        column.setContentsMargins(32, 28, 32, 28)
+        column.setSpacing(4)
+        column.addWidget(_Mark())
+        column.addSpacing(8)
+        column.addWidget(label("Sign in to SGMP", "heading"))
+        column.addSpacing(12)
+        self._profiles: tuple[Profile, ...] = ()
+        self.profile = ComboBox()
+        self.profile.currentIndexChanged.connect(self._profile_changed)
+        self.address = QLineEdit()
+        self.address.setPlaceholderText("postgresql://host:5432/sgmp")
+        self.deployment = QLineEdit("sgmp")
+        self.email = QLineEdit()
+        self.password = QLineEdit()
+        self.password.setEchoMode(QLineEdit.EchoMode.Password)
+        self._profile = _Field("Connection", self.profile, column)
+        self._address = _Field("Database address", self.address, column)
+        self._deployment = _Field("Deployment", self.deployment, column)
+        self._email = _Field("Email", self.email, column)
+        self._password = _Field("Password", self.password, column)
+        self._fault = QFrame()
+        self._fault.setProperty("surface", "fault")
+        fault = QHBoxLayout(self._fault)
+        fault.setContentsMargins(12, 8, 12, 8)
+        fault.setSpacing(10)
+        fault.addWidget(IconLabel("fault", "state_fault"), alignment=Qt.AlignmentFlag.AlignTop)
+        self._sentence = label("", "body", wraps=True)
+        fault.addWidget(self._sentence, 1)
+        self._fault.hide()
+        column.addWidget(self._fault)
+        column.addSpacing(8)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        self.submit = button("Sign in", self._submit, "primary")
+        self._cancel = button("Cancel", self._give_up)
+        buttons.addWidget(self.submit, 1)
+        buttons.addWidget(self._cancel)
+        column.addLayout(buttons)
+        column.addSpacing(8)
+        self._progress = QProgressBar()
+        self._progress.setRange(0, 0)
+        self._progress.setTextVisible(False)
+        self._progress.setAccessibleName("Signing in")
+        column.addWidget(self._progress)
+        for entry in (self.address, self.deployment, self.email, self.password):
+            entry.setFont(fonts.font("body"))
+            entry.returnPressed.connect(self._submit)
+            entry.textEdited.connect(self._edited)
+        self.set_busy(False)
+        self.set_profiles((), "", "")
+
+    def set_profiles(self, profiles: Sequence[Profile], chosen: str, email: str) -> None:
+        """Without any, the page asks for the address of the database and the name of the deployment."""
+        self._profiles = tuple(profiles)
+        self.profile.clear()
+        for profile in self._profiles:
+            self.profile.addItem(profile.name)
+        names = [profile.name for profile in self._profiles]
+        if chosen in names:
+            self.profile.setCurrentIndex(names.index(chosen))
+        self._profile.set_visible(len(self._profiles) > 1)
+        self._address.set_visible(not self._profiles)
+        self._deployment.set_visible(not self._profiles)
+        if not self.email.text():
+            self.email.setText(email)
+        self._profile_changed()
+        self._focus_first_empty()
+
+    def set_busy(self, busy: bool) -> None:
+        for entry in (self.profile, self.address, self.deployment, self.email, self.password, self.submit):
+            entry.setEnabled(not busy)
+        self.submit.setText("Signing in" if busy else "Sign in")
+        self._cancel.setVisible(busy)
+        # Kept in the layout, so that nothing moves.
+        self._progress.setRange(0, 0 if busy else 1)
+        policy = self._progress.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self._progress.setSizePolicy(policy)
+        self._progress.setVisible(busy)
+        if busy:
+            self._fault.hide()
+            self._cancel.setFocus()
+
+    def show_error(self, error: Exception) -> None:
+        """Ready for another attempt; what was typed stays."""
+        self.set_busy(False)
+        expected = isinstance(error, SgmpError)
+        self._sentence.setText(
+            str(error)
+            if expected
+            else "Something in SGMP failed that should not have. Trying again can help."
+        )
+        self._fault.show()
+        self.password.setFocus()
+        self.password.selectAll()
+
+    def forget_password(self) -> None:
+        self.password.clear()
+
+    def _submit(self) -> None:
+        if not self.submit.isEnabled():
+            return
+        email, password = self.email.text().strip(), self.password.text()
+        self._email.set_problem("" if "@" in email else "An email address looks like name@example.org.")
+        self._password.set_problem("" if password else "Enter the password.")
+        profile = self._chosen_profile()
+        wrong = (self._address, self._email, self._password)
+        first = next((entry for entry in wrong if entry.problem), None)
+        if first is not None or profile is None:
+            if first is not None:
+                first.entry.setFocus()
+            return
+        self.set_busy(True)
+        self.wanted.emit(SignInRequest(profile, email, password))
+
+    def _chosen_profile(self) -> Profile | None:
+        if self._profiles:
+            return self._profiles[max(0, self.profile.currentIndex())]
+        address, deployment = self.address.text().strip(), self.deployment.text().strip() or "sgmp"
+        if "://" not in address:
+            self._address.set_problem("A database address looks like postgresql://host:5432/sgmp.")
+            return None
+        try:
+            made = Profile(name=deployment, database_url=address, deployment=deployment)
+        except SettingsError as error:
+            self._address.set_problem(str(error))
+            return None
+        self._address.set_problem("")
+        return made
+
+    def _profile_changed(self) -> None:
+        if self._profiles:
+            self._profile.set_help(self._profiles[max(0, self.profile.currentIndex())].database_host)
+
+    def _edited(self) -> None:
+        for entry in (self._address, self._email, self._password):
+            entry.set_problem("")
+        self._fault.hide()
+
+    def _give_up(self) -> None:
+        self.set_busy(False)
+        self.password.setFocus()
+        self.cancelled.emit()
+
+    def _focus_first_empty(self) -> None:
+        entries = [self.address] if not self._profiles else []
+        entries += [self.email, self.password]
+        next((entry for entry in entries if not entry.text()), self.password).setFocus()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.EnabledChange and self.isEnabled():
+            self._focus_first_empty()
+
+
+class _Field:
+    """Label above, entry, help under it; a problem takes the help's place."""
+
+    def __init__(self, name: str, entry: QWidget, column: QVBoxLayout) -> None:
+        self.entry = entry
+        self.problem = ""
+        self._help_text = ""
+        self._label: QLabel = label(name, "caption", "secondary")
+        self._label.setBuddy(entry)
+        entry.setAccessibleName(name)
+        self._help = label("", "caption", "muted", wraps=True)
+        self._wrong = label("", "caption", "fault", wraps=True)
+        self._help.setMinimumHeight(18)
+        for widget in (self._label, entry, self._help, self._wrong):
+            column.addWidget(widget)
+        self._visible = True
+        self._show()
+
+    def set_visible(self, visible: bool) -> None:
+        self._visible = visible
+        self._show()
+
+    def set_help(self, text: str) -> None:
+        self._help_text = text
+        self._show()
+
+    def set_problem(self, text: str) -> None:
+        if text != self.problem:
+            self.problem = text
+            self.entry.setProperty("wrong", bool(text))
+            self.entry.style().unpolish(self.entry)
+            self.entry.style().polish(self.entry)
+            self.entry.setAccessibleDescription(text)
+            self._show()
+
+    def _show(self) -> None:
+        self._label.setVisible(self._visible)
+        self.entry.setVisible(self._visible)
+        self._help.setText(self._help_text)
+        self._wrong.setText(self.problem)
+        self._help.setVisible(self._visible and not self.problem)
+        self._wrong.setVisible(self._visible and bool(self.problem))
+
+
+class _Mark(QWidget):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(48)
+        self._mark = icons.mark(resource("icons/sgmp.svg"))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._mark.render(painter, QRectF(0, 0, 44, 44))

@@ -1,0 +1,322 @@
+"""The window's content while somebody is signed in: frame, pages, and what keeps them alive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+
+from sgmp_console.errors import SgmpError, Unavailable
+from sgmp_console.reports.home import HomeSnapshot
+from sgmp_console.settings import ThemeChoice
+from sgmp_console.store import changes, houses
+from sgmp_console.store.changes import Change, Reconnected
+from sgmp_console.store.houses import House
+from sgmp_console.ui.charts.draw_clock import DrawClock
+from sgmp_console.ui.connection import Connection
+from sgmp_console.ui.frame.banner import OfflineBanner
+from sgmp_console.ui.frame.house_switcher import HouseSwitcher
+from sgmp_console.ui.frame.live_light import LiveLight
+from sgmp_console.ui.frame.pages import PAGES, PageDeclaration
+from sgmp_console.ui.frame.rail import Rail
+from sgmp_console.ui.frame.status_bar import StatusBar
+from sgmp_console.ui.frame.time_range import TimeRangeControl
+from sgmp_console.ui.live import HouseReader, LiveHome
+from sgmp_console.ui.page import Page, Services
+from sgmp_console.ui.parts.buttons import IconButton
+from sgmp_console.ui.parts.notice import Notice
+from sgmp_console.ui.session import Session
+from sgmp_console.ui.tasks import Tasks
+from sgmp_console.ui.theme import Appearance
+
+_THEMES: tuple[tuple[ThemeChoice, str], ...] = (
+    ("system", "As the system"),
+    ("light", "Light"),
+    ("dark", "Dark"),
+)
+
+
+def utc_now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class MainView(QWidget):
+    """Made for one session; `close_down` ends it."""
+
+    sign_out_wanted = Signal()
+    house_shown = Signal(int)
+    rail_collapsed_changed = Signal(bool)
+
+    def __init__(
+        self,
+        session: Session,
+        house_list: Sequence[House],
+        tasks: Tasks,
+        appearance: Appearance,
+        *,
+        rail_collapsed: bool = False,
+        now_ms: Callable[[], int] = utc_now_ms,
+        open_house: Callable[[int], HouseReader] | None = None,
+        pages: Sequence[PageDeclaration] = PAGES,
+        parent: QWidget | None = None,
+    ) -> None:
+        """`open_house` makes the reader of a house; by default reports.live.LiveHouse on the session's database."""
+        super().__init__(parent)
+        self.setProperty("surface", "window")
+        self.session = session
+        self._tasks = tasks
+        self._appearance = appearance
+        self._now_ms = now_ms
+        self._houses = {house.house_id: house for house in house_list}
+        self._heard_before = False
+        self.live = LiveHome(tasks, open_house or self._open_house, now_ms, self)
+        self.connection = Connection(tasks, self._probe, self)
+        self._declared = {page.ident: page for page in pages if session.may(page.permission)}
+        self.services = Services(
+            session=session,
+            tasks=tasks,
+            draw_clock=DrawClock(self),
+            live=self.live,
+            connection=self.connection,
+            now_ms=now_ms,
+            navigate=self.show_page,
+            has_page=self._declared.__contains__,
+        )
+        self._made: dict[str, Page] = {}
+        self._shown_page = ""
+        self._build(rail_collapsed)
+        self.live.lost.connect(self.connection.lost)
+        self.live.snapshot_ready.connect(self._snapshot_came)
+        self.connection.restored.connect(self._restored)
+        self.connection.changed.connect(self._refresh_light)
+        self._beat = QTimer(self)
+        self._beat.setInterval(1000)
+        self._beat.timeout.connect(self._refresh_light)
+        self._shortcuts()
+
+    def start(self, house_id: int = 0) -> None:
+        """Show the first page and that house, or the first one; begin to listen."""
+        if self._declared:
+            self.show_page(next(iter(self._declared)))
+        else:
+            self._stack.addWidget(
+                Notice(
+                    "account",
+                    "There is nothing here for your role",
+                    f"The role {self.session.account.role} has no permission that a page needs. An administrator can "
+                    "change that.",
+                )
+            )
+        if self._houses:
+            self.show_house(house_id if house_id in self._houses else next(iter(self._houses)))
+            source: Callable[[], Iterator[Change | Reconnected | None]] = self._changes
+            self._tasks.listen(self, source, self._heard, self._not_heard)
+        else:
+            self._show_no_houses()
+
+    def close_down(self) -> None:
+        """Stop listening and fetching. The widgets may live on for a moment."""
+        self._beat.stop()
+        self.live.stop()
+        self.connection.stop()
+        self._tasks.forget_all(self)
+        for page in self._made.values():
+            self._tasks.forget_all(page)
+
+    def show_page(self, ident: str) -> None:
+        if ident not in self._declared or ident == self._shown_page:
+            return
+        declaration = self._declared[ident]
+        if ident not in self._made:
+            self._made[ident] = declaration.factory(self.services)
+            self._stack.addWidget(self._made[ident])
+        self._shown_page = ident
+        self._stack.setCurrentWidget(self._made[ident])
+        self._rail.show_chosen(ident)
+        self.time_range.setVisible(declaration.has_time_range)
+
+    def show_house(self, house_id: int) -> None:
+        house = self._houses[house_id]
+        self.switcher.show_house(house)
+        self.time_range.set_zone(house.time_zone)
+        self.live.select(house_id)
+        self._refresh_light()
+        self.house_shown.emit(house_id)
+
+    def page(self, ident: str) -> Page:
+        """A page that was shown before. Raises KeyError for one that was not."""
+        return self._made[ident]
+
+    def houses(self) -> list[House]:
+        return list(self._houses.values())
+
+    # --- Building ------------------------------------------------------------------------------------------------
+
+    def _build(self, rail_collapsed: bool) -> None:
+        entries = [(page.ident, page.title, page.icon, page.group) for page in self._declared.values()]
+        self._rail = Rail(entries, collapsed=rail_collapsed)
+        self._rail.chosen.connect(self.show_page)
+        self._rail.collapsed_changed.connect(self.rail_collapsed_changed)
+
+        top = QFrame()
+        top.setProperty("surface", "top")
+        top.setFixedHeight(56)
+        bar = QHBoxLayout(top)
+        bar.setContentsMargins(8, 0, 12, 0)
+        bar.setSpacing(16)
+        self.switcher = HouseSwitcher()
+        self.switcher.set_houses(list(self._houses.values()))
+        self.switcher.chosen.connect(self.show_house)
+        self.switcher.opened.connect(self._refresh_houses)
+        self.time_range = TimeRangeControl(self._now_ms)
+        self.time_range.hide()
+        self.light = LiveLight()
+        self._account = IconButton("account", f"Account {self.session.account.email}")
+        self._account.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._account.clicked.connect(self._open_account_menu)
+        self._account_menu = self._build_account_menu()
+        bar.addWidget(self.switcher)
+        bar.addWidget(self.time_range)
+        bar.addStretch(1)
+        bar.addWidget(self.light)
+        bar.addWidget(self._account)
+
+        self.banner = OfflineBanner(self.connection, self._now_ms)
+        self._stack = QStackedWidget()
+        self.status = StatusBar(
+            self.connection, self._tasks, self.session.profile.database_host, self.session.account.email
+        )
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addWidget(top)
+        column.addWidget(self.banner)
+        column.addWidget(self._stack, 1)
+        column.addWidget(self.status)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self._rail)
+        row.addLayout(column, 1)
+
+    def _build_account_menu(self) -> QMenu:
+        menu = QMenu(self)
+        account = self.session.account
+        who = menu.addAction(f"{account.name} ({account.role})" if account.name else account.role)
+        who.setEnabled(False)
+        menu.addSeparator()
+        themes = menu.addMenu("Theme")
+        group = QActionGroup(themes)
+        for choice, words in _THEMES:
+            action = QAction(words, themes, checkable=True)
+            action.setData(choice)
+            action.setChecked(choice == self._appearance.choice)
+            group.addAction(action)
+            themes.addAction(action)
+        group.triggered.connect(self._choose_theme)
+        menu.addSeparator()
+        menu.addAction("Sign out", self.sign_out_wanted.emit)
+        return menu
+
+    def _shortcuts(self) -> None:
+        keys = {"Ctrl+K": self.switcher.open, "Ctrl+B": self._rail.toggle, "F5": self._reload}
+        for sequence, action in keys.items():
+            QShortcut(QKeySequence(sequence), self, action)
+        for number, ident in enumerate(self._declared, start=1):
+            if number <= 9:
+                shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
+                shortcut.setObjectName(ident)
+                shortcut.activated.connect(self._page_key)
+
+    def _page_key(self) -> None:
+        self.show_page(self.sender().objectName())
+
+    def _open_account_menu(self) -> None:
+        size = self._account_menu.sizeHint()
+        at = self._account.mapToGlobal(
+            QPoint(self._account.width() - size.width(), self._account.height() + 4)
+        )
+        self._account_menu.popup(at)
+
+    def _choose_theme(self, action: QAction) -> None:
+        self._appearance.choose(action.data())
+
+    def _reload(self) -> None:
+        if self._shown_page:
+            self._made[self._shown_page].reload()
+
+    def _show_no_houses(self) -> None:
+        sentence = (
+            "Houses are created under Houses; each gets the credentials for the edge on its Raspberry Pi."
+            if self.session.may("manage_houses")
+            else "Your account belongs to no house. An administrator can assign one."
+        )
+        notice = Notice("house", "There are no houses yet", sentence)
+        self._stack.addWidget(notice)
+        self._stack.setCurrentWidget(notice)
+
+    # --- Data ----------------------------------------------------------------------------------------------------
+
+    def _open_house(self, house_id: int) -> HouseReader:
+        # Loaded on the worker thread, at the first house.
+        from sgmp_console.reports.live import LiveHouse
+
+        return LiveHouse(self.session.database, house_id)
+
+    def _probe(self) -> None:
+        with self.session.database.begin() as connection:
+            houses.list_all(connection)
+
+    def _changes(self) -> Iterator[Change | Reconnected | None]:
+        return changes.listen(self.session.database)
+
+    def _heard(self, change: Change | Reconnected) -> None:
+        if isinstance(change, Change):
+            self.live.house_changed(change.house_id, change.from_ms)
+        elif self._heard_before:
+            # Notices were missed; what was late in coming may lie anywhere.
+            self.live.reload()
+        self._heard_before = True
+
+    def _not_heard(self, error: Exception) -> None:
+        """The account no longer may. The next fetch says so where it is seen."""
+        if isinstance(error, SgmpError):
+            self.live.reload()
+
+    def _snapshot_came(self, _snapshot: HomeSnapshot) -> None:
+        self._refresh_light()
+
+    def _restored(self) -> None:
+        self._refresh_houses()
+        self.live.reload()
+
+    def _refresh_light(self) -> None:
+        self.light.show_freshness(self.live.snapshot, self._now_ms(), online=self.connection.online)
+
+    def _refresh_houses(self) -> None:
+        def read() -> list[House]:
+            with self.session.database.begin() as connection:
+                return houses.list_all(connection)
+
+        self._tasks.run(self, read, self._houses_read, self._houses_not_read)
+
+    def _houses_read(self, found: list[House]) -> None:
+        self._houses = {house.house_id: house for house in found}
+        self.switcher.set_houses(found)
+
+    def _houses_not_read(self, error: Exception) -> None:
+        if isinstance(error, Unavailable):
+            self.connection.lost(error)
+
+    # --- Events --------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._refresh_light()
+        self._beat.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self._beat.stop()
