@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 from sgmp_console.fleet.required import required_items
-from sgmp_console.formula import AnalyticsIdentifier, DeviceIdentifier, Identifier
-from sgmp_console.reports.events import EventLike, event_series, warning_groups
+from sgmp_console.formula import Identifier, event_series
+from sgmp_console.reports.events import warning_groups
+from sgmp_console.reports.growing import GrowingSeries
 from sgmp_console.reports.home import (
     ENERGY_SOURCES,
     GAP_MS,
@@ -25,10 +25,12 @@ from sgmp_console.reports.home import (
     HomeSnapshot,
     Latest,
 )
-from sgmp_console.reports.items import Item, ItemGraph, bring_forward, spliced
-from sgmp_console.timeseries import SLOT_MS, Series, slot_means
+from sgmp_console.reports.items import ItemGraph, ItemValues, after
+from sgmp_console.store import AnalyticItem, Device, Event, House
+from sgmp_console.store.readings import FieldKey
+from sgmp_console.timeseries import SLOT_MS, Series, SlotMeans, slot_means
 from sgmp_console.timeseries.calendar import day_of
-from sgmp_edge.contract import EV_END_CHARGING, WARNING
+from sgmp_edge.contract import WARNING
 
 DAY_MS = 86_400_000
 
@@ -41,99 +43,95 @@ EV_ITEMS = ("ev_event_count", "ev_charge_energy")
 _POLLS = 5
 """So many polls without a value make it stale, and a gap."""
 
-_LONGEST_LOOKBACK_MS = DAY_MS
 _MWH_PER_KWH = 1e6
-
-
-class DeviceLike(Protocol):
-    """What is needed of a device here."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def config(self) -> Mapping[str, Any]: ...
-
-
-class ItemLike(Item, Protocol):
-    @property
-    def unit(self) -> str: ...
 
 
 @dataclass(frozen=True)
 class Definition:
     """What a house consists of; a new one needs a new HouseDay."""
 
-    house_id: int
-    house_name: str
-    time_zone: str
-    devices: Sequence[DeviceLike]
-    items: Sequence[ItemLike]
+    house: House
+    devices: Sequence[Device]
+    items: Sequence[AnalyticItem]
 
 
 class HouseDay:
-    """The readings, events and item values of a house from `start_ms` on.
+    """The item values and events of a house from `start_ms` on.
 
-    `fields`, `event_types` (empty: all) and `start_ms` say what has to be read from the database.
+    `fields`, `event_types` (empty: all) and `reads_from` say what has to be read from the database.
     """
 
     def __init__(self, definition: Definition, now_ms: int) -> None:
         self.definition = definition
-        self._graph = ItemGraph(
-            definition.items, {device.name for device in definition.devices}, (*HOME_ITEMS, *EV_ITEMS)
-        )
+        names = {device.name for device in definition.devices}
+        self._graph = ItemGraph(definition.items, names, (*HOME_ITEMS, *EV_ITEMS))
         self.start_ms = self._first_needed(now_ms)
-        self.fields = tuple(sorted((one.device, one.field) for one in self._graph.fields))
         self.event_types = self._event_types()
-        self._series: dict[Identifier, Series] = dict.fromkeys(
-            (*self._graph.fields, *self._graph.events), Series.empty()
-        )
-        self._events: list[EventLike] = []
+        self._values = ItemValues(self._graph)
+        self._slots = {name: GrowingSeries() for name in ENERGY_SOURCES if self._graph.step(name)}
+        self._events: list[Event] = []
         self._newest_of_device: dict[str, int] = {}
-        self._before: dict[str, Latest] = {}
+        self._older: dict[str, Latest] = {}
+        self._witnesses: dict[str, FieldKey] = {}
+
+    @property
+    def fields(self) -> frozenset[FieldKey]:
+        """What the items read, and of each other device one field that tells its age."""
+        return frozenset(
+            (*((one.device, one.field) for one in self._graph.fields), *self._witnesses.values())
+        )
 
     def covers(self, now_ms: int) -> bool:
         """Whether a snapshot for `now_ms` can be made; not after the clock was set back."""
         return self._first_needed(now_ms) >= self.start_ms
 
+    def reads_from(self, from_ms: int) -> int:
+        """From when on readings are needed where those from `from_ms` on have changed."""
+        return max(self.start_ms, from_ms - self._graph.lookback_ms)
+
+    def note_newest(self, newest: Mapping[FieldKey, tuple[int, float]]) -> None:
+        """Learn the newest reading of each field of the house, however old."""
+        self._newest_of_device, self._witnesses = {}, {}
+        for key, (timestamp, _) in newest.items():
+            device, _ = key
+            if timestamp > self._newest_of_device.get(device, -1):
+                self._newest_of_device[device] = timestamp
+                self._witnesses[device] = key
+        self._older = {}
+        if any(not len(self._values[step.name]) for step in self._graph.steps if step.devices):
+            self._older = self._values_of(newest)
+
     def take(
-        self,
-        now_ms: int,
-        from_ms: int,
-        readings: Mapping[tuple[str, str], Series],
-        events: Iterable[EventLike],
-        newest: Mapping[tuple[str, str], tuple[int, float]],
+        self, now_ms: int, from_ms: int, readings: Mapping[FieldKey, Series], events: Iterable[Event]
     ) -> None:
         """Put everything from `from_ms` on in the place of what is held of that time.
 
-        `readings` has an entry for each of `fields`. `newest` has the newest reading of each field of the house.
-        What `now_ms` no longer needs is forgotten.
+        `readings`: of each of `fields`, from `reads_from` on. `events`: from `from_ms` on. What `now_ms` no longer
+        needs is forgotten.
         """
+        from_ms = max(from_ms, self.start_ms)
         start = self.start_ms = max(self.start_ms, self._first_needed(now_ms))
-        for device, field in self.fields:
-            key = DeviceIdentifier(device, field)
-            self._series[key] = spliced(self._series[key], from_ms, readings[device, field], start)
         self._events = [event for event in self._events if start <= event.timestamp_ms < from_ms]
         self._events.extend(event for event in events if event.timestamp_ms >= max(start, from_ms))
-        for identifier in self._graph.events:
-            self._series[identifier] = event_series(self._events, identifier)
-        bring_forward(self._graph, self._series, from_ms, start)
-        self._newest_of_device = {}
-        for (device, _), (timestamp, _) in newest.items():
-            self._newest_of_device[device] = max(timestamp, self._newest_of_device.get(device, timestamp))
-        self._remember_older_values(newest)
+        read: dict[Identifier, Series] = {one: readings[one.device, one.field] for one in self._graph.fields}
+        read |= {one: event_series(one, self._events) for one in self._graph.events}
+        self._values.bring_forward(read, from_ms, start)
+        self._sum_up(from_ms)
+        for (device, _), series in readings.items():
+            if len(series):
+                newest = int(series.timestamps[-1])
+                self._newest_of_device[device] = max(newest, self._newest_of_device.get(device, newest))
 
     def snapshot(self, now_ms: int) -> HomeSnapshot:
         """All that Home shows at `now_ms`."""
         definition = self.definition
-        today, _ = day_of(now_ms, definition.time_zone)
+        today, _ = day_of(now_ms, definition.house.time_zone)
         end = now_ms + AHEAD_MS
         present = {item.name for item in definition.items}
         return HomeSnapshot(
-            house_id=definition.house_id,
-            house_name=definition.house_name,
-            time_zone=definition.time_zone,
+            house_id=definition.house.house_id,
+            house_name=definition.house.name,
+            time_zone=definition.house.time_zone,
             now_ms=now_ms,
             start_ms=now_ms - DAY_MS,
             end_ms=now_ms,
@@ -149,33 +147,29 @@ class HouseDay:
             },
             energy_today=self._energy(today, now_ms),
             charging_today=self._charging(today, end),
-            warnings=warning_groups(self._events_between(today, end)),
+            warnings=warning_groups(event for event in self._events if today <= event.timestamp_ms < end),
         )
 
     def _first_needed(self, now_ms: int) -> int:
         """The last 24 hours and the house's day so far, which can have 25."""
-        today, _ = day_of(now_ms, self.definition.time_zone)
-        return min(now_ms - DAY_MS, today) - min(self._graph.lookback_ms, _LONGEST_LOOKBACK_MS)
+        today, _ = day_of(now_ms, self.definition.house.time_zone)
+        return min(now_ms - DAY_MS, today)
 
     def _event_types(self) -> tuple[str, ...]:
-        types = {WARNING, EV_END_CHARGING}
+        types = {WARNING}
         for identifier in self._graph.events:
             if not identifier.types:
                 return ()
             types.update(identifier.types)
         return tuple(sorted(types))
 
-    def _values(self, name: str) -> Series | None:
-        """An item's values; None where the house lacks it or it can't be evaluated."""
-        return self._series.get(AnalyticsIdentifier(name)) if self._graph.step(name) else None
-
-    def _curve(self, item: ItemLike, start_ms: int, end_ms: int) -> Curve:
-        step, values = self._graph.step(item.name), self._values(item.name)
-        if step is None or values is None:
+    def _curve(self, item: AnalyticItem, start_ms: int, end_ms: int) -> Curve:
+        step = self._graph.step(item.name)
+        if step is None:
             return Curve(item.name, item.unit, Series.empty(), problem=self._graph.problems[item.name])
         polls = _POLLS * max((_interval_ms(device) for device in self._devices(step.devices)), default=0)
-        shown = values.between(start_ms, end_ms)
-        latest = self._before.get(item.name)
+        shown = self._values[item.name].between(start_ms, end_ms)
+        latest = self._older.get(item.name)
         if len(shown):
             latest = Latest(int(shown.timestamps[-1]), float(shown.values[-1]))
         if latest is not None:
@@ -184,60 +178,62 @@ class HouseDay:
         gap = max(GAP_MS, polls, step.lookback_ms * 3 // 2)
         return Curve(item.name, item.unit, shown, latest, gap_ms=gap)
 
-    def _devices(self, names: Iterable[str]) -> list[DeviceLike]:
+    def _devices(self, names: Iterable[str]) -> list[Device]:
         wanted = set(names)
         return [device for device in self.definition.devices if device.name in wanted]
+
+    def _sum_up(self, from_ms: int) -> None:
+        """Bring the slot means forward that energies are made of."""
+        for name, slots in self._slots.items():
+            step = self._graph.step(name)
+            changed = from_ms - (step.lookback_ms if step else 0)
+            since = max(changed, self.start_ms) // SLOT_MS * SLOT_MS
+            values = after(self._values[name], since)
+            end = int(values.timestamps[-1]) + 1 if len(values) else since
+            slots.replace_from(
+                since, slot_means(values, since, end).series, self.start_ms // SLOT_MS * SLOT_MS
+            )
 
     def _energy(self, today_ms: int, now_ms: int) -> EnergyToday:
         # Midnight is on a slot everywhere: no zone's offset is finer than a quarter of an hour.
         end = max(today_ms, now_ms // SLOT_MS * SLOT_MS)
         shares = []
         for name in ENERGY_SOURCES:
-            values = self._values(name)
-            slots = slot_means(Series.empty() if values is None else values, today_ms, end)
+            held = self._slots[name].series if name in self._slots else Series.empty()
+            covered = held.between(today_ms, end)
+            slots = SlotMeans(today_ms, end, covered.timestamps, covered.values)
             shares.append(EnergyShare(name, slots.energy_kwh, slots.coverage or 0.0))
         return EnergyToday(today_ms, end, tuple(shares))
 
     def _charging(self, today_ms: int, end_ms: int) -> ChargingToday:
-        started, energies = (self._values(name) for name in EV_ITEMS)
-        energy = None if energies is None else energies.between(today_ms, end_ms)
+        started, energy = (
+            self._values[name].between(today_ms, end_ms) if self._graph.step(name) else None
+            for name in EV_ITEMS
+        )
         return ChargingToday(
-            started=None if started is None else round(started.between(today_ms, end_ms).values.sum()),
-            # Counted from the events: two that end at the same poll are one point of the item.
-            ended=None
-            if energies is None
-            else sum(event.type == EV_END_CHARGING for event in self._events_between(today_ms, end_ms)),
+            started=None if started is None else round(started.values.sum()),
+            ended=None if energy is None else len(energy),
             energy_kwh=None
             if energy is None or not len(energy)
             else float(energy.values.sum()) / _MWH_PER_KWH,
         )
 
-    def _events_between(self, start_ms: int, end_ms: int) -> list[EventLike]:
-        return [event for event in self._events if start_ms <= event.timestamp_ms < end_ms]
-
-    def _remember_older_values(self, newest: Mapping[tuple[str, str], tuple[int, float]]) -> None:
-        """The last value of items that have none in the time held: how long ago they stopped is worth telling."""
-        self._before = {}
-        series: dict[Identifier, Series] | None = None
-        for step in self._graph.steps:
-            if len(self._series[AnalyticsIdentifier(step.name)]):
-                continue
-            if series is None:
-                series = self._newest_only(newest)
-            last = series[AnalyticsIdentifier(step.name)]
-            if len(last):
-                self._before[step.name] = Latest(int(last.timestamps[-1]), float(last.values[-1]))
-
-    def _newest_only(self, newest: Mapping[tuple[str, str], tuple[int, float]]) -> dict[Identifier, Series]:
-        series: dict[Identifier, Series] = dict.fromkeys(self._graph.events, Series.empty())
+    def _values_of(self, newest: Mapping[FieldKey, tuple[int, float]]) -> dict[str, Latest]:
+        """The items' values at the newest readings: how long ago a house fell silent is worth telling."""
+        read: dict[Identifier, Series] = dict.fromkeys(self._graph.events, Series.empty())
         for one in self._graph.fields:
-            last = newest.get((one.device, one.field))
-            series[one] = Series([last[0]], [last[1]]) if last else Series.empty()
-        bring_forward(self._graph, series, 0, 0)
-        return series
+            reading = newest.get((one.device, one.field))
+            read[one] = Series([reading[0]], [reading[1]]) if reading else Series.empty()
+        values = ItemValues(self._graph)
+        values.bring_forward(read, 0, 0)
+        return {
+            step.name: Latest(int(last.timestamps[-1]), float(last.values[-1]))
+            for step in self._graph.steps
+            if len(last := values[step.name])
+        }
 
 
-def _interval_ms(device: DeviceLike) -> int:
+def _interval_ms(device: Device) -> int:
     """How often a device is polled, where its config says so; 0 where the house's own rhythm holds."""
     interval = device.config.get("interval")
     return round(interval * 1000) if isinstance(interval, (int, float)) else 0

@@ -6,9 +6,8 @@ where the formula has `avg`, from the start of the period it falls into: `lookba
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -17,22 +16,13 @@ from sgmp_console.formula import (
     DeviceIdentifier,
     EventIdentifier,
     Formula,
-    FormulaError,
     Identifier,
-    identifiers,
-    parse,
 )
+from sgmp_console.formula.catalogue import ordered
 from sgmp_console.formula.tree import Average, nodes
+from sgmp_console.reports.growing import GrowingSeries
+from sgmp_console.store import AnalyticItem
 from sgmp_console.timeseries.series import Series
-
-
-class Item(Protocol):
-    """What is needed of an analytic item here."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def formula(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -46,26 +36,28 @@ class Step:
 
 
 class ItemGraph:
-    """The wanted items of a house, with what they refer to, in order of evaluation.
+    """The wanted items of a house and those they refer to, in order of evaluation.
 
-    `problems` holds the operator's sentence for each wanted item that can't be evaluated; wanted items that the house
-    lacks are in neither. `fields` and `events` are all that has to be read.
+    `problems` holds the operator's sentence for each item among them that can't be evaluated; wanted items that the
+    house lacks are in neither. `fields` and `events` are all that has to be read.
     """
 
-    def __init__(self, items: Iterable[Item], devices: Collection[str], wanted: Iterable[str]) -> None:
-        self._formulas = {item.name: item.formula for item in items}
-        self._devices = devices
+    def __init__(
+        self, items: Iterable[AnalyticItem], devices: Collection[str], wanted: Iterable[str]
+    ) -> None:
+        texts = {item.name: item.formula for item in items}
+        found = ordered([name for name in wanted if name in texts], texts)
         self._steps: dict[str, Step] = {}
-        self.problems: dict[str, str] = {}
-        for name in wanted:
-            if name in self._formulas:
-                self._add(name, ())
-        read = {
-            identifier
-            for step in self._steps.values()
-            for text in step.formula.identifiers
-            if not isinstance(identifier := identifiers.parse(text), AnalyticsIdentifier)
+        self.problems = {
+            name: f"`{name}` can't be evaluated: {error.message}." for name, error in found.errors.items()
         }
+        for name, formula in found.formulas.items():
+            step = self._resolved(name, formula, devices)
+            if isinstance(step, Step):
+                self._steps[name] = step
+            else:
+                self.problems[name] = step
+        read = {reference.identifier for step in self.steps for reference in step.formula.references}
         self.fields = frozenset(one for one in read if isinstance(one, DeviceIdentifier))
         self.events = frozenset(one for one in read if isinstance(one, EventIdentifier))
 
@@ -82,77 +74,58 @@ class ItemGraph:
         """How far before a range readings must be known for the items in the range to be exact."""
         return max((step.lookback_ms for step in self.steps), default=0)
 
-    def _add(self, name: str, path: tuple[str, ...]) -> str | None:
-        """Add an item after those it refers to; the problem that prevents it."""
-        if name in self._steps:
-            return None
-        if name not in self.problems:
-            problem = self._resolve(name, (*path, name))
-            if problem is None:
-                return None
-            self.problems[name] = problem
-        return self.problems[name]
-
-    def _resolve(self, name: str, path: tuple[str, ...]) -> str | None:
-        try:
-            formula = parse(self._formulas[name])
-        except FormulaError as error:
-            return f"The formula of `{name}` can't be read: {error.message}."
-        devices: set[str] = set()
-        lookback = sum(node.period_ms for node in nodes(formula.tree) if isinstance(node, Average))
-        below = 0
-        for text in sorted(formula.identifiers):
-            identifier = identifiers.parse(text)
-            if isinstance(identifier, DeviceIdentifier):
-                if identifier.device not in self._devices:
-                    return f"`{name}` refers to device `{identifier.device}`, which this house doesn't have."
-                devices.add(identifier.device)
-            elif isinstance(identifier, AnalyticsIdentifier):
-                other = identifier.name
-                if other in path:
-                    return f"`{other}` refers to itself: {' -> '.join((*path[path.index(other) :], other))}."
-                if other not in self._formulas:
-                    return f"`{name}` refers to `analytics.{other}`, which this house doesn't have."
-                problem = self._add(other, path)
-                if problem is not None:
-                    return problem
-                devices |= self._steps[other].devices
-                below = max(below, self._steps[other].lookback_ms)
-        self._steps[name] = Step(name, formula, frozenset(devices), lookback + below)
-        return None
+    def _resolved(self, name: str, formula: Formula, devices: Collection[str]) -> Step | str:
+        """The step of an item, or the sentence that says why there is none."""
+        used: set[str] = set()
+        lookback_of_items = 0
+        for reference in formula.references:
+            match reference.identifier:
+                case DeviceIdentifier(device=device):
+                    if device not in devices:
+                        return f"`{name}` refers to device `{device}`, which this house doesn't have."
+                    used.add(device)
+                case AnalyticsIdentifier(name=other):
+                    if other in self.problems:
+                        return self.problems[other]
+                    used |= self._steps[other].devices
+                    lookback_of_items = max(lookback_of_items, self._steps[other].lookback_ms)
+        own = sum(node.period_ms for node in nodes(formula.tree) if isinstance(node, Average))
+        return Step(name, formula, frozenset(used), own + lookback_of_items)
 
 
-def bring_forward(
-    graph: ItemGraph, series: dict[Identifier, Series], changed_from_ms: int, start_ms: int
-) -> None:
-    """Evaluate all items anew where readings or events from `changed_from_ms` on have changed.
+class ItemValues:
+    """The values of a graph's items from some time on, kept up to date by their tail."""
 
-    `series` holds what the items read and, as AnalyticsIdentifier, their own values so far, which are replaced; those
-    before `start_ms` are forgotten.
-    """
-    for step in graph.steps:
-        since = changed_from_ms - step.lookback_ms
-        tails = {text: after(series[identifiers.parse(text)], since) for text in step.formula.identifiers}
-        key = AnalyticsIdentifier(step.name)
-        tail = after(step.formula.evaluate(tails), since)
-        series[key] = spliced(series.get(key, Series.empty()), since, tail, start_ms)
+    def __init__(self, graph: ItemGraph) -> None:
+        self._graph = graph
+        self._held = {step.name: GrowingSeries() for step in graph.steps}
+
+    def __getitem__(self, name: str) -> Series:
+        """What is held of an item; raises KeyError for one that can't be evaluated."""
+        return self._held[name].series
+
+    def bring_forward(self, read: Mapping[Identifier, Series], from_ms: int, start_ms: int) -> None:
+        """Evaluate all items anew where readings or events from `from_ms` on have changed.
+
+        `read` has the series of all of the graph's `fields` and `events`, from `from_ms - graph.lookback_ms` or
+        `start_ms` on, whichever is later. Values before `start_ms` are forgotten.
+        """
+        for step in self._graph.steps:
+            since = max(from_ms - step.lookback_ms, start_ms)
+            inputs = {
+                reference.text: after(
+                    self[reference.identifier.name]
+                    if isinstance(reference.identifier, AnalyticsIdentifier)
+                    else read[reference.identifier],
+                    since,
+                )
+                for reference in step.formula.references
+            }
+            values = step.formula.evaluate(inputs)
+            self._held[step.name].replace_from(since, after(values, since), start_ms)
 
 
 def after(series: Series, start_ms: int) -> Series:
     """The part from `start_ms` on."""
     first = int(np.searchsorted(series.timestamps, start_ms))
     return series if first == 0 else Series(series.timestamps[first:], series.values[first:])
-
-
-def spliced(series: Series, from_ms: int, tail: Series, start_ms: int) -> Series:
-    """`series` with `tail` in place of everything from `from_ms` on, and nothing before `start_ms`."""
-    first, cut = (int(place) for place in np.searchsorted(series.timestamps, (start_ms, from_ms)))
-    if not len(tail):
-        return Series(series.timestamps[first:cut], series.values[first:cut])
-    return after(
-        Series(
-            np.concatenate((series.timestamps[first:cut], tail.timestamps)),
-            np.concatenate((series.values[first:cut], tail.values)),
-        ),
-        start_ms,
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ import numpy as np
 
 from sgmp_console.fleet.required import required_items
 from sgmp_console.reports.house_day import Definition, HouseDay
+from sgmp_console.store import AnalyticItem, Device, Event, House
 from sgmp_console.timeseries import Series
 
 LOS_ANGELES = "America/Los_Angeles"
@@ -28,36 +28,26 @@ Field = tuple[str, str]
 Readings = Mapping[Field, Series]
 
 
-@dataclass(frozen=True)
-class Item:
-    name: str
-    formula: str
-    unit: str = "kW"
+def item(name: str, formula: str, unit: str = "kW") -> AnalyticItem:
+    return AnalyticItem(0, 7, name, "", formula, unit=unit)
 
 
-@dataclass(frozen=True)
-class Device:
-    name: str
-    type: str
-    config: Mapping[str, Any] = field(default_factory=dict)
+def device(name: str, kind: str, **config: Any) -> Device:
+    return Device(0, 7, name, kind, config=config)
 
 
-@dataclass(frozen=True)
-class Event:
-    timestamp_ms: int
-    device: str
-    type: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+def event(timestamp_ms: int, device_name: str, kind: str, **data: Any) -> Event:
+    return Event(timestamp_ms, device_name, kind, data)
 
 
-DEVICES = (Device("sonnen", "sonnen"), Device("egauge", "egauge"), Device("powerflex", "powerflex"))
-ITEMS = tuple(Item(item.name, item.formula, item.unit) for item in required_items().values())
+DEVICES = (device("sonnen", "sonnen"), device("egauge", "egauge"), device("powerflex", "powerflex"))
+ITEMS = tuple(item(one.name, one.formula, one.unit) for one in required_items().values())
 
 
 def definition(
-    *, items: Sequence[Item] = ITEMS, devices: Sequence[Device] = DEVICES, zone: str = LOS_ANGELES
+    *, items: Sequence[AnalyticItem] = ITEMS, devices: Sequence[Device] = DEVICES, zone: str = LOS_ANGELES
 ) -> Definition:
-    return Definition(7, "Maple House", zone, devices, items)
+    return Definition(House(7, "Maple House", time_zone=zone), devices, items)
 
 
 def at(text: str, zone: str = LOS_ANGELES) -> int:
@@ -114,6 +104,7 @@ def filled(
 
 def bring(day: HouseDay, now_ms: int, from_ms: int, readings: Readings, events: Sequence[Event] = ()) -> None:
     """Hand a day what a database that holds `readings` and `events` has from `from_ms` on."""
-    tails = {key: readings.get(key, Series.empty()).between(from_ms, FAR) for key in day.fields}
-    late = [event for event in events if event.timestamp_ms >= from_ms]
-    day.take(now_ms, from_ms, tails, late, newest(readings))
+    day.note_newest(newest(readings))
+    since = day.reads_from(from_ms)
+    tails = {key: readings.get(key, Series.empty()).between(since, FAR) for key in day.fields}
+    day.take(now_ms, from_ms, tails, [one for one in events if one.timestamp_ms >= from_ms])

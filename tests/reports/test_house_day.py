@@ -16,15 +16,15 @@ from tests.reports.houses import (
     EV,
     ITEMS,
     SOLAR,
-    Device,
-    Event,
     Field,
-    Item,
     at,
     balanced,
     bring,
     definition,
+    device,
+    event,
     filled,
+    item,
     newest,
     without,
 )
@@ -34,8 +34,8 @@ NOON = at("2026-05-14 12:02")
 MIDNIGHT = at("2026-05-14 00:00")
 
 
-def energy(snapshot: HomeSnapshot, item: str) -> float:
-    share = next(share for share in snapshot.energy_today.shares if share.item == item)
+def energy(snapshot: HomeSnapshot, name: str) -> float:
+    share = next(share for share in snapshot.energy_today.shares if share.item == name)
     assert share.energy_kwh is not None
     return share.energy_kwh
 
@@ -139,7 +139,7 @@ def test_a_value_older_than_a_minute_is_stale(age_ms: int, stale: bool) -> None:
 
 
 def test_a_device_that_is_polled_seldom_may_be_five_polls_old() -> None:
-    slow = replace(definition(), devices=(Device("egauge", "egauge", {"interval": 120}), *DEVICES[:1]))
+    slow = replace(definition(), devices=(device("egauge", "egauge", interval=120), *DEVICES[:1]))
     curve = filled(NOON, {SOLAR: Series([NOON - 599_000], [1.5])}, of=slow).snapshot(NOON).curves["solar"]
     assert curve.latest is not None
     assert not curve.latest.is_stale(NOON)
@@ -147,7 +147,7 @@ def test_a_device_that_is_polled_seldom_may_be_five_polls_old() -> None:
 
 
 def test_a_mean_may_be_as_old_as_its_period_and_no_gap_lies_between_two() -> None:
-    items = (*(item for item in ITEMS if item.name != "load"), Item("load", "avg(-egauge.A.Load, 900000)"))
+    items = (*(one for one in ITEMS if one.name != "load"), item("load", "avg(-egauge.A.Load, 900000)"))
     start = at("2026-05-14 11:00")
     times = np.arange(start, NOON, 4000)
     readings = {("egauge", "A.Load"): Series(times, np.full(len(times), -2.0))}
@@ -159,8 +159,7 @@ def test_a_mean_may_be_as_old_as_its_period_and_no_gap_lies_between_two() -> Non
 
 def test_how_long_ago_a_house_fell_silent_is_told_after_more_than_a_day() -> None:
     last = NOON - 72 * HOUR_MS
-    day = filled(NOON, {})
-    day.take(NOON, NOON, {key: Series.empty() for key in day.fields}, [], {SOLAR: (last, 1.5)})
+    day = filled(NOON, {SOLAR: Series([last], [1.5])})
     snapshot = day.snapshot(NOON)
     latest = snapshot.latest("solar")
     assert latest is not None
@@ -226,7 +225,7 @@ def test_a_clock_set_back_needs_a_new_start() -> None:
 
 
 def test_missing_required_items_are_told_in_the_playbooks_order() -> None:
-    few = definition(items=[item for item in ITEMS if item.name not in ("solar", "battery", "soc")])
+    few = definition(items=[one for one in ITEMS if one.name not in ("solar", "battery", "soc")])
     snapshot = filled(NOON, {}, of=few).snapshot(NOON)
     assert snapshot.missing_items == ("battery", "soc", "solar")
     assert "solar" not in snapshot.curves
@@ -253,11 +252,11 @@ def test_devices_have_the_age_of_their_newest_field() -> None:
 
 def test_sessions_of_today_are_counted_from_the_chargers_events() -> None:
     events = [
-        Event(MIDNIGHT - 1, "powerflex", "EV_START_CHARGING"),
-        Event(MIDNIGHT + HOUR_MS, "powerflex", "EV_START_CHARGING"),
-        Event(MIDNIGHT + HOUR_MS, "street", "EV_START_CHARGING"),
-        Event(MIDNIGHT + 2 * HOUR_MS, "powerflex", "EV_END_CHARGING", {"duration": 1, "energy": 7_000_000}),
-        Event(MIDNIGHT + 2 * HOUR_MS, "street", "EV_END_CHARGING", {"duration": 1, "energy": 500_000}),
+        event(MIDNIGHT - 1, "powerflex", "EV_START_CHARGING"),
+        event(MIDNIGHT + HOUR_MS, "powerflex", "EV_START_CHARGING"),
+        event(MIDNIGHT + HOUR_MS, "street", "EV_START_CHARGING"),
+        event(MIDNIGHT + 2 * HOUR_MS, "powerflex", "EV_END_CHARGING", duration=1, energy=7_000_000),
+        event(MIDNIGHT + 2 * HOUR_MS, "street", "EV_END_CHARGING", duration=1, energy=500_000),
     ]
     charging = filled(NOON, {}, events).snapshot(NOON).charging_today
     assert (charging.started, charging.ended) == (2, 2)
@@ -271,16 +270,16 @@ def test_a_house_without_the_items_counts_no_sessions() -> None:
 
 def test_warnings_of_today_come_without_yesterdays() -> None:
     events = [
-        Event(MIDNIGHT - 1, "egauge", "WARNING", {"data": "old"}),
-        Event(MIDNIGHT, "egauge", "WARNING", {"data": "new"}),
-        Event(NOON - 1000, "egauge", "WARNING", {"data": "new"}),
+        event(MIDNIGHT - 1, "egauge", "WARNING", data="old"),
+        event(MIDNIGHT, "egauge", "WARNING", data="new"),
+        event(NOON - 1000, "egauge", "WARNING", data="new"),
     ]
     (group,) = filled(NOON, {}, events).snapshot(NOON).warnings
     assert (group.text, group.count, group.first_ms, group.last_ms) == ("new", 2, MIDNIGHT, NOON - 1000)
 
 
 def test_events_that_arrive_again_are_not_counted_twice() -> None:
-    events = [Event(NOON - 5000, "egauge", "WARNING", {"data": "x"})]
+    events = [event(NOON - 5000, "egauge", "WARNING", data="x")]
     day = filled(NOON, {}, events)
     bring(day, NOON, NOON - 5000, {}, events)
     assert day.snapshot(NOON).warnings[0].count == 1

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgmp_console.formula import AnalyticsIdentifier, DeviceIdentifier, EventIdentifier, Identifier
-from sgmp_console.reports.items import ItemGraph, bring_forward, spliced
+from sgmp_console.formula import DeviceIdentifier, EventIdentifier, Identifier
+from sgmp_console.reports.items import ItemGraph, ItemValues
 from sgmp_console.timeseries import Series
-from tests.reports.houses import Item
+from tests.reports.houses import item
 
 
 def graph(formulas: dict[str, str], wanted: tuple[str, ...], devices: tuple[str, ...] = ("m",)) -> ItemGraph:
-    return ItemGraph([Item(name, text) for name, text in formulas.items()], devices, wanted)
+    return ItemGraph([item(name, text) for name, text in formulas.items()], devices, wanted)
 
 
 def test_an_item_is_evaluated_after_those_it_refers_to() -> None:
@@ -39,10 +39,12 @@ def test_events_are_read_for_event_identifiers() -> None:
     ("formulas", "sentence"),
     [
         ({"a": "n.x"}, "`a` refers to device `n`, which this house doesn't have."),
-        ({"a": "analytics.z"}, "`a` refers to `analytics.z`, which this house doesn't have."),
         ({"a": "analytics.b", "b": "n.x"}, "`b` refers to device `n`, which this house doesn't have."),
-        ({"a": "analytics.b", "b": "1 + analytics.a"}, "`a` refers to itself: a -> b -> a."),
-        ({"a": "analytics.b", "b": "analytics.b"}, "`b` refers to itself: b -> b."),
+        ({"a": "analytics.z"}, "`a` can't be evaluated: no analytic item `z` in this house."),
+        (
+            {"a": "analytics.b", "b": "1 + analytics.a"},
+            "`a` can't be evaluated: these items refer to one another in a circle: a → b → a.",
+        ),
     ],
 )
 def test_an_item_that_cannot_be_evaluated_says_why(formulas: dict[str, str], sentence: str) -> None:
@@ -52,7 +54,7 @@ def test_an_item_that_cannot_be_evaluated_says_why(formulas: dict[str, str], sen
 
 
 def test_a_formula_that_cannot_be_read_says_why() -> None:
-    assert graph({"a": "m.x +"}, ("a",)).problems["a"].startswith("The formula of `a` can't be read: ")
+    assert graph({"a": "m.x +"}, ("a",)).problems["a"].startswith("`a` can't be evaluated: ")
 
 
 def test_one_broken_item_leaves_the_others() -> None:
@@ -64,17 +66,6 @@ def test_the_lookback_adds_up_along_what_an_item_refers_to() -> None:
     found = graph({"a": "avg(analytics.b, 60000) + m.x", "b": "avg(avg(m.x, 1000), 5000)"}, ("a",))
     assert {step.name: step.lookback_ms for step in found.steps} == {"b": 6000, "a": 66000}
     assert found.lookback_ms == 66000
-
-
-def test_splicing_replaces_the_tail_and_forgets_the_past() -> None:
-    held = Series([1, 2, 3, 4], [1, 2, 3, 4])
-    result = spliced(held, 3, Series([3, 5], [30, 50]), 2)
-    assert (result.timestamps.tolist(), result.values.tolist()) == ([2, 3, 5], [2, 30, 50])
-
-
-@pytest.mark.parametrize("tail", [Series.empty(), Series([1], [9])])
-def test_splicing_can_leave_nothing(tail: Series) -> None:
-    assert len(spliced(Series([1, 2], [1, 2]), 1, tail, 5)) == 0
 
 
 FORMULAS = {
@@ -89,25 +80,33 @@ FORMULAS = {
 readings = st.dictionaries(st.integers(0, 200), st.floats(-1e6, 1e6), max_size=40)
 
 
-@given(first=readings, second=readings, ticks=st.lists(st.integers(0, 200), max_size=6))
+@given(
+    first=readings, second=readings, ticks=st.lists(st.integers(0, 200), max_size=6), start=st.integers(0, 60)
+)
 @settings(max_examples=150, deadline=None)
 def test_bringing_forward_gives_what_evaluating_everything_gives(
-    first: dict[int, float], second: dict[int, float], ticks: list[int]
+    first: dict[int, float], second: dict[int, float], ticks: list[int], start: int
 ) -> None:
-    """Readings become known in batches, each batch everything on one side of a time: late data included."""
+    """What is known changes from some time on, late data included; each time only that much is read again."""
     order = graph(FORMULAS, tuple(FORMULAS))
-    x, y = DeviceIdentifier("m", "x"), DeviceIdentifier("m", "y")
-    everything: dict[Identifier, Series] = {x: _series(first), y: _series(second)}
-    step_by_step: dict[Identifier, Series] = {x: Series.empty(), y: Series.empty()}
-    for tick in [*ticks, 0]:
-        for key in (x, y):
-            step_by_step[key] = spliced(step_by_step[key], tick, everything[key].between(tick, 1000), 0)
-        bring_forward(order, step_by_step, tick, 0)
-    bring_forward(order, everything, 0, 0)
+    everything = {DeviceIdentifier("m", "x"): _series(first), DeviceIdentifier("m", "y"): _series(second)}
+
+    def read(known_from: int, since: int) -> dict[Identifier, Series]:
+        return {
+            key: one.between(max(known_from, since - order.lookback_ms, start), 1000)
+            for key, one in everything.items()
+        }
+
+    held = ItemValues(order)
+    known_from = 1000
+    for tick in [*ticks, start]:
+        known_from = min(known_from, tick)
+        held.bring_forward(read(known_from, tick), tick, start)
+    anew = ItemValues(order)
+    anew.bring_forward(read(0, start), start, start)
     for name in FORMULAS:
-        one, other = step_by_step[AnalyticsIdentifier(name)], everything[AnalyticsIdentifier(name)]
-        np.testing.assert_array_equal(one.timestamps, other.timestamps)
-        np.testing.assert_allclose(one.values, other.values, rtol=1e-12)
+        np.testing.assert_array_equal(held[name].timestamps, anew[name].timestamps)
+        np.testing.assert_allclose(held[name].values, anew[name].values, rtol=1e-12)
 
 
 def _series(values: dict[int, float]) -> Series:
