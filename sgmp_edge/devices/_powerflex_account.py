@@ -61,6 +61,19 @@ class Account:
         self._token: tuple[str, float] | None = None
         self._fetched: _Fetched | None = None
         self._window_s = LONGEST_WINDOW_S
+        self._holders = 0
+
+    def hold(self) -> Account:
+        with self._lock:
+            self._holders += 1
+        return self
+
+    def release(self) -> None:
+        """End the connections when the last station is gone."""
+        with self._lock:
+            self._holders -= 1
+            if self._holders <= 0:
+                self._http.close()
 
     def rows(self, acc_id: str, acs_id: str, start: float, now: float) -> tuple[list[Row], float]:
         """(the station's rows in [start, end] in order of time, end); `end` is later than `now` when caught up.
@@ -125,13 +138,13 @@ _accounts_lock = threading.Lock()
 
 
 def account(url: str, username: str, password: str, certificate_sha256: str | None) -> Account:
-    """The account's one client; it lives as long as a station holds it."""
+    """The account's one client, for one more station, which must `release` it."""
     key = (url.rstrip("/"), username, password, certificate_sha256)
     with _accounts_lock:
         found = _accounts.get(key)
         if found is None:
             found = _accounts[key] = Account(*key)
-        return found
+        return found.hold()
 
 
 def parse_rows(document: Any) -> dict[tuple[str, str], list[Row]]:

@@ -177,6 +177,9 @@ class PowerFlex:
         self._session = _Session(*state["session"]) if state["session"] else None
         self._power_in_kw = state["power_in_kw"]
 
+    def close(self) -> None:
+        self._account.release()
+
     def _follow(self, row: Row) -> list[Event]:
         """The events that a row brings. A row older than the last one followed only adds to the energy."""
         text = row.columns.get("charging_state")

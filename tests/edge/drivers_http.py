@@ -101,12 +101,15 @@ class HttpDevice:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 10
+            # Head and body in one packet; two would wait 40 ms for each other.
+            wbufsize = -1
 
             def handle_one(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 request = Request(self.command, self.path, dict(self.headers), self.rfile.read(length))
                 device.requests.append(request)
                 device._serve(self, request)
+                self.wfile.flush()
 
             do_GET = do_POST = do_PUT = handle_one  # noqa: N815 - http.server's names
 
@@ -156,6 +159,7 @@ class HttpDevice:
             self._head(handler, 200, 10_000)
             while not released.wait(0.1):
                 handler.wfile.write(b"<")
+                handler.wfile.flush()
         elif fault == "cut":
             self._head(handler, 200, 10_000)
             handler.wfile.write(b"<data>")
