@@ -5,21 +5,20 @@ Two loops: this one (the main thread) polls and decides; the courier's owns disk
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from . import VERSION, contract, drivers
 from .configuration import Configuration
 from .control import Control
 from .courier import Courier, Limits, Status
 from .drivers import Catalogue
+from .files import Held, hold
 from .outbox import Message, Outbox
 from .poller import Poller
 from .probe import Probes
@@ -65,7 +64,7 @@ class Daemon:
         self._settings = settings
         self._once = once
         self._connects = connect
-        self._lock = _lock(home)
+        self._lock = _hold(home)
         self._loop = Loop("main", self._wake)
         self._notifier = Notifier()
         self._started = time.monotonic()
@@ -306,19 +305,13 @@ class Daemon:
         return 0.0
 
 
-def _lock(home: Path) -> Any:
-    """Hold the home for this process. Raises SetupError if another one does."""
-    file = open(home / ".lock", "a+")  # noqa: SIM115 - held as long as the process lives
+def _hold(home: Path) -> IO[str]:
+    """Keep other daemons out of this home. Raises SetupError if one is in it."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
+        return hold(home / ".lock")
+    except Held as error:
         raise SetupError(
-            f"An edge (process {holder}) already runs with {home}. Stop that one first."
+            f"An edge (process {error}) already runs with {home}. Stop that one first."
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+    except OSError as error:
+        raise SetupError(f"{home} can't be written: {error.strerror}.") from error

@@ -10,26 +10,32 @@ Not thread-safe: the courier's thread owns it.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 4 * 1024 * 1024
 """Payload bytes kept in memory while the disk refuses."""
-CORRUPT_FILES_KEPT = 2
+CORRUPT_FILES_KEPT = 1
+CHECKED_BYTES = 64 * 1024 * 1024
+"""A larger file is not checked as a whole when it is opened: on a card that would take minutes."""
+INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
 DROP_AT_LEAST = 64
 """Messages dropped at once when the outbox is full, so that not each put has to make room."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
     id INTEGER PRIMARY KEY, device_id INTEGER NOT NULL, device_name TEXT NOT NULL, timestamp_ms INTEGER NOT NULL,
-    kind TEXT NOT NULL, payload BLOB NOT NULL);
+    kind TEXT NOT NULL, payload BLOB NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counter (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO counter VALUES ('messages', 0), ('dropped', 0), ('next_id', 1);
@@ -55,6 +61,10 @@ class Stored:
     message: Message
 
 
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises; the second when even the text of its error is damaged."""
+
+
 class Outbox:
     """`max_bytes` bounds the file (its used pages); the oldest messages are dropped, and counted, to stay below."""
 
@@ -76,10 +86,8 @@ class Outbox:
         self._db: sqlite3.Connection | None = None
         try:
             self._open()
-        except sqlite3.OperationalError as error:
-            self._refused(error)
-        except sqlite3.DatabaseError as error:
-            self._replace(error)
+        except FAULTS as error:
+            self._trouble(error)
 
     # --- What the courier does with it ---------------------------------------------------------------------------
 
@@ -103,19 +111,11 @@ class Outbox:
         """Bring to disk what waits in memory, and removals that failed. False if the disk still refuses."""
         if not (self._memory or self._memory_states or self._unremoved):
             return True
-        try:
-            self._transaction(self._memory, self._memory_states, self._unremoved, durable=True)
-        except sqlite3.OperationalError as error:
-            self._refused(error)
-            self._shrink_memory()
-            return False
-        except sqlite3.DatabaseError as error:
-            self._replace(error)
+        if not self._write(self._memory, self._memory_states, durable=True):
             self._shrink_memory()
             return False
         self._memory.clear()
         self._memory_states.clear()
-        self._unremoved.clear()
         self._memory_bytes = 0
         if self.problem is not None:
             log.info("The disk takes readings again")
@@ -132,30 +132,11 @@ class Outbox:
         if not gone:
             return
         self._unremoved |= gone
-        try:
-            self._transaction({}, {}, self._unremoved, durable=False)
-        except sqlite3.OperationalError as error:
-            self._refused(error)
-        except sqlite3.DatabaseError as error:
-            self._replace(error)
-        else:
-            self._unremoved.clear()
+        self._write({}, {}, durable=False)
 
     def after(self, last_id: int, before_id: int, limit: int) -> list[Stored]:
         """Up to `limit` messages with `last_id < id < before_id`, oldest first."""
-        rows: list[Stored] = []
-        if self._db is not None:
-            try:
-                found = self._db.execute(
-                    "SELECT id, device_id, device_name, timestamp_ms, kind, payload FROM message"
-                    " WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
-                    (last_id, before_id, limit),
-                ).fetchall()
-                rows = [Stored(row[0], Message(*row[1:])) for row in found if row[0] not in self._unremoved]
-            except sqlite3.OperationalError as error:
-                self._refused(error)
-            except sqlite3.DatabaseError as error:
-                self._replace(error)
+        rows = self._rows(last_id, before_id, limit)
         if len(rows) < limit:
             waiting = [Stored(i, m) for i, m in self._memory.items() if last_id < i < before_id]
             rows += waiting[: limit - len(rows)]
@@ -163,23 +144,15 @@ class Outbox:
 
     def oldest_ms(self, except_ids: frozenset[int] | set[int]) -> int | None:
         """Timestamp of the oldest message that is not among `except_ids`; UTC ms."""
-        if self._db is not None:
-            with suppress(sqlite3.Error):  # only told for information; the next write finds the fault
-                for row in self._db.execute("SELECT id, timestamp_ms FROM message ORDER BY id"):
-                    if row[0] not in except_ids and row[0] not in self._unremoved:
-                        return int(row[1])
+        skip = except_ids | self._unremoved
+        for row in self._query("SELECT id, timestamp_ms FROM message ORDER BY id LIMIT ?", (len(skip) + 1,)):
+            if row[0] not in skip:
+                return int(row[1])
         return next((m.timestamp_ms for i, m in self._memory.items() if i not in except_ids), None)
 
     def states(self) -> dict[str, str]:
         """All texts of state by key."""
-        found: dict[str, str] = {}
-        if self._db is not None:
-            try:
-                found = dict(self._db.execute("SELECT key, value FROM state").fetchall())
-            except sqlite3.OperationalError as error:
-                self._refused(error)
-            except sqlite3.DatabaseError as error:
-                self._replace(error)
+        found: dict[str, str] = dict(self._query("SELECT key, value FROM state", ()))
         for key, value in self._memory_states.items():
             if value is None:
                 found.pop(key, None)
@@ -210,10 +183,8 @@ class Outbox:
     @property
     def used_bytes(self) -> int:
         """Of the file, pages that can be used again not counted."""
-        if self._db is None:
-            return 0
         pages, free, size = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            next(iter(self._query(f"PRAGMA {name}", ())), (0,))[0]
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
@@ -222,15 +193,16 @@ class Outbox:
         """Bring to disk what it takes and release the file."""
         self.flush()
         if self._db is not None:
-            with suppress(sqlite3.Error):  # a close can't be done any better a second time
+            with suppress(*FAULTS):  # a close can't be done any better a second time
                 self._db.close()
             self._db = None
 
     # --- The file ------------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
+            db.text_factory = _text
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA cache_size = -1024")
@@ -241,13 +213,59 @@ class Outbox:
             db.execute("COMMIT")
             counters = dict(db.execute("SELECT key, value FROM counter").fetchall())
             last = db.execute("SELECT max(id) FROM message").fetchone()[0] or 0
-        except sqlite3.Error:
+            if not all(isinstance(counters.get(key), int) for key in ("messages", "dropped", "next_id")):
+                raise sqlite3.DatabaseError("its counters are damaged")
+            if self.path.stat().st_size <= CHECKED_BYTES:
+                verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if verdict != "ok":
+                    raise sqlite3.DatabaseError(str(verdict))
+        except FAULTS:
             db.close()
             raise
         self._messages, self._dropped = counters["messages"], counters["dropped"]
         self._next_id = max(self._next_id, counters["next_id"], last + 1)
         self._db = db
         self.path.chmod(0o600)
+        return db
+
+    def _rows(self, last_id: int, before_id: int, limit: int) -> list[Stored]:
+        sql = "SELECT * FROM message WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+        for _ in range(2):
+            found = self._query(sql, (last_id, before_id, limit))
+            everything = last_id <= 0 and before_id >= self._next_id
+            lost = everything and not found and self._db is not None and self._messages > 0
+            if not lost and all(_is_sound(row) for row in found):
+                return [Stored(row[0], Message(*row[1:6])) for row in found if row[0] not in self._unremoved]
+            if not self._replace(sqlite3.DatabaseError("the disk changed what was written")):
+                break
+        return []
+
+    def _query(self, sql: str, parameters: tuple[int, ...]) -> list[Any]:
+        """Rows; none if the file can't be read. A corrupt file is replaced first."""
+        for _ in range(2):
+            if self._db is None:
+                break
+            try:
+                return self._db.execute(sql, parameters).fetchall()
+            except FAULTS as error:
+                if not self._trouble(error):
+                    break
+        return []
+
+    def _write(
+        self, messages: Mapping[int, Message], states: Mapping[str, str | None], *, durable: bool
+    ) -> bool:
+        """Add these and take out what is to be removed, in one transaction. False if the disk refuses."""
+        for _ in range(2):
+            try:
+                self._transaction(messages, states, self._unremoved, durable=durable)
+            except FAULTS as error:
+                if not self._trouble(error):
+                    return False
+            else:
+                self._unremoved.clear()
+                return True
+        return False
 
     def _transaction(
         self,
@@ -257,20 +275,11 @@ class Outbox:
         *,
         durable: bool,
     ) -> None:
-        if self._db is None:
-            self._open()
-        db = self._db
-        assert db is not None  # noqa: S101 - _open() raises or sets it
+        db = self._db or self._open()
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute("BEGIN IMMEDIATE")
         try:
-            db.executemany(
-                "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (i, m.device_id, m.device_name, m.timestamp_ms, m.kind, m.payload)
-                    for i, m in messages.items()
-                ],
-            )
+            db.executemany(INSERT, [_row(id_, message) for id_, message in messages.items()])
             gone = db.executemany("DELETE FROM message WHERE id = ?", [(i,) for i in removed]).rowcount
             for key, value in states.items():
                 if value is None:
@@ -281,9 +290,9 @@ class Outbox:
             dropped = self._dropped + self._dropped_in_memory
             self._write_counters(db, count, dropped)
             db.execute("COMMIT")
-        except sqlite3.Error:
+        except FAULTS:
             if db.in_transaction:
-                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                with suppress(*FAULTS):  # SQLite may have rolled back by itself
                     db.execute("ROLLBACK")
             raise
         self._messages, self._dropped, self._dropped_in_memory = count, dropped, 0
@@ -296,21 +305,16 @@ class Outbox:
 
     def _make_room(self) -> None:
         """Drop the oldest messages until the file is within its bound."""
-        try:
-            while self._messages > 0 and self.used_bytes > self._max_bytes:
-                assert self._db is not None  # noqa: S101 - used_bytes is 0 without a file
-                share = max(DROP_AT_LEAST, self._messages // 100)
-                oldest = self._db.execute("SELECT id FROM message ORDER BY id LIMIT ?", (share,)).fetchall()
-                if not oldest:
-                    return
-                before = self._messages
-                self._dropped_in_memory += len(oldest)
-                self._transaction({}, {}, {row[0] for row in oldest}, durable=False)
-                log.warning("The outbox is full; dropped the oldest %d messages", before - self._messages)
-        except sqlite3.OperationalError as error:
-            self._refused(error)
-        except sqlite3.DatabaseError as error:
-            self._replace(error)
+        while self._messages > 0 and self.used_bytes > self._max_bytes:
+            share = max(DROP_AT_LEAST, self._messages // 100)
+            oldest = {row[0] for row in self._query("SELECT id FROM message ORDER BY id LIMIT ?", (share,))}
+            if not oldest:
+                return
+            self._unremoved |= oldest
+            self._dropped_in_memory += len(oldest)
+            if not self._write({}, {}, durable=False):
+                return
+            log.warning("The outbox is full; dropped the oldest %d messages", len(oldest))
 
     def _shrink_memory(self) -> None:
         while self._memory_bytes > self._memory_limit and self._memory:
@@ -318,15 +322,22 @@ class Outbox:
             self._memory_bytes -= len(self._memory.pop(oldest).payload)
             self._dropped_in_memory += 1
 
-    def _refused(self, error: sqlite3.Error) -> None:
-        if self.problem is None:
-            log.error("The disk does not take readings (%s); they wait in memory", error)
-        self.problem = str(error)
+    def _trouble(self, error: Exception) -> bool:
+        """Deal with an error of SQLite's. True: the file was replaced, and trying again can help."""
+        if _is_disk(error):
+            if self.problem is None:
+                log.error("The disk does not take readings (%s); they wait in memory", error)
+            self.problem = str(error)
+            return False
+        return self._replace(error)
 
-    def _replace(self, error: sqlite3.Error) -> None:
-        """Set a file that can't be read aside, begin a new one, and save into it what is readable."""
+    def _replace(self, error: Exception) -> bool:
+        """Set a file that can't be read aside, begin a new one, and save into it what is readable.
+
+        False if there could be no new one.
+        """
         if self._db is not None:
-            with suppress(sqlite3.Error):  # nothing more is expected of it
+            with suppress(*FAULTS):  # nothing more is expected of it
                 self._db.close()
             self._db = None
         aside = self.path.with_name(
@@ -342,29 +353,23 @@ class Outbox:
             self._forget_old_corrupt_files()
             self.set_aside = aside
             self._messages = 0
-            self._unremoved.clear()
-            self._open()
-            self._salvage(aside)
-        except (OSError, sqlite3.Error) as again:
+            self._salvage(self._open(), aside)
+        except (OSError, *FAULTS) as again:
             self.problem = str(again)
             log.error("No new outbox can be made (%s); readings wait in memory", again)
+            return False
+        return True
 
-    def _salvage(self, aside: Path) -> None:
-        db = self._db
-        assert db is not None  # noqa: S101 - called with a fresh file
-        saved = 0
-        db.execute("BEGIN IMMEDIATE")
-        for row in _readable_rows(aside):
-            with suppress(sqlite3.IntegrityError):
-                db.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)", row)
-                saved += 1
-                self._next_id = max(self._next_id, row[0] + 1)
-        for key, value in _readable_states(aside):
-            db.execute("INSERT OR IGNORE INTO state VALUES (?, ?)", (key, value))
-        self._write_counters(db, saved, self._dropped)
-        db.execute("COMMIT")
-        self._messages = saved
-        log.warning("Saved %d messages out of the unreadable outbox", saved)
+    def _salvage(self, db: sqlite3.Connection, aside: Path) -> None:
+        for rows in _chunks(_sound_rows(aside), 1000):
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany(INSERT, rows)
+            self._messages += len(rows)
+            self._next_id = max(self._next_id, *(row[0] + 1 for row in rows))
+            self._write_counters(db, self._messages, self._dropped)
+            db.execute("COMMIT")
+        db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", _readable_states(aside))
+        log.warning("Saved %d messages out of the unreadable outbox", self._messages)
 
     def _forget_old_corrupt_files(self) -> None:
         found = sorted(self.path.parent.glob(f"{self.path.stem}.corrupt-*{self.path.suffix}"))
@@ -374,22 +379,86 @@ class Outbox:
             old.with_name(old.name + "-shm").unlink(missing_ok=True)
 
 
-def _readable_rows(path: Path) -> Iterator[tuple[int, int, str, int, str, bytes]]:
-    """Rows from the front to the first fault, then from the back to the last one."""
-    seen = 0
-    for order, beyond in (("ASC", ">"), ("DESC", ">")):
-        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as db:
-            rows = db.execute(f"SELECT * FROM message WHERE id {beyond} ? ORDER BY id {order}", (seen,))  # noqa: S608
-            for row in rows:
-                types = tuple(type(value) for value in row)
-                if types == (int, int, str, int, str, bytes) and row[4] in ("data", "event"):
-                    seen = max(seen, row[0]) if order == "ASC" else seen
+def _row(id_: int, message: Message) -> tuple[Any, ...]:
+    row = (
+        id_,
+        message.device_id,
+        message.device_name,
+        message.timestamp_ms,
+        message.kind,
+        message.payload,
+    )
+    return (*row, _checksum(row))
+
+
+def _checksum(row: tuple[Any, ...]) -> int:
+    """Over all that must not change unnoticed: cards do flip bits, and SQLite sees only those of its structure."""
+    return zlib.crc32(row[5], zlib.crc32(repr(row[:5]).encode("utf-8", "replace")))
+
+
+def _is_sound(row: tuple[Any, ...]) -> bool:
+    return isinstance(row[5], bytes) and _checksum(row[:6]) == row[6]
+
+
+_DISK_CODES = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+    }
+)
+_DAMAGE_CODES = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_READ,
+        sqlite3.SQLITE_IOERR_SHORT_READ,
+        sqlite3.SQLITE_IOERR_CORRUPTFS,
+        sqlite3.SQLITE_IOERR_DATA,
+    }
+)
+
+
+def _is_disk(error: Exception) -> bool:
+    """Whether the disk is at fault, which may get better; else the file is, which does not."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & 0xFF in _DISK_CODES and code not in _DAMAGE_CODES
+
+
+def _sound_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    """Those from the front to the first fault, and those from the back to the last one."""
+    front = 0
+    back: int | None = None
+    for order in ("ASC", "DESC"):
+        with suppress(*FAULTS), closing(sqlite3.connect(path)) as db:
+            db.text_factory = _text
+            for row in db.execute(f"SELECT * FROM message ORDER BY id {order}"):  # noqa: S608 - one of two words
+                if row[0] <= front or (back is not None and row[0] >= back):
+                    break
+                if order == "ASC":
+                    front = row[0]
+                else:
+                    back = row[0]
+                if _is_sound(row):
                     yield row
+
+
+def _chunks(rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
+    remaining = iter(rows)
+    while chunk := list(itertools.islice(remaining, size)):
+        yield chunk
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
 
 
 def _readable_states(path: Path) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as db:
+    with suppress(*FAULTS), closing(sqlite3.connect(path)) as db:
         for key, value in db.execute("SELECT key, value FROM state"):
             if isinstance(key, str) and isinstance(value, str):
                 found.append((key, value))

@@ -1,0 +1,258 @@
+"""The outbox: what was put stays until it is removed, whatever happens to process, file and disk."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sgmp_edge.outbox import Message, Outbox
+
+MEGABYTE = 1_000_000
+
+
+def message(number: int, size: int = 20) -> Message:
+    return Message(1, "meter", 1_700_000_000_000 + number, "data", str(number).encode().ljust(size))
+
+
+def open_outbox(folder: Path, max_bytes: int = 50 * MEGABYTE, **options: int) -> Outbox:
+    return Outbox(folder / "outbox.sqlite3", max_bytes=max_bytes, **options)
+
+
+def held(outbox: Outbox) -> list[Message]:
+    return [stored.message for stored in outbox.after(0, outbox.next_id, 1_000_000)]
+
+
+def numbers(outbox: Outbox) -> list[int]:
+    return [each.timestamp_ms - 1_700_000_000_000 for each in held(outbox)]
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """The disk is full for files beyond `size` bytes: writing there fails with EFBIG."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_was_put_is_there_after_a_restart_in_order(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    outbox.put([message(1), message(2)])
+    outbox.put([message(3)])
+    outbox.close()
+    assert held(open_outbox(tmp_path)) == [message(1), message(2), message(3)]
+
+
+def test_what_was_removed_is_gone_after_a_restart(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    stored = outbox.put([message(1), message(2), message(3)])
+    outbox.remove([stored[0].id, stored[2].id])
+    outbox.close()
+    again = open_outbox(tmp_path)
+    assert (numbers(again), again.count) == ([2], 1)
+
+
+def test_an_id_is_never_given_twice_even_when_all_messages_are_gone(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    first = outbox.put([message(1)])[0].id
+    outbox.remove([first])
+    outbox.close()
+    assert open_outbox(tmp_path).put([message(2)])[0].id > first
+
+
+def test_readings_and_the_drivers_memory_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    outbox.put([message(1)], {"device/1": "first"})
+    outbox.close()
+    # Killed between the statements of a transaction: neither is there.
+    broken = sqlite3.connect(tmp_path / "outbox.sqlite3", isolation_level=None)
+    broken.execute("BEGIN IMMEDIATE")
+    broken.execute("INSERT INTO message VALUES (99, 1, 'meter', 0, 'data', x'00', 0)")
+    broken.execute("UPDATE state SET value = 'second'")
+    broken.close()
+    again = open_outbox(tmp_path)
+    assert (numbers(again), again.states()) == ([1], {"device/1": "first"})
+
+
+def test_a_state_can_be_taken_back(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    outbox.put([], {"lease/1": "text"})
+    outbox.put([], {"lease/1": None})
+    assert outbox.states() == {}
+
+
+def test_killed_at_any_moment_nothing_that_was_reported_as_stored_is_lost(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from tests.edge.test_outbox import message, open_outbox\n"
+        "outbox = open_outbox(Path(sys.argv[1]))\n"
+        "number = 0\n"
+        "while True:\n"
+        "    outbox.put([message(number), message(number + 1)], {'at': str(number + 1)})\n"
+        "    print(number + 1, flush=True)\n"
+        "    number += 2\n"
+    )
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        for _ in range(random.Random(1).randrange(20, 80)):
+            reported = int(process.stdout.readline())
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        outbox = open_outbox(tmp_path)
+        found = numbers(outbox)
+        assert set(range(reported + 1)) <= set(found)
+        assert outbox.states()["at"] == str(found[-1])
+        outbox.remove([stored.id for stored in outbox.after(0, outbox.next_id, 1_000_000)])
+        outbox.close()
+
+
+def test_a_full_outbox_drops_the_oldest_and_counts_them(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, max_bytes=MEGABYTE)
+    for batch in range(40):
+        outbox.put([message(batch * 100 + each, size=1000) for each in range(100)])
+    assert outbox.used_bytes <= MEGABYTE
+    found = numbers(outbox)
+    assert found == list(range(4000 - len(found), 4000))
+    assert (outbox.count, outbox.dropped) == (len(found), 4000 - len(found))
+    outbox.close()
+    assert open_outbox(tmp_path, max_bytes=MEGABYTE).dropped == 4000 - len(found)
+
+
+def test_space_is_used_again_after_a_backlog_is_gone(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    for _ in range(5):
+        stored = outbox.put([message(each, size=1000) for each in range(1000)])
+        outbox.remove([each.id for each in stored])
+    outbox.close()
+    assert (tmp_path / "outbox.sqlite3").stat().st_size < 2 * MEGABYTE
+
+
+def test_a_full_disk_loses_nothing_while_memory_lasts_and_is_said(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    outbox.put([message(1)])
+    with largest_file(16 * 1024):
+        outbox.put([message(number, size=2000) for number in range(2, 30)], {"at": "29"})
+        assert outbox.problem is not None
+        assert outbox.in_memory == 28
+        assert numbers(outbox) == list(range(1, 30))
+        assert outbox.states() == {"at": "29"}
+    assert outbox.flush()
+    assert (outbox.problem, outbox.in_memory) == (None, 0)
+    outbox.close()
+    again = open_outbox(tmp_path)
+    assert (numbers(again), again.states(), again.dropped) == (list(range(1, 30)), {"at": "29"}, 0)
+
+
+def test_memory_is_bounded_too_while_the_disk_is_full(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, memory_bytes=50_000)
+    with largest_file(16 * 1024):
+        for number in range(100):
+            outbox.put([message(number, size=2000)])
+    assert outbox.in_memory == 25
+    assert outbox.dropped == 75
+    assert numbers(outbox) == list(range(75, 100))
+
+
+def test_what_arrived_while_the_disk_was_full_is_gone_afterwards(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    on_disk = outbox.put([message(1), message(2)])
+    with largest_file(16 * 1024):
+        in_memory = outbox.put([message(3, size=20_000), message(4, size=20_000)])
+        outbox.remove([on_disk[0].id, in_memory[0].id])
+        assert numbers(outbox) == [2, 4]
+    outbox.flush()
+    outbox.close()
+    assert numbers(open_outbox(tmp_path)) == [2, 4]
+
+
+def test_a_folder_that_does_not_exist_leaves_messages_in_memory_until_it_does(tmp_path: Path) -> None:
+    folder = tmp_path / "card"
+    outbox = open_outbox(folder)
+    outbox.put([message(1)])
+    assert outbox.problem is not None
+    folder.mkdir()
+    assert outbox.flush()
+    outbox.close()
+    assert numbers(open_outbox(folder)) == [1]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 5000, b"SQLite format 3\x00" + b"\xff" * 5000, os.urandom(9000)]
+)
+def test_a_file_that_is_no_outbox_is_set_aside_and_a_new_one_begun(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "outbox.sqlite3").write_bytes(content)
+    outbox = open_outbox(tmp_path)
+    outbox.put([message(1)])
+    assert numbers(outbox) == [1]
+    if content:
+        assert outbox.set_aside is not None
+        assert outbox.set_aside.read_bytes() == content
+
+
+def test_what_is_readable_in_a_damaged_file_is_saved(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    outbox.put([message(number, size=900) for number in range(2000)], {"device/1": "memory"})
+    outbox.close()
+    file = tmp_path / "outbox.sqlite3"
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 8192] = b"\xa5" * 8192
+    file.write_bytes(content)
+    damaged = open_outbox(tmp_path)
+    damaged.put([message(2000)])
+    found = numbers(damaged)  # reading meets the damage
+    found = numbers(damaged)
+    assert len(found) > 1900
+    assert found == sorted(found)
+    assert {0, 1999, 2000} <= set(found)
+    assert damaged.states() == {"device/1": "memory"}
+    assert damaged.set_aside is not None
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), hits=st.integers(1, 40))
+def test_no_damage_to_the_file_ever_raises_or_stops_later_messages(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, hits: int
+) -> None:
+    folder = tmp_path_factory.mktemp("outbox")
+    outbox = open_outbox(folder)
+    outbox.put([message(number, size=300) for number in range(100)], {"device/1": "memory"})
+    outbox.close()
+    file = folder / "outbox.sqlite3"
+    content = bytearray(file.read_bytes())
+    chance = random.Random(seed)
+    for _ in range(hits):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    if chance.random() < 0.2:
+        del content[chance.randrange(len(content)) :]
+    file.write_bytes(content)
+
+    damaged = open_outbox(folder)
+    damaged.states()
+    damaged.after(0, damaged.next_id, 1000)
+    new = damaged.put([message(5000)])
+    damaged.remove([stored.id for stored in damaged.after(0, new[0].id, 1000)])
+    assert message(5000) in held(damaged)
+    damaged.close()
+    assert message(5000) in held(open_outbox(folder))
+
+
+def test_only_the_owner_can_read_the_outbox(tmp_path: Path) -> None:
+    open_outbox(tmp_path).put([message(1)])
+    assert (tmp_path / "outbox.sqlite3").stat().st_mode & 0o077 == 0
