@@ -57,6 +57,7 @@ class DemoFolder:
         self.database = self.path / "database"
         self.broker = self.path / "broker"
         self.authority = self.path / "authority"
+        self.authority_file = self.authority / "ca.crt"
         self.certificates = self.path / "certificates"
         """Of the window and of ingest: those of the houses are with their edges."""
 
@@ -78,7 +79,7 @@ class DemoFolder:
         with self._lock():
             if reset:
                 self._empty()
-            state = self._load()
+            state = self._read_or_begin()
             self.save(state)
             yield state
 
@@ -140,7 +141,11 @@ class DemoFolder:
             else:
                 entry.unlink()
 
-    def _load(self) -> DemoState:
+    def read(self) -> DemoState:
+        """The state as it is, for a process that whoever has the folder has started."""
+        return self._read_or_begin()
+
+    def _read_or_begin(self) -> DemoState:
         try:
             stored = json.loads((self.path / _STATE).read_text("utf-8"))
             known = {field.name for field in fields(DemoState)}

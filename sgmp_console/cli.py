@@ -1,0 +1,296 @@
+"""`sgmp-console`: the window, and what is done without it.
+
+Each command imports what it needs when it is run, so that `--help` and small commands are quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from sgmp_console.errors import SgmpError, UserError
+
+OK, FAILED, USAGE = 0, 1, 2
+_INTERRUPTED = 130
+
+DATABASE_URL = "SGMP_DATABASE_URL"
+"""Environment variable: an address with its password, which would be seen by all on a command line."""
+
+_MIN_PASSWORD = 12
+_OPTION = re.compile(r"-h|--([a-z]+(=.*)?)?")
+
+_Command = Callable[[argparse.Namespace], int]
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code: 0 done, 1 failed (with a sentence), 2 wrong usage."""
+    arguments = _parser().parse_args(_with_formula(list(sys.argv[1:] if argv is None else argv)))
+    if arguments.verbose:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    command: _Command = arguments.command
+    try:
+        return command(arguments)
+    except SgmpError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _window(arguments: argparse.Namespace) -> int:
+    from sgmp_console import app, settings
+
+    if arguments.profile is None:
+        return app.run(app.Launch())
+    profiles = {profile.name: profile for profile in settings.load_profiles(settings.configuration_folder())}
+    if arguments.profile not in profiles:
+        known = f" There are {', '.join(profiles)}." if profiles else ""
+        raise UserError(f"There is no connection profile {arguments.profile}.{known}")
+    return app.run(app.Launch(profile=profiles[arguments.profile]))
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from sgmp_console.demo import command
+
+    options = command.StackOptions(arguments.data, arguments.reset, arguments.history_days, arguments.poll)
+    if arguments.check:
+        result = command.check(options, arguments.screenshot)
+        print(json.dumps(result, indent=2) if arguments.json else command.as_text(result))
+        return OK if result["ok"] else FAILED
+    if arguments.supervise:
+        return command.supervise(options)
+    return command.headless(options) if arguments.headless else command.window(options)
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+
+    store.migrate(_database_url(arguments), arguments.deployment)
+    print(f"The database of deployment {arguments.deployment} is up to date.")
+    return OK
+
+
+def _check_formula(arguments: argparse.Namespace) -> int:
+    from sgmp_console.formula import check
+
+    text = arguments.text.removesuffix(" ")  # see _with_formula
+    if arguments.data is None:
+        result = check.check(text)
+    else:
+        with _opened(arguments.data) as readings:
+            result = check.check(text, readings=readings)
+    print(json.dumps(result, indent=2, ensure_ascii=False) if arguments.json else check.as_text(result))
+    return OK if result["ok"] else FAILED
+
+
+def _admin_create(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        password = _new_password()
+        with database.begin() as connection:
+            account = store.accounts.create(
+                connection,
+                email=arguments.email,
+                name=arguments.name,
+                role="admin",
+                house_id=None,
+                password=password,
+                must_change_password=False,
+            )
+    finally:
+        database.dispose()
+    print(f"{account.email} is an administrator now.")
+    return OK
+
+
+def _admin_reset(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        with database.begin() as connection:
+            accounts = {account.email: account for account in store.accounts.list_all(connection)}
+            if arguments.email.lower() not in accounts:
+                raise UserError(f"There is no account {arguments.email}.")
+        password = _new_password()
+        with database.begin() as connection:
+            store.accounts.reset_password(connection, accounts[arguments.email.lower()].account_id, password)
+    finally:
+        database.dispose()
+    print(f"{arguments.email} has a new password, to be changed at the next sign-in.")
+    return OK
+
+
+def _database_url(arguments: argparse.Namespace) -> str:
+    url = arguments.database_url or os.environ.get(DATABASE_URL)
+    if not url:
+        raise UserError(
+            f"Which database? Set {DATABASE_URL}, or give --database-url (without a password: others can see it)."
+        )
+    return str(url)
+
+
+def _new_password() -> str:
+    """Asked for twice at a terminal; else one line of standard input. Raises UserError."""
+    if not sys.stdin.isatty():
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = getpass.getpass("New password: ")
+        if getpass.getpass("Once more: ") != password:
+            raise UserError("The two passwords differ; nothing was changed.")
+    if len(password) < _MIN_PASSWORD:
+        raise UserError(f"A password has at least {_MIN_PASSWORD} characters; nothing was changed.")
+    return password
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.") from error
+
+
+# --- The command line --------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sgmp-console",
+        description="Smart Grid Management Platform. Without a command: the window.",
+        epilog="Exit codes: 0 done, 1 failed (the sentence is on standard error), 2 wrong usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"sgmp-console {version('sgmp')}")
+    parser.add_argument("--profile", metavar="NAME", help="sign in with this connection profile")
+    parser.add_argument("--verbose", action="store_true", help="tell on standard error what is being done")
+    parser.set_defaults(command=_window)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_demo(commands)
+    _add_migrate(commands)
+    _add_check(commands)
+    _add_admin(commands)
+    return parser
+
+
+def _add_demo(commands: _Commands) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="the whole system on simulated houses",
+        description="Two simulated houses, their edges, an MQTT broker, ingest and a database, all on this computer, and "
+        "the window on them. What they gather stays; closing the window stops everything.",
+    )
+    demo.set_defaults(command=_demo)
+    what = demo.add_mutually_exclusive_group()
+    what.add_argument("--headless", action="store_true", help="no window; runs until Ctrl-C")
+    what.add_argument(
+        "--check",
+        action="store_true",
+        help="no window on screen: wait until both houses are live, say so, and end with 0 (or 1 and what is missing)",
+    )
+    what.add_argument("--supervise", action="store_true", help=argparse.SUPPRESS)
+    demo.add_argument("--data", type=Path, metavar="DIR", help="where its data are (a folder of its own)")
+    demo.add_argument(
+        "--reset", action="store_true", help="begin anew: deletes the data of the demo in that folder"
+    )
+    demo.add_argument(
+        "--screenshot",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="with --check: pictures of the window, 1280x800 light, dark, 1920x1080 light, dark; or a folder for all",
+    )
+    demo.add_argument("--json", action="store_true", help="with --check: the result as JSON")
+    demo.add_argument(
+        "--history-days",
+        type=int,
+        default=30,
+        metavar="N",
+        help="days of history in a new demo (%(default)s)",
+    )
+    demo.add_argument(
+        "--poll",
+        type=float,
+        default=2.0,
+        metavar="S",
+        help="seconds between two reads of a device (%(default)s)",
+    )
+
+
+def _add_migrate(commands: _Commands) -> None:
+    migrate = commands.add_parser(
+        "migrate",
+        help="make or update a deployment's database",
+        description="Make or update the tables, functions and roles of a deployment. Harmless when nothing is to be "
+        "done. Uses TimescaleDB where the server has it.",
+    )
+    migrate.set_defaults(command=_migrate)
+    _add_database(migrate)
+
+
+def _add_check(commands: _Commands) -> None:
+    check = commands.add_parser("check", help="check a formula")
+    kinds = check.add_subparsers(title="what to check", metavar="KIND", required=True)
+    formula = kinds.add_parser(
+        "formula",
+        help="check a formula, and evaluate it over readings",
+        description="Say whether a formula is in order, and what it means.",
+    )
+    formula.set_defaults(command=_check_formula)
+    formula.add_argument("text", metavar="FORMULA")
+    formula.add_argument(
+        "--data", type=Path, metavar="FILE.csv", help="evaluate it over readings: timestamp,identifier,value"
+    )
+    formula.add_argument("--json", action="store_true", help="the result as JSON")
+
+
+def _with_formula(argv: list[str]) -> list[str]:
+    """A formula may begin with a minus sign, and would be taken for an option; nothing with a blank in it is."""
+    if argv[:2] != ["check", "formula"]:
+        return argv
+    return [f"{text} " if text.startswith("-") and not _OPTION.fullmatch(text) else text for text in argv]
+
+
+def _add_admin(commands: _Commands) -> None:
+    admin = commands.add_parser("admin", help="make the first administrator, reset a password")
+    acts = admin.add_subparsers(title="what to do", metavar="ACT", required=True)
+    create = acts.add_parser(
+        "create",
+        help="make an administrator",
+        description="Make an administrator, signed in to the database as its owner. Asks for the password, or reads it "
+        "from standard input.",
+    )
+    create.set_defaults(command=_admin_create)
+    create.add_argument("email")
+    create.add_argument("--name", required=True, help="name of the person")
+    _add_database(create)
+    reset = acts.add_parser(
+        "reset",
+        help="give an account a new password",
+        description="Give an account a new password, signed in to the database as its owner. Asks for it, or reads it "
+        "from standard input.",
+    )
+    reset.set_defaults(command=_admin_reset)
+    reset.add_argument("email")
+    _add_database(reset)
+
+
+def _add_database(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--database-url",
+        metavar="URL",
+        help=f"postgresql://owner@host:port/database; better in the environment as {DATABASE_URL}, with the password",
+    )
+    command.add_argument("--deployment", default="sgmp", help="name of the deployment (%(default)s)")

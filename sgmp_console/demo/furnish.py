@@ -1,0 +1,128 @@
+"""Bring the demo's database to its state: `python -m sgmp_console.demo.furnish FOLDER`.
+
+Tables, the administrator, both houses with their devices and required items, and the configurations on their way to the
+edges. All of it is there after the first start; a later one only tells the edges where the simulators are now.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import sqlalchemy as sa
+
+from sgmp_console import store
+from sgmp_console.cloud.broker import Broker
+from sgmp_console.demo.certificates import service_files
+from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState
+from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
+from sgmp_console.demo.programs import DATABASE_URL
+from sgmp_console.demo.progress import ProgressFile
+from sgmp_console.errors import SgmpError
+from sgmp_console.fleet.required import required_items
+from sgmp_console.store.access import ingest_role, set_ingest_password
+from sgmp_edge import contract
+
+_ADDRESSES = ("ip", "url")
+"""The settings of a device's config that say where it is."""
+
+
+def main(folder: DemoFolder) -> int:
+    progress = ProgressFile(folder.progress("furnish"))
+    state = folder.read()
+    owner_url = os.environ[DATABASE_URL]
+    try:
+        progress.stage("Preparing the database", 0.1)
+        store.migrate(owner_url, state.deployment)
+        database = store.Database.connect(owner_url, application="sgmp-demo")
+        try:
+            progress.stage("Furnishing the houses", 0.6)
+            with database.begin() as connection:
+                _ensure_administrator(connection, state)
+                ingest_url = _ingest_url(connection, state, owner_url)
+                houses = {house.key: _ensure_house(connection, house, state) for house in DEMO_HOUSES}
+            progress.stage("Telling the edges their devices", 0.9)
+            for house_id in houses.values():
+                _synchronize(database, folder, state, house_id)
+        finally:
+            database.dispose()
+    except SgmpError as error:
+        progress.failed(str(error))
+        return 1
+    progress.result({"house_ids": houses, "ingest_url": ingest_url})
+    return 0
+
+
+def _ensure_administrator(connection: sa.Connection, state: DemoState) -> None:
+    if state.admin_email in {account.email for account in store.accounts.list_all(connection)}:
+        return
+    store.accounts.create(
+        connection,
+        email=state.admin_email,
+        name="Demo administrator",
+        role="admin",
+        house_id=None,
+        password=state.admin_password,
+        must_change_password=False,
+    )
+
+
+def _ingest_url(connection: sa.Connection, state: DemoState, owner_url: str) -> str:
+    """Ingest's own address, with a password made anew at each start."""
+    password = secrets.token_urlsafe(24)
+    set_ingest_password(connection, state.deployment, password)
+    database = urlsplit(owner_url).path
+    user = quote(ingest_role(state.deployment), safe="")
+    return f"postgresql://{user}:{password}@{LOOPBACK}:{state.ports['database']}{database}"
+
+
+def _ensure_house(connection: sa.Connection, house: DemoHouse, state: DemoState) -> int:
+    """The house's id. What an operator changed stays, but for the addresses of the simulators."""
+    configs = house.device_configs(state.ports)
+    found = next((one for one in store.houses.list_all(connection) if one.name == house.name), None)
+    if found is None:
+        made = store.houses.create(
+            connection, house.name, description=house.description, time_zone=house.zone
+        )
+        for kind, config in configs.items():
+            store.devices.create(connection, made.house_id, kind, kind, config)
+        for item in required_items().values():
+            store.analytics.create(
+                connection,
+                made.house_id,
+                item.name,
+                item.formula,
+                description=item.description,
+                aggregated=item.aggregated,
+                unit=item.unit,
+            )
+        return made.house_id
+    for device in store.devices.list_all(connection, found.house_id):
+        wanted = configs.get(device.name, {})
+        moved = {
+            key: wanted[key] for key in _ADDRESSES if key in wanted and device.config.get(key) != wanted[key]
+        }
+        if moved and device.type == device.name:
+            store.devices.update(connection, replace(device, config={**device.config, **moved}))
+    return found.house_id
+
+
+def _synchronize(database: store.Database, folder: DemoFolder, state: DemoState, house_id: int) -> None:
+    with database.begin() as connection:
+        devices = store.devices.list_all(connection, house_id)
+    document = contract.dump_config(
+        1, [contract.DeviceConfig(d.device_id, d.name, d.type, d.config) for d in devices]
+    )
+    files = service_files(folder.certificates, state.deployment, "console")
+    broker = Broker(LOOPBACK, state.ports["broker"], folder.authority_file, files.cert, files.key)
+    broker.publish_retained(contract.config_topic(state.deployment, house_id), document)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    sys.exit(main(DemoFolder(Path(sys.argv[1]))))

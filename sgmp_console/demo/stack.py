@@ -1,0 +1,275 @@
+"""The demo's supervisor: one process that starts everything, keeps it running, and stops it in reverse.
+
+It does no work of its own that takes long (preparing the database and loading history are child processes), has one
+thread, and looks at its children a few times a second. Who started it reads what it reports and closes its standard
+input to end it.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sgmp_console.cloud.local_ca import LocalAuthority
+from sgmp_console.demo import programs
+from sgmp_console.demo.certificates import ensure_service_files
+from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState, choose_ports
+from sgmp_console.demo.houses import DEMO_HOUSES
+from sgmp_console.demo.postgres import EmbeddedPostgres
+from sgmp_console.demo.processes import Child, Program, Service, bound_log, end_children_with_us
+from sgmp_console.demo.progress import ProgressReader, Reporter
+from sgmp_console.errors import SgmpError
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.1
+_BOUND_LOGS_EVERY_S = 30.0
+_START_TIMEOUT_S = 60.0
+_GIVE_UP_AFTER = 4
+"""Starts in vain of one service, before it ever ran."""
+_STOP_TIMEOUT_S = 2.5
+"""For each group of services; with the database's own the whole stays under 10 s."""
+
+
+class StackFailed(SgmpError):
+    """Something that the demo needs did not start."""
+
+
+class _AskedToStop(Exception):
+    """Standard input closed, or a signal came."""
+
+
+class Stack:
+    """One run of the demo in `folder`.
+
+    `history_days`: how much history a demo has. `poll_s`: how often the edges read their devices, seconds.
+    `ends_with_stdin`: stop when standard input closes.
+    """
+
+    def __init__(
+        self,
+        folder: DemoFolder,
+        reporter: Reporter,
+        *,
+        ends_with_stdin: bool,
+        history_days: int = 30,
+        poll_s: float = 2.0,
+    ) -> None:
+        self._folder = folder
+        self._reporter = reporter
+        self._ends_with_stdin = ends_with_stdin
+        self._history_days = history_days
+        self._poll_s = poll_s
+        self._asked_to_stop = False
+        self._postgres: EmbeddedPostgres | None = None
+        self._services: list[list[Service]] = []  # in the order in which they start; they stop in reverse
+        self._task: _Task | None = None
+        self._logs_bounded = 0.0
+
+    def run(self, *, reset: bool) -> int:
+        """Exit code: 0 after a stop that was asked for, 1 after a failure, which was reported."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        end_children_with_us()
+        try:
+            with self._folder.locked(reset=reset) as state:
+                self._open_log()
+                try:
+                    self._start(state)
+                    while True:
+                        self._look()
+                finally:
+                    self._stop()
+        except _AskedToStop:
+            return 0
+        except SgmpError as error:
+            _log.exception("failed")
+            self._reporter.failed(str(error))
+        except Exception:  # noqa: BLE001 - whoever waits for us must be told, whatever it was
+            _log.exception("failed by a fault of ours")
+            self._reporter.failed(f"The demo failed by a fault of its own; {self._folder.logs} says where.")
+        return 1
+
+    # --- Starting ------------------------------------------------------------------------------------------------
+
+    def _start(self, state: DemoState) -> None:
+        folder, stage = self._folder, self._reporter.stage
+        choose_ports(state, ["database", "broker", *(port for house in DEMO_HOUSES for port in house.ports)])
+        folder.save(state)
+        authority = LocalAuthority(folder.authority)
+        for service in ("console", "ingest"):
+            ensure_service_files(authority, folder.certificates, state.deployment, service)
+
+        stage("houses", "Switching on the simulated houses")
+        self._add(*(programs.simulator(folder, state, house) for house in DEMO_HOUSES))
+        stage("broker", "Starting the MQTT broker")
+        self._add(programs.broker(folder, state, authority))
+        stage("database", "Starting the database")
+        self._look()
+        self._postgres = EmbeddedPostgres(folder.database, port=state.ports["database"])
+        database_url = self._postgres.start()
+        self._wait_for_ports(set(state.ports.values()))
+
+        furnished = self._run_task("furnish", programs.furnish(folder, database_url))
+        state.house_ids = furnished["house_ids"]
+        folder.save(state)
+        stage("edges", "Starting ingest and the edges of the houses")
+        self._add(programs.ingest(folder, state, furnished["ingest_url"]))
+        self._add(*(programs.edge(folder, state, authority, house, self._poll_s) for house in DEMO_HOUSES))
+        if self._history_days > 0:
+            self._run_task("history", programs.history(folder, database_url, self._history_days))
+        self._reporter.ready(
+            {
+                "profile": asdict(programs.profile(folder, state)),
+                "email": state.admin_email,
+                "password": state.admin_password,
+            }
+        )
+
+    def _add(self, *several: Program) -> None:
+        """Start services that belong together. Those of one call stop together."""
+        self._services.append([Service(program) for program in several])
+        self._look()
+
+    def _run_task(self, stage: str, program: Program) -> Mapping[str, Any]:
+        """Run a child that prepares something until it has its result; it may go on beside what follows.
+
+        Raises StackFailed.
+        """
+        self._task = _Task(stage, program, self._folder.progress(stage), self._reporter)
+        while self._task.result is None:
+            self._look()
+        return self._task.result
+
+    def _wait_for_ports(self, ports: set[int]) -> None:
+        """Until something listens at each of these loopback ports. Raises StackFailed."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while ports := {port for port in ports if not _answers(port)}:
+            failing = [service for service in self._all_services() if service.restarts >= _GIVE_UP_AFTER]
+            if failing or time.monotonic() > deadline:
+                logs = ", ".join(str(service.program.log) for service in failing) or str(self._folder.logs)
+                raise StackFailed(f"A part of the demo does not start; {logs} says why.")
+            self._look()
+
+    # --- Running -------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """One round: start again what ended, bound the logs, rest. Raises _AskedToStop."""
+        if self._asked_to_stop or (self._ends_with_stdin and _stdin_closed()):
+            raise _AskedToStop
+        if self._postgres is not None and not self._postgres.is_running():
+            _log.warning("the database ended; it starts again")
+            self._postgres.start()
+        for service in self._all_services():
+            service.keep_running()
+        if self._task is not None:
+            self._task.look()
+        if time.monotonic() - self._logs_bounded > _BOUND_LOGS_EVERY_S:
+            self._logs_bounded = time.monotonic()
+            for log in self._folder.logs.glob("*.log"):
+                bound_log(log)
+        time.sleep(_LOOK_EVERY_S)
+
+    def _all_services(self) -> list[Service]:
+        return [service for group in self._services for service in group]
+
+    # --- Stopping ------------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.stop(_STOP_TIMEOUT_S)
+        for group in reversed(self._services):
+            for service in group:
+                service.ask_to_stop()
+            deadline = time.monotonic() + _STOP_TIMEOUT_S
+            for service in group:
+                service.stop(max(deadline - time.monotonic(), 0.0))
+        if self._postgres is not None:
+            self._postgres.stop()
+        _log.info("stopped")
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked_to_stop = True
+
+    def _open_log(self) -> None:
+        self._folder.logs.mkdir(exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            self._folder.logs / "supervisor.log", maxBytes=1_000_000, backupCount=1, encoding="utf-8"
+        )
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().setLevel(logging.INFO)
+
+
+class _Task:
+    """A child that prepares something, and what it has said so far."""
+
+    def __init__(self, stage: str, program: Program, progress: Path, reporter: Reporter) -> None:
+        self.result: Mapping[str, Any] | None = None
+        self._stage = stage
+        self._program = program
+        self._progress = ProgressReader(progress)
+        self._reporter = reporter
+        self._child = Child(program)
+        self._ended = False
+        self._text = ""
+
+    def look(self) -> None:
+        """Tell what is new. Raises StackFailed where it ended without its result."""
+        if self._ended:
+            return
+        code = self._child.exit_code()  # before its last lines are read
+        for line in self._progress.lines():
+            if "failed" in line:
+                raise StackFailed(line["failed"])
+            if "result" in line:
+                self.result = line["result"]
+                self._reporter.stage(self._stage, self._text, 1.0)
+            else:
+                self._text = line["text"]
+                self._reporter.stage(self._stage, self._text, line["fraction"])
+        if code is None:
+            return
+        self._ended = True
+        if self.result is None:
+            raise StackFailed(
+                f"A step of the start did not finish; {self._program.log} says why. Starting again repeats it."
+            )
+        if code != 0:
+            _log.error("%s ended early (%s); the next start goes on with it", self._program.name, code)
+
+    def stop(self, timeout_s: float) -> None:
+        self._child.stop(timeout_s)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+
+    def _stdin_closed() -> bool:
+        # Pipes can't be waited for there; looking into one fails once its other end is closed.
+        handle = msvcrt.get_osfhandle(sys.stdin.fileno())
+        return not ctypes.windll.kernel32.PeekNamedPipe(handle, None, 0, None, None, None)
+
+else:
+    import select
+
+    def _stdin_closed() -> bool:
+        readable, _, _ = select.select([0], [], [], 0)
+        return bool(readable) and not os.read(0, 4096)
