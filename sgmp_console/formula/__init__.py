@@ -9,7 +9,12 @@ from sgmp_console.formula.catalogue import Catalogue, Problem, inlined, users_of
 from sgmp_console.formula.errors import FormulaError
 from sgmp_console.formula.events import event_series
 from sgmp_console.formula.formula import Formula, parse
-from sgmp_console.formula.identifiers import AnalyticsIdentifier, DeviceIdentifier, EventIdentifier, Identifier
+from sgmp_console.formula.identifiers import (
+    AnalyticsIdentifier,
+    DeviceIdentifier,
+    EventIdentifier,
+    Identifier,
+)
 from sgmp_console.formula.items import ItemValues, evaluate_items
 from sgmp_console.formula.linear import LinearForm
 from sgmp_console.formula.validation import aggregation_refusal, equal_items, misaligned, problems, unit

@@ -7,7 +7,7 @@ what could grow beyond _MOST_BITS, or expand to too many terms, is left as it is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,7 @@ import sympy
 from sympy import Expr, Function
 
 from sgmp_console.formula import identifiers
+from sgmp_console.formula.grammar import constant_value
 from sgmp_console.formula.render import added, rational, text, times
 from sgmp_console.formula.tree import (
     Average,
@@ -33,8 +34,11 @@ from sgmp_console.formula.tree import (
 _MOST_BITS = 2_000
 _MOST_ROOT_BITS = 64
 _MOST_OPERATIONS = 120
-_MOST_CANCELLED_OPERATIONS = 60
-_MOST_TERMS = 200
+_MOST_TERMS = 40
+_MOST_DEGREE = 8
+_MOST_SYMBOLS = 5
+_LARGEST_CONSTANT = 1e12
+_UNBOUNDED = 10**9
 
 
 class TooLarge(Exception):  # noqa: N818 - a bound reached, no fault
@@ -124,17 +128,22 @@ _INVERSES = {sympy.cot: "tan", sympy.sec: "cos", sympy.csc: "sin"}
 
 @dataclass(frozen=True)
 class _Weighed:
-    """`bits` bounds the length of any number in the expression, `terms` the terms it expands to, `degree` its power."""
+    """An expression under way, and bounds of what it can grow to.
+
+    `bits`: of any number in it. As a quotient of polynomials it has at most `above` and `below` terms, to a power of
+    at most `degree`.
+    """
 
     expression: Expr
     bits: int
-    terms: int
-    degree: int
+    above: int = 1
+    below: int = 1
+    degree: int = 1
 
 
 @dataclass(frozen=True)
 class Translated:
-    """`small`: expanding and cancelling it is cheap."""
+    """`small`: multiplying it out and cancelling it is cheap."""
 
     expression: Expr
     references: dict[Expr, Reference]
@@ -143,8 +152,7 @@ class Translated:
 
 def translate(root: Node) -> Translated:
     """The SymPy expression of a tree, with real symbols for its identifiers. Raises TooLarge."""
-    operations = sum(1 for node in nodes(root) if node.children)
-    if operations > _MOST_OPERATIONS:
+    if sum(1 for node in nodes(root) if node.children) > _MOST_OPERATIONS:
         raise TooLarge
     references: dict[Expr, Reference] = {}
 
@@ -152,16 +160,21 @@ def translate(root: Node) -> Translated:
         if isinstance(node, Reference):
             symbol = sympy.Symbol(identifiers.write(node.identifier), real=True)
             references.setdefault(symbol, node)
-            return _Weighed(symbol, 1, 1, 1)
+            return _Weighed(symbol, 1)
         weighed = _translated(node, arguments)
         if weighed.bits > _MOST_BITS:
             raise TooLarge
+        if node.children and not weighed.expression.free_symbols:
+            # SymPy compares numbers by working them out to as many digits as it takes: exp(exp(40)) takes forever.
+            value = constant_value(node)
+            if value is not None and not abs(value) <= _LARGEST_CONSTANT:
+                raise TooLarge
         if weighed.expression.has(sympy.nan, sympy.zoo, sympy.oo, sympy.S.NegativeInfinity, sympy.I):
             raise TooLarge
         return weighed
 
     whole = fold(root, visit)
-    small = operations <= _MOST_CANCELLED_OPERATIONS and whole.terms <= _MOST_TERMS and whole.degree <= 12
+    small = whole.above <= _MOST_TERMS and whole.below <= _MOST_TERMS and whole.degree <= _MOST_DEGREE
     return Translated(whole.expression, references, small)
 
 
@@ -169,23 +182,19 @@ def _translated(node: Node, arguments: tuple[_Weighed, ...]) -> _Weighed:
     match node:
         case Number():
             exact = node.exact
-            if max(exact.numerator.bit_length(), exact.denominator.bit_length()) > _MOST_BITS:
+            bits = max(exact.numerator.bit_length(), exact.denominator.bit_length(), 1)
+            if bits > _MOST_BITS:
                 raise TooLarge
-            number = sympy.Rational(exact.numerator, exact.denominator)
-            return _Weighed(
-                number, max(exact.numerator.bit_length(), exact.denominator.bit_length(), 1), 1, 0
-            )
+            return _Weighed(sympy.Rational(exact.numerator, exact.denominator), bits, degree=0)
         case Constant(name=name):
-            return _Weighed(sympy.pi if name == "pi" else sympy.E, 1, 1, 1)
+            return _Weighed(sympy.pi if name == "pi" else sympy.E, 1)
         case Negation():
-            (x,) = arguments
-            return _Weighed(-x.expression, x.bits, x.terms, x.degree)
+            return replace(arguments[0], expression=-arguments[0].expression)
         case Call(function=function):
-            (x,) = arguments
-            return _Weighed(_FUNCTIONS[function](x.expression), x.bits, 2, max(1, x.degree))
+            # pos and neg stand for two terms, and a function for one that is not looked into.
+            return _Weighed(_FUNCTIONS[function](arguments[0].expression), arguments[0].bits, above=2)
         case Average(period_ms=period):
-            (x,) = arguments
-            return _Weighed(avg(x.expression, sympy.Integer(period)), x.bits, 1, max(1, x.degree))
+            return _Weighed(avg(arguments[0].expression, sympy.Integer(period)), arguments[0].bits)
         case Operation(operator="^"):
             return _power(*arguments)
         case Operation(operator=operator):
@@ -194,29 +203,40 @@ def _translated(node: Node, arguments: tuple[_Weighed, ...]) -> _Weighed:
 
 
 def _operation(operator: str, x: _Weighed, y: _Weighed) -> _Weighed:
-    bits = x.bits + y.bits
-    match operator:
-        case "+":
-            return _Weighed(x.expression + y.expression, bits + 1, x.terms + y.terms, max(x.degree, y.degree))
-        case "-":
-            return _Weighed(x.expression - y.expression, bits + 1, x.terms + y.terms, max(x.degree, y.degree))
-        case "*":
-            return _Weighed(x.expression * y.expression, bits, x.terms * y.terms, x.degree + y.degree)
-        case "/":
-            return _Weighed(x.expression / y.expression, bits, x.terms * y.terms, x.degree + y.degree)
-    raise AssertionError(f"no operator {operator}")
+    bits, degree = x.bits + y.bits, x.degree + y.degree
+    if operator in "+-":
+        total = x.expression + y.expression if operator == "+" else x.expression - y.expression
+        above = min(x.above * y.below + y.above * x.below, _UNBOUNDED)
+        if x.below == y.below == 1:
+            degree = max(x.degree, y.degree)
+        return _Weighed(total, bits + 1, above, min(x.below * y.below, _UNBOUNDED), degree)
+    if operator == "*":
+        above, below = x.above * y.above, x.below * y.below
+        return _Weighed(
+            x.expression * y.expression, bits, min(above, _UNBOUNDED), min(below, _UNBOUNDED), degree
+        )
+    above, below = x.above * y.below, x.below * y.above
+    # A divisor of one term makes a common denominator necessary, too.
+    below = max(below, 2) if y.degree else below
+    return _Weighed(x.expression / y.expression, bits, min(above, _UNBOUNDED), min(below, _UNBOUNDED), degree)
 
 
 def _power(x: _Weighed, y: _Weighed) -> _Weighed:
     if not y.expression.is_Rational:
-        return _Weighed(x.expression**y.expression, x.bits * max(1, y.bits), 2, 1 + x.degree + y.degree)
+        return _Weighed(x.expression**y.expression, x.bits * max(1, y.bits))
     exponent = abs(Fraction(int(y.expression.p), int(y.expression.q)))
     whole = -(-exponent.numerator // exponent.denominator)
     bits = x.bits * max(1, whole) + y.bits
     if bits > _MOST_BITS or (exponent.denominator > 1 and x.bits > _MOST_ROOT_BITS):
         raise TooLarge
-    terms = min(x.terms ** min(whole, 12), 10**6) if x.terms > 1 else 1
-    return _Weighed(x.expression**y.expression, bits, terms, max(1, x.degree) * max(1, whole))
+    power = x.expression**y.expression
+    if exponent.denominator > 1:
+        return _Weighed(power, bits)
+    grown = min(whole, 12)
+    above, below = min(x.above**grown, _UNBOUNDED), min(x.below**grown, _UNBOUNDED)
+    if y.expression < 0:
+        above, below = below, max(above, 2)
+    return _Weighed(power, bits, above, below, x.degree * whole)
 
 
 # --- SymPy -> tree ----------------------------------------------------------------------------------------------
@@ -227,7 +247,7 @@ def tree_of(expression: Expr, references: dict[Expr, Reference]) -> Node:
 
     def of(e: Expr) -> Node:
         if e.is_Rational:
-            return rational(Fraction(int(e.p), int(e.q)))
+            return rational(_fraction(e))
         if e in references:
             return references[e]
         if e is sympy.pi or e is sympy.E:
@@ -270,7 +290,7 @@ def tree_of(expression: Expr, references: dict[Expr, Reference]) -> Node:
                 above.append(power(base, exponent))
         if not coefficient.is_Rational:
             raise Untranslatable("a product with a number that is no fraction")
-        factor = Fraction(int(coefficient.p), int(coefficient.q))
+        factor = _fraction(coefficient)
         if not below:
             return times(factor, _chain("*", above))
         if not above:
@@ -280,6 +300,12 @@ def tree_of(expression: Expr, references: dict[Expr, Reference]) -> Node:
         return times(factor, _operated("/", _chain("*", above), _chain("*", below)))
 
     return of(expression)
+
+
+def _fraction(e: Expr) -> Fraction:
+    if max(int(e.p).bit_length(), int(e.q).bit_length()) > 1_000:
+        raise Untranslatable("a number that is no float")
+    return Fraction(int(e.p), int(e.q))
 
 
 def _constant(name: str) -> Node:
@@ -308,10 +334,7 @@ def simplest(root: Node) -> Node:
         return root
     candidates = [translated.expression]
     if translated.small:
-        candidates.append(sympy.cancel(translated.expression))
-        candidates.append(sympy.expand_mul(translated.expression))
-        if translated.expression.has(sympy.sin, sympy.cos, sympy.tan):
-            candidates.append(sympy.trigsimp(translated.expression))
+        candidates += _rearranged(translated.expression)
     best, least = root, _effort(root)
     for candidate in candidates:
         try:
@@ -332,9 +355,46 @@ def is_zero(root: Node) -> bool:
     expression = translated.expression.rewrite(sympy.Abs)
     if not translated.small:
         return bool(expression == 0)
-    if sympy.expand(expression, power_exp=False, power_base=False) == 0 or sympy.cancel(expression) == 0:
-        return True
-    return bool(expression.has(sympy.sin, sympy.cos, sympy.tan) and sympy.trigsimp(expression) == 0)
+    return any(form == 0 for form in _rearranged(expression))
+
+
+def _rearranged(expression: Expr) -> list[Expr]:
+    """The expression multiplied out, cancelled, and with cos^2 written as 1 - sin^2.
+
+    Only sums, products and whole powers are touched: all else stands in as a symbol of its own, which keeps SymPy's
+    algorithms on polynomials of bounded size.
+    """
+    stands_in: dict[Expr, Expr] = {}
+
+    def masked(e: Expr) -> Expr:
+        if e.is_Symbol or e.is_Rational:
+            return e
+        if e.is_Add or e.is_Mul:
+            return e.func(*map(masked, e.args))
+        if e.is_Pow and e.exp.is_Integer and abs(e.exp) <= _MOST_DEGREE:
+            return masked(e.base) ** e.exp
+        if isinstance(e, sympy.tan):
+            return masked(sympy.sin(e.args[0])) / masked(sympy.cos(e.args[0]))
+        return stands_in.setdefault(e, sympy.Dummy(real=True))
+
+    polynomial = masked(expression)
+    if len(polynomial.free_symbols) > _MOST_SYMBOLS:
+        return []
+    back = {dummy: original for original, dummy in stands_in.items()}
+    cancelled = sympy.cancel(polynomial)
+    forms = [sympy.expand(polynomial), cancelled]
+    for original, cosine in stands_in.items():
+        sine = stands_in.get(sympy.sin(original.args[0])) if isinstance(original, sympy.cos) else None
+        if sine is not None:
+            above, below = (_without_squares(part, cosine, sine) for part in sympy.fraction(cancelled))
+            cancelled = sympy.cancel(above / below) if below != 0 else cancelled
+            forms.append(cancelled)
+    return [form.xreplace(back) for form in forms]
+
+
+def _without_squares(polynomial: Expr, cosine: Expr, sine: Expr) -> Expr:
+    """The polynomial with every cosine squared as 1 - sine squared."""
+    return sympy.rem(polynomial, cosine**2 - 1 + sine**2, cosine)
 
 
 def _effort(root: Node) -> tuple[int, int]:
