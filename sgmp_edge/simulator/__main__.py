@@ -74,7 +74,7 @@ def _build(options: argparse.Namespace, servers: dict[str, DeviceServer]) -> Non
                 clock,
                 options.sonnen_token,
                 options.sonnen_serial,
-                options.sonnen_automatic_mode or ("8" if house.mains.leg_v < 200 else "2"),
+                options.sonnen_mode,
                 frozenset(options.sonnen_interfaces.split(",")),
             ),
             options.sonnen_port,
@@ -163,9 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     sonnen.add_argument(
         "--sonnen-interfaces", default="v1,v2,cloud", help="which of v1,v2,cloud it answers (all)"
     )
-    sonnen.add_argument(
-        "--sonnen-automatic-mode", help="its number of self-consumption (8 in the US, 2 elsewhere)"
-    )
+    sonnen.add_argument("--sonnen-mode", help="operating mode at the start (8 in the US, 2 elsewhere)")
     powerflex = parser.add_argument_group("PowerFlex")
     powerflex.add_argument(
         "--powerflex-port", type=int, metavar="PORT", help="0: any free one; without it no service"

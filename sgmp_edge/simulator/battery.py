@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 MINUTE_MS = 60_000
@@ -40,20 +41,21 @@ class Battery:
     efficiency: float = 0.95
     """One way, AC to DC or back."""
 
-    @property
+    @cached_property
     def capacity_ws(self) -> float:
         return self.capacity_wh * 3600
 
-    @property
+    @cached_property
     def floor_ws(self) -> float:
         return self.floor * self.capacity_ws
 
     def stored_ws(self, before_w: float, after_w: float, seconds: float) -> float:
         """What is added to the charge while power goes linearly from one value to another (negative: taken out)."""
         if before_w * after_w >= 0:
-            return self._dc((before_w + after_w) / 2 * seconds)
+            ac_ws = (before_w + after_w) / 2 * seconds
+            return -ac_ws / self.efficiency if ac_ws > 0 else -ac_ws * self.efficiency
         crossing = seconds * before_w / (before_w - after_w)
-        return self._dc(before_w / 2 * crossing) + self._dc(after_w / 2 * (seconds - crossing))
+        return self.stored_ws(before_w, 0.0, crossing) + self.stored_ws(0.0, after_w, seconds - crossing)
 
     def within_limits(self, wish_w: float, before_w: float, charge_ws: float, seconds: float) -> float:
         """The power nearest to a wish that can be reached `seconds` later and be brought to zero a minute after it.
@@ -61,13 +63,14 @@ class Battery:
         So the battery tapers off before it is empty or full, and reaches both exactly.
         """
         if wish_w > 0:
-            left = max(0.0, charge_ws - self.floor_ws) * self.efficiency - max(before_w, 0.0) / 2 * seconds
+            left = (charge_ws - self.floor_ws) * self.efficiency
+            if before_w > 0:
+                left -= before_w / 2 * seconds
             return min(wish_w, self.discharge_w, max(0.0, 2 * left / (seconds + _MINUTE_S)))
-        room = max(0.0, self.capacity_ws - charge_ws) / self.efficiency - max(-before_w, 0.0) / 2 * seconds
-        return -min(-wish_w, self.charge_w, max(0.0, 2 * room / (seconds + _MINUTE_S)))
-
-    def _dc(self, ac_ws: float) -> float:
-        return -ac_ws / self.efficiency if ac_ws > 0 else -ac_ws * self.efficiency
+        left = (self.capacity_ws - charge_ws) / self.efficiency
+        if before_w < 0:
+            left += before_w / 2 * seconds
+        return -min(-wish_w, self.charge_w, max(0.0, 2 * left / (seconds + _MINUTE_S)))
 
 
 class Trajectory:

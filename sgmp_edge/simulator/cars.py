@@ -18,6 +18,7 @@ READY = "READY"
 ADAPTIVE = "ADAPTIVE"
 NOT_CHARGING = "NOT CHARGING"
 
+_AHEAD_MS = 3_600_000
 _TAPER_MINUTES = 8
 """A car asks for less and less in its last minutes."""
 
@@ -86,6 +87,7 @@ class Station:
         self._power_w = habit.choice((3_700.0, 7_200.0, 7_200.0, 9_600.0))
         self._evening_chance = habit.uniform(0.65, 0.9)
         self._midday_chance = habit.uniform(0.15, 0.35)
+        self._found: tuple[int, int, Session | None] = (0, 0, None)
         self._of_date = lru_cache(maxsize=16)(self._plan)
 
     def sessions(self, start_ms: int, end_ms: int) -> list[Session]:
@@ -100,15 +102,28 @@ class Station:
         ]
 
     def at(self, time_ms: int) -> StationState:
-        for session in self.sessions(time_ms, time_ms + 1):
-            if time_ms < session.charging_ms:
-                return StationState(READY, 0.0, 0.0, session)
-            if time_ms < session.charged_ms:
-                return StationState(
-                    ADAPTIVE, session.power_w(time_ms), session.delivered_wh(time_ms), session
-                )
-            return StationState(NOT_CHARGING, 0.0, session.energy_wh, session)
-        return StationState(UNPLUGGED, 0.0, 0.0, None)
+        session = self._session_at(time_ms)
+        if session is None:
+            return StationState(UNPLUGGED, 0.0, 0.0, None)
+        if time_ms < session.charging_ms:
+            return StationState(READY, 0.0, 0.0, session)
+        if time_ms < session.charged_ms:
+            return StationState(ADAPTIVE, session.power_w(time_ms), session.delivered_wh(time_ms), session)
+        return StationState(NOT_CHARGING, 0.0, session.energy_wh, session)
+
+    def _session_at(self, time_ms: int) -> Session | None:
+        start, end, session = self._found
+        if not start <= time_ms < end:
+            # Neighbouring instants are asked for, mostly: remember for how long the answer is good.
+            start, end, session = time_ms, time_ms + _AHEAD_MS, None
+            for near in self.sessions(start, end):
+                if near.plugged_ms > time_ms:
+                    end = near.plugged_ms
+                    break
+                start, end, session = near.plugged_ms, near.unplugged_ms, near
+                break
+            self._found = (start, end, session)
+        return session
 
     def _local_date(self, time_ms: int) -> int:
         return datetime.datetime.fromtimestamp(time_ms / 1000, self._zone).toordinal()

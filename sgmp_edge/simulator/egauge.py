@@ -87,12 +87,15 @@ class EgaugeMeter(SimulatedDevice):
         self._nonces: deque[str] = deque(maxlen=200)
         self._configurations = 0
         self._jumps: dict[str, int] = {}
-        # Counters run from the begin of the quarter in which the meter started, so that a restart continues them
-        # and counting up to now stays cheap. Whoever starts in another quarter finds another configuration; so does
-        # who lets the house live in a time of its own, which begins anew with each start.
-        self._epoch_ms = (
-            _quarter_begin_ms(clock.now_ms()) if clock.is_real else clock.started_ms // 1000 * 1000
-        )
+        # Counters run from the begin of the month in which the meter started, so that a restart continues them and
+        # counting up to now stays cheap. Who starts in another month finds another serial, as after a change of the
+        # meter's configuration; so does who lets the house live in a time of its own, which begins with each start.
+        self._epoch_ms = clock.started_ms // 1000 * 1000
+        if clock.is_real:
+            self._epoch_ms = _month_begin_ms(self._epoch_ms)
+        self._energy(
+            self._epoch_ms, clock.now_ms()
+        )  # counted once, so that the first answer does not take long
 
     def begin(self, mode: str, options: Mapping[str, Any]) -> None:
         super().begin(mode, options)
@@ -355,7 +358,6 @@ def _md5(*parts: str) -> str:
     return hashlib.md5(":".join(parts).encode("utf-8"), usedforsecurity=False).hexdigest()
 
 
-def _quarter_begin_ms(time_ms: int) -> int:
+def _month_begin_ms(time_ms: int) -> int:
     now = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
-    begin = datetime.datetime(now.year, (now.month - 1) // 3 * 3 + 1, 1, tzinfo=datetime.UTC)
-    return round(begin.timestamp()) * 1000
+    return round(datetime.datetime(now.year, now.month, 1, tzinfo=datetime.UTC).timestamp()) * 1000

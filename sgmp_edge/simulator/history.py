@@ -12,7 +12,7 @@ from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 from sgmp_edge.simulator.egauge import REGISTERS
 from sgmp_edge.simulator.house import House
 from sgmp_edge.simulator.powerflex import charging_voltage, pilot_a
-from sgmp_edge.simulator.sonnen import battery_measurements, status
+from sgmp_edge.simulator.sonnen import automatic_mode, battery_measurements, status_measurements
 
 
 class Row(NamedTuple):
@@ -48,7 +48,13 @@ def rows(
     grid import - grid export = load + EV - solar - battery. The rest is as measured at that time. Without
     `everything` there are only the fields that the playbook's required analytic items use, and the station's.
     """
-    mode = operating_mode or ("8" if house.mains.leg_v < 200 else "2")
+    mode = operating_mode or automatic_mode(house)
+    installed = {
+        "BackupBuffer": 0,
+        "IsSystemInstalled": 1,
+        "OperatingMode": int(mode),
+        "SystemStatus": "OnGrid",
+    }
     seconds = step_ms / 1000
     first = -(-start_ms // step_ms) * step_ms
     registers = [
@@ -56,9 +62,8 @@ def rows(
         for register in REGISTERS
         if not register.total
     ]
-    for time_ms in range(first, end_ms, step_ms):
-        state = house.at(time_ms)
-        energy = house.energy(time_ms - step_ms, time_ms)
+    for state, energy in house.walk_with_energy(first, end_ms, step_ms):
+        time_ms = state.time_ms
         means = state._replace(
             load_w=energy.load / seconds,
             ev_w=energy.ev / seconds,
@@ -81,10 +86,8 @@ def rows(
         }
         if everything:
             meter["ts"] = time_ms // 1000
-            document = status(house, means, time_ms, mode)
-            del document["Timestamp"]
             battery = {
-                "status": {name: _number(value) for name, value in document.items() if value is not None},
+                "status": {**status_measurements(house, means), **installed},
                 "battery": {"battery_status": battery_measurements(house, means)},
             }
         else:
@@ -108,12 +111,3 @@ def events(house: House, start_ms: int, end_ms: int) -> Iterator[Event]:
     yield from sorted(
         (event for event in found if start_ms <= event.time_ms < end_ms), key=lambda event: event.time_ms
     )
-
-
-def _number(value: Any) -> Any:
-    """As the driver publishes it: numbers in text and flags are numbers."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    return value

@@ -19,7 +19,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from threading import RLock
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -181,6 +181,23 @@ class House:
             upto = self._day(last).energy(end_ms)
             return Energy(*[math.fsum(parts) - a for a, *parts in zip(before, *totals, upto, strict=True)])
 
+    def walk_with_energy(self, start_ms: int, end_ms: int, step_ms: int) -> Iterator[tuple[State, Energy]]:
+        """`walk`, each state with the integrals over the step that ends at it."""
+        with self._lock:
+            number = self._number(start_ms - step_ms)
+            before = self._day(number).energy(start_ms - step_ms)
+        for time_ms in range(start_ms, end_ms, step_ms):
+            with self._lock:
+                now = self._number(time_ms)
+                upto = self._day(now).energy(time_ms)
+                if now == number:
+                    step = Energy(*[b - a for a, b in zip(before, upto, strict=True)])
+                else:
+                    step = self.energy(time_ms - step_ms, time_ms)
+                state = self._day(now).state(time_ms)
+            yield state, step
+            number, before = now, upto
+
     def sessions(self, start_ms: int, end_ms: int) -> list[Session]:
         """The cars at the house's own charging station that touch the half-open range."""
         return self.charger.sessions(start_ms, end_ms)
@@ -295,14 +312,8 @@ class House:
             start = session.charging_ms // MINUTE_MS - first_minute
             for node in range(max(0, start), min(count, start + len(session.watts))):
                 ev[node] = session.watts[node - start]
-        solar = [
-            min(clear * cover, 0.95) * self.solar_kw * 1000
-            for clear, cover in zip(
-                sun.clear_sky(first_minute, self.latitude, self.longitude),
-                self._sky(first_minute, count),
-                strict=True,
-            )
-        ]
+        clear = sun.clear_sky(first_minute, self.latitude, self.longitude)
+        solar = [min(light, 0.95) * self.solar_kw * 1000 for light in self._under_clouds(clear, first_minute)]
         supply, sag = (
             self._noise("voltage", 53, first_minute, count),
             self._noise("sag", 9, first_minute, count),
@@ -330,16 +341,18 @@ class House:
             frequency,
         )
 
-    def _sky(self, first_minute: int, count: int) -> list[float]:
-        """How much of a clear sky's light comes through: 1 clear, about 0.15 under a closed cover."""
-        weather = self._noise("weather", 600, first_minute, count)
-        clouds = self._noise("clouds", 31, first_minute, count)
-        gusts = self._noise("gusts", 4, first_minute, count)
+    def _under_clouds(self, clear: Sequence[float], first_minute: int) -> list[float]:
+        """What comes through of a clear sky's light: all of it, down to about 0.15 under a closed cover."""
+        weather = self._noise("weather", 600, first_minute, len(clear))
+        clouds = self._noise("clouds", 31, first_minute, len(clear))
+        gusts = self._noise("gusts", 4, first_minute, len(clear))
         through = []
-        for w, c, g in zip(weather, clouds, gusts, strict=True):
+        for light, w, c, g in zip(clear, weather, clouds, gusts, strict=True):
             cover = 0.3 + 0.65 * w + 0.4 * c + 0.14 * g
-            cover = 0.0 if cover < 0 else min(cover, 1.0)
-            through.append(1 - 0.85 * cover * cover * (3 - 2 * cover))
+            if light and cover > 0:
+                cover = min(cover, 1.0)
+                light *= 1 - 0.85 * cover * cover * (3 - 2 * cover)
+            through.append(light)
         return through
 
     def _noise(self, name: str, period: int, first_minute: int, count: int) -> list[float]:
@@ -354,10 +367,7 @@ class _Day:
         self._first_minute = first_minute
         self._nodes = tuple(array("d", nodes) for nodes in world)
         self.load, self.ev, self.solar = self._nodes[:3]
-        self._sums = tuple(
-            array("d", accumulate(((a + b) * 30 for a, b in pairwise(nodes)), initial=0.0))
-            for nodes in self._nodes
-        )
+        self._sums = tuple(array("d", accumulate(nodes)) for nodes in self._nodes)
         self._ripple_seed = ripple
 
     def follow(self, trajectory: storage.Trajectory, capacity_ws: float) -> None:
@@ -382,13 +392,18 @@ class _Day:
         since = time_ms - self.begin_ms
         node, within = divmod(since, MINUTE_MS)
         battery = self.trajectory.at(since)[2]
+        # A sum of nodes makes the integral of what is linear between them: half of both ends is too much.
+        whole = [
+            (sums[node] - (nodes[0] + nodes[node]) / 2) * 60
+            for nodes, sums in zip(self._nodes, self._sums, strict=True)
+        ]
         if not within:
-            load, ev, solar, l1, l2, frequency = [sums[node] for sums in self._sums]
+            load, ev, solar, l1, l2, frequency = whole
             return Energy(load, ev, solar, battery, l1, l2, frequency)
         part, seconds = within / MINUTE_MS, within / 1000
         load, ev, solar, l1, l2, frequency = [
-            sums[node] + (a[node] + (a[node + 1] - a[node]) * part / 2) * seconds
-            for a, sums in zip(self._nodes, self._sums, strict=True)
+            upto + (a[node] + (a[node + 1] - a[node]) * part / 2) * seconds
+            for a, upto in zip(self._nodes, whole, strict=True)
         ]
         ripple = self._ripple(node, part)[1]
         volts = ripple * _RIPPLE_V_PER_W

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from threading import Lock
 from typing import Any
 
 from sgmp_edge.simulator.cars import UNPLUGGED, Station, StationState
@@ -77,7 +76,6 @@ class PowerflexService(SimulatedDevice):
         ]
         for place in neighbours[:2]:
             self._stations[place] = Station(house.seed, "/".join(place), house.zone)
-        self._lock = Lock()
 
     def begin(self, mode: str, options: Mapping[str, Any]) -> None:
         super().begin(mode, options)
@@ -148,8 +146,7 @@ class PowerflexService(SimulatedDevice):
             house_ms = self._clock.house_ms(time_ms)
             volts = charging_voltage(self._house, self._house.at(house_ms))
             for (acc_id, acs_id), station in self._stations.items():
-                with self._lock:
-                    state = station.at(house_ms)
+                state = station.at(house_ms)
                 power_w = round(state.power_w, 3)
                 yield [
                     time_ms / 1000,

@@ -12,7 +12,6 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sgmp_edge.simulator import noise
 from sgmp_edge.simulator.clock import SimulatedClock
 from sgmp_edge.simulator.house import House, State
 from sgmp_edge.simulator.server import Request, Response, SimulatedDevice
@@ -24,11 +23,15 @@ _SETPOINT = re.compile(r"/setpoint/(charge|discharge)/(\d{1,6})")
 _CLOUD = re.compile(r"/proxy/([^/]+)(/api/.*)")
 
 
+def automatic_mode(house: House) -> str:
+    """The number of self-consumption where the house stands: 8 in the US, 2 elsewhere."""
+    return "8" if house.mains.leg_v < 200 else "2"
+
+
 class SonnenBattery(SimulatedDevice):
     """`token` guards v2 (but for its status) and the remote interface; v1 is open, as real ones are.
 
-    `interfaces`: those of v1, v2 and cloud that it answers. `automatic_mode`: its number of self-consumption, 8 in
-    the US and 2 elsewhere.
+    `interfaces`: those of v1, v2 and cloud that it answers. `mode`: the one it is in, without it self-consumption.
     """
 
     name = "sonnen"
@@ -48,7 +51,7 @@ class SonnenBattery(SimulatedDevice):
         clock: SimulatedClock,
         token: str = "",
         serial: str = "12345",
-        automatic_mode: str = "8",
+        mode: str | None = None,
         interfaces: frozenset[str] = frozenset({"v1", "v2", "cloud"}),
     ) -> None:
         super().__init__(clock)
@@ -56,7 +59,7 @@ class SonnenBattery(SimulatedDevice):
         self._token = token
         self._serial = serial
         self._interfaces = interfaces
-        self._mode = automatic_mode
+        self._mode = mode or automatic_mode(house)
         self._setpoint_w = 0.0
         self._commands = Lock()
 
@@ -217,46 +220,75 @@ class SonnenBattery(SimulatedDevice):
 def status(house: House, state: State | None, time_ms: int, mode: str) -> dict[str, Any]:
     """The body of `status`, the same in v1 and v2; all zeros without a state, as while booting."""
     here = datetime.datetime.fromtimestamp(time_ms / 1000, house.zone)
-    if state is None:
-        consumption = production = battery_w = grid_feed_in = 0
-        charge, volts, frequency, dc_volts = 0.0, 0.0, 0.0, 0.0
-    else:
-        consumption, production = round(state.load_w + state.ev_w), round(state.solar_w)
-        battery_w, grid_feed_in = round(state.battery_w), round(-state.grid_w)
-        charge, frequency = state.charge, state.frequency_hz
-        volts = (state.l1_v + state.l2_v) if house.mains.leg_v < 200 else state.l1_v
-        dc_volts = _dc_voltage(state)
-    floor = house.battery.floor
+    values = dict.fromkeys(_NUMBERS, 0) if state is None else status_measurements(house, state)
     return {
-        "Apparent_output": abs(battery_w),
+        **{name: bool(value) if name.startswith(_FLAGS) else value for name, value in values.items()},
         "BackupBuffer": "0",
-        "BatteryCharging": battery_w < -10,
-        "BatteryDischarging": battery_w > 10,
-        "Consumption_Avg": consumption,
-        "Consumption_W": consumption,
-        "Fac": round(frequency, 3),
-        "FlowConsumptionBattery": battery_w > 10,
-        "FlowConsumptionGrid": grid_feed_in < -10,
-        "FlowConsumptionProduction": production > 10,
-        "FlowGridBattery": battery_w < -10 and grid_feed_in < -10,
-        "FlowProductionBattery": battery_w < -10 and production > 10,
-        "FlowProductionGrid": grid_feed_in > 10 and production > 10,
-        "GridFeedIn_W": grid_feed_in,
         "IsSystemInstalled": 1,
         "OperatingMode": mode,
+        "Sac2": None,
+        "Sac3": None,
+        "SystemStatus": "OnGrid",
+        "Timestamp": here.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+
+
+def status_measurements(house: House, state: State) -> dict[str, float]:
+    """What `status` measures, flags as 0 and 1. W, VA, %, Wh, V, Hz."""
+    consumption, production = round(state.load_w + state.ev_w), round(state.solar_w)
+    battery_w, feed_in = round(state.battery_w), round(-state.grid_w)
+    charge, floor = state.charge, house.battery.floor
+    charging, discharging = int(battery_w < -10), int(battery_w > 10)
+    importing, exporting, producing = int(feed_in < -10), int(feed_in > 10), int(production > 10)
+    return {
+        "Apparent_output": abs(battery_w),
+        "BatteryCharging": charging,
+        "BatteryDischarging": discharging,
+        "Consumption_Avg": consumption,
+        "Consumption_W": consumption,
+        "Fac": round(state.frequency_hz, 3),
+        "FlowConsumptionBattery": discharging,
+        "FlowConsumptionGrid": importing,
+        "FlowConsumptionProduction": producing,
+        "FlowGridBattery": charging & importing,
+        "FlowProductionBattery": charging & producing,
+        "FlowProductionGrid": exporting & producing,
+        "GridFeedIn_W": feed_in,
         "Pac_total_W": battery_w,
         "Production_W": production,
         "RSOC": round(charge * 100),
         "RemainingCapacity_Wh": round(charge * house.battery.capacity_wh),
         "Sac1": abs(battery_w),
-        "Sac2": None,
-        "Sac3": None,
-        "SystemStatus": "OnGrid",
-        "Timestamp": here.strftime("%Y-%m-%d %H:%M:%S"),
         "USOC": max(0, round((charge - floor) / (1 - floor) * 100)),
-        "Uac": round(volts),
-        "Ubat": round(dc_volts),
+        "Uac": round(state.l1_v + state.l2_v if house.mains.leg_v < 200 else state.l1_v),
+        "Ubat": round(_dc_voltage(state)),
     }
+
+
+_FLAGS = ("BatteryCharging", "BatteryDischarging", "Flow")
+_NUMBERS = (
+    "Apparent_output",
+    "BatteryCharging",
+    "BatteryDischarging",
+    "Consumption_Avg",
+    "Consumption_W",
+    "Fac",
+    "FlowConsumptionBattery",
+    "FlowConsumptionGrid",
+    "FlowConsumptionProduction",
+    "FlowGridBattery",
+    "FlowProductionBattery",
+    "FlowProductionGrid",
+    "GridFeedIn_W",
+    "Pac_total_W",
+    "Production_W",
+    "RSOC",
+    "RemainingCapacity_Wh",
+    "Sac1",
+    "USOC",
+    "Uac",
+    "Ubat",
+)
 
 
 def battery_measurements(house: House, state: State | None) -> dict[str, float]:
@@ -273,7 +305,7 @@ def battery_measurements(house: House, state: State | None) -> dict[str, float]:
     days = state.time_ms / 86_400_000 - 18_000
     return {
         "chargecurrentlimit": limit,
-        "cyclecount": float(int(days * 0.7) + noise.stream(house.seed, "cycles") % 200),
+        "cyclecount": float(int(days * 0.7) + house.seed % 200),
         "dischargecurrentlimit": limit,
         "fullchargecapacity": round(full_ah, 2),
         "fullchargecapacitywh": battery.capacity_wh,
