@@ -3,7 +3,16 @@
 Functions take a Connection of `Database.begin()`, one transaction each; what they return are frozen dataclasses.
 """
 
-from sgmp_console.store import accounts, analytics, devices, events, houses, quarantine, readings
+from sgmp_console.store import (
+    accounts,
+    analytics,
+    devices,
+    events,
+    houses,
+    ingest_state,
+    quarantine,
+    readings,
+)
 from sgmp_console.store.accounts import Account, sign_in
 from sgmp_console.store.analytics import AnalyticItem
 from sgmp_console.store.changes import Change, Reconnected, listen
@@ -40,6 +49,7 @@ __all__ = [
     "devices",
     "events",
     "houses",
+    "ingest_state",
     "listen",
     "migrate",
     "quarantine",

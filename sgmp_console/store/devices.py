@@ -118,6 +118,12 @@ def delete(connection: sa.Connection, device_id: int) -> None:
         raise UserError("There is no such device. It may have been deleted.")
 
 
+def known(connection: sa.Connection) -> dict[tuple[int, int], str]:
+    """(house id, device id) -> name of all devices there ever were; 0 is the house's edge. As ingest or owner."""
+    rows = connection.exec_driver_sql("SELECT house_id, device_id, name FROM sgmp.known_devices()")
+    return {(house_id, device_id): name for house_id, device_id, name in rows}
+
+
 def _write(connection: sa.Connection, device: Device, state: sa.ColumnElement[bool]) -> Device:
     changed = connection.execute(
         table.update()
