@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from typing import Any
 
@@ -36,6 +37,8 @@ class Patience:
 
 IN_THE_HOUSE = Patience(2, 3, 6)
 ON_THE_INTERNET = Patience(3, 6, 15)
+FOR_ITS_RECORDS = Patience(2, 10, 20)
+"""A small device takes its time over what it has stored."""
 
 
 class AnswerTooLarge(BadAnswer):
@@ -94,15 +97,17 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
     ) -> Answer:
         """One exchange. It must bear being repeated, `path` must hold no secret, redirects are not followed."""
+        exchange = partial(self._exchange, method, path, headers, json_body, form, patience or self._patience)
         try:
-            return self._exchange(method, path, headers, json_body, form)
+            return exchange()
         except _Closed:
             # Most likely a kept-alive connection that the other side had ended meanwhile.
             log.debug("%s closed the connection; the request is repeated", self.who)
         try:
-            return self._exchange(method, path, headers, json_body, form)
+            return exchange()
         except _Closed as closed:
             raise Unreachable(f"{self.who} closed the connection without an answer") from closed.__cause__
 
@@ -145,8 +150,9 @@ class HttpClient:
         headers: Mapping[str, str] | None,
         json_body: Any,
         form: Mapping[str, str] | None,
+        patience: Patience,
     ) -> Answer:
-        deadline = time.monotonic() + self._patience.whole_s
+        deadline = time.monotonic() + patience.whole_s
         try:
             with self._session.request(
                 method,
@@ -154,7 +160,7 @@ class HttpClient:
                 headers=headers,
                 json=json_body,
                 data=form,
-                timeout=(self._patience.connect_s, self._patience.silence_s),
+                timeout=(patience.connect_s, patience.silence_s),
                 allow_redirects=False,
                 stream=True,
                 # Said for each request, since the environment's bundle of authorities would go before the session's.

@@ -19,7 +19,7 @@ _TOKEN_LIFE_S = 23 * 3600
 _FRESH_S = 2.0
 """Stations polled at the same tick share one answer, or one failure."""
 
-_TOGETHER_S = 120
+_TOGETHER_S = 15
 """A request begins this much earlier than asked, so that it serves the other stations of the account, too."""
 
 LONGEST_WINDOW_S = 1800

@@ -190,17 +190,20 @@ class Choice:
         raise failure
 
     def _order(self, now: float) -> list[Interface]:
-        if self._serving is None:
-            return self._not_reached + [i for i in self._interfaces if i not in self._not_reached]
-        others = [i for i in self._interfaces if i is not self._serving]
-        better = self._interfaces[: self._interfaces.index(self._serving)]
-        if not better or now < self._retry_better_at:
-            return [self._serving, *others]
-        # One of them at a time: several dead ones would use up the time of the one that serves.
-        self._retry_better_at = now + _RETRY_BETTER_S
-        first = better[self._retries % len(better)]
-        self._retries += 1
-        return [first, self._serving, *(i for i in others if i is not first)]
+        """Whom to ask: who was not reached in the time of the last call, who serves, then the others."""
+        serving = [self._serving] if self._serving else []
+        better = self._interfaces[: self._interfaces.index(self._serving)] if self._serving else []
+        first = self._not_reached
+        if better and not first and now >= self._retry_better_at:
+            # One at a time: several dead ones would use up the time of the one that serves.
+            self._retry_better_at = now + _RETRY_BETTER_S
+            first = [better[self._retries % len(better)]]
+            self._retries += 1
+        order: list[Interface] = []
+        for interface in (*first, *serving, *self._interfaces):
+            if interface not in order:
+                order.append(interface)
+        return order
 
     def _says_most(self, failure: tuple[Interface, DeviceError]) -> tuple[bool, int]:
         interface, error = failure

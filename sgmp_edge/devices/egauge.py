@@ -28,7 +28,7 @@ from sgmp_edge.devices._egauge_webapi import WebApiMeter
 from sgmp_edge.devices._egauge_xml import XmlMeter
 from sgmp_edge.devices._http import HttpClient, origin
 
-DEVICE_TYPE = {
+DEVICE_TYPE: dict[str, Any] = {
     "name": "egauge",
     "title": "eGauge meter",
     "fields": {
@@ -106,17 +106,18 @@ DEVICE_TYPE = {
             "ts",
         ],
     },
-    # The type of a register is known to the meter only; its name tells, as far as names do.
+    # The type of a register is known to the meter only; its name tells, as far as names do. Words count as wholes:
+    # `Lamps` are no amperes, and `Generation` is no ratio.
     "units": {
         r"ts": "s",
         r"(?i).*volt.*": "V",
         r"(?i).*freq.*": "Hz",
-        r"(?i).*(current|amps).*": "A",
-        r"(?i).*temp.*": "°C",
-        r"(?i).*(humidity|thd).*": "%",
-        r"(?i).*irradiance.*": "W/m²",
-        r"(?i).*(pressure|flow|wind|speed|angle|count|factor|ratio|co2|ppm).*": "",
-        r"(?i).*reactive.*": "kvar",
+        r"(?i)(.*[^a-z])?(current|amps?)([^a-z].*)?": "A",
+        r"(?i)(.*[^a-z])?(temp|temperature)([^a-z].*)?": "°C",
+        r"(?i)(.*[^a-z])?(humidity|thd)([^a-z].*)?": "%",
+        r"(?i)(.*[^a-z])?irradiance([^a-z].*)?": "W/m²",
+        r"(?i)(.*[^a-z])?(reactive|vars?)([^a-z].*)?": "kvar",
+        r"(?i)(.*[^a-z])?(pressure|flow|wind|speed|angle|count|factor|ratio|co2|ppm|state|relay)([^a-z].*)?": "",
         r".*\*": "kVA",
         r".*": "kW",
     },
@@ -137,7 +138,7 @@ class EGauge:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._keys: list[str] = list(config.get("keys") or [])
-        self._max_kw = float(config.get("max_kw", 200))
+        self._max_kw = float(config.get("max_kw", DEVICE_TYPE["fields"]["max_kw"]["default"]))
         self._longest_mean_s = max(_LONGEST_MEAN_S, 2.5 * float(config.get("interval", 0)))
         self._meter = _meter(config)
         self._previous: tuple[Snapshot, float] | None = None

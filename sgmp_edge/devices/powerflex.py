@@ -85,7 +85,7 @@ DEVICE_TYPE = {
 
 _UNPLUGGED = "UNPLUGGED"
 
-_OVERLAP_S = 60
+_OVERLAP_S = 30
 """How much of the time before the last row is asked for again."""
 
 _FIRST_LOOK_S = 60

@@ -22,7 +22,6 @@ from sgmp_edge.common import (
     ReadResult,
 )
 from sgmp_edge.contract import WARNING
-from sgmp_edge.devices._http import number
 from sgmp_edge.devices._sonnen_documents import alerts_of, battery_fields, status_fields
 from sgmp_edge.devices._sonnen_interfaces import V1, V2, Choice, interfaces
 
@@ -157,9 +156,7 @@ class Sonnen:
         cells, alerts, problem = self._cells(deadline)
         if "relativestateofcharge" not in cells and "RSOC" in status:
             cells["relativestateofcharge"] = status["RSOC"]
-        mode = number(document.get("OperatingMode"))
-        if mode is not None and str(int(mode)) != MANUAL_MODE:
-            self._own_mode = str(int(mode))
+        self._note_mode(status.get("OperatingMode"))
         row = {"status": status, "battery": {"battery_status": cells}}
         events = self._events(alerts, problem)
         return ReadResult([Reading(AT_TICK, row)], events) if events else row
@@ -190,6 +187,7 @@ class Sonnen:
         def command(interface: V1 | V2) -> dict[str, Any]:
             if interface.off_grid():
                 raise NotReady("the battery runs off grid and takes no setpoint")
+            self._note_mode(interface.mode())
             interface.set_mode(MANUAL_MODE)
             try:
                 interface.set_power(action, power)
@@ -262,6 +260,11 @@ class Sonnen:
         raise (
             failures[0] if failures else NotReady("the battery takes commands over its local interface only")
         )
+
+    def _note_mode(self, mode: object) -> None:
+        """Remember the battery's own mode, to give it back."""
+        if mode is not None and str(mode) != MANUAL_MODE:
+            self._own_mode = str(mode)
 
     def _give_back(self, interface: V1 | V2) -> None:
         if interface.mode() != MANUAL_MODE:

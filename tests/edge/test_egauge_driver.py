@@ -273,6 +273,27 @@ def test_a_missing_register_is_said_once_and_takes_no_other_with_it(make: Any, m
     assert warnings_of(back) == ["register `A.Pool` has values again"]
 
 
+@pytest.mark.parametrize(
+    ("field", "unit"),
+    [
+        ("A.Solar", "kW"),
+        ("A.L2_Voltage", "V"),
+        ("A.L1_Frequency", "Hz"),
+        ("Total Generation", "kW"),
+        ("Refrigeration", "kW"),
+        ("Lamps", "kW"),
+        ("Window AC", "kW"),
+        ("Main Current", "A"),
+        ("Tank_Temp", "°C"),
+        ("Grid*", "kVA"),
+        ("Wind Speed", ""),
+        ("ts", "s"),
+    ],
+)
+def test_the_unit_of_a_field_is_told_from_its_name(field: str, unit: str) -> None:
+    assert device_types()["egauge"].unit_of(field) == unit
+
+
 # --- Clock, configuration, jumps --------------------------------------------------------------------------------------
 
 

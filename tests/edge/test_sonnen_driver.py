@@ -226,8 +226,15 @@ def test_each_fault_has_its_outcome_and_is_recovered_from(
 
 @each_fault
 def test_whatever_is_wrong_with_the_battery_the_cloud_takes_over(
-    make: Any, device: HttpDevice, cloud: HttpDevice, fault: str, outcome: type[Exception]
+    make: Any,
+    device: HttpDevice,
+    cloud: HttpDevice,
+    fault: str,
+    outcome: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The first silent interface uses up the time of its poll.
+    monkeypatch.setattr(sonnen, "_TIME_FOR_A_POLL_S", 0.2)
     driver = make()
     driver.read()
     device.misbehave(fault)
@@ -371,6 +378,13 @@ def test_release_gives_back_the_mode_that_was_found_and_can_be_repeated(
     driver.release()
     driver.release()
     assert battery.mode == "10"
+
+
+def test_the_mode_is_found_out_also_without_a_reading_before(make: Any, battery: Battery) -> None:
+    driver = make(**LIMITS)
+    driver.act({"action": "charge", "power_w": 1000})
+    driver.release()
+    assert battery.mode == "2"
 
 
 def test_release_after_a_restart_still_knows_the_mode(make: Any, battery: Battery) -> None:
