@@ -81,6 +81,13 @@ def _migrate(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _ingest(arguments: argparse.Namespace) -> int:
+    from sgmp_console.ingest import command
+
+    command.run_until_stopped(arguments)
+    return OK
+
+
 def _check_formula(arguments: argparse.Namespace) -> int:
     from sgmp_console.formula import check
 
@@ -179,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_demo(commands)
     _add_migrate(commands)
+    _add_ingest(commands)
     _add_check(commands)
     _add_admin(commands)
     return parser
@@ -238,6 +246,39 @@ def _add_migrate(commands: _Commands) -> None:
     )
     migrate.set_defaults(command=_migrate)
     _add_database(migrate)
+
+
+def _add_ingest(commands: _Commands) -> None:
+    ingest = commands.add_parser(
+        "ingest",
+        help="receive what the edges publish and store it",
+        description="Receive what the edges of a deployment publish and store it; runs until it is told to stop (SIGTERM, "
+        f"Ctrl-C). The database's address, with ingest's user and password, is in {DATABASE_URL}.",
+    )
+    ingest.set_defaults(command=_ingest)
+    ingest.add_argument("--deployment", default="sgmp", help="name of the deployment (%(default)s)")
+    ingest.add_argument(
+        "--broker", required=True, metavar="HOST[:PORT]", help="the MQTT broker; port 8883 if not given"
+    )
+    ingest.add_argument(
+        "--broker-ca",
+        type=Path,
+        metavar="FILE",
+        help="PEM of the broker's authority; AWS IoT Core needs none",
+    )
+    ingest.add_argument(
+        "--broker-cert", type=Path, required=True, metavar="FILE", help="PEM of our certificate"
+    )
+    ingest.add_argument("--broker-key", type=Path, required=True, metavar="FILE", help="PEM of our key")
+    ingest.add_argument(
+        "--name", default="", help="MQTT client id, which tells several ingests apart (<deployment>_ingest)"
+    )
+    ingest.add_argument(
+        "--share-group",
+        default="",
+        metavar="GROUP",
+        help="share the messages with the other ingests of this group",
+    )
 
 
 def _add_check(commands: _Commands) -> None:

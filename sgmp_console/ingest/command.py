@@ -1,48 +1,21 @@
-"""`sgmp-console ingest`: options, signals, exit code."""
+"""`sgmp-console ingest`: from the command line's words to a run that a signal ends."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import threading
-from pathlib import Path
 
 from sgmp_console.errors import UserError
 from sgmp_console.ingest.service import IngestSettings, run
 from sgmp_console.ingest.subscriber import BrokerSettings
-from sgmp_edge.contract import DEFAULT_DEPLOYMENT
 
 DATABASE_URL = "SGMP_DATABASE_URL"
 """Environment variable with ingest's database address, password included."""
 
 DEFAULT_PORT = 8883
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--deployment", default=DEFAULT_DEPLOYMENT, help="name of the deployment (%(default)s)"
-    )
-    parser.add_argument(
-        "--broker",
-        required=True,
-        metavar="HOST[:PORT]",
-        help=f"the MQTT broker; port {DEFAULT_PORT} if not given",
-    )
-    parser.add_argument("--broker-ca", type=Path, metavar="FILE", help="PEM of its authority; AWS needs none")
-    parser.add_argument(
-        "--broker-cert", type=Path, required=True, metavar="FILE", help="PEM of our certificate"
-    )
-    parser.add_argument("--broker-key", type=Path, required=True, metavar="FILE", help="PEM of our key")
-    parser.add_argument(
-        "--name", default="", help="MQTT client id; tells several ingests apart (<deployment>_ingest)"
-    )
-    parser.add_argument(
-        "--share-group",
-        default="",
-        metavar="GROUP",
-        help="share the messages with other ingests of this group",
-    )
 
 
 def run_until_stopped(arguments: argparse.Namespace) -> None:
@@ -54,6 +27,7 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
         )
     host, port = _host_and_port(arguments.broker)
     broker = BrokerSettings(host, port, arguments.broker_ca, arguments.broker_cert, arguments.broker_key)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
