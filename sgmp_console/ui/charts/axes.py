@@ -16,7 +16,7 @@ from sgmp_console.ui.quantities import Quantity
 _LABEL_ROOM = 76
 """Pixels that a time label wants, `Wed 24 May` with air."""
 
-_VALUE_ROOM = 34
+_VALUE_ROOM = 26
 """Pixels between two ticks of a value axis."""
 
 

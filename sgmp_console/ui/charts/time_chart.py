@@ -191,8 +191,8 @@ class _Canvas(pg.GraphicsLayoutWidget):  # type: ignore[misc] # pyqtgraph is unt
         super().__init__(parent)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.ci.layout.setContentsMargins(0, 2, 0, 0)
-        self.ci.layout.setVerticalSpacing(8)
+        self.ci.layout.setContentsMargins(0, 8, 0, 0)
+        self.ci.layout.setVerticalSpacing(10)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         self.hovered.emit(event.position())

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QProgres
 from sgmp_console.errors import UserError
 from sgmp_console.settings import Profile
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.card import centred
 from sgmp_console.ui.parts.labels import IconLabel, label
 from sgmp_console.ui.parts.notice import Details
 
@@ -172,12 +173,10 @@ class PreparationPage(QWidget):
         self._process = process
         self._stages: dict[str, _Stage] = {}
         outer = QVBoxLayout(self)
-        outer.addStretch(2)
         card = QFrame()
         card.setProperty("surface", "card")
         card.setFixedWidth(560)
-        outer.addWidget(card, alignment=Qt.AlignmentFlag.AlignHCenter)
-        outer.addStretch(3)
+        centred(outer, card)
         column = QVBoxLayout(card)
         column.setContentsMargins(32, 28, 32, 28)
         column.setSpacing(12)

@@ -14,6 +14,7 @@ from sgmp_console.resources import resource
 from sgmp_console.settings import Profile, SettingsError
 from sgmp_console.ui import fonts, icons
 from sgmp_console.ui.parts.buttons import ComboBox, button
+from sgmp_console.ui.parts.card import centred
 from sgmp_console.ui.parts.labels import IconLabel, label
 
 _WIDTH = 400
@@ -35,12 +36,10 @@ class SignInPage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         outer = QVBoxLayout(self)
-        outer.addStretch(2)
         card = QFrame()
         card.setProperty("surface", "card")
         card.setFixedWidth(_WIDTH)
-        outer.addWidget(card, alignment=Qt.AlignmentFlag.AlignHCenter)
-        outer.addStretch(3)
+        centred(outer, card)
         column = QVBoxLayout(card)
         column.setContentsMargins(32, 28, 32, 28)
         column.setSpacing(4)
@@ -122,7 +121,7 @@ class SignInPage(QWidget):
         self._progress.setSizePolicy(policy)
         self._progress.setVisible(busy)
         if busy:
-            self._fault.hide()
+            self._edited()
             self._cancel.setFocus()
 
     def show_error(self, error: Exception) -> None:

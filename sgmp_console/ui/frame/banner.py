@@ -64,5 +64,5 @@ class OfflineBanner(QFrame):
         seconds = self._connection.seconds_to_next_attempt()
         coming = "Trying now." if self._connection.trying or not seconds else f"Next attempt in {seconds} s."
         shown = formats.duration(self._now_ms() - self._since_ms)
-        self._text.set_whole(f"Not connected for {shown}: what you see is from before. {coming}", str(error))
+        self._text.set_whole(f"The database has not answered for {shown}. {coming}", str(error))
         self._retry.setEnabled(not self._connection.trying)

@@ -29,7 +29,7 @@ from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import IconButton
 from sgmp_console.ui.parts.notice import Notice
 from sgmp_console.ui.session import Session
-from sgmp_console.ui.tasks import Tasks
+from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
 
 _THEMES: tuple[tuple[ThemeChoice, str], ...] = (
@@ -110,10 +110,13 @@ class MainView(QWidget):
                     "change that.",
                 )
             )
+        # Nowhere in particular: a ring of focus appears once somebody uses the keyboard.
+        self._stack.setFocus()
         if self._houses:
             self.show_house(house_id if house_id in self._houses else next(iter(self._houses)))
-            source: Callable[[], Iterator[Change | Reconnected | None]] = self._changes
-            self._tasks.listen(self, source, self._heard, self._not_heard)
+            self._listening: Task[Change | Reconnected] = self._tasks.listen(
+                self, self._changes, self._heard, self._not_heard
+            )
         else:
             self._show_no_houses()
 

@@ -10,10 +10,9 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QDateTimeEdit, QFrame, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from sgmp_console.timeseries import calendar
-from sgmp_console.ui import fonts
 from sgmp_console.ui.frame import ranges
 from sgmp_console.ui.frame.ranges import TimeRange
-from sgmp_console.ui.parts.buttons import IconButton, button
+from sgmp_console.ui.parts.buttons import DateTimeEdit, IconButton, button
 from sgmp_console.ui.parts.labels import label, set_ink
 
 
@@ -136,11 +135,9 @@ class _FromTo(QFrame):
         self._from.setFocus()
 
     def _field(self, name: str) -> QDateTimeEdit:
-        made = QDateTimeEdit(self)
+        made = DateTimeEdit(self)
         made.setAccessibleName(name)
-        made.setFont(fonts.font("body"))
         made.setDisplayFormat("yyyy-MM-dd HH:mm")
-        made.setCalendarPopup(True)
         made.setTimeZone(QTimeZone.utc())
         made.setMinimumWidth(220)
         return made

@@ -11,8 +11,11 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from sgmp_console.reports.home import ENERGY_SOURCES, EnergyToday
 from sgmp_console.ui import formats, theme
 from sgmp_console.ui.parts.card import Card
-from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
+from sgmp_console.ui.parts.labels import ValueLabel, label
 from sgmp_console.ui.quantities import QUANTITIES
+
+_SOURCES = {"grid_import": "Grid", "battery_discharging": "Battery", "solar": "Solar"}
+"""What the sources are called under a title that says the rest."""
 
 
 class EnergyCard(Card):
@@ -34,9 +37,10 @@ class EnergyCard(Card):
             table.addWidget(label(text, "caption", "muted"), 0, column, right)
         self._cells = {}
         for row, item in enumerate(ENERGY_SOURCES, start=1):
-            quantity = QUANTITIES[item]
+            name = label(_SOURCES[item], "body", "secondary")
+            name.setToolTip(QUANTITIES[item].title)
             table.addWidget(_Swatch(item), row, 0)
-            table.addWidget(ElidedLabel(quantity.title, "body", "secondary"), row, 1)
+            table.addWidget(name, row, 1)
             cells = (label("", "strong"), label("", "body", "secondary"), label("", "body", "secondary"))
             for column, cell in enumerate(cells, start=2):
                 table.addWidget(cell, row, column, right)

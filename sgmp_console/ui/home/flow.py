@@ -145,7 +145,7 @@ class FlowDiagram(QWidget):
         """Beside the nodes above and below, over those at the sides, and under the house beside the link."""
         wear = theme.tokens()
         value = formats.with_unit(None if flow.power is None else abs(flow.power), "kW")
-        caption = flow.words or flow.name.lower()
+        caption = flow.words or flow.name
         if name in ("grid", "battery"):
             at = QRectF(box.center().x() - 60, box.top() - 39, 120, 36)
             align = Qt.AlignmentFlag.AlignHCenter

@@ -6,7 +6,7 @@ import traceback
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
+from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QSizePolicy, QStackedLayout, QWidget
 
@@ -28,7 +28,8 @@ from sgmp_console.ui.quantities import QUANTITIES
 
 _MARGIN = 16
 _LEAST_WIDTH = 920
-_LEAST_HEIGHT = 684
+_TILE_HEIGHT = 112
+_LEAST_CARD_HEIGHT = 204
 
 
 class HomePage(Page):
@@ -91,6 +92,7 @@ class HomePage(Page):
         self.flow = FlowDiagram()
         self.energy = EnergyCard()
         self.warnings = WarningsCard()
+        self.warnings.setMinimumHeight(_LEAST_CARD_HEIGHT)
 
         power = Card("Power, last 24 hours")
         self._power_hint = label("", "caption", "muted")
@@ -106,39 +108,39 @@ class HomePage(Page):
         self._readout = Readout(
             [(QUANTITIES[item], unit) for item, unit in zip(LINE_ITEMS, ("Hz", "V", "V"), strict=True)]
         )
-        line.header.addWidget(self._readout)
+        line.body.addWidget(self._readout)
         line.body.addWidget(self.line_chart)
 
         page = QWidget()
         page.setProperty("surface", "none")
-        page.setMinimumSize(_LEAST_WIDTH, _LEAST_HEIGHT)
+        page.setMinimumWidth(_LEAST_WIDTH)
         grid = QGridLayout(page)
         grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         grid.setSpacing(_MARGIN)
         self.lacks = LacksStrip()
         self.lacks.create_wanted.connect(self._create_items)
-        # Twelve columns: four tiles of three, three cards of four.
-        grid.addWidget(self.lacks, 0, 0, 1, 12)
-        for number, tile in enumerate(self.tiles):
-            grid.addWidget(tile, 1, 3 * number, 1, 3)
-        grid.addWidget(power, 2, 0, 1, 8)
-        grid.addWidget(now, 2, 8, 1, 4)
-        grid.addWidget(self.energy, 3, 0, 1, 4)
-        grid.addWidget(line, 3, 4, 1, 4)
-        grid.addWidget(self.warnings, 3, 8, 1, 4)
-        grid.setRowStretch(2, 5)
-        grid.setRowStretch(3, 3)
-        self._cards = (*self.tiles, power, now, self.energy, line, self.warnings)
-        for card in self._cards:
+        tiles = QHBoxLayout()
+        tiles.setSpacing(_MARGIN)
+        for tile in self.tiles:
+            tiles.addWidget(tile, 1)
+        grid.addWidget(self.lacks, 0, 0, 1, 3)
+        grid.addLayout(tiles, 1, 0, 1, 3)
+        grid.addWidget(power, 2, 0, 1, 2)
+        grid.addWidget(now, 2, 2)
+        grid.addWidget(self.energy, 3, 0)
+        grid.addWidget(line, 3, 1)
+        grid.addWidget(self.warnings, 3, 2)
+        grid.setRowStretch(2, 2)
+        grid.setRowStretch(3, 1)
+        for column in range(3):
+            grid.setColumnStretch(column, 1)
+        for card in (*self.tiles, power, now, self.energy, line, self.warnings):
             # The columns share the width equally, whatever stands in them.
             card.setSizePolicy(QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy())
-        for column in range(12):
-            grid.setColumnStretch(column, 1)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(page)
-        self._page, self._grid = page, grid
         return area
 
     def _fill(self, snapshot: HomeSnapshot) -> None:
@@ -301,13 +303,14 @@ class HomePage(Page):
         self._lay_skeleton()
 
     def _lay_skeleton(self) -> None:
-        """Blocks where the cards will be: the grid of the content, laid out for this size."""
-        self._page.resize(self.size().expandedTo(self._page.minimumSize()))
-        self._grid.activate()
-        origins = [card.mapTo(self._page, QPoint(0, 0)) for card in self._cards]
-        self._skeleton.set_blocks(
-            tuple(
-                QRectF(origin.x(), origin.y(), card.width(), card.height())
-                for origin, card in zip(origins, self._cards, strict=True)
-            )
-        )
+        """Blocks where the cards will be."""
+        gap = _MARGIN
+        width, height = self.width() - 2 * gap, max(self.height(), _TILE_HEIGHT + 480) - 2 * gap
+        tile, third = (width - 3 * gap) / 4, (width - 2 * gap) / 3
+        rest = height - _TILE_HEIGHT - 2 * gap
+        middle, bottom = gap + _TILE_HEIGHT + gap, gap + _TILE_HEIGHT + 2 * gap + rest * 0.62
+        blocks = [QRectF(gap + column * (tile + gap), gap, tile, _TILE_HEIGHT) for column in range(4)]
+        blocks.append(QRectF(gap, middle, 2 * third + gap, rest * 0.62))
+        blocks.append(QRectF(gap + 2 * (third + gap), middle, third, rest * 0.62))
+        blocks += [QRectF(gap + column * (third + gap), bottom, third, rest * 0.38) for column in range(3)]
+        self._skeleton.set_blocks(tuple(blocks))

@@ -64,6 +64,7 @@ class Tile(QFrame):
         """Bring the age up to date; the value goes when it has become stale."""
         curve = snapshot.curves.get(self.item)
         value = current(curve.latest if curve else None, now_ms)
+        self._spark.set_greyed(value is None)
         self._value.set_value(value, curve.unit if curve else "")
         self._note.set_whole(self._note_text(snapshot, now_ms) if value is not None else "")
         if curve is None:
@@ -136,24 +137,24 @@ class ChargeGauge(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(30 + round(fonts.metrics("strong").horizontalAdvance(self._text)) + 2, 18)
+        return QSize(26 + round(fonts.metrics("caption").horizontalAdvance(self._text)) + 2, 18)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         wear = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        shell = QRectF(0.5, 4.5, 20, 9)
+        shell = QRectF(0.5, 4.5, 17, 9)
         painter.setPen(QPen(wear.line_control, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(shell, 2, 2)
-        painter.drawLine(QPointF(22.5, 7), QPointF(22.5, 11))
+        painter.drawLine(QPointF(19.5, 7), QPointF(19.5, 11))
         if self._percent is not None:
             fill = shell.adjusted(2, 2, -2, -2)
             fill.setWidth(max(1.0, fill.width() * min(max(self._percent, 0.0), 100.0) / 100))
             painter.fillRect(fill, wear.quantity_soc)
         painter.setPen(wear.ink_primary if self._percent is not None else wear.ink_muted)
-        painter.setFont(fonts.font("strong"))
-        painter.drawText(QRectF(29, 0, self.width() - 29, 18), Qt.AlignmentFlag.AlignVCenter, self._text)
+        painter.setFont(fonts.font("caption"))
+        painter.drawText(QRectF(25, 0, self.width() - 25, 18), Qt.AlignmentFlag.AlignVCenter, self._text)
 
 
 def current(latest: Latest | None, now_ms: int) -> float | None:

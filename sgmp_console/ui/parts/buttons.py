@@ -7,7 +7,7 @@ from typing import Literal
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QComboBox, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QDateTimeEdit, QPushButton, QToolButton, QWidget
 
 from sgmp_console.ui import fonts, icons, theme
 
@@ -63,10 +63,25 @@ class ComboBox(QComboBox):
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        where = QRectF(QPointF(self.width() - 26, (self.height() - 16) / 2), QSize(16, 16).toSizeF())
-        wear = theme.tokens()
-        icons.paint(
-            painter, where, "chevron-down", wear.ink_secondary if self.isEnabled() else wear.ink_disabled
-        )
+        _paint_chevron(self)
+
+
+class DateTimeEdit(QDateTimeEdit):
+    """A wall-clock time with a calendar; with our chevron, too."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFont(fonts.font("body"))
+        self.setCalendarPopup(True)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        super().paintEvent(event)
+        _paint_chevron(self)
+
+
+def _paint_chevron(on: QWidget) -> None:
+    painter = QPainter(on)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    where = QRectF(QPointF(on.width() - 26, (on.height() - 16) / 2), QSize(16, 16).toSizeF())
+    wear = theme.tokens()
+    icons.paint(painter, where, "chevron-down", wear.ink_secondary if on.isEnabled() else wear.ink_disabled)

@@ -9,6 +9,18 @@ from sgmp_console.ui.parts.labels import ElidedLabel
 PADDING = 16
 
 
+def centred(column: QVBoxLayout, card: QWidget) -> None:
+    """Put a card of fixed width into the middle, a little above it. By stretches, not by alignment: an aligned widget
+    is not asked how high it must be for its width, and wrapped text in it would be cut."""
+    row = QHBoxLayout()
+    row.addStretch(1)
+    row.addWidget(card)
+    row.addStretch(1)
+    column.addStretch(2)
+    column.addLayout(row)
+    column.addStretch(3)
+
+
 class Card(QFrame):
     """`header` takes what stands right of the title, `body` the rest."""
 

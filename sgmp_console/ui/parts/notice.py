@@ -46,7 +46,8 @@ class Notice(QWidget):
         column.addWidget(head)
         text = label(sentence, "body", "secondary", wraps=True)
         text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        text.setFixedWidth(520)
+        # An aligned widget gets no height for its width from a box layout.
+        text.setFixedSize(520, text.heightForWidth(520))
         column.addWidget(text, alignment=Qt.AlignmentFlag.AlignHCenter)
         if actions:
             row = QHBoxLayout()

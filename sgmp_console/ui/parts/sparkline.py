@@ -27,11 +27,18 @@ class Sparkline(QWidget):
         self._series = Series.empty()
         self._range = (0, 1)
         self._gap_ms = 0
+        self._greyed = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def set_series(self, series: Series, start_ms: int, end_ms: int, gap_ms: int) -> None:
         self._series, self._range, self._gap_ms = series, (start_ms, end_ms), gap_ms
         self.update()
+
+    def set_greyed(self, greyed: bool) -> None:
+        """What it shows is no longer current."""
+        if greyed != self._greyed:
+            self._greyed = greyed
+            self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(96, 36)
@@ -49,7 +56,8 @@ class Sparkline(QWidget):
             return
         top = max(float(np.nanmax(y)), _LEAST_SPAN_KW)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pen = QPen(self._quantity.colour, 1.25)
+        colour = wear.ink_disabled if self._greyed else self._quantity.colour
+        pen = QPen(colour, 1.25)
         pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
         painter.setPen(pen)
         px = (x * 1000 - start_ms) / (end_ms - start_ms) * width
@@ -64,5 +72,5 @@ class Sparkline(QWidget):
         painter.drawPolyline(QPolygonF(points))
         if points and end_ms - self._series.timestamps[-1] <= self._gap_ms:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(self._quantity.colour)
+            painter.setBrush(colour)
             painter.drawEllipse(points[-1], 2.5, 2.5)
