@@ -180,7 +180,10 @@ def _acknowledged(done: Callable[[str | None], None], future: Future[Any]) -> No
         done(str(error))
         return
     code = future.result().puback.reason_code
-    # "No matching subscribers" means that it was taken.
+    if code == mqtt5.PubackReasonCode.NO_MATCHING_SUBSCRIBERS:
+        # Taken, and kept for nobody: a broker keeps messages only for subscribers it has seen. Ingest will come.
+        done("nobody receives this house's messages yet")
+        return
     done(None if code < mqtt5.PubackReasonCode.UNSPECIFIED_ERROR else _name(code))
 
 
