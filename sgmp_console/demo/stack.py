@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +36,8 @@ _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.1
 _BOUND_LOGS_EVERY_S = 30.0
 _START_TIMEOUT_S = 60.0
+_DATABASE_SETTINGS = {"max_wal_size": "256MB"}
+"""The disk is somebody's laptop's."""
 _GIVE_UP_AFTER = 4
 """Starts in vain of one service, before it ever ran."""
 _STOP_TIMEOUT_S = 2.5
@@ -116,7 +119,9 @@ class Stack:
         self._add(programs.broker(folder, state, authority))
         stage("database", "Starting the database")
         self._look()
-        self._postgres = EmbeddedPostgres(folder.database, port=state.ports["database"])
+        self._postgres = EmbeddedPostgres(
+            folder.database, port=state.ports["database"], settings=_DATABASE_SETTINGS
+        )
         database_url = self._postgres.start()
         self._wait_for_ports(set(state.ports.values()))
 
@@ -222,6 +227,7 @@ class _Task:
         self._reporter = reporter
         self._child = Child(program)
         self._ended = False
+        self._lines: deque[dict[str, Any]] = deque()
         self._text = ""
 
     def look(self) -> None:
@@ -229,15 +235,17 @@ class _Task:
         if self._ended:
             return
         code = self._child.exit_code()  # before its last lines are read
-        for line in self._progress.lines():
+        self._lines.extend(self._progress.lines())
+        while self._lines:
+            line = self._lines.popleft()
             if "failed" in line:
                 raise StackFailed(line["failed"])
             if "result" in line:
                 self.result = line["result"]
                 self._reporter.stage(self._stage, self._text, 1.0)
-            else:
-                self._text = line["text"]
-                self._reporter.stage(self._stage, self._text, line["fraction"])
+                return  # what it does besides is told after whoever waits for the result went on
+            self._text = line["text"]
+            self._reporter.stage(self._stage, self._text, line["fraction"])
         if code is None:
             return
         self._ended = True
