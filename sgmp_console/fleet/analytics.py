@@ -1,0 +1,238 @@
+"""Making, changing and deleting the analytic items of a house, with everything that is checked before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from sgmp_console.errors import UserError
+from sgmp_console.fleet.editing import editing
+from sgmp_console.fleet.required import RequiredItem, required_items
+from sgmp_console.formula import (
+    AnalyticsIdentifier,
+    Catalogue,
+    DeviceIdentifier,
+    Formula,
+    FormulaError,
+    Identifier,
+    aggregation_refusal,
+    identifiers,
+    parse,
+    problems,
+    unit,
+    users_of_item,
+)
+from sgmp_console.store import AnalyticItem, Database, Device, analytics, devices, readings
+from sgmp_edge import contract
+
+
+def create(
+    database: Database,
+    house_id: int,
+    name: str,
+    formula: str,
+    *,
+    description: str = "",
+    aggregated: bool = False,
+    unit: str = "",
+) -> AnalyticItem:
+    """Make an analytic item. `aggregated`: the playbook's "Continuous Aggregation". `unit` "" is inferred.
+
+    Raises FormulaError with the place in the formula, UserError (name taken or against the rule, aggregation not
+    possible).
+    """
+    _check_name(name)
+    with editing(database, house_id) as connection:
+        item = AnalyticItem(0, house_id, name, description.strip(), formula, aggregated, unit.strip())
+        return _create(connection, _checked(connection, item))
+
+
+def update(database: Database, item: AnalyticItem) -> AnalyticItem:
+    """Store all but the name. Raises as `create` does, and ChangedMeanwhile where `item` is stale."""
+    with editing(database, item.house_id) as connection:
+        return analytics.update(connection, _checked(connection, item))
+
+
+def delete(database: Database, house_id: int, item_ids: Collection[int]) -> None:
+    """Delete items of a house, all or none.
+
+    Raises UserError where another item, which is not among them, refers to one, naming both.
+    """
+    with editing(database, house_id) as connection:
+        items = {item.item_id: item for item in analytics.list_all(connection, house_id)}
+        wanted = set(item_ids)
+        if not wanted <= items.keys():
+            raise UserError("An analytic item is not in this house any more. It may have been deleted.")
+        staying = {item.name: item.formula for number, item in items.items() if number not in wanted}
+        refused = [
+            f"{items[number].name} is used by {', '.join(users)}"
+            for number in sorted(wanted)
+            if (users := users_of_item(items[number].name, staying))
+        ]
+        if refused:
+            raise UserError(f"Nothing was deleted: {'; '.join(refused)}. Change or delete these items first.")
+        for number in sorted(wanted):
+            analytics.delete(connection, number)
+
+
+def dependants(connection: sa.Connection, item: AnalyticItem) -> tuple[str, ...]:
+    """The names of the items whose formulas mention an item."""
+    items = {one.name: one.formula for one in analytics.list_all(connection, item.house_id)}
+    return users_of_item(item.name, items)
+
+
+def catalogue(connection: sa.Connection, house_id: int, *formulas: Formula) -> Catalogue:
+    """A house as its formulas see it, with the units of the fields seen so far and of those in `formulas`."""
+    house_devices = {device.name: device for device in devices.list_all(connection, house_id)}
+    items = analytics.list_all(connection, house_id)
+    fields: dict[str, set[str]] = {name: set() for name in house_devices}
+    units: dict[Identifier, str] = {AnalyticsIdentifier(item.name): item.unit for item in items}
+    for formula in formulas:
+        for reference in formula.references:
+            if isinstance(reference.identifier, DeviceIdentifier):
+                device = house_devices.get(reference.identifier.device)
+                units[reference.identifier] = _declared_unit(device, reference.identifier.field)
+    for (name, field), known in readings.units(connection, house_id).items():
+        if name in fields:
+            fields[name].add(field)
+            units[DeviceIdentifier(name, field)] = known
+    return Catalogue(devices=fields, items={item.name: item.formula for item in items}, units=units)
+
+
+# --- The required items ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RequiredCreated:
+    """What `create_required` did, in the playbook's order.
+
+    `lacking`: name of an item that could not be made -> why. `remarks`: what is worth changing at the house's devices
+    or items, so that every item has values and long reports are quick.
+    """
+
+    created: tuple[AnalyticItem, ...]
+    lacking: Mapping[str, str]
+    remarks: tuple[str, ...]
+
+
+def create_required(database: Database, house_id: int) -> RequiredCreated:
+    """Make the required items that a house lacks; those it has stay as they are.
+
+    The suggested formulas name a device of each type after its type. Where the house has one of that type under
+    another name, its name is used.
+    """
+    created: list[AnalyticItem] = []
+    lacking: dict[str, str] = {}
+    remarks: list[str] = []
+    with editing(database, house_id) as connection:
+        house_devices = devices.list_all(connection, house_id)
+        present = {item.name: item for item in analytics.list_all(connection, house_id)}
+        unread: set[tuple[str, str]] = set()
+        for required in required_items().values():
+            if required.name in present:
+                remarks += _differing(required, present[required.name])
+                continue
+            formula, missing = _fitted(required, house_devices)
+            if missing:
+                lacking[required.name] = missing
+                continue
+            unread |= _unread_fields(formula, house_devices)
+            item = AnalyticItem(
+                0,
+                house_id,
+                required.name,
+                required.description,
+                formula.text,
+                required.aggregated,
+                required.unit,
+            )
+            created.append(_create(connection, _checked(connection, item)))
+    remarks += [
+        f"Device {device} does not read `{field}`: add it to its keys and synchronize the configuration."
+        for device, field in sorted(unread)
+    ]
+    return RequiredCreated(tuple(created), lacking, tuple(remarks))
+
+
+def _fitted(required: RequiredItem, house_devices: Collection[Device]) -> tuple[Formula, str | None]:
+    """The suggested formula with this house's names of devices; or what the house lacks for it."""
+    formula = parse(required.formula)
+    names = {device.name for device in house_devices}
+    text = formula.text
+    for reference in reversed(formula.references):
+        identifier = reference.identifier
+        if not isinstance(identifier, DeviceIdentifier) or identifier.device in names:
+            continue
+        of_type = [device.name for device in house_devices if device.type == identifier.device]
+        if len(of_type) != 1:
+            count = f"{len(of_type)} devices" if of_type else "no device"
+            return formula, (
+                f"`{required.name}` needs a device of type {identifier.device}, and this house has {count} of that "
+                f"type{' and none of that name' if of_type else ''}."
+            )
+        own = identifiers.write(replace(identifier, device=of_type[0]))
+        text = text[: reference.position] + own + text[reference.position + reference.length :]
+    return parse(text), None
+
+
+def _unread_fields(formula: Formula, house_devices: Collection[Device]) -> set[tuple[str, str]]:
+    """The fields in a formula that a device's config leaves out, as (device, field)."""
+    configs = {device.name: device.config for device in house_devices}
+    unread = set()
+    for reference in formula.references:
+        if isinstance(reference.identifier, DeviceIdentifier):
+            keys = configs[reference.identifier.device].get("keys")
+            if isinstance(keys, list) and keys and reference.identifier.field not in keys:
+                unread.add((reference.identifier.device, reference.identifier.field))
+    return unread
+
+
+def _differing(required: RequiredItem, item: AnalyticItem) -> list[str]:
+    if required.aggregated and not item.aggregated:
+        return [
+            f"Analytic item {item.name} has continuous aggregation disabled: enable it, or reports over long times are "
+            "slow, and end where raw readings are no longer kept."
+        ]
+    return []
+
+
+# --- Checks ---------------------------------------------------------------------------------------------------------
+
+
+def _checked(connection: sa.Connection, item: AnalyticItem) -> AnalyticItem:
+    """The item, its unit filled in where it can be inferred. Raises FormulaError, UserError."""
+    formula = parse(item.formula)
+    known = catalogue(connection, item.house_id, formula)
+    for problem in problems(formula, known, name=item.name):
+        if problem.is_error:
+            raise FormulaError(problem.message, problem.position, problem.length)
+    if item.aggregated:
+        refusal = aggregation_refusal(formula)
+        if refusal:
+            raise UserError(f"Continuous aggregation is not possible: {refusal}.")
+    return item if item.unit else replace(item, unit=unit(formula, known))
+
+
+def _check_name(name: str) -> None:
+    # The words that can't name a device can name an item: `analytics.events` is no event identifier.
+    if name not in contract.RESERVED_DEVICE_NAMES and (problem := contract.name_problem(name)):
+        raise UserError(f"Analytic item {name[:80]!r} can't be stored: {problem}.")
+
+
+def _create(connection: sa.Connection, item: AnalyticItem) -> AnalyticItem:
+    return analytics.create(
+        connection,
+        item.house_id,
+        item.name,
+        item.formula,
+        description=item.description,
+        aggregated=item.aggregated,
+        unit=item.unit,
+    )
+
+
+def _declared_unit(device: Device | None, field: str) -> str:
+    kind = contract.device_types().get(device.type) if device else None
+    return kind.unit_of(field) if kind else ""

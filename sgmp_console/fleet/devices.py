@@ -1,0 +1,107 @@
+"""Making, changing and deleting the devices of a house."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from sgmp_console.errors import UserError
+from sgmp_console.fleet.editing import editing
+from sgmp_console.formula import users_of_device
+from sgmp_console.store import Database, Device, analytics, devices
+from sgmp_edge import contract
+
+MASK = "***"
+"""What an account that may not see secrets is shown in the place of a setting."""
+
+
+class DeviceError(UserError):
+    """A device that can't be stored as it stands. `problems` says what is wrong with its config, by setting."""
+
+    def __init__(self, sentence: str, problems: tuple[contract.ConfigProblem, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.problems = problems
+
+
+def create(
+    database: Database,
+    house_id: int,
+    name: str,
+    type: str,  # noqa: A002 - the playbook's word
+    config: Mapping[str, Any],
+    *,
+    description: str = "",
+    same_meter: bool = False,
+) -> Device:
+    """Make a device. `same_meter`: it continues the history of the deleted device that last had this name.
+
+    Raises DeviceError (name, type or config), UserError (name taken in this house).
+    """
+    problem = contract.name_problem(name)
+    if problem:
+        raise DeviceError(f"Device {name[:80]!r} can't be stored: {problem}.")
+    _check(name, type, config)
+    with editing(database, house_id) as connection:
+        before = devices.deleted(connection, house_id, name) if same_meter else None
+        if before is not None:
+            return devices.restore(
+                connection, replace(before, type=type, config=config, description=description.strip())
+            )
+        return devices.create(connection, house_id, name, type, config, description=description.strip())
+
+
+def update(database: Database, device: Device) -> Device:
+    """Store type, config and description. Raises DeviceError, ChangedMeanwhile where `device` is stale."""
+    _check(device.name, device.type, device.config)
+    with editing(database, device.house_id) as connection:
+        return devices.update(connection, device)
+
+
+def delete(database: Database, house_id: int, device_ids: Collection[int]) -> None:
+    """Delete devices of a house, all or none; what they measured stays.
+
+    Raises UserError where an analytic item still uses one, naming both.
+    """
+    with editing(database, house_id) as connection:
+        present = {device.device_id: device for device in devices.list_all(connection, house_id)}
+        wanted = set(device_ids)
+        if not wanted <= present.keys():
+            raise UserError("A device is not in this house any more. It may have been deleted.")
+        refused = [
+            f"device {present[number].name} is used by {', '.join(users)}"
+            for number in sorted(wanted)
+            if (users := users_of(connection, present[number]))
+        ]
+        if refused:
+            raise UserError(
+                f"Nothing was deleted: {'; '.join(refused)}. Change or delete these analytic items first."
+            )
+        for number in sorted(wanted):
+            devices.delete(connection, number)
+
+
+def users_of(connection: sa.Connection, device: Device) -> tuple[str, ...]:
+    """The names of the analytic items whose formulas mention a device."""
+    items = {item.name: item.formula for item in analytics.list_all(connection, device.house_id)}
+    return users_of_device(device.name, items)
+
+
+def _check(name: str, kind: str, config: Mapping[str, Any]) -> None:
+    types = contract.device_types()
+    if kind not in types:
+        raise DeviceError(
+            f"Device {name} can't be stored: there is no device type {kind[:40]!r}; choose one of "
+            f"{', '.join(sorted(types))}."
+        )
+    problems = [
+        contract.ConfigProblem(key, "is masked; enter it again, since your account can't see what is stored")
+        for key, value in config.items()
+        if value == MASK
+    ] or types[kind].problems(config)
+    if problems:
+        raise DeviceError(
+            f"The config of device {name} can't be used: {'; '.join(map(str, problems))}.", tuple(problems)
+        )

@@ -1,0 +1,122 @@
+"""Devices: the playbook's naming rule, configs checked against the type, history kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sgmp_console import store
+from sgmp_console.errors import UserError
+from sgmp_console.fleet import analytics, devices
+from sgmp_console.fleet.devices import DeviceError
+from sgmp_console.store import Batch, ChangedMeanwhile, Database, Device, House, ReadingRow
+from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN, TOKEN
+
+T0 = 1_750_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"), [("sonnen", SONNEN), ("egauge", EGAUGE), ("powerflex", POWERFLEX)]
+)
+def test_the_playbooks_examples_are_accepted(
+    database: Database, house: House, kind: str, config: dict[str, Any]
+) -> None:
+    made = devices.create(database, house.house_id, kind, kind, config, description="In the cellar ")
+    with database.begin() as connection:
+        assert store.devices.list_all(connection, house.house_id) == [made]
+    assert (made.name, made.type, made.config, made.description) == (kind, kind, config, "In the cellar")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1st", "_edge", "a-b", "a b", "ä", "x" * 65, "events", "analytics", "a\n"]
+)
+def test_a_name_that_no_formula_could_use_is_refused(database: Database, house: House, name: str) -> None:
+    with pytest.raises(DeviceError):
+        devices.create(database, house.house_id, name, "egauge", EGAUGE)
+
+
+def test_a_name_is_unique_in_its_house(database: Database, house: House) -> None:
+    devices.create(database, house.house_id, "meter", "egauge", EGAUGE)
+    with pytest.raises(UserError, match="A device meter exists already in this house"):
+        devices.create(database, house.house_id, "meter", "sonnen", SONNEN)
+
+
+def test_an_unknown_type_is_refused_with_those_that_there_are(database: Database, house: House) -> None:
+    with pytest.raises(DeviceError, match="egauge, powerflex, sonnen"):
+        devices.create(database, house.house_id, "meter", "tesla", {})
+
+
+def test_problems_of_a_config_are_told_by_setting_and_without_its_values(
+    database: Database, house: House
+) -> None:
+    config = {**SONNEN, "token": 5, "ip": "not a host", "colour": TOKEN}
+    with pytest.raises(DeviceError) as caught:
+        devices.create(database, house.house_id, "sonnen", "sonnen", config)
+    assert {problem.key for problem in caught.value.problems} == {"token", "ip", "colour"}
+    assert TOKEN not in str(caught.value)
+
+
+def test_masked_settings_are_never_stored(database: Database, house: House) -> None:
+    made = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
+    with pytest.raises(DeviceError, match="`token`: is masked"):
+        devices.update(database, replace(made, config={**SONNEN, "token": devices.MASK}))
+
+
+def test_type_config_and_description_can_be_changed(database: Database, house: House) -> None:
+    made = devices.create(database, house.house_id, "meter", "egauge", EGAUGE)
+    changed = devices.update(database, replace(made, config={**EGAUGE, "interval": 10}, description="Slow"))
+    assert changed.config["interval"] == 10
+    assert changed.revision == made.revision + 1
+
+
+def test_the_second_of_two_operators_is_told(database: Database, house: House) -> None:
+    made = devices.create(database, house.house_id, "meter", "egauge", EGAUGE)
+    devices.update(database, replace(made, description="One"))
+    with pytest.raises(ChangedMeanwhile, match="Device meter"):
+        devices.update(database, replace(made, description="Two"))
+
+
+def test_a_device_in_use_is_not_deleted_and_neither_are_the_others(database: Database, house: House) -> None:
+    used = devices.create(database, house.house_id, "egauge", "egauge", EGAUGE)
+    free = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
+    item = analytics.create(database, house.house_id, "load", "-egauge.A.Load")
+    with pytest.raises(UserError, match="device egauge is used by load"):
+        devices.delete(database, house.house_id, [free.device_id, used.device_id])
+    with database.begin() as connection:
+        assert len(store.devices.list_all(connection, house.house_id)) == 2
+    analytics.delete(database, house.house_id, [item.item_id])
+    devices.delete(database, house.house_id, [free.device_id, used.device_id])
+    with database.begin() as connection:
+        assert store.devices.list_all(connection, house.house_id) == []
+
+
+def test_a_device_of_another_house_is_not_deleted(database: Database, house: House) -> None:
+    device = devices.create(database, house.house_id, "egauge", "egauge", EGAUGE)
+    with pytest.raises(UserError, match="not in this house any more"):
+        devices.delete(database, house.house_id + 1, [device.device_id])
+
+
+def read(database: Database, house: House) -> list[float]:
+    with database.begin() as connection:
+        key = ("meter", "A.Load")
+        return list(store.readings.read(connection, house.house_id, [key], T0, T0 + 10_000)[key].values)
+
+
+def store_reading(database: Database, device: Device, timestamp_ms: int, value: float) -> None:
+    row = ReadingRow(device.house_id, device.device_id, device.name, timestamp_ms, {"A.Load": value})
+    with database.begin() as connection:
+        store.readings.write(connection, Batch(readings=[row]))
+
+
+@pytest.mark.parametrize(("same_meter", "history"), [(False, [2.0]), (True, [1.0, 2.0])])
+def test_a_device_of_a_deleted_ones_name_continues_it_only_if_it_is_the_same_meter(
+    database: Database, house: House, same_meter: bool, history: list[float]
+) -> None:
+    first = devices.create(database, house.house_id, "meter", "egauge", EGAUGE)
+    store_reading(database, first, T0 + 1000, 1.0)
+    devices.delete(database, house.house_id, [first.device_id])
+    second = devices.create(database, house.house_id, "meter", "egauge", EGAUGE, same_meter=same_meter)
+    store_reading(database, second, T0 + 2000, 2.0)
+    assert read(database, house) == history
