@@ -16,7 +16,7 @@ FAILURES_UNTIL_DOWN = 3
 PATIENCE_MS = 60_000
 """How long a device may be not ready (booting) before it counts as down."""
 REPEAT_MS = 3_600_000
-LONGEST_PAUSE_MS = 60_000
+LONGEST_PAUSE_MS = 30_000
 REFUSED_PAUSE_MS = 3_600_000
 """Between attempts with credentials that were refused: a device may lock an account that keeps trying."""
 

@@ -1,0 +1,215 @@
+"""Whatever a driver returns or raises becomes one of the known outcomes, and no secret gets out."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sgmp_edge import contract, drivers
+from sgmp_edge.common import (
+    BadAnswer,
+    DeviceError,
+    Event,
+    NotReady,
+    Reading,
+    ReadResult,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+)
+from sgmp_edge.drivers import OUTCOMES, Catalogue, Outcome, Redactor
+
+DEVICE = contract.DeviceConfig(7, "meter", "thing", {"password": "s3cret-pass", "ip": "10.0.0.1"})
+REDACT = Redactor(contract.undeclared_type("thing"), DEVICE.config)
+
+
+class Driver:
+    """Returns or raises what it is told."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    def read(self) -> Any:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+def outcome_of(result: Any) -> Outcome:
+    return drivers.guarded(lambda: drivers.read(Driver(result), DEVICE, 4000), REDACT)
+
+
+def bodies(outcome: Outcome) -> list[Any]:
+    return [json.loads(message.payload) for message in outcome.messages]
+
+
+def test_a_dict_is_one_row_at_the_tick() -> None:
+    outcome = outcome_of({"a": 1, "b": {"c": "2"}})
+    assert outcome.outcome == "ok"
+    assert bodies(outcome) == [{"a": 1, "b": {"c": "2"}}]
+    assert [(m.timestamp_ms, m.kind, m.device_id, m.device_name) for m in outcome.messages] == [
+        (4000, "data", 7, "meter")
+    ]
+
+
+def test_a_result_has_rows_and_events_at_their_own_times() -> None:
+    result = ReadResult()
+    result.readings = [Reading(1000, {"a": 1}), Reading(2000, {"a": 2})]
+    result.events = [Event(1500, "EV_START_CHARGING", {})]
+    outcome = outcome_of(result)
+    assert [(m.timestamp_ms, m.kind) for m in outcome.messages] == [
+        (1000, "data"),
+        (2000, "data"),
+        (1500, "event"),
+    ]
+    assert bodies(outcome)[2] == {"type": "EV_START_CHARGING", "data": {}}
+
+
+@pytest.mark.parametrize("empty", [{}, ReadResult()])
+def test_nothing_new_is_a_good_poll_without_messages(empty: Any) -> None:
+    assert outcome_of(empty) == Outcome("ok")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (Unreachable("refused"), "unreachable"),
+        (TimedOut("slow"), "timed_out"),
+        (Unauthorized("no"), "unauthorized"),
+        (BadAnswer("html"), "bad_answer"),
+        (NotReady("booting"), "not_ready"),
+        (DeviceError("other"), "error"),
+        (KeyError("field"), "error"),
+        (RecursionError(), "error"),
+        (None, "not_ready"),
+    ],
+)
+def test_what_is_raised_becomes_an_outcome_of_the_closed_set(error: Any, outcome: str) -> None:
+    found = outcome_of(error)
+    assert found.outcome == outcome
+    assert found.outcome in OUTCOMES
+    assert found.text
+
+
+def test_a_bug_in_a_driver_is_told_with_its_place() -> None:
+    assert outcome_of(KeyError("field")).text.startswith("KeyError in test_outcomes.py, line ")
+
+
+@pytest.mark.parametrize(
+    "secret_error",
+    [
+        ValueError("https://user:s3cret-pass@10.0.0.1/"),
+        Unreachable("no route for s3cret-pass"),
+        KeyError("s3cret-pass"),
+    ],
+)
+def test_no_secret_is_in_any_text(secret_error: Exception) -> None:
+    assert "s3cret" not in outcome_of(secret_error).text
+
+
+def test_only_declared_secrets_are_taken_out_of_texts_of_declared_types() -> None:
+    kind = contract.device_types()["sonnen"]
+    redact = Redactor(kind, {"ip": "10.0.0.1", "serial": "12345", "token": "t0ken"})
+    assert redact("10.0.0.1 refused t0ken") == "10.0.0.1 refused ***"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        5,
+        [1, 2],
+        "text",
+        ReadResult(readings=[Reading("noon", {"a": 1})]),  # type: ignore[arg-type]
+        ReadResult(readings=[Reading(-1, {"a": 1})]),
+        ReadResult(readings=[Reading(10**20, {"a": 1})]),
+        ReadResult(readings=[Reading(1, 5)]),  # type: ignore[arg-type]
+        ReadResult(events=[Event(1, "", {})]),
+        {"a": object()},
+        {"a": b"bytes"},
+        {(1, 2): "tuple key"},
+        {"a": "x" * (contract.MAX_PAYLOAD_BYTES + 1)},
+    ],
+)
+def test_what_is_no_reading_is_an_error_that_says_so(wrong: Any) -> None:
+    found = outcome_of(wrong)
+    assert found.outcome == "error"
+    assert found.messages == []
+    assert len(found.text) > 10
+
+
+def test_what_json_has_no_number_for_is_null() -> None:
+    body = {
+        "a": math.nan,
+        "b": [math.inf, {"c": -math.inf}],
+        "d": Decimal("1.5"),
+        "e": Decimal("NaN"),
+        "f": (1,),
+    }
+    assert bodies(outcome_of(body)) == [{"a": None, "b": [None, {"c": None}], "d": 1.5, "e": None, "f": [1]}]
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(max_size=10), json_like, max_size=6))
+def test_any_data_becomes_valid_json_or_an_error(data: dict[str, Any]) -> None:
+    outcome = outcome_of(data)
+    assert outcome.outcome in OUTCOMES
+    for message in outcome.messages:
+        json.loads(message.payload, parse_constant=pytest.fail)
+
+
+def test_a_drivers_memory_comes_with_its_reading() -> None:
+    class Remembering(Driver):
+        def state(self) -> dict[str, int]:
+            return {"seen": 5}
+
+    outcome = drivers.read(Remembering({"a": 1}), DEVICE, 4000)
+    assert outcome.state == '{"seen":5}'
+
+
+def test_every_declared_type_has_a_driver() -> None:
+    catalogue = Catalogue()
+    for name in contract.device_types():
+        assert callable(getattr(catalogue.driver_class(name), "read", None))
+
+
+def test_the_map_comes_before_the_folder() -> None:
+    catalogue = Catalogue({"egauge": Driver, "my_device": Driver})
+    assert catalogue.driver_class("egauge") is Driver
+    assert catalogue.driver_class("my_device") is Driver
+    assert catalogue.types()["my_device"].problems({"anything": [1]}) == []
+    assert catalogue.types()["egauge"].problems({"anything": [1]}) != []
+
+
+def test_a_broken_file_among_the_drivers_harms_no_other_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "good.py").write_text(
+        "DEVICE_TYPE = {'name': 'good', 'title': 'Good', 'fields': {}, 'example': {}}\n"
+    )
+    (tmp_path / "syntax.py").write_text("DEVICE_TYPE = {\n")
+    (tmp_path / "computed.py").write_text("DEVICE_TYPE = make()\n")
+    (tmp_path / "partial.py").write_text("DEVICE_TYPE = {'name': 'partial'}\n")
+    (tmp_path / "twice.py").write_text(
+        "DEVICE_TYPE = {'name': 'good', 'title': 'Again', 'fields': {}, 'example': {}}\n"
+    )
+    (tmp_path / "binary.py").write_bytes(b"\xff\x00")
+    monkeypatch.setattr(contract, "DRIVER_FOLDER", tmp_path)
+    assert {name: kind.title for name, kind in contract.device_types().items()} == {"good": "Good"}
+
+
+def test_an_unknown_type_has_no_driver() -> None:
+    with pytest.raises(DeviceError, match="no driver for the type 'toaster'"):
+        Catalogue().driver_class("toaster")
