@@ -46,6 +46,7 @@ __all__ = [
     "Written",
     "accounts",
     "analytics",
+    "config_versions",
     "devices",
     "events",
     "houses",
