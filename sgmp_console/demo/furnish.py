@@ -24,9 +24,9 @@ from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
 from sgmp_console.demo.programs import DATABASE_URL
 from sgmp_console.demo.progress import ProgressFile
 from sgmp_console.errors import SgmpError
+from sgmp_console.fleet import sync
 from sgmp_console.fleet.required import required_items
 from sgmp_console.store.access import ingest_role, set_ingest_password
-from sgmp_edge import contract
 
 _ADDRESSES = ("ip", "url")
 """The settings of a device's config that say where it is."""
@@ -113,14 +113,9 @@ def _ensure_house(connection: sa.Connection, house: DemoHouse, state: DemoState)
 
 
 def _synchronize(database: store.Database, folder: DemoFolder, state: DemoState, house_id: int) -> None:
-    with database.begin() as connection:
-        devices = store.devices.list_all(connection, house_id)
-    document = contract.dump_config(
-        1, [contract.DeviceConfig(d.device_id, d.name, d.type, d.config) for d in devices]
-    )
     files = service_files(folder.certificates, state.deployment, "console")
     broker = Broker(LOOPBACK, state.ports["broker"], folder.authority_file, files.cert, files.key)
-    broker.publish_retained(contract.config_topic(state.deployment, house_id), document)
+    sync.synchronize(database, broker, state.deployment, house_id)
 
 
 if __name__ == "__main__":
