@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtGui import QColor
 
 from sgmp_console.ui import theme
+from sgmp_console.ui.theme import Tokens
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,10 @@ class Quantity:
     @property
     def colour(self) -> QColor:
         """In the theme in use."""
-        colour: QColor = getattr(theme.tokens(), f"quantity_{self.token}")
+        return self.colour_in(theme.tokens())
+
+    def colour_in(self, wear: Tokens) -> QColor:
+        colour: QColor = getattr(wear, f"quantity_{self.token}")
         return colour
 
 

@@ -131,6 +131,7 @@ class Appearance(QObject):
         self._choice: ThemeChoice = choice
         application.setStyle("Fusion")
         application.setFont(fonts.font("body"))
+        self._system = QGuiApplication.styleHints().colorScheme()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
         self._apply()
 
@@ -142,7 +143,8 @@ class Appearance(QObject):
         self._choice = choice
         self._apply()
 
-    def _follow_system(self) -> None:
+    def _follow_system(self, scheme: Qt.ColorScheme) -> None:
+        self._system = scheme
         if self._choice == "system":
             self._apply()
 
@@ -150,8 +152,7 @@ class Appearance(QObject):
         global _tokens
         name = self._choice
         if name == "system":
-            dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
-            name = "dark" if dark else "light"
+            name = "dark" if self._system == Qt.ColorScheme.Dark else "light"
         wear = load(name)
         if wear == _tokens:
             return

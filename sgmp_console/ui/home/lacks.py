@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -34,16 +36,17 @@ class LacksStrip(QFrame):
         row.addWidget(self._create)
         self.hide()
 
-    def set_snapshot(self, snapshot: HomeSnapshot, *, may_create: bool) -> None:
+    def set_snapshot(self, snapshot: HomeSnapshot, *, may_create: bool, remarks: Sequence[str] = ()) -> None:
+        """`remarks` are what creating the items had to say."""
         missing = snapshot.missing_items
-        problems = [curve.problem for curve in snapshot.curves.values() if curve.problem]
+        problems = [*(curve.problem for curve in snapshot.curves.values() if curve.problem), *remarks]
         self._missing.setVisible(bool(missing))
         self._problems.setVisible(bool(problems))
         if missing:
             words = formats.count(len(missing), "required analytic item")
             self._missing.set_whole(f"This house lacks {words}: {', '.join(missing)}.")
         if problems:
-            more = f" (and {formats.count(len(problems) - 1, 'more item')})" if len(problems) > 1 else ""
+            more = f" (and {formats.count(len(problems) - 1, 'more remark')})" if len(problems) > 1 else ""
             self._problems.set_whole(problems[0] + more, "\n".join(problems))
         self._create.setVisible(bool(missing) and may_create)
         self._create.setEnabled(True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from datetime import tzinfo
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QRectF, Qt, QTimer
@@ -26,6 +27,9 @@ from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.notice import Notice, Skeleton
 from sgmp_console.ui.quantities import QUANTITIES
 
+if TYPE_CHECKING:
+    from sgmp_console.fleet.analytics import RequiredCreated
+
 _MARGIN = 16
 _LEAST_WIDTH = 920
 _TILE_HEIGHT = 112
@@ -37,6 +41,7 @@ class HomePage(Page):
         super().__init__(services, parent)
         self._snapshot: HomeSnapshot | None = None
         self._zone: tzinfo | None = None
+        self._remarks: tuple[int, tuple[str, ...]] = (0, ())
         self._stack = QStackedLayout(self)
         self._skeleton = Skeleton("Loading the last 24 hours of this house")
         self._content = self._build_content()
@@ -157,7 +162,11 @@ class HomePage(Page):
         self.line_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
         self.energy.set_energy(snapshot.energy_today, zone)
         self.warnings.set_warnings(snapshot.warnings, zone)
-        self.lacks.set_snapshot(snapshot, may_create=self.services.session.may("manage_analytics"))
+        self.lacks.set_snapshot(
+            snapshot,
+            may_create=self.services.session.may("manage_analytics"),
+            remarks=self._remarks[1] if self._remarks[0] == snapshot.house_id else (),
+        )
         self._bring_up_to_date(snapshot, now_ms)
 
     def _beat(self) -> None:
@@ -270,11 +279,11 @@ class HomePage(Page):
             self._notice.buttons()["create"].setEnabled(False)
         database, house_id = self.services.session.database, snapshot.house_id
 
-        def create() -> None:
-            # Loaded when used: it brings SymPy.
+        def create() -> RequiredCreated:
+            # Loaded when used: it checks formulas.
             from sgmp_console.fleet import analytics
 
-            analytics.create_required(database, house_id)
+            return analytics.create_required(database, house_id)
 
         self.services.tasks.run_shown(
             self,
@@ -284,8 +293,17 @@ class HomePage(Page):
             self._show_error,
         )
 
-    def _created(self, _nothing: None) -> None:
-        self.services.live.select(self.services.live.house_id or 0)
+    def _created(self, outcome: RequiredCreated) -> None:
+        shown = self.services.live.house_id
+        if shown is not None:
+            self._remarks = (
+                shown,
+                (
+                    *(f"`{name}` was not created: {why}" for name, why in outcome.lacking.items()),
+                    *outcome.remarks,
+                ),
+            )
+            self.services.live.select(shown)
 
     # --- Events --------------------------------------------------------------------------------------------------
 

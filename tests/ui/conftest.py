@@ -1,0 +1,97 @@
+"""Fixtures for the window. A test that leaves a thread, a running timer or a window behind fails, and says which."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+import shiboken6
+from PySide6.QtCore import QEvent, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
+
+from sgmp_console.ui import theme
+from sgmp_console.ui.tasks import Tasks
+from sgmp_console.ui.theme import Appearance
+
+PICTURES = Path(__file__).resolve().parents[2] / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def appearance(qapp: QApplication) -> Appearance:
+    return Appearance(qapp, "light")
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind(appearance: Appearance, qapp: QApplication) -> Iterator[None]:
+    threads = set(threading.enumerate())
+    windows = set(QApplication.topLevelWidgets())
+    yield
+    appearance.choose("light")
+    _flush(qapp)
+    left = [thread.name for thread in threading.enumerate() if thread not in threads]
+    assert not left, f"threads left behind: {left}; close the Tasks that started them"
+    shown = [
+        repr(window)
+        for window in QApplication.topLevelWidgets()
+        if window not in windows and window.isVisible()
+    ]
+    assert not shown, f"windows left open: {shown}"
+    running = [
+        f"{timer!r} of {timer.parent()!r}"
+        for timer in gc.get_objects()
+        if isinstance(timer, QTimer) and shiboken6.isValid(timer) and timer.isActive()
+    ]
+    assert not running, f"timers left running: {running}"
+
+
+@pytest.fixture
+def bugs() -> list[BaseException]:
+    """What the hook for uncaught errors heard from tasks. A test that expects none need not look: see `tasks`."""
+    return []
+
+
+@pytest.fixture
+def tasks(bugs: list[BaseException], qapp: QApplication) -> Iterator[Tasks]:
+    made = Tasks(bugs.append)
+    yield made
+    assert made.close(timeout_s=10) == []
+    made.deleteLater()
+
+
+@pytest.fixture
+def shown(qapp: QApplication) -> Iterator[Callable[..., QWidget]]:
+    """Shows a widget at a size, and takes it away after the test."""
+    widgets: list[QWidget] = []
+
+    def show(widget: QWidget, width: int = 1280, height: int = 800) -> QWidget:
+        widgets.append(widget)
+        widget.resize(width, height)
+        widget.show()
+        qapp.processEvents()
+        return widget
+
+    yield show
+    for widget in reversed(widgets):
+        widget.close()
+        widget.deleteLater()
+    _flush(qapp)
+
+
+def save_picture(widget: QWidget, name: str) -> None:
+    """A picture for people to look at, in the theme in use: `screenshots/<name>_<theme>_<width>.png`."""
+    PICTURES.mkdir(exist_ok=True)
+    file = PICTURES / f"{name}_{theme.tokens().name}_{widget.width()}.png"
+    assert widget.grab().save(str(file))
+
+
+def _flush(qapp: QApplication) -> None:
+    """`deleteLater` waits for a loop that a test does not run."""
+    for _ in range(3):
+        qapp.processEvents()
+        qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)

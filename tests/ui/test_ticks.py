@@ -1,0 +1,99 @@
+"""Ticks: round local times, the date where it changes, offsets where an hour repeats; few round values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from sgmp_console.ui.charts import ticks
+
+ZONE = ZoneInfo("America/Los_Angeles")
+HOUR = 3_600_000
+
+
+def at(text: str, zone: ZoneInfo = ZONE) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
+
+
+def labels(start: str, hours: float, at_most: int, zone: ZoneInfo = ZONE) -> list[str]:
+    begin = at(start, zone)
+    return [tick.label for tick in ticks.time_ticks(begin, begin + round(hours * HOUR), zone, at_most)]
+
+
+def test_a_day_has_round_hours_and_the_date_at_midnight() -> None:
+    assert labels("2025-05-13 14:03", 24, 8) == [
+        "15:00", "18:00", "21:00", "Wed 14 May", "03:00", "06:00", "09:00", "12:00",
+    ]  # fmt: skip
+
+
+def test_the_hour_left_out_in_spring_has_no_tick() -> None:
+    assert labels("2025-03-09 00:30", 4, 6) == ["01:00", "03:00", "04:00", "05:00"]
+
+
+def test_the_hour_repeated_in_autumn_has_two_ticks_with_offsets() -> None:
+    assert labels("2025-11-02 00:30", 4, 6) == ["01:00 −07:00", "01:00 −08:00", "02:00", "03:00"]
+
+
+def test_a_zone_of_half_hours_has_round_minutes() -> None:
+    assert labels("2025-05-14 10:10", 1, 6, ZoneInfo("Asia/Kolkata")) == [
+        "10:10", "10:20", "10:30", "10:40", "10:50", "11:00",
+    ]  # fmt: skip
+
+
+def test_months_have_dates() -> None:
+    assert labels("2025-05-14", 24 * 30, 6) == ["19 May", "26 May", "2 Jun", "9 Jun"]
+
+
+@given(
+    st.integers(0, 2_500_000_000_000),
+    st.integers(10_000, 400 * 24 * HOUR),
+    st.integers(2, 14),
+    st.sampled_from(["America/Los_Angeles", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]),
+)
+def test_ticks_are_few_ascending_and_inside(start: int, span: int, at_most: int, zone: str) -> None:
+    found = [tick.timestamp_ms for tick in ticks.time_ticks(start, start + span, ZoneInfo(zone), at_most)]
+    assert found == sorted(set(found))
+    assert all(start <= at_ms < start + span for at_ms in found)
+    assert len(found) <= at_most + 2
+
+
+@given(
+    st.floats(-1e4, 1e4),
+    st.floats(0, 1e4),
+    st.floats(0.01, 100),
+    st.booleans(),
+    st.integers(1, 6),
+)
+def test_a_value_axis_holds_the_data_between_two_ticks(
+    low: float, span: float, least: float, from_zero: bool, count: int
+) -> None:
+    high = low + span
+    bottom, top, step = ticks.value_range(low, high, least_span=least, from_zero=from_zero, ticks=count)
+    slack = step * 1e-6
+    assert bottom - slack <= low
+    assert high <= top + slack
+    assert top - bottom >= min(least, top - bottom)
+    assert not from_zero or bottom - slack <= 0 <= top + slack
+    assert (top - bottom) / step <= count + 2 + 1e-6
+
+
+@given(st.floats(-50, 50), st.floats(0.001, 100))
+def test_labels_tell_neighbouring_ticks_apart(low: float, span: float) -> None:
+    bottom, top, step = ticks.value_range(low, low + span, least_span=0.001, from_zero=False, ticks=5)
+    values = ticks.value_ticks(bottom, top, step)
+    assume(len(values) > 1)
+    texts = [ticks.value_label(value, step) for value in values]
+    assert len(set(texts)) == len(texts)
+
+
+def test_frequency_is_scaled_to_its_data_but_noise_does_not_fill_the_pane() -> None:
+    bottom, top, _ = ticks.value_range(59.99, 60.01, least_span=0.1, from_zero=False, ticks=2)
+    assert (bottom, top) == pytest.approx((59.95, 60.05))
+
+
+def test_an_idle_house_has_a_power_axis_from_zero() -> None:
+    assert ticks.value_range(0.0, 0.0, least_span=1.0, from_zero=True, ticks=4) == (0.0, 1.0, 0.25)
