@@ -175,4 +175,5 @@ def _latex_number(written: str) -> _Written:
     mantissa, _, exponent = re.sub("E", "e", written).partition("e")
     if not exponent:
         return mantissa, _ATOM
-    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}", _PRODUCT
+    power = f"10^{{{int(exponent)}}}"
+    return (power, _POWER) if mantissa == "1" else (rf"{mantissa} \cdot {power}", _PRODUCT)
