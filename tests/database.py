@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import psycopg2
@@ -107,8 +108,19 @@ class TestServer:
             cursor.execute("SELECT FROM sgmp.reading LIMIT 1")
             if cursor.rowcount:
                 cursor.execute("TRUNCATE sgmp.reading")
+                if self.has_timescale:
+                    cursor.execute("TRUNCATE sgmp.hour")
+                    cursor.execute("TRUNCATE sgmp.slot")
+            cursor.execute("DELETE FROM sgmp.installation WHERE key = 'raw_kept_from'")
             cursor.execute("COMMIT")
         self._free.append(taken)
+
+    @cached_property
+    def has_timescale(self) -> bool:
+        """Whether migrations use TimescaleDB here."""
+        with self._superuser() as cursor:
+            cursor.execute("SELECT current_setting('timescaledb.license', true)")
+            return cursor.fetchone() == ("timescale",)
 
     def close(self) -> None:
         for made in self._all:

@@ -5,6 +5,7 @@ A reading is (house, device, field, timestamp, value). In the database a series 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -16,15 +17,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from psycopg2 import sql
 
-from sgmp_console.store import binary_copy, events, quarantine
+from sgmp_console.store import aggregates, binary_copy, events, quarantine
 from sgmp_console.store.database import PARTITION_CACHE, SERIES_CACHE
 from sgmp_console.store.rows import driver, from_ms, to_ms
+from sgmp_console.store.series import FieldKey, series_of
 from sgmp_console.timeseries.series import Series
 
 CHANGE_CHANNEL = "sgmp_change"
-
-FieldKey = tuple[str, str]
-"""(device name, field)."""
 
 _WEEK_MS = 7 * 86_400_000
 _MONDAY_MS = 4 * 86_400_000  # 1970-01-05 was a Monday
@@ -141,20 +140,6 @@ def read(
     return found
 
 
-def series_of(connection: sa.Connection, house_id: int) -> dict[FieldKey, int]:
-    """The ids of all series of the house. A name stands for the device that has it now, else for the last one."""
-    rows = connection.execute(
-        sa.text(
-            "SELECT d.name, s.field, s.series_id"
-            " FROM (SELECT DISTINCT ON (name) device_id, name FROM sgmp.device WHERE house_id = :house"
-            "       ORDER BY name, deleted_at DESC NULLS FIRST) d"
-            " JOIN sgmp.series s USING (device_id)"
-        ),
-        {"house": house_id},
-    )
-    return {(name, field_name): number for name, field_name, number in rows}
-
-
 def latest(connection: sa.Connection, house_id: int) -> dict[FieldKey, tuple[int, float]]:
     """The newest reading (UTC ms, value) of every series of the house that has one."""
     names = {number: key for key, number in series_of(connection, house_id).items()}
@@ -248,6 +233,8 @@ def _store(
     if stored is None:
         stream.seek(0)
         stored = _copy_ignoring_repeats(connection, stream)
+    if stored:
+        aggregates.fold(connection, series, timestamps, values, all_new=stored == len(series))
     # Repeats come in runs (a redelivery, a second import): after one, don't try the fast way in vain.
     connection.info[_REPEATS] = stored < len(series)
     return stored, given - stored
@@ -282,7 +269,10 @@ def _copy_ignoring_repeats(connection: sa.Connection, stream: BytesIO) -> int:
 
 def _ensure_weeks(connection: sa.Connection, timestamps: NDArray[np.int64]) -> None:
     known: set[int] = connection.info.setdefault(PARTITION_CACHE, set())
-    weeks = set(np.unique((timestamps - _MONDAY_MS) // _WEEK_MS).tolist()) - known
+    # What is older than last week may have been dropped since it was seen.
+    kept = (int(time.time() * 1000) - _MONDAY_MS) // _WEEK_MS - 1
+    arrived = np.unique((timestamps - _MONDAY_MS) // _WEEK_MS).tolist()
+    weeks = {week for week in arrived if week < kept or week not in known}
     if weeks:
         connection.execute(
             sa.text("SELECT sgmp.ensure_weeks(:mondays)"),

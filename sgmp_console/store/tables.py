@@ -27,7 +27,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE
 
 SCHEMA = "sgmp"
 
@@ -180,6 +180,26 @@ analytic_item = Table(
     _now("created_at"),
     CheckConstraint(NAME_RULE, name="name"),
     UniqueConstraint("house_id", "name"),
+    UniqueConstraint(
+        "house_id", "item_id"
+    ),  # what aggregation refers to, so that no registration crosses houses
+)
+
+# The identifiers that an item with Continuous Aggregation reads.
+aggregation = Table(
+    "aggregation",
+    metadata,
+    Column("item_id", Integer, nullable=False),
+    Column("house_id", Integer, nullable=False),
+    Column("device_name", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    PrimaryKeyConstraint("item_id", "device_name", "field"),
+    ForeignKeyConstraint(
+        ["house_id", "item_id"],
+        [analytic_item.c.house_id, analytic_item.c.item_id],
+        ondelete="CASCADE",
+    ),
+    Index("aggregation_house_id_device_name_field_idx", "house_id", "device_name", "field"),
 )
 
 config_version = Table(
@@ -220,6 +240,9 @@ series = Table(
     # The operator's word; where it is null, the device type's holds.
     Column("unit", Text),
     _now("created_at"),
+    # Whether an analytic item asks for continuous aggregates, and which part of them is not there yet (null: none).
+    Column("aggregated", Boolean, nullable=False, server_default=text("false")),
+    Column("unpopulated", TSTZRANGE),
     ForeignKeyConstraint(["house_id", "device_id"], [device.c.house_id, device.c.device_id]),
     UniqueConstraint("device_id", "field"),
     Index(None, "house_id"),
@@ -235,6 +258,39 @@ reading = Table(
     # On plain PostgreSQL INCLUDE (value): one index both keeps readings unique and answers without the table.
     PrimaryKeyConstraint("series_id", "ts", name="reading_pkey"),
     postgresql_partition_by="RANGE (ts)",
+)
+
+
+def _sums() -> list[Column[float]]:
+    names = ("sum", "positive_sum", "negative_sum", "minimum", "maximum")
+    return [Column(name, Double, nullable=False) for name in names]
+
+
+# Continuous aggregates, on plain PostgreSQL; on TimescaleDB views of the same names and columns. What the columns mean:
+# timeseries.aggregates.
+slot = Table(
+    "slot",
+    metadata,
+    Column("series_id", Integer, nullable=False),
+    Column("slot", DateTime(timezone=True), nullable=False),
+    Column("n", BigInteger, nullable=False),
+    *_sums(),
+    Column("instants", BigInteger, nullable=False),
+    PrimaryKeyConstraint("series_id", "slot"),
+    postgresql_with={"fillfactor": 80},
+)
+
+hour = Table(
+    "hour",
+    metadata,
+    Column("series_id", Integer, nullable=False),
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("covered", BigInteger, nullable=False),
+    *_sums(),
+    Column("n", BigInteger, nullable=False),
+    Column("instants", BigInteger, nullable=False),
+    PrimaryKeyConstraint("series_id", "hour"),
+    postgresql_with={"fillfactor": 80},
 )
 
 # A text in force from `ts` until the next of its series; repeated once an hour though nothing changed, so that late

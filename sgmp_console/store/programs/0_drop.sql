@@ -23,7 +23,7 @@ BEGIN
         EXECUTE statement;
     END LOOP;
     FOR statement IN
-        SELECT format('DROP FUNCTION %s', pg_proc.oid::regprocedure)
+        SELECT format('DROP ROUTINE %s', pg_proc.oid::regprocedure)
         FROM pg_proc WHERE pronamespace = 'sgmp'::regnamespace
         ORDER BY pg_proc.oid DESC
     LOOP
