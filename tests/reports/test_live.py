@@ -1,0 +1,260 @@
+"""Home from a real database: a simulated house's day, loaded whole and brought forward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from sgmp_console import store
+from sgmp_console.errors import UserError
+from sgmp_console.fleet import analytics, devices, houses
+from sgmp_console.ingest.decode import flatten
+from sgmp_console.reports.home import HOME_ITEMS, POWER_ITEMS, HomeSnapshot
+from sgmp_console.reports.live import LiveHouse
+from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
+from sgmp_console.timeseries import Series, slot_means
+from sgmp_edge.simulator import history
+from sgmp_edge.simulator.house import House as SimulatedHouse
+from tests.database import TestDatabase
+from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
+from tests.reports.houses import at
+
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+NOON = at("2026-05-14 12:02")
+SIMULATED = SimulatedHouse(3, "America/Los_Angeles", 37.42, -122.2)
+
+Sent = list[tuple[int, str, Mapping[str, float]]]
+"""(UTC ms, device, fields)."""
+
+Happened = tuple[int, str, str, Mapping[str, Any]]
+"""(UTC ms, device, type, data)."""
+
+
+@pytest.fixture(scope="module")
+def day() -> Sent:
+    """What the devices measured each minute from 30 hours before NOON to an hour after."""
+    rows = history.rows(SIMULATED, NOON - 30 * HOUR_MS, NOON + HOUR_MS, MINUTE_MS, everything=False)
+    return [
+        (row.time_ms, device, flatten(getattr(row, device))[0])
+        for row in rows
+        for device in ("egauge", "sonnen", "powerflex")
+    ]
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    made = houses.create(database, "Maple House", time_zone="America/Los_Angeles")
+    for kind, config in (("egauge", EGAUGE), ("sonnen", SONNEN), ("powerflex", POWERFLEX)):
+        devices.create(database, made.house_id, kind, kind, config)
+    analytics.create_required(database, made.house_id)
+    return made
+
+
+@pytest.fixture
+def live(database: Database, house: House) -> LiveHouse:
+    return LiveHouse(database, house.house_id)
+
+
+def ids(database: Database, house: House) -> dict[str, int]:
+    with database.begin() as connection:
+        return {one.name: one.device_id for one in store.devices.list_all(connection, house.house_id)}
+
+
+def deliver(database: Database, house: House, sent: Sent, events: Sequence[Happened] = ()) -> None:
+    """Store what arrived."""
+    number = ids(database, house)
+    batch = Batch(
+        readings=[
+            ReadingRow(house.house_id, number[name], name, time, fields) for time, name, fields in sent
+        ],
+        events=[
+            EventRow(house.house_id, number[name], name, time, kind, data)
+            for time, name, kind, data in events
+        ],
+    )
+    with database.begin() as connection:
+        store.readings.write(connection, batch)
+
+
+def between(sent: Sent, start_ms: int, end_ms: int) -> Sent:
+    return [row for row in sent if start_ms <= row[0] < end_ms]
+
+
+def assert_same(one: HomeSnapshot, other: HomeSnapshot) -> None:
+    assert set(one.curves) == set(other.curves)
+    for name, curve in one.curves.items():
+        np.testing.assert_array_equal(curve.series.timestamps, other.curves[name].series.timestamps)
+        np.testing.assert_array_equal(curve.series.values, other.curves[name].series.values)
+        assert curve.latest == other.curves[name].latest
+    for share, expected in zip(one.energy_today.shares, other.energy_today.shares, strict=True):
+        assert share.energy_kwh == pytest.approx(expected.energy_kwh, rel=1e-12)
+        assert share.coverage == expected.coverage
+    assert one.charging_today == other.charging_today
+    assert (one.devices, one.warnings, one.missing_items) == (
+        other.devices,
+        other.warnings,
+        other.missing_items,
+    )
+
+
+def test_what_comes_in_goes_out_in_every_minute_and_every_slot(
+    database: Database, house: House, live: LiveHouse, day: Sent
+) -> None:
+    deliver(database, house, between(day, 0, NOON))
+    snapshot = live.load(NOON)
+    assert all(len(snapshot.curves[name].series) == 24 * 60 for name in POWER_ITEMS)
+    at_once = {name: snapshot.curves[name].series.values for name in POWER_ITEMS}
+    slots = {
+        name: slot_means(snapshot.curves[name].series, snapshot.start_ms, snapshot.end_ms).means
+        for name in POWER_ITEMS
+    }
+    for values in (at_once, slots):
+        battery = values["battery_discharging"] - values["battery_charging"]
+        net = values["load"] + values["ev"] - values["solar"] - battery
+        # The battery tells whole watts.
+        np.testing.assert_allclose(values["grid_import"] - values["grid_export"], net, atol=0.000_51)
+
+
+def test_the_energy_of_today_is_that_of_the_simulated_house(
+    database: Database, house: House, live: LiveHouse, day: Sent
+) -> None:
+    deliver(database, house, between(day, 0, NOON))
+    today = live.load(NOON).energy_today
+    # A row's powers are the means of the minute that ends at its time.
+    states = SIMULATED.walk_with_energy(today.start_ms, today.end_ms, MINUTE_MS)
+    solar_kwh = sum(energy.solar for _, energy in states) / 3.6e6
+    (share,) = [share for share in today.shares if share.item == "solar"]
+    assert share.energy_kwh == pytest.approx(solar_kwh, rel=1e-9)
+    assert share.coverage == 1.0
+
+
+def test_an_empty_house_has_everything_but_numbers(live: LiveHouse) -> None:
+    snapshot = live.load(NOON)
+    assert set(snapshot.curves) == set(HOME_ITEMS)
+    assert all(curve.latest is None and not len(curve.series) for curve in snapshot.curves.values())
+    assert [device.newest_ms for device in snapshot.devices] == [None, None, None]
+    assert (snapshot.missing_items, snapshot.warnings, snapshot.newest_ms) == ((), (), None)
+
+
+def test_bringing_forward_equals_loading(
+    database: Database, house: House, live: LiveHouse, day: Sent
+) -> None:
+    deliver(database, house, between(day, 0, NOON))
+    live.load(NOON)
+    for minute in range(1, 12):
+        now = NOON + minute * MINUTE_MS
+        events: list[Happened] = [
+            (now - 1000, "powerflex", "EV_START_CHARGING", {}),
+            (now - 500, "powerflex", "EV_END_CHARGING", {"duration": 1, "energy": 1_000_000 * minute}),
+            (now - 400, "sonnen", "WARNING", {"data": "no answer within 3 s"}),
+        ]
+        deliver(database, house, between(day, now - MINUTE_MS, now), events)
+        brought = live.update(now, now - MINUTE_MS)
+        assert_same(brought, LiveHouse(database, house.house_id).load(now))
+    assert brought.charging_today.started == brought.charging_today.ended == brought.warnings[0].count == 11
+
+
+def test_a_backlog_appears_where_it_belongs(
+    database: Database, house: House, live: LiveHouse, day: Sent
+) -> None:
+    outage = (at("2026-05-14 03:00"), at("2026-05-14 07:00"))
+    deliver(database, house, between(day, 0, outage[0]))
+    deliver(database, house, between(day, outage[1], NOON))
+    first = live.load(NOON)
+    share = first.energy_today.shares[2]
+    assert share.coverage == pytest.approx(1 - 48 / 144)
+    deliver(database, house, between(day, *outage))
+    healed = live.update(NOON + 1, outage[0])
+    assert healed.energy_today.shares[2].coverage == 1.0
+    assert_same(healed, LiveHouse(database, house.house_id).load(NOON + 1))
+
+
+def test_a_device_that_no_item_uses_has_an_age_that_goes_on(
+    database: Database, house: House, live: LiveHouse, day: Sent
+) -> None:
+    deliver(database, house, between(day, 0, NOON))
+    live.load(NOON)
+    later = NOON + 4000
+    deliver(
+        database, house, [(later, "powerflex", {"voltage": 240_000.0, "power": 0.0, "energy_delivered": 0.0})]
+    )
+    ages = {device.name: device.newest_ms for device in live.update(later, later).devices}
+    assert ages["powerflex"] == later
+    assert ages["egauge"] == NOON - MINUTE_MS
+
+
+def test_what_somebody_changes_in_the_house_is_seen_within_ten_seconds(
+    database: Database, house: House, live: LiveHouse, day: Sent
+) -> None:
+    deliver(database, house, between(day, NOON - HOUR_MS, NOON))
+    live.load(NOON)
+    with database.begin() as connection:
+        item = next(one for one in store.analytics.list_all(connection, house.house_id) if one.name == "ev")
+    analytics.delete(database, house.house_id, [item.item_id])
+    assert live.update(NOON + 10_000, NOON + 10_000).missing_items == ("ev",)
+
+
+def test_an_ordinary_tick_asks_little_of_the_database(
+    database: Database, house: House, live: LiveHouse, day: Sent
+) -> None:
+    deliver(database, house, between(day, NOON - HOUR_MS, NOON))
+    live.load(NOON)
+    deliver(database, house, between(day, NOON, NOON + MINUTE_MS))
+    with statements() as counted:
+        live.update(NOON + 2000, NOON)
+    assert len(counted) <= 3, counted
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The statements sent through SQLAlchemy in the block; COPY goes past it."""
+    counted: list[str] = []
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        counted.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    try:
+        yield counted
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", count)
+
+
+def test_a_house_that_there_is_not_is_told(database: Database) -> None:
+    with pytest.raises(UserError, match="no such house"):
+        LiveHouse(database, 99).load(NOON)
+
+
+def test_an_account_of_another_house_reads_nothing_of_this_one(
+    database: Database, test_database: TestDatabase, house: House, day: Sent
+) -> None:
+    deliver(database, house, between(day, NOON - HOUR_MS, NOON))
+    other = houses.create(database, "Harbor House", time_zone="Europe/Berlin")
+    with database.begin() as connection:
+        for email, house_id in (("own@example.org", house.house_id), ("other@example.org", other.house_id)):
+            store.accounts.create(
+                connection,
+                email=email,
+                name="Vic",
+                role="visitor",
+                house_id=house_id,
+                password="long enough a password",
+            )
+
+    def solar(email: str) -> Series:
+        signed_in, _ = store.sign_in(
+            test_database.address, test_database.deployment, email, "long enough a password"
+        )
+        try:
+            return LiveHouse(signed_in, house.house_id).load(NOON).curves["solar"].series
+        finally:
+            signed_in.dispose()
+
+    assert len(solar("own@example.org")) == 60
+    with pytest.raises(UserError, match="no such house"):
+        solar("other@example.org")
