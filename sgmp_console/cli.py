@@ -6,7 +6,6 @@ Each command imports what it needs when it is run, so that `--help` and small co
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import logging
 import os
@@ -15,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from sgmp_console.errors import SgmpError, UserError
 
@@ -25,12 +24,16 @@ _INTERRUPTED = 130
 DATABASE_URL = "SGMP_DATABASE_URL"
 """Environment variable: an address with its password, which would be seen by all on a command line."""
 
-_MIN_PASSWORD = 12
 _OPTION = re.compile(r"-h|--([a-z]+(=.*)?)?")
 
+_Number = TypeVar("_Number", int, float)
 _Command = Callable[[argparse.Namespace], int]
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+class _Usage(Exception):
+    """Words that do not go together; the text says which."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: _Command = arguments.command
     try:
         return command(arguments)
+    except _Usage as error:
+        print(f"sgmp-console: {error}", file=sys.stderr)
+        return USAGE
     except SgmpError as error:
         print(error, file=sys.stderr)
         return FAILED
@@ -63,6 +69,8 @@ def _window(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from sgmp_console.demo import command
 
+    if not arguments.check and (arguments.screenshot or arguments.json):
+        raise _Usage("--screenshot and --json go with --check")
     options = command.StackOptions(arguments.data, arguments.reset, arguments.history_days, arguments.poll)
     if arguments.check:
         result = command.check(options, arguments.screenshot)
@@ -103,42 +111,65 @@ def _check_formula(arguments: argparse.Namespace) -> int:
 
 def _admin_create(arguments: argparse.Namespace) -> int:
     from sgmp_console import store
+    from sgmp_console.fleet import accounts
 
     database = store.Database.connect(_database_url(arguments))
     try:
-        password = _new_password()
-        with database.begin() as connection:
-            account = store.accounts.create(
-                connection,
-                email=arguments.email,
-                name=arguments.name,
-                role="admin",
-                house_id=None,
-                password=password,
-                must_change_password=False,
-            )
+        made = accounts.create_first_admin(database, email=arguments.email, name=arguments.name)
     finally:
         database.dispose()
-    print(f"{account.email} is an administrator now.")
+    _show_password(made.account.email, made.initial_password, as_json=arguments.json)
     return OK
 
 
 def _admin_reset(arguments: argparse.Namespace) -> int:
     from sgmp_console import store
+    from sgmp_console.fleet import accounts
 
+    password = accounts.initial_password()
     database = store.Database.connect(_database_url(arguments))
     try:
         with database.begin() as connection:
-            accounts = {account.email: account for account in store.accounts.list_all(connection)}
-            if arguments.email.lower() not in accounts:
+            known = {account.email: account for account in store.accounts.list_all(connection)}
+            if arguments.email.lower() not in known:
                 raise UserError(f"There is no account {arguments.email}.")
-        password = _new_password()
-        with database.begin() as connection:
-            store.accounts.reset_password(connection, accounts[arguments.email.lower()].account_id, password)
+            store.accounts.reset_password(connection, known[arguments.email.lower()].account_id, password)
     finally:
         database.dispose()
-    print(f"{arguments.email} has a new password, to be changed at the next sign-in.")
+    _show_password(arguments.email, password, as_json=arguments.json)
     return OK
+
+
+def _admin_ingest(arguments: argparse.Namespace) -> int:
+    from urllib.parse import quote
+
+    from sgmp_console import store
+    from sgmp_console.fleet import accounts
+    from sgmp_console.store import access
+
+    password = accounts.initial_password()
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        with database.begin() as connection:
+            access.set_ingest_password(connection, arguments.deployment, password)
+    finally:
+        database.dispose()
+    user = access.ingest_role(arguments.deployment)
+    if arguments.json:
+        print(json.dumps({"user": user, "password": password}))
+    else:
+        address = f"postgresql://{quote(user)}:{password}@{database.address}"
+        print(f"Ingest reaches the database with this, shown only now:\n{DATABASE_URL}={address}")
+    return OK
+
+
+def _show_password(email: str, password: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"email": email, "initial_password": password}))
+    else:
+        print(
+            f"{email} signs in with this password, and then chooses another. It is shown only now:\n{password}"
+        )
 
 
 def _database_url(arguments: argparse.Namespace) -> str:
@@ -148,19 +179,6 @@ def _database_url(arguments: argparse.Namespace) -> str:
             f"Which database? Set {DATABASE_URL}, or give --database-url (without a password: others can see it)."
         )
     return str(url)
-
-
-def _new_password() -> str:
-    """Asked for twice at a terminal; else one line of standard input. Raises UserError."""
-    if not sys.stdin.isatty():
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = getpass.getpass("New password: ")
-        if getpass.getpass("Once more: ") != password:
-            raise UserError("The two passwords differ; nothing was changed.")
-    if len(password) < _MIN_PASSWORD:
-        raise UserError(f"A password has at least {_MIN_PASSWORD} characters; nothing was changed.")
-    return password
 
 
 def _opened(path: Path) -> TextIO:
@@ -223,18 +241,28 @@ def _add_demo(commands: _Commands) -> None:
     demo.add_argument("--json", action="store_true", help="with --check: the result as JSON")
     demo.add_argument(
         "--history-days",
-        type=int,
+        type=_at_least(int, 0),
         default=30,
         metavar="N",
         help="days of history in a new demo (%(default)s)",
     )
     demo.add_argument(
         "--poll",
-        type=float,
+        type=_at_least(float, 0.2),
         default=2.0,
         metavar="S",
         help="seconds between two reads of a device (%(default)s)",
     )
+
+
+def _at_least(kind: type[_Number], minimum: _Number) -> Callable[[str], _Number]:
+    def read(text: str) -> _Number:
+        value = kind(text)
+        if not value >= minimum:
+            raise argparse.ArgumentTypeError(f"{text} is less than {minimum}")
+        return value
+
+    return read
 
 
 def _add_migrate(commands: _Commands) -> None:
@@ -305,33 +333,43 @@ def _with_formula(argv: list[str]) -> list[str]:
 
 
 def _add_admin(commands: _Commands) -> None:
-    admin = commands.add_parser("admin", help="make the first administrator, reset a password")
+    admin = commands.add_parser("admin", help="first administrator, new passwords")
     acts = admin.add_subparsers(title="what to do", metavar="ACT", required=True)
     create = acts.add_parser(
         "create",
-        help="make an administrator",
-        description="Make an administrator, signed in to the database as its owner. Asks for the password, or reads it "
-        "from standard input.",
+        help="make the first administrator",
+        description="Make the administrator that a new deployment begins with, as the database's owner, and print the "
+        "initial password.",
     )
     create.set_defaults(command=_admin_create)
     create.add_argument("email")
     create.add_argument("--name", required=True, help="name of the person")
-    _add_database(create)
+    create.add_argument("--json", action="store_true", help="the result as JSON")
+    _add_database(create, deployment=False)
     reset = acts.add_parser(
         "reset",
         help="give an account a new password",
-        description="Give an account a new password, signed in to the database as its owner. Asks for it, or reads it "
-        "from standard input.",
+        description="Give an account a new initial password, as the database's owner, and print it.",
     )
     reset.set_defaults(command=_admin_reset)
     reset.add_argument("email")
-    _add_database(reset)
+    reset.add_argument("--json", action="store_true", help="the result as JSON")
+    _add_database(reset, deployment=False)
+    ingest = acts.add_parser(
+        "ingest",
+        help="give ingest a new database password",
+        description="Give ingest a new password for the database, as the database's owner, and print its address.",
+    )
+    ingest.set_defaults(command=_admin_ingest)
+    ingest.add_argument("--json", action="store_true", help="the result as JSON")
+    _add_database(ingest)
 
 
-def _add_database(command: argparse.ArgumentParser) -> None:
+def _add_database(command: argparse.ArgumentParser, *, deployment: bool = True) -> None:
     command.add_argument(
         "--database-url",
         metavar="URL",
         help=f"postgresql://owner@host:port/database; better in the environment as {DATABASE_URL}, with the password",
     )
-    command.add_argument("--deployment", default="sgmp", help="name of the deployment (%(default)s)")
+    if deployment:
+        command.add_argument("--deployment", default="sgmp", help="name of the deployment (%(default)s)")

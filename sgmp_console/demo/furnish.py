@@ -24,8 +24,7 @@ from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
 from sgmp_console.demo.programs import DATABASE_URL
 from sgmp_console.demo.progress import ProgressFile
 from sgmp_console.errors import SgmpError
-from sgmp_console.fleet import sync
-from sgmp_console.fleet.required import required_items
+from sgmp_console.fleet import analytics, devices, houses, sync
 from sgmp_console.store.access import ingest_role, set_ingest_password
 
 _ADDRESSES = ("ip", "url")
@@ -41,20 +40,20 @@ def main(folder: DemoFolder) -> int:
         store.migrate(owner_url, state.deployment)
         database = store.Database.connect(owner_url, application="sgmp-demo")
         try:
-            progress.stage("Furnishing the houses", 0.6)
+            progress.stage("Furnishing the houses", 0.5)
             with database.begin() as connection:
                 _ensure_administrator(connection, state)
                 ingest_url = _ingest_url(connection, state, owner_url)
-                houses = {house.key: _ensure_house(connection, house, state) for house in DEMO_HOUSES}
-            progress.stage("Telling the edges their devices", 0.9)
-            for house_id in houses.values():
+            house_ids = {house.key: _ensure_house(database, house, state) for house in DEMO_HOUSES}
+            progress.stage("Telling the edges their devices", 0.8)
+            for house_id in house_ids.values():
                 _synchronize(database, folder, state, house_id)
         finally:
             database.dispose()
     except SgmpError as error:
         progress.failed(str(error))
         return 1
-    progress.result({"house_ids": houses, "ingest_url": ingest_url})
+    progress.result({"house_ids": house_ids, "ingest_url": ingest_url})
     return 0
 
 
@@ -81,34 +80,25 @@ def _ingest_url(connection: sa.Connection, state: DemoState, owner_url: str) -> 
     return f"postgresql://{user}:{password}@{LOOPBACK}:{state.ports['database']}{database}"
 
 
-def _ensure_house(connection: sa.Connection, house: DemoHouse, state: DemoState) -> int:
-    """The house's id. What an operator changed stays, but for the addresses of the simulators."""
+def _ensure_house(database: store.Database, house: DemoHouse, state: DemoState) -> int:
+    """The house's id. What an operator changed since the first start stays, but for the simulators' addresses."""
     configs = house.device_configs(state.ports)
-    found = next((one for one in store.houses.list_all(connection) if one.name == house.name), None)
-    if found is None:
-        made = store.houses.create(
-            connection, house.name, description=house.description, time_zone=house.zone
-        )
-        for kind, config in configs.items():
-            store.devices.create(connection, made.house_id, kind, kind, config)
-        for item in required_items().values():
-            store.analytics.create(
-                connection,
-                made.house_id,
-                item.name,
-                item.formula,
-                description=item.description,
-                aggregated=item.aggregated,
-                unit=item.unit,
-            )
-        return made.house_id
-    for device in store.devices.list_all(connection, found.house_id):
-        wanted = configs.get(device.name, {})
+    with database.begin() as connection:
+        found = next((one for one in store.houses.list_all(connection) if one.name == house.name), None)
+        present = store.devices.list_all(connection, found.house_id) if found else []
+    if found is None or house.key not in state.house_ids:
+        if found is None:
+            found = houses.create(database, house.name, description=house.description, time_zone=house.zone)
+        for kind in configs.keys() - {device.name for device in present}:
+            devices.create(database, found.house_id, kind, kind, configs[kind])
+        analytics.create_required(database, found.house_id)
+    for device in present:
+        wanted = configs.get(device.name, {}) if device.type == device.name else {}
         moved = {
             key: wanted[key] for key in _ADDRESSES if key in wanted and device.config.get(key) != wanted[key]
         }
-        if moved and device.type == device.name:
-            store.devices.update(connection, replace(device, config={**device.config, **moved}))
+        if moved:
+            devices.update(database, replace(device, config={**device.config, **moved}))
     return found.house_id
 
 
@@ -119,5 +109,5 @@ def _synchronize(database: store.Database, folder: DemoFolder, state: DemoState,
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
+    logging.basicConfig(level=logging.WARNING)
     sys.exit(main(DemoFolder(Path(sys.argv[1]))))

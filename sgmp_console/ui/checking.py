@@ -72,11 +72,15 @@ class Check(QObject):
         self._turn.timeout.connect(self._next_house)
         self._settle = _single_shot(self, self._take)
         console.stage_changed.connect(self._mark)
+        console.preparation_staged.connect(self._mark_preparation)
         console.signed_in.connect(self._signed_in)
         console.preparation_failed.connect(self._preparation_failed)
 
     def _mark(self, stage: str) -> None:
         self.result.seconds.setdefault(stage, round(time.monotonic() - self._began, 2))
+
+    def _mark_preparation(self, stage: str, _text: str, _fraction: float | None) -> None:
+        self._mark(stage)
 
     def _signed_in(self, view: MainView) -> None:
         self._view = view

@@ -34,7 +34,9 @@ class Console(QMainWindow):
     """The MainView, about to be shown."""
     stage_changed = Signal(str)
     """What is on screen: `preparation`, `sign_in`, `main`."""
+    preparation_staged = Signal(str, str, object)
     preparation_failed = Signal(str)
+    """Of the PreparationProcess."""
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Console(QMainWindow):
         self._preparation_page = PreparationPage(process)
         self._preparation_page.retry_wanted.connect(process.start)
         process.ready.connect(self._prepared)
+        process.staged.connect(self.preparation_staged)
         process.failed.connect(self.preparation_failed)
         process.ended.connect(self._preparation_ended)
         self._stack.addWidget(self._preparation_page)
