@@ -6,6 +6,7 @@ Functions take a Connection of `Database.begin()`, one transaction each; what th
 from sgmp_console.store import (
     accounts,
     analytics,
+    config_versions,
     devices,
     events,
     houses,
