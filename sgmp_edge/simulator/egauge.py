@@ -170,7 +170,8 @@ class EgaugeMeter(SimulatedDevice):
         instants = range(newest, oldest - 1, -step)[: min(count or _MOST_ROWS, _MOST_ROWS)]
         registers = [register for _, register in self._registers(with_totals="a" in query)]
         names = "".join(
-            f' <cname t="{register.type}">{escape(register.name)}</cname>\n' for register in registers
+            f' <cname t="{register.type}">{escape(register.stored_name or register.name)}</cname>\n'
+            for register in registers
         )
         rows = []
         newer: list[int] | None = None

@@ -41,7 +41,7 @@ _MAINTENANCE_NODES = range(18 * 60, _MINUTES + 1)
 _REGULATION_W = 20.0
 """Self-consumption leaves about this little to be drawn from the grid, so as not to export by mistake."""
 
-_RESPONSE_MS = 1_500
+_RESPONSE_MS = 600
 """How long a battery takes to follow a command."""
 
 _RIPPLE_W = 14.0

@@ -192,7 +192,7 @@ class DeviceServer:
             self._http = _HttpServer((self._host, self._port), self)
             self._port = self._http.server_address[1]
             listener = threading.Thread(
-                target=self._http.serve_forever, args=(0.25,), name=f"{self.device.name} listener"
+                target=self._http.serve_forever, args=(0.1,), name=f"{self.device.name} listener"
             )
             listener.start()
             self._http.listener = listener
