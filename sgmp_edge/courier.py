@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from .outbox import Message, Outbox, Stored
-from .publisher import Connection, Handlers
+from .publisher import Connection, Down, Handlers
 from .threads import Loop
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,9 @@ SMALL_BACKLOG = 200
 RETRY_S = (2.0, 300.0)
 REMOVE_EVERY_S = 2.0
 RETRY_DISK_S = 5.0
+SHORT_S = 300.0
+SUSPICIOUS_HANG_UPS = 3
+"""Connections in a row that the broker closed within SHORT_S, without an attempt failing in between."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,9 @@ class Courier:
         self._connected = False
         self._session = 0
         self._allowed = IN_FLIGHT
-        self._was_connected = False
         self._down_reason = ""
+        self._up_at = 0.0
+        self._hang_ups = 0
         self._takeovers = 0
         self._live: deque[Stored] = deque()
         self._live_from = 0
@@ -192,7 +196,7 @@ class Courier:
         session = self._session = self._session + 1
         handlers = Handlers(
             on_up=lambda allowed: self.loop.post(partial(self._up, session, allowed)),
-            on_down=lambda why, taken: self.loop.post(partial(self._down, session, why, taken)),
+            on_down=lambda down: self.loop.post(partial(self._down, session, down)),
             on_message=self._on_message,
         )
         self._connection = self._connect(handlers)
@@ -202,14 +206,14 @@ class Courier:
         if self._connection is None:
             return
         self._connection.stop(2.0)
-        self._down(self._session, "connecting anew", False)
+        self._down(self._session, Down("connecting anew"))
         self._open()
 
     def _up(self, session: int, allowed: int) -> None:
         if session != self._session:
             return
         log.info("Connected to the broker")
-        self._connected, self._down_reason = True, ""
+        self._connected, self._down_reason, self._up_at = True, "", time.monotonic()
         self._allowed = max(min(IN_FLIGHT, allowed), 1)
         # What was acknowledged shortly before the break may be lost: it is sent again with the backlog.
         self._acknowledged.clear()
@@ -227,18 +231,23 @@ class Courier:
                 "%d messages waited for the connection; they follow in %.0f s, beside live ones", size, wait
             )
 
-    def _down(self, session: int, why: str, taken_over: bool) -> None:
+    def _down(self, session: int, down: Down) -> None:
         if session != self._session:
             return
-        if taken_over:
+        if self._connected and down.hung_up and time.monotonic() - self._up_at < SHORT_S:
+            self._hang_ups += 1
+        elif not down.taken_over:
+            self._hang_ups = 0
+        # Not each broker says so: one that closes each new connection soon, and takes the next at once, means the same.
+        if down.taken_over or self._hang_ups >= SUSPICIOUS_HANG_UPS:
             self._takeovers += 1
             log.error(
-                "Another program connected with this house's credentials; each of the two cuts the other off"
+                "Another program connects with this house's credentials; each of the two cuts the other off"
             )
             self._on_takeover()
-        elif why != self._down_reason:
-            log.warning("No connection to the broker: %s", why)
-        self._connected, self._down_reason = False, why
+        elif down.why != self._down_reason:
+            log.warning("No connection to the broker: %s", down.why)
+        self._connected, self._down_reason = False, down.why
 
     def _all_is_backlog(self) -> None:
         self._live_from = self._outbox.next_id

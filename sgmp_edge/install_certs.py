@@ -267,7 +267,7 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
             credentials.private_key_pem,
             credentials.root_ca_pem,
         ),
-        Handlers(on_up=up, on_down=lambda why, _: reasons.append(why), on_message=lambda *_: None),
+        Handlers(on_up=up, on_down=lambda down: reasons.append(down.why), on_message=lambda *_: None),
         subscriptions=(),
     )
     print(f"Connecting to {host}:{port} ...", flush=True)

@@ -27,6 +27,9 @@ RECONNECT_MS = (1_000, 120_000)
 CALM_AFTER_MS = 20_000
 """A connection must last this long before the pause between attempts starts from the shortest again."""
 
+_TLS_FAILED = "AWS_IO_TLS_ERROR_NEGOTIATION_FAILURE"
+_HUNG_UP = "AWS_ERROR_MQTT_UNEXPECTED_HANGUP"
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -53,13 +56,24 @@ class Will:
 
 
 @dataclass(frozen=True)
+class Down:
+    """Why there is no connection."""
+
+    why: str
+    taken_over: bool = False
+    """The broker said that another client took over this client id."""
+    hung_up: bool = False
+    """A standing connection was closed without a word, which brokers do when another client takes over, too."""
+
+
+@dataclass(frozen=True)
 class Handlers:
     """Called on awscrt's thread: hand over, return at once."""
 
     on_up: Callable[[int], None]
     """Connected; how many unacknowledged publishes the broker allows."""
-    on_down: Callable[[str, bool], None]
-    """Not connected, and why; True: another client took over this client id."""
+    on_down: Callable[[Down], None]
+    """A connection ended, or an attempt failed."""
     on_message: Callable[[str, bytes, bool], None]
     """Topic, payload, and whether it is a retained message from before."""
 
@@ -146,15 +160,19 @@ class Connection:
             why = f"the broker refused: {_name(event.connack_packet.reason_code)}"
         else:
             why = str(event.exception)
-        self._handlers.on_down(why, False)
+            if getattr(event.exception, "name", "") == _TLS_FAILED:
+                why += "; broker and edge do not trust each other's certificate, or the clock is wrong"
+        self._handlers.on_down(Down(why))
 
     def _on_disconnection(self, event: mqtt5.LifecycleDisconnectData) -> None:
         packet = event.disconnect_packet
         if packet is None:
-            self._handlers.on_down(str(event.exception), False)
+            hung_up = getattr(event.exception, "name", "") == _HUNG_UP
+            self._handlers.on_down(Down(str(event.exception), hung_up=hung_up))
             return
-        taken = packet.reason_code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
-        self._handlers.on_down(f"the broker ended the connection: {_name(packet.reason_code)}", taken)
+        taken_over = packet.reason_code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
+        why = f"the broker ended the connection: {_name(packet.reason_code)}"
+        self._handlers.on_down(Down(why, taken_over=taken_over))
 
     def _on_publish(self, event: mqtt5.PublishReceivedData) -> None:
         packet = event.publish_packet

@@ -1,0 +1,341 @@
+"""From disk to a real broker: nothing leaves the outbox unacknowledged, live goes first, rates are kept."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty
+
+import pytest
+
+from sgmp_edge import contract, drivers, publisher
+from sgmp_edge.courier import Bucket, Courier, Limits, Status
+from sgmp_edge.outbox import Message, Outbox
+from sgmp_edge.publisher import Connection, Handlers, Identity, Will
+from tests.edge.house import wait_until
+from tests.mosquitto import TestBroker, TestClient, running_broker
+
+HOUSE = 1
+T0 = 1_700_000_000_000
+
+
+def message(number: int, device: int = 1, size: int = 0) -> Message:
+    payload = json.dumps({"n": number, "pad": "x" * size}).encode()
+    return Message(device, f"d{device}", T0 + number * 1000, "data", payload)
+
+
+def topic_of(message: Message) -> str:
+    where = contract.ReadTopic(
+        HOUSE, message.device_id, message.device_name, message.timestamp_ms, message.kind
+    )
+    return contract.read_topic("sgmp", where)
+
+
+class Edge:
+    """A courier with an outbox of its own, for the house of `broker`'s certificate."""
+
+    def __init__(self, broker: TestBroker, folder: Path, *, port: int | None = None, **limits: float) -> None:
+        issued = broker.authority.issue(contract.client_id("sgmp", HOUSE))
+        self.identity = Identity(
+            issued.common_name,
+            broker.address,
+            port or broker.port,
+            issued.certificate_pem,
+            issued.private_key_pem,
+            issued.ca_pem,
+        )
+        self.outbox = Outbox(folder / "outbox.sqlite3", max_bytes=10**8)
+        self.received: list[tuple[str, bytes, bool]] = []
+        self.stopped = False
+        self.courier = Courier(
+            self.outbox,
+            topic_of,
+            self._connect,
+            limits=Limits(**{"backlog_spread_s": 0.0, **limits}),
+            on_message=lambda *message: self.received.append(message),
+        )
+
+    def _connect(self, handlers: Handlers) -> Connection:
+        gone = drivers.event_message(0, "_edge", T0, "EDGE_STATUS", {"state": "offline"})
+        return Connection(
+            self.identity,
+            handlers,
+            subscriptions=[contract.config_topic("sgmp", HOUSE)],
+            will=Will(topic_of(gone), gone.payload),
+        )
+
+    def start(self) -> Edge:
+        self.courier.start()
+        return self
+
+    def status(self) -> Status:
+        done = threading.Event()
+        self.courier.refresh_status(lambda _: done.set())
+        assert done.wait(10.0)
+        return self.courier.status
+
+    def connected(self) -> Edge:
+        wait_until(lambda: self.status().connected, 20.0)
+        return self
+
+    def stop(self, farewell: Message | None = None) -> None:
+        if not self.stopped:
+            self.stopped = True
+            self.courier.stop(2.0, farewell)
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[TestBroker]:
+    with running_broker() as running:
+        yield running
+
+
+@pytest.fixture
+def edge(broker: TestBroker, tmp_path: Path) -> Iterator[Callable[..., Edge]]:
+    edges: list[Edge] = []
+
+    def make(**options: object) -> Edge:
+        folder = tmp_path / str(len(edges))
+        folder.mkdir()
+        edges.append(Edge(options.pop("broker", broker), folder, **options))  # type: ignore[arg-type]
+        return edges[-1]
+
+    yield make
+    for each in edges:
+        each.stop()
+
+
+class Ingest:
+    """What the other side receives."""
+
+    def __init__(self, broker: TestBroker) -> None:
+        self.client = TestClient(broker, broker.files_for("sgmp_ingest"), "sgmp_ingest", session_s=300)
+        self.client.wait_connected()
+        self.client.subscribe(contract.read_filter("sgmp"))
+        self.numbers: list[int] = []
+        self.events: list[object] = []
+        self.arrivals: list[float] = []
+
+    def collect(self) -> list[int]:
+        while True:
+            try:
+                topic, payload = self.client.received.get_nowait()
+            except Empty:
+                return self.numbers
+            body = json.loads(payload)
+            if topic.endswith("/event"):
+                self.events.append(body)
+            else:
+                assert topic.startswith(f"sgmp_read/sgmp_house_{HOUSE}/")
+                self.numbers.append(body["n"])
+                self.arrivals.append(time.monotonic())
+
+    def wait_for(self, numbers: set[int], timeout_s: float = 20.0) -> list[int]:
+        wait_until(lambda: numbers <= set(self.collect()), timeout_s)
+        return self.numbers
+
+
+@pytest.fixture
+def ingest(broker: TestBroker) -> Iterator[Ingest]:
+    collecting = Ingest(broker)
+    yield collecting
+    collecting.client.close()
+
+
+def test_what_is_put_arrives_in_order_and_leaves_the_outbox_when_acknowledged(
+    edge: Callable[..., Edge], ingest: Ingest
+) -> None:
+    sending = edge(resend_s=0.0).start().connected()
+    for number in range(50):
+        sending.courier.put([message(number)], {})
+    assert ingest.wait_for(set(range(50))) == list(range(50))
+    wait_until(lambda: sending.status().backlog == 0 and sending.outbox.count == 0)
+
+
+def test_an_edge_that_starts_offline_sends_when_the_broker_appears(tmp_path: Path) -> None:
+    with running_broker() as broker:
+        broker.stop()
+        sending = Edge(broker, tmp_path).start()
+        sending.courier.put([message(1), message(2)], {})
+        wait_until(lambda: sending.status().backlog == 2)
+        assert sending.status().oldest_ms == T0 + 1000
+        broker.start()
+        ingest = Ingest(broker)
+        assert ingest.wait_for({1, 2}, 30.0)[:2] == [1, 2]
+        ingest.client.close()
+        sending.stop()
+
+
+def test_what_a_killed_broker_had_acknowledged_and_forgot_is_sent_again(tmp_path: Path) -> None:
+    with running_broker() as broker:
+        ingest = Ingest(broker)
+        ingest.client.close()  # its session waits in the broker, in memory
+        sending = Edge(broker, tmp_path).start().connected()
+        sending.courier.put([message(number) for number in range(20)], {})
+        wait_until(lambda: sending.status().backlog == 0)
+        broker.signal(signal.SIGKILL)
+        broker.stop()
+        wait_until(lambda: not sending.status().connected)
+        broker.start()
+        again = Ingest(broker)
+        assert again.wait_for(set(range(20)), 30.0)
+        again.client.close()
+        sending.stop()
+
+
+def test_a_frozen_broker_loses_nothing(tmp_path: Path) -> None:
+    with running_broker() as broker:
+        ingest = Ingest(broker)
+        sending = Edge(broker, tmp_path).start().connected()
+        broker.signal(signal.SIGSTOP)
+        sending.courier.put([message(number) for number in range(300)], {})
+        wait_until(lambda: sending.status().backlog == 300)
+        broker.signal(signal.SIGCONT)
+        ingest.wait_for(set(range(300)), 40.0)
+        wait_until(lambda: sending.status().backlog == 0)
+        ingest.client.close()
+        sending.stop()
+
+
+def test_live_readings_go_before_a_backlog_and_the_rate_is_kept(
+    edge: Callable[..., Edge], ingest: Ingest
+) -> None:
+    rate = 100
+    sending = edge(publishes_per_s=rate)
+    sending.outbox.put([message(number) for number in range(400)])
+    sending.start().connected()
+    delays = []
+    for live in range(1000, 1010):
+        put_at = time.monotonic()
+        sending.courier.put([message(live, device=2)], {})
+        ingest.wait_for({live})
+        delays.append(time.monotonic() - put_at)
+    assert len([n for n in ingest.numbers if n < 1000]) < 400, (
+        "the backlog was through before the live readings"
+    )
+    found = ingest.wait_for(set(range(400)))
+    assert max(delays) < 0.5
+    assert [n for n in found if n < 1000] == list(range(400))
+    busiest = max(sum(1 for other in ingest.arrivals if at <= other < at + 1.0) for at in ingest.arrivals)
+    assert busiest <= rate * 1.1
+
+
+def test_the_byte_rate_is_kept_too(edge: Callable[..., Edge], ingest: Ingest) -> None:
+    sending = edge(bytes_per_s=50_000.0)
+    sending.outbox.put([message(number, size=5000) for number in range(20)])
+    sending.start().connected()
+    ingest.wait_for(set(range(20)))
+    assert ingest.arrivals[-1] - ingest.arrivals[0] > 1.5
+
+
+def test_a_large_backlog_waits_a_random_moment_and_live_readings_do_not(
+    edge: Callable[..., Edge], ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    sending = edge(backlog_spread_s=3.0)
+    sending.outbox.put([message(number) for number in range(300)])
+    connected_at = time.monotonic()
+    sending.start().connected()
+    sending.courier.put([message(1000, device=2)], {})
+    assert ingest.wait_for({1000}) == [1000]
+    ingest.wait_for(set(range(300)))
+    assert ingest.arrivals[1] - connected_at > 2.5
+
+
+def test_what_the_broker_refuses_stays_and_does_not_hold_up_the_rest(
+    edge: Callable[..., Edge], ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = contract.client_id
+
+    def forged(deployment: str, house_id: int) -> str:
+        return real(deployment, 2 if refused else house_id)
+
+    refused = False
+    sending = edge(resend_s=0.0).start().connected()
+    monkeypatch.setattr(contract, "client_id", forged)
+    refused = True
+    sending.courier.put([message(1)], {})
+    wait_until(lambda: len(sending.courier._later) == 1)
+    refused = False
+    sending.courier.put([message(2)], {})
+    ingest.wait_for({1, 2})
+    assert ingest.numbers[0] == 2
+
+
+def test_the_broker_says_when_an_edge_is_gone_and_not_when_it_left(
+    edge: Callable[..., Edge], ingest: Ingest, broker: TestBroker
+) -> None:
+    leaving = edge().start().connected()
+    leaving.stop(drivers.event_message(0, "_edge", T0, "EDGE_STATUS", {"state": "stopped"}))
+    wait_until(lambda: bool(ingest.collect() or ingest.events))
+    assert ingest.events == [{"type": "EDGE_STATUS", "data": {"state": "stopped"}}]
+    breaking = edge().start().connected()
+    rival = edge().start()  # the broker ends the first one's connection, which tells its will
+    wait_until(lambda: bool(ingest.collect() is not None and len(ingest.events) >= 2))
+    assert ingest.events[1] == {"type": "EDGE_STATUS", "data": {"state": "offline"}}
+    breaking.stop()
+    rival.stop()
+
+
+def test_two_daemons_with_one_identity_notice_each_other(
+    edge: Callable[..., Edge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "RECONNECT_MS", (50, 200))
+    one = edge().start().connected()
+    other = edge().start()
+    wait_until(lambda: one.status().takeovers > 0 and other.status().takeovers > 0, 30.0)
+
+
+def test_a_broker_that_comes_and_goes_is_not_taken_for_another_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "RECONNECT_MS", (20, 50))
+    with running_broker() as broker:
+        sending = Edge(broker, tmp_path).start()
+        for _ in range(4):
+            sending.connected()
+            broker.signal(signal.SIGKILL)
+            broker.stop()
+            wait_until(lambda: not sending.status().connected)
+            broker.start()
+        assert sending.status().takeovers == 0
+        sending.stop()
+
+
+def test_a_port_that_accepts_and_says_nothing_does_not_stop_an_edge_from_ending(
+    edge: Callable[..., Edge],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sending = edge(port=silent.getsockname()[1]).start()
+        sending.courier.put([message(1)], {})
+        wait_until(lambda: sending.status().backlog == 1)
+        start = time.monotonic()
+        sending.stop()
+        assert time.monotonic() - start < 4.0
+
+
+def test_a_limit_allows_no_second_more_than_it_says() -> None:
+    now = 0.0
+    bucket = Bucket(100.0, lambda: now)
+    taken: list[float] = []
+    while now < 5.0:
+        if bucket.wait_s(1.0) == 0.0:
+            bucket.take(1.0)
+            taken.append(now)
+        else:
+            now += 0.001
+    assert max(sum(1 for other in taken if at <= other < at + 1.0) for at in taken) <= 101
+    assert len(taken) > 430
+
+
+def test_a_message_larger_than_a_burst_still_goes() -> None:
+    now = 0.0
+    bucket = Bucket(1000.0, lambda: now)
+    assert bucket.wait_s(5000.0) == 0.0
+    bucket.take(5000.0)
+    assert 4.9 < bucket.wait_s(1.0) * 0.9 + 0.001 < 5.6
