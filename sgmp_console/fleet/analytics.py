@@ -24,7 +24,7 @@ from sgmp_console.formula import (
     unit,
     users_of_item,
 )
-from sgmp_console.store import AnalyticItem, Database, Device, analytics, devices, readings
+from sgmp_console.store import AnalyticItem, Database, Device, aggregates, analytics, devices, readings
 from sgmp_edge import contract
 
 
@@ -40,7 +40,7 @@ def create(
 ) -> AnalyticItem:
     """Make an analytic item. `aggregated`: the playbook's "Continuous Aggregation". `unit` "" is inferred.
 
-    Raises FormulaError with the place in the formula, UserError (name taken or against the rule, aggregation not
+    Aggregates are kept from now on; what was stored before is counted by `populate`. Raises FormulaError with the place in the formula, UserError (name taken or against the rule, aggregation not
     possible).
     """
     _check_name(name)
@@ -52,7 +52,18 @@ def create(
 def update(database: Database, item: AnalyticItem) -> AnalyticItem:
     """Store all but the name. Raises as `create` does, and ChangedMeanwhile where `item` is stale."""
     with editing(database, item.house_id) as connection:
-        return analytics.update(connection, _checked(connection, item))
+        stored = analytics.update(connection, _checked(connection, item))
+        _register(connection, stored)
+        return stored
+
+
+def populate(database: Database, house_id: int, progress: aggregates.Progress | None = None) -> None:
+    """Count the readings that were stored before their fields were aggregated; takes minutes for long histories.
+
+    To be called after items with continuous aggregation were made or changed. Can be stopped (`progress` raises
+    Cancelled) and called again: it goes on where it was.
+    """
+    aggregates.populate(database, house_id, progress)
 
 
 def delete(database: Database, house_id: int, item_ids: Collection[int]) -> None:
@@ -222,7 +233,7 @@ def _check_name(name: str) -> None:
 
 
 def _create(connection: sa.Connection, item: AnalyticItem) -> AnalyticItem:
-    return analytics.create(
+    stored = analytics.create(
         connection,
         item.house_id,
         item.name,
@@ -231,6 +242,19 @@ def _create(connection: sa.Connection, item: AnalyticItem) -> AnalyticItem:
         aggregated=item.aggregated,
         unit=item.unit,
     )
+    _register(connection, stored)
+    return stored
+
+
+def _register(connection: sa.Connection, item: AnalyticItem) -> None:
+    """Let the database keep aggregates of just the fields in the item's formula; of none without the flag."""
+    references = parse(item.formula).references if item.aggregated else ()
+    fields = {
+        (one.identifier.device, one.identifier.field)
+        for one in references
+        if isinstance(one.identifier, DeviceIdentifier)
+    }
+    aggregates.register(connection, item.house_id, item.item_id, fields)
 
 
 def _declared_unit(device: Device | None, field: str) -> str:

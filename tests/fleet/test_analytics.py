@@ -12,7 +12,10 @@ from sgmp_console.fleet import analytics, devices
 from sgmp_console.fleet.required import required_items
 from sgmp_console.formula import FormulaError
 from sgmp_console.store import AnalyticItem, ChangedMeanwhile, Database, House
+from sgmp_console.timeseries import Series
 from tests.fleet.configs import EGAUGE, KEYS, SONNEN
+
+T0 = 1_750_000_200_000  # on a slot
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +140,51 @@ def test_an_item_of_another_house_is_not_deleted(database: Database, house: Hous
     made = analytics.create(database, house.house_id, "a", "egauge.A.Load")
     with pytest.raises(UserError, match="not in this house any more"):
         analytics.delete(database, house.house_id + 1, [made.item_id])
+
+
+# --- Continuous aggregation ------------------------------------------------------------------------------------------
+
+
+def aggregated(database: Database, house: House) -> set[tuple[str, str]]:
+    with database.begin() as connection:
+        return set(store.aggregates.registered(connection, house.house_id))
+
+
+def test_aggregates_are_kept_of_the_fields_of_items_that_ask(database: Database, house: House) -> None:
+    analytics.create(database, house.house_id, "a", "egauge.A.Load - egauge.A.EV", aggregated=True)
+    analytics.create(database, house.house_id, "b", "egauge.A.Solar")
+    assert aggregated(database, house) == {("egauge", "A.Load"), ("egauge", "A.EV")}
+
+
+def test_a_field_that_two_items_share_is_released_with_the_last(database: Database, house: House) -> None:
+    one = analytics.create(database, house.house_id, "a", "egauge.A.Load", aggregated=True)
+    two = analytics.create(database, house.house_id, "b", "pos(egauge.A.Load)", aggregated=True)
+    analytics.delete(database, house.house_id, [one.item_id])
+    assert aggregated(database, house) == {("egauge", "A.Load")}
+    analytics.update(database, replace(two, aggregated=False))
+    assert aggregated(database, house) == set()
+
+
+def test_a_changed_formula_changes_what_is_aggregated(database: Database, house: House) -> None:
+    made = analytics.create(database, house.house_id, "a", "egauge.A.Load", aggregated=True)
+    analytics.update(database, replace(made, formula="egauge.A.EV"))
+    assert aggregated(database, house) == {("egauge", "A.EV")}
+
+
+def test_what_was_stored_before_is_populated(database: Database, house: House) -> None:
+    with database.begin() as connection:
+        egauge = next(d for d in store.devices.list_all(connection, house.house_id) if d.name == "egauge")
+        times = range(T0, T0 + 2 * 300_000, 60_000)
+        load = Series(list(times), [2.0] * len(times))
+        store.readings.write_series(connection, house.house_id, egauge.device_id, {"A.Load": load})
+    analytics.create(database, house.house_id, "load", "egauge.A.Load", aggregated=True)
+    heard: list[float] = []
+    analytics.populate(database, house.house_id, heard.append)
+    assert heard[-1] == 1.0
+    with database.begin() as connection:
+        key = ("egauge", "A.Load")
+        slots = store.aggregates.read_slots(connection, house.house_id, [key], T0, T0 + 2 * 300_000)[key]
+    assert slots.sums.tolist() == [10.0, 10.0]
 
 
 # --- The required items ---------------------------------------------------------------------------------------------
