@@ -6,10 +6,11 @@ A reading is (house, device, field, timestamp, value). In the database a series 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
+from itertools import chain
 
 import numpy as np
 import psycopg2
@@ -28,6 +29,12 @@ CHANGE_CHANNEL = "sgmp_change"
 _WEEK_MS = 7 * 86_400_000
 _MONDAY_MS = 4 * 86_400_000  # 1970-01-05 was a Monday
 _REPEATS = "sgmp_repeats"
+_MAX_SHAPES = 20_000
+_MAX_RUNS = 2_000
+"""Rows come from indexes in runs, one for each series and week; with more runs than this they came otherwise."""
+
+_Shape = tuple[int, int, tuple[str, ...]]
+"""(house id, device id, fields)."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +86,14 @@ def write(connection: sa.Connection, batch: Batch) -> Written:
     Values that are not finite are left out. As ingest or owner. A device that is not of its house is a bug of the
     caller: StatementFailed.
     """
-    ids = _series_ids(
-        connection,
-        {(r.house_id, r.device_id, name) for r in batch.readings for name in r.values}
-        | {(t.house_id, t.device_id, name) for t in batch.texts for name in t.texts},
+    ids = _SeriesIds(connection)
+    of_rows = ids.find([(row.house_id, row.device_id, tuple(row.values)) for row in batch.readings])
+    lengths = [len(row.values) for row in batch.readings]
+    series = np.concatenate([np.empty(0, np.int32), *of_rows])
+    timestamps = np.repeat(np.array([row.timestamp_ms for row in batch.readings], np.int64), lengths)
+    values = np.fromiter(
+        chain.from_iterable(row.values.values() for row in batch.readings), np.float64, len(series)
     )
-    numbers = [
-        (ids[r.house_id, r.device_id, name], r.timestamp_ms, value)
-        for r in batch.readings
-        for name, value in r.values.items()
-    ]
-    count = len(numbers)
-    series = np.fromiter((n[0] for n in numbers), np.int32, count)
-    timestamps = np.fromiter((n[1] for n in numbers), np.int64, count)
-    values = np.fromiter((n[2] for n in numbers), np.float64, count)
     new, repeated = _store(connection, series, timestamps, values)
     texts = _store_texts(connection, ids, batch.texts)
     new_events = events.store(connection, batch.events)
@@ -105,10 +106,10 @@ def write_series(
     connection: sa.Connection, house_id: int, device_id: int, fields: Mapping[str, Series]
 ) -> Written:
     """Store whole series of one device, for history and imports: many times faster than the same as rows."""
-    ids = _series_ids(connection, {(house_id, device_id, name) for name in fields})
-    parts = [(ids[house_id, device_id, name], one.finite()) for name, one in fields.items()]
-    if not parts:
+    if not fields:
         return Written(0, 0, 0, 0, 0)
+    ids = _SeriesIds(connection).find([(house_id, device_id, tuple(fields))])[0]
+    parts = list(zip(ids, (one.finite() for one in fields.values()), strict=True))
     series = np.concatenate([np.full(len(one), number, np.int32) for number, one in parts])
     timestamps = np.concatenate([one.timestamps for _, one in parts])
     values = np.concatenate([one.values for _, one in parts])
@@ -188,22 +189,32 @@ def _earliest(rows: Iterable[ReadingRow | TextRow | events.EventRow]) -> dict[in
     return earliest
 
 
-def _series_ids(
-    connection: sa.Connection, wanted: set[tuple[int, int, str]]
-) -> dict[tuple[int, int, str], int]:
-    known: dict[tuple[int, int, str], int] = connection.info.setdefault(SERIES_CACHE, {})
-    missing = sorted(key for key in wanted if key not in known)
-    if missing:
-        found = connection.execute(
-            sa.text("SELECT sgmp.series_ids(:houses, :devices, :fields)"),
-            {
-                "houses": [key[0] for key in missing],
-                "devices": [key[1] for key in missing],
-                "fields": [key[2] for key in missing],
-            },
-        ).scalars()
-        known.update(zip(missing, found, strict=True))
-    return known
+class _SeriesIds:
+    """The series of whole rows. A device sends the same fields each time: they are looked up once a connection."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._known: dict[_Shape, NDArray[np.int32]] = connection.info.setdefault(SERIES_CACHE, {})
+
+    def find(self, rows: Sequence[_Shape]) -> list[NDArray[np.int32]]:
+        """For each row the ids of its fields, made where there are none."""
+        missing = list(dict.fromkeys(row for row in rows if row not in self._known))
+        if missing:
+            if len(self._known) > _MAX_SHAPES:
+                self._known.clear()
+                missing = list(dict.fromkeys(rows))
+            fields = [(house, device, name) for house, device, names in missing for name in names]
+            houses, devices, names = zip(*fields, strict=True) if fields else ((), (), ())
+            found = self._connection.execute(
+                sa.text("SELECT sgmp.series_ids(:houses, :devices, :fields)"),
+                {"houses": list(houses), "devices": list(devices), "fields": list(names)},
+            ).scalars()
+            ids = np.fromiter(found, np.int32)
+            if len(ids) != len(fields):
+                raise ValueError("a reading names a device that is not of its house")
+            ends = np.cumsum([len(names) for _, _, names in missing])
+            self._known.update(zip(missing, np.split(ids, ends[:-1]), strict=True))
+        return [self._known[row] for row in rows]
 
 
 def _store(
@@ -219,12 +230,10 @@ def _store(
     if len(series) == 0:
         return 0, 0
     given = len(series)
-    # The first of equals stays; and what is sorted by time lands together.
-    order = np.lexsort((series, timestamps))
+    # In the order of the index; of equals the first stays.
+    order = np.lexsort((timestamps, series))
     series, timestamps, values = series[order], timestamps[order], values[order]
-    first = np.empty(given, bool)
-    first[0] = True
-    first[1:] = (series[1:] != series[:-1]) | (timestamps[1:] != timestamps[:-1])
+    first = np.r_[True, (series[1:] != series[:-1]) | (timestamps[1:] != timestamps[:-1])]
     if not first.all():
         series, timestamps, values = series[first], timestamps[first], values[first]
     _ensure_weeks(connection, timestamps)
@@ -285,13 +294,12 @@ def _monday(week: int) -> date:
     return (datetime(1970, 1, 5, tzinfo=UTC) + timedelta(weeks=week)).date()
 
 
-def _store_texts(
-    connection: sa.Connection, ids: Mapping[tuple[int, int, str], int], rows: Iterable[TextRow]
-) -> int:
+def _store_texts(connection: sa.Connection, ids: _SeriesIds, rows: Sequence[TextRow]) -> int:
+    of_rows = ids.find([(row.house_id, row.device_id, tuple(row.texts)) for row in rows])
     texts = [
-        (ids[row.house_id, row.device_id, name], from_ms(row.timestamp_ms), text)
-        for row in rows
-        for name, text in row.texts.items()
+        (number, from_ms(row.timestamp_ms), text)
+        for row, numbers in zip(rows, of_rows, strict=True)
+        for number, text in zip(numbers.tolist(), row.texts.values(), strict=True)
     ]
     if not texts:
         return 0
@@ -307,17 +315,29 @@ def _store_texts(
 def _by_series(
     series: NDArray[np.int32], timestamps: NDArray[np.int64], values: NDArray[np.float64]
 ) -> dict[int, Series]:
-    """Apart and in order of time. The server returns index order, hence mostly ordered runs, but promises none."""
+    """Apart, and in order of time."""
     if len(series) == 0:
         return {}
-    order = np.lexsort((timestamps, series))
-    series, timestamps, values = series[order], timestamps[order], values[order]
     starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
-    ends = np.r_[starts[1:], len(series)]
-    return {
-        int(series[start]): Series(timestamps[start:end], values[start:end])
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    }
+    if len(starts) > _MAX_RUNS:
+        order = np.lexsort((timestamps, series))
+        series, timestamps, values = series[order], timestamps[order], values[order]
+        starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+    runs: dict[int, list[slice]] = {}
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(series)], strict=True):
+        runs.setdefault(int(series[start]), []).append(slice(start, end))
+    return {number: _joined(timestamps, values, slices) for number, slices in runs.items()}
+
+
+def _joined(timestamps: NDArray[np.int64], values: NDArray[np.float64], slices: list[slice]) -> Series:
+    """One series from its parts: usually one of each week, in order already."""
+    slices.sort(key=lambda part: int(timestamps[part.start]))
+    times = np.concatenate([timestamps[part] for part in slices])
+    numbers = np.concatenate([values[part] for part in slices])
+    if not bool(np.all(times[1:] > times[:-1])):
+        order = np.argsort(times)
+        times, numbers = times[order], numbers[order]
+    return Series(times, numbers)
 
 
 def _copy(connection: sa.Connection, statement: str | sql.Composed, stream: BytesIO) -> int:
