@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -15,9 +16,18 @@ import shiboken6
 from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
+from sgmp_console.fleet import accounts as fleet_accounts
+from sgmp_console.fleet import houses as fleet_houses
+from sgmp_console.settings import Profile
+from sgmp_console.store import Database, House, accounts
 from sgmp_console.ui import theme
+from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
+from tests.database import TestDatabase
+from tests.ui import snapshots
+from tests.ui.readers import ChosenReader, Clock
 
 PICTURES = Path(__file__).resolve().parents[2] / "screenshots"
 
@@ -81,6 +91,71 @@ def shown(qapp: QApplication) -> Iterator[Callable[..., QWidget]]:
         widget.close()
         widget.deleteLater()
     _flush(qapp)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A real database with two houses and an administrator."""
+
+    profile: Profile
+    owner: Database
+    email: str
+    password: str
+    houses: tuple[House, ...]
+
+    def sign_in(self) -> Session:
+        address, name = self.profile.database_url, self.profile.deployment
+        return Session(self.profile, *accounts.sign_in(address, name, self.email, self.password))
+
+
+@pytest.fixture
+def deployed(test_database: TestDatabase, database: Database) -> Deployment:
+    made = (
+        fleet_houses.create(
+            database, "Maple House", description="Solar, battery, two chargers", time_zone=snapshots.ZONE.key
+        ),
+        fleet_houses.create(database, "Harbor House", time_zone="Europe/Berlin"),
+    )
+    admin = fleet_accounts.create_first_admin(database, email="ada@example.org", name="Ada Lovelace")
+    profile = Profile("Pilot", test_database.address, test_database.deployment)
+    return Deployment(profile, database, "ada@example.org", admin.initial_password, made)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(snapshots.NOW_MS + 1500)
+
+
+@pytest.fixture
+def reader() -> ChosenReader:
+    return ChosenReader(snapshots.snapshot())
+
+
+@pytest.fixture
+def view(
+    deployed: Deployment,
+    reader: ChosenReader,
+    clock: Clock,
+    tasks: Tasks,
+    appearance: Appearance,
+    shown: Callable[..., QWidget],
+) -> Iterator[MainView]:
+    """The main view signed in as administrator, not started: `view.start()` shows the first house."""
+    session = deployed.sign_in()
+    made = MainView(
+        session,
+        deployed.houses,
+        tasks,
+        appearance,
+        now_ms=clock,
+        open_house=reader.open,
+        listen=reader.listen,
+    )
+    shown(made)
+    yield made
+    made.close_down()
+    tasks.close(timeout_s=10)
+    session.database.dispose()
 
 
 def save_picture(widget: QWidget, name: str) -> None:

@@ -60,10 +60,12 @@ class MainView(QWidget):
         rail_collapsed: bool = False,
         now_ms: Callable[[], int] = utc_now_ms,
         open_house: Callable[[int], HouseReader] | None = None,
+        listen: Callable[[], Iterator[Change | Reconnected | None]] | None = None,
         pages: Sequence[PageDeclaration] = PAGES,
         parent: QWidget | None = None,
     ) -> None:
-        """`open_house` makes the reader of a house; by default reports.live.LiveHouse on the session's database."""
+        """`open_house` makes the reader of a house, by default reports.live.LiveHouse on the session's database;
+        `listen` is where changes are heard of, by default that database, too."""
         super().__init__(parent)
         self.setProperty("surface", "window")
         self.session = session
@@ -72,6 +74,7 @@ class MainView(QWidget):
         self._now_ms = now_ms
         self._houses = {house.house_id: house for house in house_list}
         self._heard_before = False
+        self._listen = listen or self._listen_to_database
         self.live = LiveHome(tasks, open_house or self._open_house, now_ms, self)
         self.connection = Connection(tasks, self._probe, self)
         self._declared = {page.ident: page for page in pages if session.may(page.permission)}
@@ -115,7 +118,7 @@ class MainView(QWidget):
         if self._houses:
             self.show_house(house_id if house_id in self._houses else next(iter(self._houses)))
             self._listening: Task[Change | Reconnected] = self._tasks.listen(
-                self, self._changes, self._heard, self._not_heard
+                self, self._listen, self._heard, self._not_heard
             )
         else:
             self._show_no_houses()
@@ -272,7 +275,7 @@ class MainView(QWidget):
         with self.session.database.begin() as connection:
             houses.list_all(connection)
 
-    def _changes(self) -> Iterator[Change | Reconnected | None]:
+    def _listen_to_database(self) -> Iterator[Change | Reconnected | None]:
         return changes.listen(self.session.database)
 
     def _heard(self, change: Change | Reconnected) -> None:

@@ -1,0 +1,281 @@
+"""Home: what it says of a house, in every state that a house can be in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.errors import UserError
+from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot, Latest
+from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.home.flow import flows
+from sgmp_console.ui.home.page import HomePage
+from sgmp_console.ui.parts.notice import Details, Notice, Skeleton
+from tests.ui import snapshots
+from tests.ui.readers import ChosenReader, Clock
+
+
+def home(view: MainView) -> HomePage:
+    page = view.page("home")
+    assert isinstance(page, HomePage)
+    return page
+
+
+def texts(widget: QWidget) -> str:
+    """All words that can be seen in a widget."""
+    labels = [label for label in widget.findChildren(QLabel) if label.isVisible()]
+    buttons = [button for button in widget.findChildren(QPushButton) if button.isVisible()]
+    return "\n".join(part.text() for part in [*labels, *buttons]).replace("\u00a0", " ")
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+@pytest.fixture
+def show(
+    qtbot: QtBot, view: MainView, reader: ChosenReader
+) -> Callable[[HomeSnapshot | Exception], HomePage]:
+    """Start the view on a house that is so, and wait until Home says anything about it."""
+
+    def started(answer: HomeSnapshot | Exception) -> HomePage:
+        reader.answer = answer
+        view.start()
+        qtbot.waitUntil(lambda: not isinstance(home(view)._stack.currentWidget(), Skeleton))
+        return home(view)
+
+    return started
+
+
+Show = Callable[[HomeSnapshot | Exception], HomePage]
+
+
+def test_tiles_say_value_unit_and_age(show: Show) -> None:
+    page = show(snapshots.snapshot())
+    assert [plain(tile.value_text()) for tile in page.tiles] == ["4.89 kW", "0.00 kW", "3.60 kW", "0.66 kW"]
+    assert [plain(tile.age_text()) for tile in page.tiles] == ["3 s ago"] * 4
+
+
+def test_the_battery_tile_tells_the_charge_and_that_it_is_charging(show: Show) -> None:
+    battery = show(snapshots.snapshot()).tiles[1]
+    names = [child.accessibleName() for child in battery.findChildren(QWidget)]
+    assert "State of charge 97 %" in [plain(name) for name in names]
+    assert "charging 3.30 kW" in texts(battery)
+
+
+def test_the_ev_tile_counts_the_sessions_of_the_day(show: Show) -> None:
+    assert "2 sessions today" in texts(show(snapshots.snapshot()).tiles[2])
+
+
+def test_values_grow_older_and_go_when_they_are_stale(show: Show, clock: Clock) -> None:
+    page = show(snapshots.snapshot())
+    clock.now_ms += 30_000
+    page._beat()
+    assert plain(page.tiles[0].age_text()) == "33 s ago"
+    assert plain(page.tiles[0].value_text()) == "4.89 kW"
+    clock.now_ms += 600_000
+    page._beat()
+    assert [tile.value_text() for tile in page.tiles] == ["–"] * 4
+    assert plain(page.tiles[0].age_text()) == "no value for 10 min"
+    assert all(flow.power is None for flow in flows(snapshots.snapshot(), clock.now_ms).values())
+
+
+def test_the_heartbeat_runs_only_while_home_is_visible(show: Show, view: MainView) -> None:
+    page = show(snapshots.snapshot())
+    assert page._heartbeat.isActive()
+    view.hide()
+    assert not page._heartbeat.isActive()
+
+
+def test_power_flows_where_it_flows() -> None:
+    now = snapshots.snapshot()
+    found = flows(now, now.now_ms)
+    assert found["solar"].power == pytest.approx(4.89, abs=0.01)
+    assert (found["grid"].words, found["grid"].power) == ("importing", pytest.approx(2.67, abs=0.01))
+    assert (found["battery"].words, found["battery"].power) == ("charging", pytest.approx(-3.30, abs=0.01))
+    assert (found["ev"].words, found["ev"].power) == ("charging", pytest.approx(-3.60, abs=0.01))
+
+
+def test_what_is_exported_and_discharged_has_its_own_words() -> None:
+    now = snapshots.snapshot()
+    turned = dict(now.curves)
+    for item, value in (
+        ("grid_import", 0.0),
+        ("grid_export", 1.5),
+        ("battery_charging", 0.0),
+        ("battery_discharging", 2.0),
+    ):
+        turned[item] = replace(turned[item], latest=Latest(now.now_ms, value))
+    found = flows(replace(now, curves=turned), now.now_ms)
+    assert (found["grid"].words, found["grid"].power) == ("exporting", -1.5)
+    assert (found["battery"].words, found["battery"].power) == ("discharging", 2.0)
+
+
+def test_energy_today_has_kwh_share_and_coverage(show: Show) -> None:
+    page = show(snapshots.snapshot())
+    said = texts(page.energy)
+    assert plain(page.energy._total.text()) == "34.37 kWh"
+    for part in ("9.42", "27 %", "3.18", "9 %", "21.77", "63 %", "86 %", "00:00 to 14:00"):
+        assert part in said
+
+
+def test_energy_that_is_not_known_is_a_dash_not_zero(show: Show) -> None:
+    full = snapshots.snapshot()
+    shares = tuple(replace(share, energy_kwh=None, coverage=0.0) for share in full.energy_today.shares)
+    page = show(replace(full, energy_today=replace(full.energy_today, shares=shares)))
+    assert page.energy._total.text() == "–"
+    assert "0 %" in texts(page.energy)
+    assert "0.00" not in texts(page.energy)
+
+
+def test_warnings_are_grouped_with_count_and_times(show: Show) -> None:
+    said = texts(show(snapshots.snapshot()).warnings)
+    assert "16 warnings" in said
+    assert "no answer within 3 s\nsonnen · 3 times, 03:29 to 05:26" in said
+    assert "powerflex · once at 11:33" in said
+
+
+def test_a_quiet_day_says_so(show: Show) -> None:
+    assert "No warnings" in texts(show(replace(snapshots.snapshot(), warnings=())).warnings)
+
+
+def test_the_crosshair_lists_all_values_at_the_local_time(qtbot: QtBot, show: Show) -> None:
+    chart = show(snapshots.snapshot()).power_chart
+    qtbot.waitUntil(lambda: chart._end_ms > 0 and chart.point_at(chart._end_ms).x() > 100)
+    where = chart.point_at(snapshots.NOW_MS - 20 * 3_600_000)
+    chart._canvas.hovered.emit(QPointF(where))
+    said = plain(chart.crosshair_text())
+    assert said.startswith("Tue 13 May 18:0")
+    for quantity in ("Solar", "Load", "Charging", "Discharging", "EV", "Import", "Export"):
+        assert quantity in said
+    chart._canvas.left.emit()
+    assert chart.crosshair_text() == ""
+
+
+def test_in_a_gap_the_crosshair_has_dashes(qtbot: QtBot, show: Show) -> None:
+    chart = show(snapshots.snapshot()).power_chart
+    qtbot.waitUntil(lambda: chart.point_at(chart._end_ms).x() > 100)
+    chart._canvas.hovered.emit(chart.point_at(snapshots.NOW_MS - 34_500_000))
+    assert chart.crosshair_text().count("–") == len(POWER_ITEMS)
+
+
+def test_the_crosshair_moves_by_keyboard(qtbot: QtBot, show: Show) -> None:
+    chart = show(snapshots.snapshot()).power_chart
+    chart.setFocus()
+    QTest.keyClick(chart, Qt.Key.Key_Left)
+    QTest.keyClick(chart, Qt.Key.Key_Left)
+    assert chart.crosshair_text().startswith("13:58")
+    QTest.keyClick(chart, Qt.Key.Key_Right)
+    assert chart.crosshair_text().startswith("14:03")
+    QTest.keyClick(chart, Qt.Key.Key_Escape)
+    assert chart.crosshair_text() == ""
+
+
+def test_a_legend_entry_hides_its_line(qtbot: QtBot, show: Show) -> None:
+    page = show(snapshots.snapshot())
+    chart = page.power_chart
+    line = chart._panes[0]._lines["solar"]
+    qtbot.waitUntil(line.isVisible)
+    entry = next(row for row in page.legend.findChildren(QAbstractButton) if "Solar" in row.accessibleName())
+    assert plain(entry.accessibleName()) == "Solar power, 4.89 kW"
+    QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not line.isVisible())
+    QTest.keyClick(entry, Qt.Key.Key_Space)
+    qtbot.waitUntil(line.isVisible)
+
+
+def test_what_is_drawn_is_drawn_on_the_clock_only_while_visible(
+    qtbot: QtBot, show: Show, view: MainView
+) -> None:
+    chart = show(snapshots.snapshot()).power_chart
+    line = chart._panes[0]._lines["load"]
+    qtbot.waitUntil(lambda: line.xData is not None and len(line.xData) > 0)
+    drawn = line.xData
+    later = snapshots.snapshot(now_ms=snapshots.NOW_MS + 4000)
+    view.hide()
+    chart.set_curves(later.curves, later.start_ms, later.end_ms)
+    qtbot.wait(120)
+    assert line.xData is drawn
+    view.show()
+    qtbot.waitUntil(lambda: line.xData is not drawn)
+
+
+def test_items_that_are_lacking_are_named_and_can_be_made(show: Show) -> None:
+    full = snapshots.snapshot()
+    curves = {item: curve for item, curve in full.curves.items() if item != "ev"}
+    page = show(replace(full, curves=curves, missing_items=("ev", "ev_event_count")))
+    said = texts(page.lacks)
+    assert "This house lacks 2 required analytic items: ev, ev_event_count." in said
+    assert "Create required items" in said
+    assert page.tiles[2].age_text() == "not set up"
+
+
+def test_an_item_that_cannot_be_evaluated_says_why(show: Show) -> None:
+    full = snapshots.snapshot()
+    problem = "`soc` refers to device `sonnen`, which this house doesn't have."
+    broken = replace(full.curves["soc"], problem=problem, latest=None)
+    page = show(replace(full, curves={**full.curves, "soc": broken}))
+    assert problem in texts(page.lacks)
+
+
+def test_a_house_with_nothing_lacking_has_no_strip(show: Show) -> None:
+    assert not show(snapshots.snapshot()).lacks.isVisible()
+
+
+def test_a_house_without_devices_says_what_comes_next(show: Show) -> None:
+    page = show(snapshots.empty(devices=False, missing=("solar",)))
+    assert "This house has no devices yet" in texts(page)
+    assert not page.findChildren(QPushButton, options=Qt.FindChildOption.FindDirectChildrenOnly)
+
+
+def test_a_house_without_items_offers_to_make_them_all(show: Show, view: MainView) -> None:
+    page = show(snapshots.empty(devices=True, missing=("solar", "load", "soc")))
+    assert "This house lacks 3 required analytic items" in texts(page)
+    assert "Missing: solar, load, soc." in texts(page)
+
+
+def test_a_failure_can_be_retried(qtbot: QtBot, show: Show, reader: ChosenReader) -> None:
+    page = show(UserError("There is no such house. It may have been deleted."))
+    assert "could not be loaded\nThere is no such house." in texts(page)
+    reader.answer = snapshots.snapshot()
+    notice = page._notice
+    assert isinstance(notice, Notice)
+    QTest.mouseClick(notice.buttons()["retry"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: plain(page.tiles[0].value_text()) == "4.89 kW")
+
+
+def test_a_bug_shows_its_details_folded_and_reaches_the_hook(show: Show, bugs: list[BaseException]) -> None:
+    page = show(ZeroDivisionError("in a report"))
+    details = page.findChild(Details)
+    assert details is not None
+    assert "in a report" not in texts(page)
+    assert "ZeroDivisionError: in a report" in details.text()
+    assert [str(bug) for bug in bugs] == ["in a report"]
+
+
+def test_loading_shows_the_shape_at_once_and_a_sentence_only_after_two_seconds(
+    qtbot: QtBot, view: MainView, reader: ChosenReader
+) -> None:
+    reader.gate.clear()
+    view.start()
+    skeleton = home(view)._stack.currentWidget()
+    assert isinstance(skeleton, Skeleton)
+    assert skeleton.accessibleName() == ""
+    assert skeleton._timer.interval() == 2000
+    skeleton._timer.setInterval(0)
+    qtbot.waitUntil(lambda: skeleton.accessibleName() == "Loading the last 24 hours of this house")
+    reader.gate.set()
+    qtbot.waitUntil(lambda: home(view)._stack.currentWidget() is not skeleton)
+
+
+def test_a_database_that_never_answered_is_no_empty_house(qtbot: QtBot, show: Show, view: MainView) -> None:
+    page = show(DatabaseUnavailable("connection refused"))
+    assert "The database does not answer" in texts(page)
+    assert view.banner.isVisible()

@@ -1,0 +1,152 @@
+"""The house on screen is loaded once, then only what is new; what is lost comes back by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import QObject
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.errors import Unavailable
+from sgmp_console.reports.home import HomeSnapshot
+from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.ui.connection import Connection
+from sgmp_console.ui.live import LiveHome
+from sgmp_console.ui.tasks import Tasks
+from tests.ui import snapshots
+from tests.ui.readers import ChosenReader, Clock
+
+
+@pytest.fixture
+def live(tasks: Tasks, reader: ChosenReader, clock: Clock) -> LiveHome:
+    made = LiveHome(tasks, reader.open, clock)
+    made._pause.setInterval(0)
+    return made
+
+
+@pytest.fixture
+def got(live: LiveHome) -> list[HomeSnapshot]:
+    snapshots_: list[HomeSnapshot] = []
+    live.snapshot_ready.connect(snapshots_.append)
+    yield snapshots_
+    live.stop()
+
+
+def test_a_selected_house_is_loaded(
+    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+) -> None:
+    live.select(7)
+    qtbot.waitUntil(lambda: bool(got))
+    assert (reader.loads, got[0].house_id, live.snapshot) == ([7], 7, got[0])
+
+
+def test_a_change_fetches_only_what_is_new(
+    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader, clock: Clock
+) -> None:
+    live.select(7)
+    qtbot.waitUntil(lambda: bool(got))
+    live.house_changed(7, 123)
+    qtbot.waitUntil(lambda: len(got) == 2)
+    assert reader.updates == [(clock.now_ms, 123)]
+
+
+def test_changes_of_other_houses_fetch_nothing(
+    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+) -> None:
+    live.select(7)
+    qtbot.waitUntil(lambda: bool(got))
+    live.house_changed(8, 123)
+    assert live._running is None
+    assert reader.updates == []
+
+
+def test_changes_during_a_fetch_become_one_fetch_from_the_earliest(
+    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+) -> None:
+    live.select(7)
+    qtbot.waitUntil(lambda: bool(got))
+    qtbot.waitUntil(lambda: not live._pause.isActive())
+    reader.gate.clear()
+    live.house_changed(7, 500)
+    qtbot.waitUntil(lambda: len(reader.updates) == 1)
+    for from_ms in (900, 300, 700):
+        live.house_changed(7, from_ms)
+    reader.gate.set()
+    qtbot.waitUntil(lambda: len(got) == 3)
+    assert [from_ms for _, from_ms in reader.updates] == [500, 300]
+
+
+def test_a_house_left_meanwhile_is_not_shown(
+    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+) -> None:
+    reader.gate.clear()
+    live.select(7)
+    qtbot.waitUntil(lambda: reader.loads == [7])
+    live.select(8)
+    reader.gate.set()
+    qtbot.waitUntil(lambda: bool(got))
+    qtbot.waitUntil(lambda: not live._tasks._running)
+    assert [snapshot.house_id for snapshot in got] == [8]
+
+
+def test_without_news_it_asks_by_itself(
+    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+) -> None:
+    live._unasked.setInterval(10)
+    live.select(7)
+    qtbot.waitUntil(lambda: len(got) >= 2)
+    assert reader.updates[0][1] == got[0].newest_ms
+
+
+def test_what_was_shown_stays_while_the_database_is_away(
+    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+) -> None:
+    live.select(7)
+    qtbot.waitUntil(lambda: bool(got))
+    lost: list[Unavailable] = []
+    live.lost.connect(lost.append)
+    reader.answer = DatabaseUnavailable("connection refused")
+    live.house_changed(7, 1)
+    qtbot.waitUntil(lambda: bool(lost))
+    assert live.snapshot is got[0]
+    reader.answer = replace(snapshots.snapshot(), warnings=())
+    live.reload()
+    qtbot.waitUntil(lambda: len(got) == 2)
+    assert reader.loads == [7, 7]
+
+
+def test_the_connection_is_tried_again_ever_more_rarely_until_it_answers(qtbot: QtBot, tasks: Tasks) -> None:
+    answers: list[Exception | None] = [DatabaseUnavailable("no"), DatabaseUnavailable("no"), None]
+
+    def probe() -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    owner = QObject()
+    connection = Connection(tasks, probe, owner)
+    delays = []
+    with qtbot.waitSignal(connection.restored):
+        connection.lost(DatabaseUnavailable("gone"))
+        for _ in range(3):
+            qtbot.waitUntil(lambda: connection._timer.isActive())
+            delays.append(connection._timer.interval())
+            connection.retry_now()
+            qtbot.waitUntil(lambda: not connection.trying)
+    assert delays == [1000, 2000, 4000]
+    assert connection.online
+
+
+def test_an_error_while_trying_that_is_no_outage_still_tries_again(qtbot: QtBot, tasks: Tasks) -> None:
+    def probe() -> None:
+        raise KeyError("a bug")
+
+    owner = QObject()
+    connection = Connection(tasks, probe, owner)
+    connection.lost(DatabaseUnavailable("gone"))
+    connection.retry_now()
+    qtbot.waitUntil(lambda: not connection.trying)
+    assert not connection.online
+    assert connection._timer.isActive()
+    connection.stop()
