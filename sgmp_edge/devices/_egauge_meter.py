@@ -118,8 +118,8 @@ def mean_between(type_: str, newer: int, older: int, seconds: float) -> float | 
 
 
 def published(type_: str, value: float) -> float:
-    """A value in the unit in which it is published."""
-    return value / 1000 if type_ in KILO else value
+    """A value in the unit in which it is published, to nine digits: more than a meter has, and no long tails."""
+    return float(f"{value / 1000 if type_ in KILO else value:.9g}")
 
 
 def plausible(type_: str, value: float, max_kw: float) -> bool:

@@ -218,7 +218,7 @@ class HttpClient:
         return _Closed()
 
 
-class _Closed(Exception):  # noqa: N818 - a signal inside this file, not an error anyone sees
+class _Closed(Exception):
     """The other side closed the connection before it answered."""
 
 

@@ -22,6 +22,9 @@ _FRESH_S = 2.0
 _TOGETHER_S = 15
 """A request begins this much earlier than asked, so that it serves the other stations of the account, too."""
 
+_LATEST_S = 1e11
+"""Far beyond any time in seconds, and far before any in milliseconds."""
+
 LONGEST_WINDOW_S = 1800
 """The most that one request asks for, in seconds of recorded time: what was missed is fetched in pieces."""
 
@@ -196,10 +199,9 @@ def _token_refused(document: Any) -> bool:
 
 def _seconds(stamp: Any) -> float:
     """InfluxDB's time: seconds, or the finer units by their size, or RFC 3339 text. Raises ValueError."""
-    seconds = number(stamp)
-    if seconds is None:
-        return datetime.fromisoformat(str(stamp)).timestamp()
-    for unit in (1e9, 1e6, 1e3):
-        if seconds > 1e9 * unit:
-            return seconds / unit
-    return float(seconds)
+    found = number(stamp)
+    seconds = datetime.fromisoformat(str(stamp)).timestamp() if found is None else float(found)
+    unit = next((unit for unit in (1e9, 1e6, 1e3) if seconds > _LATEST_S * unit / 100), 1)
+    if not 0 < seconds / unit < _LATEST_S:
+        raise ValueError("a row is of no time")
+    return seconds / unit

@@ -26,8 +26,8 @@ _CLOCK = "Timestamp"
 def status_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `status`, numbers as numbers. Raises NotReady while the battery boots, BadAnswer if absurd."""
     fields = _fields(document)
-    if "Pac_total_W" not in document:
-        raise BadAnswer("the battery's status has no Pac_total_W")
+    if not any(key.endswith("_W") for key in document):
+        raise BadAnswer("the battery's status has no power values")
     measured = [
         fields[key] for key in fields if key.endswith("_W") or key in ("Fac", "Uac", "Ubat", "RSOC", "USOC")
     ]

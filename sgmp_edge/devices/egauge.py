@@ -14,7 +14,7 @@ from typing import Any
 
 from requests.auth import HTTPDigestAuth
 
-from sgmp_edge.common import AT_TICK, Event, NotReady, Reading, ReadResult
+from sgmp_edge.common import AT_TICK, BadAnswer, Event, NotReady, Reading, ReadResult
 from sgmp_edge.contract import WARNING
 from sgmp_edge.devices._egauge_meter import (
     HistoryRow,
@@ -129,6 +129,12 @@ CLOCK_KEY = "ts"
 _LONGEST_MEAN_S = 65
 """A mean over a longer time would be put down at one instant; `recover` has that time minute by minute."""
 
+_CLOCK_STEP_S = 1.5
+"""The meter measures once a second; the same time for longer than this is a clock that stands still."""
+
+_LATEST_S = 1e11
+"""Far beyond any time in seconds since 1970."""
+
 _HISTORY_PIECE_S = 6 * 3600
 """360 rows: a request that the meter answers in a second, and a quarter of a megabyte."""
 
@@ -148,10 +154,20 @@ class EGauge:
     def read(self) -> dict[str, float] | ReadResult:
         """One row; with events where something about the registers changed.
 
-        Raises NotReady while the meter's clock stands still, besides what can happen to a request.
+        Nothing when polled twice within a second of the meter. Raises NotReady while the meter's clock stands still,
+        besides what can happen to a request.
         """
-        now = time.monotonic()
         snapshot = self._meter.snapshot()
+        now = time.monotonic()
+        if not 0 < snapshot.ts < _LATEST_S:
+            raise BadAnswer("the meter's clock shows no time")
+        if self._previous and (snapshot.serial, snapshot.ts) == (
+            self._previous[0].serial,
+            self._previous[0].ts,
+        ):
+            if now - self._previous[1] < _CLOCK_STEP_S:
+                return ReadResult()
+            raise NotReady("the meter's clock stands still; its values are those of an earlier poll")
         older = self._baseline(snapshot, now)
         self._previous = (snapshot, now)
         fields: dict[str, float] = {}
@@ -193,14 +209,10 @@ class EGauge:
         self._meter.close()
 
     def _baseline(self, snapshot: Snapshot, now: float) -> Snapshot | None:
-        """The earlier snapshot to compare with; None to start over. Raises NotReady at a repeated time stamp."""
-        if self._previous is None:
+        """The earlier snapshot to compare with; None to start over."""
+        if self._previous is None or self._previous[0].serial != snapshot.serial:
             return None
         previous, then = self._previous
-        if snapshot.serial != previous.serial:
-            return None
-        if snapshot.ts == previous.ts:
-            raise NotReady("the meter's clock stands still; its values are those of the last poll")
         elapsed, counted = now - then, snapshot.ts - previous.ts
         if counted < 0 or elapsed > self._longest_mean_s or counted > 2 * elapsed + 10:
             # Out of reach for a while, or its clock was set: the difference belongs to no single instant.

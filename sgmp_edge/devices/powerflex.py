@@ -7,7 +7,6 @@ is not UNPLUGGED to the next that is.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -231,12 +230,12 @@ class PowerFlex:
         if power == 0:
             return 0.0
         if milliamperes and millivolts:
+            # Three phases or a poor power factor are within a factor of ten; another unit is a thousand away.
             expected = abs(milliamperes * millivolts) * 1e-9
-            scale = min(_SCALES, key=lambda scale: abs(math.log(abs(power) * scale / expected)))
-            # Three phases or a poor power factor are within; another unit is a thousand away.
-            if not expected / 10 < abs(power) * scale < expected * 10:
+            fitting = [scale for scale in _SCALES if expected / 10 < abs(power) * scale < expected * 10]
+            if not fitting:
                 return None
-            self._power_in_kw = scale
+            self._power_in_kw = fitting[0]
         elif abs(power) * self._power_in_kw > _LARGEST_KW:
             return None
         return power * self._power_in_kw

@@ -118,6 +118,9 @@ DEVICE_TYPE = {
     },
 }
 
+POWER = "Pac_total_W"
+"""Power of the battery, which the playbook's formulas need."""
+
 MANUAL_MODE = "1"
 """The operating mode in which setpoints count."""
 
@@ -140,7 +143,7 @@ class Sonnen:
         self._status = Choice("status", self._interfaces)
         self._battery = Choice("battery", self._interfaces, pause_s=60)
         self._alerts: frozenset[str] = frozenset()
-        self._cells_missing = False
+        self._problems: frozenset[str] = frozenset()
         self._clock: tuple[object, float] = (None, 0.0)
         self._own_mode: str | None = None
 
@@ -153,12 +156,14 @@ class Sonnen:
         document = self._status.fetch(deadline)
         self._refuse_frozen(document.get("Timestamp"))
         status = status_fields(document)
-        cells, alerts, problem = self._cells(deadline)
+        cells, alerts, problems = self._cells(deadline)
         if "relativestateofcharge" not in cells and "RSOC" in status:
             cells["relativestateofcharge"] = status["RSOC"]
         self._note_mode(status.get("OperatingMode"))
         row = {"status": status, "battery": {"battery_status": cells}}
-        events = self._events(alerts, problem)
+        if POWER not in status:
+            problems["power"] = f"the battery gives no {POWER}"
+        events = self._events(alerts, problems)
         return ReadResult([Reading(AT_TICK, row)], events) if events else row
 
     def act(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,15 +227,15 @@ class Sonnen:
         for interface in self._interfaces:
             interface.close()
 
-    def _cells(self, deadline: float) -> tuple[dict[str, Any], frozenset[str], str]:
+    def _cells(self, deadline: float) -> tuple[dict[str, Any], frozenset[str], dict[str, str]]:
         """(battery fields, alerts, why there are none). Power does not wait for cell values."""
         if self._battery.served_by is None:
             self._battery.begin_with(self._status.served_by)
         try:
             document = self._battery.fetch(deadline)
-            return battery_fields(document), alerts_of(document), ""
+            return battery_fields(document), alerts_of(document), {}
         except DeviceError as error:
-            return {}, self._alerts, str(error)
+            return {}, self._alerts, {"cells": f"cell values are missing: {error}"}
 
     def _refuse_frozen(self, stamp: object) -> None:
         now = time.monotonic()
@@ -239,12 +244,12 @@ class Sonnen:
         elif now - self._clock[1] > _STALE_S:
             raise NotReady(f"the battery's clock stands still at {str(stamp)[:40]}")
 
-    def _events(self, alerts: frozenset[str], problem: str) -> list[Event]:
+    def _events(self, alerts: frozenset[str], problems: Mapping[str, str]) -> list[Event]:
+        """What came up, or went, since the last poll: said once each."""
         texts = [f"the battery reports {alert}" for alert in sorted(alerts - self._alerts)]
         texts += [f"the battery no longer reports {alert}" for alert in sorted(self._alerts - alerts)]
-        if problem and not self._cells_missing:
-            texts.append(f"cell values are missing: {problem}")
-        self._alerts, self._cells_missing = alerts, bool(problem)
+        texts += [text for kind, text in problems.items() if kind not in self._problems]
+        self._alerts, self._problems = alerts, frozenset(problems)
         return [Event(AT_TICK, WARNING, {"data": text}) for text in texts]
 
     def _commanded(self, command: Callable[[V1 | V2], T]) -> T:

@@ -297,12 +297,25 @@ def test_the_unit_of_a_field_is_told_from_its_name(field: str, unit: str) -> Non
 # --- Clock, configuration, jumps --------------------------------------------------------------------------------------
 
 
-def test_a_clock_that_stands_still_gives_no_sample_until_it_goes_on(make: Any, meter: Meter) -> None:
+def test_a_clock_that_stands_still_gives_no_sample_until_it_goes_on(
+    make: Any, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egauge, "_CLOCK_STEP_S", 0)
     driver = make("A.Solar")
     driver.read()
     with pytest.raises(NotReady, match="stands still"):
         driver.read()
     meter.ts += 8
+    assert fields_of(driver.read()) == {"A.Solar": 3.2}
+
+
+def test_two_polls_within_a_second_of_the_meter_are_one_sample_and_no_failure(
+    make: Any, meter: Meter
+) -> None:
+    driver = make("A.Solar")
+    driver.read()
+    assert driver.read() == ReadResult()
+    meter.ts += 1
     assert fields_of(driver.read()) == {"A.Solar": 3.2}
 
 

@@ -136,6 +136,15 @@ def test_a_null_power_takes_no_other_value_with_it(make: Any, battery: Battery) 
     assert row["status.Consumption_W"] == 1300
 
 
+def test_a_missing_power_is_said_once_and_takes_no_other_value_with_it(make: Any, battery: Battery) -> None:
+    driver = make()
+    del battery.status["Pac_total_W"]
+    first = driver.read()
+    assert row_of(first)["status"]["Consumption_W"] == 1300
+    assert warnings_of(first) == ["the battery gives no Pac_total_W"]
+    assert warnings_of(driver.read()) == []
+
+
 def test_a_battery_that_starts_up_has_no_reading_until_it_runs(make: Any, battery: Battery) -> None:
     running, battery.status = battery.status, dict(BOOTING)
     driver = make()
