@@ -189,19 +189,20 @@ def ordered(names: Iterable[str], items: Mapping[str, str]) -> Ordered:
     formulas: dict[str, Formula] = {}
     errors: dict[str, FormulaError] = {}
     for root in names:
-        path: list[str] = []
+        path: dict[str, None] = {}  # in order, and quick to ask
         ahead: list[list[str]] = [[root]]
         while ahead:
             if not ahead[-1]:
                 ahead.pop()
                 if path:
-                    _finish(path.pop(), items, formulas, errors)
+                    _finish(path.popitem()[0], items, formulas, errors)
                 continue
             name = ahead[-1].pop()
             if name in path:
-                _refuse_cycle((*path[path.index(name) :], name), items, errors)
+                circle = list(path)
+                _refuse_cycle((*circle[circle.index(name) :], name), items, errors)
             elif name in items and name not in formulas and name not in errors:
-                path.append(name)
+                path[name] = None
                 ahead.append(list(reversed(_items_of(items[name]))))
     return Ordered(formulas, errors)
 

@@ -84,7 +84,8 @@ def _decimal(value: Fraction) -> str | None:
     if Fraction(exact) != value or len(exact.normalize().as_tuple().digits) > 12:
         return None
     plain = f"{exact.normalize():f}"
-    return plain if len(plain) <= 15 else f"{exact.normalize():E}".replace("E+", "e").replace("E", "e")
+    scientific = f"{exact.normalize():E}".replace("E+", "e").replace("E", "e")
+    return plain if len(plain) <= max(8, len(scientific)) else scientific
 
 
 def _in(written: _Written, at_least: int) -> str:

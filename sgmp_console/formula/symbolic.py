@@ -41,11 +41,11 @@ _LARGEST_CONSTANT = 1e12
 _UNBOUNDED = 10**9
 
 
-class TooLarge(Exception):  # noqa: N818 - a bound reached, no fault
+class TooLarge(Exception):
     """The expression is left alone: SymPy could take long over it."""
 
 
-class Untranslatable(Exception):  # noqa: N818
+class Untranslatable(Exception):
     """SymPy's result has no counterpart in the formula language."""
 
 

@@ -126,7 +126,7 @@ def _name(dimension: _Dimension, scale: Fraction) -> str:
 def _inferred(node: Node, arguments: tuple[_Inferred, ...]) -> _Inferred:
     match node:
         case Number(value=value):
-            return _Pure(node.exact if 1e-30 < value < 1e30 else None)
+            return _Pure(node.exact if value == 0 or 1e-30 < value < 1e30 else None)
         case Constant():
             return _Pure(None)
         case Negation() | Average():

@@ -24,11 +24,11 @@ _TINIEST = mpmath.mpf(2) ** -1074
 _LARGEST = mpmath.mpf("1.7976931348623157e308")
 
 
-class MissingValue(Exception):  # noqa: N818 - an outcome
+class MissingValue(Exception):
     """No value at this timestamp."""
 
 
-class UnsureValue(Exception):  # noqa: N818 - an outcome
+class UnsureValue(Exception):
     """Rounding decides whether there is a value here, so neither answer is wrong."""
 
 
