@@ -190,7 +190,9 @@ class _Canvas(pg.GraphicsLayoutWidget):  # type: ignore[misc] # pyqtgraph is unt
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setMouseTracking(True)
+        # The chart around it has the focus, and handles the keys.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.viewport().setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.ci.layout.setContentsMargins(0, 8, 0, 0)
         self.ci.layout.setVerticalSpacing(10)
 

@@ -1,0 +1,328 @@
+"""The frame around the pages: navigation, house switcher, time range, live light, status, keyboard."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMenu, QWidget
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.store.changes import Change, Reconnected
+from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.ui.frame.live_light import freshness
+from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.frame.pages import PAGES, PageDeclaration
+from sgmp_console.ui.page import Page
+from sgmp_console.ui.tasks import Report, Tasks
+from sgmp_console.ui.theme import Appearance
+from tests.ui import snapshots
+from tests.ui.conftest import Deployment
+from tests.ui.readers import ChosenReader, Clock
+
+
+def words(widget: QWidget) -> str:
+    found = [label.text() for label in widget.findChildren(QLabel) if label.isVisible()]
+    return "\n".join(found).replace("\u00a0", " ")
+
+
+@pytest.fixture
+def started(qtbot: QtBot, view: MainView) -> MainView:
+    view.start()
+    qtbot.waitUntil(lambda: view.live.snapshot is not None)
+    return view
+
+
+SECOND_PAGE = PageDeclaration(
+    "second", "Second", "wave", "Reports", "view_dashboards", Page, has_time_range=True
+)
+FORBIDDEN = PageDeclaration("forbidden", "Forbidden", "fault", "", "walk_on_water", Page)
+
+
+@pytest.fixture
+def several(
+    qtbot: QtBot,
+    deployed: Deployment,
+    reader: ChosenReader,
+    clock: Clock,
+    tasks: Tasks,
+    appearance: Appearance,
+    shown: Callable[..., QWidget],
+) -> MainView:
+    """A view with a second page, which has a time range, and one that the account may not see."""
+    session = deployed.sign_in()
+    made = MainView(
+        session,
+        deployed.houses,
+        tasks,
+        appearance,
+        now_ms=clock,
+        open_house=reader.open,
+        listen=reader.listen,
+        pages=(*PAGES, SECOND_PAGE, FORBIDDEN),
+    )
+    shown(made)
+    made.start()
+    qtbot.waitUntil(lambda: made.live.snapshot is not None)
+    yield made
+    made.close_down()
+    tasks.close(timeout_s=10)
+    session.database.dispose()
+
+
+def test_pages_are_reached_by_keyboard_and_by_rail(several: MainView) -> None:
+    QTest.keyClick(several, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    assert several._stack.currentWidget() is several.page("second")
+    entry = next(
+        entry for entry in several._rail.findChildren(QAbstractButton) if entry.accessibleName() == "Home"
+    )
+    QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
+    assert several._stack.currentWidget() is several.page("home")
+    assert entry.isChecked()
+
+
+def test_a_page_the_account_may_not_use_is_absent(several: MainView) -> None:
+    names = [entry.accessibleName() for entry in several._rail.findChildren(QAbstractButton)]
+    assert names[:2] == ["Home", "Second"]
+    assert "Forbidden" not in names
+    assert not several.services.has_page("forbidden")
+    several.show_page("forbidden")
+    assert several._stack.currentWidget() is several.page("home")
+
+
+def test_the_time_range_is_there_for_pages_that_want_it(several: MainView) -> None:
+    assert not several.time_range.isVisible()
+    several.show_page("second")
+    assert several.time_range.isVisible()
+    assert several.time_range.button().text() == "Last 24 hours"
+
+
+def test_arrows_shift_the_time_range_and_a_menu_offers_presets(qtbot: QtBot, several: MainView) -> None:
+    several.show_page("second")
+    control = several.time_range
+    before = control.range
+    assert not control._forward.isEnabled()
+    with qtbot.waitSignal(control.changed) as changed:
+        QTest.mouseClick(control._back, Qt.MouseButton.LeftButton)
+    assert changed.args[0].end_ms == before.start_ms
+    with qtbot.waitSignal(control.changed):
+        next(action for action in control._menu.actions() if action.text() == "This month").trigger()
+        control._menu.triggered.emit(next(a for a in control._menu.actions() if a.text() == "This month"))
+    assert control.button().text() == "This month"
+
+
+def test_two_dates_are_wall_times_of_the_house(qtbot: QtBot, several: MainView) -> None:
+    several.show_page("second")
+    control = several.time_range
+    control._picked(control._choose)
+    popup = control._popup
+    assert popup._from.text() == "2025-05-13 14:05"
+    assert popup._to.text() == "2025-05-14 14:05"
+    popup._from.setDateTime(popup._to.dateTime().addDays(1))
+    assert not popup._apply.isEnabled()
+    assert "must end after it starts" in popup._help.text()
+    popup._from.setDateTime(popup._to.dateTime().addDays(-10))
+    with qtbot.waitSignal(control.changed) as changed:
+        QTest.mouseClick(popup._apply, Qt.MouseButton.LeftButton)
+    assert changed.args[0].end_ms - changed.args[0].start_ms == 10 * 86_400_000
+
+
+def test_the_rail_collapses_to_icons_with_names(qtbot: QtBot, started: MainView) -> None:
+    with qtbot.waitSignal(started.rail_collapsed_changed):
+        QTest.keyClick(started, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    assert started._rail.width() == 56
+    entry = started._rail.findChildren(QAbstractButton)[0]
+    assert (entry.accessibleName(), entry.toolTip()) == ("Home", "Home (Ctrl+1)")
+
+
+def test_another_house_is_found_by_typing(qtbot: QtBot, started: MainView, reader: ChosenReader) -> None:
+    QTest.keyClick(started, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    popup = started.switcher.popup()
+    qtbot.waitUntil(popup.isVisible)
+    QTest.keyClicks(popup.search, "harb")
+    QTest.keyClick(popup.search, Qt.Key.Key_Return)
+    assert not popup.isVisible()
+    harbor = next(house for house in started.houses() if house.name == "Harbor House")
+    qtbot.waitUntil(lambda: started.live.snapshot is not None)
+    assert started.live.house_id == harbor.house_id
+    assert started.switcher.accessibleName() == "House: Harbor House"
+    assert reader.loads[-1] == harbor.house_id
+
+
+def test_the_list_of_houses_is_walked_with_arrows(qtbot: QtBot, started: MainView) -> None:
+    started.switcher.open()
+    popup = started.switcher.popup()
+    qtbot.waitUntil(lambda: not started._tasks._running or popup.list.model().rowCount() == 2)
+    rows = {popup.list.model().index(row, 0).data() for row in range(2)}
+    assert rows == {"Harbor House", "Maple House"}
+    before = popup.list.currentIndex().row()
+    QTest.keyClick(popup.search, Qt.Key.Key_Down if before == 0 else Qt.Key.Key_Up)
+    assert popup.list.currentIndex().row() != before
+    QTest.keyClicks(popup.search, "zzz")
+    assert "No house has this" in words(popup)
+    popup.hide()
+
+
+def test_a_house_made_meanwhile_is_in_the_list(qtbot: QtBot, started: MainView, deployed: Deployment) -> None:
+    from sgmp_console.fleet import houses
+
+    houses.create(deployed.owner, "Cedar House", time_zone="UTC")
+    started.switcher.open()
+    qtbot.waitUntil(lambda: len(started.houses()) == 3)
+    assert started.switcher.popup().list.model().rowCount() == 3
+    started.switcher.popup().hide()
+
+
+def test_the_light_says_how_fresh_the_data_is() -> None:
+    now = snapshots.NOW_MS
+    live = snapshots.snapshot()
+
+    def said(snapshot: object, *, online: bool = True) -> tuple[str, str]:
+        state, text = freshness(snapshot, now + 1000, online=online)  # type: ignore[arg-type]
+        return state, text.replace("\u00a0", " ")
+
+    assert said(live) == ("live", "Live · 3 s ago")
+    assert said(snapshots.stale()) == ("stale", "Stale · 25 min ago")
+    assert said(snapshots.empty(devices=True, missing=())) == ("silent", "No data yet")
+    assert said(live, online=False) == ("offline", "Offline")
+    assert said(None) == ("unknown", "")
+
+
+def test_the_light_lists_the_age_of_each_device(started: MainView) -> None:
+    tip = started.light.toolTip().replace("\u00a0", " ")
+    assert "egauge: 3 s ago" in tip
+    assert "powerflex: 12 s ago" in tip
+
+
+def test_news_of_the_house_on_screen_are_fetched(
+    qtbot: QtBot, started: MainView, reader: ChosenReader
+) -> None:
+    house_id = started.live.house_id
+    assert house_id is not None
+    reader.heard.put(Change(house_id, 4711))
+    qtbot.waitUntil(lambda: bool(reader.updates))
+    assert reader.updates[0][1] == 4711
+
+
+def test_after_a_lost_listener_everything_is_looked_at_again(
+    qtbot: QtBot, started: MainView, reader: ChosenReader
+) -> None:
+    reader.heard.put(Reconnected())
+    reader.heard.put(Reconnected())
+    qtbot.waitUntil(lambda: len(reader.loads) == 2)
+
+
+def test_a_lost_database_is_said_retried_and_resumed(
+    qtbot: QtBot, started: MainView, reader: ChosenReader, clock: Clock
+) -> None:
+    house_id = started.live.house_id
+    assert house_id is not None
+    reader.answer = DatabaseUnavailable("connection refused")
+    reader.heard.put(Change(house_id, 1))
+    qtbot.waitUntil(started.banner.isVisible)
+    assert "has not answered" in started.banner.text()
+    assert started.light.text() == "Offline"
+    assert "not connected" in words(started.status)
+    assert started.page("home").tiles[0].value_text() != "–"  # type: ignore[attr-defined]
+    reader.answer = snapshots.snapshot()
+    started.connection.retry_now()
+    qtbot.waitUntil(lambda: not started.banner.isVisible())
+    qtbot.waitUntil(lambda: len(reader.loads) == 2)
+    assert "· connected" in words(started.status)
+
+
+def test_background_work_is_shown_with_progress_and_can_be_cancelled(
+    qtbot: QtBot, started: MainView, tasks: Tasks
+) -> None:
+    go = threading.Event()
+    ended: list[object] = []
+
+    def work(report: Report) -> None:
+        report(0.25, "day 7 of 30")
+        go.wait(10)
+        report(0.5, "day 15 of 30")
+
+    tasks.run_shown(started, "Populating history", work, ended.append, ended.append)
+    qtbot.waitUntil(lambda: "Populating history: day 7 of 30" in words(started.status))
+    assert started.status._work._bar.value() == 250
+    QTest.mouseClick(started.status._work._cancel, Qt.MouseButton.LeftButton)
+    go.set()
+    qtbot.waitUntil(lambda: bool(ended))
+    assert not started.status._work.isVisible()
+
+
+def test_the_theme_is_chosen_in_the_account_menu(started: MainView, appearance: Appearance) -> None:
+    themes = started._account_menu.findChild(QMenu)
+    dark = next(action for action in themes.findChildren(QAction) if action.text() == "Dark")
+    dark.trigger()
+    assert appearance.choice == "dark"
+
+
+def test_f5_reads_again(qtbot: QtBot, started: MainView, reader: ChosenReader) -> None:
+    QTest.keyClick(started, Qt.Key.Key_F5)
+    qtbot.waitUntil(lambda: len(reader.loads) == 2)
+
+
+def test_all_that_takes_the_focus_has_a_name(several: MainView) -> None:
+    nameless = [
+        repr(widget)
+        for widget in several.findChildren(QWidget)
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        and not isinstance(widget, QLineEdit)
+        and widget.isVisible()
+        and not (widget.accessibleName() or getattr(widget, "text", str)())
+    ]
+    assert not nameless
+
+
+def test_tab_walks_through_the_window_in_reading_order(qtbot: QtBot, started: MainView) -> None:
+    names = []
+    started._rail.findChildren(QAbstractButton)[0].setFocus()
+    for _ in range(12):
+        focused = started.window().focusWidget()
+        names.append(focused.accessibleName() or getattr(focused, "text", str)())
+        QTest.keyClick(started, Qt.Key.Key_Tab)
+    order = [
+        next(i for i, name in enumerate(names) if name.startswith(part))
+        for part in ("Home", "House:", "Account", "Power,")
+    ]
+    assert order == sorted(order)
+
+
+def test_an_account_without_a_house_is_told(
+    deployed: Deployment,
+    tasks: Tasks,
+    appearance: Appearance,
+    shown: Callable[..., QWidget],
+    reader: ChosenReader,
+) -> None:
+    session = deployed.sign_in()
+    nobody = replace(session, account=replace(session.account, permissions=frozenset({"view_dashboards"})))
+    made = MainView(nobody, [], tasks, appearance, open_house=reader.open, listen=reader.listen)
+    shown(made)
+    made.start()
+    assert "There are no houses yet\nYour account belongs to no house." in words(made)
+    made.close_down()
+    session.database.dispose()
+
+
+def test_a_role_without_permissions_is_told(
+    deployed: Deployment,
+    tasks: Tasks,
+    appearance: Appearance,
+    shown: Callable[..., QWidget],
+    reader: ChosenReader,
+) -> None:
+    session = deployed.sign_in()
+    nobody = replace(session, account=replace(session.account, role="guest", permissions=frozenset()))
+    made = MainView(nobody, deployed.houses, tasks, appearance, open_house=reader.open, listen=reader.listen)
+    shown(made)
+    made.start()
+    assert "There is nothing here for your role" in words(made)
+    made.close_down()
+    session.database.dispose()
