@@ -1,4 +1,4 @@
-"""Bring the demo's database to its state: `python -m sgmp_console.demo.furnish FOLDER`.
+"""Bring the demo's database to its state: `python -m sgmp_console.demo.furnish FOLDER HISTORY_DAYS`.
 
 Tables, the administrator, both houses with their devices and required items, and the configurations on their way to the
 edges. All of it is there after the first start; a later one only tells the edges where the simulators are now.
@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,6 +21,7 @@ from sgmp_console import store
 from sgmp_console.cloud.broker import Broker
 from sgmp_console.demo.certificates import service_files
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState
+from sgmp_console.demo.history import MissingHistory, newest_readings
 from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
 from sgmp_console.demo.programs import DATABASE_URL
 from sgmp_console.demo.progress import ProgressFile
@@ -31,7 +33,8 @@ _ADDRESSES = ("ip", "url")
 """The settings of a device's config that say where it is."""
 
 
-def main(folder: DemoFolder) -> int:
+def main(folder: DemoFolder, history_days: int) -> int:
+    """Returns the exit code. `history_days`: see history; 0 for none."""
     progress = ProgressFile(folder.progress("furnish"))
     state = folder.read()
     owner_url = os.environ[DATABASE_URL]
@@ -45,6 +48,10 @@ def main(folder: DemoFolder) -> int:
                 _ensure_administrator(connection, state)
                 ingest_url = _ingest_url(connection, state, owner_url)
             house_ids = {house.key: _ensure_house(database, house, state) for house in DEMO_HOUSES}
+            if history_days > 0:
+                with database.begin() as connection:
+                    newest_ms = newest_readings(connection, house_ids)
+                MissingHistory(folder).find(newest_ms, int(time.time() * 1000), history_days)
             progress.stage("Telling the edges their devices", 0.8)
             for house_id in house_ids.values():
                 _synchronize(database, folder, state, house_id)
@@ -110,4 +117,4 @@ def _synchronize(database: store.Database, folder: DemoFolder, state: DemoState,
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
-    sys.exit(main(DemoFolder(Path(sys.argv[1]))))
+    sys.exit(main(DemoFolder(Path(sys.argv[1])), int(sys.argv[2])))

@@ -1,4 +1,4 @@
-"""Fill the demo's database with what its houses did before: `python -m sgmp_console.demo.history FOLDER DAYS`.
+"""Fill the demo's database with what its houses did before: `python -m sgmp_console.demo.history FOLDER`.
 
 The simulated houses can be asked for any instant, so history and live readings are one piece. Missing is, at the first
 start, the time before it, and later the time during which the demo was off. It is loaded a day at a time, newest first;
@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from sgmp_console import store
 from sgmp_console.demo.folder import DemoFolder, DemoState
@@ -54,7 +56,10 @@ class MissingHistory:
             self._spans = json.loads(self._file.read_text("utf-8"))
 
     def find(self, newest_ms: Mapping[str, int], now_ms: int, days: int) -> None:
-        """Note what is missing at a start. `newest_ms`: of each house the newest reading there is."""
+        """Note what is missing at a start, before anything is live: `days` at the first, later the time it was off.
+
+        `newest_ms`: of each house the newest reading there is.
+        """
         for house in DEMO_HOUSES:
             spans = self._spans.setdefault(house.key, [])
             since = newest_ms.get(house.key) if self._known else None
@@ -128,47 +133,52 @@ def load(database: store.Database, state: DemoState, span: Span, *, everything: 
         store.readings.write(connection, batch)
 
 
-def main(folder: DemoFolder, days: int) -> int:
+def newest_readings(connection: sa.Connection, house_ids: Mapping[str, int]) -> dict[str, int]:
+    """Of each house, by its key, the time of its newest reading, UTC ms."""
+    newest = {}
+    for key, house_id in house_ids.items():
+        times = [time_ms for time_ms, _ in store.readings.latest(connection, house_id).values()]
+        if times:
+            newest[key] = max(times)
+    return newest
+
+
+def main(folder: DemoFolder) -> int:
+    """Load what is missing. Returns the exit code."""
     progress = ProgressFile(folder.progress("history"))
     state = folder.read()
-    database = store.Database.connect(os.environ[DATABASE_URL], application="sgmp-demo-history")
     try:
-        missing = MissingHistory(folder)
-        now_ms = int(time.time() * 1000)
-        missing.find(_newest(database, state), now_ms, days)
-        spans = missing.newest_first()
-        first = [span for span in spans if span.end_ms > now_ms - DAY_MS]
-        for done, span in enumerate(first):
-            progress.stage("Loading the last 24 hours", done / len(first))
-            load(database, state, span, everything=True)
-            missing.loaded(span)
-        progress.result({})
-        if sys.platform != "win32":
-            os.nice(_NICENESS)
-        rest = spans[len(first) :]
-        for done, span in enumerate(rest):
-            progress.stage("Loading earlier history", done / len(rest))
-            load(database, state, span, everything=False)
-            missing.loaded(span)
-        if rest:
-            progress.stage("Loading earlier history", 1.0)
+        database = store.Database.connect(os.environ[DATABASE_URL], application="sgmp-demo-history")
+        try:
+            _load_all(database, state, MissingHistory(folder), progress)
+        finally:
+            database.dispose()
     except SgmpError as error:
         progress.failed(str(error))
         return 1
-    finally:
-        database.dispose()
     return 0
 
 
-def _newest(database: store.Database, state: DemoState) -> dict[str, int]:
-    """Of each house the time of its newest reading, UTC ms."""
-    newest = {}
-    with database.begin() as connection:
-        for key, house_id in state.house_ids.items():
-            times = [time_ms for time_ms, _ in store.readings.latest(connection, house_id).values()]
-            if times:
-                newest[key] = max(times)
-    return newest
+def _load_all(
+    database: store.Database, state: DemoState, missing: MissingHistory, progress: ProgressFile
+) -> None:
+    spans = missing.newest_first()
+    yesterday_ms = int(time.time() * 1000) - DAY_MS
+    first = [span for span in spans if span.end_ms > yesterday_ms]
+    for done, span in enumerate(first):
+        progress.stage("Loading the last 24 hours", done / len(first))
+        load(database, state, span, everything=True)
+        missing.loaded(span)
+    progress.result({})
+    if sys.platform != "win32":
+        os.nice(_NICENESS)
+    rest = spans[len(first) :]
+    for done, span in enumerate(rest):
+        progress.stage("Loading earlier history", done / len(rest))
+        load(database, state, span, everything=False)
+        missing.loaded(span)
+    if rest:
+        progress.stage("Loading earlier history", 1.0)
 
 
 def _days(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
@@ -180,4 +190,4 @@ def _days(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    sys.exit(main(DemoFolder(Path(sys.argv[1])), int(sys.argv[2])))
+    sys.exit(main(DemoFolder(Path(sys.argv[1]))))

@@ -52,21 +52,21 @@ def broker(folder: DemoFolder, state: DemoState, authority: LocalAuthority) -> P
     return Program("broker", command, folder.logs / "broker.log", owner=folder.owner)
 
 
-def furnish(folder: DemoFolder, database_url: str) -> Program:
+def furnish(folder: DemoFolder, database_url: str, history_days: int) -> Program:
     """Tables, accounts, houses, devices, items; ends when that is done. See demo.furnish."""
     return Program(
         "furnish",
-        [sys.executable, "-m", "sgmp_console.demo.furnish", str(folder.path)],
+        [sys.executable, "-m", "sgmp_console.demo.furnish", str(folder.path), str(history_days)],
         folder.logs / "furnish.log",
         environment={DATABASE_URL: database_url},
     )
 
 
-def history(folder: DemoFolder, database_url: str, days: int) -> Program:
-    """What is missing of the last `days` days; ends when it is loaded. See demo.history."""
+def history(folder: DemoFolder, database_url: str) -> Program:
+    """What is missing of the past; ends when it is loaded. See demo.history."""
     return Program(
         "history",
-        [sys.executable, "-m", "sgmp_console.demo.history", str(folder.path), str(days)],
+        [sys.executable, "-m", "sgmp_console.demo.history", str(folder.path)],
         folder.logs / "history.log",
         environment={DATABASE_URL: database_url},
     )

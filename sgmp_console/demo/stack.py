@@ -125,14 +125,14 @@ class Stack:
         database_url = self._postgres.start()
         self._wait_for_ports(set(state.ports.values()))
 
-        furnished = self._run_task("furnish", programs.furnish(folder, database_url))
+        furnished = self._run_task("furnish", programs.furnish(folder, database_url, self._history_days))
         state.house_ids = furnished["house_ids"]
         folder.save(state)
         stage("edges", "Starting ingest and the edges of the houses")
         self._add(programs.ingest(folder, state, furnished["ingest_url"]))
         self._add(*(programs.edge(folder, state, authority, house, self._poll_s) for house in DEMO_HOUSES))
         if self._history_days > 0:
-            self._run_task("history", programs.history(folder, database_url, self._history_days))
+            self._run_task("history", programs.history(folder, database_url))
         self._reporter.ready(
             {
                 "profile": asdict(programs.profile(folder, state)),
