@@ -1,0 +1,197 @@
+"""Readings from CSV files: what can be read is stored once, the rest is told."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sgmp_console import store
+from sgmp_console.errors import Cancelled, UserError
+from sgmp_console.fleet import devices, imports
+from sgmp_console.fleet.imports import ImportReport, RejectedLine, import_file
+from sgmp_console.store import Database, House
+from tests.fleet.configs import EGAUGE
+
+T0 = 1_750_000_000_000
+HEADER = "timestamp,device,field,value\n"
+
+
+@pytest.fixture(autouse=True)
+def meter(database: Database, house: House) -> None:
+    devices.create(database, house.house_id, "meter", "egauge", EGAUGE)
+
+
+def write(path: Path, *lines: str, header: str = HEADER) -> Path:
+    file = path / "readings.csv"
+    file.write_text(header + "".join(f"{line}\n" for line in lines), "utf-8")
+    return file
+
+
+def stored(database: Database, house: House, field: str = "A.Load") -> list[tuple[int, float]]:
+    with database.begin() as connection:
+        key = ("meter", field)
+        series = store.readings.read(connection, house.house_id, [key], 0, 4_000_000_000_000)[key]
+    return list(zip(series.timestamps.tolist(), series.values.tolist(), strict=True))
+
+
+def counts(report: ImportReport) -> tuple[int, int, int, int]:
+    return report.read, report.stored, report.repeated, report.rejected
+
+
+def test_readings_are_stored_whatever_their_order(database: Database, house: House, tmp_path: Path) -> None:
+    file = write(tmp_path, f"{T0 + 4000},meter,A.Load,2.5", f"{T0},meter,A.Load,-1e-3", f"{T0},meter,A.EV,0")
+    report = import_file(database, house.house_id, file)
+    assert counts(report) == (3, 3, 0, 0)
+    assert (report.start_ms, report.end_ms) == (T0, T0 + 4000)
+    assert report.devices == {"meter": {"A.Load", "A.EV"}}
+    assert stored(database, house) == [(T0, -0.001), (T0 + 4000, 2.5)]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [str(T0), "2025-06-15T15:06:40Z", "2025-06-15T17:06:40+02:00", "2025-06-15 08:06:40.000-07:00"],
+)
+def test_a_timestamp_is_milliseconds_or_iso_8601(
+    database: Database, house: House, tmp_path: Path, when: str
+) -> None:
+    import_file(database, house.house_id, write(tmp_path, f"{when},meter,A.Load,1"))
+    assert stored(database, house) == [(T0, 1.0)]
+
+
+def test_columns_may_come_in_any_order_and_files_from_other_lands(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    file = tmp_path / "readings.csv"
+    text = f'\ufeffDevice;Value;Timestamp;Field\r\nmeter;1.5;{T0};"A;B"\r\n\r\nmeter;2;{T0};A.Load\r\n'
+    file.write_bytes(text.encode("utf-8"))
+    assert counts(import_file(database, house.house_id, file)) == (2, 2, 0, 0)
+    assert stored(database, house, "A;B") == [(T0, 1.5)]
+
+
+def test_repeats_are_ignored_and_counted(database: Database, house: House, tmp_path: Path) -> None:
+    file = write(tmp_path, f"{T0},meter,A.Load,1", f"{T0},meter,A.Load,2", f"{T0 + 1},meter,A.Load,3")
+    assert counts(import_file(database, house.house_id, file)) == (3, 2, 1, 0)
+    assert counts(import_file(database, house.house_id, file)) == (3, 0, 3, 0)
+    assert stored(database, house) == [(T0, 1.0), (T0 + 1, 3.0)]
+
+
+def test_a_dry_run_tells_the_same_and_stores_nothing(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    import_file(database, house.house_id, write(tmp_path, f"{T0},meter,A.Load,1"))
+    file = write(
+        tmp_path, f"{T0},meter,A.Load,1", f"{T0 + 1},meter,A.Load,2", f"{T0 + 1},meter,A.Load,2", "x"
+    )
+    dry = import_file(database, house.house_id, file, dry_run=True)
+    assert stored(database, house) == [(T0, 1.0)]
+    assert counts(dry) == (3, 1, 2, 1) == counts(import_file(database, house.house_id, file))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", None),
+        ("x,meter,A.Load,1", "neither a whole number of UTC milliseconds nor ISO 8601"),
+        ("2025-06-15T15:06:40,meter,A.Load,1", "has no offset from UTC"),
+        ("1750000000,meter,A.Load,1", "before 2010; whole numbers count milliseconds"),
+        (f"{T0 * 2},meter,A.Load,1", "more than a day ahead"),
+        (f"{10**16},meter,A.Load,1", "neither"),
+        (f"{T0},sonnen,A.Load,1", "this house has no device 'sonnen'"),
+        (f"{T0},meter,,1", "1 to 255 characters"),
+        (f"{T0},meter,{'x' * 256},1", "1 to 255 characters"),
+        (f"{T0},meter,a\x07b,1", "can't be shown"),
+        (f"{T0},meter,A.Load,", "no finite number"),
+        (f"{T0},meter,A.Load,nan", "no finite number"),
+        (f"{T0},meter,A.Load,1_0", "no finite number"),
+        (f"{T0},meter,A.Load,on", "no finite number"),
+        (f'{T0},meter,"A.Load,1', "its quotes do not match"),
+        (f"{T0},meter,A.Load,1,5", "5 columns instead of 4"),
+        (f"{T0},meter", "2 columns instead of 4"),
+        ("9" * 250_000, "1 columns instead of 4"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told_and_the_others_are_stored(
+    database: Database, house: House, tmp_path: Path, line: str, reason: str | None
+) -> None:
+    file = write(tmp_path, f"{T0},meter,A.Load,1", line, f"{T0 + 1},meter,A.Load,2")
+    report = import_file(database, house.house_id, file)
+    assert stored(database, house) == [(T0, 1.0), (T0 + 1, 2.0)]
+    if reason is None:
+        assert report.rejected == 0
+    else:
+        (rejected,) = report.rejected_lines
+        assert rejected.line == 3
+        assert reason in rejected.reason
+        assert len(rejected.text) <= 200
+
+
+def test_every_rejected_line_is_heard_of_but_only_the_first_are_kept(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    heard: list[RejectedLine] = []
+    file = write(tmp_path, *["nonsense"] * 250)
+    report = import_file(database, house.house_id, file, on_rejected=heard.append)
+    assert (report.rejected, len(report.rejected_lines), len(heard)) == (250, 100, 250)
+
+
+def test_bytes_that_are_not_utf_8_spoil_only_their_line(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    file = tmp_path / "readings.csv"
+    file.write_bytes(HEADER.encode() + b"%d,meter,caf\xe9,1\n%d,meter,A.Load,2\n" % (T0, T0))
+    assert counts(import_file(database, house.house_id, file)) == (1, 1, 0, 1)
+
+
+@pytest.mark.parametrize("header", ["", "time,device,field,value\n", "timestamp,device,field\n", "\x00\n"])
+def test_another_header_is_refused(database: Database, house: House, tmp_path: Path, header: str) -> None:
+    file = write(tmp_path, f"{T0},meter,A.Load,1", header=header)
+    with pytest.raises(UserError, match="first line must name the columns timestamp,device,field,value"):
+        import_file(database, house.house_id, file)
+
+
+def test_a_file_that_is_not_there_is_told(database: Database, house: House, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.csv can't be read: No such file"):
+        import_file(database, house.house_id, tmp_path / "none.csv")
+
+
+def test_a_long_file_is_stored_in_parts_and_can_be_stopped_and_gone_on_with(
+    database: Database, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "_CHUNK", 100)
+    file = write(tmp_path, *(f"{T0 + second * 1000},meter,A.Load,{second}" for second in range(1050)))
+
+    def stop(_done: float) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        import_file(database, house.house_id, file, progress=stop)
+    assert len(stored(database, house)) == 100
+    heard: list[float] = []
+    report = import_file(database, house.house_id, file, progress=heard.append)
+    assert counts(report) == (1050, 950, 100, 0)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+
+@pytest.mark.parametrize(("days", "remarks"), [(40, 1), (5, 0)])
+def test_readings_that_will_not_be_kept_are_told(
+    database: Database, house: House, tmp_path: Path, days: int, remarks: int
+) -> None:
+    when = int((time.time() - days * 86_400) * 1000)
+    report = import_file(database, house.house_id, write(tmp_path, f"{when},meter,A.Load,1"))
+    assert len(report.remarks) == remarks
+
+
+@given(st.lists(st.binary(max_size=60) | st.text(max_size=60).map(str.encode)))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_bytes_stop_an_import(
+    database: Database, house: House, tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "fuzz.csv"
+    file.write_bytes(HEADER.encode() + b"\n".join(lines))
+    report = import_file(database, house.house_id, file, dry_run=True)
+    assert report.stored == 0
