@@ -1,0 +1,312 @@
+"""Control: off unless allowed, always with an end, and undone whatever happens."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from sgmp_edge import contract, control
+from sgmp_edge.common import BadAnswer, Unreachable
+from sgmp_edge.contract import Command
+from sgmp_edge.control import Control
+from tests.edge.house import House, Script, device, wait_until
+
+Open = Callable[..., House]
+MESSAGES = 10_000
+
+
+class Controlled:
+    """A house with control and one device, `battery`."""
+
+    def __init__(self, house: Open, kind: str = "commanded", *, enabled: bool = True, **options: Any) -> None:
+        self.script = Script.all.get("battery") or Script("battery")
+        self.house = house(**options)
+        self.results: list[Mapping[str, Any]] = []
+        self.durable = True
+        self.control = Control(
+            self.house.loop,
+            self.house.poller,
+            self._store,
+            enabled=enabled,
+            states=self.house.states,
+            now_ms=self.house.poller.clock.now_ms,
+        )
+        self.house.also.append(self.control.wake)
+        self.house.apply(device(1, "battery", kind))
+        self.house.on_loop(self.control.adopt)
+
+    def send(self, name: str = "battery", **fields: Any) -> None:
+        command = {"request": "r1", "data": {"power_w": 9000}, "ttl_s": 60.0, **fields}
+        payload = contract.dump_command(Command(**command))
+        self.house.on_loop(lambda: self.control.receive(name, payload))
+
+    def result(self, count: int) -> Mapping[str, Any]:
+        wait_until(lambda: len(self.results) >= count)
+        return self.results[count - 1]
+
+    def outcomes(self) -> list[str]:
+        return [result["outcome"] for result in self.results]
+
+    def leases(self) -> list[str]:
+        return [key for key in self.house.states if key.startswith("lease/")]
+
+    def _store(
+        self,
+        kind: str | None,
+        data: Mapping[str, Any],
+        states: Mapping[str, str | None],
+        then: Callable[[bool], None] | None = None,
+    ) -> None:
+        self.house._put([], states)
+        if kind is not None:
+            assert kind == contract.COMMAND_RESULT
+            self.results.append(data)
+        if then is not None:
+            then(self.durable)
+
+
+def test_a_command_is_carried_out_read_back_and_says_until_when(house: Open) -> None:
+    controlled = Controlled(house)
+    before = time.time()
+    controlled.send(ttl_s=60.0)
+    result = controlled.result(1)
+    assert controlled.script.acts == [{"power_w": 9000}]
+    assert (result["request"], result["device"], result["outcome"]) == ("r1", "battery", "done")
+    assert result["read_back"] == {"power_w": 9000}
+    assert result["clamped"] == {"power_w": [9000, 3000]}
+    assert 55 < result["expires_ms"] / 1000 - before <= 61
+
+
+def test_control_is_off_unless_the_edge_allows_it(house: Open) -> None:
+    controlled = Controlled(house, enabled=False)
+    controlled.send()
+    assert controlled.result(1)["outcome"] == "refused"
+    assert "allow_control" in controlled.result(1)["reason"]
+    assert controlled.script.acts == []
+
+
+def test_a_setpoint_is_undone_when_its_time_is_over(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=1.0)
+    assert controlled.result(2)["outcome"] == "released"
+    assert controlled.script.releases == 1
+    assert controlled.leases() == []
+
+
+def test_a_renewed_setpoint_is_not_undone_in_between(house: Open) -> None:
+    controlled = Controlled(house)
+    for number in range(3):
+        controlled.send(request=f"r{number}", ttl_s=1.0)
+        controlled.result(1 + 2 * number)
+        start = time.monotonic()
+        wait_until(lambda: time.monotonic() - start > 0.6)  # noqa: B023
+    assert controlled.script.releases == 0
+    wait_until(lambda: controlled.script.releases == 1)
+    wait_until(lambda: controlled.outcomes()[-1] == "released")
+    assert controlled.outcomes() == ["done", "replaced", "done", "replaced", "done", "released"]
+
+
+def test_the_lease_is_on_the_disk_before_the_command_reaches_the_device(house: Open) -> None:
+    controlled = Controlled(house)
+    seen: list[list[str]] = []
+    controlled.script.acts = Watching(lambda: seen.append(controlled.leases()))  # type: ignore[assignment]
+    controlled.send()
+    controlled.result(1)
+    assert seen == [["lease/1"]]
+
+
+class Watching(list[Any]):
+    """Says when something is added."""
+
+    def __init__(self, on_append: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_append = on_append
+
+    def append(self, item: Any) -> None:
+        self._on_append()
+        super().append(item)
+
+
+def test_without_a_disk_there_is_no_command(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.durable = False
+    controlled.send()
+    assert controlled.result(1)["outcome"] == "refused"
+    assert controlled.script.acts == []
+
+
+def test_what_a_killed_edge_left_is_undone_at_the_next_start(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=600.0)
+    controlled.result(1)
+    again = Controlled(house, states=dict(controlled.house.states))
+    assert again.result(1)["outcome"] == "released"
+    assert again.result(1)["request"] == "r1"
+    assert again.leases() == []
+
+
+def test_an_ending_edge_gives_everything_back(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=600.0)
+    controlled.result(1)
+    controlled.house.on_loop(controlled.control.release_all)
+    wait_until(lambda: controlled.house.on_loop(controlled.control.idle))
+    assert controlled.script.releases == 1
+    controlled.send(request="r2")
+    assert controlled.results[-1]["outcome"] == "refused"
+
+
+def test_a_device_that_a_new_configuration_takes_away_is_given_back_first(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=600.0)
+    controlled.result(1)
+
+    def reconfigure() -> None:
+        controlled.control.reconfigure([])
+        controlled.house.poller.apply([])
+
+    controlled.house.on_loop(reconfigure)
+    wait_until(lambda: controlled.script.closed == 1)
+    assert controlled.script.releases == 1
+    assert controlled.result(2)["outcome"] == "released"
+    wait_until(lambda: controlled.leases() == [])
+
+
+def test_a_device_that_stays_is_not_given_back_by_a_new_configuration(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=600.0)
+    controlled.result(1)
+    controlled.house.on_loop(lambda: controlled.control.reconfigure([device(1, "battery", "commanded")]))
+    assert controlled.leases() == ["lease/1"]
+
+
+def test_a_release_that_fails_is_said_and_tried_until_it_succeeds(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "RETRY_RELEASE_S", (0.1, 0.2))
+    controlled = Controlled(house)
+    controlled.send(ttl_s=1.0)
+    controlled.result(1)
+    controlled.script.answer = Unreachable("no route")
+    assert controlled.result(2)["outcome"] == "release_failed"
+    assert controlled.leases() == ["lease/1"]
+    controlled.script.answer = {"power": 1.0}
+    assert controlled.result(3)["outcome"] == "released"
+    assert controlled.leases() == []
+
+
+def test_a_command_that_failed_is_undone_at_once_since_it_may_have_arrived(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "RETRY_RELEASE_S", (0.1, 0.2))
+    controlled = Controlled(house)
+    controlled.script.answer = BadAnswer("the read-back differs")
+    controlled.send()
+    assert (controlled.result(1)["outcome"], controlled.result(1)["reason"]) == (
+        "failed",
+        "the read-back differs",
+    )
+    controlled.script.answer = {"power": 1.0}
+    wait_until(lambda: controlled.script.releases == 1)
+
+
+def test_a_class_without_release_is_commanded_only_with_an_undo(house: Open) -> None:
+    controlled = Controlled(house, kind="irrevocable")
+    controlled.send(request="r1")
+    assert controlled.result(1)["outcome"] == "failed"
+    assert "`undo`" in controlled.result(1)["reason"]
+    wait_until(lambda: controlled.leases() == [])
+    controlled.send(request="r2", undo={"mode": "auto"}, ttl_s=1.0)
+    wait_until(lambda: controlled.script.acts == [{"power_w": 9000}, {"mode": "auto"}])
+    wait_until(lambda: controlled.outcomes()[-1] == "released")
+
+
+def test_a_device_that_cannot_be_commanded_says_so(house: Open) -> None:
+    controlled = Controlled(house, kind="scripted")
+    controlled.send(undo={})
+    assert controlled.result(1)["outcome"] == "failed"
+    assert "can't be commanded" in controlled.result(1)["reason"]
+
+
+def test_the_same_request_twice_is_one_command(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send()
+    controlled.send()
+    controlled.send(request="r2")
+    wait_until(lambda: controlled.outcomes().count("done") == 2)
+    assert len(controlled.script.acts) == 2
+
+
+@pytest.mark.parametrize(
+    ("age_s", "reason"), [(61.0, "time-to-live was over"), (-3600.0, "issued in the future")]
+)
+def test_a_command_that_comes_too_late_or_from_the_future_is_refused(
+    house: Open, age_s: float, reason: str
+) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=60.0, issued_ms=int((time.time() - age_s) * 1000))
+    assert reason in controlled.result(1)["reason"]
+    assert controlled.script.acts == []
+
+
+def test_time_on_the_way_counts(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=60.0, issued_ms=int((time.time() - 58.5) * 1000))
+    assert controlled.result(2)["outcome"] == "released"
+
+
+def test_an_unknown_device_is_refused(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send("toaster")
+    assert "no device 'toaster'" in controlled.result(1)["reason"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"{",
+        b"[]",
+        b'{"request": "r", "data": {"a": 1}}',
+        b'{"request": "r", "data": {"a": 1}, "ttl_s": 0}',
+        b'{"request": "r", "data": {"a": 1}, "ttl_s": 1e9}',
+        b'{"request": "r", "data": {"a": 1}, "ttl_s": true}',
+        b'{"request": "r", "data": {}, "ttl_s": 60}',
+        b'{"request": "", "data": {"a": 1}, "ttl_s": 60}',
+        b'{"data": {"a": 1}, "ttl_s": 60}',
+    ],
+)
+def test_a_command_without_an_end_or_a_name_is_refused(house: Open, payload: bytes) -> None:
+    controlled = Controlled(house)
+    controlled.house.on_loop(lambda: controlled.control.receive("battery", payload))
+    assert controlled.result(1)["outcome"] == "refused"
+    assert controlled.script.acts == []
+
+
+def test_ten_thousand_broken_commands_are_refused_and_the_house_goes_on(
+    house: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    controlled = Controlled(house)
+    good = json.dumps({"request": "r9", "data": {"mode": "x"}, "ttl_s": 60.0, "issued_ms": 5}).encode()
+    chance = random.Random(5)
+
+    def flood() -> None:
+        for _ in range(MESSAGES):
+            content = bytearray(good)
+            for _ in range(chance.randrange(1, 5)):
+                content[chance.randrange(len(content))] = chance.randrange(256)
+            name = chance.choice(["battery", "battery", "other", "", "x/y"])
+            controlled.control.receive(name, bytes(content[: chance.randrange(1, len(content) + 1)]))
+
+    controlled.house.on_loop(flood)
+    assert set(controlled.outcomes()) <= {"refused", "done", "replaced", "released"}
+    polls = len(controlled.house.messages("battery"))
+    wait_until(lambda: len(controlled.house.messages("battery")) > polls + 1)
+    controlled.send(request="after")
+    wait_until(lambda: any(r["request"] == "after" and r["outcome"] == "done" for r in controlled.results))
