@@ -122,17 +122,22 @@ _V1_PATHS = {"status": "/api/v1/status", "battery": "/api/battery"}
 
 
 def interfaces(config: Mapping[str, Any]) -> list[Interface]:
-    """The interfaces to try, best first."""
+    """The interfaces to try, best first.
+
+    A host with a port of its own (a forwarded one, a simulator) stands for one server: v2 and v1 are looked for there,
+    and the vendor's cloud, which knows nothing of it, is asked only where the config names its address.
+    """
     host, choice = config["ip"], config.get("interface", "auto")
-    token, serial = config.get("token", ""), config.get("serial", "")
+    token, serial, cloud_url = config.get("token", ""), config.get("serial", ""), config.get("cloud_url")
     found: list[Interface] = []
     if choice in ("auto", "v2"):
         found.append(V2(host, config.get("local_token") or token))
     if choice in ("auto", "v1"):
         ports = (8080,) if has_port(host) else (8080, 80)
         found += [V1(host, port) for port in ports]
-    if choice == "cloud" or (choice == "auto" and token and serial):
-        found.append(Cloud(config.get("cloud_url") or "https://core-api.sonnenbatterie.de", serial, token))
+    cloud_is_known = bool(token and serial and (cloud_url or not has_port(host)))
+    if choice == "cloud" or (choice == "auto" and cloud_is_known):
+        found.append(Cloud(cloud_url or "https://core-api.sonnenbatterie.de", serial, token))
     return found
 
 

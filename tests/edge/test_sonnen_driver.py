@@ -258,6 +258,27 @@ def test_whatever_is_wrong_with_the_battery_the_cloud_takes_over(
     pytest.fail("the cloud was never asked")
 
 
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ({"ip": "10.0.0.5"}, ["v2", "v1 on port 8080", "v1 on port 80"]),
+        (
+            {"ip": "10.0.0.5", "serial": "1", "token": "t"},
+            ["v2", "v1 on port 8080", "v1 on port 80", "cloud"],
+        ),
+        ({"ip": "10.0.0.5:9000", "serial": "1", "token": "t"}, ["v2", "v1"]),
+        (
+            {"ip": "10.0.0.5:9000", "serial": "1", "token": "t", "cloud_url": "http://c"},
+            ["v2", "v1", "cloud"],
+        ),
+        ({"ip": "10.0.0.5", "interface": "v1"}, ["v1 on port 8080", "v1 on port 80"]),
+        ({"ip": "10.0.0.5", "interface": "cloud", "serial": "1", "token": "t"}, ["cloud"]),
+    ],
+)
+def test_the_config_says_which_interfaces_there_are(config: dict[str, str], names: list[str]) -> None:
+    assert [interface.name for interface in _sonnen_interfaces.interfaces(config)] == names
+
+
 def test_the_interface_that_answered_is_stayed_with(make: Any, battery: Battery, device: HttpDevice) -> None:
     battery.offers = {"v1"}
     driver = make()
