@@ -84,6 +84,7 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
     if database is None:
         return Statistics()
     writer = Writer(settings.deployment, database)
+    maintenance = store.Maintenance(database)
     subscriber.start()
     reported = time.monotonic()
     try:
@@ -93,12 +94,14 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
                 if not _persist(writer, messages, stop):
                     break
                 subscriber.acknowledge(messages)
+            maintenance.look()
             if time.monotonic() - reported >= _REPORT_EVERY_S:
                 reported = time.monotonic()
                 subscriber.ensure_subscribed()
                 writer.report(name, receiving=subscriber.receiving, waiting=len(inbox))
     finally:
         subscriber.stop()
+        maintenance.close()
         database.dispose()
     return writer.statistics
 

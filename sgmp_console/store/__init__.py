@@ -22,6 +22,7 @@ from sgmp_console.store.devices import Device
 from sgmp_console.store.errors import ChangedMeanwhile, DatabaseUnavailable, SignInRefused, StatementFailed
 from sgmp_console.store.events import Event, EventRow
 from sgmp_console.store.houses import House
+from sgmp_console.store.maintenance import Maintenance
 from sgmp_console.store.migrations import migrate
 from sgmp_console.store.quarantine import Rejected
 from sgmp_console.store.readings import Batch, ReadingRow, TextRow, Written
@@ -38,6 +39,7 @@ __all__ = [
     "Event",
     "EventRow",
     "House",
+    "Maintenance",
     "ReadingRow",
     "Reconnected",
     "Rejected",

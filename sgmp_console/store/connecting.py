@@ -63,20 +63,18 @@ def parameters_of(url: str, *, user: str | None = None, password: str | None = N
     return parameters
 
 
-def connect(parameters: Mapping[str, str], **settings: Any) -> psycopg2.extensions.connection:
-    """A new connection. `settings` are server settings for the session (`statement_timeout=60000`).
-
-    Raises DatabaseUnavailable, SignInRefused.
-    """
-    options = " ".join(
-        [parameters.get("options", ""), *(f"-c {name}={value}" for name, value in settings.items())]
+def dsn_of(parameters: Mapping[str, str], **settings: Any) -> str:
+    """libpq's connection string. `settings` are server settings for the session (`statement_timeout=60000`)."""
+    options = [parameters.get("options", ""), *(f"-c {name}={value}" for name, value in settings.items())]
+    return psycopg2.extensions.make_dsn(
+        **{"connect_timeout": str(CONNECT_TIMEOUT_S), **parameters, "options": " ".join(options).strip()}
     )
+
+
+def connect(parameters: Mapping[str, str], **settings: Any) -> psycopg2.extensions.connection:
+    """A new connection. Raises DatabaseUnavailable, SignInRefused."""
     try:
-        connection: psycopg2.extensions.connection = psycopg2.connect(
-            psycopg2.extensions.make_dsn(
-                **{"connect_timeout": str(CONNECT_TIMEOUT_S), **parameters, "options": options.strip()}
-            )
-        )
+        connection: psycopg2.extensions.connection = psycopg2.connect(dsn_of(parameters, **settings))
     except psycopg2.OperationalError as error:
         text = str(error)
         if _REFUSED.search(text):

@@ -39,7 +39,36 @@ BEGIN
 END
 $$;
 
--- On plain PostgreSQL: the partitions of the weeks (their Mondays, UTC). TimescaleDB makes its chunks itself.
+-- On plain PostgreSQL readings are in partitions, one a week (their Mondays, UTC). TimescaleDB makes its chunks itself.
+CREATE FUNCTION sgmp.partitioned_by_week() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN (SELECT relkind = 'p' FROM pg_class WHERE oid = 'sgmp.reading'::regclass);
+
+-- A table that can become the partition of this week. Vacuumed early: index-only scans need a fresh visibility map.
+CREATE FUNCTION sgmp.make_week(partition text, monday date) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE TABLE sgmp.%I (LIKE sgmp.reading, CONSTRAINT week CHECK (ts >= %L AND ts < %L)) WITH ('
+        'autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_insert_threshold = 20000,'
+        'autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05)',
+        partition, monday::text || ' 00:00:00+00', (monday + 7)::text || ' 00:00:00+00');
+END
+$$;
+
+-- Attached rather than made in place, since that lets readers go on; the constraint saves looking at every row.
+CREATE FUNCTION sgmp.attach_week(partition text, monday date) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format(
+        'ALTER TABLE sgmp.reading ATTACH PARTITION sgmp.%I FOR VALUES FROM (%L) TO (%L)',
+        partition, monday::text || ' 00:00:00+00', (monday + 7)::text || ' 00:00:00+00');
+    EXECUTE format('ALTER TABLE sgmp.%I DROP CONSTRAINT week', partition);
+END
+$$;
+
 CREATE FUNCTION sgmp.ensure_weeks(mondays date[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -48,27 +77,55 @@ DECLARE
     partition text;
 BEGIN
     PERFORM sgmp.require_ingest();
-    IF (SELECT relkind FROM pg_class WHERE oid = 'sgmp.reading'::regclass) <> 'p' THEN
+    IF NOT sgmp.partitioned_by_week() THEN
         RETURN;
     END IF;
     FOREACH monday IN ARRAY mondays LOOP
-        partition := format('reading_%s', to_char(monday, 'YYYYMMDD'));
+        partition := 'reading_' || to_char(monday, 'YYYYMMDD');
         CONTINUE WHEN to_regclass(format('sgmp.%I', partition)) IS NOT NULL;
         PERFORM pg_advisory_xact_lock('sgmp.reading'::regclass::integer);
         CONTINUE WHEN to_regclass(format('sgmp.%I', partition)) IS NOT NULL;
         IF extract(isodow FROM monday) <> 1 OR monday NOT BETWEEN '2000-01-01' AND current_date + 14 THEN
             RAISE EXCEPTION 'no partition starts on %', monday;
         END IF;
-        -- Index-only scans need a fresh visibility map, and rows are only ever added.
-        EXECUTE format(
-            'CREATE TABLE sgmp.%I (LIKE sgmp.reading INCLUDING ALL) WITH (autovacuum_vacuum_insert_scale_factor = 0.02,'
-            ' autovacuum_vacuum_insert_threshold = 20000, autovacuum_vacuum_scale_factor = 0.02,'
-            ' autovacuum_analyze_scale_factor = 0.05)', partition);
-        -- Attached rather than made in place, since readers need not wait for that.
-        EXECUTE format(
-            'ALTER TABLE sgmp.reading ATTACH PARTITION sgmp.%I FOR VALUES FROM (%L) TO (%L)',
-            partition, monday::text || ' 00:00:00+00', (monday + 7)::text || ' 00:00:00+00');
+        PERFORM sgmp.make_week(partition, monday);
+        PERFORM sgmp.attach_week(partition, monday);
     END LOOP;
+END
+$$;
+
+-- Write the oldest week that is over anew, in the order of its index, which is half empty after all the small inserts:
+-- a quarter less disk, and neighbours in time side by side. Readers go on; who stores into that week waits. Returns
+-- whether there was one.
+CREATE FUNCTION sgmp.pack_week() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    week record;
+BEGIN
+    PERFORM sgmp.require_ingest();
+    IF NOT sgmp.partitioned_by_week() THEN
+        RETURN false;
+    END IF;
+    SELECT c.relname AS name, to_date(right(c.relname, 8), 'YYYYMMDD') AS monday INTO week
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'sgmp.reading'::regclass AND obj_description(c.oid) IS DISTINCT FROM 'packed'
+      AND to_date(right(c.relname, 8), 'YYYYMMDD') + 9 < current_date
+    ORDER BY 2 LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('LOCK TABLE sgmp.%I IN SHARE MODE', week.name);
+    PERFORM sgmp.make_week('packing', week.monday);
+    EXECUTE format('INSERT INTO sgmp.packing SELECT series_id, ts, value FROM sgmp.%I ORDER BY series_id, ts', week.name);
+    ALTER TABLE sgmp.packing ADD PRIMARY KEY (series_id, ts) INCLUDE (value);
+    EXECUTE format('ALTER TABLE sgmp.reading DETACH PARTITION sgmp.%I', week.name);
+    EXECUTE format('DROP TABLE sgmp.%I', week.name);
+    EXECUTE format('ALTER TABLE sgmp.packing RENAME TO %I', week.name);
+    EXECUTE format('ALTER INDEX sgmp.packing_pkey RENAME TO %I', week.name || '_pkey');
+    PERFORM sgmp.attach_week(week.name, week.monday);
+    EXECUTE format('COMMENT ON TABLE sgmp.%I IS %L', week.name, 'packed');
+    RETURN true;
 END
 $$;
 

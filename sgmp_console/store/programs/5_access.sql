@@ -11,6 +11,7 @@ GRANT USAGE ON SCHEMA sgmp TO {accounts}, {ingest};
 GRANT INSERT ON sgmp.reading, sgmp.event, sgmp.quarantine TO {ingest};
 GRANT EXECUTE ON FUNCTION
     sgmp.known_devices(), sgmp.series_ids(integer[], integer[], text[]), sgmp.ensure_weeks(date[]),
+    sgmp.pack_week(),
     sgmp.store_texts(integer[], timestamptz[], text[]), sgmp.report_ingest(text, jsonb)
 TO {ingest};
 

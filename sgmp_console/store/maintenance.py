@@ -1,0 +1,81 @@
+"""What a plain PostgreSQL needs done now and then. TimescaleDB has its own jobs, and finds nothing to do here."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import psycopg2
+import psycopg2.extensions
+
+from sgmp_console.store.aggregates import RAW_RETENTION_DAYS
+from sgmp_console.store.connecting import dsn_of
+from sgmp_console.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+EVERY_S = 3600.0
+_TIMEOUT_MS = 30 * 60_000
+_LOCK_TIMEOUT_MS = 5_000
+
+_STATEMENTS = (
+    f"SELECT sgmp.drop_old_readings(make_interval(days => {RAW_RETENTION_DAYS}))",
+    "SELECT sgmp.pack_week()",
+)
+
+
+class Maintenance:
+    """Drops raw readings past their time and packs weeks that are over, hourly, without ever blocking the caller.
+
+    Each statement runs in the server while the caller does its own work on another connection. As ingest or owner.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._dsn = dsn_of(
+            database.parameters,
+            application_name="sgmp-maintenance",
+            statement_timeout=_TIMEOUT_MS,
+            lock_timeout=_LOCK_TIMEOUT_MS,
+        )
+        self._connection: psycopg2.extensions.connection | None = None
+        self._waiting: list[str] = []
+        self._cursor: psycopg2.extensions.cursor | None = None
+        self._next = time.monotonic()
+
+    def look(self) -> None:
+        """To be called often. A failure is logged; the rest waits for the next hour."""
+        try:
+            if self._connection is None:
+                if time.monotonic() < self._next:
+                    return
+                self._next = time.monotonic() + EVERY_S
+                self._waiting = list(_STATEMENTS)
+                self._connection = psycopg2.connect(self._dsn, async_=True)
+            self._go_on(self._connection)
+        except psycopg2.Error as error:
+            _log.warning("maintenance waits: %s", error.diag.message_primary or type(error).__name__)
+            self.close()
+
+    def close(self) -> None:
+        """A statement that runs is undone."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._cursor = None
+
+    def _go_on(self, connection: psycopg2.extensions.connection) -> None:
+        while connection.poll() == psycopg2.extensions.POLL_OK:
+            if self._cursor is not None:
+                self._finish(self._cursor)
+            if not self._waiting:
+                self.close()
+                return
+            self._cursor = connection.cursor()
+            self._cursor.execute(self._waiting[0])
+
+    def _finish(self, cursor: psycopg2.extensions.cursor) -> None:
+        done = self._waiting.pop(0)
+        (result,) = cursor.fetchone() or (0,)
+        if result:
+            _log.info("%s: %s", done, result)
+            self._waiting.insert(0, done)  # there may be more of it
+        self._cursor = None
