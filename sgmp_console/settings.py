@@ -129,8 +129,9 @@ def _typed(kind: type[_Settings], table: Mapping[str, Any], where: str) -> _Sett
 
 
 def _toml(table: Mapping[str, Any]) -> str:
-    # TOML's basic strings, integers and booleans are written as JSON's.
-    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+    # TOML's basic strings, integers and booleans are written as JSON's, but for one character.
+    lines = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+    return "".join(lines).replace("\x7f", "\\u007f")
 
 
 def _write(file: Path, text: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ from sgmp_console.ui.parts.notice import Details
 
 log = logging.getLogger(__name__)
 
-_LOG_LINES = 500
+_LOG_LENGTH = 50_000
 _STOP_TIMEOUT_MS = 15_000
 
 
@@ -66,14 +65,14 @@ class PreparationProcess(QObject):
         self._command = preparation.command
         self._process: QProcess | None = None
         self._buffer = b""
-        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+        self._log = ""
         self._outcome = ""
 
     def start(self) -> None:
         """Also again, after it failed."""
         self._discard()
         self._buffer, self._outcome = b"", ""
-        self._log.clear()
+        self._log = ""
         process = QProcess(self)
         process.readyReadStandardOutput.connect(self._read)
         process.readyReadStandardError.connect(self._read_log)
@@ -83,8 +82,8 @@ class PreparationProcess(QObject):
         process.start(self._command[0], list(self._command[1:]))
 
     def log_text(self) -> str:
-        """The last lines that the child wrote to its standard error."""
-        return "\n".join(self._log)
+        """The end of what the child wrote to its standard error."""
+        return self._log.strip()
 
     def stop(self) -> None:
         """Close the child's standard input and wait until it has ended, for 15 s at most; then end it."""
@@ -124,7 +123,7 @@ class PreparationProcess(QObject):
             said = None
         if not isinstance(said, Mapping):
             # Not quoted: a line that is cut could hold the password.
-            self._log.append(f"(a line of {len(line)} bytes that is no message)")
+            self._add_to_log(f"(a line of {len(line)} bytes that is no message)\n")
         elif "ready" in said:
             self._take_ready(said["ready"])
         elif "failed" in said:
@@ -147,7 +146,10 @@ class PreparationProcess(QObject):
     def _read_log(self) -> None:
         if self._process is not None:
             text = bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace")
-            self._log.extend(text.splitlines())
+            self._add_to_log(text)
+
+    def _add_to_log(self, text: str) -> None:
+        self._log = (self._log + text)[-_LOG_LENGTH:]
 
     def _finished(self, code: int) -> None:
         self._read()
