@@ -109,6 +109,29 @@ def _check_formula(arguments: argparse.Namespace) -> int:
     return OK if result["ok"] else FAILED
 
 
+def _import(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+    from sgmp_console.fleet import imports
+
+    watched = sys.stderr.isatty() and not arguments.json
+
+    def progress(done: float) -> None:
+        if watched:
+            print(f"\r{done:4.0%}", end="" if done < 1 else "\n", file=sys.stderr, flush=True)
+
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        with database.begin() as connection:
+            house = store.houses.by_name(connection, arguments.house)
+        report = imports.import_file(
+            database, house.house_id, arguments.file, dry_run=arguments.dry_run, progress=progress
+        )
+    finally:
+        database.dispose()
+    print(json.dumps(report.as_json(), indent=2, ensure_ascii=False) if arguments.json else report.as_text())
+    return FAILED if report.rejected else OK
+
+
 def _admin_create(arguments: argparse.Namespace) -> int:
     from sgmp_console import store
     from sgmp_console.fleet import accounts
@@ -206,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_migrate(commands)
     _add_ingest(commands)
     _add_check(commands)
+    _add_import(commands)
     _add_admin(commands)
     return parser
 
@@ -330,6 +354,23 @@ def _with_formula(argv: list[str]) -> list[str]:
     if argv[:2] != ["check", "formula"]:
         return argv
     return [f"{text} " if text.startswith("-") and not _OPTION.fullmatch(text) else text for text in argv]
+
+
+def _add_import(commands: _Commands) -> None:
+    importing = commands.add_parser(
+        "import",
+        help="store readings from a CSV file",
+        description="Store the readings of a CSV file with the columns timestamp,device,field,value, as the database's "
+        "owner. Timestamps are UTC milliseconds or ISO 8601 with an offset. What is stored already is left as it is, so "
+        "an import that was cut off can be repeated. Lines that can't be read are told, and the exit code is 1 then; "
+        "all others are stored.",
+    )
+    importing.set_defaults(command=_import)
+    importing.add_argument("file", type=Path, metavar="FILE.csv")
+    importing.add_argument("--house", required=True, metavar="NAME", help="the house whose devices these are")
+    importing.add_argument("--dry-run", action="store_true", help="store nothing, only tell what would be")
+    importing.add_argument("--json", action="store_true", help="the report as JSON")
+    _add_database(importing)
 
 
 def _add_admin(commands: _Commands) -> None:

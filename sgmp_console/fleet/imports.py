@@ -11,11 +11,11 @@ import re
 import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import sqlalchemy as sa
@@ -69,6 +69,27 @@ class ImportReport:
     devices: dict[str, set[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON-able values."""
+        return {**asdict(self), "devices": {name: sorted(fields) for name, fields in self.devices.items()}}
+
+    def as_text(self) -> str:
+        """The report for a person."""
+        would = "would be" if self.dry_run else "were"
+        lines = [
+            f"{self.read + self.rejected:,} lines: {self.stored:,} readings {would} stored, {self.repeated:,} were known "
+            f"already, {self.rejected:,} lines can't be read."
+        ]
+        if self.start_ms is not None and self.end_ms is not None:
+            lines.append(f"From {_utc(self.start_ms)} to {_utc(self.end_ms)}.")
+        for device, fields in sorted(self.devices.items()):
+            lines.append(f"{device}: {', '.join(sorted(fields))}")
+        lines += self.remarks
+        lines += [f"Line {one.line}: {one.reason}: {one.text}" for one in self.rejected_lines]
+        if self.rejected > len(self.rejected_lines):
+            lines.append(f"... and {self.rejected - len(self.rejected_lines):,} more lines.")
+        return "\n".join(lines)
+
 
 Progress = Callable[[float], None]
 """Hears how much of the file is done, 0 to 1. May raise Cancelled: what is stored by then stays."""
@@ -119,6 +140,10 @@ def _rejecting(
             on_rejected(line)
 
     return reject
+
+
+def _utc(timestamp_ms: int) -> str:
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 # --- Storing --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sgmp_console import store
+from sgmp_console import cli, store
 from sgmp_console.errors import Cancelled, UserError
 from sgmp_console.fleet import devices, imports
 from sgmp_console.fleet.imports import ImportReport, RejectedLine, import_file
@@ -184,6 +185,33 @@ def test_readings_that_will_not_be_kept_are_told(
     when = int((time.time() - days * 86_400) * 1000)
     report = import_file(database, house.house_id, write(tmp_path, f"{when},meter,A.Load,1"))
     assert len(report.remarks) == remarks
+
+
+def test_the_command_tells_a_person_or_a_script_what_became_of_the_lines(
+    database_url: str,
+    house: House,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(cli.DATABASE_URL, database_url)
+    file = write(tmp_path, f"{T0},meter,A.Load,1", f"{T0 + 4000},meter,A.Load,2", "nonsense")
+    command = ["import", "--house", house.name, str(file)]
+    assert cli.main([*command, "--dry-run", "--json"]) == cli.FAILED
+    report = json.loads(capsys.readouterr().out)
+    assert (report["dry_run"], report["stored"], report["rejected"]) == (True, 2, 1)
+    assert report["devices"] == {"meter": ["A.Load"]}
+    assert cli.main(command) == cli.FAILED
+    assert capsys.readouterr().out.splitlines() == [
+        "3 lines: 2 readings were stored, 0 were known already, 1 lines can't be read.",
+        "From 2025-06-15T15:06:40.000+00:00 to 2025-06-15T15:06:44.000+00:00.",
+        "meter: A.Load",
+        "Raw readings are kept for 31 days. Of what is older, only fields with continuous aggregation stay, as "
+        "five-minute and hourly values.",
+        "Line 4: it has 1 columns instead of 4: nonsense",
+    ]
+    assert cli.main(["import", "--house", "Nowhere", str(file)]) == cli.FAILED
+    assert capsys.readouterr().err == "There is no house Nowhere.\n"
 
 
 @given(st.lists(st.binary(max_size=60) | st.text(max_size=60).map(str.encode)))
