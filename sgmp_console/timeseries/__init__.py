@@ -1,4 +1,7 @@
-"""Time series and what their numbers mean: slots, gaps, means, energy, coverage. Pure NumPy."""
+"""Time series and what their numbers mean: slots, means, energy, coverage, aggregates. Pure NumPy.
+
+`timeseries.calendar` knows the days and months of a house.
+"""
 
 from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates, aggregate, hourly, instant_hash
 from sgmp_console.timeseries.alignment import align, shared_fraction, typical_interval_ms

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sgmp_console.formula import parse
 from sgmp_console.timeseries import Series
 
 
-def evaluated(text: str, **series: dict[int, float]) -> dict[int, float]:
+def evaluated(text: str, **series: Mapping[int, float]) -> dict[int, float]:
     """The values of a formula; the series `x` is that of the identifier `d.x`."""
     formula = parse(text)
     result = formula.evaluate(

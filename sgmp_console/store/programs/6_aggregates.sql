@@ -32,8 +32,7 @@ RETURN timestamptz '1970-01-01 00:00:00+00' + ms * interval '1 millisecond';
 -- timeseries.aggregates.instant_hash.
 CREATE FUNCTION sgmp.instant_hash(ts timestamptz) RETURNS bigint
 LANGUAGE sql IMMUTABLE
-RETURN (((date_part('epoch', ts) * 1000)::bigint % 3600000) * ((date_part('epoch', ts) * 1000)::bigint % 3600000)
-        % 2147483647) * 1103515245 % 2147483629;
+RETURN hashint8((date_part('epoch', ts) * 1000)::bigint);
 
 -- Hours [from_hour, to_hour) of these series, from their slots.
 CREATE FUNCTION sgmp.derive_hours(of_series integer[], from_hour timestamptz, to_hour timestamptz) RETURNS void
