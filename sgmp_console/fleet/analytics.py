@@ -24,7 +24,16 @@ from sgmp_console.formula import (
     unit,
     users_of_item,
 )
-from sgmp_console.store import AnalyticItem, Database, Device, aggregates, analytics, devices, readings
+from sgmp_console.store import (
+    AnalyticItem,
+    Database,
+    Device,
+    aggregates,
+    analytics,
+    devices,
+    events,
+    readings,
+)
 from sgmp_edge import contract
 
 
@@ -95,7 +104,10 @@ def dependants(connection: sa.Connection, item: AnalyticItem) -> tuple[str, ...]
 
 
 def catalogue(connection: sa.Connection, house_id: int, *formulas: Formula) -> Catalogue:
-    """A house as its formulas see it, with the units of the fields seen so far and of those in `formulas`."""
+    """A house as its formulas see it: devices with the fields seen so far, items, event types seen so far.
+
+    Units are those of the fields seen so far, and of those in `formulas` as far as the device types declare them.
+    """
     house_devices = {device.name: device for device in devices.list_all(connection, house_id)}
     items = analytics.list_all(connection, house_id)
     fields: dict[str, set[str]] = {name: set() for name in house_devices}
@@ -109,7 +121,12 @@ def catalogue(connection: sa.Connection, house_id: int, *formulas: Formula) -> C
         if name in fields:
             fields[name].add(field)
             units[DeviceIdentifier(name, field)] = known
-    return Catalogue(devices=fields, items={item.name: item.formula for item in items}, units=units)
+    return Catalogue(
+        devices=fields,
+        items={item.name: item.formula for item in items},
+        event_types=events.types(connection, house_id),
+        units=units,
+    )
 
 
 # --- The required items ---------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from sgmp_console import store
 from sgmp_console.errors import UserError
 from sgmp_console.fleet import analytics, devices
 from sgmp_console.fleet.required import required_items
-from sgmp_console.formula import FormulaError
-from sgmp_console.store import AnalyticItem, ChangedMeanwhile, Database, House
+from sgmp_console.formula import AnalyticsIdentifier, DeviceIdentifier, FormulaError, parse
+from sgmp_console.store import AnalyticItem, Batch, ChangedMeanwhile, Database, EventRow, House, ReadingRow
 from sgmp_console.timeseries import Series
 from tests.fleet.configs import EGAUGE, KEYS, SONNEN
 
@@ -140,6 +140,29 @@ def test_an_item_of_another_house_is_not_deleted(database: Database, house: Hous
     made = analytics.create(database, house.house_id, "a", "egauge.A.Load")
     with pytest.raises(UserError, match="not in this house any more"):
         analytics.delete(database, house.house_id + 1, [made.item_id])
+
+
+def test_an_editor_learns_what_the_house_has(database: Database, house: House) -> None:
+    analytics.create(database, house.house_id, "a", "egauge.A.Load")
+    with database.begin() as connection:
+        number = {one.name: one.device_id for one in store.devices.list_all(connection, house.house_id)}[
+            "egauge"
+        ]
+        batch = Batch(
+            readings=[ReadingRow(house.house_id, number, "egauge", T0, {"A.Load": 1.0, "A.Solar": 2.0})],
+            events=[
+                EventRow(house.house_id, number, "egauge", T0 + after, kind, {})
+                for after, kind in enumerate(["WARNING", "OUTAGE", "WARNING"])
+            ],
+        )
+        store.readings.write(connection, batch)
+        known = analytics.catalogue(connection, house.house_id, parse("sonnen.status.Pac_total_W"))
+    assert known.devices == {"egauge": {"A.Load", "A.Solar"}, "sonnen": set()}
+    assert known.items == {"a": "egauge.A.Load"}
+    assert known.event_types == ["OUTAGE", "WARNING"]
+    assert known.units[DeviceIdentifier("egauge", "A.Solar")] == "kW"
+    assert known.units[DeviceIdentifier("sonnen", "status.Pac_total_W")] == "W"
+    assert known.units[AnalyticsIdentifier("a")] == "kW"
 
 
 # --- Continuous aggregation ------------------------------------------------------------------------------------------
