@@ -97,11 +97,15 @@ class Formula:
         return evaluate(self.tree, lambda reference: series[reference.text])
 
 
-@lru_cache(maxsize=1024)
 def parse(text: str) -> Formula:
     """Read a formula. Raises FormulaError with message, position and length.
 
     Checks what the text alone can tell: syntax, functions and their arguments, size. Takes well under a millisecond
     and imports no SymPy.
     """
+    return _parse(text)
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> Formula:
     return Formula(text, read(text))

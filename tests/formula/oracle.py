@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-import mpmath
+import mpmath  # type: ignore[import-untyped]  # SymPy's arithmetic, without stubs
 
 Tree = tuple[Any, ...]
 Readings = Mapping[str, Mapping[int, float]]

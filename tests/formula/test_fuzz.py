@@ -14,7 +14,7 @@ import sgmp_console.formula
 from sgmp_console.formula import FormulaError, parse, render
 from sgmp_console.formula.grammar import MAX_LENGTH
 
-PIECES = [
+PIECES: list[str] = [
     *"+-*/^(),.:;\"'[]{}<>=%&|!?#@$~`\\_ \t\n\r",
     *("1", "2.5", ".5", "1e", "1e-3", "1e999", "0x1f", "9" * 30, "1_0", "٣", "²", "½", "∞", "nan", "inf"),
     *(

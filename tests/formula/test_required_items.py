@@ -5,7 +5,7 @@ import pytest
 from sgmp_console.formula import parse
 from sgmp_console.timeseries import Series
 
-REQUIRED = {
+REQUIRED: dict[str, tuple[str, dict[float, float]]] = {
     "battery": ("sonnen.status.Pac_total_W/1000", {-1500: -1.5, 0: 0, 800: 0.8}),
     "battery_charging": ("-neg(sonnen.status.Pac_total_W/1000)", {-1500: 1.5, 0: 0, 800: 0}),
     "battery_discharging": ("pos(sonnen.status.Pac_total_W/1000)", {-1500: 0, 0: 0, 800: 0.8}),
