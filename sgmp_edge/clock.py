@@ -7,7 +7,9 @@ repeat of the first:
 
 - set back by up to a minute: no polls until the last tick is over;
 - set back further (it was wrong before): polls go on at the new time, shifted by one more millisecond each time that
-  happens, until the newest timestamp given so far is over.
+  happens, until the newest timestamp given so far is over;
+- behind the last tick at the start (a Pi that booted without a network): no polls until it is set, or for
+  `PATIENCE_S`. A reading at a wrong time is worse than none.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 HOLD_MS = 60_000
+PATIENCE_S = 300.0
 STEP_MS = 1_000
 """A difference between wall clock and monotonic clock that counts as a step."""
 
@@ -46,7 +49,18 @@ class Clock:
         self._monotonic = monotonic
         self.mark = mark
         self._offset_ms = self._offset()
+        behind = mark.latest_ms > self.now_ms()
+        self._patient_until = monotonic() + PATIENCE_S if behind else None
+
+    def is_set(self) -> bool:
+        """False while the clock is behind what it was before the start, and may yet be set."""
+        if self._patient_until is None:
+            return True
+        if self.now_ms() <= self.mark.latest_ms and self._monotonic() < self._patient_until:
+            return False
+        self._patient_until = None
         self._shift_if_far_back()
+        return True
 
     def now_ms(self) -> int:
         """UTC milliseconds."""
@@ -59,7 +73,8 @@ class Clock:
         self._offset_ms = offset
         if abs(step) < STEP_MS:  # slewed, or not at all
             return 0
-        self._shift_if_far_back()
+        if self._patient_until is None:
+            self._shift_if_far_back()
         return step
 
     def next_tick(self, interval_ms: int, after_ms: int | None = None) -> int:

@@ -148,6 +148,8 @@ class Courier:
         self._remove_at = 0.0
         self._disk_at = 0.0
         self._end_at: float | None = None
+        self._farewell: Message | None = None
+        self._send_all = False
 
     # --- For other threads ---------------------------------------------------------------------------------------
 
@@ -182,10 +184,13 @@ class Courier:
         """Call `done`, on the courier's thread, with a status of this moment."""
         self.loop.post(lambda: done(self._snapshot()))
 
-    def stop(self, timeout_s: float, farewell: Message | None = None) -> None:
-        """Give what is on its way up to `timeout_s` seconds, then disconnect and close the outbox."""
+    def stop(self, timeout_s: float, farewell: Message | None = None, *, send_all: bool = False) -> None:
+        """Give what is on its way up to `timeout_s` seconds, then disconnect and close the outbox.
+
+        `send_all`: the backlog, too, and waiting for a connection.
+        """
         deadline = time.monotonic() + timeout_s
-        self.loop.post(partial(self._begin_end, deadline, farewell))
+        self.loop.post(partial(self._begin_end, deadline, farewell, send_all))
         if not self.loop.join(timeout_s + 1.0):
             log.warning("Sending did not end in time; what was not acknowledged is sent after the next start")
 
@@ -297,8 +302,7 @@ class Courier:
             self._outbox.flush()
         wait = self._send(now) if self._connected else 1.0
         if self._end_at is not None:
-            idle = not (self._live or self._in_flight or self._unstored)
-            if idle or not self._connected or now >= self._end_at:
+            if self._is_over(now, self._end_at):
                 self._end()
             return min(wait, 0.1)
         return min(wait, 1.0)
@@ -411,11 +415,25 @@ class Courier:
         )
         return self.status
 
-    def _begin_end(self, deadline: float, farewell: Message | None) -> None:
+    def _begin_end(self, deadline: float, farewell: Message | None, send_all: bool) -> None:
         self._end_at = deadline
-        self._drain_at = float("inf")  # the backlog waits for the next start
-        if farewell is not None:
-            self._publish_unstored(farewell)
+        self._farewell = farewell
+        self._send_all = send_all
+        self._drain_at = 0.0 if send_all else float("inf")  # else the backlog waits for the next start
+
+    def _is_over(self, now: float, deadline: float) -> bool:
+        if now >= deadline:
+            if self._send_all:
+                log.warning("%d messages could not be sent; they follow later", self._snapshot().backlog)
+            return True
+        if not self._connected:
+            return not self._send_all
+        if self._live or self._in_flight or (self._send_all and self._snapshot().backlog):
+            return False
+        if self._farewell is not None:
+            self._publish_unstored(self._farewell)
+            self._farewell = None
+        return not self._unstored
 
     def _end(self) -> None:
         if self._connection is not None:

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 RELEASE_S = 2.0
 """How long an ending daemon waits for devices to be given back."""
 SEND_S = 1.5
+SEND_ALL_S = 30.0
+"""With `--once`, including the time to connect."""
 STATUS_AFTER_S = 1.0
 """From a new connection to the first status: by then the retained configuration has come and been applied."""
 WARN_EVERY_S = 3600.0
@@ -64,12 +66,12 @@ class Daemon:
         self._settings = settings
         self._once = once
         self._connects = connect
-        self._lock = _hold(home)
         self._loop = Loop("main", self._wake)
         self._notifier = Notifier()
         self._started = time.monotonic()
         if connect:
             load_identity(home, settings)  # what is wrong with it is said now, not on another thread
+        self._lock = _hold(home)
         self._credentials_seen = self._credentials_stamp()
         outbox = Outbox(home / OUTBOX_FILE, max_bytes=int(settings.outbox_max_mb * 1_000_000))
         self._outbox_set_aside = outbox.set_aside
@@ -300,7 +302,10 @@ class Daemon:
             return 0.05
         farewell = self._event(contract.EDGE_STATUS, self._status_data("stopped"))
         self._poller.close(0.5)
-        self._courier.stop(10.0 if self._once else SEND_S, farewell)
+        if self._once:
+            self._courier.stop(SEND_ALL_S if self._connects else SEND_S, farewell, send_all=self._connects)
+        else:
+            self._courier.stop(SEND_S, farewell)
         self._loop.quit()
         return 0.0
 

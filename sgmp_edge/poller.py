@@ -57,6 +57,7 @@ class Poller:
         self._batch_states: dict[str, str | None] = {}
         self._batch_since: float | None = None
         self._paused = False
+        self._waits_for_clock = False
         self.polls = 0
         """Polls that gave a reading, since the start."""
 
@@ -110,13 +111,24 @@ class Poller:
             for device in self._devices.values():
                 device.due_ms = self.clock.next_tick(device.interval_ms)
         now = self.clock.now_ms()
-        if not self._paused:
+        if not self._paused and self._clock_is_set():
             for device in self._devices.values():
                 if now >= device.due_ms:
                     self._start(device, now)
                 elif not device.busy:
                     self._start_recovery(device, now)
         return self._hand_over(now)
+
+    def _clock_is_set(self) -> bool:
+        waited, self._waits_for_clock = self._waits_for_clock, not self.clock.is_set()
+        if self._waits_for_clock and not waited:
+            log.warning(
+                "The clock is behind the last reading; polls wait until it is set, or for five minutes"
+            )
+        if waited and not self._waits_for_clock:
+            for device in self._devices.values():
+                device.due_ms = self.clock.next_tick(device.interval_ms)
+        return not self._waits_for_clock
 
     def poll_all_once(self) -> None:
         """Poll each device now, outside the ticks; for `--once`."""
@@ -205,7 +217,7 @@ class Poller:
                 self._flush()
             else:
                 sleep = GATHER_S - waited
-        if not self._paused:
+        if not self._paused and not self._waits_for_clock:
             for device in self._devices.values():
                 sleep = min(sleep, (device.due_ms - now) / 1000)
         return max(sleep, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmp_edge.clock import HOLD_MS, Clock, Mark
+from sgmp_edge.clock import HOLD_MS, PATIENCE_S, Clock, Mark
 
 
 class Times:
@@ -78,13 +78,33 @@ def test_a_restart_with_a_clock_far_behind_repeats_no_timestamp() -> None:
     before = Times()
     clock = before.clock()
     clock.timestamp(1_700_000_000_000)
-    after = Times(1_700_000_000.0 - 7200.0).clock(clock.mark)
+    times = Times(1_700_000_000.0 - 7200.0)
+    after = times.clock(clock.mark)
+    assert not after.is_set()
+    times.pass_s(PATIENCE_S)
+    assert after.is_set()
     assert after.timestamp(after.next_tick(4000)) % 4000 == 1
+
+
+def test_after_a_boot_without_a_network_polls_wait_for_the_clock_to_be_set() -> None:
+    times = Times(1_700_000_000.0 - 1800.0)
+    clock = times.clock(Mark(1_700_000_000_000, 1_700_000_000_000, 0))
+    times.pass_s(60.0)
+    assert not clock.is_set()
+    times.wall += 3600.0
+    clock.step_ms()
+    assert clock.is_set()
+    assert clock.timestamp(clock.next_tick(4000)) % 4000 == 0
+
+
+def test_a_clock_ahead_of_the_last_reading_is_taken_as_it_is() -> None:
+    assert Times().clock(Mark(1_600_000_000_000, 1_600_000_000_000, 0)).is_set()
 
 
 steps = st.lists(
     st.one_of(
         st.floats(0.0, 30.0),  # time passes
+        st.floats(0.0, 400.0),
         st.floats(-HOLD_MS / 1000, -1.1),  # set back a little
         st.floats(-1e6, -61.0),  # set back far
         st.floats(31.0, 1e6).map(lambda s: -s),
@@ -100,6 +120,7 @@ def test_no_device_ever_gets_a_timestamp_twice(history: list[float | str]) -> No
     clock = times.clock()
     given_out: dict[int, set[int]] = {4000: set(), 10_000: set()}
     due = {interval: clock.next_tick(interval) for interval in given_out}
+    waits = False
     for change in history:
         if change == "restart":
             clock = times.clock(clock.mark)
@@ -110,8 +131,12 @@ def test_no_device_ever_gets_a_timestamp_twice(history: list[float | str]) -> No
             times.pass_s(change)
         elif isinstance(change, float):
             times.wall += change
-        if clock.step_ms():
+        waited = waits
+        stepped, waits = clock.step_ms(), not clock.is_set()
+        if stepped or (waited and not waits):
             due = {interval: clock.next_tick(interval) for interval in due}
+        if waits:
+            continue
         now = clock.now_ms()
         for interval, tick in due.items():
             if now >= tick:
