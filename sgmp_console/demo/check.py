@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sgmp_console.demo.houses import DEMO_HOUSES, DEVICE_TYPES
 from sgmp_console.reports.home import HOME_ITEMS, HomeSnapshot
 
-_EVENT_DRIVEN = frozenset({"ev"})
 
+class Verdict:
+    """What the houses still lack, as sentences; none when everything is live.
 
-def missing_from_chain(snapshots: Mapping[str, HomeSnapshot], since_ms: int) -> list[str]:
-    """What the houses still lack, as sentences; empty when everything is live.
-
-    A device counts once a reading measured after `since_ms` (UTC ms, the start of the edges) was shown: history that
-    was loaded does not. An analytic item of Home counts once its newest value is that new.
+    A device counts once a reading was shown that was measured after the window had signed in: the history that is
+    loaded ends before that, so such a reading came through the whole chain. An analytic item of Home counts once its
+    newest value is that new.
     """
-    missing = []
-    for house in DEMO_HOUSES:
-        snapshot = snapshots.get(house.name)
-        if snapshot is None:
-            missing.append(f"{house.name}: nothing was shown")
-            continue
-        devices = {device.type: device for device in snapshot.devices}
-        for kind in DEVICE_TYPES:
-            device = devices.get(kind)
-            if device is None:
-                missing.append(f"{house.name}: no {kind} device")
-            elif device.newest_ms is None or device.newest_ms < since_ms:
-                missing.append(f"{house.name}: no live reading of {kind}")
-        for item in HOME_ITEMS:
-            latest = snapshot.latest(item)
-            if latest is None or latest.timestamp_ms < since_ms:
-                missing.append(f"{house.name}: no live value of {item}")
-    return missing
+
+    def __init__(self) -> None:
+        self._since_ms: int | None = None
+
+    def __call__(self, snapshots: Mapping[str, HomeSnapshot]) -> list[str]:
+        if self._since_ms is None:
+            self._since_ms = max(snapshot.now_ms for snapshot in snapshots.values())
+        return [
+            f"{house.name}: {what}"
+            for house in DEMO_HOUSES
+            for what in _missing(snapshots.get(house.name), self._since_ms)
+        ]
+
+
+def _missing(snapshot: HomeSnapshot | None, since_ms: int) -> Iterator[str]:
+    if snapshot is None:
+        yield "nothing was shown"
+        return
+    newest = {device.type: device.newest_ms for device in snapshot.devices}
+    for kind in DEVICE_TYPES:
+        if (newest.get(kind) or 0) <= since_ms:
+            yield f"no live reading of {kind}"
+    for item in HOME_ITEMS:
+        latest = snapshot.latest(item)
+        if latest is None or latest.timestamp_ms <= since_ms:
+            yield f"no live value of {item}"

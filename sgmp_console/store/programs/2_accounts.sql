@@ -70,33 +70,33 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION sgmp.reset_password(account integer, verifier text) RETURNS void
+CREATE FUNCTION sgmp.reset_password(chosen integer, verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     EXECUTE format(
-        'ALTER ROLE %I PASSWORD %L', (sgmp.managed_account(account)).login, sgmp.checked_verifier(verifier));
-    UPDATE sgmp.account SET must_change_password = true WHERE account_id = account;
+        'ALTER ROLE %I PASSWORD %L', (sgmp.managed_account(chosen)).login, sgmp.checked_verifier(verifier));
+    UPDATE sgmp.account SET must_change_password = true WHERE account_id = chosen;
 END
 $$;
 
 -- An account that the caller may change: of a house of theirs, and not mightier than they are.
-CREATE FUNCTION sgmp.managed_account(account integer) RETURNS sgmp.account
+CREATE FUNCTION sgmp.managed_account(chosen integer) RETURNS sgmp.account
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    found sgmp.account;
+    managed sgmp.account;
 BEGIN
     PERFORM sgmp.require('manage_accounts');
-    SELECT * INTO found FROM sgmp.account a
-    WHERE a.account_id = account
+    SELECT * INTO managed FROM sgmp.account a
+    WHERE a.account_id = chosen
       AND (sgmp.sees_every_house() OR a.house_id = sgmp.my_house())
     FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such account.';
     END IF;
-    PERFORM sgmp.grantable_role((SELECT r.name FROM sgmp.role r WHERE r.role_id = found.role_id));
-    RETURN found;
+    PERFORM sgmp.grantable_role((SELECT r.name FROM sgmp.role r WHERE r.role_id = managed.role_id));
+    RETURN managed;
 END
 $$;
 
@@ -117,12 +117,12 @@ $$;
 
 -- Returns the new revision; null if it is no longer `seen`.
 CREATE FUNCTION sgmp.update_account(
-    account integer, seen integer, new_name text, role_name text, house integer, new_enabled boolean
+    chosen integer, seen integer, new_name text, role_name text, house integer, new_enabled boolean
 ) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    before sgmp.account := sgmp.managed_account(account);
+    before sgmp.account := sgmp.managed_account(chosen);
     now_revision integer;
 BEGIN
     IF house IS NOT NULL AND NOT sgmp.sees_house(house) THEN
@@ -132,7 +132,7 @@ BEGIN
     UPDATE sgmp.account SET
         name = new_name, role_id = sgmp.grantable_role(role_name), house_id = house, enabled = new_enabled,
         revision = revision + 1
-    WHERE account_id = account AND revision = seen
+    WHERE account_id = chosen AND revision = seen
     RETURNING revision INTO now_revision;
     IF NOT FOUND THEN
         RETURN NULL;
@@ -146,14 +146,14 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION sgmp.delete_account(account integer) RETURNS void
+CREATE FUNCTION sgmp.delete_account(chosen integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    before sgmp.account := sgmp.managed_account(account);
+    before sgmp.account := sgmp.managed_account(chosen);
 BEGIN
     PERFORM pg_advisory_xact_lock('sgmp.account'::regclass::integer);
-    DELETE FROM sgmp.account WHERE account_id = account;
+    DELETE FROM sgmp.account WHERE account_id = chosen;
     PERFORM sgmp.keep_an_administrator();
     EXECUTE format('DROP ROLE %I', before.login);
     PERFORM sgmp.end_sessions(before.login);
