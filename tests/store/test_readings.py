@@ -136,9 +136,14 @@ def test_whole_series_are_stored_like_rows(place: Place, database: Database) -> 
 
 def test_what_was_rolled_back_was_never_there(place: Place, database: Database) -> None:
     row = ReadingRow(place.house.house_id, place.meter.device_id, "meter", T0, {"fresh": 1.0})
-    with pytest.raises(UserError), database.begin() as connection:
-        store.readings.write(connection, Batch(readings=[row]))
-        raise UserError("no")
+
+    def write_and_fail() -> None:
+        with database.begin() as connection:
+            store.readings.write(connection, Batch(readings=[row]))
+            raise UserError("no")
+
+    with pytest.raises(UserError):
+        write_and_fail()
     assert place.read("fresh", T0, T0 + 1) == {}
     assert place.write({T0: {"fresh": 2.0}}) == new(1)
     assert place.read("fresh", T0, T0 + 1) == {T0: 2.0}
