@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import sgmp_edge
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.demo.certificates import service_files, write_secret
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState
@@ -21,7 +20,7 @@ from sgmp_console.demo.processes import Program
 from sgmp_console.settings import Profile
 from sgmp_edge import contract
 
-_EDGE_MAIN = Path(sgmp_edge.__file__).resolve().parent / "Main_Publisher.py"
+_EDGE_MAIN = Path(contract.__file__).resolve().parent / "Main_Publisher.py"
 DATABASE_URL = "SGMP_DATABASE_URL"
 """The environment variable in which a child is told its database, password included."""
 
