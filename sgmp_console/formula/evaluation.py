@@ -33,22 +33,24 @@ _Value = NDArray[np.float64] | np.float64
 
 _ZERO = np.float64(0.0)
 
-_FUNCTIONS: dict[str, Callable[[_Value], _Value]] = {
+# Each writes its result into `out`, or into a new array where that is None.
+_FUNCTIONS: dict[str, Callable[..., _Value]] = {
     "sin": np.sin,
     "cos": np.cos,
     "tan": np.tan,
     "abs": np.abs,
     "exp": np.exp,
-    "pos": lambda x: np.maximum(x, _ZERO),
-    "neg": lambda x: np.minimum(x, _ZERO),
+    "pos": lambda x, out: np.maximum(x, _ZERO, out=out),
+    "neg": lambda x, out: np.minimum(x, _ZERO, out=out),
 }
-_OPERATORS: dict[str, Callable[[_Value, _Value], _Value]] = {
+_OPERATORS: dict[str, Callable[..., _Value]] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
     "/": np.divide,
     "^": np.power,
 }
+_ALWAYS_FINITE = frozenset({"sin", "cos", "abs", "pos", "neg"})
 
 
 def evaluate(
@@ -82,16 +84,21 @@ def _evaluate(
                 series.append(series_of(node).finite())
             leaves[node] = mentioned[node.text]
         elif isinstance(node, Average):
-            given = average_of(node) if average_of else None
-            inner = _evaluate(node.data, series_of, average_of) if given is None else given
+            ready = average_of(node) if average_of else None
+            inner = _evaluate(node.data, series_of, average_of) if ready is None else ready
             if isinstance(inner, Series):
                 leaves[node] = len(series)
-                series.append((period_means(inner, node.period_ms) if given is None else given).finite())
+                series.append((period_means(inner, node.period_ms) if ready is None else ready).finite())
             else:
                 constants[node] = inner
     timestamps, columns = align(series)
+    given = {id(column) for column in columns}
     finite: list[NDArray[np.bool_]] = []
     impossible = False
+
+    def reusable(arguments: tuple[_Value, ...]) -> NDArray[np.float64] | None:
+        """An operand that is nobody else's: new memory costs more than the arithmetic."""
+        return next((x for x in arguments if isinstance(x, np.ndarray) and id(x) not in given), None)
 
     def visit(node: Node, arguments: tuple[_Value, ...]) -> _Value:
         nonlocal impossible
@@ -101,11 +108,13 @@ def _evaluate(
             case Number(value=value) | Constant(value=value):
                 return np.float64(value)
             case Negation():
-                return np.negative(arguments[0])
+                return np.negative(arguments[0], out=reusable(arguments))
             case Call(function=function):
-                result = _FUNCTIONS[function](arguments[0])
+                result = _FUNCTIONS[function](arguments[0], out=reusable(arguments))
+                if function in _ALWAYS_FINITE:
+                    return result
             case Operation(operator=operator):
-                result = _OPERATORS[operator](*arguments)
+                result = _OPERATORS[operator](*arguments, out=reusable(arguments))
             case _:
                 raise AssertionError(f"no rule for {type(node).__name__}")
         here = np.isfinite(result)
@@ -120,7 +129,8 @@ def _evaluate(
         return Series.empty()
     if not isinstance(values, np.ndarray):
         return np.float64(values)
-    values = values + _ZERO  # -0.0 becomes 0.0, and the caller never shares an array with its own input
+    # -0.0 becomes 0.0, and the caller never gets an array that is its own input.
+    values = np.add(values, _ZERO, out=reusable((values,)))
     if not finite:
         return Series(timestamps, values)
     keep = np.logical_and.reduce(finite)
