@@ -11,6 +11,11 @@ from sgmp_console.store import Database, analytics, devices, events, houses, rea
 _CHECK_EVERY_MS = 10_000
 """How often it is looked whether somebody changed the house, and whether a device delivers other fields than before."""
 
+_PROMPT_MS = 120_000
+_LATE_EVERY_MS = 10_000
+"""Readings of the last two minutes are fetched at once, older ones this often: an edge that brings a day's backlog would
+else have the whole day read again with each of its batches."""
+
 _HORIZON_MS = 2 * DAY_MS
 """How far ahead of now is read: an edge whose clock is ahead must not be forgotten until its time comes."""
 
@@ -23,6 +28,8 @@ class LiveHouse:
         self._house_id = house_id
         self._day: HouseDay | None = None
         self._checked_ms = 0
+        self._late_from_ms: int | None = None
+        self._late_fetched_ms = 0
 
     def load(self, now_ms: int) -> HomeSnapshot:
         """Everything anew. Raises UserError (no such house), DatabaseUnavailable, Refused."""
@@ -32,18 +39,21 @@ class LiveHouse:
     def update(self, now_ms: int, from_ms: int) -> HomeSnapshot:
         """What came since the last call, none of it measured before `from_ms`; raises as `load` does.
 
-        A house that was changed meanwhile (a device, an item, its zone) is loaded anew, ten seconds later at most.
-        After an error the next call loads everything.
+        While much comes late, what is older than two minutes is shown by a call ten seconds later at most. A house
+        that was changed meanwhile (a device, an item, its zone) is loaded anew, as late. After an error the next call
+        loads everything.
         """
         day, self._day = self._day, None
         with self._database.begin() as connection:
-            if day is None or not 0 <= now_ms - self._checked_ms < _CHECK_EVERY_MS or not day.covers(now_ms):
-                definition = self._definition(connection)
-                if day is None or day.definition != definition or not day.covers(now_ms):
-                    day = HouseDay(definition, now_ms)
-                    from_ms = day.start_ms
-                day.note_newest(readings.latest(connection, self._house_id))
-                self._checked_ms = now_ms
+            if day is not None and not 0 <= now_ms - self._checked_ms < _CHECK_EVERY_MS:
+                day = self._checked(connection, day, now_ms)
+            if day is None:
+                day = HouseDay(self._definition(connection), now_ms)
+                from_ms = day.start_ms
+                self._late_from_ms, self._late_fetched_ms = None, 0
+                self._note_newest(connection, day, now_ms)
+            else:
+                from_ms = self._due_from(now_ms, max(from_ms, day.start_ms))
             end_ms = now_ms + _HORIZON_MS
             start_ms = day.reads_from(from_ms)
             new_readings = readings.read(connection, self._house_id, day.fields, start_ms, end_ms)
@@ -51,6 +61,30 @@ class LiveHouse:
         day.take(now_ms, from_ms, new_readings, new_events)
         self._day = day
         return day.snapshot(now_ms)
+
+    def _checked(self, connection: sa.Connection, day: HouseDay, now_ms: int) -> HouseDay | None:
+        """The day, where the house is still what it was made for."""
+        if not day.covers(now_ms) or day.definition != self._definition(connection):
+            return None
+        self._note_newest(connection, day, now_ms)
+        return day
+
+    def _note_newest(self, connection: sa.Connection, day: HouseDay, now_ms: int) -> None:
+        day.note_newest(readings.latest(connection, self._house_id))
+        self._checked_ms = now_ms
+
+    def _due_from(self, now_ms: int, from_ms: int) -> int:
+        """From when on to fetch now; what is put off is remembered."""
+        if self._late_from_ms is not None:
+            from_ms = min(from_ms, self._late_from_ms)
+        prompt_ms = now_ms - _PROMPT_MS
+        if from_ms >= prompt_ms:
+            return from_ms
+        if 0 <= now_ms - self._late_fetched_ms < _LATE_EVERY_MS:
+            self._late_from_ms = from_ms
+            return prompt_ms
+        self._late_from_ms, self._late_fetched_ms = None, now_ms
+        return from_ms
 
     def _definition(self, connection: sa.Connection) -> Definition:
         return Definition(

@@ -174,6 +174,24 @@ def test_a_backlog_appears_where_it_belongs(
     assert_same(healed, LiveHouse(database, house.house_id).load(NOON + 1))
 
 
+def test_while_a_backlog_comes_in_the_present_stays_prompt(
+    database: Database, house: House, live: LiveHouse, day: Sent
+) -> None:
+    backlog = at("2026-05-14 03:00")
+    deliver(database, house, between(day, 0, backlog))
+    live.load(NOON)
+    for second in range(2, 14, 2):  # the first is shown at once, the others together after ten seconds
+        now = NOON + second * 1000
+        deliver(database, house, between(day, backlog, backlog + HOUR_MS))
+        deliver(database, house, [(now, "egauge", {"A.Solar": float(second)})])
+        snapshot = live.update(now, backlog)
+        latest = snapshot.latest("solar")
+        assert latest is not None
+        assert (latest.timestamp_ms, latest.value) == (now, float(second))
+        backlog += HOUR_MS
+    assert_same(snapshot, LiveHouse(database, house.house_id).load(now))
+
+
 def test_a_device_that_no_item_uses_has_an_age_that_goes_on(
     database: Database, house: House, live: LiveHouse, day: Sent
 ) -> None:
