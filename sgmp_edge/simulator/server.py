@@ -178,6 +178,12 @@ class DeviceServer:
         return f"{self._host}:{self._port}"
 
     @property
+    def is_listening(self) -> bool:
+        """Whether it takes connections at present."""
+        with self._lock:
+            return self._http is not None
+
+    @property
     def requests_served(self) -> int:
         """Requests to the device so far, those it misbehaved at included."""
         with self._counting:

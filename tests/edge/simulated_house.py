@@ -28,18 +28,19 @@ class Running:
 
     def __init__(
         self,
+        house: House,
         clock: SimulatedClock,
         *,
         meter: Mapping[str, Any],
         battery: Mapping[str, Any],
         service: Mapping[str, Any],
     ) -> None:
-        self.house = House(1, ZONE, 37.42, -122.20)
+        self.house = house
         self.clock = clock
         self.servers: dict[str, DeviceServer] = {}
-        DeviceServer(EgaugeMeter(self.house, clock, **meter), self.servers)
-        DeviceServer(SonnenBattery(self.house, clock, **{"token": TOKEN, **battery}), self.servers)
-        DeviceServer(PowerflexService(self.house, clock, USERNAME, PASSWORD, **service), self.servers)
+        DeviceServer(EgaugeMeter(house, clock, **meter), self.servers)
+        DeviceServer(SonnenBattery(house, clock, **{"token": TOKEN, **battery}), self.servers)
+        DeviceServer(PowerflexService(house, clock, USERNAME, PASSWORD, **service), self.servers)
 
     def url(self, device: str, path: str) -> str:
         return f"http://{self.servers[device].address}{path}"
@@ -52,12 +53,22 @@ class Running:
 def running(
     clock: SimulatedClock | None = None,
     *,
+    house: House | None = None,
     meter: Mapping[str, Any] | None = None,
     battery: Mapping[str, Any] | None = None,
     service: Mapping[str, Any] | None = None,
 ) -> Iterator[Running]:
-    """Serve a house until the block ends. The mappings are further arguments of its devices."""
-    made = Running(clock or daytime(), meter=meter or {}, battery=battery or {}, service=service or {})
+    """Serve a house until the block ends; without one given, one that may be commanded.
+
+    The mappings are further arguments of its devices.
+    """
+    made = Running(
+        house or new_house(),
+        clock or daytime(),
+        meter=meter or {},
+        battery=battery or {},
+        service=service or {},
+    )
     try:
         for server in made.servers.values():
             server.start()
@@ -65,6 +76,10 @@ def running(
     finally:
         for server in made.servers.values():
             server.stop()
+
+
+def new_house() -> House:
+    return House(1, ZONE, 37.42, -122.20)
 
 
 def daytime() -> SimulatedClock:
