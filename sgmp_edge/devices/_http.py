@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import math
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -60,7 +62,7 @@ class HttpClient:
     """Requests to one device or service over kept-alive connections; for one thread at a time.
 
     `who` begins every message ("the meter at 192.168.1.20"); `origin` is scheme, host and port. A `remote` service
-    is given more time, and is reached through the proxy of the environment if there is one. With
+    is given more time, and is reached through the environment's proxy if it is outside and there is one. With
     `certificate_sha256` the server must show exactly that certificate, and no authority needs to have signed it.
 
     Raises Unreachable, TimedOut, Unauthorized, BadAnswer or NotReady, with the cause chained.
@@ -81,7 +83,7 @@ class HttpClient:
         self._patience = ON_THE_INTERNET if remote else IN_THE_HOUSE
         self._session = requests.Session()
         # A proxy of the environment leads out of the house, not to a device in it.
-        self._session.trust_env = remote
+        self._session.trust_env = remote and not _is_in_the_house(self._origin)
         # Without an auth of its own, requests would take one for this host from ~/.netrc.
         self._session.auth = auth or _NoAuth()
         self._session.headers.update(headers or {})
@@ -236,6 +238,14 @@ class _PinnedCertificate(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, assert_fingerprint=self._sha256)
+
+
+def _is_in_the_house(origin: str) -> bool:
+    host = urlsplit(origin).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith(".local")
 
 
 def origin(host: str, *, scheme: str = "http", port: int | None = None) -> str:

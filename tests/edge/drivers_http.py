@@ -6,20 +6,33 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unreachable
 from sgmp_edge.devices import _http
 
-HURRIED = _http.Patience(0.3, 0.3, 0.8)
-"""So that a test of a silent device takes tenths of seconds, not seconds."""
+HURRIED = _http.Patience(0.5, 0.8, 1.5)
+"""So that a test of a silent device takes a second; enough for one that speaks, also on a busy machine."""
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drivers made from now on wait less."""
+    monkeypatch.setattr(_http, "IN_THE_HOUSE", HURRIED)
+    monkeypatch.setattr(_http, "ON_THE_INTERNET", HURRIED)
 
 
 @dataclass(frozen=True)
@@ -58,8 +71,9 @@ Answering = Callable[[Request], Reply]
 class HttpDevice:
     """`answer` decides what every request gets; `fault` names a way to misbehave instead (see FAULTS)."""
 
-    def __init__(self, answer: Answering) -> None:
+    def __init__(self, answer: Answering, tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
+        self._tls = tls
         self.fault: str | None = None
         self.requests: list[Request] = []
         self._released = threading.Event()
@@ -124,6 +138,8 @@ class HttpDevice:
                 """A client that gives up in the middle is what many a test is about."""
 
         self._server = Server(("127.0.0.1", self._port), Handler)
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -221,6 +237,32 @@ FAULTS: list[tuple[str, type[DeviceError]]] = [
 """What can be wrong with any device, and what a driver must make of it."""
 
 each_fault = pytest.mark.parametrize(("fault", "outcome"), FAULTS, ids=[name for name, _ in FAULTS])
+
+
+def own_certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
+    """A self-signed certificate, as devices have: the server's side of it, and its SHA-256 fingerprint."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "eGauge")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "device.pem"
+    plain = serialization.NoEncryption()
+    pem.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context, certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def texts_of(error: BaseException) -> str:

@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 
 from sgmp_edge.common import AT_TICK, BadAnswer, NotReady, ReadResult, Unauthorized, Unreachable
 from sgmp_edge.contract import WARNING, device_types
-from sgmp_edge.devices import _http, egauge
+from sgmp_edge.devices import egauge
 from sgmp_edge.devices._egauge_xml import parse_history, parse_snapshot
 from sgmp_edge.devices.egauge import EGauge
 from tests.edge.drivers_egauge import START, Meter, Register, steady
 from tests.edge.drivers_http import (
-    HURRIED,
     HttpDevice,
     Reply,
     digest_protected,
     each_fault,
+    hurry,
+    own_certificate,
     texts_of,
 )
 
@@ -47,11 +48,15 @@ def meter() -> Meter:
 
 
 @pytest.fixture
-def device(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpDevice]:
-    monkeypatch.setattr(_http, "IN_THE_HOUSE", HURRIED)
+def device(meter: Meter) -> Iterator[HttpDevice]:
     device = HttpDevice(meter.answer)
     yield device
     device.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture
@@ -372,6 +377,7 @@ def test_what_is_plausible_can_be_configured(make: Any, meter: Meter) -> None:
 # --- Answers that are none --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_each_fault_has_its_outcome_and_is_recovered_from(
     make: Any, meter: Meter, device: HttpDevice, fault: str, outcome: type[Exception]
@@ -459,6 +465,23 @@ def test_a_wrong_password_is_told_without_being_shown(make: Any, meter: Meter, d
     assert "pass-the-wrong-word" not in texts_of(caught.value)
 
 
+def test_a_self_signed_meter_is_trusted_by_its_fingerprint_only(
+    meter: Meter, drivers: list[EGauge], tmp_path: Path
+) -> None:
+    context, fingerprint = own_certificate(tmp_path)
+    device = HttpDevice(meter.answer, tls=context)
+    try:
+        config = {"ip": device.host, "keys": ["A.Solar"], "scheme": "https"}
+        drivers.append(EGauge({**config, "certificate_sha256": fingerprint}))
+        assert fields_of(drivers[-1].read()) == {"A.Solar": 3.2}
+        for other in ({}, {"certificate_sha256": "00" * 32}):
+            drivers.append(EGauge(config | other))
+            with pytest.raises(BadAnswer, match="certificate"):
+                drivers[-1].read()
+    finally:
+        device.close()
+
+
 # --- The JSON WebAPI --------------------------------------------------------------------------------------------------
 
 
@@ -503,6 +526,7 @@ def test_a_webapi_that_gives_rates_only_is_read_all_the_same(make: Any, device: 
     assert fields_of(webapi(make, "temp").read()) == {"temp": 13.5}
 
 
+@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_each_fault_of_the_webapi_has_its_outcome_and_is_recovered_from(
     make: Any, meter: Meter, device: HttpDevice, fault: str, outcome: type[Exception]

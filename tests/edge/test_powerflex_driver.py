@@ -19,7 +19,7 @@ from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, device_types
 from sgmp_edge.devices import _http, _powerflex_account, powerflex
 from sgmp_edge.devices._powerflex_account import Row, parse_rows
 from sgmp_edge.devices.powerflex import PowerFlex
-from tests.edge.drivers_http import HURRIED, HttpDevice, Reply, as_json, each_fault, texts_of
+from tests.edge.drivers_http import HttpDevice, Reply, as_json, each_fault, hurry, texts_of
 from tests.edge.drivers_powerflex import PASSWORD, USERNAME, PowerFlexApi
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "powerflex"
@@ -43,12 +43,16 @@ def api() -> PowerFlexApi:
 
 @pytest.fixture
 def server(api: PowerFlexApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpDevice]:
-    monkeypatch.setattr(_http, "ON_THE_INTERNET", HURRIED)
     # Each poll of a test is a new tick.
     monkeypatch.setattr(_powerflex_account, "_FRESH_S", -1)
     server = HttpDevice(api.answer)
     yield server
     server.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture
@@ -391,6 +395,18 @@ def test_a_wrong_password_is_told_without_being_shown(make: Any) -> None:
     assert "pass-the-wrong-word" not in texts_of(caught.value)
 
 
+def test_neither_a_proxy_nor_a_netrc_of_the_environment_gets_in_between(
+    make: Any, api: PowerFlexApi, server: HttpDevice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    make().read()
+    assert server.requests[-1].headers["Authorization"] == "Bearer secret-token-1"
+
+
 def test_a_sign_in_without_token_is_a_refusal(make: Any, server: HttpDevice) -> None:
     server.answer = lambda request: as_json({"msg": "locked"})
     with pytest.raises(Unauthorized):
@@ -417,7 +433,6 @@ def test_stations_polled_at_the_same_time_make_one_request(
     make: Any, api: PowerFlexApi, server: HttpDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_powerflex_account, "_FRESH_S", 60)
-    monkeypatch.setattr(_http, "ON_THE_INTERNET", _http.Patience(5, 5, 10))
     for number in range(6):
         api.say(NOON - 10 + number, "UNPLUGGED", acs_id=f"{number:02}")
     stations = [make(acs_id=f"{number:02}") for number in range(6)]
@@ -429,6 +444,7 @@ def test_stations_polled_at_the_same_time_make_one_request(
     assert server.paths == ["/login", "/get_measurement_data"]
 
 
+@pytest.mark.usefixtures("hurried")
 def test_stations_share_a_failure_rather_than_wait_for_it_one_by_one(
     make: Any, server: HttpDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +468,7 @@ def test_other_users_have_their_own_client(make: Any) -> None:
 # --- Answers that are none --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_each_fault_has_its_outcome_and_is_recovered_from(
     make: Any, api: PowerFlexApi, server: HttpDevice, clock: Any, fault: str, outcome: type[Exception]

@@ -11,10 +11,10 @@ import pytest
 
 from sgmp_edge.common import AT_TICK, BadAnswer, DeviceError, NotReady, ReadResult, Unauthorized
 from sgmp_edge.contract import WARNING, device_types
-from sgmp_edge.devices import _http, _sonnen_interfaces, sonnen
+from sgmp_edge.devices import _sonnen_interfaces, sonnen
 from sgmp_edge.devices._sonnen_documents import alerts_of, battery_fields, status_fields
 from sgmp_edge.devices.sonnen import Sonnen
-from tests.edge.drivers_http import HURRIED, HttpDevice, Reply, as_json, each_fault, texts_of
+from tests.edge.drivers_http import HttpDevice, Reply, as_json, each_fault, hurry, texts_of
 from tests.edge.drivers_sonnen import BOOTING, CLOUD_TOKEN, LOCAL_TOKEN, SERIAL, Battery
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "sonnen"
@@ -30,8 +30,6 @@ def battery() -> Battery:
 
 @pytest.fixture
 def device(battery: Battery, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpDevice]:
-    monkeypatch.setattr(_http, "IN_THE_HOUSE", HURRIED)
-    monkeypatch.setattr(_http, "ON_THE_INTERNET", HURRIED)
     monkeypatch.setattr(sonnen, "SETTLE_S", 0)
     device = HttpDevice(battery.answer)
     yield device
@@ -44,6 +42,11 @@ def cloud(battery: Battery) -> Iterator[HttpDevice]:
     cloud = HttpDevice(battery.answer)
     yield cloud
     cloud.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture
@@ -220,6 +223,7 @@ def test_an_alarm_is_not_said_again_after_a_restart(make: Any, battery: Battery)
 # --- Which interface --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_each_fault_has_its_outcome_and_is_recovered_from(
     make: Any, device: HttpDevice, fault: str, outcome: type[Exception]
@@ -233,6 +237,7 @@ def test_each_fault_has_its_outcome_and_is_recovered_from(
     assert row_of(driver.read())["status"]["Pac_total_W"] == 800
 
 
+@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_whatever_is_wrong_with_the_battery_the_cloud_takes_over(
     make: Any,
