@@ -5,7 +5,9 @@ import json
 import pytest
 
 from sgmp_console.formula import Catalogue, DeviceIdentifier, FormulaError
-from sgmp_console.formula.check import as_text, check
+from sgmp_console.formula.check import as_text, check, check_on_house
+from sgmp_console.formula.items import SourceIdentifier
+from sgmp_console.timeseries import Series
 
 HOUSE = Catalogue(
     devices={"sonnen": ["status.Pac_total_W"], "egauge": ["A.Solar"]},
@@ -120,6 +122,25 @@ def test_lines_that_cannot_be_read_are_left_out_and_told() -> None:
 def test_readings_without_the_header_are_refused(lines: list[str]) -> None:
     with pytest.raises(FormulaError, match="timestamp,identifier,value"):
         check("a.x", readings=lines)
+
+
+def test_values_of_a_house_come_from_its_own_data() -> None:
+    pac = DeviceIdentifier("sonnen", "status.Pac_total_W")
+    everything = {pac: Series([0, 4_000, 8_000], [1_000, 2_000, 3_000])}
+
+    def load(wanted: frozenset[SourceIdentifier], start_ms: int, end_ms: int) -> dict[SourceIdentifier, Series]:
+        return {one: series.between(start_ms, end_ms) for one, series in everything.items() if one in wanted}
+
+    result = check_on_house("analytics.twice + egauge.A.Solar*0 + 1", HOUSE, 0, 8_000, load, name="new")
+    assert result["ok"]
+    assert result["values"] == []
+    assert [warning["message"] for warning in result["warnings"]] == [
+        "`egauge.A.Solar` has no values in the data"
+    ]
+
+    assert check_on_house("analytics.twice", HOUSE, 0, 8_000, load)["values"] == [[0, 2.0], [4_000, 4.0]]
+    assert check_on_house("analytics.twice", HOUSE, 0, 8_000, load, name="battery")["values"] == []
+    assert "values" not in check_on_house("1 +", HOUSE, 0, 8_000, load)
 
 
 def test_the_answer_for_a_person() -> None:
