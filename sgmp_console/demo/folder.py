@@ -103,8 +103,9 @@ class DemoFolder:
             raise FolderRefused(
                 f"The demo can't use {self.path} ({error.strerror}). Name another folder with --data."
             ) from error
+        # What a house does all day is nobody else's business; but as root, the servers' user must get through.
+        self.path.chmod(0o700 if self.owner is None else 0o711)
         if self.owner is not None:
-            self.path.chmod(0o711)
             blocked = [folder for folder in self.path.parents if not _may_pass(folder, self.owner)]
             if blocked:
                 raise FolderRefused(

@@ -29,6 +29,7 @@ from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import analytics, devices, houses, sync
 from sgmp_console.store.access import ingest_role, set_ingest_password
 
+_STAGE = "Preparing the database and the houses"
 _ADDRESSES = ("ip", "url")
 """The settings of a device's config that say where it is."""
 
@@ -39,11 +40,11 @@ def main(folder: DemoFolder, history_days: int) -> int:
     state = folder.read()
     owner_url = os.environ[DATABASE_URL]
     try:
-        progress.stage("Preparing the database", 0.1)
+        progress.stage(_STAGE, 0.1)
         store.migrate(owner_url, state.deployment)
         database = store.Database.connect(owner_url, application="sgmp-demo")
         try:
-            progress.stage("Furnishing the houses", 0.5)
+            progress.stage(_STAGE, 0.5)
             with database.begin() as connection:
                 _ensure_administrator(connection, state)
                 ingest_url = _ingest_url(connection, state, owner_url)
@@ -52,7 +53,7 @@ def main(folder: DemoFolder, history_days: int) -> int:
                 with database.begin() as connection:
                     newest_ms = newest_readings(connection, house_ids)
                 MissingHistory(folder).find(newest_ms, int(time.time() * 1000), history_days)
-            progress.stage("Telling the edges their devices", 0.8)
+            progress.stage(_STAGE, 0.8)
             for house_id in house_ids.values():
                 _synchronize(database, folder, state, house_id)
         finally:
