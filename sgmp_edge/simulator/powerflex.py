@@ -36,7 +36,7 @@ _COLUMNS = (
     "version",
     "voltage",
 )
-_LEVEL = {name: index for index, name in enumerate(_COLUMNS)}
+_PLACE_OF = {name: index for index, name in enumerate(_COLUMNS)}
 
 
 class PowerflexService(SimulatedDevice):
@@ -79,6 +79,11 @@ class PowerflexService(SimulatedDevice):
 
     def begin(self, mode: str, options: Mapping[str, Any]) -> None:
         super().begin(mode, options)
+        columns = list(options.get("fields", [])) if mode == "null_fields" else []
+        columns += [options["register"]] if "register" in options else []
+        for column in columns:
+            if column not in _PLACE_OF:
+                raise ValueError(f"no column {column!r}; there are {', '.join(_COLUMNS)}")
         if mode == "forget_tokens":
             self._tokens.forget()
 
@@ -129,9 +134,9 @@ class PowerflexService(SimulatedDevice):
         if mode == "null_fields":
             for name in option("fields", ["power", "mamps_actual", "energy_delivered"]):
                 for row in rows:
-                    row[_LEVEL[name]] = None
+                    row[_PLACE_OF[name]] = None
         if mode == "missing_register":
-            left_out = _LEVEL[option("register", "power")]
+            left_out = _PLACE_OF[option("register", "power")]
             del columns[left_out]
             for row in rows:
                 del row[left_out]

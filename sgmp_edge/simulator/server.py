@@ -135,6 +135,8 @@ class SimulatedDevice:
 
     def begin(self, mode: str, options: Mapping[str, Any]) -> None:
         """Called when a mode is about to begin. Raises ValueError for options that make no sense."""
+        if mode == "slow":
+            float(options.get("delay", _SLOW_S))
         if mode == "stale_clock":
             self._stopped_at_ms = self.now_ms()
 

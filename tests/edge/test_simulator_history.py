@@ -228,10 +228,7 @@ def test_the_batterys_driver_commands_it_and_gives_it_back() -> None:
         ("sonnen", "garbage", BadAnswer),
         ("sonnen", "wrong_password", Unauthorized),
         ("powerflex", "refuse", Unreachable),
-        ("powerflex", "garbage", BadAnswer),
         ("powerflex", "wrong_password", Unauthorized),
-        ("powerflex", "error_in_200", BadAnswer),
-        ("powerflex", "http_500", DeviceError),
     ],
 )
 def test_the_drivers_tell_misbehaviours_apart_and_recover(
