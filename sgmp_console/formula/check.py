@@ -83,12 +83,14 @@ def check_on_house(
         formula = parse(text)
     except FormulaError:
         return result  # which says so
-    loaded: dict[SourceIdentifier, Series] = {}
+    values: dict[Identifier, Series] = {}
 
     def remembering(
         wanted: frozenset[SourceIdentifier], start: int, end: int
     ) -> Mapping[SourceIdentifier, Series]:
-        loaded.update(load(wanted, start, end))
+        loaded = load(wanted, start, end)
+        for identifier, series in loaded.items():
+            values[identifier] = series
         return loaded
 
     own = name or ""
@@ -96,8 +98,6 @@ def check_on_house(
     computed = evaluate_items(
         [own, *mentioned], {**catalogue.items, own: text}, start_ms, end_ms, remembering
     )
-    values: dict[Identifier, Series] = {}
-    values.update(loaded)
     values |= {AnalyticsIdentifier(item): series for item, series in computed.series.items()}
     _note_series(formula, values, result)
     result["values"] = _pairs(computed.series.get(own, Series.empty()))

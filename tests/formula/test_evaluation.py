@@ -131,19 +131,19 @@ def test_the_result_never_shares_memory_with_what_was_given() -> None:
 @pytest.mark.parametrize("period", [1, 60_000, 31_622_400_000])
 def test_any_period_costs_what_the_readings_cost(period: int) -> None:
     timestamps = np.arange(50_000, dtype=np.int64) * 4_000 + 1_750_000_000_000
-    started = time.perf_counter()
+    started = time.process_time()
     result = parse(f"avg(d.x, {period})").evaluate({"d.x": Series(timestamps, np.ones(50_000))})
 
     assert len(result) <= 50_000
     assert set(result.values.tolist()) == {1.0}
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_the_largest_formula_is_evaluated_without_delay() -> None:
     text = "+".join(["d.x"] * 400)
     timestamps = np.arange(21_600, dtype=np.int64) * 4_000
-    started = time.perf_counter()
+    started = time.process_time()
     result = parse(text).evaluate({"d.x": Series(timestamps, np.ones(21_600))})
 
     assert set(result.values.tolist()) == {400.0}
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

@@ -71,10 +71,10 @@ def test_simplified(text: str, expected: str) -> None:
 )
 def test_no_formula_keeps_the_algebra_busy(text: str) -> None:
     simple("a.x*a.x")  # SymPy is loaded
-    started = time.perf_counter()
+    started = time.process_time()
     simple(text)
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def random_formula(rng: random.Random, depth: int) -> str:

@@ -241,8 +241,8 @@ def test_reading_and_checking_a_formula_takes_less_than_five_milliseconds() -> N
     problems(parse(texts[0]), house)
     durations = []
     for text in texts[1:]:
-        started = time.perf_counter()
+        started = time.process_time()
         assert problems(parse(text), house, name="new") == []
-        durations.append(time.perf_counter() - started)
+        durations.append(time.process_time() - started)
 
     assert sorted(durations)[len(durations) // 2] < 0.005
