@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import cycle
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgmp_edge.common import DeviceError, ReadResult
-from sgmp_edge.devices._egauge_webapi import WebApiMeter
-from sgmp_edge.devices._egauge_xml import XmlMeter
-from sgmp_edge.devices._http import Answer
-from sgmp_edge.devices._powerflex_account import Row, parse_rows
+from sgmp_edge.devices import _powerflex_account
 from sgmp_edge.devices.egauge import EGauge
 from sgmp_edge.devices.powerflex import PowerFlex
 from sgmp_edge.devices.sonnen import Sonnen
 from tests.edge.drivers_egauge import START, Meter, steady
-from tests.edge.drivers_http import Request
-from tests.edge.drivers_powerflex import COLUMNS, PowerFlexApi
+from tests.edge.drivers_http import HttpDevice, Reply, Request, as_json
+from tests.edge.drivers_powerflex import COLUMNS, PASSWORD, USERNAME, PowerFlexApi
 from tests.edge.drivers_sonnen import CELLS, STATUS
 
-MANY = settings(max_examples=120, deadline=None)
+MANY = settings(max_examples=60, deadline=None)
 
 numbers = st.one_of(
     st.integers(), st.floats(), st.sampled_from([0, -1, 1e308, 2**63, 10**400, "1e999", "12", "x", ""])
@@ -43,36 +43,28 @@ def damaged(draw: st.DrawFn, text: str) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(body)))
         length = draw(st.integers(0, 12))
-        body = (
-            body[:at]
-            + draw(st.one_of(st.binary(max_size=6), st.sampled_from([b"<", b"&x;", b"0"])))
-            + body[at + length :]
-        )
+        part = draw(st.one_of(st.binary(max_size=6), st.sampled_from([b"<", b"&x;", b"0"])))
+        body = body[:at] + part + body[at + length :]
     return body
 
 
-class Wire:
-    """An HttpClient that answers with what the test made up."""
+@pytest.fixture(scope="module")
+def device() -> Iterator[HttpDevice]:
+    """Sends what the example at hand made up."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Each poll is a new tick.
+        patch.setattr(_powerflex_account, "_FRESH_S", -1)
+        device = HttpDevice(lambda request: Reply(status=404))
+        yield device
+        device.close()
 
-    who = "the device"
 
-    def __init__(self, *bodies: bytes) -> None:
-        self._bodies = list(bodies)
-
-    def request(self, method: str, path: str, **more: Any) -> Answer:
-        return Answer(200, self._bodies.pop(0) if len(self._bodies) > 1 else self._bodies[0])
-
-    def expect_ok(self, answer: Answer) -> Answer:
-        return answer
-
-    def decode_json(self, answer: Answer) -> Any:
-        try:
-            return json.loads(answer.body)
-        except (ValueError, RecursionError) as error:
-            raise DeviceError("not JSON") from error
-
-    def close(self) -> None:
-        pass
+def outcome(call: Callable[[], Any]) -> None:
+    """A reading must be something that can be sent; a failure one of the known ones."""
+    with suppress(DeviceError):
+        result = call()
+        rows = [reading.data for reading in result.readings] if isinstance(result, ReadResult) else [result]
+        json.dumps(rows, allow_nan=False)
 
 
 def meter() -> Meter:
@@ -81,95 +73,102 @@ def meter() -> Meter:
     )
 
 
-def read(result: Any) -> None:
-    """A reading must be something that can be sent."""
-    rows = [reading.data for reading in result.readings] if isinstance(result, ReadResult) else [result]
-    json.dumps(rows, allow_nan=False)
-
-
-def outcome(call: Callable[[], Any]) -> None:
-    with suppress(DeviceError):
-        read(call())
-
-
-def egauge(kind: type, *bodies: bytes) -> EGauge:
-    driver = EGauge({"ip": "127.0.0.1", "keys": ["A.Solar", "Grid", "ts"]})
-    driver._meter = kind(Wire(*bodies), *(("user", "password") if kind is WebApiMeter else ()))
-    return driver
+def egauge(device: HttpDevice, *answers: Reply, **more: Any) -> EGauge:
+    """A driver whose polls get these answers in turn."""
+    turns = cycle(answers)
+    device.answer = lambda request: next(turns)
+    return EGauge({"ip": device.host, "keys": ["A.Solar", "Grid", "ts"], **more})
 
 
 @MANY
-@given(damaged(meter().live()), st.binary(max_size=200))
-def test_an_egauge_that_sends_damaged_xml(first: bytes, second: bytes) -> None:
-    for bodies in ((first, meter().live().encode()), (meter().live().encode(), first), (second,)):
-        driver = egauge(XmlMeter, *bodies)
+@given(body=damaged(meter().live()), garbage=st.binary(max_size=200))
+def test_an_egauge_that_sends_damaged_xml(device: HttpDevice, body: bytes, garbage: bytes) -> None:
+    whole = Reply(meter().live())
+    for answers in ((Reply(body), whole), (whole, Reply(body)), (Reply(garbage),)):
+        driver = egauge(device, *answers)
         outcome(driver.read)
         outcome(driver.read)
+        driver.close()
 
 
 @MANY
-@given(damaged(meter().stored(START + 300, START)))
-def test_an_egauge_that_sends_damaged_history(body: bytes) -> None:
-    outcome(lambda: egauge(XmlMeter, body).recover(START * 1000, (START + 300) * 1000))
+@given(body=damaged(meter().stored(START + 300, START)))
+def test_an_egauge_that_sends_damaged_history(device: HttpDevice, body: bytes) -> None:
+    driver = egauge(device, Reply(body))
+    outcome(lambda: driver.recover(START * 1000, (START + 300) * 1000))
+    driver.close()
 
 
-WEBAPI = meter()
-WEBAPI.valid_tokens = {""}
-REGISTERS = json.loads(
-    WEBAPI.answer(Request("GET", f"/api/register?rate&time={START}:60:{START + 300}", {}, b"")).body
-)
+def webapi_document() -> dict[str, Any]:
+    """What a WebAPI says of the last minutes."""
+    made = meter()
+    made.valid_tokens = {""}
+    request = Request("GET", f"/api/register?rate&time={START}:60:{START + 300}", {}, b"")
+    document: dict[str, Any] = json.loads(made.answer(request).body)
+    return document
 
 
 @MANY
-@given(documents, st.sampled_from(["ts", "registers", "ranges", "error"]), documents)
-def test_an_egauge_webapi_that_sends_any_json(document: Any, key: str, value: Any) -> None:
-    for body in (document, {**REGISTERS, key: value}):
-        driver = egauge(WebApiMeter, json.dumps(body).encode())
+@given(document=documents, key=st.sampled_from(["ts", "registers", "ranges", "error"]), value=documents)
+def test_an_egauge_webapi_that_sends_any_json(
+    device: HttpDevice, document: Any, key: str, value: Any
+) -> None:
+    for body in (document, {**webapi_document(), key: value}):
+        driver = egauge(device, as_json(body), interface="webapi")
         outcome(driver.read)
         outcome(lambda driver=driver: driver.recover(START * 1000, (START + 300) * 1000))
+        driver.close()
 
 
 @MANY
 @given(
-    documents,
-    st.dictionaries(st.sampled_from([*STATUS, "ReturnCode", "error"]), documents, max_size=5),
-    documents,
+    document=documents,
+    changes=st.dictionaries(st.sampled_from([*STATUS, "ReturnCode", "error"]), documents, max_size=5),
+    cells=documents,
 )
-def test_a_sonnen_that_sends_any_json(document: Any, changes: dict[str, Any], cells: Any) -> None:
+def test_a_sonnen_that_sends_any_json(
+    device: HttpDevice, document: Any, changes: dict[str, Any], cells: Any
+) -> None:
     for status, battery in (
         (document, cells),
         ({**STATUS, **changes}, CELLS),
         ({**STATUS, **changes}, {"battery_status": cells}),
     ):
-        driver = Sonnen({"ip": "127.0.0.1", "interface": "v2"})
-        (interface,) = driver._interfaces
-        interface._http = Wire(json.dumps(status).encode(), json.dumps(battery).encode())
+        answers = {"/api/v2/status": as_json(status), "/api/v2/battery": as_json(battery)}
+        device.answer = lambda request, answers=answers: answers[request.path]
+        driver = Sonnen({"ip": device.host, "interface": "v2"})
         outcome(driver.read)
-        json.dumps(driver.state())
+        json.dumps(driver.state(), allow_nan=False)
+        driver.close()
 
 
 @MANY
-@given(documents, st.lists(st.dictionaries(st.sampled_from(COLUMNS), scalars, max_size=5), max_size=4))
-def test_a_powerflex_that_sends_any_json(document: Any, changes: list[dict[str, Any]]) -> None:
-    outcome(lambda: [row for rows in parse_rows(document).values() for row in rows] and ReadResult())
+@given(
+    document=documents,
+    changes=st.lists(st.dictionaries(st.sampled_from(COLUMNS), scalars, max_size=5), max_size=4),
+)
+def test_a_powerflex_that_sends_any_json(
+    device: HttpDevice, document: Any, changes: list[dict[str, Any]]
+) -> None:
     api = PowerFlexApi()
+    now = int(time.time())
     for number, change in enumerate(changes):
-        api.say(START + number, "ADAPTIVE" if number % 2 else "UNPLUGGED", 100, 8, **change)
+        api.say(now - 20 + number, "ADAPTIVE" if number % 2 else "UNPLUGGED", 100, 8, **change)
     values = [[row[column] for column in COLUMNS] for row in api.rows]
-    body = json.dumps({"data": {"results": [{"series": [{"columns": COLUMNS, "values": values}]}]}})
-    driver = PowerFlex(
-        {"acc_id": "03", "acs_id": "02", "url": "http://127.0.0.1:9", "username": "u", "password": "p"}
-    )
-    driver._account = Rows(json.loads(body))
-    outcome(driver.read)
-    json.dumps(driver.state(), allow_nan=False)
-
-
-class Rows:
-    """An account whose answer is made up."""
-
-    def __init__(self, document: Any) -> None:
-        self._document = document
-
-    def rows(self, acc_id: str, acs_id: str, start: float, now: float) -> tuple[list[Row], float]:
-        return list(parse_rows(self._document).get((acc_id, acs_id), ())), now
+    rows = {"data": {"results": [{"series": [{"columns": COLUMNS, "values": values}]}]}}
+    for body in (document, rows):
+        device.answer = lambda request, body=body: (
+            api.answer(request) if request.path == "/login" else as_json(body)
+        )
+        driver = PowerFlex(
+            {
+                "acc_id": "03",
+                "acs_id": "02",
+                "url": f"http://{device.host}",
+                "username": USERNAME,
+                "password": PASSWORD,
+            }
+        )
+        outcome(driver.read)
+        json.dumps(driver.state(), allow_nan=False)
+        driver.close()
