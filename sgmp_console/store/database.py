@@ -67,6 +67,7 @@ class Database:
                 lock_timeout=LOCK_TIMEOUT_MS,
                 idle_in_transaction_session_timeout=STATEMENT_TIMEOUT_MS,
                 timezone="UTC",
+                search_path="public",
             )
 
         engine = sa.create_engine(

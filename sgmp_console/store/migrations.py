@@ -55,6 +55,7 @@ def migrate(url: str, deployment: str) -> None:
                 lock_timeout=_LOCK_TIMEOUT_MS,
                 statement_timeout=_STATEMENT_TIMEOUT_MS,
                 timezone="UTC",
+                search_path="public",
                 # Notices of "does not exist, skipping" are no news.
                 client_min_messages="warning",
             ),

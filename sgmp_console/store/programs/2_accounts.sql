@@ -54,6 +54,8 @@ BEGIN
     RETURNING account_id INTO made;
     EXECUTE format(
         'CREATE ROLE %I LOGIN CONNECTION LIMIT 16 PASSWORD %L IN ROLE {accounts}', login, sgmp.checked_verifier(verifier));
+    -- Whoever may end a role's sessions is a member of it, or a superuser, which the owner need not be.
+    EXECUTE format('GRANT %I TO CURRENT_USER', login);
     RETURN made;
 END
 $$;
@@ -155,8 +157,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock('sgmp.account'::regclass::integer);
     DELETE FROM sgmp.account WHERE account_id = chosen;
     PERFORM sgmp.keep_an_administrator();
+    PERFORM sgmp.end_sessions(before.login);  -- found by the role's name
     EXECUTE format('DROP ROLE %I', before.login);
-    PERFORM sgmp.end_sessions(before.login);
 END
 $$;
 
