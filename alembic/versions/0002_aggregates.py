@@ -64,8 +64,7 @@ SELECT series_id, time_bucket(INTERVAL '5 minutes', ts) AS slot,
        count(*) AS n, sum(value) AS sum,
        sum(greatest(value, 0)) AS positive_sum, sum(least(value, 0)) AS negative_sum,
        min(value) AS minimum, max(value) AS maximum,
-       sum((((date_part('epoch', ts) * 1000)::bigint % 3600000) * ((date_part('epoch', ts) * 1000)::bigint % 3600000)
-            % 2147483647) * 1103515245 % 2147483629)::bigint AS instants
+       sum(hashint8((date_part('epoch', ts) * 1000)::bigint)) AS instants
 FROM sgmp.reading
 GROUP BY series_id, time_bucket(INTERVAL '5 minutes', ts)
 WITH NO DATA;
