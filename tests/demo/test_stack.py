@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -169,20 +170,42 @@ def test_stopping_ends_everything_within_ten_seconds_and_a_new_start_goes_on(
     assert time.monotonic() - began < 10
     assert not [child for child in children if child.is_running()]
 
-    again = RunningDemo(folder, "--history-days", "1", "--poll", "1")
-    try:
-        again.wait_until_ready()
-        after = again.query("SELECT min(ts), count(*) FROM sgmp.reading")[0]
-        assert after[0] == before[0]
-        assert after[1] >= before[1]
-        assert again.ready == demo.ready
+    # Meanwhile somebody else took a port: the meter is elsewhere now, and its edge must be told.
+    taken = json.loads((folder / "demo.json").read_text())["ports"]["maple.egauge"]
+    with socket.create_server(("127.0.0.1", taken)):
+        again = RunningDemo(folder, "--history-days", "1", "--poll", "1")
+        try:
+            again.wait_until_ready()
+            after = again.query("SELECT min(ts), count(*) FROM sgmp.reading")[0]
+            assert after[0] == before[0]
+            assert after[1] >= before[1]
+            assert again.ready == demo.ready
+            ready_s = time.time()
+            assert wait_until(lambda: _meters_seen(again, ready_s) == 2, WAIT_S, every_s=0.2)
+        finally:
+            assert again.stop() == 0
 
-        children = list(again.children().values())
-        assert {"database", "broker", "ingest", "edge-maple", "simulator-harbor"} <= again.children().keys()
-        again.process.kill()
-        assert wait_until(lambda: not any(_runs(child) for child in children), WAIT_S)
+
+def test_nothing_survives_a_supervisor_that_is_killed(folder: Path) -> None:
+    demo = RunningDemo(folder, "--history-days", "0", "--poll", "1")
+    try:
+        demo.wait_until_ready()
+        children = demo.children()
+        assert {"database", "broker", "ingest", "edge-maple", "simulator-harbor"} <= children.keys()
+        demo.process.kill()
+        assert wait_until(lambda: not any(_runs(child) for child in children.values()), WAIT_S)
     finally:
-        again.stop()
+        demo.stop()
+
+
+def _meters_seen(demo: RunningDemo, since_s: float) -> int:
+    """Of how many houses the meter has a reading measured since then."""
+    rows = demo.query(
+        "SELECT count(DISTINCT s.house_id) FROM sgmp.reading r JOIN sgmp.series s USING (series_id)"
+        " JOIN sgmp.device d USING (device_id) WHERE d.name = 'egauge' AND r.ts > to_timestamp(%s)",
+        since_s,
+    )
+    return int(rows[0][0])
 
 
 def _runs(process: psutil.Process) -> bool:
