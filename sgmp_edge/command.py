@@ -20,6 +20,14 @@ log = logging.getLogger(__name__)
 
 def run(arguments: Sequence[str], device_types: Mapping[str, type], *, default_home: Path) -> int:
     """`arguments` without the program's name; `device_types` the map of Main_Publisher.py. Returns the exit code."""
+    if arguments and arguments[0] == "install":
+        from .service import install
+
+        return install(arguments[1:])
+    if arguments and arguments[0] == "install-certs":
+        from .install_certs import main
+
+        return main(arguments[1:], default_home)
     parser = _parser(default_home)
     given = parser.parse_args(list(arguments))
     from .settings import SetupError, load_settings
@@ -50,7 +58,8 @@ def _parser(default_home: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sgmp-edge",
         description="Polls the devices of a house and publishes what they say.",
-        epilog="Exit codes: 0 stopped as told, 1 failed, 2 not set up or wrong arguments.",
+        epilog="Besides: `install` (run as a systemd service), `install-certs` (install the house's credentials); each"
+        " has --help. Exit codes: 0 stopped as told, 1 failed, 2 not set up or wrong arguments.",
     )
     parser.add_argument(
         "--home",

@@ -32,9 +32,12 @@ class Refused(Exception):
     """The credentials are not installed; `str(error)` says why and what to do, without secrets."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+HERE = Path(__file__).resolve().parent
+
+
+def main(arguments: Sequence[str] | None = None, default_home: Path = HERE) -> int:
     """Returns the exit code: 0 installed, 1 refused."""
-    given = _parser().parse_args(arguments)
+    given = _parser(default_home).parse_args(arguments)
     home: Path = given.home.expanduser().resolve()
     try:
         text = read_text(given.source)
@@ -54,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(default_home: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="install_certs.py", description="Install the credentials of this edge's house."
     )
@@ -64,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--home",
         type=Path,
-        default=Path(os.environ.get("SGMP_EDGE_HOME", Path(__file__).resolve().parent)),
+        default=Path(os.environ.get("SGMP_EDGE_HOME", default_home)),
         metavar="DIR",
         help="the edge's folder (default: $SGMP_EDGE_HOME, else %(default)s)",
     )
@@ -87,9 +90,6 @@ def read_text(source: str | None) -> str:
             raise Refused(f"{source} can't be read: {error.strerror}.") from error
         return _decoded(content[: LARGEST + 1])
     if source is None and sys.stdin.isatty():
-        print(
-            "Paste the credentials that the console showed, from { to }. They are not shown here.", flush=True
-        )
         return _pasted(sys.stdin.fileno())
     return _decoded(sys.stdin.buffer.read(LARGEST + 1))
 
@@ -107,6 +107,9 @@ def _pasted(terminal: int) -> str:
     """What is typed or pasted until a JSON object is complete, or until Ctrl-D."""
     content = b""
     with _raw_lines(terminal):
+        print(
+            "Paste the credentials that the console showed, from { to }. They are not shown here.", flush=True
+        )
         while len(content) <= LARGEST:
             part = os.read(terminal, 65536)
             content += part.split(b"\x04")[0]
@@ -127,6 +130,7 @@ def _raw_lines(terminal: int) -> Iterator[None]:
     changed = termios.tcgetattr(terminal)
     changed[3] &= ~(termios.ICANON | termios.ECHO)
     changed[0] |= termios.ICRNL
+    changed[6][termios.VMIN], changed[6][termios.VTIME] = 1, 0
     termios.tcsetattr(terminal, termios.TCSADRAIN, changed)
     try:
         yield
@@ -251,6 +255,8 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
         host, port = endpoint_of(where)
     except ContractError as error:
         raise Refused(f"{error}.") from None
+    print(f"Connecting to {host}:{port} ...", flush=True)
+    _check_broker(host, port, credentials.root_ca_pem)
     connected: Future[None] = Future()
     reasons: list[str] = []
 
@@ -270,7 +276,6 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
         Handlers(on_up=up, on_down=lambda down: reasons.append(down.why), on_message=lambda *_: None),
         subscriptions=(),
     )
-    print(f"Connecting to {host}:{port} ...", flush=True)
     connection.start()
     try:
         connected.result(TEST_S)
@@ -282,6 +287,32 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
     finally:
         connection.stop(5.0)
     print("The broker accepts them.")
+
+
+def _check_broker(host: str, port: int, root_ca_pem: str | None) -> None:
+    """Whether the broker is there and is who it should be; told more clearly, and sooner, than by an MQTT client.
+
+    Raises Refused.
+    """
+    import socket
+    import ssl
+
+    context = ssl.create_default_context(cadata=root_ca_pem)
+    try:
+        with (
+            socket.create_connection((host, port), TEST_S) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            pass
+    except ssl.SSLCertVerificationError as error:
+        raise Refused(
+            f"{host}:{port} is not the broker of these credentials: its certificate can't be trusted"
+            f" ({error.verify_message})."
+        ) from None
+    except ssl.SSLError as error:
+        raise Refused(f"{host}:{port} does not speak TLS as a broker does: {error.reason}.") from None
+    except OSError as error:
+        raise Refused(f"the broker {host}:{port} can't be reached: {error.strerror or error}.") from None
 
 
 # --- Storing ------------------------------------------------------------------------------------------------------
