@@ -41,6 +41,9 @@ _MAINTENANCE_NODES = range(18 * 60, _MINUTES + 1)
 _REGULATION_W = 20.0
 """Self-consumption leaves about this little to be drawn from the grid, so as not to export by mistake."""
 
+_PERFORMANCE = 0.78
+"""What of the array's nominal power is left after heat, wiring and inverter."""
+
 _RESPONSE_MS = 600
 """How long a battery takes to follow a command."""
 
@@ -313,7 +316,10 @@ class House:
             for node in range(max(0, start), min(count, start + len(session.watts))):
                 ev[node] = session.watts[node - start]
         clear = sun.clear_sky(first_minute, self.latitude, self.longitude)
-        solar = [min(light, 0.95) * self.solar_kw * 1000 for light in self._under_clouds(clear, first_minute)]
+        solar = [
+            min(light * _PERFORMANCE, 0.95) * self.solar_kw * 1000
+            for light in self._under_clouds(clear, first_minute)
+        ]
         supply, sag = (
             self._noise("voltage", 53, first_minute, count),
             self._noise("sag", 9, first_minute, count),
