@@ -292,7 +292,8 @@ def dump_config(version: int, devices: Sequence[DeviceConfig]) -> bytes:
 def parse_config(payload: bytes, types: Mapping[str, DeviceType] | None = None) -> ConfigDocument:
     """Read either form of the document and check it whole, device types and their configs included.
 
-    `types`: the device types that count, if not `device_types()`. Raises ContractError naming the first thing wrong; its text never holds a config value.
+    `types`: the device types that count, if not `device_types()`. Raises ContractError naming the first thing wrong;
+    its text never holds a config value.
     """
     try:
         document = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)

@@ -81,7 +81,7 @@ def credentials(**changed: Any) -> HouseCredentials:
 def install(text: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Through a pipe, as `python install_certs.py < file`."""
     return subprocess.run(
-        [sys.executable, str(SCRIPT), "--home", str(home), *arguments],
+        [*command(home), *arguments],
         input=text,
         capture_output=True,
         text=True,
@@ -137,11 +137,15 @@ def test_only_the_owner_can_read_them(tmp_path: Path) -> None:
     assert (tmp_path / "credentials.json").stat().st_mode & 0o777 == 0o600
 
 
-def paste(text: bytes, home: Path) -> tuple[int, str]:
-    """Into a terminal, as a person does; the exit code and what the terminal showed."""
+def command(home: Path) -> list[str]:
+    return [sys.executable, str(SCRIPT), "--home", str(home)]
+
+
+def paste(text: bytes, *command: str) -> tuple[int, str]:
+    """Into the terminal of a command, as a person does; its exit code and what the terminal showed."""
     process, terminal = pty.fork()
     if process == 0:
-        os.execv(sys.executable, [sys.executable, str(SCRIPT), "--home", str(home)])
+        os.execv(command[0], command)
     shown = b""
     while b"Paste" not in shown or b"here." not in shown:
         shown += os.read(terminal, 1000)
@@ -164,7 +168,7 @@ def test_pasted_into_a_terminal_even_a_line_longer_than_it_takes_arrives(
     tmp_path: Path, indent: int | None
 ) -> None:
     document = json.loads(contract.dump_credentials(credentials(root_ca_pem=AUTHORITY.pem * 12)))
-    code, shown = paste(json.dumps(document, indent=indent).encode() + b"\n", tmp_path)
+    code, shown = paste(json.dumps(document, indent=indent).encode() + b"\n", *command(tmp_path))
     assert code == 0, shown
     assert installed(tmp_path).root_ca_pem == AUTHORITY.pem * 12
     assert "PRIVATE KEY" not in shown
@@ -172,14 +176,14 @@ def test_pasted_into_a_terminal_even_a_line_longer_than_it_takes_arrives(
 
 def test_a_paste_that_was_cut_is_told_when_the_person_ends_it(tmp_path: Path) -> None:
     text = contract.dump_credentials(credentials())
-    code, shown = paste(text[:1000].encode() + b"\n\x04", tmp_path)
+    code, shown = paste(text[:1000].encode() + b"\n\x04", *command(tmp_path))
     assert code == 1
     assert "cut off" in shown
     assert "PRIVATE KEY" not in shown
 
 
 def test_something_else_pasted_is_told_at_once(tmp_path: Path) -> None:
-    code, shown = paste(b"hello\n", tmp_path)
+    code, shown = paste(b"hello\n", *command(tmp_path))
     assert code == 1
     assert "does not begin with {" in shown
 
