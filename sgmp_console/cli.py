@@ -11,10 +11,11 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from sgmp_console.errors import SgmpError, UserError
 
@@ -100,13 +101,39 @@ def _check_formula(arguments: argparse.Namespace) -> int:
     from sgmp_console.formula import check
 
     text = arguments.text.removesuffix(" ")  # see _with_formula
-    if arguments.data is None:
+    if arguments.house is not None:
+        result = _check_on_house(text, arguments)
+    elif arguments.data is None:
         result = check.check(text)
     else:
         with _opened(arguments.data) as readings:
             result = check.check(text, readings=readings)
     print(json.dumps(result, indent=2, ensure_ascii=False) if arguments.json else check.as_text(result))
     return OK if result["ok"] else FAILED
+
+
+def _check_on_house(text: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The formula on the last hours of a house's own readings and events."""
+    from sgmp_console import store
+    from sgmp_console.fleet import analytics
+    from sgmp_console.formula import FormulaError, check, parse
+    from sgmp_console.reports.plan import ItemReader
+
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        with database.begin() as connection:
+            house = store.houses.by_name(connection, arguments.house)
+            try:
+                formulas = [parse(text)]
+            except FormulaError:
+                formulas = []
+            known = analytics.catalogue(connection, house.house_id, *formulas)
+            end_ms = time.time_ns() // 1_000_000
+            start_ms = end_ms - round(arguments.hours * 3_600_000)
+            reader = ItemReader(connection, house.house_id)
+            return check.check_on_house(text, known, start_ms, end_ms, reader.load)
+    finally:
+        database.dispose()
 
 
 def _import(arguments: argparse.Namespace) -> int:
@@ -343,9 +370,15 @@ def _add_check(commands: _Commands) -> None:
     )
     formula.set_defaults(command=_check_formula)
     formula.add_argument("text", metavar="FORMULA")
-    formula.add_argument(
+    over = formula.add_mutually_exclusive_group()
+    over.add_argument(
         "--data", type=Path, metavar="FILE.csv", help="evaluate it over readings: timestamp,identifier,value"
     )
+    over.add_argument("--house", metavar="NAME", help="check it against a house, and evaluate it there")
+    formula.add_argument(
+        "--hours", type=float, default=24.0, metavar="N", help="with --house: over the last N hours (24)"
+    )
+    _add_database(formula, deployment=False)
     formula.add_argument("--json", action="store_true", help="the result as JSON")
 
 
