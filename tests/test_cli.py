@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from sgmp_console import cli
-from sgmp_console.store import Database, SignInRefused, accounts, sign_in
+from sgmp_console.store import Database, SignInRefused, accounts, devices, houses, readings, sign_in
 from sgmp_console.store.access import ingest_role
+from sgmp_console.timeseries import Series
 from tests.database import TestDatabase
 
 
@@ -98,6 +100,25 @@ def test_a_formula_is_evaluated_over_readings(tmp_path: Path, capsys: pytest.Cap
     readings.write_text("timestamp,identifier,value\n1000,a.b,2\n2000,a.b,-3\n")
     assert cli.main(["check", "formula", "-2*a.b", "--data", str(readings), "--json"]) == cli.OK
     assert json.loads(capsys.readouterr().out)["values"] == [[1000, -4.0], [2000, 6.0]]
+
+
+def test_a_formula_is_evaluated_on_a_house(owner: TestDatabase, capsys: pytest.CaptureFixture[str]) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    database = Database.connect(owner.url)
+    with database.begin() as connection:
+        house = houses.create(connection, "Maple House").house_id
+        meter = devices.create(connection, house, "egauge", "egauge", {}).device_id
+        values = Series([now_ms - 2_000, now_ms - 1_000], [-1.5, 2.5])
+        readings.write_series(connection, house, meter, {"A.GridPower": values})
+    database.dispose()
+    words = ["check", "formula", "pos(egauge.A.GridPower)", "--house", "Maple House", "--json"]
+    assert cli.main(words) == cli.OK
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["values"] == [[now_ms - 2_000, 0.0], [now_ms - 1_000, 2.5]]
+    assert (
+        cli.main(["check", "formula", "egauje.A.GridPower", "--house", "Maple House", "--json"]) == cli.FAILED
+    )
+    assert "did you mean `egauge`" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
 def test_readings_that_are_not_there_are_a_sentence(
