@@ -14,6 +14,9 @@ from sgmp_console.ui import theme
 from sgmp_console.ui.charts import reduce
 from sgmp_console.ui.quantities import Quantity
 
+_COLUMNS = 90
+"""Lows and highs of 40 s each: more can't be told apart at this size."""
+
 _LEAST_SPAN_KW = 0.5
 """So that the hum of an idle house is not drawn as an event."""
 
@@ -51,13 +54,13 @@ class Sparkline(QWidget):
         baseline = round(self.height() - 2.0) - 0.5
         painter.setPen(QPen(wear.line_hairline, 1))
         painter.drawLine(QPointF(0, baseline), QPointF(self.width(), baseline))
-        x, y = reduce.reduced(self._series, start_ms, end_ms, max(20, self.width()), self._gap_ms)
+        x, y = reduce.reduced(self._series, start_ms, end_ms, _COLUMNS, self._gap_ms)
         if not len(x) or bool(np.all(np.isnan(y))):
             return
         top = max(float(np.nanmax(y)), _LEAST_SPAN_KW)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colour = wear.ink_disabled if self._greyed else self._quantity.colour
-        pen = QPen(colour, 1.25)
+        pen = QPen(colour, 1)
         pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
         painter.setPen(pen)
         px = (x * 1000 - start_ms) / (end_ms - start_ms) * width
