@@ -97,8 +97,10 @@ def _ensure_house(database: store.Database, house: DemoHouse, state: DemoState) 
     if found is None or house.key not in state.house_ids:
         if found is None:
             found = houses.create(database, house.name, description=house.description, time_zone=house.zone)
-        for kind in configs.keys() - {device.name for device in present}:
-            devices.create(database, found.house_id, kind, kind, configs[kind])
+        there = {device.name for device in present}
+        for kind, config in configs.items():
+            if kind not in there:
+                devices.create(database, found.house_id, kind, kind, config)
         analytics.create_required(database, found.house_id)
     for device in present:
         wanted = configs.get(device.name, {}) if device.type == device.name else {}
