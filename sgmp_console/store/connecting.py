@@ -39,13 +39,9 @@ def parameters_of(url: str, *, user: str | None = None, password: str | None = N
     Adds TLS with a verified certificate unless all hosts are this machine. Raises UserError for an address that
     can't be read or that asks for less.
     """
-    try:
-        given = psycopg2.extensions.parse_dsn(url)
-    except psycopg2.ProgrammingError:
-        # The driver's text quotes the address, and with it a password that may be in it.
-        raise UserError(
-            "The database address can't be read. It looks like postgresql://host:5432/database."
-        ) from None
+    given = _parsed(url)
+    if given is None:
+        raise UserError("The database address can't be read. It looks like postgresql://host:5432/database.")
     parameters = {"dbname": "sgmp", **_LIVENESS, **given}
     if user is not None:
         parameters["user"] = user
@@ -61,6 +57,14 @@ def parameters_of(url: str, *, user: str | None = None, password: str | None = N
         if "sslrootcert" not in parameters and not (Path.home() / ".postgresql" / "root.crt").exists():
             parameters["sslrootcert"] = certifi.where()
     return parameters
+
+
+def _parsed(url: str) -> dict[str, str] | None:
+    """None for what is no address. Nothing is raised: the driver's exception quotes the text, passwords included."""
+    try:
+        return dict(psycopg2.extensions.parse_dsn(url))
+    except psycopg2.ProgrammingError:
+        return None
 
 
 def dsn_of(parameters: Mapping[str, str], **settings: Any) -> str:

@@ -182,9 +182,10 @@ def _unavailable(state: str) -> str | None:
 
 
 def _forget(connection: sa.Connection) -> None:
-    # What was learnt in a transaction that did not happen is not known.
-    connection.info.pop(SERIES_CACHE, None)
-    connection.info.pop(PARTITION_CACHE, None)
+    # What was learnt in a transaction that did not happen is not known. With a lost connection all of it is gone.
+    if not connection.invalidated:
+        connection.info.pop(SERIES_CACHE, None)
+        connection.info.pop(PARTITION_CACHE, None)
 
 
 def _forget_at_savepoint(connection: sa.Connection, _name: str, _context: None) -> None:

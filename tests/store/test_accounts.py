@@ -154,7 +154,7 @@ def test_the_last_administrator_stays(database: Database) -> None:
         store.accounts.delete(connection, ada.account_id)
     for change in ({"role": "visitor"}, {"enabled": False}):
         with pytest.raises(UserError, match="last administrator"), database.begin() as connection:
-            store.accounts.update(connection, replace(ada, **change))  # type: ignore[arg-type]
+            store.accounts.update(connection, replace(ada, **change))
     create(database, "bob@example.org")
     with database.begin() as connection:
         store.accounts.delete(connection, ada.account_id)

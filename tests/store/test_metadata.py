@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -41,16 +43,17 @@ def test_names_of_houses_are_unique_and_free_again_after_deletion(database: Data
 def test_the_second_of_two_changes_is_told_and_overwrites_nothing(place: Place) -> None:
     with place.database.begin() as connection:
         item = store.analytics.create(connection, place.house.house_id, "solar", "pos(meter.A)")
-        for update, row in (
+        rows: list[tuple[Callable[..., Any], Any]] = [
             (store.houses.update, place.house),
             (store.devices.update, place.meter),
             (store.analytics.update, item),
-        ):
-            first = update(connection, replace(row, description="first"))  # type: ignore[operator]
+        ]
+        for update, row in rows:
+            first = update(connection, replace(row, description="first"))
             assert first.description == "first"
             with pytest.raises(ChangedMeanwhile):
-                update(connection, replace(row, description="second"))  # type: ignore[operator]
-            assert update(connection, replace(first, description="third")).description == "third"  # type: ignore[operator]
+                update(connection, replace(row, description="second"))
+            assert update(connection, replace(first, description="third")).description == "third"
 
 
 @pytest.mark.parametrize(

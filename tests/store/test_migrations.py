@@ -15,8 +15,7 @@ from psycopg2 import sql
 
 from sgmp_console import store
 from sgmp_console.errors import SgmpError, UserError
-from sgmp_console.store import Batch, Database, migrations
-from sgmp_console.store.rows import driver
+from sgmp_console.store import Batch, Database
 from sgmp_console.store.tables import SCHEMA, metadata
 from tests.database import TestDatabase, TestServer
 from tests.store.conftest import Place

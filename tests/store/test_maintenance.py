@@ -1,0 +1,84 @@
+"""Weeks that are over are packed and old ones dropped, beside everything else."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from sgmp_console import store
+from sgmp_console.demo.processes import wait_until
+from sgmp_console.store import Database, Maintenance
+from sgmp_console.timeseries import Series
+from tests.database import TestServer
+from tests.store.conftest import Place
+
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+WAIT_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _plain_postgresql(database_server: TestServer) -> None:
+    if database_server.has_timescale:
+        pytest.skip("TimescaleDB keeps its chunks itself")
+
+
+def is_packed(database: Database, at_ms: int) -> bool:
+    """The week of this instant."""
+    with database.begin() as connection:
+        return bool(
+            connection.exec_driver_sql(
+                "SELECT obj_description(to_regclass('sgmp.reading_' || to_char(date_trunc('week',"
+                " to_timestamp(%s / 1000.0), 'UTC'), 'YYYYMMDD'))) IS NOT DISTINCT FROM 'packed'",
+                (at_ms,),
+            ).scalar_one()
+        )
+
+
+def index_bytes(database: Database) -> int:
+    with database.begin() as connection:
+        return int(
+            connection.exec_driver_sql(
+                "SELECT sum(pg_indexes_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'sgmp.reading'::regclass"
+            ).scalar_one()
+        )
+
+
+def test_weeks_that_are_over_are_packed_and_stay_the_same(place: Place, database: Database) -> None:
+    now_ms = int(time.time() * 1000)
+    start_ms = (now_ms - 4 * DAY_MS) // WEEK_MS * WEEK_MS + 4 * DAY_MS - 2 * WEEK_MS  # a Monday
+    for part in np.array_split(np.arange(start_ms, start_ms + 4 * DAY_MS, 20_000), 30):
+        with database.begin() as connection:
+            store.readings.write_series(
+                connection,
+                place.house.house_id,
+                place.meter.device_id,
+                {f"f{i}": Series(part, part / 7) for i in range(5)},
+            )
+    place.write({now_ms: {"f0": 1.0}})
+    before, size = place.read("f0", 0, now_ms + 1), index_bytes(database)
+    maintenance = Maintenance(database)
+    try:
+        assert wait_until(lambda: maintenance.look() or is_packed(database, start_ms), WAIT_S)  # type: ignore[func-returns-value]
+    finally:
+        maintenance.close()
+    assert not is_packed(database, now_ms)
+    assert index_bytes(database) < 0.75 * size
+    assert place.read("f0", 0, now_ms + 1) == before
+    repeated = place.write({at: {"f0": 0.0} for at in list(before)[:5]} | {start_ms + 1: {"f0": 5.0}})
+    assert (repeated.readings, repeated.repeated) == (1, 5)
+
+
+def test_readings_past_their_time_are_dropped(place: Place, database: Database) -> None:
+    now_ms = int(time.time() * 1000)
+    place.write({now_ms - 10 * WEEK_MS: {"x": 1.0}, now_ms: {"x": 2.0}})
+    maintenance = Maintenance(database)
+    try:
+        assert wait_until(
+            lambda: maintenance.look() or list(place.read("x", 0, now_ms + 1)) == [now_ms],  # type: ignore[func-returns-value]
+            WAIT_S,
+        )
+    finally:
+        maintenance.close()
