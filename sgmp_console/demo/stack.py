@@ -96,7 +96,8 @@ class Stack:
         except _AskedToStop:
             return 0
         except SgmpError as error:
-            _log.exception("failed")
+            # For the log file; the reporter tells people.
+            _log.info("failed", exc_info=True)
             self._reporter.failed(str(error))
         except Exception:  # noqa: BLE001 - whoever waits for us must be told, whatever it was
             _log.exception("failed by a fault of ours")
