@@ -79,6 +79,10 @@ def window(options: StackOptions) -> int:
     """The window, which opens at once, shows how far the stack is, and signs in when it is ready."""
     from sgmp_console import app
 
+    if options.reset:
+        # Done here and once: Retry runs the preparation again, and must not delete what was gathered.
+        with options.folder.locked(reset=True):
+            options = replace(options, reset=False)
     return app.run(app.Launch(preparation=_preparation(options)))
 
 

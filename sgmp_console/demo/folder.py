@@ -51,7 +51,7 @@ class DemoFolder:
     """Paths, lock and state of one demo. `owner`: who runs its servers, where we are root (see ordinary_user)."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        self.path = path.expanduser().absolute()
         self.owner = ordinary_user()
         self.logs = self.path / "logs"
         self.database = self.path / "database"

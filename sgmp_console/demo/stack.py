@@ -182,7 +182,7 @@ class Stack:
             self._task.look()
         if time.monotonic() - self._logs_bounded > _BOUND_LOGS_EVERY_S:
             self._logs_bounded = time.monotonic()
-            for log in self._folder.logs.glob("*.log"):
+            for log in (*self._folder.logs.glob("*.log"), *self._folder.database.glob("*.log")):
                 bound_log(log)
         time.sleep(_LOOK_EVERY_S)
 
@@ -243,7 +243,8 @@ class _Task:
                 raise StackFailed(line["failed"])
             if "result" in line:
                 self.result = line["result"]
-                self._reporter.stage(self._stage, self._text, 1.0)
+                if self._text:
+                    self._reporter.stage(self._stage, self._text, 1.0)
                 return  # what it does besides is told after whoever waits for the result went on
             self._text = line["text"]
             self._reporter.stage(self._stage, self._text, line["fraction"])
