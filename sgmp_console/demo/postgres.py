@@ -26,6 +26,7 @@ import psycopg2.extensions
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import Child, Program
 from sgmp_console.errors import SgmpError
+from sgmp_console.store.connecting import SCRAM_ONLY
 
 _log = logging.getLogger(__name__)
 
@@ -305,7 +306,16 @@ class EmbeddedPostgres:
 
 def _connect(port: int, password: str, database: str) -> psycopg2.extensions.connection:
     return psycopg2.connect(
-        host=ADDRESS, port=port, user=OWNER, password=password, dbname=database, connect_timeout=5
+        psycopg2.extensions.make_dsn(
+            host=ADDRESS,
+            port=port,
+            user=OWNER,
+            password=password,
+            dbname=database,
+            connect_timeout=2,
+            # Whoever else has taken the port could ask for the password in clear.
+            **SCRAM_ONLY,
+        )
     )
 
 

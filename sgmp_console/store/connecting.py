@@ -27,6 +27,9 @@ _LIVENESS = {
     "tcp_user_timeout": "30000",
 }
 
+SCRAM_ONLY = {"require_auth": "scram-sha-256"} if psycopg2.extensions.libpq_version() >= 160_000 else {}
+"""So that no server, ours or not, gets a password in clear. Older libraries can't be told."""
+
 _REFUSED = re.compile(
     r"password authentication failed|authentication failed for user|is not permitted to log in"
     r"|no password supplied|role \"[^\"]*\" does not exist|permission denied for database"
@@ -44,7 +47,7 @@ def parameters_of(url: str, *, user: str | None = None, password: str | None = N
         raise UserError("The database address can't be read. It looks like postgresql://host:5432/database.")
     parameters = {"dbname": "sgmp", **_LIVENESS, **given}
     if user is not None:
-        parameters["user"] = user
+        parameters |= {"user": user, **SCRAM_ONLY}
     if password is not None:
         parameters["password"] = password
     if not _is_this_machine(parameters):

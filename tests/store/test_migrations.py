@@ -38,7 +38,8 @@ def test_models_and_migrations_agree(database: Database) -> None:
         def is_ours(name: str | None, kind: str, parents: object) -> bool:
             if kind == "schema":
                 return name == SCHEMA
-            return kind != "table" or name not in partitions
+            # `late` is needed beside TimescaleDB's policies only.
+            return kind != "table" or name not in partitions | {"late"}
 
         context = MigrationContext.configure(
             connection,
