@@ -7,11 +7,13 @@ issues are handed out once and kept nowhere.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import json
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sgmp_console.errors import SgmpError, UserError
+from sgmp_console.errors import SgmpError, Unavailable, UserError
 from sgmp_edge.contract import HouseCredentials, client_id
 
 _AUTHORITY_DAYS = 30 * 365
@@ -40,6 +42,16 @@ class AuthorityDamaged(SgmpError):
         super().__init__(
             f"The certificate authority in {folder} can't be read. Restore the folder from a backup: without its "
             "key, every house needs new credentials."
+        )
+
+
+class AuthorityUnwritable(Unavailable):
+    """Nothing was issued or revoked."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(
+            f"The certificate authority in {folder} can't be written ({reason}). Make the folder writable for you and "
+            "see that its disk has room, then try again."
         )
 
 
@@ -76,7 +88,8 @@ class Credentials:
 class LocalAuthority:
     """Opens the authority in `folder`, or founds it there. Raises AuthorityDamaged.
 
-    One process at a time changes it (the console's own, or the demo's supervisor).
+    Several processes may have it open (a console, the demo's supervisor): a change waits for another's to end, and
+    begins from what that one left.
     """
 
     def __init__(self, folder: Path, *, name: str = "SGMP local authority") -> None:
@@ -86,10 +99,12 @@ class LocalAuthority:
         self._key_file = folder / "ca.key"
         self._issued_file = folder / "issued.json"
         try:
-            if self._key_file.exists():
-                self._open()
-            else:
-                self._found(name)
+            if not self._key_file.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                with _locked(folder):
+                    if not self._key_file.exists():
+                        self._found(name)
+            self._open()
         except (OSError, ValueError) as error:
             raise AuthorityDamaged(folder) from error
 
@@ -111,13 +126,46 @@ class LocalAuthority:
         The broker refuses it at its next connection once it has read the list again (Mosquitto: SIGHUP).
         Raises UnknownCertificate.
         """
-        found = next((row for row in self._issued if row["fingerprint"] == fingerprint), None)
-        if found is None:
-            raise UnknownCertificate
-        if found["revoked"] is None:
-            found["revoked"] = _now().isoformat()
-            self._save_issued()
-        self._write_revocations()  # also when it was there: the last attempt may have ended between the two files
+        with self._changing() as issued:
+            found = next((row for row in issued if row["fingerprint"] == fingerprint), None)
+            if found is None:
+                raise UnknownCertificate
+            if found["revoked"] is None:
+                found["revoked"] = _now().isoformat()
+                self._save_issued(issued)
+            # Also when it was there: the last attempt may have ended between the two files.
+            self._write_revocations(issued)
+
+    def valid(self, common_name: str) -> list[str]:
+        """The fingerprints of the certificates of this name that are neither revoked nor expired, oldest first."""
+        now = _now()
+        return [
+            row["fingerprint"]
+            for row in self._read_issued()
+            if row["common_name"] == common_name
+            and row["revoked"] is None
+            and datetime.datetime.fromisoformat(row["expires"]) > now
+        ]
+
+    def names(self) -> set[str]:
+        """The common names of all that is valid now."""
+        return {name for name in {row["common_name"] for row in self._read_issued()} if self.valid(name)}
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[list[dict[str, Any]]]:
+        """The certificates issued so far, while nobody else changes them. Raises AuthorityUnwritable."""
+        try:
+            with _locked(self._folder):
+                yield self._read_issued()
+        except OSError as error:
+            raise AuthorityUnwritable(self._folder, error.strerror or type(error).__name__) from error
+
+    def _read_issued(self) -> list[dict[str, Any]]:
+        try:
+            issued: list[dict[str, Any]] = json.loads(self._issued_file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise AuthorityDamaged(self._folder) from error
+        return issued
 
     def _open(self) -> None:
         self._certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
@@ -127,12 +175,11 @@ class LocalAuthority:
         if key.public_key() != self._certificate.public_key():
             raise ValueError("key and certificate of the authority do not belong together")
         self._key = key
-        self._issued: list[dict[str, Any]] = json.loads(self._issued_file.read_text("utf-8"))
+        issued = self._read_issued()
         if not self.revocation_file.exists():
-            self._write_revocations()
+            self._write_revocations(issued)
 
     def _found(self, name: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._certificate = (
@@ -142,9 +189,8 @@ class LocalAuthority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        self._issued = []
-        self._save_issued()
-        self._write_revocations()
+        self._save_issued([])
+        self._write_revocations([])
         _write(self.certificate_file, self.ca_pem.encode("ascii"))
         _write(self._key_file, _key_pem(self._key), secret=True)  # last: its presence says that all is there
 
@@ -167,16 +213,17 @@ class LocalAuthority:
             builder = builder.add_extension(alternatives, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
-        self._issued.append(
-            {
-                "common_name": common_name,
-                "fingerprint": fingerprint,
-                "serial": str(certificate.serial_number),
-                "expires": certificate.not_valid_after_utc.isoformat(),
-                "revoked": None,
-            }
-        )
-        self._save_issued()
+        with self._changing() as issued:
+            issued.append(
+                {
+                    "common_name": common_name,
+                    "fingerprint": fingerprint,
+                    "serial": str(certificate.serial_number),
+                    "expires": certificate.not_valid_after_utc.isoformat(),
+                    "revoked": None,
+                }
+            )
+            self._save_issued(issued)
         return Credentials(
             common_name=common_name,
             certificate_pem=certificate.public_bytes(serialization.Encoding.PEM).decode("ascii"),
@@ -188,10 +235,10 @@ class LocalAuthority:
             fingerprint=fingerprint,
         )
 
-    def _save_issued(self) -> None:
-        _write(self._issued_file, json.dumps(self._issued, indent=1).encode("utf-8"))
+    def _save_issued(self, issued: list[dict[str, Any]]) -> None:
+        _write(self._issued_file, json.dumps(issued, indent=1).encode("utf-8"))
 
-    def _write_revocations(self) -> None:
+    def _write_revocations(self, issued: list[dict[str, Any]]) -> None:
         # Of several lists it holds, OpenSSL follows the one dated last, to the second: two within a second must
         # still differ, and none may lie in the future.
         dated = _now() - _CLOCK_SLACK
@@ -205,7 +252,7 @@ class LocalAuthority:
             .last_update(dated)
             .next_update(self._certificate.not_valid_after_utc)
         )
-        for row in self._issued:
+        for row in issued:
             if row["revoked"] is not None:
                 builder = builder.add_revoked_certificate(
                     x509.RevokedCertificateBuilder()
@@ -272,6 +319,21 @@ def _write(path: Path, data: bytes, *, secret: bool = False) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """While this holds, no other process changes the authority. The lock goes with its process, however that ends."""
+    with (folder / "lock").open("a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _now() -> datetime.datetime:
