@@ -20,12 +20,15 @@ def start(*, offscreen: bool = False) -> QApplication:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     existing = QApplication.instance()
     if isinstance(existing, QApplication):
+        # Offscreen the loop ends when its user says so; a window that goes must not end the next loop of the process.
+        existing.setQuitOnLastWindowClosed(not offscreen)
         return existing
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     application = QApplication(sys.argv[:1])
     application.setApplicationName("sgmp-console")
     application.setApplicationDisplayName("SGMP")
     application.setDesktopFileName("sgmp-console")
+    application.setQuitOnLastWindowClosed(not offscreen)
     application.setWindowIcon(QIcon(str(resource("icons/sgmp.svg"))))
     return application
 
