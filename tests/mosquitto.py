@@ -22,7 +22,8 @@ from sgmp_console.cloud.local_ca import Credentials, LocalAuthority
 from sgmp_console.demo.folder import LOOPBACK
 from sgmp_console.demo.mosquitto import prepare_broker
 from sgmp_console.demo.ordinary_user import ordinary_user
-from sgmp_console.demo.processes import Child, Program, wait_until
+from sgmp_console.demo.processes import Child, Program
+from tests.waiting import wait_until
 
 WAIT_S = 15.0
 

@@ -7,7 +7,6 @@ process that ends it when the parent's end of a pipe closes.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import logging
 import os
@@ -232,14 +231,3 @@ else:
 
     def end_children_with_us() -> None:
         """Nothing to prepare here: each child is tied to us as it starts."""
-
-
-def wait_until(done: Callable[[], bool], timeout_s: float, *, every_s: float = 0.05) -> bool:
-    """Look every `every_s` seconds; False when the time ran out."""
-    deadline = time.monotonic() + timeout_s
-    while not done():
-        if time.monotonic() >= deadline:
-            return False
-        with contextlib.suppress(InterruptedError):
-            time.sleep(every_s)
-    return True

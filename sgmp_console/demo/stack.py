@@ -119,7 +119,6 @@ class Stack:
         stage("broker", "Starting the MQTT broker")
         self._add(programs.broker(folder, state, authority))
         stage("database", "Starting the database")
-        self._look()
         self._postgres = EmbeddedPostgres(
             folder.database, port=state.ports["database"], settings=_DATABASE_SETTINGS
         )
@@ -144,8 +143,11 @@ class Stack:
 
     def _add(self, *several: Program) -> None:
         """Start services that belong together. Those of one call stop together."""
-        self._services.append([Service(program) for program in several])
-        self._look()
+        services = [Service(program) for program in several]
+        self._services.append(services)
+        for service in services:
+            service.keep_running()
+        self._obey()
 
     def _run_task(self, stage: str, program: Program) -> Mapping[str, Any]:
         """Run a child that prepares something until it has its result; it may go on beside what follows.
@@ -171,8 +173,7 @@ class Stack:
 
     def _look(self) -> None:
         """One round: start again what ended, bound the logs, rest. Raises _AskedToStop."""
-        if self._asked_to_stop or (self._ends_with_stdin and _stdin_closed()):
-            raise _AskedToStop
+        self._obey()
         if self._postgres is not None and not self._postgres.is_running():
             _log.warning("the database ended; it starts again")
             self._postgres.start()
@@ -185,6 +186,10 @@ class Stack:
             for log in (*self._folder.logs.glob("*.log"), *self._folder.database.glob("*.log")):
                 bound_log(log)
         time.sleep(_LOOK_EVERY_S)
+
+    def _obey(self) -> None:
+        if self._asked_to_stop or (self._ends_with_stdin and _stdin_closed()):
+            raise _AskedToStop
 
     def _all_services(self) -> list[Service]:
         return [service for group in self._services for service in group]

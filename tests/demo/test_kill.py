@@ -14,10 +14,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from sgmp_console.demo.processes import wait_until
 from sgmp_console.ingest.decode import flatten
 from sgmp_edge.contract import EDGE_DEVICE_ID
 from tests.demo.conftest import RunningDemo
+from tests.waiting import wait_until
 
 RECOVERY_S = 45.0
 VICTIMS = ("ingest", "broker", "database", "edge-maple", "edge-harbor", "simulator-maple")

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from sgmp_console.demo.ordinary_user import ordinary_user
-from sgmp_console.demo.processes import MAX_LOG_BYTES, Child, Program, Service, bound_log, wait_until
+from sgmp_console.demo.processes import MAX_LOG_BYTES, Child, Program, Service, bound_log
+from tests.waiting import wait_until
 
 WAIT_S = 15.0
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]

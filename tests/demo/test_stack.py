@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from sgmp_console.demo.houses import DEMO_HOUSES, DEVICE_TYPES
-from sgmp_console.demo.processes import wait_until
 from sgmp_console.fleet import sync
 from sgmp_console.store import Account, Database, devices, houses, readings, sign_in
 from tests.demo.conftest import RunningDemo
+from tests.waiting import wait_until
 
 WAIT_S = 30.0
 DAY_MS = 86_400_000

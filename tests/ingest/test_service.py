@@ -15,12 +15,12 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from sgmp_console import store
-from sgmp_console.demo.processes import wait_until
 from sgmp_console.store.access import ingest_role, set_ingest_password
 from sgmp_edge.contract import ReadTopic, client_id, read_topic
 from tests.database import TestDatabase
 from tests.mosquitto import CredentialFiles, TestBroker, TestClient, running_broker
 from tests.proxy import Proxy, proxy_to
+from tests.waiting import wait_until
 
 WAIT_S = 20.0
 PASSWORD = "ingest-password-of-this-test"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sgmp_console import store
-from sgmp_console.demo.processes import wait_until
 from sgmp_console.store import Database, Maintenance
 from sgmp_console.timeseries import Series
 from tests.database import TestServer
 from tests.store.conftest import Place
+from tests.waiting import wait_until
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
