@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def run(arguments: Sequence[str], device_types: Mapping[str, type], *, default_home: Path) -> int:
     """`arguments` without the program's name; `device_types` the map of Main_Publisher.py. Returns the exit code."""
     if arguments and arguments[0] == "install":
-        from .service import install
+        from .unit import install
 
         return install(arguments[1:])
     if arguments and arguments[0] == "install-certs":

@@ -5,8 +5,6 @@ The home of a copied folder is that folder; several edges on one machine share t
 
 from __future__ import annotations
 
-import difflib
-import runpy
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -68,7 +66,8 @@ def load_settings(home: Path) -> Settings:
     if not file.exists():
         raise SetupError(f"{file} is missing. Copy config_example.py to it and set house_id.")
     try:
-        found = runpy.run_path(str(file))
+        found: dict[str, Any] = {"__file__": str(file), "__name__": "config"}
+        exec(compile(file.read_bytes(), str(file), "exec"), found)  # noqa: S102 - it is the operator's own file
     except Exception as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise SetupError(f"{file}{line} can't be read: {type(error).__name__}: {error}") from error
@@ -76,6 +75,8 @@ def load_settings(home: Path) -> Settings:
     given = {key: value for key, value in found.items() if not key.startswith("_") and not _is_import(value)}
     for key in given:
         if key not in names:
+            import difflib
+
             close = difflib.get_close_matches(key, names, 1)
             hint = f"; did you mean {close[0]}?" if close else f". Known are {', '.join(names)}."
             raise SetupError(f"{file}: unknown setting {key}{hint}")
