@@ -1,15 +1,15 @@
 """How an analytic item's numbers are read: the one place that decides between aggregates and raw readings.
 
-An item with continuous aggregation whose formula is exact on aggregates is read from them; where it is not, or where
-aggregates are not there yet, from raw readings; in between, each part from what it has. Both ways give the same
-numbers. Only where the raw readings of a formula that is not exact are gone are its slots computed from the means of
-its fields, and called approximate.
+A formula that is exact on aggregates is read from them as soon as all its fields have them (the item's own flag asked
+for that, or another item's). What they can't vouch for is read raw: formulas that are not exact, slots in which the
+timestamps of several series differ, and what is not populated yet. Both ways give the same numbers. Only where the raw
+readings of such a part are gone are its slots computed from the means of its fields, and called approximate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 
@@ -33,7 +33,7 @@ from sgmp_console.formula.items import SourceIdentifier
 from sgmp_console.store import AnalyticItem, aggregates, analytics, events, readings
 from sgmp_console.store.aggregates import Standing
 from sgmp_console.store.series import FieldKey
-from sgmp_console.timeseries.aggregates import SlotAggregates
+from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates
 from sgmp_console.timeseries.series import Series
 from sgmp_console.timeseries.slots import (
     HOUR_MS,
@@ -105,10 +105,10 @@ class ItemHours:
 
 @dataclass(frozen=True)
 class ItemExtremes:
-    """The least and greatest raw value of an item.
+    """The least and greatest raw value of an item, each with the first time (UTC ms) it was reached.
 
-    The times (UTC ms) are None where the raw readings are gone; then the value is known to lie in the hour that begins
-    at `minimum_hour_ms` or `maximum_hour_ms`.
+    The times are None where the raw readings are gone; then the value lies in the hour that begins at
+    `minimum_hour_ms` or `maximum_hour_ms`. Approximate ones are those of five-minute means: the raw ones were wider.
     """
 
     minimum: float
@@ -124,19 +124,19 @@ class ItemUnreadable(UserError):
     """The item can't be evaluated; the sentence says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Route:
-    """From where on an item is read from aggregates, and how far back there are raw readings."""
+    """What an item can be read from."""
 
     name: str
     formula: Formula
     """With the items it mentions written out."""
     fields: Mapping[str, FieldKey]
     """Identifier as written -> the field it names; empty where events are among them."""
-    aggregates_from_ms: int | None
-    """None: never."""
     aggregated: bool
-    """Whether there are aggregates of all its fields at all."""
+    """Whether all its fields have aggregates."""
+    exact_from_ms: int | None
+    """From here on aggregates give its numbers; None if they never do."""
 
 
 @dataclass(eq=False)
@@ -162,6 +162,12 @@ class ItemReader:
     def _standing(self) -> Standing:
         return aggregates.standing(self.connection, self.house_id)
 
+    @property
+    def _raw_from_ms(self) -> int:
+        """Raw readings before this may be gone, and will not come back."""
+        kept_from = self._standing.raw_kept_from_ms
+        return _ALWAYS if kept_from is None else kept_from
+
     # --- Slots -------------------------------------------------------------------------------------------------------
 
     def slots(self, names: Iterable[str], start_ms: int, end_ms: int) -> dict[str, ItemSlots]:
@@ -169,53 +175,53 @@ class ItemReader:
         start_ms, end_ms = snap(start_ms, end_ms)
         routes = [self._route(name) for name in dict.fromkeys(names)]
         known = self._slot_aggregates(routes, start_ms, end_ms)
-        found: dict[str, ItemSlots] = {}
-        raw: dict[str, NDArray[np.int64]] = {}
+        exact = {route.name: self._exact_slots(route, known, start_ms, end_ms) for route in routes}
+        raw = self._raw_slots({name: missing for name, (_, missing) in exact.items()})
+        found = {}
         for route in routes:
-            begin = end_ms if route.aggregates_from_ms is None else max(start_ms, route.aggregates_from_ms)
-            begin = min(-(-begin // SLOT_MS) * SLOT_MS, end_ms)
-            exact, unsure = _exact_slots(route, known, begin, end_ms)
-            before = np.arange(start_ms, begin, SLOT_MS, dtype=np.int64)
-            raw[route.name] = np.concatenate([before, unsure])
-            found[route.name] = ItemSlots(exact, Source.AGGREGATES)
-        read = self._raw_slots(raw)
-        for route in routes:
-            if len(raw[route.name]) or route.aggregates_from_ms is None:
-                found[route.name] = self._completed(
-                    route, found[route.name], read[route.name], known, start_ms, end_ms
-                )
+            slots, missing = exact[route.name]
+            parts = {Source.AGGREGATES: slots, Source.RAW: raw[route.name]}
+            gone = np.setdiff1d(missing[missing < self._raw_from_ms], raw[route.name].starts)
+            if route.aggregated and len(gone):
+                parts[Source.APPROXIMATE] = _approximate_slots(route, known, gone)
+            used = {source for source, part in parts.items() if part.covered}
+            joined = _joined(parts.values(), start_ms, end_ms)
+            found[route.name] = ItemSlots(joined, _source(used, route))
         return found
-
-    def _completed(
-        self,
-        route: _Route,
-        exact: ItemSlots,
-        raw: SlotMeans,
-        known: Mapping[FieldKey, SlotAggregates],
-        start_ms: int,
-        end_ms: int,
-    ) -> ItemSlots:
-        parts = [exact.slots, raw]
-        used = {Source.AGGREGATES} if exact.slots.covered else set()
-        used |= {Source.RAW} if raw.covered else set()
-        gone_to = self._standing.raw_kept_from_ms
-        if route.aggregates_from_ms is None and route.aggregated and gone_to is not None:
-            approximate = _approximate_slots(route, known, start_ms, min(gone_to, end_ms))
-            parts.append(approximate)
-            used |= {Source.APPROXIMATE} if approximate.covered else set()
-        return ItemSlots(_joined(parts, start_ms, end_ms), _source(used))
 
     def _slot_aggregates(
         self, routes: Collection[_Route], start_ms: int, end_ms: int
     ) -> Mapping[FieldKey, SlotAggregates]:
         """Of all fields that some route may need, over all that its averages reach."""
-        needed = [route for route in routes if route.aggregated]
-        if not needed or end_ms <= start_ms:
+        # A formula that is not exact needs them only where raw readings are gone.
+        ends = {
+            route: end_ms if route.exact_from_ms is not None else min(self._raw_from_ms, end_ms)
+            for route in routes
+            if route.aggregated
+        }
+        reach = [route.formula.reach(start_ms, end) for route, end in ends.items() if start_ms < end]
+        fields = {key for route, end in ends.items() if start_ms < end for key in route.fields.values()}
+        if not fields:
             return {}
-        reach = [route.formula.reach(start_ms, end_ms) for route in needed]
-        fields = {key for route in needed for key in route.fields.values()}
         first, last = snap(min(one[0] for one in reach), max(one[1] for one in reach))
         return aggregates.read_slots(self.connection, self.house_id, fields, first, last)
+
+    def _exact_slots(
+        self, route: _Route, known: Mapping[FieldKey, SlotAggregates], start_ms: int, end_ms: int
+    ) -> tuple[SlotMeans, NDArray[np.int64]]:
+        """The slots that aggregates vouch for, and the starts of those that are to be read raw."""
+        every = np.arange(start_ms, end_ms, SLOT_MS, dtype=np.int64)
+        if route.exact_from_ms is None or not len(every):
+            return SlotMeans(start_ms, end_ms, every[:0], np.empty(0)), every
+        by_name = {name: known[key] for name, key in route.fields.items()}
+        means, unsure = route.formula.slot_means(by_name, start_ms, end_ms)
+        # Not populated yet. What lost its raw readings before will never be counted better than it is.
+        waiting = every[(every >= self._raw_from_ms) & (every < route.exact_from_ms)]
+        sure = np.isin(means.starts, waiting, assume_unique=True, invert=True)
+        return (
+            SlotMeans(start_ms, end_ms, means.starts[sure], means.means[sure]),
+            np.union1d(waiting, unsure),
+        )
 
     # --- Hours -------------------------------------------------------------------------------------------------------
 
@@ -225,43 +231,38 @@ class ItemReader:
         """The hours of items in a range, counted from `origin_ms`: the house's midnight, where its zone is off by
         half an hour."""
         start_ms, end_ms = snap(start_ms, end_ms)
-        wanted = list(dict.fromkeys(names))
-        routes = [self._route(name) for name in wanted]
-        inner_start, inner_end = -(-start_ms // HOUR_MS) * HOUR_MS, end_ms // HOUR_MS * HOUR_MS
-        whole = origin_ms % HOUR_MS == 0 and inner_start < inner_end
-        by_hour = [route for route in routes if whole and _hourly(route, inner_start) is not None]
-        fields = {key for route in by_hour for key in route.fields.values()}
+        routes = [self._route(name) for name in dict.fromkeys(names)]
+        inner_start, inner_end = _whole_hours(start_ms, end_ms)
+        forms = {
+            route.name: route.formula.linear
+            for route in routes
+            if origin_ms % HOUR_MS == 0 and inner_start < inner_end and _complete(route, inner_start)
+        }
+        fields = {key for route in routes if forms.get(route.name) for key in route.fields.values()}
         known = (
             aggregates.read_hours(self.connection, self.house_id, fields, inner_start, inner_end)
-            if by_hour
+            if fields
             else {}
         )
-        found: dict[str, ItemHours] = {}
-        edges: dict[tuple[int, int], list[str]] = {}
         exact: dict[str, HourMeans] = {}
+        rest: dict[tuple[int, int], list[str]] = {}
         for route in routes:
-            form = _hourly(route, inner_start) if whole else None
-            if form is None:
-                edges.setdefault((start_ms, end_ms), []).append(route.name)
-                continue
-            hours, unsure = form.hour_means(
-                {name: known[key] for name, key in route.fields.items()}, inner_start, inner_end
-            )
-            exact[route.name] = hours
-            parts = [(start_ms, inner_start), (inner_end, end_ms), *_runs(unsure)]
+            parts = [(start_ms, end_ms)]
+            if form := forms.get(route.name):
+                by_name = {name: known[key] for name, key in route.fields.items()}
+                exact[route.name], unsure = form.hour_means(by_name, inner_start, inner_end)
+                parts = [*_outside(start_ms, end_ms, inner_start, inner_end), *_runs(unsure, HOUR_MS)]
             for part in parts:
-                if part[0] < part[1]:
-                    edges.setdefault(part, []).append(route.name)
-        pieces: dict[str, list[tuple[HourMeans, Source]]] = {
-            name: [(hours, Source.AGGREGATES)] for name, hours in exact.items()
-        }
-        for (first, last), parted in edges.items():
+                rest.setdefault(part, []).append(route.name)
+        pieces = {route.name: [(Source.AGGREGATES, exact.get(route.name, _NO_HOURS))] for route in routes}
+        for (first, last), parted in rest.items():
             for name, one in self.slots(parted, first, last).items():
-                pieces.setdefault(name, []).append((one.slots.hours(origin_ms), one.source))
-        for name in wanted:
-            used = {source for hours, source in pieces[name] if len(hours.starts)}
-            hours = _joined_hours([hours for hours, _ in pieces[name]])
-            found[name] = ItemHours(start_ms, end_ms, hours, _source(used))
+                pieces[name].append((one.source, _except(one.slots.hours(origin_ms), pieces[name][0][1])))
+        found = {}
+        for route in routes:
+            used = {source for source, hours in pieces[route.name] if len(hours.starts)}
+            hours = _joined_hours([hours for _, hours in pieces[route.name]])
+            found[route.name] = ItemHours(start_ms, end_ms, hours, _source(used, route))
         return found
 
     # --- Extremes ----------------------------------------------------------------------------------------------------
@@ -271,51 +272,60 @@ class ItemReader:
         start_ms, end_ms = snap(start_ms, end_ms)
         route = self._route(name)
         form = route.formula.linear
-        complete = route.aggregates_from_ms is not None and route.aggregates_from_ms <= start_ms
-        if not complete or form is None or form.direction is None:
-            found = extremes(self._raw([name], start_ms, end_ms)[name])
-            return None if found is None else _of_raw(found)
+        if form is not None and form.direction is not None and _complete(route, start_ms):
+            return self._aggregated_extremes(route, form, start_ms, end_ms)
+        series = self._raw([name], start_ms, end_ms)[name]
+        found = extremes(series)
+        raw = None if found is None else _of_raw(found)
+        gone_to = min(self._raw_from_ms, end_ms)
+        if not route.aggregated or gone_to <= start_ms:
+            return raw
+        means = self.slots([name], start_ms, gone_to)[name].slots.series
+        lost = np.isin(means.timestamps, series.timestamps // SLOT_MS * SLOT_MS, invert=True)
+        return _wider(raw, extremes(Series(means.timestamps[lost], means.values[lost])))
+
+    def _aggregated_extremes(
+        self, route: _Route, form: LinearForm, start_ms: int, end_ms: int
+    ) -> ItemExtremes | None:
         (key,) = route.fields.values()
-        inner_start, inner_end = -(-start_ms // HOUR_MS) * HOUR_MS, end_ms // HOUR_MS * HOUR_MS
-        starts, minima, maxima = [], [], []
+        inner_start, inner_end = _whole_hours(start_ms, end_ms)
+        parts: list[tuple[int, SlotAggregates | HourAggregates]] = []
         if inner_start < inner_end:
-            hours = aggregates.read_hours(self.connection, self.house_id, [key], inner_start, inner_end)[key]
-            starts, minima, maxima = [hours.starts], [hours.minima], [hours.maxima]
+            hours = aggregates.read_hours(self.connection, self.house_id, [key], inner_start, inner_end)
+            parts.append((HOUR_MS, hours[key]))
         for first, last in _outside(start_ms, end_ms, inner_start, inner_end):
-            slots = aggregates.read_slots(self.connection, self.house_id, [key], first, last)[key]
-            starts.append(slots.starts)
-            minima.append(slots.minima)
-            maxima.append(slots.maxima)
-        at = np.concatenate(starts)
-        if not len(at):
+            slots = aggregates.read_slots(self.connection, self.house_id, [key], first, last)
+            parts.append((SLOT_MS, slots[key]))
+        starts = np.concatenate([part.starts for _, part in parts] or [np.empty(0, np.int64)])
+        if not len(starts):
             return None
-        bounds = form.extremes(np.concatenate(minima), np.concatenate(maxima))
+        # In order of time, so that of equals the first is found.
+        order = np.argsort(starts)
+        lengths = np.concatenate([np.full(len(part.starts), length) for length, part in parts])[order]
+        bounds = form.extremes(
+            np.concatenate([part.minima for _, part in parts])[order],
+            np.concatenate([part.maxima for _, part in parts])[order],
+        )
         if bounds is None:
             raise AssertionError("a form with a direction has extremes")
-        low, high = bounds
-        # In order of time, so that of equals the first is named.
-        order = np.argsort(at, kind="stable")
-        at, low, high = at[order], low[order], high[order]
-        least, greatest = int(np.argmin(low)), int(np.argmax(high))
+        least, greatest = int(np.argmin(bounds[0])), int(np.argmax(bounds[1]))
+        places = [(int(starts[order][one]), int(lengths[one])) for one in (least, greatest)]
+        at_least, at_greatest = (self._within(route.name, start, length) for start, length in places)
         return ItemExtremes(
-            float(low[least]),
-            self._moment(name, int(at[least]), "minimum"),
-            int(at[least]) // HOUR_MS * HOUR_MS,
-            float(high[greatest]),
-            self._moment(name, int(at[greatest]), "maximum"),
-            int(at[greatest]) // HOUR_MS * HOUR_MS,
+            at_least.minimum if at_least else float(bounds[0][least]),
+            at_least.minimum_ms if at_least else None,
+            places[0][0] // HOUR_MS * HOUR_MS,
+            at_greatest.maximum if at_greatest else float(bounds[1][greatest]),
+            at_greatest.maximum_ms if at_greatest else None,
+            places[1][0] // HOUR_MS * HOUR_MS,
             Source.AGGREGATES,
         )
 
-    def _moment(self, name: str, start_ms: int, which: str) -> int | None:
-        """When within the hour (or the slot, at an edge) the extreme was reached, if its raw readings are there."""
-        gone_to = self._standing.raw_kept_from_ms
-        if gone_to is not None and start_ms < gone_to:
+    def _within(self, name: str, start_ms: int, length_ms: int) -> Extremes | None:
+        """The extremes of a slot or an hour with their times, if its raw readings are there."""
+        if start_ms < self._raw_from_ms:
             return None
-        found = extremes(self._raw([name], start_ms, start_ms + HOUR_MS)[name])
-        if found is None:
-            return None
-        return found.minimum_ms if which == "minimum" else found.maximum_ms
+        return extremes(self._raw([name], start_ms, start_ms + length_ms)[name])
 
     # --- Raw readings ------------------------------------------------------------------------------------------------
 
@@ -327,13 +337,13 @@ class ItemReader:
         return self._raw(wanted, start_ms, end_ms)
 
     def _raw(self, names: Collection[str], start_ms: int, end_ms: int) -> dict[str, Series]:
-        result = evaluate_items(names, self._formulas, start_ms, end_ms, self.load)
+        result = evaluate_items(names, self._formulas, start_ms, end_ms, self._load)
         for name, error in result.errors.items():
             raise ItemUnreadable(f"`{name}` can't be evaluated: {error.message}.")
         return dict(result.series)
 
     def _raw_slots(self, wanted: Mapping[str, NDArray[np.int64]]) -> dict[str, SlotMeans]:
-        """The given slots of items, read in as few ranges as their gaps make."""
+        """The given slots of items (ascending starts), read in few ranges."""
         pieces: dict[str, list[SlotMeans]] = {name: [] for name in wanted}
         ranges: dict[tuple[int, int], list[str]] = {}
         for name, starts in wanted.items():
@@ -346,10 +356,9 @@ class ItemReader:
                 pieces[name].append(SlotMeans(first, last, means.starts[keep], means.means[keep]))
         return {name: _joined(parts, 0, 0) for name, parts in pieces.items()}
 
-    def load(
+    def _load(
         self, sources: frozenset[SourceIdentifier], start_ms: int, end_ms: int
     ) -> Mapping[SourceIdentifier, Series]:
-        """What device and event identifiers stand for in the range, which does not snap; for `evaluate_items`."""
         fields = [one for one in sources if isinstance(one, DeviceIdentifier)]
         of_events = [one for one in sources if isinstance(one, EventIdentifier)]
         keys = [(one.device, one.field) for one in fields]
@@ -363,6 +372,15 @@ class ItemReader:
     # --- Routes ------------------------------------------------------------------------------------------------------
 
     def _route(self, name: str) -> _Route:
+        if name not in self._routes:
+            self._routes[name] = self._found_route(name)
+        return self._routes[name]
+
+    @cached_property
+    def _routes(self) -> dict[str, _Route]:
+        return {}
+
+    def _found_route(self, name: str) -> _Route:
         item = self.items.get(name)
         if item is None:
             raise ItemUnreadable(f"This house has no analytic item `{name}`.")
@@ -373,55 +391,49 @@ class ItemReader:
         fields: dict[str, FieldKey] = {}
         for reference in formula.references:
             if not isinstance(reference.identifier, DeviceIdentifier):
-                return _Route(name, formula, {}, None, aggregated=False)
+                return _Route(name, formula, {}, aggregated=False, exact_from_ms=None)
             fields[reference.text] = (reference.identifier.device, reference.identifier.field)
         complete = self._standing.complete_from_ms
-        aggregated = item.aggregated and bool(fields) and all(key in complete for key in fields.values())
+        aggregated = bool(fields) and all(key in complete for key in fields.values())
         if not aggregated or not formula.exact_on_aggregates:
-            return _Route(name, formula, fields, None, aggregated)
-        first = max((complete[key] or 0 for key in fields.values()), default=0)
-        return _Route(name, formula, fields, first, aggregated)
+            return _Route(name, formula, fields, aggregated, exact_from_ms=None)
+        since = [complete[key] for key in fields.values()]
+        return _Route(
+            name, formula, fields, aggregated, max(_ALWAYS if one is None else one for one in since)
+        )
 
 
-def _hourly(route: _Route, start_ms: int) -> LinearForm | None:
-    """The form by which whole hours from `start_ms` on can be computed; None if they can't."""
-    if route.aggregates_from_ms is None or route.aggregates_from_ms > start_ms:
-        return None
-    return route.formula.linear
+_ALWAYS = -(2**62)
+"""Before any timestamp."""
+
+_MOST_RUNS = 16
+_NO_HOURS = HourMeans(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
-def _exact_slots(
-    route: _Route, known: Mapping[FieldKey, SlotAggregates], start_ms: int, end_ms: int
-) -> tuple[SlotMeans, NDArray[np.int64]]:
-    if start_ms >= end_ms:
-        return _nothing(start_ms, end_ms), np.empty(0, np.int64)
-    return route.formula.slot_means(
-        {name: known[key] for name, key in route.fields.items()}, start_ms, end_ms
-    )
+def _complete(route: _Route, start_ms: int) -> bool:
+    """Whether aggregates give all of the item's numbers from `start_ms` on."""
+    return route.exact_from_ms is not None and route.exact_from_ms <= start_ms
 
 
 def _approximate_slots(
-    route: _Route, known: Mapping[FieldKey, SlotAggregates], start_ms: int, end_ms: int
+    route: _Route, known: Mapping[FieldKey, SlotAggregates], starts: NDArray[np.int64]
 ) -> SlotMeans:
-    """The formula of the fields' slot means, where no raw readings are left."""
-    if start_ms >= end_ms:
-        return _nothing(start_ms, end_ms)
+    """The formula of its fields' slot means, in the given slots (ascending)."""
+    first, last = int(starts[0]), int(starts[-1]) + SLOT_MS
     means = {
         name: Series(known[key].starts, known[key].sums / known[key].n) for name, key in route.fields.items()
     }
-    return slot_means(route.formula.evaluate(means), start_ms, end_ms)
-
-
-def _nothing(start_ms: int, end_ms: int) -> SlotMeans:
-    return SlotMeans(start_ms, end_ms, np.empty(0, np.int64), np.empty(0))
+    found = slot_means(route.formula.evaluate(means), first, last)
+    keep = np.isin(found.starts, starts, assume_unique=True)
+    return SlotMeans(first, last, found.starts[keep], found.means[keep])
 
 
 def _joined(parts: Collection[SlotMeans], start_ms: int, end_ms: int) -> SlotMeans:
-    """Parts that share no slot, as one range in order of time; of a slot given twice the first part's stays."""
+    """Parts that share no slot, as one range in order of time."""
     starts = np.concatenate([part.starts for part in parts] or [np.empty(0, np.int64)])
     means = np.concatenate([part.means for part in parts] or [np.empty(0)])
-    unique, first = np.unique(starts, return_index=True)
-    return SlotMeans(start_ms, end_ms, unique, means[first])
+    order = np.argsort(starts)
+    return SlotMeans(start_ms, end_ms, starts[order], means[order])
 
 
 def _joined_hours(parts: Collection[HourMeans]) -> HourMeans:
@@ -435,18 +447,28 @@ def _joined_hours(parts: Collection[HourMeans]) -> HourMeans:
     return HourMeans(unique, covered, sums)
 
 
-def _runs(starts: NDArray[np.int64], step_ms: int = HOUR_MS) -> list[tuple[int, int]]:
-    """Ranges that hold the given slots or hours; short gaps between them are read along."""
+def _except(hours: HourMeans, others: HourMeans) -> HourMeans:
+    keep = np.isin(hours.starts, others.starts, assume_unique=True, invert=True)
+    return HourMeans(hours.starts[keep], hours.covered[keep], hours.sums[keep])
+
+
+def _runs(starts: NDArray[np.int64], step_ms: int) -> list[tuple[int, int]]:
+    """A few ranges that hold the given slots or hours (ascending); what lies in short gaps is read along."""
     if not len(starts):
         return []
-    starts = np.sort(starts)
-    breaks = np.flatnonzero(np.diff(starts) > 12 * step_ms)
+    gaps = np.diff(starts)
+    breaks = np.flatnonzero(gaps > 12 * step_ms)
+    breaks = np.sort(breaks[np.argsort(gaps[breaks])][1 - _MOST_RUNS :])
     firsts = np.concatenate(([0], breaks + 1))
     lasts = np.concatenate((breaks, [len(starts) - 1]))
     return [
         (int(starts[first]), int(starts[last]) + step_ms)
         for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
     ]
+
+
+def _whole_hours(start_ms: int, end_ms: int) -> tuple[int, int]:
+    return -(-start_ms // HOUR_MS) * HOUR_MS, end_ms // HOUR_MS * HOUR_MS
 
 
 def _outside(start_ms: int, end_ms: int, inner_start: int, inner_end: int) -> list[tuple[int, int]]:
@@ -468,9 +490,25 @@ def _of_raw(found: Extremes) -> ItemExtremes:
     )
 
 
-def _source(used: set[Source]) -> Source:
+def _wider(raw: ItemExtremes | None, of_means: Extremes | None) -> ItemExtremes | None:
+    """The extremes of raw values and of the means of slots whose raw values are gone."""
+    if of_means is None:
+        return raw
+    found = replace(_of_raw(of_means), minimum_ms=None, maximum_ms=None, source=Source.APPROXIMATE)
+    if raw is not None and raw.minimum <= found.minimum:
+        found = replace(
+            found, minimum=raw.minimum, minimum_ms=raw.minimum_ms, minimum_hour_ms=raw.minimum_hour_ms
+        )
+    if raw is not None and raw.maximum >= found.maximum:
+        found = replace(
+            found, maximum=raw.maximum, maximum_ms=raw.maximum_ms, maximum_hour_ms=raw.maximum_hour_ms
+        )
+    return found
+
+
+def _source(used: set[Source], route: _Route) -> Source:
     if Source.APPROXIMATE in used:
         return Source.APPROXIMATE
-    if Source.MIXED in used or {Source.AGGREGATES, Source.RAW} <= used:
-        return Source.MIXED
-    return Source.AGGREGATES if used == {Source.AGGREGATES} else Source.RAW
+    if not used:
+        return Source.RAW if route.exact_from_ms is None else Source.AGGREGATES
+    return used.pop() if len(used) == 1 else Source.MIXED
