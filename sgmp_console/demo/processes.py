@@ -7,6 +7,7 @@ process that ends it when the parent's end of a pipe closes.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -29,6 +30,7 @@ _STEADY_AFTER_S = 30.0
 """Who ran this long has recovered: the next crash is the first again."""
 
 _PR_SET_PDEATHSIG = 1
+_LEASH_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,6 @@ class Program:
     """Added to ours; may hold secrets, which therefore never stand in the command."""
     owner: tuple[int, int] | None = None
     """User and group id to run as, where not ours."""
-    niceness: int = 0
 
 
 class Child:
@@ -69,7 +70,7 @@ class Child:
                 extra_groups=[] if program.owner else None,
                 start_new_session=sys.platform != "win32",  # Ctrl-C is for the parent, who stops all in order
                 creationflags=_CREATION_FLAGS,
-                preexec_fn=_before_exec(program.niceness),
+                preexec_fn=_before_exec(),
             )
         self.started = time.monotonic()
 
@@ -92,10 +93,17 @@ class Child:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             _log.warning("%s did not stop within %g s and was killed", self.program.name, timeout_s)
+            self._let_go_of_leash()
             self._process.kill()
             self._process.wait()
+        self._let_go_of_leash()
+
+    def _let_go_of_leash(self) -> None:
+        """The leash, where there is one, then kills what it holds; killed itself, it could not."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LEASH_S)
 
 
 class Service:
@@ -158,7 +166,7 @@ if sys.platform == "win32":
     _STOP_SIGNAL = signal.CTRL_BREAK_EVENT
     _CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP
 
-    def _before_exec(_niceness: int) -> Callable[[], None] | None:
+    def _before_exec() -> Callable[[], None] | None:
         return None  # nothing can run there; the job below does what is needed
 
     class _BasicLimits(ctypes.Structure):
@@ -214,7 +222,7 @@ else:
     _STOP_SIGNAL = signal.SIGTERM
     _CREATION_FLAGS = 0
 
-    def _before_exec(niceness: int) -> Callable[[], None]:
+    def _before_exec() -> Callable[[], None]:
         # Resolved here: between fork and exec as little as possible may happen.
         prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
         parent = os.getpid()
@@ -224,8 +232,6 @@ else:
                 prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() != parent:  # it died before the call above
                     os.kill(os.getpid(), signal.SIGKILL)
-            if niceness:
-                os.nice(niceness)
 
         return in_child
 
