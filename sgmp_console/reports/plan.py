@@ -337,7 +337,7 @@ class ItemReader:
         return self._raw(wanted, start_ms, end_ms)
 
     def _raw(self, names: Collection[str], start_ms: int, end_ms: int) -> dict[str, Series]:
-        result = evaluate_items(names, self._formulas, start_ms, end_ms, self._load)
+        result = evaluate_items(names, self._formulas, start_ms, end_ms, self.load)
         for name, error in result.errors.items():
             raise ItemUnreadable(f"`{name}` can't be evaluated: {error.message}.")
         return dict(result.series)
@@ -356,9 +356,10 @@ class ItemReader:
                 pieces[name].append(SlotMeans(first, last, means.starts[keep], means.means[keep]))
         return {name: _joined(parts, 0, 0) for name, parts in pieces.items()}
 
-    def _load(
+    def load(
         self, sources: frozenset[SourceIdentifier], start_ms: int, end_ms: int
     ) -> Mapping[SourceIdentifier, Series]:
+        """What device and event identifiers stand for in the range, which does not snap; for `evaluate_items`."""
         fields = [one for one in sources if isinstance(one, DeviceIdentifier)]
         of_events = [one for one in sources if isinstance(one, EventIdentifier)]
         keys = [(one.device, one.field) for one in fields]
