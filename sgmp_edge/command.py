@@ -90,8 +90,12 @@ def _print(message: Message) -> None:
         "kind": message.kind,
         "payload": json.loads(message.payload),
     }
-    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read along has left; the edge goes on.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process's life
 
 
 _JOURNAL_PREFIX = {logging.DEBUG: "<7>", logging.INFO: "<6>", logging.WARNING: "<4>", logging.ERROR: "<3>"}

@@ -46,7 +46,7 @@ class Configuration:
         self._rejected: str | None = None
 
     def start(self) -> None:
-        """Apply what was stored before. A stored document that can't be used is set aside and reported."""
+        """Apply what was stored before. Of a document that is no longer valid (another software), what can be used."""
         try:
             payload = self._file.read_bytes()
         except FileNotFoundError:
@@ -58,13 +58,29 @@ class Configuration:
         try:
             document = contract.parse_config(payload, self._catalogue.types())
         except contract.ContractError as error:
-            aside = self._file.with_suffix(".rejected")
-            self._file.replace(aside)
-            self._reject(
-                f"the stored configuration can't be used ({error}); it is kept as {aside.name}", payload
-            )
+            self._reject(f"the stored configuration can't be used as a whole: {error}", payload)
+            usable = self._usable(payload)
+            log.warning("Of the stored configuration, %d devices can be used", len(usable))
+            self._apply(usable)
             return
         self._use(document)
+
+    def _usable(self, payload: bytes) -> list[contract.DeviceConfig]:
+        """The devices of a stored document that are right by themselves, each name and id once."""
+        try:
+            body = json.loads(payload)
+        except (ValueError, RecursionError):
+            return []
+        rows = body.get("devices") if isinstance(body, dict) else body
+        found: list[contract.DeviceConfig] = []
+        for row in rows if isinstance(rows, list) else []:
+            try:
+                single = contract.parse_config(json.dumps([row]).encode(), self._catalogue.types()).devices[0]
+            except contract.ContractError:
+                continue
+            if all(single.name != other.name and single.device_id != other.device_id for other in found):
+                found.append(single)
+        return found
 
     def receive(self, payload: bytes, *, retained: bool) -> None:
         """Take a document from the config topic; `retained`: it is not new, the broker keeps it for us."""

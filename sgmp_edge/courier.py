@@ -40,6 +40,7 @@ SMALL_BACKLOG = 200
 RETRY_S = (2.0, 300.0)
 REMOVE_EVERY_S = 2.0
 RETRY_DISK_S = 5.0
+LOOK_AGAIN_S = 30.0
 SHORT_S = 300.0
 SUSPICIOUS_HANG_UPS = 3
 """Connections in a row that the broker closed within SHORT_S, without an attempt failing in between."""
@@ -147,6 +148,7 @@ class Courier:
         self._acknowledged_ids: set[int] = set()
         self._remove_at = 0.0
         self._disk_at = 0.0
+        self._look_again_at = 0.0
         self._end_at: float | None = None
         self._farewell: Message | None = None
         self._send_all = False
@@ -268,20 +270,18 @@ class Courier:
         then: Callable[[bool], None] | None,
     ) -> None:
         stored = self._outbox.put(messages, states)
-        for message in messages:
-            self._on_stored(message)
         if then is not None:
             then(self._outbox.problem is None)
-        if not self._connected:
-            return
-        if not live:
+        if self._connected and not live:
             self._live_from = self._outbox.next_id
             self._drained = False
-        elif len(self._live) + len(stored) > LIVE_LIMIT:
+        elif self._connected and len(self._live) + len(stored) > LIVE_LIMIT:
             self._live.clear()
             self._all_is_backlog()
-        else:
+        elif self._connected:
             self._live.extend(stored)
+        for message in messages:
+            self._on_stored(message)
 
     def _publish_unstored(self, message: Message) -> None:
         if self._connected and self._connection is not None:
@@ -402,6 +402,15 @@ class Courier:
         if gone:
             self._outbox.remove(gone)
             self._acknowledged_ids.difference_update(gone)
+        if now >= self._look_again_at:
+            self._look_again_at = now + LOOK_AGAIN_S
+            self._find_stranded()
+
+    def _find_stranded(self) -> None:
+        """Whatever went wrong: a message that no lane knows any more is found on the disk again."""
+        known = len(self._acknowledged_ids) + len(self._in_flight) + len(self._live) + len(self._later)
+        if self._drained and not self._backlog and self._outbox.count > known:
+            self._all_is_backlog()
 
     def _snapshot(self) -> Status:
         self.status = Status(

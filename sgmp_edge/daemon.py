@@ -73,9 +73,8 @@ class Daemon:
             load_identity(home, settings)  # what is wrong with it is said now, not on another thread
         self._lock = _hold(home)
         self._credentials_seen = self._credentials_stamp()
-        outbox = Outbox(home / OUTBOX_FILE, max_bytes=int(settings.outbox_max_mb * 1_000_000))
+        outbox, states = _open_outbox(home, settings)
         self._outbox_set_aside = outbox.set_aside
-        states = outbox.states()
         self._courier = Courier(
             outbox,
             self._topic_of,
@@ -308,6 +307,33 @@ class Daemon:
             self._courier.stop(SEND_S, farewell)
         self._loop.quit()
         return 0.0
+
+
+HOUSE_KEY = "house"
+
+
+def _open_outbox(home: Path, settings: Settings) -> tuple[Outbox, dict[str, str]]:
+    """The outbox of this house and its texts of state.
+
+    What another house left behind (the Pi was moved, or config.py corrected) must not be published as this one's:
+    its readings and its devices are put aside.
+    """
+    file = home / OUTBOX_FILE
+    max_bytes = int(settings.outbox_max_mb * 1_000_000)
+    outbox = Outbox(file, max_bytes=max_bytes)
+    states = outbox.states()
+    owner = states.get(HOUSE_KEY, settings.client_id)
+    if owner != settings.client_id:
+        outbox.close()
+        for left in (file, home / DEVICES_FILE):
+            if left.exists():
+                left.replace(left.with_name(f"{left.stem}.{owner}{left.suffix}"))
+        log.warning("This was the edge of %s; its readings and devices are kept under that name", owner)
+        outbox = Outbox(file, max_bytes=max_bytes)
+        states = {}
+    if states.get(HOUSE_KEY) != settings.client_id:
+        outbox.put([], {HOUSE_KEY: settings.client_id})
+    return outbox, states
 
 
 def _hold(home: Path) -> IO[str]:

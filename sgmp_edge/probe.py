@@ -18,6 +18,8 @@ from .threads import Loop
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2
+LEFT_BEHIND = 8
+"""Drivers that may hang in tests that were given up; each is a thread that nothing can end."""
 TRIES = 3
 """A driver that differences two answers has nothing to say after its first."""
 PAUSE_S = 1.5
@@ -40,6 +42,7 @@ class Probes:
         self._report = report
         self._now_ms = now_ms
         self._running: dict[str, tuple[Device, float]] = {}
+        self._left_behind: list[Device] = []
 
     def receive(self, payload: bytes) -> None:
         """Start a probe, or say why not."""
@@ -50,7 +53,8 @@ class Probes:
             return
         if probe.request in self._running:
             return
-        if len(self._running) >= AT_ONCE:
+        self._left_behind = [device for device in self._left_behind if not device.join(0.0)]
+        if len(self._running) >= AT_ONCE or len(self._left_behind) >= LEFT_BEHIND:
             self._answer(
                 probe.request, REFUSED, "the edge is testing other devices; try again in half a minute"
             )
@@ -91,6 +95,7 @@ class Probes:
     def _end(self, request: str, outcome: str, text: str, reading: Any = None) -> None:
         device, _ = self._running.pop(request)
         device.close()
+        self._left_behind.append(device)
         if outcome == OK and reading is None:
             text = "the device answers, but has nothing to report now"
         self._answer(request, outcome, text, reading)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from awscrt import io, mqtt5
+from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,12 @@ class Connection:
     def publish(self, topic: str, payload: bytes, done: Callable[[str | None], None]) -> None:
         """Send with QoS 1. `done(None)` when the broker acknowledged, else `done(why)`; on awscrt's thread."""
         packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
-        self._client.publish(packet).add_done_callback(partial(_acknowledged, done))
+        try:
+            future = self._client.publish(packet)
+        except (AwsCrtError, RuntimeError, TypeError, ValueError) as error:
+            done(f"it can't be sent: {error}")
+            return
+        future.add_done_callback(partial(_acknowledged, done))
 
     def stop(self, timeout_s: float) -> bool:
         """Say goodbye (the broker then sends no will) and wait for the end. False if it took longer."""

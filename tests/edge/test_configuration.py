@@ -196,17 +196,30 @@ def test_an_emptied_topic_takes_no_device_away(edge: Edge) -> None:
     assert edge.applied == [(METER,)]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\x00" * 100])
-def test_a_damaged_stored_configuration_is_set_aside_and_the_next_one_taken(
+@pytest.mark.parametrize("content", [b"", b"{", b"\x00" * 100, b"[5]", b'{"devices": 5}'])
+def test_a_damaged_stored_configuration_is_reported_and_the_next_one_taken(
     tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "devices.json").write_bytes(content)
     edge = Edge(tmp_path)
-    assert edge.applied == []
+    assert edge.applied == [()]
     assert edge.reports[-1][0] == "CONFIG_REJECTED"
-    assert (tmp_path / "devices.rejected").read_bytes() == content
     edge.receive(contract.dump_config(1, [METER]), retained=True)
+    assert edge.applied[-1] == (METER,)
+    assert edge.reports[-1][0] == "CONFIG_APPLIED"
+
+
+def test_of_a_stored_configuration_that_another_software_wrote_the_known_devices_run(tmp_path: Path) -> None:
+    rows = [
+        {"device_id": 1, "name": "egauge", "type": "egauge", "config": dict(METER.config)},
+        {"device_id": 2, "name": "new", "type": "type_of_next_year", "config": {}},
+        {"device_id": 1, "name": "twin", "type": "egauge", "config": dict(METER.config)},
+        "nonsense",
+    ]
+    (tmp_path / "devices.json").write_text(json.dumps({"version": 3, "devices": rows}))
+    edge = Edge(tmp_path)
     assert edge.applied == [(METER,)]
+    assert "type_of_next_year" in edge.reports[-1][1]["reason"]
 
 
 # --- Fuzz ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from queue import Empty
 import pytest
 
 from sgmp_edge import contract, drivers, publisher
+from sgmp_edge import courier as courier_module
 from sgmp_edge.courier import Bucket, Courier, Limits, Status
 from sgmp_edge.outbox import Message, Outbox
 from sgmp_edge.publisher import Connection, Handlers, Identity, Will
@@ -87,6 +88,11 @@ class Edge:
         if not self.stopped:
             self.stopped = True
             self.courier.stop(2.0, farewell)
+
+
+@pytest.fixture(autouse=True)
+def reconnect_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "RECONNECT_MS", (50, 200))
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +273,17 @@ def test_what_the_broker_refuses_stays_and_does_not_hold_up_the_rest(
     assert ingest.numbers[0] == 2
 
 
+def test_a_message_that_no_lane_knows_any_more_is_found_on_the_disk(
+    edge: Callable[..., Edge], ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "LOOK_AGAIN_S", 0.5)
+    sending = edge().start().connected()
+    stored = threading.Event()
+    sending.courier.loop.post(lambda: (sending.outbox.put([message(1)]), stored.set()))  # round the courier
+    assert stored.wait(10.0)
+    ingest.wait_for({1})
+
+
 def test_the_broker_says_when_an_edge_is_gone_and_not_when_it_left(
     edge: Callable[..., Edge], ingest: Ingest, broker: TestBroker
 ) -> None:
@@ -283,18 +300,14 @@ def test_the_broker_says_when_an_edge_is_gone_and_not_when_it_left(
 
 
 def test_two_daemons_with_one_identity_notice_each_other(
-    edge: Callable[..., Edge], monkeypatch: pytest.MonkeyPatch
+    edge: Callable[..., Edge],
 ) -> None:
-    monkeypatch.setattr(publisher, "RECONNECT_MS", (50, 200))
     one = edge().start().connected()
     other = edge().start()
     wait_until(lambda: one.status().takeovers > 0 and other.status().takeovers > 0, 30.0)
 
 
-def test_a_broker_that_comes_and_goes_is_not_taken_for_another_daemon(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(publisher, "RECONNECT_MS", (20, 50))
+def test_a_broker_that_comes_and_goes_is_not_taken_for_another_daemon(tmp_path: Path) -> None:
     with running_broker() as broker:
         sending = Edge(broker, tmp_path).start()
         for _ in range(4):

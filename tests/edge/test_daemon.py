@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -265,6 +267,44 @@ def test_new_credentials_are_taken_without_a_restart(edge: Make, cloud: Cloud, b
     wait_until(lambda: len(cloud.readings(19, "meter")) >= seen + 2)
 
 
+def test_an_edge_moved_to_another_house_publishes_nothing_of_the_old_one(
+    edge: Make, cloud: Cloud, broker: TestBroker
+) -> None:
+    moved = edge(31, endpoint="127.0.0.1:9")
+    (moved.home / "devices.json").write_bytes(contract.dump_config(1, [moved.device(1, "meter")]))
+    moved.start()
+    wait_until(lambda: len(moved.printed("meter")) >= 3, 20.0)
+    moved.stop()
+    moved.house_id = 32
+    moved.install(broker)
+    (moved.home / "config.py").write_text("house_id = 32\nstatus_interval_s = 1\n")
+    moved.start()
+    wait_until(lambda: bool(cloud.events(32, "EDGE_STATUS")), 20.0)
+    assert cloud.events(32, "EDGE_STATUS")[-1]["devices"] == {}
+    assert cloud.readings(32, "meter") == []
+    assert (moved.home / "outbox.sgmp_house_31.sqlite3").exists()
+    assert (moved.home / "devices.sgmp_house_31.json").exists()
+
+
+def test_whoever_reads_along_may_leave(edge: Make, cloud: Cloud) -> None:
+    running = edge(33)
+    cloud.synchronize(33, running.device(1, "meter"))
+    with subprocess.Popen(
+        [sys.executable, str(running.code / "Main_Publisher.py"), "--home", str(running.home), "--print"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        seen = len(cloud.readings(33, "meter"))
+        wait_until(lambda: len(cloud.readings(33, "meter")) >= seen + 5, 20.0)
+        process.terminate()
+        assert process.wait(10) == 0
+        assert b"Traceback" not in process.stderr.read()
+
+
 def test_a_second_daemon_in_the_same_home_is_refused(edge: Make) -> None:
     running = edge(20)
     running.start()
@@ -296,8 +336,9 @@ def test_under_systemd_it_says_that_it_is_ready_and_alive(edge: Make, tmp_path: 
         systemd.settimeout(20.0)
         running = edge(22)
         running.start(environment={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "900000"})
-        said = {systemd.recv(200).decode().split("=")[0] for _ in range(12)}
-        assert {"READY", "WATCHDOG", "STATUS"} <= said
+        said: set[str] = set()
+        while not {"READY", "WATCHDOG", "STATUS"} <= said:
+            said.add(systemd.recv(200).decode().split("=")[0])
         running.stop()
 
 
