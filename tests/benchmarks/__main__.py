@@ -1,0 +1,75 @@
+"""The budgets of the design, measured: `./run bench`.
+
+Ours and the design it replaces (`ancestor.py`) on the same server, with the same readings, in one run. The server is
+the embedded PostgreSQL, or the one of SGMP_TEST_DATABASE_URL (a superuser's address), in a database made for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.benchmarks import ingest, pages, parsing, raw_formulas, storage
+from tests.benchmarks.result import Result, table
+from tests.benchmarks.world import SERIES, World, furnished
+
+SUBJECTS: Mapping[str, Callable[[World], list[Result]]] = {
+    "storage": storage.measure,
+    "formulas": raw_formulas.measure,
+    "pages": pages.measure,
+    "parsing": parsing.measure,
+    "ingest": ingest.measure,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the table; returns 1 where a budget is not met."""
+    given = _arguments(arguments)
+    results: list[Result] = []
+    with furnished(given.readings, given.days, _say) as world:
+        about = {
+            "server": world.server,
+            "readings": world.readings,
+            "series": SERIES,
+            "interval_s": world.step_ms / 1000,
+            "processors": os.cpu_count(),
+        }
+        for name in given.subjects or SUBJECTS:
+            _say(f"Measuring {name}")
+            results += SUBJECTS[name](world)
+    print(
+        f"{about['server']}, {about['readings']:,} readings of {SERIES} series,"
+        f" one each {about['interval_s']:g} s, {about['processors']} processors\n"
+    )
+    print(table(results))
+    if given.json:
+        rows = [{**asdict(one), "met": one.met} for one in results]
+        given.json.write_text(json.dumps({**about, "results": rows}, indent=2), "utf-8")
+    return 1 if any(one.met is False for one in results) else 0
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run bench", description="Measure the budgets of the design.")
+    parser.add_argument(
+        "--readings", type=int, default=1_339_200, metavar="N", help="about so many (default: one a minute)"
+    )
+    parser.add_argument("--days", type=int, default=30, help="over so many days (default: 30)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.subjects) - SUBJECTS.keys():
+        parser.error(f"there is no subject {', '.join(sorted(unknown))}")
+    return given
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
