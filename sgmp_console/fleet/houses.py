@@ -1,20 +1,125 @@
-"""Making, changing and deleting houses."""
+"""Making, changing and deleting houses, and their credentials.
+
+A house is a row in the database and something elsewhere that lets its edge in. The acts that touch both keep the
+transaction open while they act elsewhere and commit last, so that the row never exists without the rest. Where a step
+fails, what was done elsewhere is undone, and the error says whether that succeeded.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sgmp_console.errors import UserError
+import sqlalchemy as sa
+
+from sgmp_console.cloud.credentials import CredentialsService
+from sgmp_console.errors import Refused, SgmpError, Unavailable, UserError
 from sgmp_console.fleet.editing import editing
-from sgmp_console.store import Database, House, devices, houses
+from sgmp_console.fleet.sync import RetainingBroker
+from sgmp_console.store import Database, House, accounts, analytics, devices, houses
+from sgmp_edge.contract import HouseCredentials, config_topic
+
+
+@dataclass(frozen=True)
+class NewHouse:
+    """`credentials` are known only here: nothing keeps the private key."""
+
+    house: House
+    credentials: HouseCredentials
+
+
+@dataclass(frozen=True)
+class NewCredentials:
+    """`credentials` are valid and known only here. `still_valid`: ids of older certificates that let the house in, too.
+
+    `problem`: why older ones could not be revoked, None where that was not asked for or succeeded.
+    """
+
+    credentials: HouseCredentials
+    still_valid: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 def create(database: Database, name: str, *, description: str = "", time_zone: str) -> House:
-    """Make a house. Raises UserError: the name is taken (it is unique in the deployment), no such time zone."""
+    """Make a house without credentials; `renew_credentials` makes them later.
+
+    Raises UserError: the name is taken (it is unique in the deployment), no such time zone.
+    """
     _check_name(name)
     _check_zone(time_zone)
     with database.begin() as connection:
-        return houses.create(connection, name.strip(), description=description.strip(), time_zone=time_zone)
+        return _insert(connection, name, description, time_zone)
+
+
+def create_with_credentials(
+    database: Database, service: CredentialsService, name: str, *, description: str = "", time_zone: str
+) -> NewHouse:
+    """Make a house, and the credentials for its edge. Both or neither.
+
+    Raises UserError (name taken, no such time zone), Refused, Unavailable; each says where something was left behind.
+    """
+    _check_name(name)
+    _check_zone(time_zone)
+    house: House | None = None
+    issued: HouseCredentials | None = None
+    made: bool | None
+    try:
+        with database.begin() as connection:
+            house = _insert(connection, name, description, time_zone)
+            issued = service.issue(house.house_id)
+    except BaseException as error:
+        if house is None:
+            raise
+        made = False  # None: not known
+        if issued is not None and isinstance(error, Unavailable):
+            made = _is_there(database, house.house_id)
+            if made:
+                return NewHouse(house, issued)  # committed; only the answer was lost
+        _undo_creation(service, house, error, made)
+        raise
+    return NewHouse(house, issued)
+
+
+def renew_credentials(
+    database: Database, service: CredentialsService, house_id: int, *, revoke_older: bool = True
+) -> NewCredentials:
+    """Make new credentials for a house, and then revoke the older ones.
+
+    With `revoke_older=False` both stay valid, so that the Pi can be given the new ones first; `revoke_others` ends the
+    older ones. Raises Refused, Unavailable, UserError where no new ones were made; the older ones are valid then.
+    """
+    with editing(database, house_id) as connection:
+        houses.get(connection, house_id)
+        _require_manage_houses(connection)
+        older = service.valid(house_id)
+        issued = service.issue(house_id)
+        if not revoke_older:
+            return NewCredentials(issued, tuple(older))
+        try:
+            _revoke(service, house_id, older)
+        except SgmpError as error:
+            # What was made must be shown all the same: nothing else has its key.
+            return NewCredentials(
+                issued,
+                tuple(older),
+                f"The new credentials are valid, but older ones could not all be revoked: {error} Revoke them again.",
+            )
+    return NewCredentials(issued)
+
+
+def revoke_others(database: Database, service: CredentialsService, house_id: int, keep: str | None) -> int:
+    """Revoke all credentials of a house but the certificate with the id `keep`. Returns how many.
+
+    Raises Refused, Unavailable; repeating it goes on where it stopped.
+    """
+    with editing(database, house_id) as connection:
+        houses.get(connection, house_id)
+        _require_manage_houses(connection)
+        older = [one for one in service.valid(house_id) if one != keep]
+        _revoke(service, house_id, older)
+    return len(older)
 
 
 def update(database: Database, house: House) -> House:
@@ -24,17 +129,148 @@ def update(database: Database, house: House) -> House:
         return houses.update(connection, house)
 
 
-def delete(database: Database, house_id: int) -> None:
-    """Delete a house without devices. Raises UserError naming the devices that it still has."""
-    with editing(database, house_id) as connection:
-        house = houses.get(connection, house_id)
-        names = [device.name for device in devices.list_all(connection, house_id)]
-        if names:
-            raise UserError(
-                f"House {house.name} still has devices: {', '.join(names)}. Delete these first; what they measured "
-                "stays in the database."
-            )
-        houses.delete(connection, house_id)
+def what_exists(connection: sa.Connection, house_id: int) -> list[str]:
+    """What a house still has that stands in the way of deleting it, in words; nothing of it is deleted with it."""
+    kinds = {
+        "device": [device.name for device in devices.list_all(connection, house_id)],
+        "analytic item": [item.name for item in analytics.list_all(connection, house_id)],
+        "account": [one.email for one in accounts.list_all(connection) if one.house_id == house_id],
+    }
+    return [f"{_count(len(names), kind)} ({_some(names)})" for kind, names in kinds.items() if names]
+
+
+def delete(
+    database: Database,
+    house_id: int,
+    service: CredentialsService | None = None,
+    *,
+    broker: RetainingBroker | None = None,
+    deployment: str | None = None,
+) -> None:
+    """Delete a house that has nothing left, and its credentials with it (None: it has none).
+
+    With `broker` and `deployment` the configuration that waits for its edge, which may hold secrets of devices, is
+    taken away, too. Raises UserError listing what it still has. Where credentials could not be removed (Refused,
+    Unavailable) the house stays, perhaps without credentials, and deleting it again finishes it.
+    """
+    house: House | None = None
+    try:
+        with editing(database, house_id) as connection:
+            house = houses.get(connection, house_id)
+            if left := what_exists(connection, house_id):
+                raise UserError(
+                    f"House {house.name} still has {_joined(left)}. Delete these first; what was measured stays in the "
+                    "database."
+                )
+            houses.delete(connection, house_id)
+            with _saying(f"House {house.name} was not deleted, though its edge may not be let in any more:"):
+                if service is not None:
+                    service.remove(house_id)
+                if broker is not None and deployment is not None:
+                    broker.publish_retained(config_topic(deployment, house_id), b"")
+    except Unavailable:
+        if house is None or _is_there(database, house_id) is not False:
+            raise
+        # Committed; only the answer was lost.
+
+
+def leftovers(database: Database, service: CredentialsService) -> list[int]:
+    """Ids of houses that are no more, or never came to be, but of which the credentials service still keeps something.
+
+    Raises Refused where the account does not see all houses, and so can't tell.
+    """
+    with database.begin() as connection:
+        if not connection.execute(sa.text("SELECT sgmp.may('all_houses')")).scalar_one():
+            raise Refused("Your role lacks the permission all_houses. An administrator can give it.")
+        # A house that is being made has its credentials before its row can be seen: wait for it.
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING})
+        return sorted(service.houses() - {house.house_id for house in houses.list_all(connection)})
+
+
+_MAKING = 0x53474D5048  # "SGMPH": held while a house is made
+
+
+def _insert(connection: sa.Connection, name: str, description: str, time_zone: str) -> House:
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING})
+    return houses.create(connection, name.strip(), description=description.strip(), time_zone=time_zone)
+
+
+def _is_there(database: Database, house_id: int) -> bool | None:
+    """Whether the house exists; None where the database does not tell."""
+    try:
+        with database.begin() as connection:
+            houses.get(connection, house_id)
+    except UserError:
+        return False
+    except Unavailable:
+        return None
+    return True
+
+
+def _undo_creation(
+    service: CredentialsService, house: House, cause: BaseException, made: bool | None
+) -> None:
+    """Remove the credentials of a house that did not come to be. Raises `cause` with what became of it.
+
+    `made`: None where the database did not tell whether it came to be. Nobody has seen the credentials, so removing
+    them does no harm then either.
+    """
+    try:
+        service.remove(house.house_id)
+    except SgmpError as error:
+        raise Unavailable(
+            f"House {house.name} was not created: {cause} What was begun could not be undone ({error}), so there may be "
+            f"{service.what_remains(house.house_id)}. They let nobody in; `sgmp-console check deployment` tells."
+        ) from cause
+    if made is None:
+        raise Unavailable(
+            f"It is not known whether house {house.name} was created: {cause} It has no credentials. If it is in the "
+            "list, generate new credentials for it; else create it again."
+        ) from cause
+    if isinstance(cause, SgmpError):
+        raise _restated(
+            cause, f"House {house.name} was not created, and nothing is left of it: {cause}"
+        ) from cause
+
+
+def _revoke(service: CredentialsService, house_id: int, certificate_ids: list[str]) -> None:
+    for certificate_id in certificate_ids:
+        service.revoke(house_id, certificate_id)
+
+
+def _require_manage_houses(connection: sa.Connection) -> None:
+    if not connection.execute(sa.text("SELECT sgmp.may('manage_houses')")).scalar_one():
+        raise Refused("Your role lacks the permission manage_houses. An administrator can give it.")
+
+
+@contextmanager
+def _saying(beginning: str) -> Iterator[None]:
+    """Expected failures inside, with `beginning` before their sentence."""
+    try:
+        yield
+    except SgmpError as error:
+        raise _restated(error, f"{beginning} {error}") from error
+
+
+def _restated(error: SgmpError, text: str) -> SgmpError:
+    """An error of the same kind with another sentence."""
+    for kind in (Refused, UserError):
+        if isinstance(error, kind):
+            return kind(text)
+    return Unavailable(text)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(sorted(names)[:most]) + more
+
+
+def _joined(parts: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
 
 
 def _check_name(name: str) -> None:

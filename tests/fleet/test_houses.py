@@ -50,7 +50,7 @@ def test_the_second_of_two_operators_is_told(database: Database, house: House) -
 
 def test_a_house_with_devices_is_not_deleted(database: Database, house: House) -> None:
     device = devices.create(database, house.house_id, "egauge", "egauge", EGAUGE)
-    with pytest.raises(UserError, match="still has devices: egauge"):
+    with pytest.raises(UserError, match=r"still has 1 device \(egauge\)"):
         houses.delete(database, house.house_id)
     devices.delete(database, house.house_id, [device.device_id])
     houses.delete(database, house.house_id)

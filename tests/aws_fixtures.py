@@ -1,0 +1,26 @@
+"""Fixtures of the local AWS, for the folders whose tests need one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.aws import LocalAws, running_aws
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[LocalAws]:
+    with running_aws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(aws_server: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    """An empty AWS account, reached through a proxy that can fail."""
+    for name, value in (("AWS_ACCESS_KEY_ID", "testing"), ("AWS_SECRET_ACCESS_KEY", "testing")):
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    aws_server.reset()
+    return aws_server
