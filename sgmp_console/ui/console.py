@@ -68,6 +68,7 @@ class Console(QMainWindow):
         self.sign_in.cancelled.connect(self._forget_sign_in)
         self._stack.addWidget(self.sign_in)
         errors.caught.connect(self._show_uncaught)
+        tasks.run(self, _load_main_view, self._main_view_loaded, self._main_view_not_loaded)
 
     # --- The three stages ----------------------------------------------------------------------------------------
 
@@ -95,8 +96,9 @@ class Console(QMainWindow):
 
     def shut_down(self) -> None:
         """Leave the session; the preparation's child is its owner's to stop."""
-        self._leave()
         self._remember()
+        self.hide()
+        self._leave()
 
     def session(self) -> Session | None:
         return self._session
@@ -158,9 +160,10 @@ class Console(QMainWindow):
         self.signed_in.emit(view)
         view.start(self._window.house_id)
         self._show(view, "main")
-        self._window = replace(self._window, profile=session.profile.name, email=session.account.email)
-        if self._preparation is None and self._folder is not None and session.profile not in self._profiles:
-            self._save_profile(session.profile)
+        if self._preparation is None:
+            self._window = replace(self._window, profile=session.profile.name, email=session.account.email)
+            if session.profile not in self._profiles:
+                self._save_profile(session.profile)
 
     def _sign_out(self) -> None:
         self._leave()
@@ -187,7 +190,9 @@ class Console(QMainWindow):
     # --- Remembering ---------------------------------------------------------------------------------------------
 
     def _remember_house(self, house_id: int) -> None:
-        self._window = replace(self._window, house_id=house_id)
+        # What was prepared for a while is nothing to come back to.
+        if self._preparation is None:
+            self._window = replace(self._window, house_id=house_id)
 
     def _remember_rail(self, collapsed: bool) -> None:
         self._window = replace(self._window, rail_collapsed=collapsed)
@@ -228,5 +233,21 @@ class Console(QMainWindow):
         self._stack.setCurrentWidget(page)
         self.stage_changed.emit(stage)
 
+    def _main_view_loaded(self, _nothing: None) -> None:
+        log.debug("the main view's libraries are loaded")
+
+    def _main_view_not_loaded(self, error: Exception) -> None:
+        log.error("the main view's libraries can't be loaded", exc_info=error)
+
     def _show_uncaught(self, details: str) -> None:
         UncaughtDialog(details, self).open()
+
+
+def _load_main_view() -> None:
+    """Load what the sign-in page does without, while somebody types a password: charts, reports, database.
+
+    On a worker thread; these modules make no Qt object when they are loaded.
+    """
+    import sgmp_console.reports.live
+    import sgmp_console.ui.frame.main_view
+    import sgmp_console.ui.home.page  # noqa: F401

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from sgmp_console.resources import resource
@@ -25,7 +25,9 @@ def pixmap(name: str, colour: QColor, size: int, ratio: float) -> QPixmap:
 def icon(name: str, colour: QColor, disabled: QColor | None = None) -> QIcon:
     """For buttons and menus of the toolkit; make it anew when the theme changes."""
     made = QIcon()
-    for ratio in (1.0, 2.0, 3.0):
+    application = QGuiApplication.instance()
+    finest = application.devicePixelRatio() if isinstance(application, QGuiApplication) else 1.0
+    for ratio in {1.0, finest}:
         made.addPixmap(_pixmap(name, colour.name(), 20, ratio))
         if disabled is not None:
             made.addPixmap(_pixmap(name, disabled.name(), 20, ratio), QIcon.Mode.Disabled)

@@ -122,7 +122,7 @@ class TimeChart(QWidget):
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
+        if event.type() == QEvent.Type.PaletteChange and self._worn is not theme.tokens():
             self._restyle()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
@@ -157,7 +157,8 @@ class TimeChart(QWidget):
     # --- Drawing -------------------------------------------------------------------------------------------------
 
     def _restyle(self) -> None:
-        self._canvas.setBackground(theme.tokens().surface_card)
+        self._worn = theme.tokens()
+        self._canvas.setBackground(self._worn.surface_card)
         for pane in self._panes:
             pane.restyle()
         self._clock.mark(self)

@@ -13,7 +13,7 @@ from sgmp_console.ui import fonts, icons, theme
 
 
 def button(
-    text: str, on_click: Callable[[], None], kind: Literal["", "primary", "quiet"] = "", *, tip: str = ""
+    text: str, on_click: Callable[[], None], kind: Literal["", "primary", "quiet", "danger"] = "", *, tip: str = ""
 ) -> QPushButton:
     """`on_click` must be a method of a QObject, or live as long as the button."""
     made = QPushButton(text)
@@ -46,11 +46,11 @@ class IconButton(QToolButton):
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
+        if event.type() == QEvent.Type.PaletteChange and self._worn is not theme.tokens():
             self._tint()
 
     def _tint(self) -> None:
-        wear = theme.tokens()
+        wear = self._worn = theme.tokens()
         self.setIcon(icons.icon(self._icon, wear.ink_secondary, wear.ink_disabled))
 
 
