@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from .outbox import Message, Outbox, Stored
-from .publisher import Connection, Down, Handlers
+from .publisher import CannotConnect, Connection, Down, Handlers
 from .threads import Loop
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ RETRY_S = (2.0, 300.0)
 REMOVE_EVERY_S = 2.0
 RETRY_DISK_S = 5.0
 LOOK_AGAIN_S = 30.0
+REOPEN_S = 60.0
 SHORT_S = 300.0
 SUSPICIOUS_HANG_UPS = 3
 """Connections in a row that the broker closed within SHORT_S, without an attempt failing in between."""
@@ -127,6 +128,8 @@ class Courier:
         self._on_takeover = on_takeover
         self._messages = Bucket(limits.publishes_per_s, time.monotonic)
         self._bytes = Bucket(limits.bytes_per_s, time.monotonic)
+        self._acknowledged_ids: set[int] = set()
+        outbox.expendable = self._acknowledged_ids
         self._connected = False
         self._session = 0
         self._allowed = IN_FLIGHT
@@ -145,10 +148,12 @@ class Courier:
         self._retries: dict[int, int] = {}
         self._later: list[tuple[float, Stored]] = []
         self._acknowledged: deque[tuple[float, int]] = deque()
-        self._acknowledged_ids: set[int] = set()
         self._remove_at = 0.0
         self._disk_at = 0.0
         self._look_again_at = 0.0
+        self._reopen_at: float | None = None
+        self._unsaid: list[Message] = []
+        self._said_not_taken = False
         self._end_at: float | None = None
         self._farewell: Message | None = None
         self._send_all = False
@@ -206,15 +211,21 @@ class Courier:
             on_down=lambda down: self.loop.post(partial(self._down, session, down)),
             on_message=self._on_message,
         )
-        self._connection = self._connect(handlers)
+        try:
+            self._connection = self._connect(handlers)
+        except CannotConnect as error:
+            log.error("No connection can be made, the next attempt is in a minute: %s", error)
+            self._reopen_at = time.monotonic() + REOPEN_S
+            return
         self._connection.start()
 
     def _renew(self) -> None:
-        if self._connection is None:
-            return
-        self._connection.stop(2.0)
+        if self._connection is not None:
+            self._connection.stop(2.0)
+            self._connection = None
         self._down(self._session, Down("connecting anew"))
-        self._open()
+        self._in_flight.clear()
+        self._reopen_at = time.monotonic()
 
     def _up(self, session: int, allowed: int) -> None:
         if session != self._session:
@@ -222,6 +233,7 @@ class Courier:
         log.info("Connected to the broker")
         self._connected, self._down_reason, self._up_at = True, "", time.monotonic()
         self._allowed = max(min(IN_FLIGHT, allowed), 1)
+        self._said_not_taken = False
         # What was acknowledged shortly before the break may be lost: it is sent again with the backlog.
         self._acknowledged.clear()
         self._acknowledged_ids.clear()
@@ -237,6 +249,7 @@ class Courier:
             log.info(
                 "%d messages waited for the connection; they follow in %.0f s, beside live ones", size, wait
             )
+        self._on_connected()
 
     def _down(self, session: int, down: Down) -> None:
         if session != self._session:
@@ -280,7 +293,15 @@ class Courier:
             self._all_is_backlog()
         elif self._connected:
             self._live.extend(stored)
-        for message in messages:
+        self._unsaid += messages
+        self._tell_stored()
+
+    def _tell_stored(self) -> None:
+        if self._outbox.problem is not None:
+            del self._unsaid[:-LIVE_LIMIT]
+            return
+        said, self._unsaid = self._unsaid, []
+        for message in said:
             self._on_stored(message)
 
     def _publish_unstored(self, message: Message) -> None:
@@ -297,9 +318,13 @@ class Courier:
     def _wake(self) -> float:
         now = time.monotonic()
         self._forget_acknowledged(now)
+        if self._reopen_at is not None and now >= self._reopen_at and self._end_at is None:
+            self._reopen_at = None
+            self._open()
         if self._outbox.problem is not None and now >= self._disk_at:
             self._disk_at = now + RETRY_DISK_S
             self._outbox.flush()
+            self._tell_stored()
         wait = self._send(now) if self._connected else 1.0
         if self._end_at is not None:
             if self._is_over(now, self._end_at):
@@ -382,7 +407,8 @@ class Courier:
             self._acknowledged_ids.add(stored.id)
         elif self._connected:
             tries = self._retries[stored.id] = self._retries.get(stored.id, 0) + 1
-            if tries == 1:
+            if not self._said_not_taken:
+                self._said_not_taken = True
                 log.warning("A message was not taken (%s); it is sent again", problem)
             wait = min(RETRY_S[0] * 2.0 ** (tries - 1), RETRY_S[1])
             self._later.append((time.monotonic() + wait, stored))

@@ -22,7 +22,7 @@ from .files import Held, hold
 from .outbox import Message, Outbox
 from .poller import Poller
 from .probe import Probes
-from .publisher import Connection, Handlers, Will
+from .publisher import CannotConnect, Connection, Handlers, Will
 from .service import WATCHDOG_S, Notifier
 from .settings import (
     CREDENTIALS_FILE,
@@ -256,8 +256,12 @@ class Daemon:
             contract.EDGE_STATUS,
             {"state": "offline", "software": VERSION},
         )
+        try:
+            identity = load_identity(self._home, self._settings)
+        except SetupError as error:
+            raise CannotConnect(str(error)) from error
         return Connection(
-            load_identity(self._home, self._settings),
+            identity,
             handlers,
             subscriptions=topics,
             will=Will(self._topic_of(gone), gone.payload),

@@ -242,7 +242,7 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
     from concurrent.futures import Future
 
     from sgmp_edge.contract import ContractError, endpoint_of
-    from sgmp_edge.publisher import Connection, Handlers, Identity
+    from sgmp_edge.publisher import CannotConnect, Connection, Handlers, Identity
 
     where = endpoint or credentials.endpoint
     if not where:
@@ -264,18 +264,21 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
         if not connected.done():
             connected.set_result(None)
 
-    connection = Connection(
-        Identity(
-            credentials.client_id,
-            host,
-            port,
-            credentials.certificate_pem,
-            credentials.private_key_pem,
-            credentials.root_ca_pem,
-        ),
-        Handlers(on_up=up, on_down=lambda down: reasons.append(down.why), on_message=lambda *_: None),
-        subscriptions=(),
-    )
+    try:
+        connection = Connection(
+            Identity(
+                credentials.client_id,
+                host,
+                port,
+                credentials.certificate_pem,
+                credentials.private_key_pem,
+                credentials.root_ca_pem,
+            ),
+            Handlers(on_up=up, on_down=lambda down: reasons.append(down.why), on_message=lambda *_: None),
+            subscriptions=(),
+        )
+    except CannotConnect as error:
+        raise Refused(f"{error}.") from error
     connection.start()
     try:
         connected.result(TEST_S)

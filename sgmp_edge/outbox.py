@@ -16,6 +16,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,8 @@ class Outbox:
         """Why the disk does not take messages now; None when it does."""
         self.set_aside: Path | None = None
         """Where a corrupt file went, if one was found since the start."""
+        self.expendable: AbstractSet[int] = frozenset()
+        """Ids whose loss is none: they arrived, and are kept only in case the broker forgets them."""
         self._max_bytes = max_bytes
         self._memory_limit = memory_bytes
         self._memory: dict[int, Message] = {}
@@ -311,10 +314,12 @@ class Outbox:
             if not oldest:
                 return
             self._unremoved |= oldest
-            self._dropped_in_memory += len(oldest)
+            lost = len(oldest - self.expendable)
+            self._dropped_in_memory += lost
             if not self._write({}, {}, durable=False):
                 return
-            log.warning("The outbox is full; dropped the oldest %d messages", len(oldest))
+            if lost:
+                log.warning("The outbox is full; dropped the oldest %d messages", lost)
 
     def _shrink_memory(self) -> None:
         while self._memory_bytes > self._memory_limit and self._memory:

@@ -79,8 +79,15 @@ class Handlers:
     """Topic, payload, and whether it is a retained message from before."""
 
 
+class CannotConnect(Exception):
+    """No client can be made of the credentials; `str(error)` says why, without secrets."""
+
+
 class Connection:
-    """One client of the broker. `start` returns at once, connected or not; made anew for other credentials."""
+    """One client of the broker. `start` returns at once, connected or not; made anew for other credentials.
+
+    Raises CannotConnect for a certificate or key that TLS can't use.
+    """
 
     def __init__(
         self,
@@ -96,37 +103,40 @@ class Connection:
         self._stopped: Future[None] = Future()
         # One thread; the default group has one per core.
         group = io.EventLoopGroup(1)
-        self._client = mqtt5_client_builder.mtls_from_bytes(
-            cert_bytes=identity.certificate_pem.encode(),
-            pri_key_bytes=identity.private_key_pem.encode(),
-            ca_bytes=identity.root_ca_pem.encode() if identity.root_ca_pem else None,
-            client_bootstrap=io.ClientBootstrap(group, io.DefaultHostResolver(group)),
-            endpoint=identity.host,
-            port=identity.port,
-            client_id=identity.client_id,
-            keep_alive_interval_sec=KEEP_ALIVE_S,
-            ping_timeout_ms=PING_TIMEOUT_MS,
-            connack_timeout_ms=CONNACK_TIMEOUT_MS,
-            ack_timeout_sec=ACK_TIMEOUT_S,
-            session_behavior=mqtt5.ClientSessionBehaviorType.CLEAN,
-            offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
-            # Our own rate limits say the same, and know which message is urgent.
-            extended_validation_and_flow_control_options=mqtt5.ExtendedValidationAndFlowControlOptions.NONE,
-            retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.DECORRELATED,
-            min_reconnect_delay_ms=RECONNECT_MS[0],
-            max_reconnect_delay_ms=RECONNECT_MS[1],
-            min_connected_time_to_reset_reconnect_delay_ms=CALM_AFTER_MS,
-            request_problem_information=True,
-            enable_metrics_collection=False,  # it would go into the MQTT user name, which brokers check
-            will=mqtt5.PublishPacket(topic=will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
-            if will
-            else None,
-            on_publish_received=self._on_publish,
-            on_lifecycle_connection_success=self._on_success,
-            on_lifecycle_connection_failure=self._on_failure,
-            on_lifecycle_disconnection=self._on_disconnection,
-            on_lifecycle_stopped=self._on_stopped,
-        )
+        try:
+            self._client = mqtt5_client_builder.mtls_from_bytes(
+                cert_bytes=identity.certificate_pem.encode(),
+                pri_key_bytes=identity.private_key_pem.encode(),
+                ca_bytes=identity.root_ca_pem.encode() if identity.root_ca_pem else None,
+                client_bootstrap=io.ClientBootstrap(group, io.DefaultHostResolver(group)),
+                endpoint=identity.host,
+                port=identity.port,
+                client_id=identity.client_id,
+                keep_alive_interval_sec=KEEP_ALIVE_S,
+                ping_timeout_ms=PING_TIMEOUT_MS,
+                connack_timeout_ms=CONNACK_TIMEOUT_MS,
+                ack_timeout_sec=ACK_TIMEOUT_S,
+                session_behavior=mqtt5.ClientSessionBehaviorType.CLEAN,
+                offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
+                # Our own rate limits say the same, and know which message is urgent.
+                extended_validation_and_flow_control_options=mqtt5.ExtendedValidationAndFlowControlOptions.NONE,
+                retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.DECORRELATED,
+                min_reconnect_delay_ms=RECONNECT_MS[0],
+                max_reconnect_delay_ms=RECONNECT_MS[1],
+                min_connected_time_to_reset_reconnect_delay_ms=CALM_AFTER_MS,
+                request_problem_information=True,
+                enable_metrics_collection=False,  # it would go into the MQTT user name, which brokers check
+                will=mqtt5.PublishPacket(topic=will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
+                if will
+                else None,
+                on_publish_received=self._on_publish,
+                on_lifecycle_connection_success=self._on_success,
+                on_lifecycle_connection_failure=self._on_failure,
+                on_lifecycle_disconnection=self._on_disconnection,
+                on_lifecycle_stopped=self._on_stopped,
+            )
+        except (AwsCrtError, RuntimeError, TypeError, ValueError) as error:
+            raise CannotConnect(f"TLS can't use the credentials: {error}") from error
 
     def start(self) -> None:
         self._client.start()

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty
 
@@ -330,6 +331,38 @@ def test_a_port_that_accepts_and_says_nothing_does_not_stop_an_edge_from_ending(
         start = time.monotonic()
         sending.stop()
         assert time.monotonic() - start < 4.0
+
+
+def test_credentials_that_tls_cannot_use_are_said_and_others_taken_later(
+    edge: Callable[..., Edge], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(courier_module, "REOPEN_S", 0.2)
+    sending = edge()
+    good = sending.identity
+    sending.identity = replace(good, private_key_pem=good.certificate_pem)
+    sending.start()
+    sending.courier.put([message(1)], {})
+    wait_until(lambda: sum("No connection can be made" in r.message for r in caplog.records) >= 2)
+    assert good.private_key_pem.splitlines()[1] not in caplog.text
+    sending.identity = good
+    sending.connected()
+    wait_until(lambda: sending.status().backlog == 0)
+
+
+def test_what_is_only_in_memory_is_not_reported_as_stored(tmp_path: Path) -> None:
+    told: list[Message] = []
+    outbox = Outbox(tmp_path / "card" / "outbox.sqlite3", max_bytes=10**8)
+    courier = Courier(outbox, topic_of, None, limits=Limits(), on_stored=told.append)
+    durable: list[bool] = []
+    courier.start()
+    courier.put([message(1)], {}, then=durable.append)
+    wait_until(lambda: durable == [False])
+    assert told == []
+    (tmp_path / "card").mkdir()
+    courier.put([message(2)], {}, then=durable.append)
+    wait_until(lambda: told == [message(1), message(2)])
+    assert durable == [False, True]
+    courier.stop(2.0)
 
 
 def test_a_limit_allows_no_second_more_than_it_says() -> None:

@@ -134,6 +134,15 @@ def test_a_full_outbox_drops_the_oldest_and_counts_them(tmp_path: Path) -> None:
     assert open_outbox(tmp_path, max_bytes=MEGABYTE).dropped == 4000 - len(found)
 
 
+def test_what_arrived_is_not_counted_as_lost_when_it_makes_room(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path, max_bytes=MEGABYTE)
+    arrived = outbox.put([message(number, size=1000) for number in range(400)])
+    outbox.expendable = {stored.id for stored in arrived}
+    outbox.put([message(number, size=1000) for number in range(400, 1000)])
+    assert outbox.used_bytes <= MEGABYTE
+    assert outbox.dropped == 0
+
+
 def test_space_is_used_again_after_a_backlog_is_gone(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path)
     for _ in range(5):
