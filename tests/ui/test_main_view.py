@@ -13,8 +13,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
+from sgmp_console.store import ingest_state
 from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.store.ingest_state import IngestState
+from sgmp_console.ui.frame.ingest_light import ingest_words
 from sgmp_console.ui.frame.live_light import freshness
 from sgmp_console.ui.frame.main_view import MainView
 from sgmp_console.ui.frame.pages import PAGES, PageDeclaration
@@ -64,7 +67,7 @@ def several(
         now_ms=clock,
         open_house=reader.open,
         listen=reader.listen,
-        pages=(*PAGES, SECOND_PAGE, FORBIDDEN),
+        pages=(PAGES[0], SECOND_PAGE, FORBIDDEN),
     )
     shown(made)
     made.start()
@@ -191,6 +194,43 @@ def test_the_light_says_how_fresh_the_data_is() -> None:
     assert said(snapshots.empty(devices=True, missing=())) == ("silent", "No data yet")
     assert said(live, online=False) == ("offline", "Offline")
     assert said(None) == ("unknown", "")
+
+
+def ingest(updated_ms: int, **statistics: object) -> IngestState:
+    return IngestState(
+        "sgmp_ingest", updated_ms, {"receiving": True, "delay_ms": 250, "waiting": 0, **statistics}
+    )
+
+
+@pytest.mark.parametrize(
+    ("states", "well", "words"),
+    [
+        ([], True, ""),
+        ([ingest(snapshots.NOW_MS - 3000)], True, "Ingest 0.2 s behind"),
+        (
+            [ingest(snapshots.NOW_MS, waiting=1200, delay_ms=8000)],
+            True,
+            "Ingest 8.0 s behind, 1,200 messages waiting",
+        ),
+        ([ingest(snapshots.NOW_MS, receiving=False)], False, "Ingest not connected to the broker"),
+        ([ingest(snapshots.NOW_MS - 300_000)], False, "Ingest silent for 5 min"),
+        ([ingest(snapshots.NOW_MS - 300_000), ingest(snapshots.NOW_MS)], True, "Ingest 0.2 s behind"),
+    ],
+)
+def test_ingest_says_how_far_it_is_behind(states: list[IngestState], well: bool, words: str) -> None:
+    told, text = ingest_words(states, snapshots.NOW_MS)
+    assert (told, text.replace("\u00a0", " ")) == (well, words)
+
+
+def test_the_status_bar_shows_what_ingest_reports(
+    qtbot: QtBot, started: MainView, deployed: Deployment, clock: Clock
+) -> None:
+    with deployed.owner.begin() as connection:
+        ingest_state.report(connection, "sgmp_ingest", {"receiving": True, "delay_ms": 400, "waiting": 0})
+        (state,) = ingest_state.read(connection)
+    clock.now_ms = state.updated_ms + 1000
+    started.ingest._ask()
+    qtbot.waitUntil(lambda: "0.4" in started.ingest.text())
 
 
 def test_the_light_lists_the_age_of_each_device(started: MainView) -> None:

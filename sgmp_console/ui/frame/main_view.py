@@ -12,13 +12,15 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QToolB
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import ThemeChoice
-from sgmp_console.store import changes, houses
+from sgmp_console.store import changes, houses, ingest_state
 from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.houses import House
+from sgmp_console.store.ingest_state import IngestState
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.frame.banner import OfflineBanner
 from sgmp_console.ui.frame.house_switcher import HouseSwitcher
+from sgmp_console.ui.frame.ingest_light import IngestLight
 from sgmp_console.ui.frame.live_light import LiveLight
 from sgmp_console.ui.frame.pages import PAGES, PageDeclaration
 from sgmp_console.ui.frame.rail import Rail
@@ -128,6 +130,7 @@ class MainView(QWidget):
         self._beat.stop()
         self.live.stop()
         self.connection.stop()
+        self.ingest.stop()
         self._tasks.forget_all(self)
         for page in self._made.values():
             self._tasks.forget_all(page)
@@ -192,8 +195,13 @@ class MainView(QWidget):
 
         self.banner = OfflineBanner(self.connection, self._now_ms)
         self._stack = QStackedWidget()
+        self.ingest = IngestLight(self._tasks, self._read_ingest, self._now_ms)
         self.status = StatusBar(
-            self.connection, self._tasks, self.session.profile.database_host, self.session.account.email
+            self.connection,
+            self._tasks,
+            self.ingest,
+            self.session.profile.database_host,
+            self.session.account.email,
         )
         column = QVBoxLayout()
         column.setSpacing(0)
@@ -274,6 +282,10 @@ class MainView(QWidget):
     def _probe(self) -> None:
         with self.session.database.begin() as connection:
             houses.list_all(connection)
+
+    def _read_ingest(self) -> list[IngestState]:
+        with self.session.database.begin() as connection:
+            return ingest_state.read(connection)
 
     def _listen_to_database(self) -> Iterator[Change | Reconnected | None]:
         return changes.listen(self.session.database)

@@ -12,7 +12,13 @@ from sgmp_console.ui.tasks import Task, Tasks
 
 class StatusBar(QFrame):
     def __init__(
-        self, connection: Connection, tasks: Tasks, address: str, account: str, parent: QWidget | None = None
+        self,
+        connection: Connection,
+        tasks: Tasks,
+        ingest: QWidget,
+        address: str,
+        account: str,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setProperty("surface", "status")
@@ -31,6 +37,8 @@ class StatusBar(QFrame):
         row.addSpacing(16)
         row.addWidget(IconLabel("account", "ink_muted", 14))
         row.addWidget(label(account, "caption", "secondary"))
+        row.addSpacing(16)
+        row.addWidget(ingest)
         row.addStretch(1)
         self._work = _Work()
         row.addWidget(self._work)
