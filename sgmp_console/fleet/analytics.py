@@ -14,6 +14,7 @@ from sgmp_console.formula import (
     AnalyticsIdentifier,
     Catalogue,
     DeviceIdentifier,
+    EventIdentifier,
     Formula,
     FormulaError,
     Identifier,
@@ -35,6 +36,13 @@ from sgmp_console.store import (
     readings,
 )
 from sgmp_edge import contract
+
+
+EVENT_UNITS = {
+    (contract.EV_END_CHARGING, "duration"): "ms",
+    (contract.EV_END_CHARGING, "energy"): "mWh",
+}
+"""By event type and field: what the events' numbers are in."""
 
 
 def create(
@@ -114,9 +122,11 @@ def catalogue(connection: sa.Connection, house_id: int, *formulas: Formula) -> C
     units: dict[Identifier, str] = {AnalyticsIdentifier(item.name): item.unit for item in items}
     for formula in formulas:
         for reference in formula.references:
-            if isinstance(reference.identifier, DeviceIdentifier):
-                device = house_devices.get(reference.identifier.device)
-                units[reference.identifier] = _declared_unit(device, reference.identifier.field)
+            match reference.identifier:
+                case DeviceIdentifier(device=name, field=field):
+                    units[reference.identifier] = _declared_unit(house_devices.get(name), field)
+                case EventIdentifier(types=(kind,), field=str(field)):
+                    units[reference.identifier] = EVENT_UNITS.get((kind, field), "")
     for (name, field), known in readings.units(connection, house_id).items():
         if name in fields:
             fields[name].add(field)
@@ -243,9 +253,14 @@ def _checked(connection: sa.Connection, item: AnalyticItem) -> AnalyticItem:
     return item if item.unit else replace(item, unit=unit(formula, known))
 
 
-def _check_name(name: str) -> None:
+def name_problem(name: str) -> str | None:
+    """Why a text can't be the name of an analytic item; None if it can."""
     # The words that can't name a device can name an item: `analytics.events` is no event identifier.
-    if name not in contract.RESERVED_DEVICE_NAMES and (problem := contract.name_problem(name)):
+    return None if name in contract.RESERVED_DEVICE_NAMES else contract.name_problem(name)
+
+
+def _check_name(name: str) -> None:
+    if problem := name_problem(name):
         raise UserError(f"Analytic item {name[:80]!r} can't be stored: {problem}.")
 
 

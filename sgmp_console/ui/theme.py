@@ -22,7 +22,7 @@ from sgmp_console.ui import fonts
 
 @dataclass(frozen=True)
 class Tokens:
-    """The colours of a theme. Quantities colour marks (lines, swatches, icons), never text."""
+    """The colours of a theme. Quantities colour marks (lines, swatches, icons), never text; syntax colours formulas."""
 
     name: str
     surface_window: QColor
@@ -63,6 +63,12 @@ class Tokens:
     quantity_soc: QColor
     quantity_line_1: QColor
     quantity_line_2: QColor
+    quantity_other: QColor
+    syntax_device: QColor
+    syntax_item: QColor
+    syntax_event: QColor
+    syntax_function: QColor
+    syntax_number: QColor
 
     @property
     def dark(self) -> bool:

@@ -28,4 +28,13 @@ def _home(services: Services) -> Page:
     return HomePage(services)
 
 
-PAGES = (PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),)
+def _analytics(services: Services) -> Page:
+    from sgmp_console.ui.analytics.page import AnalyticsPage
+
+    return AnalyticsPage(services)
+
+
+PAGES = (
+    PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),
+    PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
+)

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QComboBox, QDateTimeEdit, QPushButton, QToolButton, QWidget
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDateTimeEdit, QPushButton, QToolButton, QWidget
 
 from sgmp_console.ui import fonts, icons, theme
 
 
 def button(
-    text: str, on_click: Callable[[], None], kind: Literal["", "primary", "quiet", "danger"] = "", *, tip: str = ""
+    text: str,
+    on_click: Callable[[], None],
+    kind: Literal["", "primary", "quiet", "danger"] = "",
+    *,
+    tip: str = "",
 ) -> QPushButton:
     """`on_click` must be a method of a QObject, or live as long as the button."""
     made = QPushButton(text)
@@ -64,6 +68,44 @@ class ComboBox(QComboBox):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)
         _paint_chevron(self)
+
+
+class CheckBox(QCheckBox):
+    """With our own box and tick: a stylesheet can't tint one, and the style's is lost on a dark card."""
+
+    _BOX = 18
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        text = self.fontMetrics().horizontalAdvance(self.text())
+        return QSize(self._BOX + 10 + text + 4, max(24, self.fontMetrics().height() + 4))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        wear = theme.tokens()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(1, (self.height() - self._BOX) / 2, self._BOX, self._BOX).adjusted(0.5, 0.5, -0.5, -0.5)
+        enabled, checked = self.isEnabled(), self.isChecked()
+        line = wear.line_control if enabled else wear.line_hairline
+        painter.setPen(QPen(wear.accent_focus, 2) if self.hasFocus() else QPen(line, 1.2))
+        if checked:
+            painter.setBrush(wear.accent_fill if enabled else wear.line_hairline)
+        else:
+            painter.setBrush(wear.surface_hover if self.underMouse() and enabled else wear.surface_card)
+        painter.drawRoundedRect(box, 4, 4)
+        if checked:
+            tick = wear.ink_on_accent if enabled else wear.ink_disabled
+            painter.setPen(QPen(tick, 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            corner = QPointF(box.left() + 7.2, box.bottom() - 4.8)
+            painter.drawLine(QPointF(box.left() + 4, box.top() + 9.4), corner)
+            painter.drawLine(corner, QPointF(box.right() - 4, box.top() + 5))
+        painter.setPen(wear.ink_primary if enabled else wear.ink_disabled)
+        painter.setFont(self.font())
+        text = QRectF(self._BOX + 10, 0, self.width() - self._BOX - 10, self.height())
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, self.text())
 
 
 class DateTimeEdit(QDateTimeEdit):

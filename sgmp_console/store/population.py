@@ -1,0 +1,34 @@
+"""How much there is to populate, told beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from sgmp_console.store.rows import from_ms
+from sgmp_console.store.series import FieldKey, series_of
+
+DAYS_LIMIT = 100
+"""`days_to_count` looks back this far."""
+
+
+def days_to_count(
+    connection: sa.Connection, house_id: int, fields: Collection[FieldKey], until_ms: int
+) -> int:
+    """On how many days (UTC) before `until_ms` any of these fields has stored readings; at most DAYS_LIMIT.
+
+    0 on TimescaleDB, which needs no population. One look per day: counting the readings would read them all.
+    """
+    wanted = set(fields)
+    ids = [number for key, number in series_of(connection, house_id).items() if key in wanted]
+    if not ids:
+        return 0
+    query = sa.text(
+        "SELECT count(*) FROM generate_series(0, :limit - 1) AS back"
+        " WHERE NOT sgmp.on_timescale() AND EXISTS (SELECT FROM sgmp.readings r WHERE r.series_id = ANY (:ids)"
+        "  AND r.ts >= date_trunc('day', CAST(:until AS timestamptz), 'UTC') - back * interval '24 hours'"
+        "  AND r.ts < date_trunc('day', CAST(:until AS timestamptz), 'UTC') - (back - 1) * interval '24 hours')"
+    )
+    parameters = {"limit": DAYS_LIMIT, "ids": ids, "until": from_ms(until_ms)}
+    return int(connection.execute(query, parameters).scalar_one())

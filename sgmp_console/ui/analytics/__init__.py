@@ -1,0 +1,1 @@
+"""Analytic items: the list, and the editor in which their formulas are written."""

@@ -1,0 +1,172 @@
+"""All that the editor says about a formula while it is written. Called on worker threads; no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sgmp_console.fleet import analytics
+from sgmp_console.fleet.analytics_overview import AggregationEffect, aggregation_effect
+from sgmp_console.formula import (
+    AnalyticsIdentifier,
+    Catalogue,
+    EventIdentifier,
+    Formula,
+    FormulaError,
+    Identifier,
+    Problem,
+    equal_items,
+    evaluate_items,
+    inlined,
+    misaligned,
+    parse,
+    problems,
+    unit,
+)
+from sgmp_console.formula.catalogue import items_in
+from sgmp_console.formula.items import SourceIdentifier
+from sgmp_console.formula.render import text as written
+from sgmp_console.formula.simplify import simplified
+from sgmp_console.formula.validation import Misaligned
+from sgmp_console.reports.plan import ItemReader
+from sgmp_console.store import Database
+from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries.slots import Extremes, extremes, last_slots, slot_means
+
+DAY_SLOTS = 288
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """What a text is as a formula of a house.
+
+    `formula` is None where it can't be read. `problems`: errors first. `equals`: the items that always have the same
+    values. `exact`: whether its numbers can be had exactly from continuous aggregates. `simpler`: a shorter formula
+    with the same values, "" where there is none.
+    """
+
+    text: str
+    formula: Formula | None
+    problems: tuple[Problem, ...]
+    unit: str = ""
+    equals: tuple[str, ...] = ()
+    exact: bool = False
+    simpler: str = ""
+    effect: AggregationEffect | None = None
+
+    @property
+    def error(self) -> Problem | None:
+        """Why it can't be stored."""
+        return next((problem for problem in self.problems if problem.is_error), None)
+
+
+def assess(
+    database: Database, house_id: int, text: str, *, name: str, item_id: int, now_ms: int
+) -> Assessment:
+    """`name` is that of the item it is written for, which tells a circle; `item_id` is 0 for a new one."""
+    try:
+        formula = parse(text)
+    except FormulaError as error:
+        return Assessment(text, None, (Problem.of(error),))
+    with database.begin() as connection:
+        known = analytics.catalogue(connection, house_id, formula)
+        effect = aggregation_effect(connection, house_id, formula, now_ms=now_ms, item_id=item_id)
+    found = tuple(problems(formula, known, name=name or None))
+    if any(problem.is_error for problem in found):
+        return Assessment(text, formula, found, effect=effect)
+    others = {item: item_text for item, item_text in known.items.items() if item != name}
+    shorter = written(simplified(formula.tree))
+    return Assessment(
+        text,
+        formula,
+        found,
+        unit(formula, known),
+        tuple(equal_items(formula, others)),
+        _is_exact(formula, others),
+        shorter if len(shorter) < len(written(formula.tree)) else "",
+        effect,
+    )
+
+
+def _is_exact(formula: Formula, items: Mapping[str, str]) -> bool:
+    try:
+        return inlined(formula, items).exact_on_aggregates
+    except FormulaError:
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A formula's values of the last 24 hours, [start_ms, end_ms), a range of slots that ends with the running one.
+
+    `coverage`: slots with a value / all slots, 0 to 1. `mean` is that of the slots. `of_events`: the values stand for
+    single events, and there is no coverage to speak of. `apart`: two parts that share few timestamps. `silent`:
+    identifiers without a value in this time.
+    """
+
+    text: str
+    now_ms: int
+    start_ms: int
+    end_ms: int
+    values: Series
+    mean: float | None
+    coverage: float
+    extremes: Extremes | None
+    of_events: bool
+    apart: Misaligned | None
+    silent: tuple[str, ...]
+    problem: str = ""
+
+
+def preview(database: Database, house_id: int, formula: Formula, *, name: str, now_ms: int) -> Preview:
+    """Read what the formula needs and compute it. `name` as in `assess`."""
+    start_ms, end_ms = last_slots(now_ms, DAY_SLOTS)
+    values: dict[Identifier, Series] = {}
+    with database.begin() as connection:
+        items = analytics.catalogue(connection, house_id).items
+        reader = ItemReader(connection, house_id)
+
+        def remembering(
+            wanted: frozenset[SourceIdentifier], first_ms: int, last_ms: int
+        ) -> Mapping[SourceIdentifier, Series]:
+            loaded = reader.load(wanted, first_ms, last_ms)
+            values.update(loaded.items())
+            return loaded
+
+        # An item can't be named "", so this one gets in nobody's way.
+        mentioned = [item for item in items_in(formula) if item in items and item != name]
+        computed = evaluate_items(
+            ["", *mentioned], {**items, "": formula.text}, start_ms, end_ms, remembering
+        )
+    values.update({AnalyticsIdentifier(item): series for item, series in computed.series.items() if item})
+    own = computed.series.get("", Series.empty())
+    of_each = {one.text: values.get(one.identifier, Series.empty()) for one in formula.references}
+    means = slot_means(own, start_ms, end_ms)
+    return Preview(
+        formula.text,
+        now_ms,
+        start_ms,
+        end_ms,
+        own,
+        means.mean,
+        means.coverage or 0.0,
+        extremes(own),
+        _is_of_events(formula, items),
+        misaligned(formula, of_each),
+        tuple(sorted(text for text, series in of_each.items() if not len(series))),
+        computed.errors[""].message if "" in computed.errors else "",
+    )
+
+
+def _is_of_events(formula: Formula, items: Mapping[str, str]) -> bool:
+    try:
+        references = inlined(formula, items).references
+    except FormulaError:
+        return False
+    return bool(references) and all(isinstance(one.identifier, EventIdentifier) for one in references)
+
+
+def editor_catalogue(database: Database, house_id: int) -> Catalogue:
+    """What there is to be completed."""
+    with database.begin() as connection:
+        return analytics.catalogue(connection, house_id)

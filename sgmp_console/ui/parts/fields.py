@@ -1,0 +1,45 @@
+"""Fields of a form: label above, entry, help under it; what is wrong takes the help's place."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from sgmp_console.ui.parts.labels import label
+
+
+class Field(QWidget):
+    def __init__(self, name: str, entry: QWidget, help_text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.entry = entry
+        self.problem = ""
+        self._help_text = help_text
+        title = label(name, "caption", "secondary")
+        title.setBuddy(entry)
+        entry.setAccessibleName(name)
+        self._help = label(help_text, "caption", "muted", wraps=True)
+        self._wrong = label("", "caption", "fault", wraps=True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        for widget in (title, entry, self._help, self._wrong):
+            column.addWidget(widget)
+        self._show()
+
+    def set_help(self, text: str) -> None:
+        self._help_text = text
+        self._show()
+
+    def set_problem(self, text: str) -> None:
+        if text != self.problem:
+            self.problem = text
+            self.entry.setProperty("wrong", bool(text))
+            self.entry.style().unpolish(self.entry)
+            self.entry.style().polish(self.entry)
+            self.entry.setAccessibleDescription(text)
+            self._show()
+
+    def _show(self) -> None:
+        self._help.setText(self._help_text)
+        self._wrong.setText(self.problem)
+        self._help.setVisible(bool(self._help_text) and not self.problem)
+        self._wrong.setVisible(bool(self.problem))

@@ -1,0 +1,78 @@
+"""A house of a real database for the analytics pages: three devices, a day of readings, some items."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sgmp_console.fleet import analytics, devices
+from sgmp_console.store import AnalyticItem, Batch, Database, EventRow, House, readings
+from sgmp_console.timeseries import Series
+from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
+from tests.ui import snapshots
+
+DAY_MS = 86_400_000
+STEP_MS = 20_000
+NOW_MS = snapshots.NOW_MS
+
+SONNEN_LATE_MS = 1_700
+"""The battery's clock ticks that much after the meter's, so the two share no timestamp."""
+
+
+def furnish(database: Database, house: House) -> None:
+    """Meter and battery with readings of the last day, an hour of it missing, and a charger with two sessions."""
+    egauge = devices.create(database, house.house_id, "egauge", "egauge", EGAUGE)
+    sonnen = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
+    charger = devices.create(database, house.house_id, "powerflex", "powerflex", POWERFLEX)
+    t = np.arange(NOW_MS - DAY_MS, NOW_MS, STEP_MS, dtype=np.int64)
+    t = t[(t < NOW_MS - 9 * 3_600_000) | (t >= NOW_MS - 8 * 3_600_000)]
+    wave = np.sin((t % DAY_MS) / DAY_MS * 2 * np.pi)
+    noise = np.random.default_rng(3).normal(0, 0.05, len(t))
+    fields = {
+        "A.Solar": np.clip(4.8 * -wave, 0, None) * (1 + noise),
+        "A.Load": -(1.4 + 0.8 * wave + noise),
+        "A.GridPower": 2.2 * wave + noise,
+        "A.EV": np.where(wave > 0.9, -3.6, 0.0),
+        "A.L1_Voltage": 121.0 + wave + noise,
+        "A.L2_Voltage": 120.4 + wave + noise,
+        "A.L1_Frequency": 60.0 + 0.01 * wave + noise / 20,
+    }
+    late = t + SONNEN_LATE_MS
+    with database.begin() as connection:
+        readings.write_series(
+            connection,
+            house.house_id,
+            egauge.device_id,
+            {field: Series(t, values) for field, values in fields.items()},
+        )
+        readings.write_series(
+            connection,
+            house.house_id,
+            sonnen.device_id,
+            {
+                "status.Pac_total_W": Series(late, 2400 * wave),
+                "battery.battery_status.relativestateofcharge": Series(late, 55 + 35 * wave),
+            },
+        )
+        sessions = [(20 * 3_600_000, "EV_START_CHARGING", {}), (3_600_000, "EV_START_CHARGING", {})]
+        ends = [
+            (18 * 3_600_000, "EV_END_CHARGING", {"duration": 7_200_000, "energy": 9_400_000}),
+            (600_000, "EV_END_CHARGING", {"duration": 3_000_000, "energy": 2_100_000}),
+        ]
+        events = [
+            EventRow(house.house_id, charger.device_id, "powerflex", NOW_MS - before, kind, data)
+            for before, kind, data in [*sessions, *ends]
+        ]
+        readings.write(connection, Batch(events=events))
+
+
+def make(
+    database: Database, house: House, name: str, formula: str, *, aggregated: bool = False
+) -> AnalyticItem:
+    return analytics.create(database, house.house_id, name, formula, aggregated=aggregated)
+
+
+def stored(database: Database, house: House) -> dict[str, AnalyticItem]:
+    from sgmp_console.store import analytics as items
+
+    with database.begin() as connection:
+        return {item.name: item for item in items.list_all(connection, house.house_id)}

@@ -1,0 +1,101 @@
+"""Pictures of the list of analytic items and their editor, for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.fleet import analytics
+from sgmp_console.ui.analytics.editor import ItemEditor
+from sgmp_console.ui.analytics.page import AnalyticsPage
+from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.theme import Appearance
+from tests.ui import houses
+from tests.ui.conftest import Deployment, save_picture
+
+Open = Callable[[], AnalyticsPage]
+
+
+@pytest.fixture
+def page(qtbot: QtBot, view: MainView, deployed: Deployment) -> AnalyticsPage:
+    """The list of a house with all required items."""
+    house = deployed.houses[0]
+    houses.furnish(deployed.owner, house)
+    analytics.create_required(deployed.owner, house.house_id)
+    analytics.populate(deployed.owner, house.house_id)
+    houses.make(deployed.owner, house, "self_use", "analytics.solar - analytics.grid_export")
+    houses.make(deployed.owner, house, "apparent", "(egauge.A.L1_Voltage*egauge.A.L2_Voltage)^0.5")
+    view.start()
+    view.show_page("analytics")
+    made = view.page("analytics")
+    assert isinstance(made, AnalyticsPage)
+    qtbot.waitUntil(lambda: made.table.items.rowCount() > 0)
+    return made
+
+
+def settled(qtbot: QtBot, editor: ItemEditor) -> None:
+    qtbot.waitUntil(
+        lambda: not editor._pause.isActive() and not editor._assess.busy() and not editor._previews.busy()
+    )
+    qtbot.wait(120)
+
+
+def pictures(qtbot: QtBot, appearance: Appearance, widget: QWidget, name: str) -> None:
+    for theme in ("light", "dark"):
+        appearance.choose(theme)
+        qtbot.wait(80)
+        save_picture(widget, name)
+
+
+def test_the_list(qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance: Appearance) -> None:
+    page.table.select({row.item.item_id for row in page.table.items.rows[2:4]})
+    page.table.setFocus()
+    pictures(qtbot, appearance, view, "analytics_list")
+    view.resize(1920, 1080)
+    pictures(qtbot, appearance, view, "analytics_list")
+
+
+FORMULAS = {
+    "valid": "-neg(sonnen.status.Pac_total_W/1000)",
+    "wrong": "pos(sonnen.status.Pac_total_W/1000) + sonen.status.Pac_total_W",
+    "missing": "pos(egauge.A.Solar) + ",
+    "units": "egauge.A.Solar + egauge.A.L1_Voltage",
+    "apart": "pos(egauge.A.Load) - sonnen.status.Pac_total_W/1000",
+    "fancy": "(egauge.A.L1_Voltage^2 + egauge.A.L2_Voltage^2)^0.5 / (2*abs(egauge.A.L1_Voltage) + 1e-3) - "
+    "avg(egauge.A.Solar, 300000)/analytics.load^2",
+    "events": "events.::EV_END_CHARGING.energy",
+}
+
+
+@pytest.mark.parametrize("case", FORMULAS)
+def test_the_editor(
+    qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance: Appearance, case: str
+) -> None:
+    page.create_action.trigger()
+    editor = page.findChild(ItemEditor)
+    assert editor is not None
+    editor.name.setText("new_item")
+    editor.description.setText("What the operator wants to know")
+    editor.formula.setFocus()
+    QTest.keyClicks(editor.formula, FORMULAS[case])
+    editor.formula.popup().hide()
+    settled(qtbot, editor)
+    pictures(qtbot, appearance, editor, f"analytics_editor_{case}")
+    editor._discard()
+
+
+def test_the_completions(qtbot: QtBot, page: AnalyticsPage, appearance: Appearance) -> None:
+    page.create_action.trigger()
+    editor = page.findChild(ItemEditor)
+    assert editor is not None
+    qtbot.waitUntil(lambda: bool(editor.formula._candidates))
+    editor.formula.setFocus()
+    QTest.keyClicks(editor.formula, "pos(so")
+    pictures(qtbot, appearance, editor.formula.popup(), "analytics_completions")
+    QTest.keyClick(editor.formula, Qt.Key.Key_Return)
+    editor._discard()
