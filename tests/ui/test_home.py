@@ -98,9 +98,9 @@ def test_power_flows_where_it_flows() -> None:
     now = snapshots.snapshot()
     found = flows(now, now.now_ms)
     assert found["solar"].power == pytest.approx(4.89, abs=0.01)
-    assert (found["grid"].words, found["grid"].power) == ("importing", pytest.approx(2.67, abs=0.01))
-    assert (found["battery"].words, found["battery"].power) == ("charging", pytest.approx(-3.30, abs=0.01))
-    assert (found["ev"].words, found["ev"].power) == ("charging", pytest.approx(-3.60, abs=0.01))
+    assert (found["grid"].words, found["grid"].power) == ("Importing", pytest.approx(2.67, abs=0.01))
+    assert (found["battery"].words, found["battery"].power) == ("Charging", pytest.approx(-3.30, abs=0.01))
+    assert (found["ev"].words, found["ev"].power) == ("Charging", pytest.approx(-3.60, abs=0.01))
 
 
 def test_what_is_exported_and_discharged_has_its_own_words() -> None:
@@ -114,8 +114,8 @@ def test_what_is_exported_and_discharged_has_its_own_words() -> None:
     ):
         turned[item] = replace(turned[item], latest=Latest(now.now_ms, value))
     found = flows(replace(now, curves=turned), now.now_ms)
-    assert (found["grid"].words, found["grid"].power) == ("exporting", -1.5)
-    assert (found["battery"].words, found["battery"].power) == ("discharging", 2.0)
+    assert (found["grid"].words, found["grid"].power) == ("Exporting", -1.5)
+    assert (found["battery"].words, found["battery"].power) == ("Discharging", 2.0)
 
 
 def test_energy_today_has_kwh_share_and_coverage(show: Show) -> None:

@@ -195,7 +195,7 @@ class _Canvas(pg.GraphicsLayoutWidget):  # type: ignore[misc] # pyqtgraph is unt
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.viewport().setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.ci.layout.setContentsMargins(0, 8, 0, 0)
-        self.ci.layout.setVerticalSpacing(10)
+        self.ci.layout.setVerticalSpacing(14)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         self.hovered.emit(event.position())

@@ -37,15 +37,15 @@ def flows(snapshot: HomeSnapshot, now_ms: int) -> dict[str, Flow]:
     return {
         "solar": Flow("Solar", value["solar"], "solar", ""),
         "grid": Flow(
-            "Grid", grid, *_direction(grid, ("grid_import", "importing"), ("grid_export", "exporting"))
+            "Grid", grid, *_direction(grid, ("grid_import", "Importing"), ("grid_export", "Exporting"))
         ),
         "battery": Flow(
             "Battery",
             battery,
-            *_direction(battery, ("battery_discharging", "discharging"), ("battery_charging", "charging")),
+            *_direction(battery, ("battery_discharging", "Discharging"), ("battery_charging", "Charging")),
         ),
         "ev": Flow(
-            "EV", None if ev is None else -ev, "ev", "charging" if ev is not None and ev >= _IDLE_KW else ""
+            "EV", None if ev is None else -ev, "ev", "Charging" if ev is not None and ev >= _IDLE_KW else ""
         ),
         "load": Flow("Load", value["load"], "load", ""),
     }
@@ -68,7 +68,7 @@ class FlowDiagram(QWidget):
             return
         self._flows = flows
         parts = [
-            f"{flow.name} {flow.words} {formats.with_unit(None if flow.power is None else abs(flow.power), 'kW')}"
+            f"{flow.name} {flow.words.lower()} {formats.with_unit(None if flow.power is None else abs(flow.power), 'kW')}"
             for flow in flows.values()
         ]
         self.setAccessibleName("Energy flow now: " + "; ".join(" ".join(part.split()) for part in parts))
