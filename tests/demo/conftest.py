@@ -39,9 +39,9 @@ class RunningDemo:
         deadline = time.monotonic() + START_S
         while not (self.lines and "ready" in self.lines[-1]):
             line = self._next_line(deadline)
-            assert line is not None, f"ended before it was ready: {self.lines[-3:]}"
+            assert line is not None, f"ended before it was ready: {self.lines[-3:]}\n{self._last_words()}"
             self.lines.append(json.loads(line))
-            assert "failed" not in self.lines[-1], self.lines[-1]
+            assert "failed" not in self.lines[-1], f"{self.lines[-1]}\n{self._last_words()}"
 
     @property
     def ready(self) -> dict[str, Any]:
@@ -100,8 +100,16 @@ class RunningDemo:
     def _next_line(self, deadline: float) -> str | None:
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], max(deadline - time.monotonic(), 0))
-        assert readable, f"not ready after {START_S:g} s: {self.lines[-3:]}"
+        assert readable, f"not ready after {START_S:g} s: {self.lines[-3:]}\n{self._last_words()}"
         return self.process.stdout.readline() or None
+
+    def _last_words(self) -> str:
+        logs = sorted((self.folder / "logs").glob("*.log"))
+        return "\n".join(
+            f"{log.name}: {line}"
+            for log in logs
+            for line in log.read_text("utf-8", "replace").splitlines()[-8:]
+        )
 
 
 @pytest.fixture
