@@ -32,7 +32,7 @@ from sgmp_console.formula import (
 from sgmp_console.formula.items import SourceIdentifier
 from sgmp_console.store import AnalyticItem, aggregates, analytics, events, readings
 from sgmp_console.store.aggregates import Standing
-from sgmp_console.store.series import FieldKey
+from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates
 from sgmp_console.timeseries.series import Series
 from sgmp_console.timeseries.slots import (
@@ -160,7 +160,11 @@ class ItemReader:
 
     @cached_property
     def _standing(self) -> Standing:
-        return aggregates.standing(self.connection, self.house_id)
+        return aggregates.standing(self.connection, self.house_id, series=self._series)
+
+    @cached_property
+    def _series(self) -> SeriesIds:
+        return series_of(self.connection, self.house_id)
 
     @property
     def _raw_from_ms(self) -> int:
@@ -204,7 +208,7 @@ class ItemReader:
         if not fields:
             return {}
         first, last = snap(min(one[0] for one in reach), max(one[1] for one in reach))
-        return aggregates.read_slots(self.connection, self.house_id, fields, first, last)
+        return aggregates.read_slots(self.connection, self.house_id, fields, first, last, series=self._series)
 
     def _exact_slots(
         self, route: _Route, known: Mapping[FieldKey, SlotAggregates], start_ms: int, end_ms: int
@@ -239,11 +243,7 @@ class ItemReader:
             if origin_ms % HOUR_MS == 0 and inner_start < inner_end and _complete(route, inner_start)
         }
         fields = {key for route in routes if forms.get(route.name) for key in route.fields.values()}
-        known = (
-            aggregates.read_hours(self.connection, self.house_id, fields, inner_start, inner_end)
-            if fields
-            else {}
-        )
+        known = self._hour_aggregates(fields, inner_start, inner_end)
         exact: dict[str, HourMeans] = {}
         rest: dict[tuple[int, int], list[str]] = {}
         for route in routes:
@@ -264,6 +264,21 @@ class ItemReader:
             hours = _joined_hours([hours for _, hours in pieces[route.name]])
             found[route.name] = ItemHours(start_ms, end_ms, hours, _source(used, route))
         return found
+
+    def _hour_aggregates(
+        self, fields: Collection[FieldKey], start_ms: int, end_ms: int
+    ) -> Mapping[FieldKey, HourAggregates]:
+        """Of whole hours, each field read once: a report asks for curves, peaks and sums of the same range."""
+        known = self._hours_known.setdefault((start_ms, end_ms), {})
+        if missing := set(fields) - known.keys():
+            known |= aggregates.read_hours(
+                self.connection, self.house_id, missing, start_ms, end_ms, series=self._series
+            )
+        return known
+
+    @cached_property
+    def _hours_known(self) -> dict[tuple[int, int], dict[FieldKey, HourAggregates]]:
+        return {}
 
     # --- Extremes ----------------------------------------------------------------------------------------------------
 
@@ -291,10 +306,11 @@ class ItemReader:
         inner_start, inner_end = _whole_hours(start_ms, end_ms)
         parts: list[tuple[int, SlotAggregates | HourAggregates]] = []
         if inner_start < inner_end:
-            hours = aggregates.read_hours(self.connection, self.house_id, [key], inner_start, inner_end)
-            parts.append((HOUR_MS, hours[key]))
+            parts.append((HOUR_MS, self._hour_aggregates([key], inner_start, inner_end)[key]))
         for first, last in _outside(start_ms, end_ms, inner_start, inner_end):
-            slots = aggregates.read_slots(self.connection, self.house_id, [key], first, last)
+            slots = aggregates.read_slots(
+                self.connection, self.house_id, [key], first, last, series=self._series
+            )
             parts.append((SLOT_MS, slots[key]))
         starts = np.concatenate([part.starts for _, part in parts] or [np.empty(0, np.int64)])
         if not len(starts):
@@ -331,10 +347,7 @@ class ItemReader:
 
     def values(self, names: Iterable[str], start_ms: int, end_ms: int) -> dict[str, Series]:
         """The raw values of items in the range, which does not snap."""
-        wanted = list(dict.fromkeys(names))
-        for name in wanted:
-            self._route(name)
-        return self._raw(wanted, start_ms, end_ms)
+        return self._raw(list(dict.fromkeys(names)), start_ms, end_ms)
 
     def _raw(self, names: Collection[str], start_ms: int, end_ms: int) -> dict[str, Series]:
         result = evaluate_items(names, self._formulas, start_ms, end_ms, self.load)
@@ -363,7 +376,9 @@ class ItemReader:
         fields = [one for one in sources if isinstance(one, DeviceIdentifier)]
         of_events = [one for one in sources if isinstance(one, EventIdentifier)]
         keys = [(one.device, one.field) for one in fields]
-        found = readings.read(self.connection, self.house_id, keys, start_ms, end_ms) if keys else {}
+        found = readings.read(
+            self.connection, self.house_id, keys, start_ms, end_ms, series=self._series if keys else {}
+        )
         series: dict[SourceIdentifier, Series] = {one: found[one.device, one.field] for one in fields}
         if of_events:
             happened = events.read(self.connection, self.house_id, start_ms, end_ms)
@@ -381,12 +396,15 @@ class ItemReader:
     def _routes(self) -> dict[str, _Route]:
         return {}
 
-    def _found_route(self, name: str) -> _Route:
+    def _item(self, name: str) -> AnalyticItem:
         item = self.items.get(name)
         if item is None:
             raise ItemUnreadable(f"This house has no analytic item `{name}`.")
+        return item
+
+    def _found_route(self, name: str) -> _Route:
         try:
-            formula = inlined(parse(item.formula), self._formulas)
+            formula = inlined(parse(self._item(name).formula), self._formulas)
         except FormulaError as error:
             raise ItemUnreadable(f"`{name}` can't be evaluated: {error.message}.") from error
         fields: dict[str, FieldKey] = {}

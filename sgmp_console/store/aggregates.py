@@ -18,8 +18,8 @@ from psycopg2 import sql
 
 from sgmp_console.store import binary_copy
 from sgmp_console.store.database import Database
-from sgmp_console.store.rows import driver, from_ms, to_ms
-from sgmp_console.store.series import FieldKey, series_of
+from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
+from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 from sgmp_console.store.tables import aggregation
 from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates, instant_hash
 from sgmp_console.timeseries.averages import starts_of_runs
@@ -152,7 +152,7 @@ def fold(
     series, slots = series[order], slots[order]
     changes = (series[1:] != series[:-1]) | (slots[1:] != slots[:-1])
     first = np.flatnonzero(np.concatenate(([True], changes)))
-    of_series, starts = series[first].tolist(), (slots[first] * SLOT_MS).tolist()
+    of_series, starts = array_literal(series[first]), array_literal(slots[first] * SLOT_MS)
     if len(first) > _MOST_FOLDED:
         connection.execute(
             sa.text("SELECT sgmp.refold_between(:series, :from_ms, :to_ms)"),
@@ -165,25 +165,27 @@ def fold(
         return
     if not all_new:
         connection.execute(
-            sa.text("SELECT sgmp.refold(:series, :slots)"), {"series": of_series, "slots": starts}
+            sa.text("SELECT sgmp.refold(CAST(:series AS integer[]), CAST(:slots AS bigint[]))"),
+            {"series": of_series, "slots": starts},
         )
         return
     timestamps, values = timestamps[order], values[order]
-    counts = np.diff(np.append(first, len(series)))
     connection.execute(
         sa.text(
-            "SELECT sgmp.fold(:series, :slots, :counts, :sums, :positive, :negative, :minima, :maxima, :instants)"
+            "SELECT sgmp.fold(CAST(:series AS integer[]), CAST(:slots AS bigint[]), CAST(:counts AS bigint[]),"
+            " CAST(:sums AS float8[]), CAST(:positive AS float8[]), CAST(:negative AS float8[]),"
+            " CAST(:minima AS float8[]), CAST(:maxima AS float8[]), CAST(:instants AS bigint[]))"
         ),
         {
             "series": of_series,
             "slots": starts,
-            "counts": counts.tolist(),
-            "sums": np.add.reduceat(values, first).tolist(),
-            "positive": np.add.reduceat(np.maximum(values, 0.0), first).tolist(),
-            "negative": np.add.reduceat(np.minimum(values, 0.0), first).tolist(),
-            "minima": np.minimum.reduceat(values, first).tolist(),
-            "maxima": np.maximum.reduceat(values, first).tolist(),
-            "instants": np.add.reduceat(instant_hash(timestamps), first).tolist(),
+            "counts": array_literal(np.diff(np.append(first, len(series)))),
+            "sums": array_literal(np.add.reduceat(values, first)),
+            "positive": array_literal(np.add.reduceat(np.maximum(values, 0.0), first)),
+            "negative": array_literal(np.add.reduceat(np.minimum(values, 0.0), first)),
+            "minima": array_literal(np.minimum.reduceat(values, first)),
+            "maxima": array_literal(np.maximum.reduceat(values, first)),
+            "instants": array_literal(np.add.reduceat(instant_hash(timestamps), first)),
         },
     )
 
@@ -211,27 +213,36 @@ class Standing:
     raw_kept_from_ms: int | None
 
 
-def standing(connection: sa.Connection, house_id: int) -> Standing:
-    """How the house's aggregates stand now."""
-    names = {number: key for key, number in series_of(connection, house_id).items()}
+def standing(connection: sa.Connection, house_id: int, *, series: SeriesIds | None = None) -> Standing:
+    """How the house's aggregates stand now. `series`: what `series_of` told in this transaction, if it is known."""
+    ids = series_of(connection, house_id) if series is None else series
+    names = {number: key for key, number in ids.items()}
     rows = connection.execute(
         sa.text(
-            "SELECT series_id, upper(unpopulated) FROM sgmp.series WHERE house_id = :house AND aggregated"
+            "SELECT nullif(kept, '-infinity'), s.series_id, upper(s.unpopulated)"
+            " FROM sgmp.raw_kept_from() AS kept"
+            " LEFT JOIN sgmp.series s ON s.house_id = :house AND s.aggregated"
         ),
         {"house": house_id},
-    )
-    complete = {names[number]: None if end is None else to_ms(end) for number, end in rows if number in names}
-    kept_from = connection.execute(
-        sa.text("SELECT nullif(sgmp.raw_kept_from(), '-infinity')")
-    ).scalar_one_or_none()
+    ).all()
+    complete = {
+        names[number]: None if end is None else to_ms(end) for _, number, end in rows if number in names
+    }
+    kept_from = rows[0][0]
     return Standing(complete, None if kept_from is None else to_ms(kept_from))
 
 
 def read_slots(
-    connection: sa.Connection, house_id: int, fields: Collection[FieldKey], start_ms: int, end_ms: int
+    connection: sa.Connection,
+    house_id: int,
+    fields: Collection[FieldKey],
+    start_ms: int,
+    end_ms: int,
+    *,
+    series: SeriesIds | None = None,
 ) -> dict[FieldKey, SlotAggregates]:
     """The slots that begin in [start_ms, end_ms), one entry for each of `fields`, empty where none are."""
-    columns = _read(connection, house_id, fields, start_ms, end_ms, "slots", _SLOT_COLUMNS)
+    columns = _read(connection, house_id, fields, start_ms, end_ms, "slots", _SLOT_COLUMNS, series)
     return {
         key: SlotAggregates(
             starts=_ms(c["slot"]),
@@ -248,10 +259,16 @@ def read_slots(
 
 
 def read_hours(
-    connection: sa.Connection, house_id: int, fields: Collection[FieldKey], start_ms: int, end_ms: int
+    connection: sa.Connection,
+    house_id: int,
+    fields: Collection[FieldKey],
+    start_ms: int,
+    end_ms: int,
+    *,
+    series: SeriesIds | None = None,
 ) -> dict[FieldKey, HourAggregates]:
     """The UTC hours that begin in [start_ms, end_ms), one entry for each of `fields`, empty where none are."""
-    columns = _read(connection, house_id, fields, start_ms, end_ms, "hours", _HOUR_COLUMNS)
+    columns = _read(connection, house_id, fields, start_ms, end_ms, "hours", _HOUR_COLUMNS, series)
     return {
         key: HourAggregates(
             starts=_ms(c["hour"]),
@@ -280,9 +297,10 @@ def _read(
     end_ms: int,
     view: str,
     columns: tuple[str, ...],
+    series: SeriesIds | None,
 ) -> dict[FieldKey, dict[str, NDArray[Any]]]:
-    wanted = set(fields)
-    ids = {number: key for key, number in series_of(connection, house_id).items() if key in wanted}
+    known = series_of(connection, house_id) if series is None else series
+    ids = {known[key]: key for key in set(fields) & known.keys()}
     kinds = {"series_id": ">i4"} | {
         name: ">i8" if name == columns[0] or name in _INTEGERS else ">f8" for name in columns
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg2
 import psycopg2.extensions
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from sgmp_console.errors import UserError
 
@@ -30,6 +32,11 @@ def driver(connection: sa.Connection) -> psycopg2.extensions.connection:
     if not isinstance(raw, psycopg2.extensions.connection):
         raise TypeError("not a connection of psycopg2")
     return raw
+
+
+def array_literal(column: NDArray[Any]) -> str:
+    """Numbers as PostgreSQL's text of an array, to be CAST: as ARRAY[...] each would be parsed as an expression."""
+    return f"{{{','.join(map(repr, column.tolist()))}}}"
 
 
 @contextmanager

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 FieldKey = tuple[str, str]
 """(device name, field)."""
+
+SeriesIds = Mapping[FieldKey, int]
+"""What `series_of` gives."""
 
 
 def series_of(connection: sa.Connection, house_id: int) -> dict[FieldKey, int]:

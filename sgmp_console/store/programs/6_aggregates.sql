@@ -25,8 +25,9 @@ BEGIN
 END
 $$;
 
+-- No search_path of its own, so that it is inlined; its body is looked up when it is made.
 CREATE FUNCTION sgmp.from_ms(ms bigint) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE
 RETURN timestamptz '1970-01-01 00:00:00+00' + ms * interval '1 millisecond';
 
 -- timeseries.aggregates.instant_hash.
