@@ -35,6 +35,7 @@ _IOT = (
     ("POST", r"/things/[^/]+", "CreateThing"),
     ("DELETE", r"/things/[^/]+", "DeleteThing"),
     ("GET", r"/things", "ListThings"),
+    ("GET", r"/certificates", "ListCertificates"),
     ("PUT", r"/certificates/[^/]+", "UpdateCertificate"),
     ("GET", r"/certificates/[^/]+", "DescribeCertificate"),
     ("DELETE", r"/certificates/[^/]+", "DeleteCertificate"),

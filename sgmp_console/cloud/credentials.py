@@ -20,14 +20,17 @@ class CredentialsService(Protocol):
     call them on a worker thread.
     """
 
+    def ready(self) -> None:
+        """See whether credentials can be made at all; changes nothing."""
+
     def issue(self, house_id: int) -> HouseCredentials:
         """New credentials, valid when this returns, beside any older ones. Nothing of them is left if it raises."""
 
     def valid(self, house_id: int) -> list[str]:
         """The ids of the certificates that let this house in."""
 
-    def revoke(self, house_id: int, certificate_id: str) -> None:
-        """Let nobody in with this certificate any more, and remove it."""
+    def revoke_others(self, house_id: int, keep: str | None) -> None:
+        """Revoke and remove all certificates of the house but the one with the id `keep`."""
 
     def remove(self, house_id: int) -> None:
         """Revoke all certificates of the house, and remove what else is kept of it."""
@@ -50,6 +53,9 @@ class LocalCredentials:
     deployment: str
     endpoint: str
 
+    def ready(self) -> None:
+        self.authority.names()
+
     def issue(self, house_id: int) -> HouseCredentials:
         issued = self.authority.issue(client_id(self.deployment, house_id))
         return issued.for_house(self.deployment, house_id, self.endpoint)
@@ -57,12 +63,13 @@ class LocalCredentials:
     def valid(self, house_id: int) -> list[str]:
         return self.authority.valid(client_id(self.deployment, house_id))
 
-    def revoke(self, house_id: int, certificate_id: str) -> None:
-        self.authority.revoke(certificate_id)
+    def revoke_others(self, house_id: int, keep: str | None) -> None:
+        for fingerprint in self.valid(house_id):
+            if fingerprint != keep:
+                self.authority.revoke(fingerprint)
 
     def remove(self, house_id: int) -> None:
-        for fingerprint in self.valid(house_id):
-            self.authority.revoke(fingerprint)
+        self.revoke_others(house_id, None)
 
     def houses(self) -> set[int]:
         return houses_among(self.deployment, self.authority.names())

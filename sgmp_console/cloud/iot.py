@@ -48,11 +48,19 @@ class IotCore:
         self._deployment = deployment
         self._endpoint = endpoint
 
+    def ready(self) -> None:
+        """Also learns where the broker is."""
+        if not self._endpoint:
+            with calling("tell the address of its MQTT broker"):
+                self._endpoint = str(
+                    self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+                )
+
     def issue(self, house_id: int) -> HouseCredentials:
         """See CredentialsService. Raises UserError where the edge policy does not exist."""
         thing = client_id(self._deployment, house_id)
         made = _make(thing)
-        endpoint = self._endpoint or self._broker()
+        self.ready()
         arn, certificate_id = "", made.certificate_id
         try:
             with calling(f"make the thing {thing}"):
@@ -72,7 +80,7 @@ class IotCore:
             certificate_pem=made.certificate_pem,
             private_key_pem=made.private_key_pem,
             public_key_pem=made.public_key_pem,
-            endpoint=endpoint,
+            endpoint=self._endpoint,
             client_id=thing,
             house_id=house_id,
             deployment=self._deployment,
@@ -87,13 +95,16 @@ class IotCore:
             if certificate["status"] == "ACTIVE"
         ]
 
-    def revoke(self, house_id: int, certificate_id: str) -> None:
-        self._remove_certificate(certificate_id)
+    def revoke_others(self, house_id: int, keep: str | None) -> None:
+        thing = client_id(self._deployment, house_id)
+        attached = {certificate["certificateId"] for certificate in self._certificates(thing)}
+        stranded = {one for one, name in self._inactive().items() if name == thing}
+        for certificate_id in (attached | stranded) - {keep}:
+            self._remove_certificate(certificate_id)
 
     def remove(self, house_id: int) -> None:
+        self.revoke_others(house_id, None)
         thing = client_id(self._deployment, house_id)
-        for certificate in self._certificates(thing):
-            self._remove_certificate(certificate["certificateId"])
         with calling(f"delete the thing {thing}"), _unless_gone():
             _once_detached(lambda: self._iot.delete_thing(thingName=thing))
 
@@ -101,7 +112,7 @@ class IotCore:
         with calling("list the things"):
             pages = self._iot.get_paginator("list_things").paginate()
             names = {thing["thingName"] for page in pages for thing in page["things"]}
-        return houses_among(self._deployment, names)
+        return houses_among(self._deployment, names | set(self._inactive().values()))
 
     def what_remains(self, house_id: int) -> str:
         return f"the thing {client_id(self._deployment, house_id)} and its certificates in AWS IoT Core"
@@ -109,10 +120,6 @@ class IotCore:
     @property
     def _iot(self) -> Any:
         return self._aws.client("iot")
-
-    def _broker(self) -> str:
-        with calling("tell the address of its MQTT broker"):
-            return str(self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"])
 
     def _register(self, made: _Made) -> str:
         """The certificate's ARN; registered already (by an attempt whose answer was lost) is as good."""
@@ -146,6 +153,22 @@ class IotCore:
             for arn in [arn for page in pages for arn in page["principals"]]:
                 with _unless_gone():
                     found.append(self._describe(arn.rpartition("/")[2]))
+        return found
+
+    def _inactive(self) -> dict[str, str]:
+        """Common names of the certificates that let nobody in, by id.
+
+        Among them is what an attempt left behind that ended between registering and attaching a certificate, or between
+        detaching and deleting it: no thing leads to it.
+        """
+        found = {}
+        with calling("list the certificates"):
+            for page in self._iot.get_paginator("list_certificates").paginate():
+                for certificate in page["certificates"]:
+                    if certificate["status"] == "INACTIVE":
+                        with _unless_gone():
+                            pem = self._describe(certificate["certificateId"])["certificatePem"]
+                            found[certificate["certificateId"]] = _common_name(pem)
         return found
 
     def _describe(self, certificate_id: str) -> Any:
@@ -222,6 +245,15 @@ def _make(common_name: str) -> _Made:
         .decode("ascii"),
         certificate_id=certificate.fingerprint(hashes.SHA256()).hex(),
     )
+
+
+def _common_name(certificate_pem: str) -> str:
+    try:
+        subject = x509.load_pem_x509_certificate(certificate_pem.encode()).subject
+    except ValueError:
+        return ""  # not one of ours, whatever it is
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
 
 
 @contextmanager

@@ -1,14 +1,29 @@
-"""Making accounts."""
+"""Making, changing and deleting accounts: in the database, in the directory of users beside it, and by mail.
+
+The database decides what an account may; the directory (a Cognito user pool, or none) holds the same users with the same
+passwords. The transaction stays open while the directory and the mail server are spoken to and is committed last. Where
+a step fails, what was done elsewhere is undone, and the error says whether that succeeded.
+"""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from sgmp_console.errors import UserError
+import sqlalchemy as sa
+
+from sgmp_console.cloud.directory import Directory, DirectoryUser, LocalDirectory
+from sgmp_console.cloud.mail import Mailer
+from sgmp_console.errors import SgmpError, Unavailable, UserError
+from sgmp_console.fleet.failures import restated, saying
 from sgmp_console.store import Account, Database, accounts
+from sgmp_console.store.connecting import connect
+from sgmp_console.store.tables import installation
 
 ADMIN = "admin"
+
+LOCAL = LocalDirectory()
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Without characters that look alike: an initial password may have to be read out."""
@@ -18,28 +33,62 @@ _GROUPS, _GROUP_LENGTH = 4, 5
 
 @dataclass(frozen=True)
 class NewAccount:
-    """`initial_password` is known only here, and must be changed at the first sign-in."""
+    """`initial_password` must be changed at the first sign-in. If it was not `mailed`, it is known only here."""
 
     account: Account
     initial_password: str = field(repr=False)
+    mailed: bool = False
 
 
-def create(database: Database, *, email: str, name: str, role: str, house_id: int | None) -> NewAccount:
-    """Make an account with an initial password of 116 random bits.
+def create(
+    database: Database,
+    *,
+    email: str,
+    name: str,
+    role: str,
+    house_id: int | None,
+    directory: Directory = LOCAL,
+    mailer: Mailer | None = None,
+) -> NewAccount:
+    """Make an account with an initial password of 116 random bits, and mail it where that can be done.
 
-    Raises UserError (email or name can't be used, email taken, no such role or house), Refused.
+    All or nothing. Raises UserError (email or name can't be used, email taken, no such role or house, address refused),
+    Refused, Unavailable; each says where something was left behind.
     """
     if not name.strip():
         raise UserError("An account needs the name of its user.")
     password = initial_password()
-    with database.begin() as connection:
-        account = accounts.create(
-            connection, email=email, name=name.strip(), role=role, house_id=house_id, password=password
-        )
-    return NewAccount(account, password)
+    account: Account | None = None
+    added, mailed = False, directory.mails
+    try:
+        with database.begin() as connection:
+            account = accounts.create(
+                connection, email=email, name=name.strip(), role=role, house_id=house_id, password=password
+            )
+            with saying(f"The account {account.email} was not created, and nothing is left of it:"):
+                directory.add(_user(account), password)
+            added = True
+            if mailer is not None and not directory.mails:
+                mailer.send_initial_password(account.email, account.name, _deployment(connection), password)
+                mailed = True
+    except BaseException as error:
+        if account is None or not added:
+            raise
+        if isinstance(error, Unavailable) and _is_there(database, account.email):
+            return NewAccount(account, password, mailed)  # committed; only the answer was lost
+        _undo_creation(directory, account, error, mailed=mailed)
+        raise
+    return NewAccount(account, password, mailed)
 
 
-def create_first_admin(database: Database, *, email: str, name: str) -> NewAccount:
+def create_first_admin(
+    database: Database,
+    *,
+    email: str,
+    name: str,
+    directory: Directory = LOCAL,
+    mailer: Mailer | None = None,
+) -> NewAccount:
     """Make the administrator that a new deployment begins with, as the database's owner.
 
     Raises UserError where there is one already: whoever lost a password has it reset instead.
@@ -51,10 +100,241 @@ def create_first_admin(database: Database, *, email: str, name: str) -> NewAccou
             f"This deployment has an administrator already: {', '.join(present)}. Reset that account's password "
             "instead."
         )
-    return create(database, email=email, name=name, role=ADMIN, house_id=None)
+    return create(
+        database, email=email, name=name, role=ADMIN, house_id=None, directory=directory, mailer=mailer
+    )
+
+
+def update(database: Database, account: Account, *, directory: Directory = LOCAL) -> Account:
+    """Store name, role, house and whether it is enabled; a disabled account's sessions end.
+
+    Raises ChangedMeanwhile where `account` is stale, UserError for the last administrator, Refused, Unavailable; the
+    directory is set back to what it was then.
+    """
+    before: DirectoryUser | None = None
+    stored: Account | None = None
+    try:
+        with database.begin() as connection:
+            stored = accounts.update(connection, account)
+            with saying(f"The account {account.email} was not changed:"):
+                found = directory.find(account.email)
+                wanted = _user(stored)
+                if (
+                    found is not None
+                    and replace(found, must_change_password=wanted.must_change_password) != wanted
+                ):
+                    before = found
+                    directory.update(wanted)
+    except BaseException as error:
+        if isinstance(error, Unavailable) and stored is not None and _is_stored(database, stored):
+            return stored  # committed; only the answer was lost
+        if before is not None:
+            with saying(
+                f"{error} The user in the directory may be changed already; change the account again:"
+            ):
+                directory.update(before)
+        raise
+    return stored
+
+
+def reset_password(
+    database: Database, account_id: int, *, directory: Directory = LOCAL, mailer: Mailer | None = None
+) -> NewAccount:
+    """Give an account a new initial password, and mail it by `mailer`.
+
+    Raises UserError, Refused, Unavailable. Where the directory or the mail failed the password may be set in one place
+    only, and resetting it again makes it the same everywhere.
+    """
+    password = initial_password()
+    mailed, begun = False, False
+    try:
+        with database.begin() as connection:
+            accounts.reset_password(connection, account_id, password)
+            account = accounts.get(connection, account_id)
+            begun = True
+            if directory.find(account.email) is None:
+                directory.add(_user(account), password)
+                mailed = directory.mails
+            else:
+                directory.set_temporary_password(account.email, password)
+            if mailer is not None and not mailed:
+                mailer.send_initial_password(account.email, account.name, _deployment(connection), password)
+                mailed = True
+    except SgmpError as error:
+        if not begun:
+            raise
+        raise restated(
+            error,
+            f"The password of {account.email} was not reset, or not everywhere: {error} Reset it again when that is "
+            "mended.",
+        ) from error
+    return NewAccount(account, password, mailed)
+
+
+def change_own_password(
+    database: Database, email: str, old: str, new: str, *, directory: Directory = LOCAL
+) -> None:
+    """Change the password of the account that `database` is signed in as, also at the first sign-in.
+
+    Afterwards `database` can make no new connections: sign in again. Raises UserError where the directory does not
+    accept `old` or `new`, Unavailable; the password is the old one everywhere then, or the error says otherwise.
+    """
+    changed = False
+    try:
+        with database.begin() as connection:
+            accounts.change_own_password(connection, new)
+            directory.change_own_password(email, old, new)
+            changed = True
+    except SgmpError as error:
+        if not changed:
+            raise
+        if _accepts(database, new):
+            return  # committed; only the answer was lost
+        with saying(
+            f"{error} The password is the new one in the directory of users, and may be the old one here. An "
+            "administrator can reset it, which makes it the same everywhere again."
+        ):
+            directory.change_own_password(email, new, old)
+        raise
+
+
+def delete(database: Database, account_ids: Sequence[int], *, directory: Directory = LOCAL) -> str | None:
+    """Delete accounts, all or none; their sessions end.
+
+    Raises UserError (the last administrator, no such account), Refused, Unavailable: none is deleted then. Returns a
+    sentence where users could not be removed from the directory afterwards: they can't sign in any more.
+    """
+    disabled: list[DirectoryUser] = []
+    emails: list[str] = []
+    try:
+        with database.begin() as connection:
+            for account_id in account_ids:
+                emails.append(accounts.get(connection, account_id).email)
+                accounts.delete(connection, account_id)
+            with saying("No account was deleted:"):
+                # Disabling can be taken back, deleting can not.
+                for email in emails:
+                    user = directory.find(email)
+                    if user is not None and user.enabled:
+                        disabled.append(user)
+                        directory.update(replace(user, enabled=False))
+    except BaseException as error:
+        if not (isinstance(error, Unavailable) and emails and _is_gone(database, emails)):
+            for user in disabled:
+                with saying(
+                    f"{error} The user {user.email} may be disabled in the directory now; enable it there:"
+                ):
+                    directory.update(user)
+            raise
+    left: list[str] = []
+    for email in emails:
+        try:
+            directory.remove(email)
+        except SgmpError as error:
+            left.append(f"{email} ({error})")
+    return f"Left in the directory of users, disabled: {'; '.join(left)} Delete them there." if left else None
 
 
 def initial_password() -> str:
-    """A password from a cryptographic source, in groups that can be read out."""
-    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
-    return "-".join(groups)
+    """A password from a cryptographic source, in groups that can be read out, with what password rules ask for."""
+    while True:
+        groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
+        password = "-".join(groups)
+        kinds = (str.islower, str.isupper, str.isdigit)
+        if all(any(kind(character) for character in password) for kind in kinds):
+            return password
+
+
+def unlike_directory(database: Database, directory: Directory) -> list[str]:
+    """Where accounts and the directory's users differ, as sentences; none where all is well.
+
+    Raises Refused and Unavailable of the directory; needs an account that sees all others.
+    """
+    with database.begin() as connection:
+        known = {account.email: _user(account) for account in accounts.list_all(connection)}
+    users = {user.email.lower(): user for user in directory.list_all()}
+    found = [
+        f"{email} has no user in the directory; reset the password to make one."
+        for email in known.keys() - users
+    ]
+    found += [
+        f"{email} is in the directory without an account here; delete that user there."
+        for email in users.keys() - known
+    ]
+    for email in known.keys() & users.keys():
+        here, there = known[email], users[email]
+        for what, ours, theirs in (
+            ("role", here.role, there.role),
+            ("house", here.house_id, there.house_id),
+            ("state (enabled)", here.enabled, there.enabled),
+        ):
+            if ours != theirs:
+                found.append(
+                    f"{email} has another {what} in the directory ({theirs}) than here ({ours}); save the account again."
+                )
+    return sorted(found)
+
+
+def _user(account: Account) -> DirectoryUser:
+    return DirectoryUser(
+        account.email,
+        account.name,
+        account.role,
+        account.house_id,
+        account.enabled,
+        account.must_change_password,
+    )
+
+
+def _undo_creation(directory: Directory, account: Account, cause: BaseException, *, mailed: bool) -> None:
+    """Remove the user that has no account. Raises `cause` with what became of it."""
+    sent = " A mail with a password that does not work may have been sent." if mailed else ""
+    try:
+        directory.remove(account.email)
+    except SgmpError as error:
+        raise Unavailable(
+            f"The account {account.email} was not created: {cause} Its user in the directory could not be removed "
+            f"({error}); creating the account again replaces it.{sent}"
+        ) from cause
+    if isinstance(cause, SgmpError):
+        text = f"The account {account.email} was not created, and nothing is left of it: {cause}{sent}"
+        raise restated(cause, text) from cause
+
+
+def _is_there(database: Database, email: str) -> bool:
+    """Whether there is an account; False where the database does not tell."""
+    try:
+        with database.begin() as connection:
+            return email in {account.email for account in accounts.list_all(connection)}
+    except Unavailable:
+        return False
+
+
+def _is_gone(database: Database, emails: Sequence[str]) -> bool:
+    try:
+        with database.begin() as connection:
+            return {account.email for account in accounts.list_all(connection)}.isdisjoint(emails)
+    except Unavailable:
+        return False
+
+
+def _is_stored(database: Database, account: Account) -> bool:
+    try:
+        with database.begin() as connection:
+            return accounts.get(connection, account.account_id) == account
+    except (Unavailable, UserError):
+        return False
+
+
+def _accepts(database: Database, password: str) -> bool:
+    """Whether the account that `database` is signed in as has this password now."""
+    try:
+        connect({**database.parameters, "password": password}).close()
+    except (Unavailable, UserError):
+        return False
+    return True
+
+
+def _deployment(connection: sa.Connection) -> str:
+    chosen = sa.select(installation.c.value).where(installation.c.key == "deployment")
+    return str(connection.execute(chosen).scalar_one())

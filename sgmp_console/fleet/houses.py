@@ -7,8 +7,6 @@ fails, what was done elsewhere is undone, and the error says whether that succee
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,6 +15,7 @@ import sqlalchemy as sa
 from sgmp_console.cloud.credentials import CredentialsService
 from sgmp_console.errors import Refused, SgmpError, Unavailable, UserError
 from sgmp_console.fleet.editing import editing
+from sgmp_console.fleet.failures import restated, saying
 from sgmp_console.fleet.sync import RetainingBroker
 from sgmp_console.store import Database, House, accounts, analytics, devices, houses
 from sgmp_edge.contract import HouseCredentials, config_topic
@@ -64,13 +63,17 @@ def create_with_credentials(
     _check_zone(time_zone)
     house: House | None = None
     issued: HouseCredentials | None = None
+    begun = False
     made: bool | None
     try:
         with database.begin() as connection:
             house = _insert(connection, name, description, time_zone)
+            with saying(f"House {house.name} was not created, and nothing is left of it:"):
+                service.ready()
+            begun = True
             issued = service.issue(house.house_id)
     except BaseException as error:
-        if house is None:
+        if house is None or not begun:
             raise
         made = False  # None: not known
         if issued is not None and isinstance(error, Unavailable):
@@ -98,7 +101,7 @@ def renew_credentials(
         if not revoke_older:
             return NewCredentials(issued, tuple(older))
         try:
-            _revoke(service, house_id, older)
+            service.revoke_others(house_id, issued.certificate_id)
         except SgmpError as error:
             # What was made must be shown all the same: nothing else has its key.
             return NewCredentials(
@@ -109,17 +112,15 @@ def renew_credentials(
     return NewCredentials(issued)
 
 
-def revoke_others(database: Database, service: CredentialsService, house_id: int, keep: str | None) -> int:
-    """Revoke all credentials of a house but the certificate with the id `keep`. Returns how many.
+def revoke_others(database: Database, service: CredentialsService, house_id: int, keep: str | None) -> None:
+    """Revoke all credentials of a house but the certificate with the id `keep`.
 
     Raises Refused, Unavailable; repeating it goes on where it stopped.
     """
     with editing(database, house_id) as connection:
         houses.get(connection, house_id)
         _require_manage_houses(connection)
-        older = [one for one in service.valid(house_id) if one != keep]
-        _revoke(service, house_id, older)
-    return len(older)
+        service.revoke_others(house_id, keep)
 
 
 def update(database: Database, house: House) -> House:
@@ -163,7 +164,7 @@ def delete(
                     "database."
                 )
             houses.delete(connection, house_id)
-            with _saying(f"House {house.name} was not deleted, though its edge may not be let in any more:"):
+            with saying(f"House {house.name} was not deleted, though its edge may not be let in any more:"):
                 if service is not None:
                     service.remove(house_id)
                 if broker is not None and deployment is not None:
@@ -228,36 +229,14 @@ def _undo_creation(
             "list, generate new credentials for it; else create it again."
         ) from cause
     if isinstance(cause, SgmpError):
-        raise _restated(
+        raise restated(
             cause, f"House {house.name} was not created, and nothing is left of it: {cause}"
         ) from cause
-
-
-def _revoke(service: CredentialsService, house_id: int, certificate_ids: list[str]) -> None:
-    for certificate_id in certificate_ids:
-        service.revoke(house_id, certificate_id)
 
 
 def _require_manage_houses(connection: sa.Connection) -> None:
     if not connection.execute(sa.text("SELECT sgmp.may('manage_houses')")).scalar_one():
         raise Refused("Your role lacks the permission manage_houses. An administrator can give it.")
-
-
-@contextmanager
-def _saying(beginning: str) -> Iterator[None]:
-    """Expected failures inside, with `beginning` before their sentence."""
-    try:
-        yield
-    except SgmpError as error:
-        raise _restated(error, f"{beginning} {error}") from error
-
-
-def _restated(error: SgmpError, text: str) -> SgmpError:
-    """An error of the same kind with another sentence."""
-    for kind in (Refused, UserError):
-        if isinstance(error, kind):
-            return kind(text)
-    return Unavailable(text)
 
 
 def _count(number: int, what: str) -> str:

@@ -1,0 +1,138 @@
+"""Mail to users: initial passwords, over SMTP."""
+
+from __future__ import annotations
+
+import ipaddress
+import smtplib
+import ssl
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from typing import Protocol
+
+from sgmp_console.errors import Unavailable, UserError
+
+SUBMISSION_PORT = 587
+TLS_PORT = 465
+
+
+class MailUnavailable(Unavailable):
+    """The mail server does not answer or can't take mail now. The mail may have been sent."""
+
+
+class MailRefused(UserError):
+    """The mail server does not take this mail; trying again as it stands is in vain."""
+
+
+class Mailer(Protocol):
+    """What is needed of a way to send mail."""
+
+    def send_initial_password(self, email: str, name: str, deployment: str, password: str) -> None:
+        """Raises MailUnavailable, MailRefused."""
+
+
+@dataclass(frozen=True)
+class SmtpMailer:
+    """Sends through `host`. Port 465 is TLS from the beginning, on others TLS is used when offered.
+
+    Without TLS nothing is sent, but to this computer itself. `password` is a secret; without a `user` the server is not
+    signed in to. `timeout_s` is for each step of the conversation. `ca_file`: PEM of the server's authority, if it is
+    not one of the system's.
+    """
+
+    host: str
+    sender: str
+    port: int = SUBMISSION_PORT
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str = ""
+    timeout_s: float = 10.0
+
+    def send_initial_password(self, email: str, name: str, deployment: str, password: str) -> None:
+        """Send it and return when the server has taken it. Blocks: call it on a worker thread."""
+        message = EmailMessage()
+        message["From"] = self.sender
+        message["To"] = email
+        message["Subject"] = "Your SGMP account"
+        message["Date"] = formatdate()
+        message["Message-ID"] = make_msgid("sgmp", self.sender.rpartition("@")[2])
+        message.set_content(
+            f"Hello {' '.join(name.split())},\n\n"
+            f"sign in to the SGMP console (deployment {deployment}) with:\n\n"
+            f"Email: {email}\n"
+            f"Initial password: {password}\n\n"
+            "The console then asks you for a password of your own.\n"
+        )
+        self._send(message, email)
+
+    def check(self) -> None:
+        """Connect, and sign in if there is a user, without sending anything. Raises MailUnavailable, MailRefused."""
+        self._send(None, "")
+
+    def _send(self, message: EmailMessage | None, recipient: str) -> None:
+        where = f"The mail server {self.host}:{self.port}"
+        try:
+            with self._connected() as server:
+                if self.user:
+                    server.login(self.user, self.password)
+                if message is None:
+                    server.noop()
+                else:
+                    server.send_message(message)
+        except smtplib.SMTPRecipientsRefused as error:
+            code = next(iter(error.recipients.values()))[0]
+            if code < 500:
+                raise MailUnavailable(
+                    f"{where} does not take mail for {recipient} now ({code}). Try again later."
+                ) from None
+            raise MailRefused(f"{where} takes no mail for {recipient} ({code}). Check the address.") from None
+        except smtplib.SMTPAuthenticationError as error:
+            raise MailRefused(
+                f"{where} does not accept user and password ({error.smtp_code}). Check both in the connection profile."
+            ) from None
+        except smtplib.SMTPNotSupportedError as error:
+            raise MailRefused(f"{where} can't do what is needed: {error}. Check its port.") from None
+        except smtplib.SMTPResponseException as error:
+            kind = MailRefused if error.smtp_code >= 500 else MailUnavailable
+            raise kind(
+                f"{where} refused the mail ({error.smtp_code}). Check the sender {self.sender}."
+            ) from None
+        except ssl.SSLCertVerificationError as error:
+            raise MailUnavailable(
+                f"{where} can't be trusted ({error.verify_message}). Check its name, or name its authority's file."
+            ) from error
+        except (OSError, smtplib.SMTPException) as error:
+            why = (
+                "it did not answer in time"
+                if isinstance(error, TimeoutError)
+                else (str(error) or type(error).__name__)
+            )
+            raise MailUnavailable(
+                f"{where} can't be used: {why}. Check its address, then try again."
+            ) from None
+
+    def _connected(self) -> smtplib.SMTP:
+        context = ssl.create_default_context(cafile=self.ca_file or None)
+        if self.port == TLS_PORT:
+            return smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout_s, context=context)
+        server = smtplib.SMTP(self.host, self.port, timeout=self.timeout_s)
+        try:
+            server.ehlo_or_helo_if_needed()
+            if server.has_extn("starttls"):
+                server.starttls(context=context)
+            elif not _is_this_computer(self.host):
+                raise MailRefused(
+                    f"The mail server {self.host}:{self.port} offers no TLS, so passwords are not sent through it. Use "
+                    f"its port {SUBMISSION_PORT} or {TLS_PORT}."
+                )
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+
+def _is_this_computer(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

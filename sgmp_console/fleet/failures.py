@@ -1,0 +1,25 @@
+"""Expected failures told again with what became of the act they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sgmp_console.errors import Refused, SgmpError, Unavailable, UserError
+
+
+def restated(error: SgmpError, text: str) -> SgmpError:
+    """An error of the same kind with another sentence."""
+    for kind in (Refused, UserError):
+        if isinstance(error, kind):
+            return kind(text)
+    return Unavailable(text)
+
+
+@contextmanager
+def saying(beginning: str) -> Iterator[None]:
+    """Expected failures inside, with `beginning` before their sentence."""
+    try:
+        yield
+    except SgmpError as error:
+        raise restated(error, f"{beginning} {error}") from error
