@@ -37,7 +37,6 @@ from sgmp_console.store import (
 )
 from sgmp_edge import contract
 
-
 EVENT_UNITS = {
     (contract.EV_END_CHARGING, "duration"): "ms",
     (contract.EV_END_CHARGING, "energy"): "mWh",

@@ -199,7 +199,7 @@ class ItemEditor(QDialog):
         self.aggregation.set_wanted(item.aggregated)
 
     def _connect(self) -> None:
-        self.formula.textChanged.connect(self._formula_changed)
+        self.formula.edited.connect(self._formula_changed)
         self.formula.submitted.connect(self._save)
         self.name.textEdited.connect(self._name_edited)
         self.name.editingFinished.connect(self._judge_name)

@@ -36,14 +36,18 @@ _WAVE = 2.0
 
 
 class FormulaEdit(QPlainTextEdit):
-    """`submitted`: Ctrl+Enter. Positions in problems are characters (code points); Qt counts UTF-16 units."""
+    """Positions in problems are characters (code points); Qt counts UTF-16 units."""
 
+    edited = Signal()
+    """The text is another one. Qt's textChanged also comes when only its colours change."""
     submitted = Signal()
+    """Ctrl+Enter."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._problems: tuple[Problem, ...] = ()
         self._candidates: list[Candidate] = []
+        self._text = ""
         font = fonts.font("fixed")
         font.setPixelSize(14)
         self.setFont(font)
@@ -119,8 +123,13 @@ class FormulaEdit(QPlainTextEdit):
         self._popup.hide()
 
     def _text_changed(self) -> None:
+        text = self.toPlainText()
+        if text == self._text:
+            return
+        self._text = text
         # What was marked has moved; the next check comes at once.
         self._problems = ()
+        self.edited.emit()
         if self._typed:
             self._offer(asked=False)
 

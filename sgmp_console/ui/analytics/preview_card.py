@@ -23,6 +23,7 @@ from sgmp_console.ui.quantities import QUANTITIES, Quantity
 _CURVE = "preview"
 _LEAST_SPANS = {"kW": 0.5, "W": 500.0, "kWh": 0.5, "V": 4.0, "Hz": 0.1, "%": 10.0}
 _FROM_ZERO = {"kW", "W", "kWh", "%", "A", "VA", "var", "kVA", "kvar", "MW"}
+_OTHER = "other"  # the token quantity_other, which is no quantity's own
 _EVENTS_LISTED = 12
 _NUMBERS = ("Newest", "Mean", "Lowest", "Highest", "Coverage")
 
@@ -116,7 +117,7 @@ class PreviewCard(Card):
             self.chart.deleteLater()
         self._unit, self._item = unit, item
         known = QUANTITIES.get(item)
-        quantity = Quantity(_CURVE, "Value", "Value", known.token if known else "other")
+        quantity = Quantity(_CURVE, "Value", "Value", known.token if known else _OTHER)
         pane = Pane(unit, (quantity,), _LEAST_SPANS.get(unit, 1e-9), unit in _FROM_ZERO)
         self.chart = TimeChart([pane], self._clock, "Values of the last 24 hours", axis_width=64)
         self.chart.set_zone(self._zone)

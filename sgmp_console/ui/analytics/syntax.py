@@ -41,8 +41,13 @@ def kind_of_identifier(text: str) -> str:
 
 
 def colour(kind: str, wear: Tokens) -> QColor:
-    found: QColor = getattr(wear, f"syntax_{kind}") if kind else wear.ink_primary
-    return found
+    return {
+        "device": wear.syntax_device,
+        "item": wear.syntax_item,
+        "event": wear.syntax_event,
+        "function": wear.syntax_function,
+        "number": wear.syntax_number,
+    }.get(kind, wear.ink_primary)
 
 
 def _kind(found: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QSizePolicy
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, HomeSnapshot
 from sgmp_console.ui import formats
+from sgmp_console.ui.analytics import acts
 from sgmp_console.ui.charts.legend import Legend, Readout
 from sgmp_console.ui.charts.time_chart import Pane, TimeChart
 from sgmp_console.ui.home.energy import EnergyCard
@@ -165,7 +166,7 @@ class HomePage(Page):
         self.lacks.set_snapshot(
             snapshot,
             may_create=self.services.session.may("manage_analytics"),
-            remarks=self._remarks[1] if self._remarks[0] == snapshot.house_id else (),
+            remarks=self._remarks_of(snapshot.house_id),
         )
         self._bring_up_to_date(snapshot, now_ms)
 
@@ -277,33 +278,35 @@ class HomePage(Page):
         self.lacks.set_busy()
         if self._notice is not None and "create" in self._notice.buttons():
             self._notice.buttons()["create"].setEnabled(False)
-        database, house_id = self.services.session.database, snapshot.house_id
+        house_id = snapshot.house_id
 
-        def create() -> RequiredCreated:
-            # Loaded when used: it checks formulas.
-            from sgmp_console.fleet import analytics
+        def created(outcome: RequiredCreated) -> None:
+            lacking = (f"`{name}` was not created: {why}" for name, why in outcome.lacking.items())
+            self._note_remarks(house_id, (*lacking, *outcome.remarks))
 
-            return analytics.create_required(database, house_id)
+        def populated(left: str) -> None:
+            if left:
+                self._note_remarks(house_id, (*self._remarks_of(house_id), left))
 
-        self.services.tasks.run_shown(
+        acts.create_required(
+            self.services.tasks,
+            self.services.session,
             self,
-            f"Creating the required items of {snapshot.house_name}",
-            lambda _report: create(),
-            self._created,
+            house_id,
+            snapshot.house_name,
+            created,
             self._show_error,
+            populated,
         )
 
-    def _created(self, outcome: RequiredCreated) -> None:
-        shown = self.services.live.house_id
-        if shown is not None:
-            self._remarks = (
-                shown,
-                (
-                    *(f"`{name}` was not created: {why}" for name, why in outcome.lacking.items()),
-                    *outcome.remarks,
-                ),
-            )
-            self.services.live.select(shown)
+    def _remarks_of(self, house_id: int) -> tuple[str, ...]:
+        return self._remarks[1] if self._remarks[0] == house_id else ()
+
+    def _note_remarks(self, house_id: int, remarks: tuple[str, ...]) -> None:
+        """What an act had to say about a house, which may no longer be on screen."""
+        self._remarks = (house_id, remarks)
+        if self.services.live.house_id == house_id:
+            self.services.live.select(house_id)
 
     # --- Events --------------------------------------------------------------------------------------------------
 
