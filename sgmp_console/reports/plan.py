@@ -350,6 +350,8 @@ class ItemReader:
         return self._raw(list(dict.fromkeys(names)), start_ms, end_ms)
 
     def _raw(self, names: Collection[str], start_ms: int, end_ms: int) -> dict[str, Series]:
+        for name in names:
+            self._item(name)
         result = evaluate_items(names, self._formulas, start_ms, end_ms, self.load)
         for name, error in result.errors.items():
             raise ItemUnreadable(f"`{name}` can't be evaluated: {error.message}.")
