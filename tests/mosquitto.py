@@ -20,18 +20,13 @@ from awsiot import mqtt5_client_builder
 
 from sgmp_console.cloud.local_ca import Credentials, LocalAuthority
 from sgmp_console.demo.folder import LOOPBACK
+from sgmp_console.demo.folder import free_port as free_port  # for those who need a broker that is not there
 from sgmp_console.demo.mosquitto import prepare_broker
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import Child, Program
 from tests.waiting import wait_until
 
 WAIT_S = 15.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

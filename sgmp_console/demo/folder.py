@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from sgmp_console.errors import UserError
 
 _STATE = "demo.json"
 _LOCK = "lock"
+_PORTS = range(20_000, 32_000)
+"""Below those that systems give to outgoing connections, which could take a server's port between two runs."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -168,25 +171,33 @@ def default_folder() -> Path:
 
 def choose_ports(state: DemoState, names: list[str]) -> None:
     """Give each server a free loopback port: the one it had, if nobody took it meanwhile."""
-    with contextlib.ExitStack() as held:
-        for name in names:
-            probe = held.enter_context(
-                socket.socket()
-            )  # held until all are chosen, so that no two get the same
-            try:
-                _bind(probe, state.ports.get(name, 0))
-            except OSError:
-                probe.close()
-                probe = held.enter_context(socket.socket())
-                _bind(probe, 0)
-            state.ports[name] = int(probe.getsockname()[1])
+    chosen: set[int] = set()
+    for name in names:
+        port = state.ports.get(name)
+        if port is None or port in chosen or not _is_free(port):
+            port = free_port(chosen)
+        chosen.add(port)
+        state.ports[name] = port
 
 
-def _bind(probe: socket.socket, port: int) -> None:
-    if sys.platform != "win32":
-        # As the servers do; without it, connections of the last run that still linger would block the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    probe.bind((LOOPBACK, port))
+def free_port(but_not: Collection[int] = ()) -> int:
+    """A loopback port that nobody uses now, and no outgoing connection will by chance."""
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311 - no secret
+        if port not in but_not and _is_free(port):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        if sys.platform != "win32":
+            # As the servers do; without it, connections of the last run that still linger would block the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 def _may_pass(folder: Path, owner: tuple[int, int]) -> bool:

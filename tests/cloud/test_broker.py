@@ -11,7 +11,8 @@ import pytest
 
 from sgmp_console.cloud.broker import Broker, BrokerRefused, BrokerUnavailable
 from sgmp_console.cloud.local_ca import LocalAuthority
-from tests.mosquitto import TestBroker, TestClient, free_port
+from sgmp_console.demo.folder import free_port
+from tests.mosquitto import TestBroker, TestClient
 
 Connect = Callable[..., TestClient]
 
