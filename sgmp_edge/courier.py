@@ -33,7 +33,7 @@ IN_FLIGHT_FOR_LIVE = 16
 LIVE_LIMIT = 1000
 """Messages waiting in the live lane; more become backlog."""
 PAGE = 64
-BURST_S = 0.1
+BURST_S = 0.05
 """A rate limit allows this many seconds' worth at once."""
 SMALL_BACKLOG = 200
 """Messages that are not worth spreading out."""

@@ -228,7 +228,7 @@ def test_of_a_stored_configuration_that_another_software_wrote_the_known_devices
 def broken_documents(count: int, chance: random.Random) -> list[bytes]:
     """Documents near a valid one: bytes flipped, cut, doubled, values swapped for others."""
     good = contract.dump_config(5, [METER, BATTERY])
-    values = [
+    values: list[Any] = [
         None,
         True,
         -1,

@@ -115,7 +115,7 @@ def test_a_renewed_setpoint_is_not_undone_in_between(house: Open) -> None:
 def test_the_lease_is_on_the_disk_before_the_command_reaches_the_device(house: Open) -> None:
     controlled = Controlled(house)
     seen: list[list[str]] = []
-    controlled.script.acts = Watching(lambda: seen.append(controlled.leases()))  # type: ignore[assignment]
+    controlled.script.acts = Watching(lambda: seen.append(controlled.leases()))
     controlled.send()
     controlled.result(1)
     assert seen == [["lease/1"]]

@@ -280,7 +280,12 @@ def test_a_message_that_no_lane_knows_any_more_is_found_on_the_disk(
     monkeypatch.setattr(courier_module, "LOOK_AGAIN_S", 0.5)
     sending = edge().start().connected()
     stored = threading.Event()
-    sending.courier.loop.post(lambda: (sending.outbox.put([message(1)]), stored.set()))  # round the courier
+
+    def round_the_courier() -> None:
+        sending.outbox.put([message(1)])
+        stored.set()
+
+    sending.courier.loop.post(round_the_courier)
     assert stored.wait(10.0)
     ingest.wait_for({1})
 
@@ -384,4 +389,4 @@ def test_a_message_larger_than_a_burst_still_goes() -> None:
     bucket = Bucket(1000.0, lambda: now)
     assert bucket.wait_s(5000.0) == 0.0
     bucket.take(5000.0)
-    assert 4.9 < bucket.wait_s(1.0) * 0.9 + 0.001 < 5.6
+    assert 5.0 < bucket.wait_s(1.0) < 5.6
