@@ -61,7 +61,8 @@ class Configuration:
             self._reject(f"the stored configuration can't be used as a whole: {error}", payload)
             usable = self._usable(payload)
             log.warning("Of the stored configuration, %d devices can be used", len(usable))
-            self._apply(usable)
+            if usable:
+                self._apply(usable)
             return
         self._use(document)
 

@@ -135,7 +135,7 @@ class Control:
         if not durable:
             self._result(lease.device.name, lease.request, REFUSED, reason="the edge's disk takes no lease")
             return
-        if self._poller.find(lease.device.name) is not device:
+        if self._poller.get(lease.device.device_id) is not device:
             self._result(
                 lease.device.name, lease.request, REFUSED, reason="the device was reconfigured", forget=lease
             )
@@ -221,7 +221,7 @@ class Control:
         return not self._leases
 
     def _release(self, lease: Lease) -> None:
-        device = self._poller.find(lease.device.name)
+        device = self._poller.get(lease.device.device_id)
         if device is None or not same_device(device.config, lease.device):
             self._leases.pop(lease.device.device_id, None)
             self._result(

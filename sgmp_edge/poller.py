@@ -66,6 +66,7 @@ class Poller:
     def apply(self, wanted: Sequence[contract.DeviceConfig]) -> None:
         """Poll these devices from now on. One whose type and config stay keeps its driver, whatever its name."""
         by_id = {config.device_id: config for config in wanted}
+        self._retired = [device for device in self._retired if not device.join(0.0)]
         for device_id, device in list(self._devices.items()):
             config = by_id.get(device_id)
             if config is not None and same_device(device.config, config):
@@ -92,6 +93,10 @@ class Poller:
     def find(self, name: str) -> Device | None:
         """The device of a name."""
         return next((each for each in self._devices.values() if each.config.name == name), None)
+
+    def get(self, device_id: int) -> Device | None:
+        """The device of an id, whatever its name is now."""
+        return self._devices.get(device_id)
 
     @property
     def devices(self) -> list[Device]:

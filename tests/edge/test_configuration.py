@@ -202,7 +202,7 @@ def test_a_damaged_stored_configuration_is_reported_and_the_next_one_taken(
 ) -> None:
     (tmp_path / "devices.json").write_bytes(content)
     edge = Edge(tmp_path)
-    assert edge.applied == [()]
+    assert edge.applied == [], "which would make the drivers forget"
     assert edge.reports[-1][0] == "CONFIG_REJECTED"
     edge.receive(contract.dump_config(1, [METER]), retained=True)
     assert edge.applied[-1] == (METER,)

@@ -186,6 +186,16 @@ def test_a_device_that_stays_is_not_given_back_by_a_new_configuration(house: Ope
     assert controlled.leases() == ["lease/1"]
 
 
+def test_a_device_that_was_renamed_is_given_back_all_the_same(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=1.0)
+    controlled.result(1)
+    before = device(1, "battery", "commanded")
+    controlled.house.apply(type(before)(1, "renamed", before.type, before.config))
+    assert controlled.result(2)["outcome"] == "released"
+    assert controlled.script.releases == 1
+
+
 def test_a_release_that_fails_is_said_and_tried_until_it_succeeds(
     house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
