@@ -70,7 +70,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class World:
-    """`url` is the owner's, who is a superuser. `[start_ms, end_ms)` holds a reading of each series every `step_ms`."""
+    """`url` is the owner's, who is a superuser. Each day of `[start_ms, end_ms)` holds a reading of each series every `step_ms`."""
 
     url: str
     database: Database
@@ -85,7 +85,8 @@ class World:
 
     @property
     def readings(self) -> int:
-        return (self.end_ms - self.start_ms) // self.step_ms * SERIES
+        days = (self.end_ms - self.start_ms) // DAY_MS
+        return days * -(-DAY_MS // self.step_ms) * SERIES
 
     def scalar(self, query: str) -> int:
         with self.connection, self.connection.cursor() as cursor:
