@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,10 @@ class Profile:
     """Where a deployment lives. `database_url` has neither user nor password: these come from the sign-in.
 
     The `broker_*` files are PEM paths; empty where the console does not publish (no Synchronize Configuration).
+    Credentials of houses come from the local authority in the folder `authority`, else, with a `region`, from AWS IoT
+    Core. With a user pool, its users are kept like the accounts. `aws_endpoint` is a server in place of AWS's,
+    `aws_profile` names one of this computer's sets of AWS credentials. Initial passwords are mailed through `smtp_host`;
+    `smtp_ca` is a PEM path. The passwords of both are kept elsewhere.
     """
 
     name: str
@@ -44,6 +49,17 @@ class Profile:
     broker_ca: str = ""
     broker_cert: str = ""
     broker_key: str = ""
+    authority: str = ""
+    region: str = ""
+    aws_endpoint: str = ""
+    aws_profile: str = ""
+    user_pool_id: str = ""
+    user_pool_client_id: str = ""
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_sender: str = ""
+    smtp_user: str = ""
+    smtp_ca: str = ""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.database_url)
@@ -52,6 +68,29 @@ class Profile:
                 f"The database address of profile {self.name} holds a user or password. Remove it: both are "
                 "asked for at sign-in."
             )
+        if problem := self._problem():
+            raise SettingsError(f"Profile {self.name}: {problem}")
+
+    def _problem(self) -> str | None:
+        if self.region and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", self.region):
+            return f"{self.region!r} is no AWS region. It looks like eu-central-1."
+        if self.user_pool_id:
+            if not self.region:
+                return "a user pool needs its AWS region."
+            if not re.fullmatch(re.escape(self.region) + r"_[0-9A-Za-z]+", self.user_pool_id):
+                return f"the user pool's id must begin with its region, as in {self.region}_Ab12Cd34E."
+            if not self.user_pool_client_id:
+                return "a user pool needs the id of its app client."
+        if self.aws_endpoint:
+            endpoint = urlsplit(self.aws_endpoint)
+            if endpoint.scheme not in ("http", "https") or not endpoint.hostname or "@" in endpoint.netloc:
+                return "the AWS endpoint must be an address such as http://localhost:5000, without user and password."
+        if self.smtp_host and not re.fullmatch(r"[^@\s]+@[^@\s]+", self.smtp_sender):
+            return "mail needs the address of its sender."
+        for what, port in (("broker", self.broker_port), ("mail server", self.smtp_port)):
+            if not 1 <= port <= 65535:
+                return f"the port of the {what} must be between 1 and 65535."
+        return None
 
     @property
     def database_host(self) -> str:

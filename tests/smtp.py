@@ -59,7 +59,7 @@ class SmtpServer:
 
 @contextmanager
 def running_smtp(*, tls: ssl.SSLContext | None = None, password: str | None = None) -> Iterator[SmtpServer]:
-    """`password`: asked of everybody, where given."""
+    """`password`: asked of everybody, where given; needs `tls`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -78,7 +78,7 @@ def running_smtp(*, tls: ssl.SSLContext | None = None, password: str | None = No
         require_starttls=False,
         authenticator=authenticate if password is not None else None,
         auth_required=password is not None,
-        auth_require_tls=False,
+        auth_require_tls=tls is not None,
     )
     controller.start()
     try:

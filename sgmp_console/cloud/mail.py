@@ -102,11 +102,9 @@ class SmtpMailer:
                 f"{where} can't be trusted ({error.verify_message}). Check its name, or name its authority's file."
             ) from error
         except (OSError, smtplib.SMTPException) as error:
-            why = (
-                "it did not answer in time"
-                if isinstance(error, TimeoutError)
-                else (str(error) or type(error).__name__)
-            )
+            # smtplib has no exception of its own for a time-out in mid-conversation.
+            late = isinstance(error, TimeoutError) or "timed out" in str(error)
+            why = "it did not answer in time" if late else (str(error) or type(error).__name__)
             raise MailUnavailable(
                 f"{where} can't be used: {why}. Check its address, then try again."
             ) from None

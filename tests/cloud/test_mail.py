@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def server() -> Iterator[SmtpServer]:
 
 
 def _mailer(server: SmtpServer, host: str = "127.0.0.1", **options: str) -> SmtpMailer:
-    return SmtpMailer(host, "sgmp@example.org", server.port, timeout_s=1.0, **options)
+    return SmtpMailer(host, "sgmp@example.org", server.port, **options)
 
 
 def _send(mailer: SmtpMailer, name: str = "Ann") -> None:
@@ -89,14 +90,15 @@ def test_no_password_crosses_a_network_in_the_clear(server: SmtpServer) -> None:
     assert server.mails == []
 
 
-def test_a_server_that_wants_a_password_gets_it() -> None:
-    with running_smtp(password="letmein") as server:
-        mailer = _mailer(server, user="sgmp", password="letmein")
+def test_a_server_that_wants_a_password_gets_it(tls: ssl.SSLContext, authority: LocalAuthority) -> None:
+    with running_smtp(tls=tls, password="letmein") as server:
+        ca_file = str(authority.certificate_file)
+        mailer = _mailer(server, user="sgmp", password="letmein", ca_file=ca_file)
         mailer.check()
         assert server.mails == []
         _send(mailer)
         assert (server.users[0], len(server.mails)) == (("sgmp", "letmein"), 1)
-        wrong = _mailer(server, user="sgmp", password="wrong-one")
+        wrong = _mailer(server, user="sgmp", password="wrong-one", ca_file=ca_file)
         with pytest.raises(MailRefused, match="does not accept user and password") as refused:
             _send(wrong)
         assert "wrong-one" not in f"{refused.value} {refused.value.__cause__} {wrong!r}"
@@ -117,7 +119,7 @@ def test_each_failure_has_its_sentence(
 ) -> None:
     server.fault = fault
     with pytest.raises(kind, match=sentence) as failure:
-        _send(_mailer(server))
+        _send(replace(_mailer(server), timeout_s=1.0 if fault == "hang" else 10.0))
     assert PASSWORD not in str(failure.value)
 
 
