@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
+
 import numpy as np
 
 from sgmp_console.fleet import analytics
@@ -57,8 +60,8 @@ def measure(world: World) -> list[Result]:
         ids = series_of(connection, bare_house)
     # In turn, so that whatever else the machine does falls on both.
     pairs = [(ours(batch, ours_house, ours_devices), bare(batch)) for batch in batches[1:]]
-    new, copied = (min(times) for times in zip(*pairs, strict=True))
-    repeated = min(ours(batch, ours_house, ours_devices) for batch in batches[2:])
+    new, copied = (_typical(times) for times in zip(*pairs, strict=True))
+    repeated = _typical([ours(batch, ours_house, ours_devices) for batch in batches[2:]])
     single = once(
         lambda: [ancestor.ingest_message(world.url, ours_house, *message) for message in batches[0]]
     )
@@ -71,6 +74,11 @@ def measure(world: World) -> list[Result]:
         result("ingest, all repeats, against bare COPY", repeated, copied, 0.4),
         result("ingest, against a connection per message", new, single, 25),
     ]
+
+
+def _typical(times: Sequence[float]) -> float:
+    """The lower quartile: whatever else the machine does only adds, and a single best one may be luck."""
+    return statistics.quantiles(times, n=4)[0]
 
 
 def _batches(world: World) -> list[list[Message]]:
