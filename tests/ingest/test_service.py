@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.waiting import wait_until
 
 WAIT_S = 20.0
 PASSWORD = "ingest-password-of-this-test"
-T0 = 1_750_000_000_000
+T0 = int(time.time() * 1000) - 3_600_000  # ingest drops what is older than a month
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
