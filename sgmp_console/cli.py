@@ -25,11 +25,16 @@ _INTERRUPTED = 130
 DATABASE_URL = "SGMP_DATABASE_URL"
 """Environment variable: an address with its password, which would be seen by all on a command line."""
 
+SMTP_PASSWORD = "SGMP_SMTP_PASSWORD"  # noqa: S105 - the name of an environment variable
+"""Environment variable: the password of the mail server."""
+
 _OPTION = re.compile(r"-h|--([a-z]+(=.*)?)?")
 
 _Number = TypeVar("_Number", int, float)
 _Command = Callable[[argparse.Namespace], int]
 if TYPE_CHECKING:
+    from sgmp_console.settings import Profile
+
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -56,15 +61,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _window(arguments: argparse.Namespace) -> int:
-    from sgmp_console import app, settings
+    from sgmp_console import app
 
     if arguments.profile is None:
         return app.run(app.Launch())
+    return app.run(app.Launch(profile=_profile(arguments.profile)))
+
+
+def _profile(name: str) -> Profile:
+    from sgmp_console import settings
+
     profiles = {profile.name: profile for profile in settings.load_profiles(settings.configuration_folder())}
-    if arguments.profile not in profiles:
+    if name not in profiles:
         known = f" There are {', '.join(profiles)}." if profiles else ""
-        raise UserError(f"There is no connection profile {arguments.profile}.{known}")
-    return app.run(app.Launch(profile=profiles[arguments.profile]))
+        raise UserError(f"There is no connection profile {name}.{known}")
+    return profiles[name]
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -134,6 +145,30 @@ def _check_on_house(text: str, arguments: argparse.Namespace) -> dict[str, Any]:
             return check.check_on_house(text, known, start_ms, end_ms, reader.load)
     finally:
         database.dispose()
+
+
+def _check_deployment(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+    from sgmp_console.fleet import deployment
+
+    profile = _profile(arguments.of_profile)
+    url = arguments.database_url or os.environ.get(DATABASE_URL)
+    if arguments.remove_leftovers:
+        database = store.Database.connect(_database_url(arguments))
+        try:
+            removed = deployment.remove_leftovers(database, profile)
+        finally:
+            database.dispose()
+        for one in removed:
+            print(f"Removed: {one}")
+        return OK
+    steps = list(deployment.check(profile, url, smtp_password=os.environ.get(SMTP_PASSWORD, "")))
+    ok = all(one.ok is not False for one in steps)
+    if arguments.json:
+        print(json.dumps({"ok": ok, "steps": [one.as_json() for one in steps]}, indent=2, ensure_ascii=False))
+    else:
+        print(deployment.as_text(steps))
+    return OK if ok else FAILED
 
 
 def _import(arguments: argparse.Namespace) -> int:
@@ -361,7 +396,7 @@ def _add_ingest(commands: _Commands) -> None:
 
 
 def _add_check(commands: _Commands) -> None:
-    check = commands.add_parser("check", help="check a formula")
+    check = commands.add_parser("check", help="check a formula, or what a deployment needs")
     kinds = check.add_subparsers(title="what to check", metavar="KIND", required=True)
     formula = kinds.add_parser(
         "formula",
@@ -380,6 +415,23 @@ def _add_check(commands: _Commands) -> None:
     )
     _add_database(formula, deployment=False)
     formula.add_argument("--json", action="store_true", help="the result as JSON")
+    deployment = kinds.add_parser(
+        "deployment",
+        help="look at all that a deployment needs",
+        description="Look at the database, broker, certificates, mail and AWS of a connection profile, step by step, and "
+        f"say what is missing and how to mend it. Nothing is changed. The database's schema is looked at where {DATABASE_URL} "
+        f"or --database-url names a user, an administrator's or the owner; the mail server's password is in {SMTP_PASSWORD}.",
+    )
+    deployment.set_defaults(command=_check_deployment)
+    deployment.add_argument("of_profile", metavar="PROFILE", help="name of the connection profile")
+    _add_database(deployment, deployment=False)
+    what = deployment.add_mutually_exclusive_group()
+    what.add_argument("--json", action="store_true", help="the result as JSON")
+    what.add_argument(
+        "--remove-leftovers",
+        action="store_true",
+        help="instead, remove credentials of houses that do not exist in this database",
+    )
 
 
 def _with_formula(argv: list[str]) -> list[str]:

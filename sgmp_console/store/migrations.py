@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,25 @@ def _migrate(connection: sa.Connection, deployment: str) -> None:
             ),
             {"key": key, "value": value},
         )
+
+
+@dataclass(frozen=True)
+class State:
+    """What a database was migrated to; `is_current`: by this version of SGMP."""
+
+    deployment: str
+    timescale: bool
+    is_current: bool
+
+
+def state(connection: sa.Connection) -> State | None:
+    """None for a database without tables of ours. Any account may ask."""
+    known = _installation(connection)
+    if "deployment" not in known:
+        return None
+    fingerprint = hashlib.sha256(_programs(known["deployment"]).encode("utf-8")).hexdigest()
+    current = known.get("programs") == fingerprint and known.get("revision") == _head()
+    return State(known["deployment"], known.get("timescale") == "true", current)
 
 
 def _installation(connection: sa.Connection) -> dict[str, str]:
