@@ -37,7 +37,7 @@ from .threads import Loop
 log = logging.getLogger(__name__)
 
 RELEASE_S = 2.0
-"""How long an ending daemon waits for devices to be given back."""
+"""How long an ending daemon waits for devices to be given back, and for what they are being asked."""
 SEND_S = 1.5
 SEND_ALL_S = 30.0
 """With `--once`, including the time to connect."""
@@ -298,10 +298,11 @@ class Daemon:
             self._control.release_all()
 
     def _go_on_ending(self) -> float:
-        """Devices are given back, then the drivers closed, then the last messages sent."""
+        """Devices are given back and polls on their way end, then the drivers closed, then the last messages sent."""
         assert self._ending_since is not None  # noqa: S101 - the caller checks
         self._poller.wake()
-        if not self._control.idle() and time.monotonic() - self._ending_since < RELEASE_S:
+        at_rest = self._control.idle() and self._poller.idle()
+        if not at_rest and time.monotonic() - self._ending_since < RELEASE_S:
             return 0.05
         farewell = self._event(contract.EDGE_STATUS, self._status_data("stopped"))
         self._poller.close(0.5)
