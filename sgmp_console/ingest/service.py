@@ -44,13 +44,17 @@ _LONGEST_RETRY_S = 15.0
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """`name` is the MQTT client id and tells several ingests apart; each of them needs the same `share_group` then."""
+    """`name` is the MQTT client id and tells several ingests apart; each of them needs the same `share_group` then.
+
+    Raw readings are kept for `keep_days` (on TimescaleDB its retention policy says for how long).
+    """
 
     deployment: str
     database_url: str = field(repr=False)
     broker: BrokerSettings
     name: str = ""
     share_group: str = ""
+    keep_days: int = store.aggregates.RAW_RETENTION_DAYS
 
 
 @dataclass
@@ -84,7 +88,7 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
     if database is None:
         return Statistics()
     writer = Writer(settings.deployment, database)
-    maintenance = store.Maintenance(database)
+    maintenance = store.Maintenance(database, settings.keep_days)
     subscriber.start()
     reported = time.monotonic()
     try:

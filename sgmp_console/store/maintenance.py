@@ -18,19 +18,18 @@ EVERY_S = 3600.0
 _TIMEOUT_MS = 30 * 60_000
 _LOCK_TIMEOUT_MS = 5_000
 
-_STATEMENTS = (
-    f"SELECT sgmp.drop_old_readings(make_interval(days => {RAW_RETENTION_DAYS}))",
-    "SELECT sgmp.pack_week()",
-)
-
 
 class Maintenance:
     """Drops raw readings past their time and packs weeks that are over, hourly, without ever blocking the caller.
 
-    Each statement runs in the server while the caller does its own work on another connection. As ingest or owner.
+    Whole weeks are dropped, the youngest `keep_days` days are kept in any case (at least 7). Each statement runs in the server while the caller does its own work on another connection. As ingest or owner.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keep_days: int = RAW_RETENTION_DAYS) -> None:
+        self._statements = (
+            f"SELECT sgmp.drop_old_readings(make_interval(days => {keep_days:d}))",
+            "SELECT sgmp.pack_week()",
+        )
         self._dsn = dsn_of(
             database.parameters,
             application_name="sgmp-maintenance",
@@ -49,7 +48,7 @@ class Maintenance:
                 if time.monotonic() < self._next:
                     return
                 self._next = time.monotonic() + EVERY_S
-                self._waiting = list(_STATEMENTS)
+                self._waiting = list(self._statements)
                 self._connection = psycopg2.connect(self._dsn, async_=True)
             self._go_on(self._connection)
         except psycopg2.Error as error:
