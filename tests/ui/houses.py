@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import psycopg2
+import sqlalchemy as sa
+from psycopg2 import sql
 
 from sgmp_console.fleet import analytics, devices
 from sgmp_console.store import AnalyticItem, Batch, Database, EventRow, House, readings
+from sgmp_console.store import analytics as items
 from sgmp_console.timeseries import Series
+from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
 from tests.ui import snapshots
 
 DAY_MS = 86_400_000
-STEP_MS = 20_000
+STEP_MS = 60_000
 NOW_MS = snapshots.NOW_MS
 
 SONNEN_LATE_MS = 1_700
@@ -71,8 +79,32 @@ def make(
     return analytics.create(database, house.house_id, name, formula, aggregated=aggregated)
 
 
-def stored(database: Database, house: House) -> dict[str, AnalyticItem]:
-    from sgmp_console.store import analytics as items
+@contextmanager
+def outage(of: TestDatabase) -> Iterator[None]:
+    """The database throws everybody out and takes no connection."""
+    server = psycopg2.connect(of.url, dbname="postgres")
+    server.autocommit = True
+    name = sql.Identifier(of.name)
+    with server.cursor() as cursor:
+        cursor.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (of.name,)
+        )
+        try:
+            yield
+        finally:
+            cursor.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+            server.close()
 
+
+@contextmanager
+def aggregates_locked(database: Database, house: House) -> Iterator[None]:
+    """Somebody else changes the aggregates of the house, and population waits for that."""
+    with database.begin() as connection:
+        connection.execute(sa.text("SELECT sgmp.lock_aggregates(ARRAY[:house])"), {"house": house.house_id})
+        yield
+
+
+def stored(database: Database, house: House) -> dict[str, AnalyticItem]:
     with database.begin() as connection:
         return {item.name: item for item in items.list_all(connection, house.house_id)}

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sgmp_console.fleet.analytics import RequiredCreated
 
 
+POPULATING = "Populating aggregates"
+"""How the title of a population begins."""
+
+
 def create_required(
     tasks: Tasks,
     session: Session,
@@ -74,7 +78,7 @@ def populate(
     def failed(error: Exception) -> None:
         on_end(_left(error))
 
-    tasks.run_shown(owner, f"Populating aggregates of {house_name}", count, ended, failed)
+    tasks.run_shown(owner, f"{POPULATING} of {house_name}", count, ended, failed)
 
 
 def _left(error: Exception) -> str:

@@ -483,7 +483,9 @@ class ItemEditor(QDialog):
             # From now on ours replaces theirs, knowingly.
             self._item = self._theirs
             self._save()
-        elif ident == "again":
+        elif ident == "again" and self._item is not None:
+            items = {name: text for name, text in self._catalogue.items.items() if name != self._item.name}
+            self._catalogue = replace(self._catalogue, items=items)
             self._item = None
             self._save()
 

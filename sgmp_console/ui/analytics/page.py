@@ -225,7 +225,7 @@ class AnalyticsPage(Page):
             self._select_after = 0
         self._show_count()
         self._show_actions()
-        self._show_strip(found)
+        self._show_strip()
         self._stack.setCurrentWidget(self._content)
 
     def _not_loaded(self, error: Exception) -> None:
@@ -276,30 +276,37 @@ class AnalyticsPage(Page):
         self._stack.addWidget(notice)
         self._stack.setCurrentWidget(notice)
 
-    def _show_strip(self, found: AnalyticsOverview) -> None:
-        """The most pressing thing there is to say."""
+    def _show_strip(self) -> None:
+        """What the last act had to say, what the house lacks, what is not counted yet; with what changes it."""
+        found = self._overview
+        if found is None:
+            return
         waiting = [row.item.name for row in found.items if not row.populated]
-        populating = any(
-            task.title.startswith("Populating aggregates") for task in self.services.tasks.shown()
-        )
-        if self._said:
-            actions = (("populate", "Populate now"),) if waiting and not populating else ()
-            self.strip.say("warning", self._said, (*actions, ("dismiss", "Dismiss")))
-        elif found.missing:
+        if any(task.title.startswith(acts.POPULATING) for task in self.services.tasks.shown()):
+            waiting = []
+        parts = [self._said] if self._said else []
+        if found.missing:
             words = formats.count(len(found.missing), "required item")
-            self.strip.say(
-                "warning",
-                f"This house lacks {words}: {', '.join(found.missing)}. Dashboards and reports need them.",
+            parts.append(
+                f"This house lacks {words}: {', '.join(found.missing)}. Dashboards and reports need them."
             )
-        elif waiting and not populating:
-            self.strip.say(
-                "info",
+        if waiting:
+            parts.append(
                 f"Readings that were stored before are not all counted yet for {', '.join(waiting)}. Numbers are "
-                "right, but long reports take longer.",
-                (("populate", "Populate now"),),
+                "right, but long reports take longer."
             )
+        actions = (("populate", "Populate now"),) if waiting else ()
+        if self._said:
+            actions = (*actions, ("dismiss", "Dismiss"))
+        if parts:
+            self.strip.say("warning" if self._said or found.missing else "info", "\n".join(parts), actions)
         else:
             self.strip.be_silent()
+
+    def _say(self, what: str) -> None:
+        """At once, since reading the list again may fail."""
+        self._said = what
+        self._show_strip()
 
     def _act(self, ident: str) -> None:
         if ident == "retry":
@@ -310,11 +317,10 @@ class AnalyticsPage(Page):
             self._create_required()
         elif ident == "populate":
             self._said = ""
-            self.strip.be_silent()
             self._populate()
+            self._show_strip()
         elif ident == "dismiss":
-            self._said = ""
-            self.reload()
+            self._say("")
 
     def _retry(self) -> None:
         if self.services.connection.online:
@@ -356,8 +362,7 @@ class AnalyticsPage(Page):
         }
         if kept_by:
             reasons = "; ".join(f"{name} is used by {', '.join(users)}" for name, users in kept_by.items())
-            self._said = f"Nothing was deleted: {reasons}. Change or delete these items first."
-            self._show_strip(self._overview)
+            self._say(f"Nothing was deleted: {reasons}. Change or delete these items first.")
             return
         what = names[0] if len(names) == 1 else f"{len(names)} items"
         question = ConfirmDialog(
@@ -386,7 +391,11 @@ class AnalyticsPage(Page):
     def _not_done(self, error: Exception) -> None:
         if isinstance(error, Unavailable):
             self.services.connection.lost(error)
-        self._said = str(error) if isinstance(error, SgmpError) else "Something in SGMP failed; look again."
+        self._say(
+            str(error)
+            if isinstance(error, SgmpError)
+            else "Something in SGMP failed that should not have. Look at the list before trying again."
+        )
         self.reload()
 
     def _create_required(self) -> None:
@@ -434,7 +443,7 @@ class AnalyticsPage(Page):
 
     def _populated(self, left: str) -> None:
         if left:
-            self._said = left
+            self._say(left)
         self.reload()
 
     # --- Events --------------------------------------------------------------------------------------------------

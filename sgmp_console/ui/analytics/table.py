@@ -122,7 +122,7 @@ class ItemsProxy(QSortFilterProxyModel):
 
     def search(self, text: str) -> None:
         self._words = text.lower().split()
-        self.invalidateFilter()
+        self.invalidate()
 
     def filterAcceptsRow(self, source_row: int, source_parent: _Index) -> bool:  # noqa: N802
         row: ItemOverview = self.sourceModel().index(source_row, 0, source_parent).data(ITEM_ROLE)

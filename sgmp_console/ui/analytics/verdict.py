@@ -75,7 +75,8 @@ class Verdict(QWidget):
 
 def _sentence(problem: Problem) -> str:
     text = problem.message
-    text = text[0].upper() + text[1:] if text[:1].isalpha() else text
+    if text.split(" ", 1)[0].islower():  # not kW
+        text = text[0].upper() + text[1:]
     return text if text.endswith(("?", ".", "…")) else f"{text}."
 
 

@@ -1,0 +1,300 @@
+"""The list of a house's analytic items, and the acts that start from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QAbstractItemModelTester, QTest
+from PySide6.QtWidgets import QLabel, QMenu, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.fleet import analytics
+from sgmp_console.fleet.required import required_items
+from sgmp_console.store import aggregates
+from sgmp_console.ui.analytics.editor import ItemEditor
+from sgmp_console.ui.analytics.page import AnalyticsPage
+from sgmp_console.ui.analytics.table import AGGREGATION, FORMULA, NAME, USED_BY, ItemsModel
+from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.parts.notice import Notice
+from sgmp_console.ui.tasks import Tasks
+from tests.database import TestDatabase
+from tests.ui import houses
+from tests.ui.conftest import Deployment
+
+Show = Callable[[], AnalyticsPage]
+
+
+@pytest.fixture
+def show(qtbot: QtBot, view: MainView, deployed: Deployment) -> Show:
+    """The page of the first house, as it is by then."""
+
+    def shown() -> AnalyticsPage:
+        view.start(deployed.houses[0].house_id)
+        view.show_page("analytics")
+        page = view.page("analytics")
+        assert isinstance(page, AnalyticsPage)
+        loaded(qtbot, page)
+        return page
+
+    return shown
+
+
+def loaded(qtbot: QtBot, page: AnalyticsPage) -> None:
+    qtbot.waitUntil(lambda: not page._loads.busy() and page._stack.currentWidget() is not page._skeleton)
+
+
+@pytest.fixture
+def some(deployed: Deployment) -> None:
+    """Three items, of which one is used by another."""
+    owner, house = deployed.owner, deployed.houses[0]
+    houses.furnish(owner, house)
+    houses.make(owner, house, "load", "-egauge.A.Load", aggregated=True)
+    houses.make(owner, house, "surplus", "egauge.A.Solar - analytics.load")
+    houses.make(owner, house, "apparent", "(egauge.A.L1_Voltage*egauge.A.L2_Voltage)^0.5")
+    analytics.populate(owner, house.house_id)
+
+
+def cells(page: AnalyticsPage, column: int) -> list[str]:
+    model = page.table.proxy
+    return [model.index(row, column).data() for row in range(model.rowCount())]
+
+
+def choose(page: AnalyticsPage, *names: str) -> None:
+    page.table.select({row.item.item_id for row in page.table.items.rows if row.item.name in names})
+
+
+def texts(widget: QWidget) -> str:
+    return "\n".join(part.text() for part in widget.findChildren(QLabel) if part.isVisible())
+
+
+# --- The list --------------------------------------------------------------------------------------------------------
+
+
+def test_every_item_has_a_row_with_badges_and_users(some: None, show: Show) -> None:
+    page = show()
+    assert cells(page, NAME) == ["apparent", "load", "surplus"]
+    assert cells(page, AGGREGATION) == ["", "Aggregated, Exact", "Exact"]
+    assert cells(page, USED_BY) == ["", "surplus", ""]
+    assert cells(page, FORMULA)[1] == "-egauge.A.Load"
+
+
+def test_the_model_keeps_qt_s_contract_empty_and_filled(some: None, show: Show) -> None:
+    rows = show().table.items.rows
+    model = ItemsModel()
+    tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    model.set_rows(rows)
+    model.set_rows(())
+    assert tester.model() is model
+
+
+def test_words_are_searched_in_name_description_and_formula(some: None, show: Show) -> None:
+    page = show()
+    page.search.setFocus()
+    QTest.keyClicks(page.search, "solar egauge")
+    assert cells(page, NAME) == ["surplus"]
+    assert page._count.text() == "1 of 3 items"
+    QTest.keyClicks(page.search, " nothing")
+    assert "No item has “solar egauge nothing”" in texts(page)
+    QTest.keyClick(page.search, Qt.Key.Key_Escape)
+    assert page._count.text() == "3 items"
+
+
+def test_a_header_sorts(some: None, show: Show) -> None:
+    page = show()
+    page.table.sortByColumn(NAME, Qt.SortOrder.DescendingOrder)
+    assert cells(page, NAME) == ["surplus", "load", "apparent"]
+
+
+def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show, deployed: Deployment) -> None:
+    page = show()
+    choose(page, "load", "surplus")
+    page._open_menu(page.table.rect().center())
+    (menu,) = page.findChildren(QMenu)
+    offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
+    buttons = {
+        (made.text(), made.isEnabled()) for action, made in page._buttons.items() if action.isVisible()
+    }
+    assert offered == buttons
+    assert ("Delete 2 items", True) in offered
+    assert ("Edit", False) in offered
+    menu.close()
+
+
+def test_keys_edit_create_search_and_copy(some: None, show: Show) -> None:
+    page = show()
+    choose(page, "load")
+    page.table.setFocus()
+    QTest.keyClick(page.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == "load\t-egauge.A.Load"
+    QTest.keyClick(page.table, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    assert page.search.hasFocus()
+    page.table.setFocus()
+    QTest.keyClick(page.table, Qt.Key.Key_Return)
+    (editor,) = page.findChildren(ItemEditor)
+    assert editor.windowTitle() == "Edit load"
+    editor.reject()
+    QTest.keyClick(page.table, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    editor = next(one for one in page.findChildren(ItemEditor) if one.isVisible())
+    assert editor.windowTitle() == "Create analytic item"
+    editor.reject()
+
+
+def test_a_saved_item_is_in_the_list_and_selected(qtbot: QtBot, some: None, show: Show) -> None:
+    page = show()
+    page.create_action.trigger()
+    (editor,) = page.findChildren(ItemEditor)
+    editor.name.setText("solar")
+    editor.formula.replace_all("pos(egauge.A.Solar)")
+    editor._save()
+    qtbot.waitUntil(lambda: "solar" in cells(page, NAME))
+    assert [row.item.name for row in page.table.chosen()] == ["solar"]
+
+
+def test_another_house_has_its_own_items(
+    qtbot: QtBot, some: None, show: Show, view: MainView, deployed: Deployment
+) -> None:
+    page = show()
+    view.show_house(deployed.houses[1].house_id)
+    loaded(qtbot, page)
+    qtbot.waitUntil(lambda: "Harbor House has no analytic items yet" in texts(page))
+
+
+def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
+    qtbot: QtBot, some: None, show: Show, view: MainView, test_database: TestDatabase
+) -> None:
+    with houses.outage(test_database):
+        page = show()
+        assert "could not be loaded\nThe database is not available" in texts(page)
+        assert view.banner.isVisible()
+    notice = page._notice
+    assert isinstance(notice, Notice)
+    QTest.mouseClick(notice.buttons()["retry"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(cells(page, NAME)) == 3)
+
+
+# --- Deleting --------------------------------------------------------------------------------------------------------
+
+
+def ask(page: AnalyticsPage, *names: str) -> ConfirmDialog:
+    choose(page, *names)
+    page.delete_action.trigger()
+    return page.findChildren(ConfirmDialog)[-1]
+
+
+def test_deleting_names_what_goes_and_is_never_the_default(
+    qtbot: QtBot, some: None, show: Show, deployed: Deployment
+) -> None:
+    page = show()
+    asked = ask(page, "apparent", "surplus")
+    assert asked.act.text() == "Delete 2 items"
+    assert asked.keep.isDefault()
+    assert not asked.act.isDefault()
+    assert "apparent, surplus will be gone from this house. Readings stay." in texts(asked)
+    QTest.mouseClick(asked.act, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: cells(page, NAME) == ["load"])
+    assert set(houses.stored(deployed.owner, deployed.houses[0])) == {"load"}
+
+
+def test_deleting_a_required_item_says_who_needs_it(some: None, show: Show) -> None:
+    asked = ask(show(), "load", "surplus")
+    assert "Dashboards and reports need load." in texts(asked)
+    asked.reject()
+
+
+def test_an_item_that_others_use_is_not_deleted_and_they_are_named(
+    some: None, show: Show, deployed: Deployment
+) -> None:
+    page = show()
+    choose(page, "load")
+    page.delete_action.trigger()
+    assert not page.findChildren(ConfirmDialog)
+    assert page.strip.text().startswith(
+        "Nothing was deleted: load is used by surplus. Change or delete these items first."
+    )
+
+
+def test_a_use_that_came_meanwhile_is_told_too(
+    qtbot: QtBot, some: None, show: Show, deployed: Deployment
+) -> None:
+    page = show()
+    asked = ask(page, "apparent")
+    houses.make(deployed.owner, deployed.houses[0], "late", "analytics.apparent*2")
+    QTest.mouseClick(asked.act, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "apparent is used by late" in page.strip.text())
+    qtbot.waitUntil(lambda: "late" in cells(page, NAME))
+
+
+# --- Required items and population -----------------------------------------------------------------------------------
+
+
+def test_an_empty_house_offers_the_required_items_and_populates_them(
+    qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks
+) -> None:
+    owner, house = deployed.owner, deployed.houses[0]
+    houses.furnish(owner, house)
+    page = show()
+    titles: set[str] = set()
+    tasks.shown_changed.connect(lambda: titles.update(task.title for task in tasks.shown()))
+    notice = page._notice
+    assert isinstance(notice, Notice)
+    QTest.mouseClick(notice.buttons()["required"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(cells(page, NAME)) == len(required_items()) and not tasks.shown())
+    loaded(qtbot, page)
+    assert titles == {
+        "Creating the required items of Maple House",
+        "Populating aggregates of Maple House",
+    }
+    with owner.begin() as connection:
+        standing = aggregates.standing(connection, house.house_id)
+    assert set(standing.complete_from_ms.values()) == {None}
+    assert "Not populated" not in " ".join(cells(page, AGGREGATION))
+
+
+def test_what_the_devices_lack_is_told(qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks) -> None:
+    page = show()
+    page._create_required()
+    qtbot.waitUntil(lambda: "solar was not created" in page.strip.text())
+    assert "needs a device of type egauge, and this house has no device of that type" in page.strip.text()
+    qtbot.waitUntil(lambda: not tasks.shown())
+
+
+def test_missing_required_items_are_named_in_a_house_that_has_others(some: None, show: Show) -> None:
+    page = show()
+    assert page.strip.text().startswith("This house lacks 15 required items: battery, battery_charging")
+    button = next(made for made in page.findChildren(QPushButton) if made.text() == "Create required items")
+    assert button.isVisible()
+
+
+def test_populating_can_be_cancelled_and_taken_up_again(
+    qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks
+) -> None:
+    owner, house = deployed.owner, deployed.houses[0]
+    houses.furnish(owner, house)
+    houses.make(owner, house, "load", "-egauge.A.Load", aggregated=True)
+    page = show()
+    assert cells(page, AGGREGATION) == ["Not populated, Exact"]
+    assert "not all counted yet for load" in page.strip.text()
+    with houses.aggregates_locked(owner, house):
+        QTest.mouseClick(page.strip.buttons()["populate"], Qt.MouseButton.LeftButton)
+        (task,) = tasks.shown()
+        assert task.title == "Populating aggregates of Maple House"
+        task.cancel()
+    qtbot.waitUntil(lambda: "Populating was cancelled." in page.strip.text())
+    loaded(qtbot, page)
+    assert cells(page, AGGREGATION) == ["Not populated, Exact"]
+    QTest.mouseClick(page.strip.buttons()["populate"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: cells(page, AGGREGATION) == ["Aggregated, Exact"])
+
+
+def test_why_populating_stopped_is_told(
+    qtbot: QtBot, some: None, show: Show, test_database: TestDatabase
+) -> None:
+    page = show()
+    with houses.outage(test_database):
+        page._populate()
+        qtbot.waitUntil(lambda: "Populating stopped: The database is not available" in page.strip.text())
+    assert "The items are stored" in page.strip.text()
