@@ -79,6 +79,7 @@ class Console(QMainWindow):
         self._preparation_page.retry_wanted.connect(process.start)
         process.ready.connect(self._prepared)
         process.staged.connect(self.preparation_staged)
+        process.staged.connect(self._show_beside)
         process.failed.connect(self.preparation_failed)
         process.ended.connect(self._preparation_ended)
         self._stack.addWidget(self._preparation_page)
@@ -178,6 +179,11 @@ class Console(QMainWindow):
         if self._session is not None:
             self._session.database.dispose()
             self._session = None
+
+    def _show_beside(self, _stage: str, text: str, fraction: float | None) -> None:
+        """What is still prepared while the window is in use already."""
+        if self._view is not None:
+            self._view.status.show_beside(text, fraction)
 
     def _preparation_ended(self) -> None:
         """What we are signed in to is gone with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -268,6 +269,30 @@ def test_what_was_prepared_is_signed_in_to_by_itself(
     process = PreparationProcess(prepared(deployed))
     console.prepare(process)
     qtbot.waitUntil(lambda: stages == ["preparation", "main"], timeout=WAIT_MS)
+    process.stop()
+    process.deleteLater()
+
+
+def test_what_is_prepared_beside_the_running_window_is_in_the_status_bar(
+    qtbot: QtBot, console: Console, deployed: Deployment
+) -> None:
+    entered: list[MainView] = []
+    console.signed_in.connect(entered.append)
+    half = {"stage": "history", "text": "Loading earlier history", "fraction": 0.5}
+    done = {**half, "fraction": 1.0}
+    then = f"sys.stdin.readline(); print({json.dumps(json.dumps(half))}, flush=True);"
+    then += f"sys.stdin.readline(); print({json.dumps(json.dumps(done))}, flush=True); sys.stdin.read()"
+    process = PreparationProcess(prepared(deployed, then=then))
+    console.prepare(process)
+    qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
+    status = entered[0].status
+    assert process._process is not None
+    process._process.write(b"go on\n")
+    qtbot.waitUntil(lambda: "Loading earlier history" in words(status), timeout=WAIT_MS)
+    assert status._work._bar.value() == 500
+    assert not status._work._cancel.isVisible()
+    process._process.write(b"go on\n")
+    qtbot.waitUntil(lambda: "Loading earlier history" not in words(status), timeout=WAIT_MS)
     process.stop()
     process.deleteLater()
 

@@ -41,6 +41,7 @@ class StatusBar(QFrame):
         row.addWidget(ingest)
         row.addStretch(1)
         self._work = _Work()
+        self._beside: tuple[str, float | None] | None = None
         row.addWidget(self._work)
         connection.changed.connect(self._show_connection)
         tasks.shown_changed.connect(self._show_work)
@@ -56,8 +57,13 @@ class StatusBar(QFrame):
             self._icon.set_icon("offline", "state_fault")
         set_ink(self._database, "secondary" if self._connection.online else "fault")
 
+    def show_beside(self, text: str, fraction: float | None) -> None:
+        """What another process does for this window meanwhile; with `fraction` 1 it is done."""
+        self._beside = None if fraction is not None and fraction >= 1 else (text, fraction)
+        self._show_work()
+
     def _show_work(self) -> None:
-        self._work.show_tasks(self._tasks.shown())
+        self._work.show_work(self._tasks.shown(), self._beside)
 
 
 class _Work(QWidget):
@@ -79,15 +85,21 @@ class _Work(QWidget):
         for part in (self._text, self._bar, self._cancel):
             row.addWidget(part)
 
-    def show_tasks(self, tasks: list[Task[object]]) -> None:
-        self.setVisible(bool(tasks))
+    def show_work(self, tasks: list[Task[object]], beside: tuple[str, float | None] | None) -> None:
+        """`beside` is what another process does: shown where no task is, and not ours to cancel."""
         self._task = tasks[0] if tasks else None
-        if self._task is None:
+        self.setVisible(self._task is not None or beside is not None)
+        self._cancel.setVisible(self._task is not None)
+        if self._task is not None:
+            more = f" (and {len(tasks) - 1} more)" if len(tasks) > 1 else ""
+            detail = f": {self._task.text}" if self._task.text else ""
+            self._text.setText(f"{self._task.title}{detail}{more}")
+            fraction = self._task.fraction
+        elif beside is not None:
+            self._text.setText(beside[0])
+            fraction = beside[1]
+        else:
             return
-        more = f" (and {len(tasks) - 1} more)" if len(tasks) > 1 else ""
-        detail = f": {self._task.text}" if self._task.text else ""
-        self._text.setText(f"{self._task.title}{detail}{more}")
-        fraction = self._task.fraction
         self._bar.setRange(0, 0 if fraction is None else 1000)
         if fraction is not None:
             self._bar.setValue(round(fraction * 1000))
