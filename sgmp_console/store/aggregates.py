@@ -206,7 +206,7 @@ class Standing:
     """What can be relied on: which fields have aggregates, and since when raw readings are there.
 
     `complete_from_ms`: from this instant on (UTC ms) the field's aggregates are complete; None where they always are.
-    `raw_kept_from_ms`: raw readings before it were dropped; None where none were.
+    `raw_kept_from_ms`: raw readings before it have been dropped, or may have been; None where none were.
     """
 
     complete_from_ms: Mapping[FieldKey, int | None]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import psycopg2
+import psycopg2.extensions
 
 from sgmp_console.formula import Formula, evaluate_items, parse
 from sgmp_console.formula.identifiers import DeviceIdentifier
@@ -121,14 +123,37 @@ def device_fields(formula: Formula, *, unique: bool = True) -> list[FieldKey]:
 
 def refresh(url: str) -> None:
     """What TimescaleDB's policies do every few minutes; nothing on plain PostgreSQL."""
+    with _owner(url) as cursor:
+        if _on_timescale(cursor):
+            for view in ("slot", "hour"):
+                cursor.execute(f"CALL public.refresh_continuous_aggregate('sgmp.{view}', NULL, NULL)")
+
+
+def drop_old_readings(url: str) -> None:
+    """What the server does with raw readings past their time: ingest's maintenance, or TimescaleDB's policy."""
+    with _owner(url) as cursor:
+        if _on_timescale(cursor):
+            cursor.execute(
+                "SELECT job_id FROM timescaledb_information.jobs"
+                " WHERE proc_name = 'policy_retention' AND hypertable_name = 'reading'"
+            )
+            (job,) = cursor.fetchone() or (None,)
+            cursor.execute("CALL public.run_job(%s)", (job,))
+        else:
+            cursor.execute("SELECT sgmp.drop_old_readings(interval '31 days')")
+
+
+@contextmanager
+def _owner(url: str) -> Iterator[psycopg2.extensions.cursor]:
     connection = psycopg2.connect(url)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("SELECT sgmp.on_timescale()")
-            row = cursor.fetchone()
-            if row and row[0]:
-                for view in ("slot", "hour"):
-                    cursor.execute(f"CALL public.refresh_continuous_aggregate('sgmp.{view}', NULL, NULL)")
+            yield cursor
     finally:
         connection.close()
+
+
+def _on_timescale(cursor: psycopg2.extensions.cursor) -> bool:
+    cursor.execute("SELECT sgmp.on_timescale()")
+    return cursor.fetchone() == (True,)

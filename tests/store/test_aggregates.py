@@ -203,7 +203,7 @@ def test_a_released_field_is_populated_anew_when_it_is_asked_for_again(place: Pl
 
 def test_retention_drops_raw_readings_and_no_aggregate(place: Place, database_server: TestServer) -> None:
     if database_server.has_timescale:
-        pytest.skip("TimescaleDB drops chunks by its own policy: see test_timescale_retention")
+        pytest.skip("TimescaleDB drops chunks by its own policy: see tests/reports/test_plan.py")
     now_ms = int(time.time() * 1000) // SLOT_MS * SLOT_MS
     series = power(now_ms - 60 * DAY_MS, 60 * 24 * 6, step_ms=600_000)
     place.store(series)

@@ -113,10 +113,22 @@ BEGIN
 END
 $$;
 
--- Before this instant raw readings have been dropped, so that a repeat of one can't be told from a new one.
+-- Before this instant raw readings have been dropped, so that a repeat of one can't be told from a new one. TimescaleDB
+-- drops chunks of a day, once a day, when all of it is old enough: some before this may still be there.
 CREATE FUNCTION sgmp.raw_kept_from() RETURNS timestamptz
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN COALESCE((SELECT value::timestamptz FROM sgmp.installation WHERE key = 'raw_kept_from'), '-infinity');
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF sgmp.on_timescale() THEN
+        RETURN COALESCE((
+            SELECT date_trunc('day', now() - (j.config ->> 'drop_after')::interval, 'UTC')
+            FROM timescaledb_information.jobs j
+            WHERE j.proc_name = 'policy_retention' AND j.hypertable_schema = 'sgmp' AND j.hypertable_name = 'reading'
+        ), '-infinity');
+    END IF;
+    RETURN COALESCE((SELECT i.value::timestamptz FROM sgmp.installation i WHERE i.key = 'raw_kept_from'), '-infinity');
+END
+$$;
 
 -- Readings that were stored just now and are all new, summed per series and slot (its start in UTC ms).
 CREATE FUNCTION sgmp.fold(
