@@ -133,8 +133,8 @@ def of_edge(house: House) -> dict[str, Fault]:
         time.sleep(chance.uniform(1.0, 2.0))
         house.step_clock(500_000)
 
-    def disk(how: int) -> Fault:
-        return lambda chance: house.break_disk(how, chance.uniform(0.8, 2.0))
+    def disk(*how: int) -> Fault:
+        return lambda chance: house.break_disk(chance.choice(how), chance.uniform(0.8, 2.0))
 
     return {
         "killed": kill,
@@ -147,8 +147,7 @@ def of_edge(house: House) -> dict[str, Fault]:
         "clock far back": clock_far_back,
         "boot without clock": boot_without_clock,
         "disk full": disk(page.DISK_FULL),
-        "disk write fails": disk(page.DISK_WRITE_FAILS),
-        "disk sync fails": disk(page.DISK_SYNC_FAILS),
+        "disk fails": disk(page.DISK_WRITE_FAILS, page.DISK_SYNC_FAILS),
     }
 
 

@@ -63,6 +63,7 @@ class House:
         self._home = folder / "home"
         self._unsynced = folder / "unsynced"
         self._process: subprocess.Popen[bytes] | None = None
+        self._printed_at_start = 0
         self._home.mkdir(parents=True)
         (folder / "journal").mkdir()
         self._page = pages.open_page(folder / "page")
@@ -99,6 +100,8 @@ class House:
 
     def start(self, *arguments: str) -> None:
         hidden = ("PYTHONPATH", "SGMP_EDGE_HOME")
+        printed = self._folder / "printed"
+        self._printed_at_start = printed.stat().st_size if printed.exists() else 0
         with (self._folder / "printed").open("ab") as output, (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -128,10 +131,12 @@ class House:
 
     def kill_between_steps(self, chance: random.Random) -> None:
         """After a random line of a random step of storing and sending; else wherever it is."""
+        if chance.random() < 0.8:  # else perhaps while it starts
+            self._await_life()
         step = chance.randrange(len(pages.STEPS))
         self._page[pages.DIED_AT] = 0
         self._page[pages.STEP] = step
-        self._page[pages.LINES_LEFT] = chance.randint(1, 25 if step else 2000)
+        self._page[pages.LINES_LEFT] = chance.randint(1, 15 if step else 2000)
         self._await_death(3.0)
         self._page[pages.LINES_LEFT] = 0
         died_at = self._page[pages.DIED_AT]
@@ -142,11 +147,19 @@ class House:
 
     def lose_power(self, chance: random.Random) -> None:
         """Amid SQLite's writes; what was not synced is lost, or some of it."""
+        self._await_life()
         self._page[pages.DISK_CALLS_LEFT] = chance.randint(1, 24)
         self._await_death(3.0)
         self._page[pages.DISK_CALLS_LEFT] = 0
         self.kill()
         self.writes_lost += cut_power(self._unsynced, chance)
+
+    def _await_life(self) -> None:
+        """Something stored by the present process, or a clock that was set back and lets it wait."""
+        printed = self._folder / "printed"
+        deadline = time.monotonic() + 5.0
+        while printed.stat().st_size == self._printed_at_start and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _await_death(self, seconds: float) -> None:
         """What was armed decides when; it may never come to it."""

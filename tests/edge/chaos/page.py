@@ -16,15 +16,16 @@ writes and syncs it dies (0: never)."""
 STEPS = (
     "",  # any line of the watched files
     "_transaction",
-    "remove",
+    "_write",
+    "flush",
     "_put",
+    "_take",
+    "_send",
     "_done",
-    "_forget_acknowledged",
-    "_flush",
-    "_polled",
     "_up",
     "_rows",
-    "_open",
+    "_flush",
+    "_polled",
     "saved_state",
 )
 """Functions between whose lines the edge is killed."""

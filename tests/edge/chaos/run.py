@@ -42,7 +42,7 @@ HOUSES = ("north", "south")
 DEVICES = ("egauge", "sonnen", "powerflex", *COUNTERS)
 RECOVERY_S = 90.0
 FAULTS = {
-    "edge": (28, (0.3, 1.6)),
+    "edge": (33, (0.2, 1.0)),
     "wire": (22, (0.5, 3.0)),
     "devices": (36, (0.1, 0.9)),
     "broker": (12, (2.0, 5.0)),
