@@ -100,12 +100,7 @@ def edge(
         f"poll_interval_s = {poll_s!r}\n",
         "utf-8",
     )
-    credentials = home / "credentials.json"
-    if not credentials.exists():
-        issued = authority.issue(contract.client_id(state.deployment, house_id))
-        write_secret(
-            credentials, contract.dump_credentials(issued.for_house(state.deployment, house_id, endpoint))
-        )
+    _ensure_credentials(home / "credentials.json", authority, state.deployment, house_id, endpoint)
     return Program(
         f"edge-{house.key}",
         [sys.executable, str(_EDGE_MAIN), "--home", str(home)],
@@ -125,4 +120,18 @@ def profile(folder: DemoFolder, state: DemoState) -> Profile:
         broker_ca=str(folder.authority_file),
         broker_cert=str(files.cert),
         broker_key=str(files.key),
+        authority=str(folder.authority),
     )
+
+
+def _ensure_credentials(
+    file: Path, authority: LocalAuthority, deployment: str, house_id: int, endpoint: str
+) -> None:
+    """As if somebody had installed them on the Pi: new ones where those it has were revoked, too."""
+    common_name = contract.client_id(deployment, house_id)
+    if file.exists():
+        installed = contract.parse_credentials(file.read_text("utf-8")).certificate_id
+        if installed in authority.valid(common_name):
+            return
+    issued = authority.issue(common_name)
+    write_secret(file, contract.dump_credentials(issued.for_house(deployment, house_id, endpoint)))

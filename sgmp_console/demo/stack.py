@@ -26,6 +26,7 @@ from sgmp_console.demo import programs
 from sgmp_console.demo.certificates import ensure_service_files
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState, choose_ports
 from sgmp_console.demo.houses import DEMO_HOUSES
+from sgmp_console.demo.mosquitto import refresh_revocations
 from sgmp_console.demo.postgres import EmbeddedPostgres
 from sgmp_console.demo.processes import Child, Program, Service, bound_log, end_children_with_us
 from sgmp_console.demo.progress import ProgressReader, Reporter
@@ -76,6 +77,7 @@ class Stack:
         self._asked_to_stop = False
         self._postgres: EmbeddedPostgres | None = None
         self._services: list[list[Service]] = []  # in the order in which they start; they stop in reverse
+        self._broker: Service | None = None
         self._task: _Task | None = None
         self._logs_bounded = 0.0
 
@@ -117,7 +119,7 @@ class Stack:
         stage("houses", "Switching on the simulated houses")
         self._add(*(programs.simulator(folder, state, house) for house in DEMO_HOUSES))
         stage("broker", "Starting the MQTT broker")
-        self._add(programs.broker(folder, state, authority))
+        self._broker = self._add(programs.broker(folder, state, authority))[0]
         stage("database", "Starting the database")
         self._postgres = EmbeddedPostgres(
             folder.database, port=state.ports["database"], settings=_DATABASE_SETTINGS
@@ -141,13 +143,14 @@ class Stack:
             }
         )
 
-    def _add(self, *several: Program) -> None:
+    def _add(self, *several: Program) -> list[Service]:
         """Start services that belong together. Those of one call stop together."""
         services = [Service(program) for program in several]
         self._services.append(services)
         for service in services:
             service.keep_running()
         self._obey()
+        return services
 
     def _run_task(self, stage: str, program: Program) -> Mapping[str, Any]:
         """Run a child that prepares something until it has its result; it may go on beside what follows.
@@ -177,6 +180,9 @@ class Stack:
         if self._postgres is not None and not self._postgres.is_running():
             _log.warning("the database ended; it starts again")
             self._postgres.start()
+        if self._broker is not None and refresh_revocations(self._folder.broker, self._folder.authority):
+            _log.info("a certificate was revoked; the broker starts again, which ends its connection")
+            self._broker.ask_to_stop()
         for service in self._all_services():
             service.keep_running()
         if self._task is not None:

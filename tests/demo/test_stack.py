@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.demo.houses import DEMO_HOUSES, DEVICE_TYPES
 from sgmp_console.fleet import sync
 from sgmp_console.store import Account, Database, devices, houses, readings, sign_in
@@ -157,6 +158,18 @@ def test_no_secret_is_in_the_logs_or_on_a_command_line(demo: RunningDemo) -> Non
     told = [log.read_text("utf-8", "replace") for log in (demo.folder / "logs").iterdir()]
     told += [" ".join(child.cmdline()) for child in demo.children().values()]
     assert not [secret for secret in secrets if any(secret in text for text in told)]
+
+
+def test_revoked_credentials_end_the_connection_and_the_next_start_brings_new_ones(demo: RunningDemo) -> None:
+    # The second half is told by the restart below, after which both meters are live.
+    house_id = json.loads((demo.folder / "demo.json").read_text())["house_ids"]["maple"]
+    authority = LocalAuthority(demo.folder / "authority")
+    (installed,) = authority.valid(f"demo_house_{house_id}")
+    log = demo.folder / "logs" / "edge-maple.log"
+    authority.revoke(installed)
+    assert wait_until(lambda: "No connection to the broker" in log.read_text("utf-8"), WAIT_S)
+    since_s = time.time()
+    assert wait_until(lambda: _meters_seen(demo, since_s) == 1, WAIT_S, every_s=0.2)
 
 
 def test_stopping_ends_everything_within_ten_seconds_and_a_new_start_goes_on(
