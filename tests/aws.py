@@ -40,6 +40,8 @@ _IOT = (
     ("GET", r"/certificates/[^/]+", "DescribeCertificate"),
     ("DELETE", r"/certificates/[^/]+", "DeleteCertificate"),
     ("GET", r"/endpoint", "DescribeEndpoint"),
+    ("GET", r"/policies/[^/]+", "GetPolicy"),
+    ("GET", r"/rules/[^/]+", "GetTopicRule"),
 )
 
 

@@ -68,7 +68,7 @@ def running_smtp(*, tls: ssl.SSLContext | None = None, password: str | None = No
     def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         state.users.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=data.password.decode() == password)
+        return AuthResult(success=data.password.decode() == password, handled=False)
 
     controller = Controller(
         state,

@@ -137,19 +137,27 @@ class LocalAuthority:
             self._write_revocations(issued)
 
     def valid(self, common_name: str) -> list[str]:
-        """The fingerprints of the certificates of this name that are neither revoked nor expired, oldest first."""
-        now = _now()
-        return [
-            row["fingerprint"]
-            for row in self._read_issued()
-            if row["common_name"] == common_name
-            and row["revoked"] is None
-            and datetime.datetime.fromisoformat(row["expires"]) > now
-        ]
+        """The fingerprints of the certificates of this name that the broker lets in, oldest first."""
+        return [row["fingerprint"] for row in self._let_in() if row["common_name"] == common_name]
 
     def names(self) -> set[str]:
-        """The common names of all that is valid now."""
-        return {name for name in {row["common_name"] for row in self._read_issued()} if self.valid(name)}
+        """The common names of all that the broker lets in."""
+        return {row["common_name"] for row in self._let_in()}
+
+    def _let_in(self) -> list[dict[str, Any]]:
+        """What is neither expired nor on the revocation list, which alone counts: the broker knows nothing else."""
+        try:
+            revoked = {
+                entry.serial_number for entry in x509.load_pem_x509_crl(self.revocation_file.read_bytes())
+            }
+        except (OSError, ValueError) as error:
+            raise AuthorityDamaged(self._folder) from error
+        now = _now()
+        return [
+            row
+            for row in self._read_issued()
+            if int(row["serial"]) not in revoked and datetime.datetime.fromisoformat(row["expires"]) > now
+        ]
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[list[dict[str, Any]]]:

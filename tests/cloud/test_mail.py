@@ -23,7 +23,7 @@ def server() -> Iterator[SmtpServer]:
 
 
 def _mailer(server: SmtpServer, host: str = "127.0.0.1", **options: str) -> SmtpMailer:
-    return SmtpMailer(host, "sgmp@example.org", server.port, **options)
+    return SmtpMailer(host, "sgmp@example.org", server.port, **options)  # type: ignore[arg-type]
 
 
 def _send(mailer: SmtpMailer, name: str = "Ann") -> None:

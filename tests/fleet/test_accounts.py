@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import pytest
 
-from sgmp_console.errors import UserError
+from sgmp_console import store
+from sgmp_console.cloud.mail import SmtpMailer
+from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts
 from sgmp_console.store import Database, sign_in
 from tests.database import TestDatabase
+from tests.smtp import SmtpServer, running_smtp
 
 
 def test_the_first_administrator_signs_in_with_the_initial_password(
@@ -36,3 +42,74 @@ def test_initial_passwords_differ_and_are_never_shown_by_accident(database: Data
     made = accounts.create_first_admin(database, email="ann@example.org", name="Ann")
     assert made.initial_password not in repr(made)
     assert len({accounts.initial_password() for _ in range(100)}) == 100
+
+
+# --- Initial passwords by mail ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    with running_smtp() as running:
+        yield running
+
+
+def _emails(database: Database) -> list[str]:
+    with database.begin() as connection:
+        return [account.email for account in store.accounts.list_all(connection)]
+
+
+def test_the_initial_password_is_mailed_where_that_can_be_done(database: Database, smtp: SmtpServer) -> None:
+    mailer = SmtpMailer("127.0.0.1", "sgmp@example.org", smtp.port)
+    made = accounts.create_first_admin(database, email="ann@example.org", name="Ann", mailer=mailer)
+    assert made.mailed
+    assert made.initial_password in str(smtp.mails[0].get_payload())
+    reset = accounts.reset_password(database, made.account.account_id, mailer=mailer)
+    assert reset.mailed
+    assert reset.initial_password in str(smtp.mails[1].get_payload())
+
+
+def test_without_mail_the_initial_password_is_for_showing_once(database: Database) -> None:
+    assert not accounts.create_first_admin(database, email="ann@example.org", name="Ann").mailed
+
+
+@pytest.mark.parametrize("fault", ["recipient", "busy", "data", "hang", "lost"])
+def test_an_account_whose_mail_fails_does_not_come_to_be(
+    database: Database, test_database: TestDatabase, smtp: SmtpServer, fault: str
+) -> None:
+    timeout_s = 1.0 if fault == "hang" else 10.0
+    mailer = SmtpMailer("127.0.0.1", "sgmp@example.org", smtp.port, timeout_s=timeout_s)
+    smtp.fault = fault
+    with pytest.raises(SgmpError, match=r"ann@example\.org was not created, and nothing is left of it"):
+        accounts.create_first_admin(database, email="ann@example.org", name="Ann", mailer=mailer)
+    assert _emails(database) == []
+    with database.begin() as connection:
+        roles = connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%%ann@example.org'"
+        )
+        assert roles.scalar_one() == 0
+    made = accounts.create_first_admin(database, email="ann@example.org", name="Ann", mailer=mailer)
+    signed_in, _ = sign_in(
+        test_database.address, test_database.deployment, "ann@example.org", made.initial_password
+    )
+    signed_in.dispose()
+
+
+def test_a_reset_whose_mail_fails_leaves_the_password_as_it_was(
+    database: Database, test_database: TestDatabase, smtp: SmtpServer
+) -> None:
+    made = accounts.create_first_admin(database, email="ann@example.org", name="Ann")
+    smtp.fault = "recipient"
+    mailer = SmtpMailer("127.0.0.1", "sgmp@example.org", smtp.port)
+    with pytest.raises(UserError, match="was not reset"):
+        accounts.reset_password(database, made.account.account_id, mailer=mailer)
+    signed_in, _ = sign_in(
+        test_database.address, test_database.deployment, "ann@example.org", made.initial_password
+    )
+    signed_in.dispose()
+
+
+def test_initial_passwords_keep_the_usual_rules() -> None:
+    for password in (accounts.initial_password() for _ in range(200)):
+        assert re.search(r"[a-z]", password)
+        assert re.search(r"[A-Z]", password)
+        assert re.search(r"[0-9]", password)
