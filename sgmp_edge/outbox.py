@@ -30,6 +30,8 @@ CORRUPT_FILES_KEPT = 1
 CHECKED_BYTES = 64 * 1024 * 1024
 """A larger file is not checked as a whole when it is opened: on a card that would take minutes."""
 INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
+IDS_APART = 2**32
+"""Left free for messages that a file may hold unseen."""
 DROP_AT_LEAST = 64
 """Messages dropped at once when the outbox is full, so that not each put has to make room."""
 
@@ -87,10 +89,13 @@ class Outbox:
         self._messages = self._dropped = 0
         self._next_id = 1
         self._db: sqlite3.Connection | None = None
+        self._states_before: dict[str, str] = {}
         try:
             self._open()
         except FAULTS as error:
             self._trouble(error)
+            if self._db is None:
+                self._peek()
 
     # --- What the courier does with it ---------------------------------------------------------------------------
 
@@ -156,6 +161,8 @@ class Outbox:
     def states(self) -> dict[str, str]:
         """All texts of state by key."""
         found: dict[str, str] = dict(self._query("SELECT key, value FROM state", ()))
+        if self._db is None:
+            found = dict(self._states_before)
         for key, value in self._memory_states.items():
             if value is None:
                 found.pop(key, None)
@@ -230,6 +237,20 @@ class Outbox:
         self._db = db
         self.path.chmod(0o600)
         return db
+
+    def _peek(self) -> None:
+        """Read what must be known of a file that the disk does not let us open: a full one has no room for the index
+        of its journal. That is the memory of the drivers, and which ids are taken, so that messages that wait in
+        memory find theirs free. What only the journal holds can't be seen; ids are left free for it.
+        """
+        next_id = time.time_ns() // 1000  # higher than any count
+        with (
+            suppress(*FAULTS),
+            closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?immutable=1", uri=True)) as db,
+        ):
+            self._states_before = dict(db.execute("SELECT key, value FROM state"))
+            next_id = db.execute("SELECT value FROM counter WHERE key = 'next_id'").fetchone()[0] + IDS_APART
+        self._next_id = max(self._next_id, next_id)
 
     def _rows(self, last_id: int, before_id: int, limit: int) -> list[Stored]:
         sql = "SELECT * FROM message WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
