@@ -51,10 +51,13 @@ class Database:
         application: str = "sgmp-console",
         user: str | None = None,
         password: str | None = None,
+        mends_itself: bool = True,
     ) -> Database:
         """Open `url` (libpq's form, several hosts allowed) and make sure that it answers.
 
-        `user` and `password` take precedence over those in the URL. Raises DatabaseUnavailable, SignInRefused,
+        `user` and `password` take precedence over those in the URL. `mends_itself`: each transaction first makes sure
+        of its connection, at the price of one more journey to the server; without it, a lost connection is told by one
+        DatabaseUnavailable, for callers that try again anyway. Raises DatabaseUnavailable, SignInRefused,
         and UserError where the address itself is wrong.
         """
         parameters = parameters_of(url, user=user, password=password)
@@ -77,12 +80,12 @@ class Database:
             max_overflow=2,
             pool_timeout=_POOL_WAIT_S,
             pool_recycle=_RECYCLE_S,
-            pool_pre_ping=True,
+            pool_pre_ping=mends_itself,
             pool_use_lifo=True,
             hide_parameters=True,
         )
         event.listen(engine, "rollback", _forget)
-        event.listen(engine, "rollback_savepoint", _forget_at_savepoint)
+        event.listen(engine, "rollback_savepoint", lambda connection, _name, _context: _forget(connection))
         database = cls(engine, parameters, application)
         try:
             with database.begin():
@@ -186,7 +189,3 @@ def _forget(connection: sa.Connection) -> None:
     if not connection.invalidated:
         connection.info.pop(SERIES_CACHE, None)
         connection.info.pop(PARTITION_CACHE, None)
-
-
-def _forget_at_savepoint(connection: sa.Connection, _name: str, _context: None) -> None:
-    _forget(connection)

@@ -264,16 +264,15 @@ def _store(
 
 def _copy_new(connection: sa.Connection, stream: BytesIO) -> int | None:
     """The fast way, which holds for readings that are all new; None if one was not, and then none is stored."""
-    savepoint = connection.begin_nested()
-    try:
-        stored = _copy(
-            connection, "COPY sgmp.reading (series_id, ts, value) FROM STDIN (FORMAT binary)", stream
-        )
-    except psycopg2.errors.UniqueViolation:
-        savepoint.rollback()
-        return None
-    savepoint.commit()
-    return stored
+    with driver(connection).cursor() as cursor:
+        # Released with the transaction: each statement more is a journey to the server and back.
+        cursor.execute("SAVEPOINT arriving")
+        try:
+            cursor.copy_expert("COPY sgmp.reading (series_id, ts, value) FROM STDIN (FORMAT binary)", stream)
+        except psycopg2.errors.UniqueViolation:
+            cursor.execute("ROLLBACK TO SAVEPOINT arriving")
+            return None
+        return cursor.rowcount
 
 
 def _insert_ignoring_repeats(
