@@ -7,7 +7,7 @@ fails, what was done elsewhere is undone, and the error says whether that succee
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
@@ -93,23 +93,25 @@ def renew_credentials(
     With `revoke_older=False` both stay valid, so that the Pi can be given the new ones first; `revoke_others` ends the
     older ones. Raises Refused, Unavailable, UserError where no new ones were made; the older ones are valid then.
     """
-    with editing(database, house_id) as connection:
-        houses.get(connection, house_id)
-        _require_manage_houses(connection)
-        older = service.valid(house_id)
-        issued = service.issue(house_id)
-        if not revoke_older:
-            return NewCredentials(issued, tuple(older))
-        try:
-            service.revoke_others(house_id, issued.certificate_id)
-        except SgmpError as error:
-            # What was made must be shown all the same: nothing else has its key.
-            return NewCredentials(
-                issued,
-                tuple(older),
-                f"The new credentials are valid, but older ones could not all be revoked: {error} Revoke them again.",
-            )
-    return NewCredentials(issued)
+    renewed: NewCredentials | None = None
+    try:
+        with editing(database, house_id) as connection:
+            houses.get(connection, house_id)
+            _require_manage_houses(connection)
+            older = service.valid(house_id)
+            issued = service.issue(house_id)
+            # From here on they must be shown, whatever fails: nothing else has their key.
+            renewed = NewCredentials(issued, tuple(older))
+            if revoke_older:
+                service.revoke_others(house_id, issued.certificate_id)
+                renewed = NewCredentials(issued)
+    except SgmpError as error:
+        if renewed is None:
+            raise
+        if renewed.still_valid:
+            problem = f"The new credentials are valid, but older ones could not all be revoked: {error} Revoke them again."
+            return replace(renewed, problem=problem if revoke_older else None)
+    return renewed
 
 
 def revoke_others(database: Database, service: CredentialsService, house_id: int, keep: str | None) -> None:

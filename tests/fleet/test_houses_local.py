@@ -87,6 +87,14 @@ def test_new_credentials_are_shown_even_if_the_revocation_list_can_not_be_writte
     assert _revoked(folder) == 1
 
 
+def test_new_credentials_are_shown_even_if_the_database_goes_away(
+    database: Database, service: LocalCredentials
+) -> None:
+    made = houses.create_with_credentials(database, service, "Maple House", time_zone="UTC")
+    renewed = houses.renew_credentials(database, _Cut(service, database), made.house.house_id)
+    assert service.valid(made.house.house_id) == [renewed.credentials.certificate_id]
+
+
 def test_a_house_stays_until_its_credentials_are_revoked(
     database: Database, service: LocalCredentials, folder: Path
 ) -> None:
