@@ -393,6 +393,13 @@ def _add_ingest(commands: _Commands) -> None:
         metavar="GROUP",
         help="share the messages with the other ingests of this group",
     )
+    ingest.add_argument(
+        "--keep-days",
+        type=_at_least(int, 7),
+        default=31,
+        metavar="N",
+        help="keep raw readings for N days, aggregates for ever (31; on TimescaleDB its retention policy decides)",
+    )
 
 
 def _add_check(commands: _Commands) -> None:

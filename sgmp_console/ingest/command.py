@@ -31,7 +31,10 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    run(IngestSettings(arguments.deployment, url, broker, arguments.name, arguments.share_group), stop)
+    settings = IngestSettings(
+        arguments.deployment, url, broker, arguments.name, arguments.share_group, arguments.keep_days
+    )
+    run(settings, stop)
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

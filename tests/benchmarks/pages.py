@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sgmp_console.reports.plan import ItemReader
 from tests.benchmarks import ancestor
 from tests.benchmarks.result import Result, ms, seconds
@@ -29,8 +31,8 @@ def measure(world: World) -> list[Result]:
         ("dashboard, 24 h: power and state of charge", charts, 100),
         ("dashboard, 24 h: voltages and frequency (not aggregated)", grid, None),
     ):
-        ours = seconds(lambda names=names: _dashboard(world, names))  # type: ignore[misc]
-        theirs = seconds(lambda names=names: _their_dashboard(world, names), 3)  # type: ignore[misc]
+        ours = seconds(partial(_dashboard, world, names))
+        theirs = seconds(partial(_their_dashboard, world, names), 3)
         found.append(Result(what, ms(ours), ms(theirs), theirs / ours, budget if world.dense else None))
         found.append(_database_time(what, ours))
     ours = seconds(lambda: _month(world))

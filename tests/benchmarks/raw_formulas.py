@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import BytesIO
 
 from psycopg2 import sql
@@ -10,7 +11,7 @@ from sgmp_console.reports.plan import ItemReader
 from sgmp_console.store.rows import driver, from_ms
 from sgmp_console.store.series import series_of
 from tests.benchmarks import ancestor
-from tests.benchmarks.result import Result, ms, seconds
+from tests.benchmarks.result import Result, ms, seconds, side_by_side
 from tests.benchmarks.world import DAY_MS, World
 
 FIELDS = {(item.device, field) for item in ancestor.ITEMS.values() for field in item.fields}
@@ -20,9 +21,8 @@ def measure(world: World) -> list[Result]:
     found = []
     for name, days, budget in (("24 h", 1, 15), ("7 d", 7, 25)):
         start_ms = world.end_ms - days * DAY_MS
-        ours = seconds(lambda since=start_ms: _ours(world, since))  # type: ignore[misc]
-        theirs = seconds(lambda since=start_ms: _theirs(world, since), 3)  # type: ignore[misc]
-        bare = seconds(lambda since=start_ms: _bare(world, since))  # type: ignore[misc]
+        ours, bare = side_by_side(9, partial(_ours, world, start_ms), partial(_bare, world, start_ms))
+        theirs = seconds(partial(_theirs, world, start_ms), 3)
         found.append(
             Result(
                 f"7 formulas, raw, {name}",

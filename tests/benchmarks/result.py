@@ -33,6 +33,13 @@ def seconds(act: Callable[[], object], times: int = 9) -> float:
     return min(once(act) for _ in range(times))
 
 
+def side_by_side(times: int, *acts: Callable[[], object]) -> list[float]:
+    """The same of several that are compared, in turn, so that a busy moment falls on all."""
+    for act in acts:
+        act()
+    return [min(runs) for runs in zip(*([once(act) for act in acts] for _ in range(times)), strict=True)]
+
+
 def once(act: Callable[[], object]) -> float:
     started = time.perf_counter()
     act()
