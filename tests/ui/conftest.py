@@ -25,7 +25,7 @@ from sgmp_console.ui.frame.main_view import MainView
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
-from tests.database import TestDatabase
+from tests.database import TestDatabase, TestServer
 from tests.ui import snapshots
 from tests.ui.readers import ChosenReader, Clock
 
@@ -119,6 +119,13 @@ def deployed(test_database: TestDatabase, database: Database) -> Deployment:
     admin = fleet_accounts.create_first_admin(database, email="ada@example.org", name="Ada Lovelace")
     profile = Profile("Pilot", test_database.address, test_database.deployment)
     return Deployment(profile, database, "ada@example.org", admin.initial_password, made)
+
+
+@pytest.fixture
+def plain_postgresql(database_server: TestServer) -> None:
+    """Skips where the server populates aggregates by itself."""
+    if database_server.has_timescale:
+        pytest.skip("TimescaleDB needs no population")
 
 
 @pytest.fixture

@@ -182,6 +182,7 @@ def test_the_preview_follows_what_comes_in(qtbot: QtBot, edit: Edit, view: MainV
 # --- Continuous aggregation ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("plain_postgresql")
 def test_it_says_what_will_be_kept_and_how_much_there_is_to_count(qtbot: QtBot, edit: Edit) -> None:
     editor = edit(None)
     write(qtbot, editor, "egauge.A.Load - egauge.A.EV")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -14,11 +12,11 @@ from sgmp_console.fleet import analytics
 from sgmp_console.ui.analytics.editor import ItemEditor
 from sgmp_console.ui.analytics.page import AnalyticsPage
 from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
 from tests.ui import houses
 from tests.ui.conftest import Deployment, save_picture
-
-Open = Callable[[], AnalyticsPage]
 
 
 @pytest.fixture
@@ -30,12 +28,7 @@ def page(qtbot: QtBot, view: MainView, deployed: Deployment) -> AnalyticsPage:
     analytics.populate(deployed.owner, house.house_id)
     houses.make(deployed.owner, house, "self_use", "analytics.solar - analytics.grid_export")
     houses.make(deployed.owner, house, "apparent", "(egauge.A.L1_Voltage*egauge.A.L2_Voltage)^0.5")
-    view.start()
-    view.show_page("analytics")
-    made = view.page("analytics")
-    assert isinstance(made, AnalyticsPage)
-    qtbot.waitUntil(lambda: made.table.items.rowCount() > 0)
-    return made
+    return open_list(qtbot, view)
 
 
 def settled(qtbot: QtBot, editor: ItemEditor) -> None:
@@ -43,6 +36,15 @@ def settled(qtbot: QtBot, editor: ItemEditor) -> None:
         lambda: not editor._pause.isActive() and not editor._assess.busy() and not editor._previews.busy()
     )
     qtbot.wait(120)
+
+
+def open_list(qtbot: QtBot, view: MainView) -> AnalyticsPage:
+    view.start()
+    view.show_page("analytics")
+    made = view.page("analytics")
+    assert isinstance(made, AnalyticsPage)
+    qtbot.waitUntil(lambda: made._overview is not None)
+    return made
 
 
 def pictures(qtbot: QtBot, appearance: Appearance, widget: QWidget, name: str) -> None:
@@ -60,14 +62,57 @@ def test_the_list(qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance:
     pictures(qtbot, appearance, view, "analytics_list")
 
 
+def test_the_list_of_a_house_without_items(
+    qtbot: QtBot, view: MainView, deployed: Deployment, appearance: Appearance
+) -> None:
+    houses.furnish(deployed.owner, deployed.houses[0])
+    open_list(qtbot, view)
+    pictures(qtbot, appearance, view, "analytics_empty")
+
+
+def test_the_list_of_a_house_that_lacks_items(
+    qtbot: QtBot, view: MainView, deployed: Deployment, tasks: Tasks, appearance: Appearance
+) -> None:
+    owner, house = deployed.owner, deployed.houses[0]
+    houses.furnish(owner, house)
+    houses.make(owner, house, "load", "-egauge.A.Load", aggregated=True)
+    made = open_list(qtbot, view)
+    pictures(qtbot, appearance, view, "analytics_lacking")
+    made.table.select({row.item.item_id for row in made.table.items.rows})
+    made.delete_action.trigger()
+    pictures(qtbot, appearance, made.findChildren(ConfirmDialog)[0], "analytics_delete")
+    made.findChildren(ConfirmDialog)[0].reject()
+    with houses.aggregates_locked(owner, house):
+        made._populate()
+        pictures(qtbot, appearance, view, "analytics_populating")
+    qtbot.waitUntil(lambda: not tasks.shown())
+
+
+def test_the_editor_in_the_smallest_window(
+    qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance: Appearance
+) -> None:
+    view.resize(1024, 640)
+    page.table.select({row.item.item_id for row in page.table.items.rows if row.item.name == "apparent"})
+    page.edit_action.trigger()
+    editor = page.findChild(ItemEditor)
+    assert editor is not None
+    settled(qtbot, editor)
+    editor.strip.say(
+        "fault", "The database is not available: connection refused. SGMP tries again by itself."
+    )
+    editor.aggregation.box.click()
+    pictures(qtbot, appearance, editor, "analytics_editor_small")
+    editor._discard()
+
+
 FORMULAS = {
     "valid": "-neg(sonnen.status.Pac_total_W/1000)",
     "wrong": "pos(sonnen.status.Pac_total_W/1000) + sonen.status.Pac_total_W",
     "missing": "pos(egauge.A.Solar) + ",
     "units": "egauge.A.Solar + egauge.A.L1_Voltage",
     "apart": "pos(egauge.A.Load) - sonnen.status.Pac_total_W/1000",
-    "fancy": "(egauge.A.L1_Voltage^2 + egauge.A.L2_Voltage^2)^0.5 / (2*abs(egauge.A.L1_Voltage) + 1e-3) - "
-    "avg(egauge.A.Solar, 300000)/analytics.load^2",
+    "fancy": "(egauge.A.L1_Voltage^2 + egauge.A.L2_Voltage^2)^0.5 / (2*abs(egauge.A.L1_Voltage)) * "
+    "avg(egauge.A.Solar - 1e-3*pi, 300000)",
     "events": "events.::EV_END_CHARGING.energy",
 }
 

@@ -42,7 +42,7 @@ class Assessment:
 
     `formula` is None where it can't be read. `problems`: errors first. `equals`: the items that always have the same
     values. `exact`: whether its numbers can be had exactly from continuous aggregates. `simpler`: a shorter formula
-    with the same values, "" where there is none.
+    with the same values, "" where none is known.
     """
 
     text: str
@@ -75,7 +75,8 @@ def assess(
     if any(problem.is_error for problem in found):
         return Assessment(text, formula, found, effect=effect)
     others = {item: item_text for item, item_text in known.items.items() if item != name}
-    shorter = written(simplified(formula.tree))
+    # Others would need SymPy, and one would wait for it at the first key.
+    shorter = written(simplified(formula.tree)) if formula.linear is not None else formula.text
     return Assessment(
         text,
         formula,

@@ -116,7 +116,7 @@ class ItemEditor(QDialog):
             "Analytics name", self.name, "Letters, digits and underscores; starts with a letter."
         )
         if self._item is not None:
-            self._name_field.set_help("The name stays: formulas, dashboards and reports refer to it.")
+            self._name_field.set_help("The name stays, since others refer to it.")
             self.name.setEnabled(False)
         self._description_field = Field("Description", self.description)
         self._unit_field = Field("Unit", self.unit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -19,6 +20,7 @@ from PySide6.QtGui import (
     QTextCharFormat,
     QTextCursor,
     QTextDocument,
+    QTextLine,
 )
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QToolTip, QWidget
 
@@ -169,8 +171,10 @@ class FormulaEdit(QPlainTextEdit):
         wear = theme.tokens()
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        visible = self.viewport().rect().toRectF()
         for rect, is_error in self.marks():
-            _paint_wave(painter, rect, wear.state_fault if is_error else wear.state_warning)
+            if rect.intersects(visible):
+                _paint_wave(painter, rect, wear.state_fault if is_error else wear.state_warning)
 
     def event(self, event: QEvent) -> bool:
         """A tool tip over a mark says what is wrong there."""
@@ -190,27 +194,25 @@ class FormulaEdit(QPlainTextEdit):
         first = self._units(position)
         last = max(first, self._units(position + length))
         width = QFontMetricsF(self.font()).horizontalAdvance("0")
-        if first == last:
-            at = self._at(first)
-            return [QRectF(at.left(), at.top(), width, at.height())]
         found: list[QRectF] = []
-        begin = self._at(first)
-        previous = begin
-        for unit in range(first + 1, last + 1):
-            here = self._at(unit)
-            if here.top() != previous.top():
-                if previous.left() > begin.left():
-                    found.append(QRectF(begin.topLeft(), previous.bottomLeft()))
-                begin = here
-            previous = here
-        if previous.left() > begin.left():
-            found.append(QRectF(begin.topLeft(), previous.bottomLeft()))
-        return found or [QRectF(begin.left(), begin.top(), width, begin.height())]
-
-    def _at(self, unit: int) -> QRectF:
+        block = self.document().findBlock(min(first, self.document().characterCount() - 1))
+        while block.isValid() and block.position() < last:
+            top_left = self.blockBoundingGeometry(block).translated(self.contentOffset()).topLeft()
+            begin, end = first - block.position(), last - block.position()
+            for number in range(block.layout().lineCount()):
+                line = block.layout().lineAt(number)
+                left = max(begin, line.textStart())
+                right = min(end, line.textStart() + line.textLength())
+                if right > left:
+                    x0, x1 = _x(line, left), _x(line, right)
+                    found.append(QRectF(top_left.x() + x0, top_left.y() + line.y(), x1 - x0, line.height()))
+            block = block.next()
+        if found:
+            return found
         cursor = QTextCursor(self.document())
-        cursor.setPosition(min(unit, self.document().characterCount() - 1))
-        return self.cursorRect(cursor).toRectF()
+        cursor.setPosition(min(first, self.document().characterCount() - 1))
+        at = self.cursorRect(cursor).toRectF()
+        return [QRectF(at.left(), at.top(), width, at.height())]
 
     def _units(self, characters: int) -> int:
         return len(self.toPlainText()[:characters].encode("utf-16-le")) // 2
@@ -238,6 +240,12 @@ class _Highlighter(QSyntaxHighlighter):
             look.setForeground(syntax.colour(span.kind, wear))
             before = len(text[: span.position].encode("utf-16-le")) // 2
             self.setFormat(before, span.length, look)
+
+
+def _x(line: QTextLine, unit: int) -> float:
+    # A pair, of which the position comes first; the stubs say object.
+    at: Any = line.cursorToX(unit)
+    return float(at[0] if isinstance(at, tuple) else at)
 
 
 def _paint_wave(painter: QPainter, under: QRectF, colour: QColor) -> None:

@@ -318,7 +318,6 @@ class AnalyticsPage(Page):
         elif ident == "populate":
             self._said = ""
             self._populate()
-            self._show_strip()
         elif ident == "dismiss":
             self._say("")
 
@@ -440,6 +439,7 @@ class AnalyticsPage(Page):
                 found.house.name,
                 self._populated,
             )
+            self._show_strip()
 
     def _populated(self, left: str) -> None:
         if left:
