@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -84,30 +85,30 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
     name = settings.name or f"{settings.deployment}_ingest"
     inbox = Inbox()
     subscriber = Subscriber(settings.broker, settings.deployment, name, settings.share_group, inbox)
-    database = _open(settings.database_url, stop)
-    if database is None:
-        return Statistics()
-    writer = Writer(settings.deployment, database)
-    maintenance = store.Maintenance(database, settings.keep_days)
+    # Before the database is there: from the first subscription on the broker keeps what we don't take.
     subscriber.start()
-    reported = time.monotonic()
     try:
-        while not stop.is_set():
-            messages = inbox.take(BATCH_MESSAGES, wait_s=_IDLE_WAIT_S, fill_s=BATCH_AGE_S)
-            if messages:
-                if not _persist(writer, messages, stop):
-                    break
-                subscriber.acknowledge(messages)
-            maintenance.look()
-            if time.monotonic() - reported >= _REPORT_EVERY_S:
-                reported = time.monotonic()
-                subscriber.ensure_subscribed()
-                writer.report(name, receiving=subscriber.receiving, waiting=len(inbox))
+        database = _open(settings.database_url, stop)
+        if database is None:
+            return Statistics()
+        with closing(store.Maintenance(database, settings.keep_days)) as maintenance:
+            writer = Writer(settings.deployment, database)
+            reported = time.monotonic()
+            while not stop.is_set():
+                messages = inbox.take(BATCH_MESSAGES, wait_s=_IDLE_WAIT_S, fill_s=BATCH_AGE_S)
+                if messages:
+                    if not _persist(writer, messages, stop):
+                        break
+                    subscriber.acknowledge(messages)
+                maintenance.look()
+                if time.monotonic() - reported >= _REPORT_EVERY_S:
+                    reported = time.monotonic()
+                    subscriber.ensure_subscribed()
+                    writer.report(name, receiving=subscriber.receiving, waiting=len(inbox))
+        database.dispose()
+        return writer.statistics
     finally:
         subscriber.stop()
-        maintenance.close()
-        database.dispose()
-    return writer.statistics
 
 
 class Writer:

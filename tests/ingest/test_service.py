@@ -260,6 +260,7 @@ def test_ingest_waits_for_a_database_that_is_not_there_yet(chain: Chain) -> None
     chain.ingest.start()
     chain.publish(T0)
     chain.wait(lambda: chain.ingest.said("The database is not available"))
+    chain.wait_connected(2)  # or the broker would keep nothing for an ingest it has never seen
     chain.to_database.mend()
     chain.wait(lambda: chain.stored() == {T0: 0.0})
 
