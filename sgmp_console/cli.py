@@ -33,6 +33,9 @@ _OPTION = re.compile(r"-h|--([a-z]+(=.*)?)?")
 _Number = TypeVar("_Number", int, float)
 _Command = Callable[[argparse.Namespace], int]
 if TYPE_CHECKING:
+    from sgmp_console.cloud.directory import Directory
+    from sgmp_console.cloud.mail import Mailer
+    from sgmp_console.fleet.accounts import NewAccount
     from sgmp_console.settings import Profile
 
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -198,12 +201,15 @@ def _admin_create(arguments: argparse.Namespace) -> int:
     from sgmp_console import store
     from sgmp_console.fleet import accounts
 
+    directory, mailer = _users(arguments)
     database = store.Database.connect(_database_url(arguments))
     try:
-        made = accounts.create_first_admin(database, email=arguments.email, name=arguments.name)
+        made = accounts.create_first_admin(
+            database, email=arguments.email, name=arguments.name, directory=directory, mailer=mailer
+        )
     finally:
         database.dispose()
-    _show_password(made.account.email, made.initial_password, as_json=arguments.json)
+    _show_password(made, as_json=arguments.json)
     return OK
 
 
@@ -211,18 +217,32 @@ def _admin_reset(arguments: argparse.Namespace) -> int:
     from sgmp_console import store
     from sgmp_console.fleet import accounts
 
-    password = accounts.initial_password()
+    directory, mailer = _users(arguments)
     database = store.Database.connect(_database_url(arguments))
     try:
         with database.begin() as connection:
             known = {account.email: account for account in store.accounts.list_all(connection)}
-            if arguments.email.lower() not in known:
-                raise UserError(f"There is no account {arguments.email}.")
-            store.accounts.reset_password(connection, known[arguments.email.lower()].account_id, password)
+        if arguments.email.lower() not in known:
+            raise UserError(f"There is no account {arguments.email}.")
+        account_id = known[arguments.email.lower()].account_id
+        made = accounts.reset_password(database, account_id, directory=directory, mailer=mailer)
     finally:
         database.dispose()
-    _show_password(arguments.email, password, as_json=arguments.json)
+    _show_password(made, as_json=arguments.json)
     return OK
+
+
+def _users(arguments: argparse.Namespace) -> tuple[Directory, Mailer | None]:
+    """Where users are kept beside the accounts, and how they are mailed: what --profile names."""
+    from sgmp_console.cloud.directory import LocalDirectory
+
+    if arguments.profile is None:
+        return LocalDirectory(), None
+    from sgmp_console.cloud import services
+
+    profile = _profile(arguments.profile)
+    mailer = services.mailer(profile, os.environ.get(SMTP_PASSWORD, ""))
+    return services.user_pool(profile) or LocalDirectory(), mailer
 
 
 def _admin_ingest(arguments: argparse.Namespace) -> int:
@@ -248,12 +268,17 @@ def _admin_ingest(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _show_password(email: str, password: str, *, as_json: bool) -> None:
+def _show_password(made: NewAccount, *, as_json: bool) -> None:
+    email = made.account.email
     if as_json:
-        print(json.dumps({"email": email, "initial_password": password}))
+        shown = {} if made.mailed else {"initial_password": made.initial_password}
+        print(json.dumps({"email": email, "mailed": made.mailed, **shown}))
+    elif made.mailed:
+        print(f"{email} was mailed a password to sign in with, and then chooses another.")
     else:
         print(
-            f"{email} signs in with this password, and then chooses another. It is shown only now:\n{password}"
+            f"{email} signs in with this password, and then chooses another. It is shown only now:\n"
+            f"{made.initial_password}"
         )
 
 
@@ -283,7 +308,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 failed (the sentence is on standard error), 2 wrong usage.",
     )
     parser.add_argument("--version", action="version", version=f"sgmp-console {version('sgmp')}")
-    parser.add_argument("--profile", metavar="NAME", help="sign in with this connection profile")
+    parser.add_argument("--profile", metavar="NAME", help="use this connection profile")
     parser.add_argument("--verbose", action="store_true", help="tell on standard error what is being done")
     parser.set_defaults(command=_window)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -466,13 +491,18 @@ def _add_import(commands: _Commands) -> None:
 
 
 def _add_admin(commands: _Commands) -> None:
-    admin = commands.add_parser("admin", help="first administrator, new passwords")
+    admin = commands.add_parser(
+        "admin",
+        help="first administrator, new passwords",
+        description="With `sgmp-console --profile NAME admin ...` users are also made in that profile's user pool, and "
+        f"passwords mailed through its mail server, whose password is in {SMTP_PASSWORD}.",
+    )
     acts = admin.add_subparsers(title="what to do", metavar="ACT", required=True)
     create = acts.add_parser(
         "create",
         help="make the first administrator",
         description="Make the administrator that a new deployment begins with, as the database's owner, and print the "
-        "initial password.",
+        "initial password where it is not mailed.",
     )
     create.set_defaults(command=_admin_create)
     create.add_argument("email")

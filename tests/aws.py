@@ -47,7 +47,7 @@ _IOT = (
 
 @dataclass
 class Fault:
-    """How a call fails. `error`: 500, not done. `refused`: 403, not done. `hang`: not done and no answer.
+    """How a call fails. `error`: 500, not done. `refused`: 403, not done. `meanwhile`: somebody else does it just before. `hang`: not done and no answer.
 
     `lost`: done, and the connection ends without an answer. `times`: how often, None for always.
     `after`: how many calls of that name go well first.
@@ -149,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.recv(1)  # until the client gives up
             self.close_connection = True
             return
+        if kind == "meanwhile":
+            self._forward(aws, body)
         status, headers, content = self._forward(aws, body)
         if kind == "lost":
             self.close_connection = True

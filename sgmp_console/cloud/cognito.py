@@ -18,7 +18,7 @@ from sgmp_console.errors import SgmpError, Unavailable, UserError
 HOME = "custom:home"
 _GONE = "UserNotFoundException"
 _TEMPORARY = "FORCE_CHANGE_PASSWORD"
-_RESENT = frozenset({"UsernameExistsException", "AliasExistsException"})
+_TAKEN = frozenset({"UsernameExistsException", "AliasExistsException"})
 
 
 def group_of(role: str) -> str:
@@ -48,6 +48,8 @@ class UserPool:
             self._create(user, password)
             self._join(user.email, user.role)
         except BaseException as error:
+            if isinstance(error, AwsRejected) and error.code in _TAKEN:
+                raise _taken(user.email) from error  # since we looked; not ours to remove
             self._undo(user.email, error)
             raise
 
@@ -145,10 +147,7 @@ class UserPool:
         if found is None:
             return
         if found["Enabled"] and found["UserStatus"] != _TEMPORARY:
-            raise UserError(
-                f"The user pool has a user {email} already, who has no account here. Delete that user in the pool, or "
-                "use another address."
-            )
+            raise _taken(email)
         self.remove(email)
 
     def _create(self, user: DirectoryUser, password: str) -> None:
@@ -240,6 +239,13 @@ class UserPool:
         return answer
 
 
+def _taken(email: str) -> UserError:
+    return UserError(
+        f"The user pool has a user {email} already, who has no account here. Delete that user in the pool, or use another "
+        "address."
+    )
+
+
 def _own_password_refused(error: AwsRejected) -> UserError:
     if error.code == "InvalidPasswordException":
         return UserError("The user pool wants a stronger password: longer, or with more kinds of characters.")
@@ -265,7 +271,7 @@ def _user_of(user: Any, attributes: Any, groups: list[str]) -> DirectoryUser:
     values = {one["Name"]: one["Value"] for one in attributes}
     home = values.get(HOME, "")
     return DirectoryUser(
-        email=values.get("email", user["Username"]),
+        email=values.get("email", user["Username"]).lower(),
         name=values.get("name", ""),
         role=role_of(groups[0]) if groups else "",
         house_id=int(home) if re.fullmatch(r"[0-9]{1,9}", home) else None,

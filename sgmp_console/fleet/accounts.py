@@ -252,7 +252,7 @@ def unlike_directory(database: Database, directory: Directory) -> list[str]:
     """
     with database.begin() as connection:
         known = {account.email: _user(account) for account in accounts.list_all(connection)}
-    users = {user.email.lower(): user for user in directory.list_all()}
+    users = {user.email: user for user in directory.list_all()}
     found = [
         f"{email} has no user in the directory; reset the password to make one."
         for email in known.keys() - users

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from sgmp_console import store
+from sgmp_console import cli, settings, store
 from sgmp_console.cloud.mail import SmtpMailer
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts
@@ -113,3 +115,26 @@ def test_initial_passwords_keep_the_usual_rules() -> None:
         assert re.search(r"[a-z]", password)
         assert re.search(r"[A-Z]", password)
         assert re.search(r"[0-9]", password)
+
+
+def test_the_command_line_mails_through_the_profiles_server(
+    test_database: TestDatabase,
+    smtp: SmtpServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    profile = settings.Profile(
+        "Here",
+        test_database.address,
+        smtp_host="127.0.0.1",
+        smtp_port=smtp.port,
+        smtp_sender="sgmp@example.org",
+    )
+    monkeypatch.setattr(settings, "configuration_folder", lambda: tmp_path)
+    settings.save_profiles(tmp_path, [profile])
+    monkeypatch.setenv(cli.DATABASE_URL, test_database.url)
+    for act in (["create", "ann@example.org", "--name", "Ann"], ["reset", "ann@example.org"]):
+        assert cli.main(["--profile", "Here", "admin", *act, "--json"]) == cli.OK
+        assert json.loads(capsys.readouterr().out) == {"email": "ann@example.org", "mailed": True}
+    assert len(smtp.mails) == 2

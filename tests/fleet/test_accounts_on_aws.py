@@ -161,6 +161,16 @@ def test_somebody_elses_user_is_not_taken_over(database: Database, pool: Pool, d
     assert _emails(database) == []
 
 
+def test_a_user_whom_somebody_else_makes_at_the_same_time_is_left_alone(
+    database: Database, aws: LocalAws, pool: Pool, directory: UserPool
+) -> None:
+    aws.fail("AdminCreateUser", "meanwhile")
+    with pytest.raises(UserError, match=r"has a user ann@example\.org already"):
+        _create_ann(database, directory)
+    assert list(pool.users()) == ["ann@example.org"]
+    assert _emails(database) == []
+
+
 def test_no_failure_quotes_the_password(
     database: Database, aws: LocalAws, directory: UserPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
