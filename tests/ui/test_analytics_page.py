@@ -18,12 +18,14 @@ from sgmp_console.ui.analytics.editor import ItemEditor
 from sgmp_console.ui.analytics.page import AnalyticsPage
 from sgmp_console.ui.analytics.table import AGGREGATION, FORMULA, NAME, USED_BY, ItemsModel
 from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.home.page import HomePage
 from sgmp_console.ui.parts.confirm import ConfirmDialog
 from sgmp_console.ui.parts.notice import Notice
 from sgmp_console.ui.tasks import Tasks
 from tests.database import TestDatabase
-from tests.ui import houses
+from tests.ui import houses, snapshots
 from tests.ui.conftest import Deployment
+from tests.ui.readers import ChosenReader
 
 Show = Callable[[], AnalyticsPage]
 
@@ -300,3 +302,24 @@ def test_why_populating_stopped_is_told(
         page._populate()
         qtbot.waitUntil(lambda: "Populating stopped: The database is not available" in page.strip.text())
     assert "The items are stored" in page.strip.text()
+
+
+def test_home_s_button_is_the_same_act(
+    qtbot: QtBot, view: MainView, reader: ChosenReader, deployed: Deployment, tasks: Tasks
+) -> None:
+    owner, house = deployed.owner, deployed.houses[0]
+    houses.furnish(owner, house)
+    reader.answer = snapshots.empty(devices=True, missing=("solar", "load"))
+    view.start(house.house_id)
+    home = view.page("home")
+    assert isinstance(home, HomePage)
+    qtbot.waitUntil(lambda: home._notice is not None and "create" in home._notice.buttons())
+    titles: set[str] = set()
+    tasks.shown_changed.connect(lambda: titles.update(task.title for task in tasks.shown()))
+    assert home._notice is not None
+    QTest.mouseClick(home._notice.buttons()["create"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(titles) == 2 and not tasks.shown())
+    assert any(title.startswith("Populating aggregates") for title in titles)
+    assert len(houses.stored(owner, house)) == len(required_items())
+    with owner.begin() as connection:
+        assert set(aggregates.standing(connection, house.house_id).complete_from_ms.values()) == {None}
