@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -67,10 +68,11 @@ class LocalAws:
     endpoint: str
     faults: list[Fault] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    patience_s: float = 20.0
 
     def settings(self, **changes: Any) -> Aws:
-        """One attempt and a short patience, so that what the console does itself is seen."""
-        given = {"connect_timeout_s": 2.0, "read_timeout_s": 1.5, "attempts": 1, **changes}
+        """One attempt, so that what the console does itself is seen."""
+        given = {"connect_timeout_s": 2.0, "read_timeout_s": self.patience_s, "attempts": 1, **changes}
         return Aws(REGION, endpoint=self.endpoint, **given)
 
     def client(self, service: str) -> Any:
@@ -145,8 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
             )
             return
         if kind == "hang":
-            self.connection.settimeout(5.0)
-            self.connection.recv(1)  # until the client gives up
+            self.connection.settimeout(30.0)
+            with contextlib.suppress(OSError):
+                self.connection.recv(1)  # until the client gives up
             self.close_connection = True
             return
         if kind == "meanwhile":
@@ -180,6 +183,12 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
 
     def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        try:
+            self._write(status, headers, content)
+        except ConnectionError:
+            self.close_connection = True  # the client has given up
+
+    def _write(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)
         for name, value in headers.items():
             if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
