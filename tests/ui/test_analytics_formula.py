@@ -10,9 +10,11 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.formula import Catalogue, DeviceIdentifier, Problem, parse
+from sgmp_console.ui import theme
 from sgmp_console.ui.analytics import completion, rendered, syntax
 from sgmp_console.ui.analytics.formula_edit import FormulaEdit
 from sgmp_console.ui.analytics.rendered import RenderedFormula
+from tests.ui.test_theme import contrast
 
 CATALOGUE = Catalogue(
     devices={"egauge": ["A.Solar", "A.Main House"], "sonnen": ["status.Pac_total_W"]},
@@ -95,6 +97,14 @@ def test_words_are_coloured_by_what_they_are() -> None:
 
 def test_half_written_texts_are_coloured_as_far_as_they_go() -> None:
     assert kinds('sonn + egauge.A."Main') == [("sonn", ""), ('egauge.A."Main', "device")]
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+@pytest.mark.parametrize("surface", ["card", "overlay", "hover", "selected"])
+def test_formulas_are_as_legible_as_other_text(name: str, surface: str) -> None:
+    wear = theme.load(name)
+    for kind in ("device", "item", "event", "function", "number"):
+        assert contrast(syntax.colour(kind, wear), getattr(wear, f"surface_{surface}")) >= 4.5
 
 
 # --- The editor's text field -----------------------------------------------------------------------------------------

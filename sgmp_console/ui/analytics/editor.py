@@ -73,6 +73,7 @@ class ItemEditor(QDialog):
         self._services = services
         self._house = house
         self._item = item
+        self._theirs: AnalyticItem | None = None
         self._catalogue = Catalogue()
         self._assessed: Assessment | None = None
         self._saving = False
@@ -474,7 +475,7 @@ class ItemEditor(QDialog):
 
     def _act_on_strip(self, ident: str) -> None:
         self.strip.be_silent()
-        if ident == "theirs":
+        if ident == "theirs" and self._theirs is not None:
             self._item = self._theirs
             self._fill(self._theirs)
             self._initial = self._entries()

@@ -45,8 +45,9 @@ class AnalyticsPage(Page):
         super().__init__(services, parent)
         self._overview: AnalyticsOverview | None = None
         self._house_id: int | None = None
-        self._select_after: int = 0
-        self._said: str = ""
+        self._select_after = 0
+        self._to_delete: list[int] = []
+        self._said = ""
         self._loads = Newest[AnalyticsOverview](services.tasks, self._loaded, self._not_loaded, self)
         self._stack = QStackedLayout(self)
         self._skeleton = Skeleton("Loading the analytic items of this house")
