@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
+from tests.benchmarks.edge_house import Simulator
 from tests.edge.chaos import page, wire
 from tests.edge.chaos.house import House
 
@@ -83,16 +84,32 @@ class Trouble:
         """Make a call on the thread; its result."""
         return self._thread.submit(call).result()
 
-    def begin(self, faults: Mapping[str, Fault], count: int, calm_s: tuple[float, float]) -> Future[None]:
-        """Have `count` faults happen, each kind about as often, with a calm before each."""
+    def begin(
+        self,
+        faults: Mapping[str, Fault],
+        count: int,
+        calm_s: tuple[float, float],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Future[None]:
+        """Have `count` faults happen, each kind about as often, with a calm before each; in a calm, each half second,
+        what is to be done `meanwhile`."""
         plan: list[str] = []
         while len(plan) < count:  # in rounds, so that each kind comes about as often
             plan += self._chance.sample(sorted(faults), min(len(faults), count - len(plan)))
-        return self._thread.submit(self._go, faults, plan, calm_s)
+        return self._thread.submit(self._go, faults, plan, calm_s, meanwhile)
 
-    def _go(self, faults: Mapping[str, Fault], plan: Sequence[str], calm_s: tuple[float, float]) -> None:
+    def _go(
+        self,
+        faults: Mapping[str, Fault],
+        plan: Sequence[str],
+        calm_s: tuple[float, float],
+        meanwhile: Callable[[], None],
+    ) -> None:
         for kind in plan:
-            time.sleep(self._chance.uniform(*calm_s))
+            calm_until = time.monotonic() + self._chance.uniform(*calm_s)
+            while (left_s := calm_until - time.monotonic()) > 0:
+                time.sleep(min(left_s, 0.5))
+                meanwhile()
             faults[kind](self._chance)
             self._tally.add(f"{self._name.split('-')[0]}: {kind}")
 
@@ -151,13 +168,13 @@ def of_edge(house: House) -> dict[str, Fault]:
     }
 
 
-def of_devices(house: House) -> dict[str, Fault]:
+def of_devices(simulator: Simulator) -> dict[str, Fault]:
     """Every kind of device error that the simulators know."""
 
     def misbehave(device: str, mode: str) -> Fault:
         def go(chance: random.Random) -> None:
             seconds = chance.uniform(0.6, 1.8)
-            house.simulator.misbehave(device, mode, seconds)
+            simulator.misbehave(device, mode, seconds)
             time.sleep(seconds)
 
         return go

@@ -25,6 +25,8 @@ from tests.mosquitto import TestBroker
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 40.0
 POLL_S = 0.5
+RESEND_S = 3.0
+"""Longer than the broker takes in a run to write down what it acknowledged."""
 COUNTERS = {
     "counter_a": {},
     "counter_b": {},
@@ -46,7 +48,7 @@ class House:
         broker: TestBroker,
         house_id: int,
         device_ids: dict[str, int],
-        simulator: Simulator,
+        simulator: Simulator | None,
     ) -> None:
         self.name = name
         self.house_id = house_id
@@ -76,7 +78,7 @@ class House:
             "poll_interval_s": POLL_S,
             "status_interval_s": 5,
             "backlog_spread_s": 0.5,
-            "resend_s": 20,  # longer than the broker takes to write down what it acknowledged
+            "resend_s": RESEND_S,
             "publishes_per_s": 200,
         }
         (self._home / "config.py").write_text(
@@ -85,7 +87,7 @@ class House:
         issued = broker.authority.issue(contract.client_id(broker.deployment, self.house_id))
         credentials = issued.for_house(broker.deployment, self.house_id, f"localhost:{self.wire.port}")
         (self._home / "credentials.json").write_text(contract.dump_credentials(credentials))
-        simulated = {config.name: config for config in self.simulator.configs()}
+        simulated = {config.name: config for config in self.simulator.configs()} if self.simulator else {}
         devices = [
             contract.DeviceConfig(device_id, name, simulated[name].type, simulated[name].config)
             if name in simulated
