@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -91,6 +91,21 @@ class TestServer:
             self._drop(made)
 
     @contextmanager
+    def managed_database(self) -> Iterator[TestDatabase]:
+        """A new one as a provider of databases gives it: its owner is no superuser, but may make roles."""
+        with self.empty_database() as made:
+            owner = sql.Identifier(f"{made.deployment}_owner")
+            with self._superuser(made.name) as cursor:
+                if self.has_timescale:
+                    cursor.execute("CREATE EXTENSION timescaledb")
+                cursor.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD 'pw'").format(owner))
+                cursor.execute(
+                    sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(made.name), owner)
+                )
+            url = made.address.replace("postgresql://", f"postgresql://{made.deployment}_owner:pw@")
+            yield replace(made, url=url)
+
+    @contextmanager
     def database(self) -> Iterator[TestDatabase]:
         """A migrated database without houses, accounts or readings."""
         if not self._free:
@@ -142,7 +157,7 @@ class TestServer:
         with self._superuser() as cursor:
             cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(made.name)))
             self._drop_accounts(cursor, made)
-            for role in (f"{made.deployment}_accounts", f"{made.deployment}_ingest"):
+            for role in (f"{made.deployment}_{name}" for name in ("accounts", "ingest", "owner")):
                 cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
     @staticmethod

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import psycopg2
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from psycopg2 import sql
 
 from sgmp_console import store
 from sgmp_console.errors import SgmpError, UserError
@@ -116,66 +113,36 @@ def test_a_failed_migration_leaves_nothing(database_server: TestServer) -> None:
 
 
 def test_an_owner_who_is_no_superuser_suffices(database_server: TestServer) -> None:
-    """Managed servers give no superuser; the owner may make roles."""
-    owner = f"sgmp_test_owner_{os.getpid()}"
-    with database_server.empty_database() as made:
-        superuser = psycopg2.connect(made.url)
-        superuser.autocommit = True
-        with superuser.cursor() as cursor:
-            if database_server.has_timescale:
-                cursor.execute("CREATE EXTENSION timescaledb")
-            cursor.execute(
-                sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD 'pw'").format(sql.Identifier(owner))
-            )
-            cursor.execute(
-                sql.SQL("ALTER DATABASE {} OWNER TO {}").format(
-                    sql.Identifier(made.name), sql.Identifier(owner)
-                )
-            )
-        try:
-            url = made.address.replace("postgresql://", f"postgresql://{owner}:pw@")
-            store.migrate(url, made.deployment)
-            with opened(url) as database:
-                with database.begin() as connection:
-                    house = store.houses.create(connection, "North")
-                    device = store.devices.create(connection, house.house_id, "meter", "egauge", {})
-                    row = store.ReadingRow(house.house_id, device.device_id, "meter", T0, {"x": 1.0})
-                    store.readings.write(connection, Batch(readings=[row]))
+    with database_server.managed_database() as made:
+        store.migrate(made.url, made.deployment)
+        with opened(made.url) as database:
+            with database.begin() as connection:
+                house = store.houses.create(connection, "North")
+                device = store.devices.create(connection, house.house_id, "meter", "egauge", {})
+                row = store.ReadingRow(house.house_id, device.device_id, "meter", T0, {"x": 1.0})
+                store.readings.write(connection, Batch(readings=[row]))
+                store.access.set_ingest_password(connection, made.deployment, "ingest password")
+                accounts = [
                     store.accounts.create(
                         connection,
-                        email="ada@example.org",
-                        name="Ada",
+                        email=email,
+                        name="A",
                         role="admin",
                         house_id=None,
                         password="correct horse",
                     )
-                    store.access.set_ingest_password(connection, made.deployment, "ingest password")
-                mine, account = store.sign_in(
-                    made.address, made.deployment, "ada@example.org", "correct horse"
-                )
-                with mine.begin() as connection:
-                    found = store.readings.read(connection, house.house_id, [("meter", "x")], T0, T0 + 1)
-                    assert len(found["meter", "x"]) == 1
-                    store.accounts.change_own_password(connection, "another horse")
-                with database.begin() as connection:
-                    boss = store.accounts.create(
-                        connection,
-                        email="b@example.org",
-                        name="B",
-                        role="admin",
-                        house_id=None,
-                        password="x" * 12,
-                    )
-                    store.accounts.delete(connection, account.account_id)
-                with pytest.raises((store.DatabaseUnavailable, store.SignInRefused)), mine.begin():
-                    pass  # its sessions were ended, too
-                mine.dispose()
-                assert boss.enabled
-        finally:
-            with superuser.cursor() as cursor:
-                for statement in ("REASSIGN OWNED BY {} TO CURRENT_USER", "DROP OWNED BY {}"):
-                    cursor.execute(sql.SQL(statement).format(sql.Identifier(owner)))
-            superuser.close()
+                    for email in ("ada@example.org", "bob@example.org")
+                ]
+            hers, _ = store.sign_in(made.address, made.deployment, "ada@example.org", "correct horse")
+            with hers.begin() as connection:
+                found = store.readings.read(connection, house.house_id, [("meter", "x")], T0, T0 + 1)
+                assert len(found["meter", "x"]) == 1
+                store.accounts.change_own_password(connection, "another horse")
+            with database.begin() as connection:
+                store.accounts.delete(connection, accounts[0].account_id)
+            with pytest.raises((store.DatabaseUnavailable, store.SignInRefused)), hers.begin():
+                pass  # the session that was open has ended, too
+            hers.dispose()
 
 
 @contextmanager
