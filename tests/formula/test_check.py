@@ -128,7 +128,9 @@ def test_values_of_a_house_come_from_its_own_data() -> None:
     pac = DeviceIdentifier("sonnen", "status.Pac_total_W")
     everything = {pac: Series([0, 4_000, 8_000], [1_000, 2_000, 3_000])}
 
-    def load(wanted: frozenset[SourceIdentifier], start_ms: int, end_ms: int) -> dict[SourceIdentifier, Series]:
+    def load(
+        wanted: frozenset[SourceIdentifier], start_ms: int, end_ms: int
+    ) -> dict[SourceIdentifier, Series]:
         return {one: series.between(start_ms, end_ms) for one, series in everything.items() if one in wanted}
 
     result = check_on_house("analytics.twice + egauge.A.Solar*0 + 1", HOUSE, 0, 8_000, load, name="new")
