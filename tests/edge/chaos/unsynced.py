@@ -69,10 +69,13 @@ def _library() -> ctypes.CDLL | None:
         lines = Path("/proc/self/maps").read_text("utf-8").splitlines()
     except OSError:
         return None
-    for name in dict.fromkeys(line.split()[-1] for line in lines if "sqlite3" in line):
-        library = ctypes.CDLL(name)
-        if "libsqlite3" in name and hasattr(library, "sqlite3_vfs_find"):
-            return library
+    # Databases that this process has open are mapped, too.
+    mapped = dict.fromkeys(line.split()[-1] for line in lines)
+    for name in mapped:
+        if Path(name).name.startswith("libsqlite3"):
+            library = ctypes.CDLL(name)
+            if hasattr(library, "sqlite3_vfs_find"):
+                return library
     return None
 
 
