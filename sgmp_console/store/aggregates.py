@@ -170,6 +170,12 @@ def fold(
         )
         return
     timestamps, values = timestamps[order], values[order]
+    # Absurd values can add up to infinity: their slot then has no mean, and the readings themselves are stored.
+    with np.errstate(over="ignore"):
+        sums, positive, negative = (
+            np.add.reduceat(part, first)
+            for part in (values, np.maximum(values, 0.0), np.minimum(values, 0.0))
+        )
     connection.execute(
         sa.text(
             "SELECT sgmp.fold(CAST(:series AS integer[]), CAST(:slots AS bigint[]), CAST(:counts AS bigint[]),"
@@ -180,9 +186,9 @@ def fold(
             "series": of_series,
             "slots": starts,
             "counts": array_literal(np.diff(np.append(first, len(series)))),
-            "sums": array_literal(np.add.reduceat(values, first)),
-            "positive": array_literal(np.add.reduceat(np.maximum(values, 0.0), first)),
-            "negative": array_literal(np.add.reduceat(np.minimum(values, 0.0), first)),
+            "sums": array_literal(sums),
+            "positive": array_literal(positive),
+            "negative": array_literal(negative),
             "minima": array_literal(np.minimum.reduceat(values, first)),
             "maxima": array_literal(np.maximum.reduceat(values, first)),
             "instants": array_literal(np.add.reduceat(instant_hash(timestamps), first)),
