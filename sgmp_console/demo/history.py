@@ -29,10 +29,12 @@ from sgmp_console.errors import SgmpError
 from sgmp_console.ingest.decode import flatten
 from sgmp_console.timeseries import Series
 from sgmp_edge.simulator import history
+from sgmp_edge.simulator.history import Row
 from sgmp_edge.simulator.house import House
 
 DAY_MS = 86_400_000
 _STEP_MS = 60_000
+_LAST_STEP_MS = 1000
 _NICENESS = 10
 
 
@@ -102,7 +104,7 @@ def load(database: store.Database, state: DemoState, span: Span, *, everything: 
     values: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
     texts: dict[tuple[str, int], dict[str, str]] = {}
     shown: dict[tuple[str, str], str] = {}
-    for row in history.rows(model, span.start_ms, span.end_ms, _STEP_MS, everything=everything):
+    for row in _rows(model, span, everything=everything):
         for device in ("egauge", "sonnen", "powerflex"):
             numbers, words = flatten(getattr(row, device))
             for field, value in numbers.items():
@@ -179,6 +181,14 @@ def _load_all(
         missing.loaded(span)
     if rest:
         progress.stage("Loading earlier history", 1.0)
+
+
+def _rows(model: House, span: Span, *, everything: bool) -> Iterator[Row]:
+    """One a minute, and in the minute that the span cuts off one a second, so that history ends where live begins."""
+    last_minute_ms = span.end_ms // _STEP_MS * _STEP_MS
+    yield from history.rows(model, span.start_ms, span.end_ms, _STEP_MS, everything=everything)
+    start_ms = max(span.start_ms, last_minute_ms + 1)
+    yield from history.rows(model, start_ms, span.end_ms, _LAST_STEP_MS, everything=everything)
 
 
 def _days(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:

@@ -75,6 +75,7 @@ def test_history_is_what_the_items_read_and_loading_it_twice_changes_nothing(dat
         found = readings.read(connection, house.house_id, wanted, span.start_ms, span.end_ms)
         charging = events.read(connection, house.house_id, span.start_ms, span.end_ms)
         newest = newest_readings(connection, state.house_ids)
-    assert [len(found[key]) for key in wanted] == [1440] * 3
-    assert newest[MAPLE.key] > NOW_MS - 60_000
+    cut_off_s = NOW_MS % 60_000 // 1000
+    assert [len(found[key]) for key in wanted] == [1440 + cut_off_s - 1] * 3
+    assert NOW_MS - 1000 <= newest[MAPLE.key] < NOW_MS
     assert len({(event.timestamp_ms, event.type) for event in charging}) == len(charging) > 0
