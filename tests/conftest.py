@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from sgmp_console.store import Database
 from tests.database import TestDatabase, TestServer, running_server
+
+# The same examples at each run, and none too slow on a busy machine. `--hypothesis-profile default` draws new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
