@@ -177,7 +177,7 @@ class Console(QMainWindow):
             self._view.deleteLater()
             self._view = None
         if self._session is not None:
-            self._session.database.dispose()
+            self._session.close()
             self._session = None
 
     def _show_beside(self, _stage: str, text: str, fraction: float | None) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sgmp_console.settings import Profile
 
 if TYPE_CHECKING:
-    # The database libraries are loaded while the operator types a password, not before the window is there.
+    # The database libraries are loaded while the operator types a password, not before the window is there; those of
+    # the cloud when something is asked of it.
+    from sgmp_console.cloud.services import Services
     from sgmp_console.store.accounts import Account
     from sgmp_console.store.database import Database
+
+
+class _Cloud:
+    """The services of one session, once they were asked for."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.services: Services | None = None
 
 
 @dataclass(frozen=True)
@@ -18,7 +29,25 @@ class Session:
     profile: Profile
     database: Database
     account: Account
+    _cloud: _Cloud = field(default_factory=_Cloud, init=False, repr=False, compare=False)
 
     def may(self, permission: str) -> bool:
         """Whether to offer it. What the account may do is enforced by the database, not here."""
         return permission in self.account.permissions
+
+    def cloud(self) -> Services:
+        """What the profile names beside the database: opened once, at the first call. Nothing is contacted yet.
+
+        On worker threads, any number of them: it reads files and loads libraries. Raises SgmpError where the profile's
+        files can't be used; the next call tries again.
+        """
+        with self._cloud.lock:
+            if self._cloud.services is None:
+                from sgmp_console.cloud.services import open_services
+
+                self._cloud.services = open_services(self.profile)
+            return self._cloud.services
+
+    def close(self) -> None:
+        """Leave it: connections that are not in use are closed now, others when they are returned."""
+        self.database.dispose()
