@@ -1,4 +1,4 @@
-"""What the console itself says to the broker: documents that an edge finds whenever it comes online.
+"""What the console itself says to the broker: documents that an edge finds whenever it comes online, and requests.
 
 awscrt is loaded with the first publish, not with this module.
 """
@@ -41,9 +41,21 @@ class Broker:
         """Leave a document at `topic` for whoever subscribes, now or later; an empty payload takes it away.
 
         Returns when the broker has acknowledged it (QoS 1). Blocks for at most about `timeout_s` seconds: call it
-        on a worker thread. Each call has a connection of its own, since an operator publishes rarely and an open
-        connection would have to be watched. Raises BrokerUnavailable, BrokerRefused.
+        on a worker thread. Raises BrokerUnavailable, BrokerRefused.
         """
+        self._publish(topic, payload, timeout_s, retain=True, expires_s=None)
+
+    def publish_once(self, topic: str, payload: bytes, *, expires_s: int, timeout_s: float = 10.0) -> None:
+        """Say something to who is there now: nothing is left at `topic`, and the broker keeps it for a subscriber that
+        is away for at most `expires_s` seconds. Otherwise as `publish_retained`.
+        """
+        self._publish(topic, payload, timeout_s, retain=False, expires_s=expires_s)
+
+    def _publish(
+        self, topic: str, payload: bytes, timeout_s: float, *, retain: bool, expires_s: int | None
+    ) -> None:
+        """Each call has a connection of its own, since an operator publishes rarely and an open connection would have
+        to be watched."""
         from awscrt import mqtt5
 
         deadline = time.monotonic() + timeout_s
@@ -63,7 +75,13 @@ class Broker:
         try:
             connected.result(max(0.0, deadline - time.monotonic()))
             sent = client.publish(
-                mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True)
+                mqtt5.PublishPacket(
+                    topic=topic,
+                    payload=payload,
+                    qos=mqtt5.QoS.AT_LEAST_ONCE,
+                    retain=retain,
+                    message_expiry_interval_sec=expires_s,
+                )
             )
             answer = sent.result(max(0.0, deadline - time.monotonic()))
         except FutureTimeout:

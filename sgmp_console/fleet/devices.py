@@ -43,7 +43,7 @@ def create(
     problem = contract.name_problem(name)
     if problem:
         raise DeviceError(f"Device {name[:80]!r} can't be stored: {problem}.")
-    _check(name, type, config)
+    check(name, type, config)
     with editing(database, house_id) as connection:
         before = devices.deleted(connection, house_id, name) if same_meter else None
         if before is not None:
@@ -55,7 +55,7 @@ def create(
 
 def update(database: Database, device: Device) -> Device:
     """Store type, config and description. Raises DeviceError, ChangedMeanwhile where `device` is stale."""
-    _check(device.name, device.type, device.config)
+    check(device.name, device.type, device.config)
     with editing(database, device.house_id) as connection:
         return devices.update(connection, device)
 
@@ -89,7 +89,8 @@ def users_of(connection: sa.Connection, device: Device) -> tuple[str, ...]:
     return users_of_device(device.name, items)
 
 
-def _check(name: str, kind: str, config: Mapping[str, Any]) -> None:
+def check(name: str, kind: str, config: Mapping[str, Any]) -> None:
+    """Raises DeviceError where a device can't have this type and config."""
     types = contract.device_types()
     if kind not in types:
         raise DeviceError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import psycopg2
@@ -29,7 +29,7 @@ class Reconnected:
     """Changes may have been missed: look at everything on screen again."""
 
 
-def listen(source: Database | str) -> Iterator[Change | Reconnected | None]:
+def listen(source: Database | str) -> Generator[Change | Reconnected | None, None, None]:
     """Changes as they are committed; None whenever a second passed without one, so that a caller can stop.
 
     Starts with Reconnected once it listens. A lost connection is made again for as long as it takes (None goes on

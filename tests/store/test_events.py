@@ -93,6 +93,15 @@ def test_a_backlog_does_not_bring_back_an_older_state(place: Place) -> None:
     assert state(place).status == {"backlog": 0}
 
 
+def test_a_last_will_counts_although_it_was_written_when_the_connection_was_made(place: Place) -> None:
+    write(place, edge_event(place, T0 + 60_000, "EDGE_STATUS", state="online", devices={"meter": "ok"}))
+    write(place, edge_event(place, T0, "EDGE_STATUS", state="offline"))
+    assert state(place).status == {"state": "offline", "devices": {"meter": "ok"}}
+    assert state(place).status_ms == T0 + 60_000
+    write(place, edge_event(place, T0 + 120_000, "EDGE_STATUS", state="online"))
+    assert state(place).status == {"state": "online"}
+
+
 @pytest.mark.parametrize("version", ["4", "x", None, 1.5, -1, 10**12, [1], {"a": 1}, True])
 def test_whatever_an_edge_says_is_stored(place: Place, version: Any) -> None:
     row = edge_event(place, T0, "CONFIG_APPLIED", version=version, sha256=[version])

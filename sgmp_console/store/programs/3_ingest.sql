@@ -178,7 +178,14 @@ AS $$
 DECLARE
     version integer := CASE WHEN NEW.data ->> 'version' ~ '^[0-9]{1,9}$' THEN (NEW.data ->> 'version')::integer END;
 BEGIN
-    IF NEW.type = 'EDGE_STATUS' THEN
+    IF NEW.type = 'EDGE_STATUS' AND NEW.data ->> 'state' = 'offline' THEN
+        -- The last will. MQTT fixed its timestamp when the connection was made, so what counts is that it came; when the
+        -- edge was last heard of, and what it said then, stays.
+        INSERT INTO sgmp.house_state AS known (house_id, status, status_at) VALUES (NEW.house_id, NEW.data, NEW.ts)
+        ON CONFLICT (house_id) DO UPDATE SET
+            status = COALESCE(known.status, '{}') || excluded.status,
+            status_at = GREATEST(known.status_at, excluded.status_at);
+    ELSIF NEW.type = 'EDGE_STATUS' THEN
         INSERT INTO sgmp.house_state AS known (house_id, status, status_at) VALUES (NEW.house_id, NEW.data, NEW.ts)
         ON CONFLICT (house_id) DO UPDATE SET status = excluded.status, status_at = excluded.status_at
         WHERE known.status_at IS NULL OR known.status_at <= excluded.status_at;

@@ -1,0 +1,66 @@
+"""How a house's edge is doing, judged from what it last said about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import sqlalchemy as sa
+
+from sgmp_console.store import config_versions
+from sgmp_console.store.config_versions import EdgeState
+
+SILENT_AFTER_MS = 150_000
+"""An edge reports each minute while it is connected; two reports may be lost or late."""
+
+
+class Presence(Enum):
+    NEVER = "never"
+    """It never reported: it is not installed yet, or older than reports."""
+    ONLINE = "online"
+    SILENT = "silent"
+    """It ought to have reported since."""
+    OFFLINE = "offline"
+    """The broker lost it."""
+    STOPPED = "stopped"
+    """It ended in good order."""
+
+
+@dataclass(frozen=True)
+class EdgeStanding:
+    """`heard_ms` (UTC): its last report, None where there is none. `devices`: what it last said of each, by name:
+    `starting`, or how the last poll ended."""
+
+    presence: Presence
+    heard_ms: int | None = None
+    devices: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_online(self) -> bool:
+        return self.presence is Presence.ONLINE
+
+
+def standing(connection: sa.Connection, house_id: int, now_ms: int) -> EdgeStanding:
+    """How the edge of a house is doing at `now_ms` (UTC)."""
+    return judge(config_versions.edge_state(connection, house_id), now_ms)
+
+
+def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
+    """The standing from what is stored; nothing that an edge may have said makes it fail."""
+    if state.status is None or state.status_ms is None:
+        return EdgeStanding(Presence.NEVER)
+    reported = state.status.get("devices")
+    devices = (
+        {name: word for name, word in reported.items() if isinstance(word, str)}
+        if isinstance(reported, dict)
+        else {}
+    )
+    said = state.status.get("state")
+    if said in (Presence.OFFLINE.value, Presence.STOPPED.value):
+        presence = Presence(said)
+    elif now_ms - state.status_ms > SILENT_AFTER_MS:
+        presence = Presence.SILENT
+    else:
+        presence = Presence.ONLINE
+    return EdgeStanding(presence, state.status_ms, devices)
