@@ -549,8 +549,11 @@ class DeviceType:
 
 
 def device_types() -> Mapping[str, DeviceType]:
-    """All device types by name, from the drivers beside this file."""
-    return {name: found.kind for name, found in _declared_types(DRIVER_FOLDER).items()}
+    """All device types by name: of the drivers beside this file, and of the map in Main_Publisher.py."""
+    types = {name: found.kind for name, found in _declared_types(DRIVER_FOLDER).items()}
+    for name in _mapped_types(PROGRAM_FILE):
+        types.setdefault(name, undeclared_type(name))
+    return types
 
 
 def device_type_file(name: str) -> Path | None:
@@ -565,6 +568,7 @@ def undeclared_type(name: str) -> DeviceType:
 
 
 DRIVER_FOLDER = Path(__file__).resolve().parent / "devices"
+PROGRAM_FILE = Path(__file__).resolve().parent / "Main_Publisher.py"
 
 
 @dataclass(frozen=True)
@@ -593,6 +597,29 @@ def _declared_types(folder: Path) -> Mapping[str, _Declared]:
         elif declared is not None:
             found[declared.name] = _Declared(declared, file)
     return found
+
+
+@cache
+def _mapped_types(file: Path) -> tuple[str, ...]:
+    """The names in the map `DEVICE_TYPES` of the program, which is read, not run: its classes are for the edge."""
+    try:
+        statements = ast.parse(file.read_text("utf-8"), str(file)).body
+    except (SyntaxError, ValueError, OSError) as error:
+        # Somebody edited it; on an edge it would not even start.
+        log.error("%s can't be read for device types: %s: %s", file.name, type(error).__name__, error)
+        return ()
+    for statement in statements:
+        if isinstance(statement, ast.AnnAssign):
+            targets: list[ast.expr] = [statement.target]
+        elif isinstance(statement, ast.Assign):
+            targets = statement.targets
+        else:
+            continue
+        named = any(isinstance(target, ast.Name) and target.id == "DEVICE_TYPES" for target in targets)
+        if named and isinstance(statement.value, ast.Dict):
+            keys = (key.value for key in statement.value.keys if isinstance(key, ast.Constant))
+            return tuple(key for key in keys if isinstance(key, str))
+    return ()
 
 
 def _declaration(file: Path) -> DeviceType | None:

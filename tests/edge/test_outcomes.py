@@ -210,6 +210,34 @@ def test_a_broken_file_among_the_drivers_harms_no_other_type(
     assert {name: kind.title for name, kind in contract.device_types().items()} == {"good": "Good"}
 
 
+@pytest.mark.parametrize(
+    ("program", "names"),
+    [
+        ('DEVICE_TYPES: dict[str, type] = {"my_device": MyDevice, "other": Other}', {"my_device", "other"}),
+        ("from x import Y\nDEVICE_TYPES = {'my_device': Y, VARIABLE: Y, 5: Y, **more}", {"my_device"}),
+        ("DEVICE_TYPES = make()", set()),
+        ("DEVICE_TYPES = {", set()),
+        ("", set()),
+    ],
+)
+def test_a_type_of_the_programs_map_takes_any_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, names: set[str]
+) -> None:
+    (tmp_path / "Main_Publisher.py").write_text(program)
+    monkeypatch.setattr(contract, "PROGRAM_FILE", tmp_path / "Main_Publisher.py")
+    types = contract.device_types()
+    assert types.keys() == names | {"egauge", "powerflex", "sonnen"}
+    assert all(types[name].problems({"any": ["thing"]}) == [] for name in names)
+
+
+def test_a_declaration_counts_more_than_the_programs_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Main_Publisher.py").write_text('DEVICE_TYPES = {"sonnen": Mine}')
+    monkeypatch.setattr(contract, "PROGRAM_FILE", tmp_path / "Main_Publisher.py")
+    assert contract.device_types()["sonnen"].declared
+
+
 def test_an_unknown_type_has_no_driver() -> None:
     with pytest.raises(DeviceError, match="no driver for the type 'toaster'"):
         Catalogue().driver_class("toaster")
