@@ -28,11 +28,11 @@ class BrokerRefused(Refused):
 
 @dataclass(frozen=True)
 class Broker:
-    """Where the broker is, and the PEM files of who we are to it (mutual TLS)."""
+    """Where the broker is, and the PEM files of who we are to it (mutual TLS). `ca` None: whom this computer trusts."""
 
     host: str
     port: int
-    ca: Path
+    ca: Path | None
     cert: Path
     key: Path
     client_id_prefix: str = "sgmp_console"
@@ -109,7 +109,7 @@ class Broker:
             return mqtt5_client_builder.mtls_from_bytes(
                 self.cert.read_bytes(),
                 self.key.read_bytes(),
-                ca_bytes=self.ca.read_bytes(),
+                ca_bytes=self.ca.read_bytes() if self.ca is not None else None,
                 endpoint=self.host,
                 port=self.port,
                 client_id=f"{self.client_id_prefix}_{uuid.uuid4().hex[:12]}",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -41,26 +42,41 @@ def edge_policy(deployment: str) -> str:
 
 
 class IotCore:
-    """The credentials service of a deployment in AWS IoT Core. `endpoint`: the broker, if not AWS's own."""
+    """The credentials service of a deployment in AWS IoT Core.
 
-    def __init__(self, aws: Aws, deployment: str, *, endpoint: str = "") -> None:
+    `endpoint`: the broker, if not AWS's own. `authority`: the PEM file of whom its certificate is from, which edges are
+    given along; without it they trust whom their system trusts.
+    """
+
+    def __init__(
+        self, aws: Aws, deployment: str, *, endpoint: str = "", authority: Path | None = None
+    ) -> None:
         self._aws = aws
         self._deployment = deployment
         self._endpoint = endpoint
+        self._authority = authority
+        self._root_ca_pem: str | None = None
 
     def ready(self) -> None:
-        """Also learns where the broker is."""
+        """Also learns where the broker is. Raises UserError where the authority's file can't be read."""
         if not self._endpoint:
             with calling("tell the address of its MQTT broker"):
                 self._endpoint = str(
                     self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
                 )
+        if self._authority is not None and self._root_ca_pem is None:
+            try:
+                self._root_ca_pem = self._authority.read_text("ascii")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(
+                    f"{self._authority}, the broker's authority, can't be read. Correct its path in the connection profile."
+                ) from error
 
     def issue(self, house_id: int) -> HouseCredentials:
         """See CredentialsService. Raises UserError where the edge policy does not exist."""
         thing = client_id(self._deployment, house_id)
-        made = _make(thing)
         self.ready()
+        made = _make(thing)
         arn, certificate_id = "", made.certificate_id
         try:
             with calling(f"make the thing {thing}"):
@@ -80,6 +96,7 @@ class IotCore:
             certificate_pem=made.certificate_pem,
             private_key_pem=made.private_key_pem,
             public_key_pem=made.public_key_pem,
+            root_ca_pem=self._root_ca_pem,
             endpoint=self._endpoint,
             client_id=thing,
             house_id=house_id,

@@ -50,7 +50,10 @@ def credentials(profile: Profile) -> CredentialsService | None:
             raise AuthorityDamaged(folder)
         return LocalCredentials(LocalAuthority(folder), profile.deployment, broker_address(profile))
     if profile.region:
-        return IotCore(aws(profile), profile.deployment, endpoint=broker_address(profile))
+        authority = Path(profile.broker_ca) if profile.broker_ca else None
+        return IotCore(
+            aws(profile), profile.deployment, endpoint=broker_address(profile), authority=authority
+        )
     return None
 
 
@@ -79,7 +82,7 @@ def broker(profile: Profile) -> Broker | None:
     return Broker(
         profile.broker_host,
         profile.broker_port,
-        Path(profile.broker_ca),
+        Path(profile.broker_ca) if profile.broker_ca else None,
         Path(profile.broker_cert),
         Path(profile.broker_key),
     )

@@ -13,7 +13,9 @@ from sgmp_console.cloud.directory import LocalDirectory
 from sgmp_console.cloud.iot import IotCore
 from sgmp_console.cloud.local_ca import AuthorityDamaged, LocalAuthority
 from sgmp_console.cloud.services import open_services
+from sgmp_console.errors import UserError
 from sgmp_console.settings import Profile, SettingsError, load_profiles, save_profiles
+from tests.aws import REGION, LocalAws
 
 CLOUD = {
     "region": "eu-central-1",
@@ -48,6 +50,27 @@ def test_an_authority_goes_before_aws_and_is_never_founded_by_mistake(tmp_path: 
     LocalAuthority(tmp_path / "authority")
     services = open_services(_profile(authority=str(tmp_path / "authority"), **CLOUD))
     assert isinstance(services.credentials, LocalCredentials)
+
+
+def test_edges_on_aws_are_given_the_authority_of_a_broker_of_ones_own(aws: LocalAws, tmp_path: Path) -> None:
+    aws.client("iot").create_policy(policyName="sgmp_edge", policyDocument="{}")
+    authority = LocalAuthority(tmp_path)
+    own = {"broker_host": "broker.example.org", "broker_ca": str(authority.certificate_file)}
+    service = open_services(_profile(region=REGION, aws_endpoint=aws.endpoint, **own)).credentials
+    assert service is not None
+    issued = service.issue(1)
+    assert (issued.root_ca_pem, issued.endpoint) == (authority.ca_pem, "broker.example.org:8883")
+
+
+def test_an_authority_file_that_is_not_there_is_told_before_anything_is_made(
+    aws: LocalAws, tmp_path: Path
+) -> None:
+    profile = _profile(region=REGION, aws_endpoint=aws.endpoint, broker_ca=str(tmp_path / "typo.pem"))
+    service = open_services(profile).credentials
+    assert service is not None
+    with pytest.raises(UserError, match=r"typo\.pem"):
+        service.issue(1)
+    assert "CreateThing" not in aws.calls
 
 
 def test_a_profile_is_kept_without_passwords(tmp_path: Path) -> None:

@@ -43,21 +43,25 @@ def leaves_nothing_behind(appearance: Appearance, qapp: QApplication) -> Iterato
     windows = set(QApplication.topLevelWidgets())
     yield
     appearance.choose("light")
-    _flush(qapp)
+    flush(qapp)
     left = [thread.name for thread in threading.enumerate() if thread not in threads]
     assert not left, f"threads left behind: {left}; close the Tasks that started them"
+    assert not (open_ones := left_open(windows)), open_ones
+
+
+def left_open(before: set[QWidget]) -> list[str]:
+    """Windows that were not there `before`, and timers that run."""
     shown = [
-        repr(window)
+        f"window {window!r}"
         for window in QApplication.topLevelWidgets()
-        if window not in windows and window.isVisible()
+        if window not in before and window.isVisible()
     ]
-    assert not shown, f"windows left open: {shown}"
     running = [
-        f"{timer!r} of {timer.parent()!r}"
+        f"timer {timer!r} of {timer.parent()!r}"
         for timer in gc.get_objects()
         if isinstance(timer, QTimer) and shiboken6.isValid(timer) and timer.isActive()
     ]
-    assert not running, f"timers left running: {running}"
+    return shown + running
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def shown(qapp: QApplication) -> Iterator[Callable[..., QWidget]]:
     for widget in reversed(widgets):
         widget.close()
         widget.deleteLater()
-    _flush(qapp)
+    flush(qapp)
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def save_picture(widget: QWidget, name: str) -> None:
     assert widget.grab().save(str(file))
 
 
-def _flush(qapp: QApplication) -> None:
+def flush(qapp: QApplication) -> None:
     """`deleteLater` waits for a loop that a test does not run."""
     for _ in range(3):
         qapp.processEvents()

@@ -1,0 +1,69 @@
+"""The fixture `world`: see tests/e2e/world.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.settings import Profile
+from sgmp_console.store import Database
+from sgmp_console.ui.theme import Appearance
+from tests.aws import LocalAws
+from tests.aws_fixtures import aws, aws_server
+from tests.database import TestDatabase
+from tests.e2e.window import Window
+from tests.e2e.world import World, aws_world, local_world
+from tests.ui.conftest import appearance, flush, left_open
+
+__all__ = ["appearance", "aws", "aws_server"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole deployments take their time on a busy machine."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind(qapp: QApplication) -> Iterator[None]:
+    """No window and no running timer; that no thread of a console is left, Window.close sees to."""
+    windows = set(QApplication.topLevelWidgets())
+    yield
+    flush(qapp)
+    assert not (left := left_open(windows)), left
+
+
+@pytest.fixture(params=["local", "aws"])
+def world(
+    request: pytest.FixtureRequest,
+    aws: LocalAws,
+    test_database: TestDatabase,
+    database: Database,
+    tmp_path: Path,
+    appearance: Appearance,
+    qtbot: QtBot,
+) -> Iterator[World]:
+    made = (
+        local_world(test_database, database, tmp_path)
+        if request.param == "local"
+        else aws_world(test_database, database, tmp_path, aws)
+    )
+    with made as world:
+        windows: list[Window] = []
+
+        def make_console(profile: Profile) -> Window:
+            windows.append(Window(qtbot, appearance, profile, tmp_path / f"console-{len(windows) + 1}"))
+            return windows[-1]
+
+        world.make_console = make_console
+        try:
+            yield world
+        finally:
+            for window in reversed(windows):
+                window.close()
