@@ -66,10 +66,10 @@ def create(
                 connection, email=email, name=name.strip(), role=role, house_id=house_id, password=password
             )
             with saying(f"The account {account.email} was not created, and nothing is left of it:"):
-                directory.add(_user(account), password)
+                directory.add(user_of(account), password)
             added = True
             if mailer is not None and not directory.mails:
-                mailer.send_initial_password(account.email, account.name, _deployment(connection), password)
+                mailer.send_initial_password(account.email, account.name, deployment_of(connection), password)
                 mailed = True
     except BaseException as error:
         if account is None or not added:
@@ -118,7 +118,7 @@ def update(database: Database, account: Account, *, directory: Directory = LOCAL
             stored = accounts.update(connection, account)
             with saying(f"The account {account.email} was not changed:"):
                 found = directory.find(account.email)
-                wanted = _user(stored)
+                wanted = user_of(stored)
                 if (
                     found is not None
                     and replace(found, must_change_password=wanted.must_change_password) != wanted
@@ -153,12 +153,12 @@ def reset_password(
             account = accounts.get(connection, account_id)
             begun = True
             if directory.find(account.email) is None:
-                directory.add(_user(account), password)
+                directory.add(user_of(account), password)
                 mailed = directory.mails
             else:
                 directory.set_temporary_password(account.email, password)
             if mailer is not None and not mailed:
-                mailer.send_initial_password(account.email, account.name, _deployment(connection), password)
+                mailer.send_initial_password(account.email, account.name, deployment_of(connection), password)
                 mailed = True
     except SgmpError as error:
         if not begun:
@@ -251,7 +251,7 @@ def unlike_directory(database: Database, directory: Directory) -> list[str]:
     Raises Refused and Unavailable of the directory; needs an account that sees all others.
     """
     with database.begin() as connection:
-        known = {account.email: _user(account) for account in accounts.list_all(connection)}
+        known = {account.email: user_of(account) for account in accounts.list_all(connection)}
     users = {user.email: user for user in directory.list_all()}
     found = [
         f"{email} has no user in the directory; reset the password to make one."
@@ -275,7 +275,8 @@ def unlike_directory(database: Database, directory: Directory) -> list[str]:
     return sorted(found)
 
 
-def _user(account: Account) -> DirectoryUser:
+def user_of(account: Account) -> DirectoryUser:
+    """The user that stands for an account in a directory."""
     return DirectoryUser(
         account.email,
         account.name,
@@ -335,6 +336,7 @@ def _accepts(database: Database, password: str) -> bool:
     return True
 
 
-def _deployment(connection: sa.Connection) -> str:
+def deployment_of(connection: sa.Connection) -> str:
+    """The deployment's name, as mails tell it."""
     chosen = sa.select(installation.c.value).where(installation.c.key == "deployment")
     return str(connection.execute(chosen).scalar_one())

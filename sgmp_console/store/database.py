@@ -133,6 +133,16 @@ class Database:
         self._engine.dispose()
 
 
+@contextmanager
+def attempt(connection: sa.Connection) -> Iterator[None]:
+    """Part of a transaction: what fails in it is undone, and the transaction goes on. Raises as `Database.begin`."""
+    try:
+        with connection.begin_nested():
+            yield
+    except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
+        raise translated(error).with_traceback(error.__traceback__) from None
+
+
 def translated(error: BaseException) -> Exception:
     """One of our exceptions for one of the driver's or SQLAlchemy's."""
     if isinstance(error, sa.exc.TimeoutError):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
-from sgmp_console.store.rows import refusing
+from sgmp_console.store.rows import refusing, to_ms
 from sgmp_console.store.tables import device as table
 
 # What accounts read: secrets of `config` are masked where they may not see them.
@@ -91,6 +91,16 @@ def deleted(connection: sa.Connection, house_id: int, name: str) -> Device | Non
         .limit(1)
     ).one_or_none()
     return None if row is None else Device(*row)
+
+
+def lifetime(connection: sa.Connection, device_id: int) -> tuple[int, int | None]:
+    """When a device was made and when it was deleted (None: it was not), UTC ms. Raises UserError where there is none."""
+    row = connection.execute(
+        sa.select(_view.c.created_at, _view.c.deleted_at).where(_view.c.device_id == device_id)
+    ).one_or_none()
+    if row is None:
+        raise UserError("There is no such device. It may have been deleted.")
+    return to_ms(row.created_at), None if row.deleted_at is None else to_ms(row.deleted_at)
 
 
 def restore(connection: sa.Connection, device: Device) -> Device:

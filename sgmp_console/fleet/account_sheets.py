@@ -1,0 +1,324 @@
+"""Accounts from a CSV file, and into one.
+
+| column | |
+|---|---|
+| `email` | must be there; says which account a line is about |
+| `name`, `role` | for a new account |
+| `house` | the name of the account's house; empty: none |
+| `enabled` | `yes` or `no`; a new account is enabled |
+
+A column that the file does not have stays as it is stored. Passwords are never in such a file: new accounts get initial
+ones, which are mailed or handed back once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from sgmp_console.cloud.directory import Directory, DirectoryUser
+from sgmp_console.cloud.mail import Mailer
+from sgmp_console.errors import Cancelled, Refused, SgmpError, Unavailable, UserError
+from sgmp_console.fleet import sheets
+from sgmp_console.fleet.accounts import LOCAL, NewAccount, deployment_of, initial_password, user_of
+from sgmp_console.fleet.failures import restated
+from sgmp_console.fleet.sheets import Action, Existing, ImportRefused, LineProblem, Plan, Progress, Row, Step
+from sgmp_console.store import Account, Database, accounts, houses
+from sgmp_console.store.access import normal_email
+from sgmp_console.store.database import attempt
+
+COLUMNS = ("email", "name", "role", "house", "enabled")
+COLUMNS_FOR_PEOPLE = ", ".join(COLUMNS)
+
+
+@dataclass(frozen=True)
+class AccountsImported:
+    """`created` with their initial passwords, of which those not `mailed` are known only here. `mail_problem`: why
+    some were not mailed, "" if none failed."""
+
+    plan: Plan
+    created: tuple[NewAccount, ...] = field(default=(), repr=False)
+    mail_problem: str = ""
+
+    def to_hand_over(self) -> tuple[NewAccount, ...]:
+        """The new accounts whose users must be told their password."""
+        return tuple(one for one in self.created if not one.mailed)
+
+
+def import_accounts(
+    database: Database,
+    path: Path,
+    *,
+    existing: Existing,
+    dry_run: bool,
+    directory: Directory = LOCAL,
+    mailer: Mailer | None = None,
+    progress: Progress = lambda _done, _all: None,
+) -> AccountsImported:
+    """Make and change accounts as a file says, all or none; `dry_run` finds out what that would be, and does nothing.
+
+    What was done in the directory of users is undone where a later step fails. Mails go out last, when the accounts are
+    there: one that can't be sent changes nothing else. Raises SheetError, ImportRefused (not in a dry run), Cancelled,
+    Refused, UserError, Unavailable: nothing was changed then, or the error says what was left.
+    """
+    sheet = sheets.read(path, COLUMNS.__contains__, needed="email", columns=COLUMNS_FOR_PEOPLE)
+    undo: list[tuple[str, Callable[[], None]]] = []
+    run: _Run | None = None
+    deployment = ""
+    try:
+        with database.begin() as connection:
+            run = _Run(connection, existing)
+            deployment = deployment_of(connection)
+            for done, row in enumerate(sheet.rows):
+                progress(done, len(sheet.rows))
+                run.take(row)
+            plan = run.plan(sheet.problems)
+            if plan.problems and not dry_run:
+                raise ImportRefused(plan)
+            if dry_run:
+                connection.get_transaction().rollback()  # type: ignore[union-attr]  # it has begun
+                return AccountsImported(plan)
+            _tell_directory(connection, directory, run, undo, progress)
+    except BaseException as error:
+        committed = (
+            run is not None
+            and isinstance(error, Unavailable)
+            and bool(run.created)
+            and _are_there(database, run.created)
+        )
+        if run is None or not committed:
+            _undo(undo, error)
+            raise
+    created, mail_problem = _mail(run.created, deployment, directory, mailer, progress)
+    return AccountsImported(run.plan(()), created, mail_problem)
+
+
+def export_accounts(connection: sa.Connection, path: Path) -> int:
+    """Write the accounts that the caller sees; how many. Raises UserError where the file can't be written."""
+    names = {house.house_id: house.name for house in houses.list_all(connection)}
+    found = accounts.list_all(connection)
+    rows = [
+        {
+            "email": account.email,
+            "name": account.name,
+            "role": account.role,
+            "house": names.get(account.house_id, "") if account.house_id else "",
+            "enabled": "yes" if account.enabled else "no",
+        }
+        for account in found
+    ]
+    sheets.write(path, COLUMNS, rows)
+    return len(found)
+
+
+def write_passwords(path: Path, created: Sequence[NewAccount]) -> None:
+    """A file that only its owner can read, with the initial passwords that were not mailed.
+
+    Raises UserError where it can't be written, or is there already.
+    """
+    rows = [
+        {"email": one.account.email, "name": one.account.name, "initial_password": one.initial_password}
+        for one in created
+        if not one.mailed
+    ]
+    sheets.write(path, ("email", "name", "initial_password"), rows, private=True)
+
+
+class _Run:
+    """One pass over a file inside a transaction: each line that can be done is done, the others are told."""
+
+    def __init__(self, connection: sa.Connection, existing: Existing) -> None:
+        self.created: list[NewAccount] = []
+        self.updated: list[Account] = []
+        self._steps: list[Step] = []
+        self._problems: list[LineProblem] = []
+        self._connection = connection
+        self._existing = existing
+        self._stored = {account.email: account for account in accounts.list_all(connection)}
+        self._houses = {house.name: house.house_id for house in houses.list_all(connection)}
+        self._house_names = {number: name for name, number in self._houses.items()}
+        self._lines: dict[str, int] = {}
+
+    def plan(self, problems: Sequence[LineProblem]) -> Plan:
+        return Plan(tuple(self._steps), tuple(sorted([*problems, *self._problems], key=lambda one: one.line)))
+
+    def take(self, row: Row) -> None:
+        try:
+            email = normal_email(row.get("email"))
+        except UserError as error:
+            self._tell(row, "email", str(error))
+            return
+        if email in self._lines:
+            self._tell(row, "email", f"{email} stands in line {self._lines[email]} already.")
+            return
+        self._lines[email] = row.line
+        before = self._stored.get(email)
+        if before is not None and self._existing is Existing.REFUSE:
+            self._tell(
+                row, "email", f"There is an account {email} already, and existing ones shall not be changed."
+            )
+            return
+        told = len(self._problems)
+        name = row.cells.get("name", before.name if before else "")
+        role = row.get("role") or (before.role if before else "")
+        if not name:
+            self._tell(row, "name", "An account needs the name of its user.")
+        if not role:
+            self._tell(row, "role", "A new account needs a role.")
+        house_id = self._house(row, before)
+        enabled = {"": before.enabled if before else True, "yes": True, "no": False}.get(
+            row.get("enabled").lower()
+        )
+        if enabled is None:
+            self._tell(row, "enabled", "It must be yes or no.")
+        if len(self._problems) == told:
+            self._store(row, email, name, role, house_id, bool(enabled), before)
+
+    def _house(self, row: Row, before: Account | None) -> int | None:
+        if "house" not in row.cells:
+            return before.house_id if before else None
+        name = row.get("house")
+        if not name:
+            return None
+        if name not in self._houses:
+            self._tell(row, "house", f"There is no house {name[:64]!r}.")
+            return None
+        return self._houses[name]
+
+    def _store(
+        self,
+        row: Row,
+        email: str,
+        name: str,
+        role: str,
+        house_id: int | None,
+        enabled: bool,
+        before: Account | None,
+    ) -> None:
+        try:
+            with attempt(self._connection):
+                if before is None:
+                    password = initial_password()
+                    account = accounts.create(
+                        self._connection,
+                        email=email,
+                        name=name,
+                        role=role,
+                        house_id=house_id,
+                        password=password,
+                    )
+                    if not enabled:
+                        account = accounts.update(self._connection, replace(account, enabled=False))
+                    self.created.append(NewAccount(account, password))
+                    self._steps.append(Step(row.line, email, Action.CREATE))
+                    return
+                wanted = replace(before, name=name, role=role, house_id=house_id, enabled=enabled)
+                if wanted == before:
+                    self._steps.append(Step(row.line, email, Action.NOTHING))
+                    return
+                self.updated.append(accounts.update(self._connection, wanted))
+                self._steps.append(Step(row.line, email, Action.UPDATE))
+        except Refused as error:
+            # Of a role that the caller can't give this says which; of all else it holds for every line.
+            self._tell(row, "role", str(error))
+        except UserError as error:
+            self._tell(row, "", str(error))
+
+    def _tell(self, row: Row, column: str, sentence: str) -> None:
+        self._problems.append(LineProblem(row.line, column, sentence))
+
+
+def _tell_directory(
+    connection: sa.Connection,
+    directory: Directory,
+    run: _Run,
+    undo: list[tuple[str, Callable[[], None]]],
+    progress: Progress,
+) -> None:
+    """Add and change the users of the accounts; `undo` gets what takes it back, with whom it is about."""
+    count = len(run.created) + len(run.updated)
+    for done, one in enumerate(run.created):
+        progress(done, count)
+        directory.add(user_of(one.account), one.initial_password)
+        undo.append((one.account.email, _removal(directory, one.account.email)))
+        if not one.account.enabled:
+            directory.update(user_of(one.account))
+        connection.execute(sa.select(1))  # a transaction that is idle for long is ended
+    for done, account in enumerate(run.updated, len(run.created)):
+        progress(done, count)
+        before = directory.find(account.email)
+        if before is not None:
+            undo.append((account.email, _restoring(directory, before)))
+            directory.update(user_of(account))
+        connection.execute(sa.select(1))
+
+
+def _removal(directory: Directory, email: str) -> Callable[[], None]:
+    return lambda: directory.remove(email)
+
+
+def _restoring(directory: Directory, user: DirectoryUser) -> Callable[[], None]:
+    return lambda: directory.update(user)
+
+
+def _undo(undo: Sequence[tuple[str, Callable[[], None]]], cause: BaseException) -> None:
+    """Take back what was done in the directory. Raises `cause`, restated, where something was left."""
+    left: list[str] = []
+    for email, take_back in reversed(undo):
+        try:
+            take_back()
+        except SgmpError as error:
+            left.append(f"{email} ({error})")
+    if left:
+        text = (
+            f"Nothing was imported: {cause} In the directory of users could not be set back: {'; '.join(left)} "
+            "Importing again replaces what was left."
+        )
+        if isinstance(cause, SgmpError):
+            raise restated(cause, text) from cause
+        raise Unavailable(text) from cause
+
+
+def _mail(
+    created: Sequence[NewAccount],
+    deployment: str,
+    directory: Directory,
+    mailer: Mailer | None,
+    progress: Progress,
+) -> tuple[tuple[NewAccount, ...], str]:
+    """The new accounts with whether they were mailed, and why some were not."""
+    if directory.mails:
+        return tuple(replace(one, mailed=True) for one in created), ""
+    if mailer is None:
+        return tuple(created), ""
+    result: list[NewAccount] = []
+    problem, stopped = "", False
+    for done, one in enumerate(created):
+        mailed = False
+        if not stopped:
+            try:
+                progress(done, len(created))
+                mailer.send_initial_password(
+                    one.account.email, one.account.name, deployment, one.initial_password
+                )
+                mailed = True
+            except Cancelled:
+                problem, stopped = "Mailing was cancelled.", True
+            except Unavailable as error:
+                problem, stopped = str(error), True  # nor would it take the others
+            except UserError as error:
+                problem = problem or str(error)
+        result.append(replace(one, mailed=mailed))
+    return tuple(result), problem
+
+
+def _are_there(database: Database, created: Sequence[NewAccount]) -> bool:
+    try:
+        with database.begin() as connection:
+            present = {account.email for account in accounts.list_all(connection)}
+    except Unavailable:
+        return False
+    return all(one.account.email in present for one in created)

@@ -1,0 +1,120 @@
+"""What can be said about a house's devices at a glance: for their list, and for the question of the same meter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from sgmp_console.fleet import edge_state, sync
+from sgmp_console.fleet.edge_state import EdgeStanding
+from sgmp_console.fleet.sync import SyncState
+from sgmp_console.formula import users_of_device
+from sgmp_console.store import Device, House, analytics, devices, events, houses, readings
+from sgmp_edge import contract
+
+OK = "ok"
+UNKNOWN = ""
+
+_SAID_AGAIN_MS = 2 * 3_600_000
+"""An edge says hourly that a device is still down."""
+
+
+@dataclass(frozen=True)
+class DeviceOverview:
+    """A device and how it stands.
+
+    `state` is the edge's word for it (docs/edge.md), UNKNOWN where the edge has said none: it is not synchronized yet.
+    `state_since_ms` (UTC) is known for a device that is down. `newest_ms`: its newest reading, None if it has none.
+    `used_by`: the analytic items whose formulas mention it.
+    """
+
+    device: Device
+    state: str
+    state_since_ms: int | None
+    newest_ms: int | None
+    used_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DevicesOverview:
+    """All devices of a house in order of name, its edge, and how far it does what it was told."""
+
+    house: House
+    edge: EdgeStanding
+    sync: SyncState
+    devices: tuple[DeviceOverview, ...]
+
+
+@dataclass(frozen=True)
+class FormerDevice:
+    """A deleted device whose name is free again. Times are UTC ms; `newest_ms`: its newest reading that is kept."""
+
+    device: Device
+    created_ms: int
+    deleted_ms: int
+    newest_ms: int | None
+
+
+def overview(connection: sa.Connection, house_id: int, now_ms: int) -> DevicesOverview:
+    """Raises UserError where there is no such house, or none that the account sees."""
+    house = houses.get(connection, house_id)
+    edge = edge_state.standing(connection, house_id, now_ms)
+    items = {item.name: item.formula for item in analytics.list_all(connection, house_id)}
+    newest = _newest(connection, house_id)
+    since = _down_since(connection, house_id, edge)
+    return DevicesOverview(
+        house,
+        edge,
+        sync.state(connection, house_id),
+        tuple(
+            DeviceOverview(
+                device,
+                state := edge.devices.get(device.name, UNKNOWN),
+                since.get(device.name) if state not in (OK, UNKNOWN) else None,
+                newest.get(device.name),
+                users_of_device(device.name, items),
+            )
+            for device in devices.list_all(connection, house_id)
+        ),
+    )
+
+
+def former_device(connection: sa.Connection, house_id: int, name: str) -> FormerDevice | None:
+    """The deleted device that last had this name, whose history a new one can continue."""
+    device = devices.deleted(connection, house_id, name)
+    if device is None:
+        return None
+    created_ms, deleted_ms = devices.lifetime(connection, device.device_id)
+    newest = _newest(connection, house_id).get(name)
+    return FormerDevice(device, created_ms, deleted_ms or created_ms, newest)
+
+
+def _newest(connection: sa.Connection, house_id: int) -> Mapping[str, int]:
+    newest: dict[str, int] = {}
+    for (name, _field), (timestamp_ms, _value) in readings.latest(connection, house_id).items():
+        newest[name] = max(timestamp_ms, newest.get(name, timestamp_ms))
+    return newest
+
+
+def _down_since(connection: sa.Connection, house_id: int, edge: EdgeStanding) -> Mapping[str, int]:
+    """Since when devices have been down, as the edge warned."""
+    names = [name for name, state in edge.devices.items() if state != OK]
+    if edge.heard_ms is None or not names:
+        return {}
+    since: dict[str, int] = {}
+    for event in events.read(
+        connection,
+        house_id,
+        edge.heard_ms - _SAID_AGAIN_MS,
+        edge.heard_ms + edge_state.SILENT_AFTER_MS,
+        devices=names,
+        types=[contract.WARNING],
+    ):
+        change, began = event.data.get("change"), event.data.get("since_ms")
+        if change in ("down", "still down") and isinstance(began, int) and not isinstance(began, bool):
+            since[event.device] = began
+        elif change == "back":
+            since.pop(event.device, None)
+    return since
