@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from sgmp_console import cli
+from sgmp_console import cli, commands
 from sgmp_console.store import Database, SignInRefused, accounts, devices, houses, readings, sign_in
 from sgmp_console.store.access import ingest_role
 from sgmp_console.timeseries import Series
 from tests.database import TestDatabase
+from tests.fleet.configs import SONNEN
 
 
 @pytest.fixture
 def owner(test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> TestDatabase:
-    monkeypatch.setenv(cli.DATABASE_URL, test_database.url)
+    monkeypatch.setenv(commands.DATABASE_URL, test_database.url)
     return test_database
 
 
@@ -31,6 +32,7 @@ def owner(test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> TestD
         ["migrate", "--help"],
         ["ingest", "--help"],
         ["check", "formula", "--help"],
+        ["check", "config", "--help"],
         ["admin", "create", "--help"],
         ["--version"],
     ],
@@ -39,7 +41,7 @@ def owner(test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> TestD
 def test_help_is_there_for_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(words)
-    assert ended.value.code == cli.OK
+    assert ended.value.code == commands.OK
     assert "sgmp-console" in capsys.readouterr().out
 
 
@@ -69,36 +71,36 @@ def test_help_loads_nothing_heavy() -> None:
 def test_wrong_words_are_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(words)
-    assert ended.value.code == cli.USAGE
+    assert ended.value.code == commands.USAGE
     assert "usage:" in capsys.readouterr().err
 
 
 def test_words_that_do_not_go_together_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["demo", "--json"]) == cli.USAGE
+    assert cli.main(["demo", "--json"]) == commands.USAGE
     assert "--check" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("formula", ["-egauge.A.EV", "-neg(a.b)/1000", "a.b", "1e3*a.b"])
 def test_a_formula_in_order_may_begin_with_a_minus(formula: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["check", "formula", formula, "--json"]) == cli.OK
+    assert cli.main(["check", "formula", formula, "--json"]) == commands.OK
     result = json.loads(capsys.readouterr().out)
     assert result["ok"]
     assert result["identifiers"] == ["egauge.A.EV" if "egauge" in formula else "a.b"]
 
 
 def test_a_wrong_formula_fails_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["check", "formula", "-a.b +", "--json"]) == cli.FAILED
+    assert cli.main(["check", "formula", "-a.b +", "--json"]) == commands.FAILED
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["message"]
     assert 0 <= error["position"] <= len("-a.b +")
-    assert cli.main(["check", "formula", "a.b +"]) == cli.FAILED
+    assert cli.main(["check", "formula", "a.b +"]) == commands.FAILED
     assert capsys.readouterr().out.startswith("Error at character ")
 
 
 def test_a_formula_is_evaluated_over_readings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     readings = tmp_path / "readings.csv"
     readings.write_text("timestamp,identifier,value\n1000,a.b,2\n2000,a.b,-3\n")
-    assert cli.main(["check", "formula", "-2*a.b", "--data", str(readings), "--json"]) == cli.OK
+    assert cli.main(["check", "formula", "-2*a.b", "--data", str(readings), "--json"]) == commands.OK
     assert json.loads(capsys.readouterr().out)["values"] == [[1000, -4.0], [2000, 6.0]]
 
 
@@ -112,11 +114,12 @@ def test_a_formula_is_evaluated_on_a_house(owner: TestDatabase, capsys: pytest.C
         readings.write_series(connection, house, meter, {"A.GridPower": values})
     database.dispose()
     words = ["check", "formula", "pos(egauge.A.GridPower)", "--house", "Maple House", "--json"]
-    assert cli.main(words) == cli.OK
+    assert cli.main(words) == commands.OK
     answer = json.loads(capsys.readouterr().out)
     assert answer["values"] == [[now_ms - 2_000, 0.0], [now_ms - 1_000, 2.5]]
     assert (
-        cli.main(["check", "formula", "egauje.A.GridPower", "--house", "Maple House", "--json"]) == cli.FAILED
+        cli.main(["check", "formula", "egauje.A.GridPower", "--house", "Maple House", "--json"])
+        == commands.FAILED
     )
     assert "did you mean `egauge`" in json.loads(capsys.readouterr().out)["error"]["message"]
 
@@ -124,20 +127,20 @@ def test_a_formula_is_evaluated_on_a_house(owner: TestDatabase, capsys: pytest.C
 def test_readings_that_are_not_there_are_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["check", "formula", "a.b", "--data", str(tmp_path / "none.csv")]) == cli.FAILED
+    assert cli.main(["check", "formula", "a.b", "--data", str(tmp_path / "none.csv")]) == commands.FAILED
     assert capsys.readouterr().err.endswith("none.csv can't be read: No such file or directory.\n")
 
 
 def test_without_a_database_address_it_says_where_to_put_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv(cli.DATABASE_URL, raising=False)
-    assert cli.main(["migrate"]) == cli.FAILED
-    assert cli.DATABASE_URL in capsys.readouterr().err
+    monkeypatch.delenv(commands.DATABASE_URL, raising=False)
+    assert cli.main(["migrate"]) == commands.FAILED
+    assert commands.DATABASE_URL in capsys.readouterr().err
 
 
 def test_migrating_again_does_no_harm(owner: TestDatabase, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["migrate", "--deployment", owner.deployment]) == cli.OK
+    assert cli.main(["migrate", "--deployment", owner.deployment]) == commands.OK
     assert "up to date" in capsys.readouterr().out
 
 
@@ -145,14 +148,14 @@ def test_the_first_administrator_signs_in_with_the_password_shown(
     owner: TestDatabase, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["admin", "create", "ann@example.org", "--name", "Ann"]
-    assert cli.main([*words, "--json"]) == cli.OK
+    assert cli.main([*words, "--json"]) == commands.OK
     shown = json.loads(capsys.readouterr().out)
     database, account = sign_in(owner.address, owner.deployment, "ann@example.org", shown["initial_password"])
     database.dispose()
     assert account.role == "admin"
     assert account.must_change_password
 
-    assert cli.main(words) == cli.FAILED
+    assert cli.main(words) == commands.FAILED
     assert "administrator already" in capsys.readouterr().err
 
 
@@ -163,17 +166,17 @@ def test_a_reset_gives_a_new_password_and_ends_the_old(
         accounts.create(
             connection, email="ann@example.org", name="Ann", role="admin", house_id=None, password="before it"
         )
-    assert cli.main(["admin", "reset", "ann@example.org"]) == cli.OK
+    assert cli.main(["admin", "reset", "ann@example.org"]) == commands.OK
     password = capsys.readouterr().out.splitlines()[-1]
     sign_in(owner.address, owner.deployment, "ann@example.org", password)[0].dispose()
     with pytest.raises(SignInRefused):
         sign_in(owner.address, owner.deployment, "ann@example.org", "before it")
-    assert cli.main(["admin", "reset", "bob@example.org"]) == cli.FAILED
+    assert cli.main(["admin", "reset", "bob@example.org"]) == commands.FAILED
     assert "bob@example.org" in capsys.readouterr().err
 
 
 def test_ingest_gets_a_password_of_its_own(owner: TestDatabase, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["admin", "ingest", "--deployment", owner.deployment, "--json"]) == cli.OK
+    assert cli.main(["admin", "ingest", "--deployment", owner.deployment, "--json"]) == commands.OK
     told = json.loads(capsys.readouterr().out)
     assert told["user"] == ingest_role(owner.deployment)
     Database.connect(owner.address, user=told["user"], password=told["password"]).dispose()
@@ -182,8 +185,49 @@ def test_ingest_gets_a_password_of_its_own(owner: TestDatabase, capsys: pytest.C
 def test_a_database_that_is_away_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(cli.DATABASE_URL, "postgresql://owner:s3cret@127.0.0.1:9/sgmp")
-    assert cli.main(["admin", "reset", "ann@example.org"]) == cli.FAILED
+    monkeypatch.setenv(commands.DATABASE_URL, "postgresql://owner:s3cret@127.0.0.1:9/sgmp")
+    assert cli.main(["admin", "reset", "ann@example.org"]) == commands.FAILED
     told = capsys.readouterr().err
     assert told.startswith("The database is not available")
     assert "s3cret" not in told
+
+
+def _config(tmp_path: Path, content: object) -> str:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(content))
+    return str(file)
+
+
+def test_a_document_that_an_edge_would_take_is_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    devices = [{"device_id": 1, "name": "sonnen", "type": "sonnen", "config": SONNEN}]
+    assert cli.main(["check", "config", _config(tmp_path, devices)]) == commands.OK
+    assert "sonnen" in capsys.readouterr().out
+    assert cli.main(["check", "config", _config(tmp_path, devices * 2), "--json"]) == commands.FAILED
+    assert "two devices have the name" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_what_is_wrong_with_a_devices_config_is_told_by_setting_without_its_secrets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check", "config", "--type", "sonnen", _config(tmp_path, SONNEN)]) == commands.OK
+    wrong = {**SONNEN, "ip": 3, "tokken": SONNEN["token"]}
+    capsys.readouterr()
+    assert (
+        cli.main(["check", "config", "--type", "sonnen", _config(tmp_path, wrong), "--json"])
+        == commands.FAILED
+    )
+    told = capsys.readouterr().out
+    assert {problem["setting"] for problem in json.loads(told)["problems"]} >= {"ip", "tokken"}
+    assert SONNEN["token"] not in told
+
+
+@pytest.mark.parametrize("words", [["--type", "toaster"], []], ids=["unknown type", "no JSON"])
+def test_a_config_that_is_none_is_told_so(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text("{")
+    assert cli.main(["check", "config", str(file), *words]) == commands.FAILED
+    assert "This can't be used: " in capsys.readouterr().out

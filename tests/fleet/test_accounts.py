@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sgmp_console import cli, settings, store
+from sgmp_console import cli, commands, settings, store
 from sgmp_console.cloud.mail import SmtpMailer
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts
@@ -133,8 +133,8 @@ def test_the_command_line_mails_through_the_profiles_server(
     )
     monkeypatch.setattr(settings, "configuration_folder", lambda: tmp_path)
     settings.save_profiles(tmp_path, [profile])
-    monkeypatch.setenv(cli.DATABASE_URL, test_database.url)
+    monkeypatch.setenv(commands.DATABASE_URL, test_database.url)
     for act in (["create", "ann@example.org", "--name", "Ann"], ["reset", "ann@example.org"]):
-        assert cli.main(["--profile", "Here", "admin", *act, "--json"]) == cli.OK
+        assert cli.main(["--profile", "Here", "admin", *act, "--json"]) == commands.OK
         assert json.loads(capsys.readouterr().out) == {"email": "ann@example.org", "mailed": True}
     assert len(smtp.mails) == 2

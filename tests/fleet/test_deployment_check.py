@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sgmp_console import cli, settings, store
+from sgmp_console import cli, commands, settings, store
 from sgmp_console.cloud import services
 from sgmp_console.cloud.checking import Step, filled
 from sgmp_console.cloud.iot import IotCore
@@ -300,10 +300,10 @@ def test_leftovers_are_found_and_removed_when_asked(
     assert _wrong(_outside(profile, database_url)) == ["Credentials of houses"]
     monkeypatch.setattr(settings, "configuration_folder", lambda: tmp_path)
     settings.save_profiles(tmp_path, [profile])
-    monkeypatch.setenv(cli.DATABASE_URL, database_url)
-    assert cli.main(["check", "deployment", "Cloud", "--remove-leftovers"]) == cli.OK
+    monkeypatch.setenv(commands.DATABASE_URL, database_url)
+    assert cli.main(["check", "deployment", "Cloud", "--remove-leftovers"]) == commands.OK
     assert f"{deployment}_house_7" in capsys.readouterr().out
-    assert cli.main(["check", "deployment", "Cloud", "--json"]) == cli.OK
+    assert cli.main(["check", "deployment", "Cloud", "--json"]) == commands.OK
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"]
     assert {"name", "ok", "text", "mend"} == set(answer["steps"][0])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sgmp_console import cli, store
+from sgmp_console import cli, commands, store
 from sgmp_console.errors import Cancelled, UserError
 from sgmp_console.fleet import devices, imports
 from sgmp_console.fleet.imports import ImportReport, RejectedLine, import_file
@@ -194,14 +194,14 @@ def test_the_command_tells_a_person_or_a_script_what_became_of_the_lines(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(cli.DATABASE_URL, database_url)
+    monkeypatch.setenv(commands.DATABASE_URL, database_url)
     file = write(tmp_path, f"{T0},meter,A.Load,1", f"{T0 + 4000},meter,A.Load,2", "nonsense")
     command = ["import", "--house", house.name, str(file)]
-    assert cli.main([*command, "--dry-run", "--json"]) == cli.FAILED
+    assert cli.main([*command, "--dry-run", "--json"]) == commands.FAILED
     report = json.loads(capsys.readouterr().out)
     assert (report["dry_run"], report["stored"], report["rejected"]) == (True, 2, 1)
     assert report["devices"] == {"meter": ["A.Load"]}
-    assert cli.main(command) == cli.FAILED
+    assert cli.main(command) == commands.FAILED
     assert capsys.readouterr().out.splitlines() == [
         "3 lines: 2 readings were stored, 0 were known already, 1 lines can't be read.",
         "From 2025-06-15T15:06:40.000+00:00 to 2025-06-15T15:06:44.000+00:00.",
@@ -210,7 +210,7 @@ def test_the_command_tells_a_person_or_a_script_what_became_of_the_lines(
         "five-minute and hourly values.",
         "Line 4: it has 1 columns instead of 4: nonsense",
     ]
-    assert cli.main(["import", "--house", "Nowhere", str(file)]) == cli.FAILED
+    assert cli.main(["import", "--house", "Nowhere", str(file)]) == commands.FAILED
     assert capsys.readouterr().err == "There is no house Nowhere.\n"
 
 

@@ -1,0 +1,291 @@
+"""What each command of `sgmp-console` does: `cli` reads the words, a function here returns the exit code.
+
+Each imports what it needs when it is run, so that `--help` and small commands are quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from sgmp_console.errors import UserError
+
+if TYPE_CHECKING:
+    from sgmp_console.cloud.directory import Directory
+    from sgmp_console.cloud.mail import Mailer
+    from sgmp_console.fleet.accounts import NewAccount
+    from sgmp_console.settings import Profile
+
+OK, FAILED, USAGE = 0, 1, 2
+"""Exit codes."""
+
+DATABASE_URL = "SGMP_DATABASE_URL"
+"""Environment variable: an address with its password, which would be seen by all on a command line."""
+
+SMTP_PASSWORD = "SGMP_SMTP_PASSWORD"  # noqa: S105 - the name of an environment variable
+"""Environment variable: the password of the mail server."""
+
+
+class Usage(Exception):
+    """Words that do not go together; the text says which."""
+
+
+def window(arguments: argparse.Namespace) -> int:
+    from sgmp_console import app
+
+    if arguments.profile is None:
+        return app.run(app.Launch())
+    return app.run(app.Launch(profile=_profile(arguments.profile)))
+
+
+def _profile(name: str) -> Profile:
+    from sgmp_console import settings
+
+    profiles = {profile.name: profile for profile in settings.load_profiles(settings.configuration_folder())}
+    if name not in profiles:
+        known = f" There are {', '.join(profiles)}." if profiles else ""
+        raise UserError(f"There is no connection profile {name}.{known}")
+    return profiles[name]
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    from sgmp_console.demo import command
+
+    if not arguments.check and (arguments.screenshot or arguments.json):
+        raise Usage("--screenshot and --json go with --check")
+    options = command.StackOptions(arguments.data, arguments.reset, arguments.history_days, arguments.poll)
+    if arguments.check:
+        result = command.check(options, arguments.screenshot)
+        print(json.dumps(result, indent=2) if arguments.json else command.as_text(result))
+        return OK if result["ok"] else FAILED
+    if arguments.supervise:
+        return command.supervise(options)
+    return command.headless(options) if arguments.headless else command.window(options)
+
+
+def migrate(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+
+    store.migrate(_database_url(arguments), arguments.deployment)
+    print(f"The database of deployment {arguments.deployment} is up to date.")
+    return OK
+
+
+def ingest(arguments: argparse.Namespace) -> int:
+    from sgmp_console.ingest import command
+
+    command.run_until_stopped(arguments)
+    return OK
+
+
+def check_formula(arguments: argparse.Namespace) -> int:
+    from sgmp_console.formula import check
+
+    text = arguments.text.removesuffix(" ")  # see cli._with_formula
+    if arguments.house is not None:
+        result = _check_on_house(text, arguments)
+    elif arguments.data is None:
+        result = check.check(text)
+    else:
+        with _opened(arguments.data) as readings:
+            result = check.check(text, readings=readings)
+    print(json.dumps(result, indent=2, ensure_ascii=False) if arguments.json else check.as_text(result))
+    return OK if result["ok"] else FAILED
+
+
+def _check_on_house(text: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The formula on the last hours of a house's own readings and events."""
+    from sgmp_console import store
+    from sgmp_console.fleet import analytics
+    from sgmp_console.formula import FormulaError, check, parse
+    from sgmp_console.reports.plan import ItemReader
+
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        with database.begin() as connection:
+            house = store.houses.by_name(connection, arguments.house)
+            try:
+                formulas = [parse(text)]
+            except FormulaError:
+                formulas = []
+            known = analytics.catalogue(connection, house.house_id, *formulas)
+            end_ms = time.time_ns() // 1_000_000
+            start_ms = end_ms - round(arguments.hours * 3_600_000)
+            reader = ItemReader(connection, house.house_id)
+            return check.check_on_house(text, known, start_ms, end_ms, reader.load)
+    finally:
+        database.dispose()
+
+
+def check_config(arguments: argparse.Namespace) -> int:
+    from sgmp_console.fleet import config_check
+
+    payload = sys.stdin.buffer.read() if str(arguments.file) == "-" else _bytes(arguments.file)
+    if arguments.type is None:
+        result = config_check.check_document(payload)
+    else:
+        result = config_check.check_device(payload, arguments.type)
+    print(
+        json.dumps(result, indent=2, ensure_ascii=False) if arguments.json else config_check.as_text(result)
+    )
+    return OK if result["ok"] else FAILED
+
+
+def check_deployment(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+    from sgmp_console.fleet import deployment
+
+    profile = _profile(arguments.of_profile)
+    url = arguments.database_url or os.environ.get(DATABASE_URL)
+    if arguments.remove_leftovers:
+        database = store.Database.connect(_database_url(arguments))
+        try:
+            removed = deployment.remove_leftovers(database, profile)
+        finally:
+            database.dispose()
+        for one in removed:
+            print(f"Removed: {one}")
+        return OK
+    steps = list(deployment.check(profile, url, smtp_password=os.environ.get(SMTP_PASSWORD, "")))
+    ok = all(one.ok is not False for one in steps)
+    if arguments.json:
+        print(json.dumps({"ok": ok, "steps": [one.as_json() for one in steps]}, indent=2, ensure_ascii=False))
+    else:
+        print(deployment.as_text(steps))
+    return OK if ok else FAILED
+
+
+def import_readings(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+    from sgmp_console.fleet import imports
+
+    watched = sys.stderr.isatty() and not arguments.json
+
+    def progress(done: float) -> None:
+        if watched:
+            print(f"\r{done:4.0%}", end="" if done < 1 else "\n", file=sys.stderr, flush=True)
+
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        with database.begin() as connection:
+            house = store.houses.by_name(connection, arguments.house)
+        report = imports.import_file(
+            database, house.house_id, arguments.file, dry_run=arguments.dry_run, progress=progress
+        )
+    finally:
+        database.dispose()
+    print(json.dumps(report.as_json(), indent=2, ensure_ascii=False) if arguments.json else report.as_text())
+    return FAILED if report.rejected else OK
+
+
+def admin_create(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+    from sgmp_console.fleet import accounts
+
+    directory, mailer = _users(arguments)
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        made = accounts.create_first_admin(
+            database, email=arguments.email, name=arguments.name, directory=directory, mailer=mailer
+        )
+    finally:
+        database.dispose()
+    _show_password(made, as_json=arguments.json)
+    return OK
+
+
+def admin_reset(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+    from sgmp_console.fleet import accounts
+
+    directory, mailer = _users(arguments)
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        with database.begin() as connection:
+            known = {account.email: account for account in store.accounts.list_all(connection)}
+        if arguments.email.lower() not in known:
+            raise UserError(f"There is no account {arguments.email}.")
+        account_id = known[arguments.email.lower()].account_id
+        made = accounts.reset_password(database, account_id, directory=directory, mailer=mailer)
+    finally:
+        database.dispose()
+    _show_password(made, as_json=arguments.json)
+    return OK
+
+
+def _users(arguments: argparse.Namespace) -> tuple[Directory, Mailer | None]:
+    """Where users are kept beside the accounts, and how they are mailed: what --profile names."""
+    from sgmp_console.cloud.directory import LocalDirectory
+
+    if arguments.profile is None:
+        return LocalDirectory(), None
+    from sgmp_console.cloud import services
+
+    profile = _profile(arguments.profile)
+    mailer = services.mailer(profile, os.environ.get(SMTP_PASSWORD, ""))
+    return services.user_pool(profile) or LocalDirectory(), mailer
+
+
+def admin_ingest(arguments: argparse.Namespace) -> int:
+    from urllib.parse import quote
+
+    from sgmp_console import store
+    from sgmp_console.fleet import accounts
+    from sgmp_console.store import access
+
+    password = accounts.initial_password()
+    database = store.Database.connect(_database_url(arguments))
+    try:
+        with database.begin() as connection:
+            access.set_ingest_password(connection, arguments.deployment, password)
+    finally:
+        database.dispose()
+    user = access.ingest_role(arguments.deployment)
+    if arguments.json:
+        print(json.dumps({"user": user, "password": password}))
+    else:
+        address = f"postgresql://{quote(user)}:{password}@{database.address}"
+        print(f"Ingest reaches the database with this, shown only now:\n{DATABASE_URL}={address}")
+    return OK
+
+
+def _show_password(made: NewAccount, *, as_json: bool) -> None:
+    email = made.account.email
+    if as_json:
+        shown = {} if made.mailed else {"initial_password": made.initial_password}
+        print(json.dumps({"email": email, "mailed": made.mailed, **shown}))
+    elif made.mailed:
+        print(f"{email} was mailed a password to sign in with, and then chooses another.")
+    else:
+        print(
+            f"{email} signs in with this password, and then chooses another. It is shown only now:\n"
+            f"{made.initial_password}"
+        )
+
+
+def _database_url(arguments: argparse.Namespace) -> str:
+    url = arguments.database_url or os.environ.get(DATABASE_URL)
+    if not url:
+        raise UserError(
+            f"Which database? Set {DATABASE_URL}, or give --database-url (without a password: others can see it)."
+        )
+    return str(url)
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.") from error
