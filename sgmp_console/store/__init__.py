@@ -19,7 +19,13 @@ from sgmp_console.store.analytics import AnalyticItem
 from sgmp_console.store.changes import Change, Reconnected, listen
 from sgmp_console.store.database import Database
 from sgmp_console.store.devices import Device
-from sgmp_console.store.errors import ChangedMeanwhile, DatabaseUnavailable, SignInRefused, StatementFailed
+from sgmp_console.store.errors import (
+    AccountDisabled,
+    ChangedMeanwhile,
+    DatabaseUnavailable,
+    SignInRefused,
+    StatementFailed,
+)
 from sgmp_console.store.events import Event, EventRow
 from sgmp_console.store.houses import House
 from sgmp_console.store.maintenance import Maintenance
@@ -29,6 +35,7 @@ from sgmp_console.store.readings import Batch, ReadingRow, TextRow, Written
 
 __all__ = [
     "Account",
+    "AccountDisabled",
     "AnalyticItem",
     "Batch",
     "Change",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import psycopg2
 import psycopg2.extensions
 
 from sgmp_console.errors import UserError
-from sgmp_console.store.errors import DatabaseUnavailable, SignInRefused
+from sgmp_console.store.errors import AccountDisabled, DatabaseUnavailable, SignInRefused
 
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_MS = 60_000
@@ -31,9 +32,20 @@ SCRAM_ONLY = {"require_auth": "scram-sha-256"} if psycopg2.extensions.libpq_vers
 """So that no server, ours or not, gets a password in clear. Older libraries can't be told."""
 
 _REFUSED = re.compile(
-    r"password authentication failed|authentication failed for user|is not permitted to log in"
+    r"password authentication failed|authentication failed for user"
     r"|no password supplied|role \"[^\"]*\" does not exist|permission denied for database"
 )
+_DISABLED = re.compile(r"is not permitted to log in")
+"""Said only to who gave the right password."""
+
+_AS_IT_IS = {
+    "gssencmode": ("disable",),
+    "service": ("",),
+    "servicefile": ("",),
+    "ssl_min_protocol_version": ("TLSv1.2", "TLSv1.3"),
+}
+"""What parameters of an address may say, beside `sslmode`, where it leads to other machines: anything else could lead
+elsewhere than it says, or make less of TLS."""
 
 
 def parameters_of(url: str, *, user: str | None = None, password: str | None = None) -> dict[str, str]:
@@ -45,7 +57,8 @@ def parameters_of(url: str, *, user: str | None = None, password: str | None = N
     given = _parsed(url)
     if given is None:
         raise UserError("The database address can't be read. It looks like postgresql://host:5432/database.")
-    parameters = {"dbname": "sgmp", **_LIVENESS, **given}
+    # Named even where they are empty: the environment and service files then have no say in where this leads.
+    parameters = {"dbname": "sgmp", "host": "", "hostaddr": "", **_LIVENESS, **given}
     if user is not None:
         parameters |= {"user": user, **SCRAM_ONLY}
     if password is not None:
@@ -57,6 +70,14 @@ def parameters_of(url: str, *, user: str | None = None, password: str | None = N
                 "from the database address. If the server's certificate is from a private authority, name its file "
                 "in `sslrootcert`."
             )
+        for name, allowed in _AS_IT_IS.items():
+            if given.get(name, allowed[0]) not in allowed:
+                raise UserError(
+                    f"Remove `{name}` from the database address: databases on other machines are reached with TLS as it "
+                    "is, at the hosts that the address names."
+                )
+        # Kerberos' own encryption would be tried before TLS, and would stand in its place.
+        parameters["gssencmode"] = "disable"
         if "sslrootcert" not in parameters and not (Path.home() / ".postgresql" / "root.crt").exists():
             parameters["sslrootcert"] = certifi.where()
     return parameters
@@ -84,6 +105,8 @@ def connect(parameters: Mapping[str, str], **settings: Any) -> psycopg2.extensio
         connection: psycopg2.extensions.connection = psycopg2.connect(dsn_of(parameters, **settings))
     except psycopg2.OperationalError as error:
         text = str(error)
+        if _DISABLED.search(text):
+            raise AccountDisabled from None
         if _REFUSED.search(text):
             raise SignInRefused from None
         raise DatabaseUnavailable(_sentence(text)) from None
@@ -98,8 +121,10 @@ def _sentence(text: str) -> str:
 
 
 def _is_this_machine(parameters: Mapping[str, str]) -> bool:
-    addresses = (parameters.get("hostaddr") or parameters.get("host") or "").split(",")
-    return all(_is_loopback(address.strip()) for address in addresses)
+    """Whether all that libpq may try is: for each place its address, where it has one, else its name."""
+    hosts, addresses = parameters["host"].split(","), parameters["hostaddr"].split(",")
+    places = zip_longest(hosts, addresses, fillvalue="")
+    return all(_is_loopback((address or host).strip()) for host, address in places)
 
 
 def _is_loopback(host: str) -> bool:

@@ -101,7 +101,7 @@ class Database:
     @property
     def address(self) -> str:
         """Host, port and database, for people and logs."""
-        host, port = self._parameters.get("host", "local socket"), self._parameters.get("port", "5432")
+        host, port = self._parameters["host"] or "local socket", self._parameters.get("port", "5432")
         return f"{host}:{port}/{self._parameters['dbname']}"
 
     @property

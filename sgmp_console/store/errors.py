@@ -13,13 +13,21 @@ class DatabaseUnavailable(Unavailable):
 
 
 class SignInRefused(UserError):
-    """Wrong password, unknown or disabled account. Which one is not told, so that accounts can't be probed."""
+    """Wrong or expired password, or no such account. Which one is not told, so that accounts can't be probed."""
+
+    def __init__(
+        self,
+        text: str = "The database refused the sign-in. Check email and password; an administrator can reset the "
+        "password.",
+    ) -> None:
+        super().__init__(text)
+
+
+class AccountDisabled(SignInRefused):
+    """The password is right."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "The database refused the sign-in. Check email and password; an administrator can reset the password "
-            "or enable the account."
-        )
+        super().__init__("This account is disabled. An administrator can enable it again.")
 
 
 class ChangedMeanwhile(Conflict):

@@ -58,6 +58,41 @@ def test_elsewhere_the_servers_certificate_is_verified(url: str) -> None:
     assert parameters["sslrootcert"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://db.example.org,db.example.org/sgmp?hostaddr=,",
+        "postgresql://db.example.org,localhost/sgmp?hostaddr=,127.0.0.1",
+        "postgresql://localhost,localhost/sgmp?hostaddr=127.0.0.1,192.0.2.7",
+        "postgresql://localhost/sgmp?hostaddr=127.0.0.1,192.0.2.7",
+        "postgresql://127.0.0.1/sgmp?host=/var/run/postgresql,db.example.org",
+    ],
+)
+def test_one_place_elsewhere_is_enough_to_need_tls(url: str) -> None:
+    assert parameters_of(url)["sslmode"] == "verify-full"
+    with pytest.raises(UserError, match="verified certificate"):
+        parameters_of(f"{url}&sslmode=disable")
+
+
+def test_the_address_alone_says_where_it_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db.example.org")
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.7")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(DatabaseUnavailable, match=r"127\.0\.0\.1"):
+        Database.connect(f"postgresql://user@127.0.0.1:{port}/sgmp")
+    assert parameters_of("postgresql:///sgmp")["host"] == ""
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["gssencmode=prefer", "service=elsewhere", "ssl_min_protocol_version=TLSv1"],
+)
+def test_tls_is_not_weakened_by_another_parameter(parameter: str) -> None:
+    with pytest.raises(UserError, match=f"Remove `{parameter.partition('=')[0]}`"):
+        parameters_of(f"postgresql://db.example.org/sgmp?{parameter}")
+
+
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-ca"])
 def test_nobody_can_ask_for_less(mode: str) -> None:
     with pytest.raises(UserError, match="verified certificate"):
