@@ -113,7 +113,12 @@ def _start_log(level: str, file: Path | None) -> None:
     if file is not None:
         from logging.handlers import WatchedFileHandler
 
-        handler = WatchedFileHandler(file, encoding="utf-8")
+        try:
+            handler = WatchedFileHandler(file, encoding="utf-8")
+        except OSError as error:
+            from .settings import SetupError
+
+            raise SetupError(f"{file} can't be written: {error.strerror}.") from error
     else:
         handler = logging.StreamHandler()
     if file is None and "JOURNAL_STREAM" in os.environ:

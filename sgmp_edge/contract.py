@@ -44,6 +44,8 @@ MAX_NAME_LENGTH = 64
 
 MAX_PAYLOAD_BYTES = 128 * 1024
 """The largest MQTT payload AWS IoT Core takes."""
+MAX_READING_BYTES = MAX_PAYLOAD_BYTES - 1024
+"""Of a device's JSON, so that it fits into the answer to a probe or command, too."""
 
 
 class ContractError(ValueError):

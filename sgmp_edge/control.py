@@ -146,6 +146,8 @@ class Control:
             self._result(before.device.name, before.request, REPLACED)
 
         def use(driver: Any) -> Outcome:
+            if time.monotonic() >= lease.lapses_at:
+                raise DeviceError("its time was over before the device was free")
             if not drivers.can_release(driver) and command.undo is None:
                 raise DeviceError("its driver can't undo a command by itself; the command must carry `undo`")
             return drivers.act(driver, command.data)
@@ -184,8 +186,7 @@ class Control:
                 log.error("A device that was under a command is not configured any more; check it by hand")
                 self._store(None, {}, {key: None})
                 continue
-            found = json.loads(text)
-            self._leases[device.config.device_id] = Lease(device.config, found["request"], found["undo"], 0.0)
+            self._leases[device.config.device_id] = Lease(device.config, *_left_by(text), 0.0)
         self._left = {}
 
     def reconfigure(self, wanted: Sequence[contract.DeviceConfig]) -> None:
@@ -267,3 +268,15 @@ class Control:
         data: dict[str, object] = {"request": request, "device": name, "outcome": outcome}
         data |= {key: value for key, value in more.items() if value is not None}
         self._store(contract.COMMAND_RESULT, data, {forget.key: None} if forget else {})
+
+
+def _left_by(text: str) -> tuple[str, Mapping[str, Any] | None]:
+    """Request and undo of a lease as an earlier life wrote it down; what can't be read of it is left out."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        return "", None
+    request, undo = found.get("request"), found.get("undo")
+    return request if isinstance(request, str) else "", undo if isinstance(undo, dict) else None

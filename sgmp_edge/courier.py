@@ -206,6 +206,7 @@ class Courier:
     def _open(self) -> None:
         assert self._connect is not None  # noqa: S101 - start() checks
         session = self._session = self._session + 1
+        self._reopen_at = time.monotonic() + REOPEN_S  # whatever may be raised below
         handlers = Handlers(
             on_up=lambda allowed: self.loop.post(partial(self._up, session, allowed)),
             on_down=lambda down: self.loop.post(partial(self._down, session, down)),
@@ -215,9 +216,9 @@ class Courier:
             self._connection = self._connect(handlers)
         except CannotConnect as error:
             log.error("No connection can be made, the next attempt is in a minute: %s", error)
-            self._reopen_at = time.monotonic() + REOPEN_S
             return
         self._connection.start()
+        self._reopen_at = None
 
     def _renew(self) -> None:
         if self._connection is not None:
@@ -319,7 +320,6 @@ class Courier:
         now = time.monotonic()
         self._forget_acknowledged(now)
         if self._reopen_at is not None and now >= self._reopen_at and self._end_at is None:
-            self._reopen_at = None
             self._open()
         if self._outbox.problem is not None and now >= self._disk_at:
             self._disk_at = now + RETRY_DISK_S
@@ -431,6 +431,8 @@ class Courier:
         if now >= self._look_again_at:
             self._look_again_at = now + LOOK_AGAIN_S
             self._find_stranded()
+            if self._connection is not None and self._connection.deaf:
+                self._connection.subscribe()
 
     def _find_stranded(self) -> None:
         """Whatever went wrong: a message that no lane knows any more is found on the disk again."""

@@ -36,8 +36,10 @@ from .threads import Loop
 
 log = logging.getLogger(__name__)
 
-RELEASE_S = 2.0
-"""How long an ending daemon waits for devices to be given back, and for what they are being asked."""
+LAST_POLLS_S = 2.0
+"""How long an ending daemon waits for polls that are on their way."""
+RELEASE_S = 15.0
+"""And for devices to be given back that are under a command; longer than a driver's read and release take."""
 SEND_S = 1.5
 SEND_ALL_S = 30.0
 """With `--once`, including the time to connect."""
@@ -117,7 +119,6 @@ class Daemon:
             signal.signal(number, lambda *_: self.stop())
         self._courier.start()
         self._configuration.start()
-        self._control.adopt()
         if self._outbox_set_aside is not None:
             self._warn(f"The outbox could not be read; it is kept as {self._outbox_set_aside.name}")
         if self._once:
@@ -172,6 +173,7 @@ class Daemon:
     def _reconfigure(self, wanted: Sequence[contract.DeviceConfig]) -> None:
         self._control.reconfigure(wanted)
         self._poller.apply(wanted)
+        self._control.adopt()
 
     def _report(self, kind: str, data: Mapping[str, Any]) -> None:
         self._store(kind, data, {})
@@ -301,8 +303,11 @@ class Daemon:
         """Devices are given back and polls on their way end, then the drivers closed, then the last messages sent."""
         assert self._ending_since is not None  # noqa: S101 - the caller checks
         self._poller.wake()
-        at_rest = self._control.idle() and self._poller.idle()
-        if not at_rest and time.monotonic() - self._ending_since < RELEASE_S:
+        self._control.wake()
+        waited_s = time.monotonic() - self._ending_since
+        if waited_s < LAST_POLLS_S and not self._poller.idle():
+            return 0.05
+        if waited_s < RELEASE_S and not self._control.idle():
             return 0.05
         farewell = self._event(contract.EDGE_STATUS, self._status_data("stopped"))
         self._poller.close(0.5)
@@ -341,7 +346,7 @@ def _open_outbox(home: Path, settings: Settings) -> tuple[Outbox, dict[str, str]
     return outbox, states
 
 
-def _hold(home: Path) -> IO[str]:
+def _hold(home: Path) -> IO[bytes]:
     """Keep other daemons out of this home. Raises SetupError if one is in it."""
     try:
         return hold(home / ".lock")

@@ -74,7 +74,7 @@ class Catalogue:
 
 
 class Redactor:
-    """Takes the secrets of one device's config out of texts."""
+    """Takes the secrets of one device's config out of texts, and makes each one line of bounded length."""
 
     def __init__(self, kind: contract.DeviceType, config: Mapping[str, Any]) -> None:
         secret = kind.secret_keys() if kind.declared else frozenset(config)
@@ -84,6 +84,8 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in self._texts:
             text = text.replace(secret, "***")
+        # What a device says must not look like lines of the log, or move a terminal's cursor.
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
@@ -105,14 +107,21 @@ def guarded(call: Callable[[], Outcome], redact: Redactor) -> Outcome:
     try:
         return call()
     except DeviceError as error:
-        outcome = error.outcome if error.outcome in OUTCOMES else DeviceError.outcome
-        return Outcome(outcome, redact(str(error)) or type(error).__name__)
-    except Exception as error:  # noqa: BLE001 - a bug in somebody's driver is a failed poll, and said
+        outcome = next((known for known in OUTCOMES if known == error.outcome), DeviceError.outcome)
+        return Outcome(outcome, redact(_text_of(error)) or type(error).__name__)
+    except BaseException as error:  # noqa: BLE001 - a bug in somebody's driver, sys.exit() included, is a failed poll
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}, line {frame.lineno}"
-        text = f"{type(error).__name__} in {where}: {error}"
-        log.debug("A driver failed: %s", redact(text))
-        return Outcome(DeviceError.outcome, redact(text))
+        text = redact(f"{type(error).__name__} in {where}: {_text_of(error)}")
+        log.debug("A driver failed: %s", text)
+        return Outcome(DeviceError.outcome, text)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as again:  # noqa: BLE001 - an exception of somebody's own, which can't even be told
+        return f"({type(again).__name__} in its text)"
 
 
 def read(driver: Any, device: contract.DeviceConfig, timestamp_ms: int) -> Outcome:
@@ -142,10 +151,14 @@ def release(driver: Any) -> Outcome:
 
 
 def _answer(value: Any) -> Mapping[str, Any] | None:
-    """A driver's answer as plain JSON data."""
+    """A driver's answer as plain JSON data; None if it gave none, or more than the broker takes."""
     if not isinstance(value, Mapping):
         return None
-    plain: dict[str, Any] = json.loads(encode(value))
+    text = encode(value)
+    if len(text) > contract.MAX_READING_BYTES:
+        log.warning("A driver's answer of %d KB is left out of the result", len(text) // 1024)
+        return None
+    plain: dict[str, Any] = json.loads(text)
     return plain
 
 
@@ -220,8 +233,8 @@ def encode(body: Mapping[str, Any]) -> bytes:
 
 def _message(device: contract.DeviceConfig, timestamp_ms: int, kind: str, body: Mapping[str, Any]) -> Message:
     payload = encode(body)
-    if len(payload) > contract.MAX_PAYLOAD_BYTES:
-        limit = contract.MAX_PAYLOAD_BYTES // 1024
+    if len(payload) > contract.MAX_READING_BYTES:
+        limit = contract.MAX_READING_BYTES // 1024
         raise DeviceError(f"a reading of {len(payload) // 1024} KB; the broker takes {limit} KB")
     return Message(device.device_id, device.name, timestamp_ms, kind, payload)
 

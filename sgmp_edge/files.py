@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 
-def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Replace a file so that at any moment, power cuts included, either the old or the new content is there.
 
-    Write beside it, fsync, rename, fsync the folder. Raises OSError; then the old file is untouched.
+    Write beside it, fsync, rename, fsync the folder. The new one is for its owner's eyes only. Raises OSError; then
+    the old file is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            os.chmod(name, mode)
             if os.name == "posix" and os.geteuid() == 0:
                 # Set up with sudo for the edge's own user: what lies in its folder is for it.
                 owner = path.parent.stat()
-                os.chown(name, owner.st_uid, owner.st_gid)
+                os.fchown(handle, owner.st_uid, owner.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -42,24 +43,31 @@ class Held(Exception):
     """Another process holds the lock; `str(error)` is its process id, where known."""
 
 
-def hold(path: Path) -> IO[str]:
-    """Lock a file for as long as the process lives, or until the returned file is closed. Raises Held."""
-    file = path.open("a+", encoding="ascii")
+def hold(path: Path) -> IO[bytes]:
+    """Lock a file for as long as the process lives, or until the returned file is closed.
+
+    A full disk, or one that has become read-only since the file was made, is no obstacle. Raises Held, or OSError.
+    """
+    try:
+        file = path.open("ab+", buffering=0)
+    except OSError:
+        if not path.exists():
+            raise
+        file = path.open("rb", buffering=0)
     try:
         _lock(file)
     except OSError:
         file.seek(0)
-        holder = file.read().strip()
+        holder = file.read(20).decode("ascii", "replace").strip()
         file.close()
         raise Held(holder) from None
-    file.seek(0)
-    file.truncate()
-    file.write(str(os.getpid()))
-    file.flush()
+    with suppress(OSError):  # only for whoever asks who holds it
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
     return file
 
 
-def _lock(file: IO[str]) -> None:
+def _lock(file: IO[bytes]) -> None:
     if sys.platform == "win32":
         import msvcrt
 

@@ -329,7 +329,7 @@ def store(home: Path, credentials: HouseCredentials) -> Path:
 
     file = home / CREDENTIALS_FILE
     try:
-        replace_file(file, dump_credentials(credentials).encode(), mode=0o600)
+        replace_file(file, dump_credentials(credentials).encode())
     except OSError as error:
         raise Refused(f"{file} can't be written: {error.strerror}.") from error
     return file

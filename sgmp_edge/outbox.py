@@ -30,6 +30,8 @@ CORRUPT_FILES_KEPT = 1
 CHECKED_BYTES = 64 * 1024 * 1024
 """A larger file is not checked as a whole when it is opened: on a card that would take minutes."""
 INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
+LARGEST_ID = 2**62
+"""No outbox comes near; a number beyond is damage."""
 IDS_APART = 2**32
 """Left free for messages that a file may hold unseen."""
 DROP_AT_LEAST = 64
@@ -223,7 +225,8 @@ class Outbox:
             db.execute("COMMIT")
             counters = dict(db.execute("SELECT key, value FROM counter").fetchall())
             last = db.execute("SELECT max(id) FROM message").fetchone()[0] or 0
-            if not all(isinstance(counters.get(key), int) for key in ("messages", "dropped", "next_id")):
+            known = [counters.get(key) for key in ("messages", "dropped", "next_id")]
+            if not all(isinstance(each, int) and 0 <= each < LARGEST_ID for each in (*known, last)):
                 raise sqlite3.DatabaseError("its counters are damaged")
             if self.path.stat().st_size <= CHECKED_BYTES:
                 verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -235,7 +238,8 @@ class Outbox:
         self._messages, self._dropped = counters["messages"], counters["dropped"]
         self._next_id = max(self._next_id, counters["next_id"], last + 1)
         self._db = db
-        self.path.chmod(0o600)
+        with suppress(PermissionError):  # whoever made the file for us decides who reads it
+            self.path.chmod(0o600)
         return db
 
     def _peek(self) -> None:

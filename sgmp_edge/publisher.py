@@ -101,6 +101,8 @@ class Connection:
         self._handlers = handlers
         self._subscriptions = tuple(subscriptions)
         self._stopped: Future[None] = Future()
+        self.deaf = False
+        """Whether the last attempt to subscribe failed; `subscribe` makes another."""
         # One thread; the default group has one per core.
         group = io.EventLoopGroup(1)
         try:
@@ -141,6 +143,18 @@ class Connection:
     def start(self) -> None:
         self._client.start()
 
+    def subscribe(self) -> None:
+        """Ask for the topics; done by itself at each connection."""
+        if not self._subscriptions:
+            return
+        packet = mqtt5.SubscribePacket(
+            [mqtt5.Subscription(topic, mqtt5.QoS.AT_LEAST_ONCE) for topic in self._subscriptions]
+        )
+        try:
+            self._client.subscribe(packet).add_done_callback(self._subscribed)
+        except (AwsCrtError, RuntimeError, TypeError, ValueError) as error:
+            self._not_subscribed(str(error))
+
     def publish(self, topic: str, payload: bytes, done: Callable[[str | None], None]) -> None:
         """Send with QoS 1. `done(None)` when the broker acknowledged, else `done(why)`; on awscrt's thread."""
         packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
@@ -163,11 +177,7 @@ class Connection:
     # --- On awscrt's thread --------------------------------------------------------------------------------------
 
     def _on_success(self, event: mqtt5.LifecycleConnectSuccessData) -> None:
-        if self._subscriptions:
-            packet = mqtt5.SubscribePacket(
-                [mqtt5.Subscription(topic, mqtt5.QoS.AT_LEAST_ONCE) for topic in self._subscriptions]
-            )
-            self._client.subscribe(packet).add_done_callback(self._subscribed)
+        self.subscribe()
         allowed = event.connack_packet.receive_maximum
         self._handlers.on_up(allowed or 65_535)
 
@@ -201,11 +211,22 @@ class Connection:
     def _subscribed(self, future: Future[Any]) -> None:
         error = future.exception()
         if error is not None:
-            log.warning("Could not subscribe (%s); the next connection tries again", error)
+            self._not_subscribed(str(error))
             return
-        for topic, code in zip(self._subscriptions, future.result().reason_codes, strict=True):
-            if code >= mqtt5.SubackReasonCode.UNSPECIFIED_ERROR:
-                log.error("The broker does not let this house read %s: %s", topic, _name(code))
+        refused = [
+            f"{topic}: {_name(code)}"
+            for topic, code in zip(self._subscriptions, future.result().reason_codes, strict=True)
+            if code >= mqtt5.SubackReasonCode.UNSPECIFIED_ERROR
+        ]
+        if refused:
+            self._not_subscribed("; ".join(refused))
+        else:
+            self.deaf = False
+
+    def _not_subscribed(self, why: str) -> None:
+        if not self.deaf:
+            log.warning("The broker did not take the subscriptions (%s); they are tried again", why)
+        self.deaf = True
 
 
 def _acknowledged(done: Callable[[str | None], None], future: Future[Any]) -> None:

@@ -99,7 +99,8 @@ def _install(user: str, home: Path, text: str) -> None:
     _check_readable(user)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in (home, *home.iterdir()):
-        os.chown(path, account.pw_uid, account.pw_gid)
+        # Not what a link of that user's points to.
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
     (UNIT_FOLDER / f"{NAME}.service").write_text(text, "utf-8")
     subprocess.run(["systemctl", "daemon-reload"], check=True)
 

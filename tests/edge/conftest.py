@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.edge.house import House, Script
+from tests.edge.small_disk import mounted
 
 
 @pytest.fixture
@@ -21,3 +23,10 @@ def house() -> Iterator[Callable[..., House]]:
     for each in houses:
         each.close()
     Script.all.clear()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """One megabyte, for real."""
+    with mounted(tmp_path / "disk") as folder:
+        yield folder

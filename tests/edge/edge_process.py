@@ -47,6 +47,7 @@ class Counter:
 
     def read(self):
         while (self.folder / "hang").exists():
+            (self.folder / "hanging").touch()
             time.sleep(0.05)
         if (self.folder / "fail").exists():
             raise ValueError(f"can't log in with {self.token}")

@@ -65,7 +65,7 @@ class Scripted:
         script.reads.append(time.time())
         try:
             assert script.gate.wait(WAIT_S)
-            if isinstance(script.answer, Exception):
+            if isinstance(script.answer, BaseException):
                 raise script.answer
             return script.answer
         finally:

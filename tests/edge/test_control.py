@@ -24,7 +24,15 @@ MESSAGES = 10_000
 class Controlled:
     """A house with control and one device, `battery`."""
 
-    def __init__(self, house: Open, kind: str = "commanded", *, enabled: bool = True, **options: Any) -> None:
+    def __init__(
+        self,
+        house: Open,
+        kind: str = "commanded",
+        *,
+        enabled: bool = True,
+        known: bool = True,
+        **options: Any,
+    ) -> None:
         self.script = Script.all.get("battery") or Script("battery")
         self.house = house(**options)
         self.results: list[Mapping[str, Any]] = []
@@ -38,7 +46,13 @@ class Controlled:
             now_ms=self.house.poller.clock.now_ms,
         )
         self.house.also.append(self.control.wake)
-        self.house.apply(device(1, "battery", kind))
+        self._kind = kind
+        if known:
+            self.configure()
+
+    def configure(self) -> None:
+        """The battery becomes known, as a configuration makes it."""
+        self.house.apply(device(1, "battery", self._kind))
         self.house.on_loop(self.control.adopt)
 
     def send(self, name: str = "battery", **fields: Any) -> None:
@@ -148,6 +162,24 @@ def test_what_a_killed_edge_left_is_undone_at_the_next_start(house: Open) -> Non
     again = Controlled(house, states=dict(controlled.house.states))
     assert again.result(1)["outcome"] == "released"
     assert again.result(1)["request"] == "r1"
+    assert again.leases() == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"request": 5}', '{"request": "r1", "undo": 7}'])
+def test_a_lease_that_cannot_be_read_any_more_is_undone_all_the_same(house: Open, text: str) -> None:
+    again = Controlled(house, states={"lease/1": text})
+    assert again.result(1)["outcome"] == "released"
+    assert again.leases() == []
+
+
+def test_a_lease_is_kept_until_its_device_is_known_again(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=600.0)
+    controlled.result(1)
+    again = Controlled(house, known=False, states=dict(controlled.house.states))
+    assert again.leases() == ["lease/1"]
+    again.configure()
+    assert again.result(1)["outcome"] == "released"
     assert again.leases() == []
 
 
@@ -269,6 +301,20 @@ def test_time_on_the_way_counts(house: Open) -> None:
     controlled = Controlled(house)
     controlled.send(ttl_s=60.0, issued_ms=int((time.time() - 58.5) * 1000))
     assert controlled.result(2)["outcome"] == "released"
+
+
+def test_a_command_whose_time_was_over_before_its_device_was_free_is_not_carried_out(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.script.gate.clear()
+    wait_until(lambda: controlled.script.inside == 1)
+    controlled.send(ttl_s=1.0)
+    lapsed = controlled.house.on_loop(lambda: controlled.control._leases[1].lapses_at)
+    wait_until(lambda: time.monotonic() > lapsed)
+    controlled.script.gate.set()
+    assert controlled.result(1)["outcome"] == "failed"
+    assert "its time was over" in controlled.result(1)["reason"]
+    assert controlled.result(2)["outcome"] == "released"
+    assert controlled.script.acts == []
 
 
 def test_an_unknown_device_is_refused(house: Open) -> None:

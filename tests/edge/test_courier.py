@@ -53,6 +53,7 @@ class Edge:
         )
         self.outbox = Outbox(folder / "outbox.sqlite3", max_bytes=10**8)
         self.received: list[tuple[str, bytes, bool]] = []
+        self.topics = [contract.config_topic("sgmp", HOUSE)]
         self.stopped = False
         self.courier = Courier(
             self.outbox,
@@ -64,12 +65,10 @@ class Edge:
 
     def _connect(self, handlers: Handlers) -> Connection:
         gone = drivers.event_message(0, "_edge", T0, "EDGE_STATUS", {"state": "offline"})
-        return Connection(
-            self.identity,
-            handlers,
-            subscriptions=[contract.config_topic("sgmp", HOUSE)],
-            will=Will(topic_of(gone), gone.payload),
+        self.connection = Connection(
+            self.identity, handlers, subscriptions=self.topics, will=Will(topic_of(gone), gone.payload)
         )
+        return self.connection
 
     def start(self) -> Edge:
         self.courier.start()
@@ -352,6 +351,38 @@ def test_credentials_that_tls_cannot_use_are_said_and_others_taken_later(
     sending.identity = good
     sending.connected()
     wait_until(lambda: sending.status().backlog == 0)
+
+
+def test_whatever_keeps_a_connection_from_being_made_it_is_tried_again(
+    edge: Callable[..., Edge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "REOPEN_S", 0.2)
+    sending = edge()
+    good = sending.identity
+    sending.identity = None  # type: ignore[assignment]  # a fault that nobody thought of
+    sending.start()
+    sending.courier.put([message(1)], {})
+    wait_until(lambda: sending.status().backlog == 1)
+    sending.identity = good
+    sending.connected()
+    wait_until(lambda: sending.status().backlog == 0)
+
+
+def test_an_edge_whose_subscriptions_failed_tries_again_without_a_new_connection(
+    edge: Callable[..., Edge], broker: TestBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "LOOK_AGAIN_S", 0.2)
+    sending = edge()
+    sending.topics = ["sgmp_config/#/no filter"]
+    sending.start().connected()
+    assert sending.connection.deaf
+    console = TestClient(broker, broker.files_for("sgmp_console"), "sgmp_console")
+    console.wait_connected()
+    sending.connection._subscriptions = (contract.config_topic("sgmp", HOUSE),)
+    wait_until(lambda: not sending.connection.deaf)
+    console.publish(contract.config_topic("sgmp", HOUSE), b"heard")
+    wait_until(lambda: [payload for _, payload, _ in sending.received] == [b"heard"])
+    console.close()
 
 
 def test_what_is_only_in_memory_is_not_reported_as_stored(tmp_path: Path) -> None:

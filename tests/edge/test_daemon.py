@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -16,11 +17,14 @@ from typing import Any
 import pytest
 from awscrt import mqtt5
 
-from sgmp_edge import contract
+from sgmp_edge import contract, daemon
 from sgmp_edge.contract import Command, DeviceConfig, Probe
 from tests.edge.edge_process import EdgeProcess, copy_folder
 from tests.edge.house import wait_until
 from tests.mosquitto import TestBroker, TestClient, running_broker
+
+BROKEN = 1_000
+"""Messages thrown at a whole edge; its parts get 50,000 in test_configuration.py and test_control.py."""
 
 
 class Cloud:
@@ -219,6 +223,27 @@ def test_a_command_is_carried_out_and_undone_when_the_edge_ends(edge: Make, clou
     wait_until(lambda: [d["outcome"] for d in cloud.events(16, "COMMAND_RESULT")] == ["done", "released"])
 
 
+def test_an_ending_edge_waits_for_a_busy_device_that_is_under_a_command(edge: Make, cloud: Cloud) -> None:
+    running = edge(34, allow_control=True)
+    cloud.synchronize(34, running.device(1, "battery"))
+    running.start()
+    wait_until(lambda: bool(cloud.readings(34, "battery")), 20.0)
+    command = Command("c1", {"power_w": 500}, 600.0)
+    cloud.console.publish(contract.control_topic("sgmp", 34, "battery"), contract.dump_command(command))
+    wait_until(lambda: bool(running.commands("battery")))
+    hang = running.home / "devices" / "battery" / "hang"
+    hang.touch()
+    wait_until(lambda: (hang.parent / "hanging").exists())
+    assert running.process is not None
+    running.process.terminate()
+    wait_until(lambda: "Stopping" in running.logged())
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.process.wait(daemon.LAST_POLLS_S + 1.0)
+    hang.unlink()
+    assert running.process.wait(20) == 0
+    assert running.commands("battery")[-1] == ["release", None]
+
+
 def test_a_command_is_undone_at_the_next_start_after_kill_9(edge: Make, cloud: Cloud) -> None:
     running = edge(17, allow_control=True)
     cloud.synchronize(17, running.device(1, "battery"))
@@ -327,6 +352,62 @@ def test_a_dry_run_prints_and_needs_no_credentials(code: Path, tmp_path: Path) -
     done = running.run("--dry-run", "--once")
     assert done.returncode == 0
     assert [json.loads(line)["payload"] for line in done.stdout.splitlines()] == [{"n": 1}]
+
+
+def test_a_log_file_that_cannot_be_written_is_told(edge: Make) -> None:
+    done = edge(35).run("--log-file", "/nowhere/edge.log")
+    assert done.returncode == 2
+    assert done.stderr == "/nowhere/edge.log can't be written: No such file or directory.\n"
+
+
+def test_thousands_of_broken_messages_do_not_stop_an_edge_or_change_what_it_runs(
+    edge: Make, cloud: Cloud
+) -> None:
+    running = edge(36, allow_control=True, publishes_per_s=2000)
+    version = cloud.synchronize(36, running.device(1, "meter"))
+    running.start()
+    wait_until(lambda: bool(cloud.readings(36, "meter")), 20.0)
+    before = (running.home / "devices.json").read_bytes()
+    chance = random.Random(6)
+    topics = [
+        contract.config_topic("sgmp", 36),
+        contract.probe_topic("sgmp", 36),
+        contract.control_topic("sgmp", 36, "meter"),
+        contract.control_topic("sgmp", 36, "%s"),
+    ]
+    sent = [
+        cloud.console._client.publish(
+            mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
+        )
+        for payload in damaged(before, BROKEN, chance)
+        for topic in [chance.choice(topics)]
+    ]
+    for each in sent:
+        each.result(20.0)
+    command = Command("last", {"power_w": 500}, 60.0)
+    cloud.console.publish(contract.control_topic("sgmp", 36, "meter"), contract.dump_command(command))
+    wait_until(lambda: any(row["request"] == "last" for row in cloud.events(36, "COMMAND_RESULT")), 60.0)
+    wait_until(lambda: len(cloud.events(36, "CONFIG_REJECTED")) > BROKEN / 8, 60.0)
+    assert [event["version"] for event in cloud.events(36, "CONFIG_APPLIED")] == [version]
+    assert (running.home / "devices.json").read_bytes() == before
+    polls = len(cloud.readings(36, "meter"))
+
+    def counts() -> set[int]:
+        return {body["n"] for _, body in cloud.readings(36, "meter")}
+
+    wait_until(lambda: len(counts()) > polls and counts() == set(range(1, max(counts()) + 1)), 20.0)
+    assert running.stop() == 0
+    assert "Traceback" not in running.logged()
+
+
+def damaged(document: bytes, count: int, chance: random.Random) -> Iterator[bytes]:
+    """The document with some bytes changed or its end cut off; none is valid, since its fingerprint would differ."""
+    for _ in range(count):
+        content = bytearray(document)
+        for _ in range(chance.randrange(1, 5)):
+            at = chance.randrange(len(content))
+            content[at] ^= chance.randrange(1, 128)
+        yield bytes(content[: chance.randrange(1, len(content) + 1)])
 
 
 def test_under_systemd_it_says_that_it_is_ready_and_alive(edge: Make, tmp_path: Path) -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 from sgmp_edge.outbox import Message, Outbox
+from tests.edge.small_disk import fill
 
 
 def message(number: int) -> Message:
@@ -71,28 +67,6 @@ def test_started_without_being_able_to_read_it_all_is_there_afterwards(tmp_path:
     assert outbox.set_aside is None
     assert held(outbox) == list(range(52))
     outbox.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """One megabyte, for real."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root can mount a disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("nothing can be mounted here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(512)):
-            pass
-    return filler
 
 
 def test_started_on_a_full_disk_it_goes_on_in_memory_and_brings_everything_to_disk_later(

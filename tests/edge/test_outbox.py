@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -261,6 +261,21 @@ def test_no_damage_to_the_file_ever_raises_or_stops_later_messages(
     assert message(5000) in held(damaged)
     damaged.close()
     assert message(5000) in held(open_outbox(folder))
+
+
+@pytest.mark.parametrize("key", ["messages", "dropped", "next_id"])
+@pytest.mark.parametrize("value", [-5, 2**63 - 1])
+def test_counters_that_cannot_be_are_damage(tmp_path: Path, key: str, value: int) -> None:
+    outbox = open_outbox(tmp_path)
+    outbox.put([message(1)])
+    outbox.close()
+    with closing(sqlite3.connect(tmp_path / "outbox.sqlite3")) as db, db:
+        db.execute("UPDATE counter SET value = ? WHERE key = ?", (value, key))
+    damaged = open_outbox(tmp_path)
+    damaged.put([message(2)])
+    assert damaged.problem is None
+    assert numbers(damaged) == [1, 2]
+    damaged.close()
 
 
 def test_only_the_owner_can_read_the_outbox(tmp_path: Path) -> None:

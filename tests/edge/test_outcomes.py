@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -37,9 +38,18 @@ class Driver:
         self.result = result
 
     def read(self) -> Any:
-        if isinstance(self.result, Exception):
+        if isinstance(self.result, BaseException):
             raise self.result
         return self.result
+
+
+class Unspeakable(DeviceError):
+    """Its outcome is none, and its text can't be had."""
+
+    outcome: ClassVar[Any] = ["down"]  # type: ignore[misc]
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
 
 
 def outcome_of(result: Any) -> Outcome:
@@ -88,6 +98,9 @@ def test_nothing_new_is_a_good_poll_without_messages(empty: Any) -> None:
         (DeviceError("other"), "error"),
         (KeyError("field"), "error"),
         (RecursionError(), "error"),
+        (SystemExit(3), "error"),
+        (asyncio.CancelledError(), "error"),
+        (Unspeakable(), "error"),
         (None, "not_ready"),
     ],
 )
@@ -96,6 +109,11 @@ def test_what_is_raised_becomes_an_outcome_of_the_closed_set(error: Any, outcome
     assert found.outcome == outcome
     assert found.outcome in OUTCOMES
     assert found.text
+
+
+def test_a_text_of_several_lines_is_one_line_of_the_log() -> None:
+    text = outcome_of(BadAnswer("the meter says:\r\n\x1b[2J\nERROR all is well")).text
+    assert text == "the meter says: [2J ERROR all is well"
 
 
 def test_a_bug_in_a_driver_is_told_with_its_place() -> None:
@@ -134,7 +152,7 @@ def test_only_declared_secrets_are_taken_out_of_texts_of_declared_types() -> Non
         {"a": object()},
         {"a": b"bytes"},
         {(1, 2): "tuple key"},
-        {"a": "x" * (contract.MAX_PAYLOAD_BYTES + 1)},
+        {"a": "x" * contract.MAX_READING_BYTES},
     ],
 )
 def test_what_is_no_reading_is_an_error_that_says_so(wrong: Any) -> None:
@@ -241,3 +259,12 @@ def test_a_declaration_counts_more_than_the_programs_map(
 def test_an_unknown_type_has_no_driver() -> None:
     with pytest.raises(DeviceError, match="no driver for the type 'toaster'"):
         Catalogue().driver_class("toaster")
+
+
+def test_an_answer_that_the_broker_would_not_take_is_left_out_of_the_result() -> None:
+    class Talkative:
+        def act(self, data: Any) -> Any:
+            return {"a": "x" * data["size"]}
+
+    assert drivers.act(Talkative(), {"size": 10}).answer == {"a": "x" * 10}
+    assert drivers.act(Talkative(), {"size": contract.MAX_READING_BYTES}) == Outcome("ok")

@@ -141,6 +141,18 @@ def test_a_class_that_cannot_be_made_is_a_device_that_is_down_and_no_more(house:
 # --- A new configuration ------------------------------------------------------------------------------------------
 
 
+def test_a_class_that_wants_to_end_the_program_is_a_device_that_is_down_until_it_thinks_better(
+    house: Open,
+) -> None:
+    script = Script("meter")
+    script.answer = SystemExit("good bye")
+    running = house()
+    running.apply(device(1, "meter"))
+    wait_until(lambda: running.poller.health() == {"meter": "error"})
+    script.answer = {"power": 1}
+    wait_until(lambda: running.poller.health() == {"meter": "ok"})
+
+
 def test_a_device_whose_config_stays_keeps_its_driver_even_under_a_new_name(house: Open) -> None:
     for name in ("meter", "other"):
         Script(name)

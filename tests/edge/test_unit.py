@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from configparser import ConfigParser
@@ -55,6 +56,26 @@ def test_systemd_understands_it(tmp_path: Path, home: str) -> None:
 def test_it_can_be_looked_at_without_installing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert command.run(["install", "--print", "--home", str(tmp_path)], {}, default_home=tmp_path) == 0
     assert f"--home {tmp_path}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can install")
+def test_installing_again_gives_away_no_file_that_the_home_only_points_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bin_, home, outside = tmp_path / "bin", tmp_path / "home", tmp_path / "shadow"
+    bin_.mkdir()
+    (bin_ / "systemctl").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(bin_))  # and no runuser: nobody else could read a test's folder
+    monkeypatch.setattr(unit, "UNIT_FOLDER", tmp_path)
+    outside.touch()
+    home.mkdir()
+    (home / "config.py").touch()
+    (home / "link").symlink_to(outside)
+    assert unit.install(["--user", "nobody", "--home", str(home)]) == 0
+    assert "Written" in capsys.readouterr().out
+    assert outside.stat().st_uid == 0
+    assert (home / "config.py").owner() == "nobody"
+    assert (tmp_path / "sgmp-edge.service").exists()
 
 
 def test_without_systemd_it_says_so(

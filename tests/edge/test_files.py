@@ -1,0 +1,61 @@
+"""Files of a home: never half-written, never for others' eyes, and one daemon to a home even on a bad disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sgmp_edge.files import Held, hold, replace_file
+from tests.edge.small_disk import fill
+
+
+def test_a_file_is_replaced_whole_and_readable_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "devices.json"
+    file.write_bytes(b"old")
+    file.chmod(0o644)
+    replace_file(file, b"new")
+    assert file.read_bytes() == b"new"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["devices.json"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(small_disk: Path) -> None:
+    file = small_disk / "devices.json"
+    replace_file(file, b"old")
+    filler = fill(small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(file, b"x" * 5000)
+    assert file.read_bytes() == b"old"
+    assert sorted(small_disk.iterdir()) == [file, filler]
+
+
+def test_a_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
+    with hold(tmp_path / ".lock"), pytest.raises(Held, match=str(os.getpid())):
+        hold(tmp_path / ".lock")
+    hold(tmp_path / ".lock").close()
+
+
+def test_a_full_disk_keeps_nobody_from_holding_the_lock(small_disk: Path) -> None:
+    hold(small_disk / ".lock").close()
+    (small_disk / ".lock").write_bytes(b"")
+    fill(small_disk)
+    with hold(small_disk / ".lock"), pytest.raises(Held):
+        hold(small_disk / ".lock")
+
+
+def test_a_disk_that_became_read_only_keeps_nobody_from_holding_the_lock(small_disk: Path) -> None:
+    hold(small_disk / ".lock").close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with hold(small_disk / ".lock"), pytest.raises(Held):
+        hold(small_disk / ".lock")
+
+
+def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    script = "import os, pathlib, sys; from sgmp_edge.files import hold; hold(pathlib.Path(sys.argv[1])); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", script, str(lock)], check=False).returncode == 9
+    hold(lock).close()
