@@ -43,7 +43,7 @@ BEGIN
                     ELSE format('DELETE FROM %s', oid::regclass) END
         FROM pg_class
         WHERE relnamespace = 'sgmp'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-          AND relname NOT IN ('alembic_version', 'installation', 'permission', 'reading')
+          AND relname NOT IN ('alembic_version', 'device_setting', 'installation', 'permission', 'reading')
         ORDER BY relname
     LOOP
         EXECUTE statement;

@@ -14,8 +14,8 @@ from sgmp_console.formula import users_of_device
 from sgmp_console.store import Database, Device, analytics, devices
 from sgmp_edge import contract
 
-MASK = "***"
-"""What an account that may not see secrets is shown in the place of a setting."""
+MASK = devices.MASK
+"""Shown in place of a setting that is not shown; written back, it keeps what is stored."""
 
 
 class DeviceError(UserError):
@@ -38,14 +38,14 @@ def create(
 ) -> Device:
     """Make a device. `same_meter`: it continues the history of the deleted device that last had this name.
 
-    Raises DeviceError (name, type or config), UserError (name taken in this house).
+    Only then can settings be masked. Raises DeviceError (name, type or config), UserError (name taken in this house).
     """
     problem = contract.name_problem(name)
     if problem:
         raise DeviceError(f"Device {name[:80]!r} can't be stored: {problem}.")
-    check(name, type, config)
     with editing(database, house_id) as connection:
         before = devices.deleted(connection, house_id, name) if same_meter else None
+        check(name, type, config, before)
         if before is not None:
             return devices.restore(
                 connection, replace(before, type=type, config=config, description=description.strip())
@@ -54,10 +54,20 @@ def create(
 
 
 def update(database: Database, device: Device) -> Device:
-    """Store type, config and description. Raises DeviceError, ChangedMeanwhile where `device` is stale."""
-    check(device.name, device.type, device.config)
+    """Store type, config and description; masked settings stay as they are, unless the type changes.
+
+    Raises DeviceError, ChangedMeanwhile where `device` is stale.
+    """
     with editing(database, device.house_id) as connection:
+        present = {one.device_id: one for one in devices.list_all(connection, device.house_id)}
+        check(device.name, device.type, device.config, present.get(device.device_id))
         return devices.update(connection, device)
+
+
+def reveal(database: Database, device_id: int) -> Mapping[str, Any]:
+    """A device's config with its secrets, which the audit tells. Raises Refused, UserError."""
+    with database.begin() as connection:
+        return devices.reveal(connection, device_id)
 
 
 def delete(database: Database, house_id: int, device_ids: Collection[int]) -> None:
@@ -89,19 +99,22 @@ def users_of(connection: sa.Connection, device: Device) -> tuple[str, ...]:
     return users_of_device(device.name, items)
 
 
-def check(name: str, kind: str, config: Mapping[str, Any]) -> None:
-    """Raises DeviceError where a device can't have this type and config."""
+def check(name: str, kind: str, config: Mapping[str, Any], before: Device | None = None) -> None:
+    """Raises DeviceError where a device can't have this type and config.
+
+    Masked settings count as what `before` has there, as long as it is of the same type.
+    """
+    stored = before.config if before is not None and before.type == kind else {}
     types = contract.device_types()
     if kind not in types:
         raise DeviceError(
             f"Device {name} can't be stored: there is no device type {kind[:40]!r}; choose one of "
             f"{', '.join(sorted(types))}."
         )
+    masked = {key for key, value in config.items() if value == MASK}
     problems = [
-        contract.ConfigProblem(key, "is masked; enter it again, since your account can't see what is stored")
-        for key, value in config.items()
-        if value == MASK
-    ] or types[kind].problems(config)
+        contract.ConfigProblem(key, "is masked; enter it") for key in sorted(masked - stored.keys())
+    ] + [problem for problem in types[kind].problems(config) if problem.key not in masked]
     if problems:
         raise DeviceError(
             f"The config of device {name} can't be used: {'; '.join(map(str, problems))}.", tuple(problems)

@@ -6,17 +6,15 @@ an event with the version and the fingerprint of what it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 import sqlalchemy as sa
 
-from sgmp_console.errors import Refused, UserError
-from sgmp_console.fleet.devices import MASK
+from sgmp_console.errors import UserError
 from sgmp_console.fleet.editing import editing
-from sgmp_console.store import Database, Device, config_versions, devices, houses
+from sgmp_console.store import Database, config_versions, devices
 from sgmp_console.store.config_versions import ConfigVersion, EdgeState
 from sgmp_edge import contract
 
@@ -45,31 +43,28 @@ class SyncState:
 
     `version` is the one sent last, None where there is none. `since_ms` (UTC): sent (pending), confirmed (in sync,
     drifted), refused (rejected). `reason`: the edge's own words for a rejection. `changed`: devices were edited since,
-    so the configuration should be synchronized; None where the account may not see enough to tell.
+    so the configuration should be synchronized.
     """
 
     outcome: Outcome
     version: int | None
     since_ms: int | None
     reason: str | None
-    changed: bool | None
+    changed: bool
 
 
 def synchronize(database: Database, broker: RetainingBroker, deployment: str, house_id: int) -> int:
     """Send a house's devices to its edge. Returns the version, a new one if anything was changed since the last.
 
     The version is stored before it is sent: where sending fails (BrokerUnavailable, BrokerRefused) it stays pending,
-    and synchronizing again sends it again. Raises Refused where the account may not see what devices are sent, and
+    and synchronizing again sends it again. Raises Refused without `manage_houses` and `view_secrets`, and
     UserError where a stored config can't be used.
     """
     with editing(database, house_id) as connection:
-        house = houses.get(connection, house_id)
-        wanted = _device_configs(devices.list_all(connection, house_id))
-        if wanted is None:
-            raise Refused(
-                f"Your account may not see the secrets of the devices of {house.name}, which the configuration holds. "
-                "An administrator can give your role the permission."
-            )
+        wanted = [
+            contract.DeviceConfig(one.device_id, one.name, one.type, one.config)
+            for one in devices.to_send(connection, house_id)
+        ]
         last = config_versions.newest(connection, house_id)
         sha256 = contract.devices_sha256(wanted)
         if last is not None and last.sha256 == sha256:
@@ -93,12 +88,10 @@ def state(connection: sa.Connection, house_id: int) -> SyncState:
     """Whether the edge of a house does what it was last told."""
     last = config_versions.newest(connection, house_id)
     edge = config_versions.edge_state(connection, house_id)
-    wanted = _device_configs(devices.list_all(connection, house_id))
-    changed = None if wanted is None else contract.devices_sha256(wanted) != (last.sha256 if last else None)
-    return judge(last, edge, changed=changed)
+    return judge(last, edge, changed=config_versions.changed_since_newest(connection, house_id))
 
 
-def judge(last: ConfigVersion | None, edge: EdgeState, *, changed: bool | None) -> SyncState:
+def judge(last: ConfigVersion | None, edge: EdgeState, *, changed: bool) -> SyncState:
     """The state from what was sent last and what the edge said."""
     if last is None:
         return SyncState(Outcome.NEVER, None, None, None, changed)
@@ -109,12 +102,6 @@ def judge(last: ConfigVersion | None, edge: EdgeState, *, changed: bool | None) 
     if edge.applied_ms is not None and edge.applied_ms > last.created_ms:
         return SyncState(Outcome.DRIFTED, last.version, edge.applied_ms, None, changed)
     return SyncState(Outcome.PENDING, last.version, last.created_ms, None, changed)
-
-
-def _device_configs(found: Iterable[Device]) -> list[contract.DeviceConfig] | None:
-    """The devices as the edge is told of them; None where secrets are masked."""
-    configs = [contract.DeviceConfig(one.device_id, one.name, one.type, one.config) for one in found]
-    return None if any(MASK in one.config.values() for one in configs) else configs
 
 
 def _check(version: int, wanted: list[contract.DeviceConfig]) -> None:

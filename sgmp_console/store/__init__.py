@@ -6,6 +6,7 @@ Functions take a Connection of `Database.begin()`, one transaction each; what th
 from sgmp_console.store import (
     accounts,
     analytics,
+    audit,
     config_versions,
     devices,
     events,
@@ -13,9 +14,11 @@ from sgmp_console.store import (
     ingest_state,
     quarantine,
     readings,
+    roles,
 )
 from sgmp_console.store.accounts import Account, sign_in
 from sgmp_console.store.analytics import AnalyticItem
+from sgmp_console.store.audit import AuditEntry
 from sgmp_console.store.changes import Change, Reconnected, listen
 from sgmp_console.store.database import Database
 from sgmp_console.store.devices import Device
@@ -23,6 +26,7 @@ from sgmp_console.store.errors import (
     AccountDisabled,
     ChangedMeanwhile,
     DatabaseUnavailable,
+    PasswordExpired,
     SignInRefused,
     StatementFailed,
 )
@@ -32,11 +36,13 @@ from sgmp_console.store.maintenance import Maintenance
 from sgmp_console.store.migrations import migrate
 from sgmp_console.store.quarantine import Rejected
 from sgmp_console.store.readings import Batch, ReadingRow, TextRow, Written
+from sgmp_console.store.roles import Role
 
 __all__ = [
     "Account",
     "AccountDisabled",
     "AnalyticItem",
+    "AuditEntry",
     "Batch",
     "Change",
     "ChangedMeanwhile",
@@ -47,15 +53,18 @@ __all__ = [
     "EventRow",
     "House",
     "Maintenance",
+    "PasswordExpired",
     "ReadingRow",
     "Reconnected",
     "Rejected",
+    "Role",
     "SignInRefused",
     "StatementFailed",
     "TextRow",
     "Written",
     "accounts",
     "analytics",
+    "audit",
     "config_versions",
     "devices",
     "events",
@@ -65,5 +74,6 @@ __all__ = [
     "migrate",
     "quarantine",
     "readings",
+    "roles",
     "sign_in",
 ]

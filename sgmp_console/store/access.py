@@ -50,13 +50,10 @@ def normal_email(email: str) -> str:
 def login_name(deployment: str, email: str) -> str:
     """The PostgreSQL role of an account; the same as the database function of this name.
 
-    At most 63 bytes, PostgreSQL's limit: a long one keeps its beginning, and a hash of all in place of the rest.
+    A hash, since every role of a server sees the names of all others: 96 bits, so that no two emails meet.
     """
     email = normal_email(email)
-    plain = f"{checked_deployment(deployment)}:{email}"
-    if len(plain) <= 63:
-        return plain
-    return f"{plain[:46]}~{hashlib.sha256(email.encode('ascii')).hexdigest()[:16]}"
+    return f"{checked_deployment(deployment)}:{hashlib.sha256(email.encode('ascii')).hexdigest()[:24]}"
 
 
 def verifier(connection: sa.Connection, password: str, login: str) -> str:
@@ -95,6 +92,8 @@ def prepare_roles(connection: psycopg2.extensions.connection, deployment: str) -
         cursor.execute(
             sql.SQL(
                 "REVOKE ALL ON DATABASE {database} FROM PUBLIC;"
+                # Open to everybody in databases that began before PostgreSQL 15.
+                "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"
                 "GRANT CONNECT ON DATABASE {database} TO {accounts};"
                 # For the temporary table of a batch that repeats what is stored.
                 "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {ingest}"

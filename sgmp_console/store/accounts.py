@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sgmp_console.errors import UserError
 from sgmp_console.store.access import login_name, normal_email, verifier
 from sgmp_console.store.database import Database
-from sgmp_console.store.errors import ChangedMeanwhile, SignInRefused
+from sgmp_console.store.errors import AccountDisabled, ChangedMeanwhile, PasswordExpired, SignInRefused
 from sgmp_console.store.tables import account as table
 from sgmp_console.store.tables import installation, role_permission
 from sgmp_console.store.tables import role as role_table
@@ -33,7 +33,8 @@ class Account:
 def sign_in(url: str, deployment: str, email: str, password: str) -> tuple[Database, Account]:
     """The database as this account sees it; `url` names neither user nor password.
 
-    Raises DatabaseUnavailable, SignInRefused, UserError (address or email can't be read).
+    Notes the sign-in in the audit. Raises DatabaseUnavailable, SignInRefused (AccountDisabled and PasswordExpired among
+    them), UserError (the address can't be read).
     """
     try:
         login = login_name(deployment, email)
@@ -42,20 +43,29 @@ def sign_in(url: str, deployment: str, email: str, password: str) -> tuple[Datab
     database = Database.connect(url, user=login, password=password)
     try:
         with database.begin() as connection:
-            return database, current(connection)
+            account = current(connection)
+            connection.exec_driver_sql("SELECT sgmp.note_sign_in()")
+            return database, account
     except BaseException:
         database.dispose()
         raise
 
 
 def current(connection: sa.Connection) -> Account:
-    """The account of this connection. Raises SignInRefused for a PostgreSQL role that is none."""
+    """The account of this connection. Raises SignInRefused for a PostgreSQL role that is none, or no longer.
+
+    While `must_change_password` it has no permissions, and sees nothing.
+    """
     row = connection.exec_driver_sql(
-        "SELECT account_id, email, name, role, house_id, permissions, enabled, must_change_password, revision"
-        " FROM sgmp.me()"
+        "SELECT account_id, email, name, role, house_id, permissions, enabled, must_change_password, revision,"
+        " expired FROM sgmp.me()"
     ).one_or_none()
-    if row is None or not row.enabled:
+    if row is None:
         raise SignInRefused
+    if not row.enabled:
+        raise AccountDisabled
+    if row.expired:
+        raise PasswordExpired
     return Account(
         row.account_id,
         row.email,
@@ -130,12 +140,15 @@ def update(connection: sa.Connection, account: Account) -> Account:
 
 
 def delete(connection: sa.Connection, account_id: int) -> None:
-    """Delete the account and its login; its sessions end. Raises UserError for the last administrator, Refused."""
+    """Delete the account and its login; its sessions end.
+
+    Raises UserError for the last administrator and for the account that is signed in, Refused.
+    """
     connection.execute(sa.text("SELECT sgmp.delete_account(:account)"), {"account": account_id})
 
 
 def reset_password(connection: sa.Connection, account_id: int, password: str) -> None:
-    """Set another account's password, to be changed at its next sign-in. Raises UserError, Refused."""
+    """Set an account's password, to be changed at its next sign-in; its sessions end. Raises UserError, Refused."""
     account = get(connection, account_id)
     login = login_name(_deployment(connection), account.email)
     connection.execute(
@@ -145,7 +158,7 @@ def reset_password(connection: sa.Connection, account_id: int, password: str) ->
 
 
 def change_own_password(connection: sa.Connection, password: str) -> None:
-    """Raises Refused where the connection is no account's."""
+    """Raises Refused where the connection is no account's, or the initial password has expired."""
     login = connection.exec_driver_sql("SELECT session_user::text").scalar_one()
     connection.execute(
         sa.text("SELECT sgmp.set_own_password(:verifier)"),

@@ -9,14 +9,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sgmp_console.errors import UserError
+from sgmp_console.store.devices import reveal_secrets
 from sgmp_console.store.rows import refusing, to_ms
 from sgmp_console.store.tables import config_version as table
 from sgmp_console.store.tables import house_state
+from sgmp_edge import contract
+
+# With the devices' secrets masked.
+_view = sa.table("config_versions", *(sa.column(c.name, c.type) for c in table.c), schema="sgmp")
 
 
 @dataclass(frozen=True)
 class ConfigVersion:
-    """A configuration of a house's devices. `created_by` is the PostgreSQL role that made it."""
+    """A configuration of a house's devices. `created_by` is an account's email, or a PostgreSQL role."""
 
     version: int
     sha256: str
@@ -51,10 +57,44 @@ def newest(connection: sa.Connection, house_id: int) -> ConfigVersion | None:
     return None if row is None else _version(row)
 
 
+def devices_of(connection: sa.Connection, house_id: int, version: int) -> list[contract.DeviceConfig]:
+    """The devices of a version, masked as `devices.list_all` does, in order of id. Raises UserError: no such version."""
+    rows = connection.execute(
+        sa.select(_view.c.devices).where(_view.c.house_id == house_id, _view.c.version == version)
+    ).scalar_one_or_none()
+    if rows is None:
+        raise UserError("There is no such version of the configuration.")
+    return [_device(row) for row in rows]
+
+
+def to_send(connection: sa.Connection, house_id: int, version: int) -> list[contract.DeviceConfig]:
+    """The devices of a version with their secrets, to be sent again; the audit tells that they were given.
+
+    Raises Refused without `manage_houses` and `view_secrets`, UserError: no such version.
+    """
+    return [_device(row) for row in reveal_secrets(connection, "configuration", house_id, version)]
+
+
+def changed_secrets(
+    connection: sa.Connection, house_id: int, old: int | None, new: int | None
+) -> frozenset[tuple[int, str]]:
+    """(device id, setting) of what differs between two versions though it is masked in both. None: the devices now."""
+    rows = connection.execute(
+        sa.text("SELECT device_id, setting FROM sgmp.changed_secrets(:house, :old, :new)"),
+        {"house": house_id, "old": old, "new": new},
+    )
+    return frozenset((row.device_id, row.setting) for row in rows)
+
+
+def changed_since_newest(connection: sa.Connection, house_id: int) -> bool:
+    """Whether the devices are others than those of the newest version, secrets included; True if there is none."""
+    return bool(connection.execute(sa.select(sa.func.sgmp.configuration_changed(house_id))).scalar_one())
+
+
 def add(
     connection: sa.Connection, house_id: int, version: int, sha256: str, devices: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Store a version, made by whoever is signed in. Raises UserError where the number is taken."""
+    """Store a version, made by whoever is signed in. Raises UserError where the number is taken, Refused."""
     taken = f"Version {version} of the configuration exists already. Synchronize again."
     with refusing(connection, {"config_version_pkey": taken}):
         connection.execute(
@@ -63,7 +103,6 @@ def add(
                 version=version,
                 sha256=sha256,
                 devices=[dict(device) for device in devices],
-                created_by=sa.literal_column("session_user"),
             )
         )
 
@@ -82,6 +121,10 @@ def edge_state(connection: sa.Connection, house_id: int) -> EdgeState:
         row.rejected_reason,
         _ms(row.rejected_at),
     )
+
+
+def _device(row: Mapping[str, Any]) -> contract.DeviceConfig:
+    return contract.DeviceConfig(row["device_id"], row["name"], row["type"], row["config"])
 
 
 def _select() -> sa.Select[tuple[int, str, str, datetime]]:

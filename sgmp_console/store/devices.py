@@ -1,9 +1,13 @@
-"""Devices of a house. Deleting one keeps its history; a new one of the same name starts a new one."""
+"""Devices of a house. Deleting one keeps its history; a new one of the same name starts a new one.
+
+Every read shows `MASK` in place of secret settings, and in place of all texts to who may not see devices; what is written
+with a mask keeps what is stored there. `reveal` and `to_send` give the secrets.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +17,10 @@ from sgmp_console.store.errors import ChangedMeanwhile
 from sgmp_console.store.rows import refusing, to_ms
 from sgmp_console.store.tables import device as table
 
-# What accounts read: secrets of `config` are masked where they may not see them.
+MASK = "***"
+"""Shown in place of a setting that is not shown."""
+
+# What accounts read.
 _view = sa.table(
     "devices",
     *(sa.column(c.name, c.type) for c in table.c),
@@ -32,7 +39,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Device:
-    """`config` may hold secrets, or masks in their place; it is left out of the repr."""
+    """`config` holds masks in place of secrets, or secrets that were typed; it is left out of the repr."""
 
     device_id: int
     house_id: int
@@ -72,7 +79,7 @@ def create(
     *,
     description: str = "",
 ) -> Device:
-    """Raises UserError where the name is taken in the house or breaks the rule. `config` is stored as it is."""
+    """Raises UserError where the name is taken in the house or breaks the rule, or a setting is masked."""
     with refusing(connection, _sentences(name)):
         device_id = connection.execute(
             table.insert()
@@ -106,14 +113,19 @@ def lifetime(connection: sa.Connection, device_id: int) -> tuple[int, int | None
 def restore(connection: sa.Connection, device: Device) -> Device:
     """Bring a deleted device back with the type, config and description of `device`: it is the same meter.
 
-    Raises UserError where its name has been taken since, ChangedMeanwhile where `device` is stale.
+    Masked settings keep what it had. Raises UserError where its name has been taken since or a mask stands for nothing,
+    ChangedMeanwhile where `device` is stale.
     """
     with refusing(connection, _sentences(device.name)):
         return _write(connection, device, table.c.deleted_at.is_not(None))
 
 
 def update(connection: sa.Connection, device: Device) -> Device:
-    """Store type, config and description; the name stays. Raises ChangedMeanwhile where `device` is stale."""
+    """Store type, config and description; the name stays, and so does what is masked in the config.
+
+    Raises ChangedMeanwhile where `device` is stale, UserError for a mask that stands for nothing stored, or beside
+    another type.
+    """
     return _write(connection, device, table.c.deleted_at.is_(None))
 
 
@@ -126,6 +138,45 @@ def delete(connection: sa.Connection, device_id: int) -> None:
     ).rowcount
     if changed == 0:
         raise UserError("There is no such device. It may have been deleted.")
+
+
+def reveal(connection: sa.Connection, device_id: int) -> Mapping[str, Any]:
+    """A device's config with its secrets, which the audit tells.
+
+    Raises Refused without `view_secrets`, UserError where there is no such device.
+    """
+    config: Mapping[str, Any] = reveal_secrets(connection, "device", device_id)
+    return config
+
+
+def to_send(connection: sa.Connection, house_id: int) -> list[Device]:
+    """A house's devices in order of name, with their secrets, as Synchronize Configuration sends them.
+
+    The audit tells that they were given. Raises Refused without `manage_houses` and `view_secrets`.
+    """
+    configs = {
+        one["device_id"]: one["config"] for one in reveal_secrets(connection, "configuration", house_id)
+    }
+    return [
+        replace(device, config=configs[device.device_id])
+        for device in list_all(connection, house_id)
+        if device.device_id in configs
+    ]
+
+
+def reveal_secrets(connection: sa.Connection, kind: str, number: int, version: int | None = None) -> Any:
+    """What sgmp.reveal gives. The audit's entry is committed first, on a connection of its own."""
+    with connection.engine.begin() as other:
+        announced = other.execute(
+            sa.text("SELECT sgmp.announce_reveal(:kind, :number, :version)"),
+            {"kind": kind, "number": number, "version": version},
+        ).scalar_one()
+    revealed = connection.execute(
+        sa.text("SELECT sgmp.reveal(:announced)"), {"announced": announced}
+    ).scalar_one()
+    if revealed is None:
+        raise UserError("It has been deleted meanwhile.")
+    return revealed
 
 
 def known(connection: sa.Connection) -> dict[tuple[int, int], str]:

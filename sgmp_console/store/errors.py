@@ -30,6 +30,15 @@ class AccountDisabled(SignInRefused):
         super().__init__("This account is disabled. An administrator can enable it again.")
 
 
+class PasswordExpired(SignInRefused):
+    """An initial password that was not changed in time. Told only after the right password."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The initial password has expired. An administrator can reset it, which makes a new one."
+        )
+
+
 class ChangedMeanwhile(Conflict):
     def __init__(self, what: str) -> None:
         super().__init__(

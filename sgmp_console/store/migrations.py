@@ -20,6 +20,8 @@ from sgmp_console.store.connecting import connect, parameters_of
 from sgmp_console.store.database import translated
 from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.store.rows import driver
+from sgmp_console.store.tables import device_setting
+from sgmp_edge import contract
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -28,6 +30,8 @@ _LOCK_KEY = 0x53474D50  # "SGMP": one migration at a time in a database
 _LOCK_TIMEOUT_MS = 10_000
 _STATEMENT_TIMEOUT_MS = 30 * 60_000
 _ATTEMPTS = 5
+
+_VISIBLE = "((SELECT sgmp.sees_every_house()) OR house_id = (SELECT sgmp.my_house()))"
 
 _PROGRAMS = Path(__file__).resolve().parent / "programs"
 
@@ -85,7 +89,13 @@ def _migrate(connection: sa.Connection, deployment: str) -> None:
         )
     programs = _programs(deployment)
     fingerprint = hashlib.sha256(programs.encode("utf-8")).hexdigest()
-    if known.get("programs") == fingerprint and known.get("revision") == _head():
+    settings = _device_settings()
+    settings_fingerprint = hashlib.sha256(repr(settings).encode("utf-8")).hexdigest()
+    if (known.get("programs"), known.get("revision"), known.get("device_settings")) == (
+        fingerprint,
+        _head(),
+        settings_fingerprint,
+    ):
         return
     timescale = known["timescale"] == "true" if "timescale" in known else _offers_timescale(connection)
     if timescale:
@@ -93,11 +103,17 @@ def _migrate(connection: sa.Connection, deployment: str) -> None:
     _execute(connection, (_PROGRAMS / "0_drop.sql").read_text("utf-8"))
     _upgrade(connection, timescale)
     _execute(connection, programs)
+    connection.execute(device_setting.delete())
+    connection.execute(
+        device_setting.insert(),
+        [{"type": kind, "setting": setting, "secret": secret} for kind, setting, secret in settings],
+    )
     for key, value in {
         "deployment": deployment,
         "timescale": str(timescale).lower(),
         "programs": fingerprint,
         "revision": _head(),
+        "device_settings": settings_fingerprint,
     }.items():
         connection.execute(
             sa.text(
@@ -105,6 +121,12 @@ def _migrate(connection: sa.Connection, deployment: str) -> None:
             ),
             {"key": key, "value": value},
         )
+
+
+def _device_settings() -> list[tuple[str, str, bool]]:
+    """(type, setting, whether it is secret) of all that the config schemas declare."""
+    types = contract.device_types()
+    return sorted((kind, field.key, field.secret) for kind in types for field in types[kind].fields)
 
 
 @dataclass(frozen=True)
@@ -184,7 +206,12 @@ def _programs(deployment: str) -> str:
         "ingest": _identifier(ingest_role(deployment)),
         "ingest_text": f"'{ingest_role(deployment)}'",
         "deployment_text": f"'{deployment}'",
-        "visible": "((SELECT sgmp.sees_every_house()) OR house_id = (SELECT sgmp.my_house()))",
+        "visible": _VISIBLE,
+        "inside": f"((SELECT sgmp.sees_contents()) AND {_VISIBLE})",
+        "visible_series": (
+            "((SELECT sgmp.sees_contents()) AND ((SELECT sgmp.sees_every_house()) OR series_id IN"
+            " (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house()))))"
+        ),
     }
     text = "".join(file.read_text("utf-8") for file in sorted(_PROGRAMS.glob("[1-9]*.sql")))
     return re.sub(r"\{([a-z_]+)\}", lambda found: values[found[1]], text)

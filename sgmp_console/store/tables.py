@@ -130,6 +130,7 @@ account = Table(
     Column("must_change_password", Boolean, nullable=False, server_default=text("true")),
     _revision(),
     _now("created_at"),
+    _now("password_set_at"),
     # ASCII, so that lower case means the same to Python, PostgreSQL in any locale, and a mail server.
     CheckConstraint(r"email ~ '^[!-?A-~]+@[!-?A-~]+$' AND length(email) <= 254", name="email"),
     CheckConstraint('email = lower(email COLLATE "C")', name="email_case"),
@@ -137,6 +138,26 @@ account = Table(
     UniqueConstraint("login"),
     Index(None, "house_id"),
     Index(None, "role_id"),
+)
+
+# What was changed and done, by whom; only ever added to (programs/4_audit.sql). It outlives what it tells of.
+audit = Table(
+    "audit",
+    metadata,
+    Column("entry_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column("actor", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("subject_id", BigInteger),
+    Column("house_id", Integer),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    # So that an act can ask for an entry that was committed before it.
+    Column("transaction", Text, nullable=False, server_default=text("(pg_current_xact_id())::text")),
+    Index(None, "at"),
+    Index(None, "house_id", "entry_id"),
 )
 
 # --- What -----------------------------------------------------------------------------------------------------------
@@ -164,6 +185,16 @@ Index(
     device.c.name,
     unique=True,
     postgresql_where=text("deleted_at IS NULL"),
+)
+
+# The settings that the config schemas of device types declare; what isn't here is a secret, unless it is no text.
+device_setting = Table(
+    "device_setting",
+    metadata,
+    Column("type", Text, nullable=False),
+    Column("setting", Text, nullable=False),
+    Column("secret", Boolean, nullable=False),
+    PrimaryKeyConstraint("type", "setting"),
 )
 
 analytic_item = Table(

@@ -26,7 +26,8 @@ def test_the_playbooks_examples_are_accepted(
     made = devices.create(database, house.house_id, kind, kind, config, description="In the cellar ")
     with database.begin() as connection:
         assert store.devices.list_all(connection, house.house_id) == [made]
-    assert (made.name, made.type, made.config, made.description) == (kind, kind, config, "In the cellar")
+    assert (made.name, made.type, made.description) == (kind, kind, "In the cellar")
+    assert devices.reveal(database, made.device_id) == config
 
 
 @pytest.mark.parametrize(
@@ -58,10 +59,34 @@ def test_problems_of_a_config_are_told_by_setting_and_without_its_values(
     assert TOKEN not in str(caught.value)
 
 
-def test_masked_settings_are_never_stored(database: Database, house: House) -> None:
+def test_a_masked_setting_keeps_what_is_stored(database: Database, house: House) -> None:
     made = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
+    assert made.config == {**SONNEN, "token": devices.MASK}
+    devices.update(database, replace(made, config={**made.config, "ip": "192.0.2.9"}))
+    assert devices.reveal(database, made.device_id) == {**SONNEN, "ip": "192.0.2.9"}
+
+
+def test_a_mask_that_stands_for_nothing_is_refused(database: Database, house: House) -> None:
+    masked = {**SONNEN, "token": devices.MASK}
     with pytest.raises(DeviceError, match="`token`: is masked"):
-        devices.update(database, replace(made, config={**SONNEN, "token": devices.MASK}))
+        devices.create(database, house.house_id, "sonnen", "sonnen", masked)
+    made = devices.create(database, house.house_id, "sonnen", "sonnen", {"ip": "192.0.2.1"})
+    with pytest.raises(DeviceError, match="`token`: is masked"):
+        devices.update(database, replace(made, config=masked))
+
+
+def test_masks_keep_nothing_when_the_type_changes(database: Database, house: House) -> None:
+    made = devices.create(database, house.house_id, "charger", "powerflex", POWERFLEX)
+    masked = {"ip": "192.0.2.1", "password": devices.MASK}
+    with pytest.raises(DeviceError, match="`password`: is masked"):
+        devices.update(database, replace(made, type="egauge", config=masked))
+
+
+def test_the_same_meter_comes_back_with_its_secrets(database: Database, house: House) -> None:
+    first = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
+    devices.delete(database, house.house_id, [first.device_id])
+    again = devices.create(database, house.house_id, "sonnen", "sonnen", first.config, same_meter=True)
+    assert devices.reveal(database, again.device_id) == SONNEN
 
 
 def test_type_config_and_description_can_be_changed(database: Database, house: House) -> None:

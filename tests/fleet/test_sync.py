@@ -156,6 +156,7 @@ def researcher(database: Database, test_database: TestDatabase, equipped: House)
             role="researcher",
             house_id=equipped.house_id,
             password="long enough a password",
+            must_change_password=False,
         )
     signed_in, _ = sign_in(
         test_database.address, test_database.deployment, "rea@example.org", "long enough a password"
@@ -167,7 +168,7 @@ def researcher(database: Database, test_database: TestDatabase, equipped: House)
 def test_who_may_not_see_secrets_cannot_send_masks_in_their_place(
     researcher: Database, equipped: House, broker: Retained
 ) -> None:
-    with pytest.raises(Refused, match="may not see the secrets"):
+    with pytest.raises(Refused, match="view_secrets"):
         sync.synchronize(researcher, broker, "sgmp", equipped.house_id)
     assert broker.messages == {}
-    assert state(researcher, equipped).changed is None
+    assert state(researcher, equipped).changed is True

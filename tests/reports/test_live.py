@@ -262,6 +262,7 @@ def test_an_account_of_another_house_reads_nothing_of_this_one(
                 role="visitor",
                 house_id=house_id,
                 password="long enough a password",
+                must_change_password=False,
             )
 
     def solar(email: str) -> Series:

@@ -57,7 +57,13 @@ def sign_in(database: Database, test_database: TestDatabase) -> Iterator[Callabl
         email = f"{role}{len(opened)}@example.org"
         with database.begin() as connection:
             store.accounts.create(
-                connection, email=email, name=role, role=role, house_id=house_id, password=PASSWORD
+                connection,
+                email=email,
+                name=role,
+                role=role,
+                house_id=house_id,
+                password=PASSWORD,
+                must_change_password=False,
             )
         signed_in, _ = store.sign_in(test_database.address, test_database.deployment, email, PASSWORD)
         opened.append(signed_in)
@@ -255,7 +261,7 @@ def test_an_administrator_works_with_an_own_connection(sign_in: Callable[..., Da
     with admin.begin() as connection:
         house = store.houses.create(connection, "East")
         device = store.devices.create(connection, house.house_id, "sonnen", "sonnen", {"token": "t0k3n"})
-        assert device.config == {"token": "t0k3n"}
+        assert device.config == {"token": "***"}
         store.analytics.create(connection, house.house_id, "soc", "sonnen.soc")
         store.houses.update(connection, house)
         store.devices.delete(connection, device.device_id)
@@ -327,4 +333,11 @@ def test_tables_of_accounts_have_row_level_security(database: Database, deployme
             " AND r.rolname = %s ORDER BY 1",
             (accounts_role(deployment),),
         ).scalars()
-        assert list(without) == ["ingest_state", "installation", "permission", "role", "role_permission"]
+        assert list(without) == [
+            "device_setting",
+            "ingest_state",
+            "installation",
+            "permission",
+            "role",
+            "role_permission",
+        ]

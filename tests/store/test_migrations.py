@@ -130,6 +130,7 @@ def test_an_owner_who_is_no_superuser_suffices(database_server: TestServer) -> N
                         role="admin",
                         house_id=None,
                         password="correct horse",
+                        must_change_password=False,
                     )
                     for email in ("ada@example.org", "bob@example.org")
                 ]

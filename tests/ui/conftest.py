@@ -121,6 +121,8 @@ def deployed(test_database: TestDatabase, database: Database) -> Deployment:
         fleet_houses.create(database, "Harbor House", time_zone="Europe/Berlin"),
     )
     admin = fleet_accounts.create_first_admin(database, email="ada@example.org", name="Ada Lovelace")
+    with database.begin() as connection:  # they signed in before, and kept the password
+        connection.exec_driver_sql("UPDATE sgmp.account SET must_change_password = false")
     profile = Profile("Pilot", test_database.address, test_database.deployment)
     return Deployment(profile, database, "ada@example.org", admin.initial_password, made)
 

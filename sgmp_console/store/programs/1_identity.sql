@@ -3,16 +3,24 @@
 -- Always `session_user`, the role that signed in: SET ROLE and SECURITY DEFINER change `current_user` only. Whoever is
 -- a member of the schema's owner may everything.
 
+-- The role of an account. Every role of a server sees the names of all others, so it tells nobody's email.
 CREATE FUNCTION sgmp.login_name(email text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-RETURN CASE
-    WHEN octet_length({deployment_text} || ':' || email) <= 63 THEN {deployment_text} || ':' || email
-    ELSE left({deployment_text} || ':' || email, 46) || '~' || left(encode(sha256(convert_to(email, 'UTF8')), 'hex'), 16)
-END;
+RETURN {deployment_text} || ':' || left(encode(sha256(convert_to(email, 'UTF8')), 'hex'), 24);
 
 CREATE FUNCTION sgmp.is_owner() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN pg_has_role(session_user, (SELECT nspowner FROM pg_namespace WHERE nspname = 'sgmp'), 'MEMBER');
+
+-- Whoever has to change the password first can do nothing else.
+CREATE FUNCTION sgmp.is_active(asked sgmp.account) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN (asked).enabled AND NOT (asked).must_change_password;
+
+-- How audit names whoever signed in.
+CREATE FUNCTION sgmp.actor() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN COALESCE((SELECT a.email FROM sgmp.account a WHERE a.login = session_user), session_user::text);
 
 CREATE FUNCTION sgmp.my_permissions() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -21,7 +29,7 @@ BEGIN ATOMIC
     WHERE sgmp.is_owner()
        OR p.name IN (
             SELECT rp.permission FROM sgmp.account a JOIN sgmp.role_permission rp USING (role_id)
-            WHERE a.login = session_user AND a.enabled);
+            WHERE a.login = session_user AND sgmp.is_active(a));
 END;
 
 CREATE FUNCTION sgmp.may(asked text) RETURNS boolean
@@ -35,7 +43,13 @@ RETURN sgmp.may('all_houses');
 -- The one house of an account that does not see all.
 CREATE FUNCTION sgmp.my_house() RETURNS integer
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN (SELECT a.house_id FROM sgmp.account a WHERE a.login = session_user AND a.enabled);
+RETURN (SELECT a.house_id FROM sgmp.account a WHERE a.login = session_user AND sgmp.is_active(a));
+
+-- Whether what is in houses is any of their business: managing accounts and roles alone is not.
+CREATE FUNCTION sgmp.sees_contents() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (
+    SELECT sgmp.my_permissions() EXCEPT SELECT unnest(ARRAY['manage_accounts', 'manage_roles', 'all_houses']));
 
 CREATE FUNCTION sgmp.sees_house(asked integer) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -52,14 +66,20 @@ BEGIN
 END
 $$;
 
+-- An initial password that nobody changed lies in some mailbox.
+CREATE FUNCTION sgmp.has_expired(asked sgmp.account) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN (asked).must_change_password AND (asked).password_set_at < now() - interval '7 days';
+
 CREATE FUNCTION sgmp.me() RETURNS TABLE (
     account_id integer, email text, name text, role text, house_id integer,
-    permissions text[], enabled boolean, must_change_password boolean, revision integer
+    permissions text[], enabled boolean, must_change_password boolean, revision integer, expired boolean
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT a.account_id, a.email, a.name, r.name, a.house_id,
-           ARRAY(SELECT sgmp.my_permissions()), a.enabled, a.must_change_password, a.revision
+           ARRAY(SELECT sgmp.my_permissions()), a.enabled, a.must_change_password, a.revision,
+           sgmp.has_expired(a)
     FROM sgmp.account a JOIN sgmp.role r USING (role_id)
     WHERE a.login = session_user;
 END;

@@ -1,11 +1,15 @@
 -- Accounts are PostgreSQL roles: they are made, changed and dropped here only.
 
+-- Whether a password is long enough only who makes the verifier knows; it can't be a cheap one, or a password in clear,
+-- which would stand in the server's log.
 CREATE FUNCTION sgmp.checked_verifier(verifier text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    part text[] := regexp_match(
+        verifier, '^SCRAM-SHA-256\$([0-9]{1,7}):[A-Za-z0-9+/]{22,}={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$');
 BEGIN
-    -- A password in clear would stand in the server's log.
-    IF verifier !~ '^SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$' THEN
+    IF part IS NULL OR part[1]::integer < 4096 THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'A password reaches the database only as a SCRAM verifier.';
     END IF;
     RETURN verifier;
@@ -56,6 +60,9 @@ BEGIN
         'CREATE ROLE %I LOGIN CONNECTION LIMIT 16 PASSWORD %L IN ROLE {accounts}', login, sgmp.checked_verifier(verifier));
     -- Whoever may end a role's sessions is a member of it, or a superuser, which the owner need not be.
     EXECUTE format('GRANT %I TO CURRENT_USER', login);
+    -- Against what is forgotten: a role can set both anew for itself.
+    EXECUTE format('ALTER ROLE %I SET statement_timeout = ''15min''', login);
+    EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = ''5min''', login);
     RETURN made;
 END
 $$;
@@ -63,22 +70,46 @@ $$;
 CREATE FUNCTION sgmp.set_own_password(verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    own sgmp.account;
 BEGIN
-    UPDATE sgmp.account SET must_change_password = false WHERE login = session_user AND enabled;
+    SELECT * INTO own FROM sgmp.account a WHERE a.login = session_user AND a.enabled FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE = 'Only a signed-in account has a password to change here.';
     END IF;
+    IF sgmp.has_expired(own) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE =
+            'The initial password has expired. An administrator can reset it, which makes a new one.';
+    END IF;
+    UPDATE sgmp.account SET must_change_password = false, password_set_at = now() WHERE account_id = own.account_id;
     EXECUTE format('ALTER ROLE %I PASSWORD %L', session_user, sgmp.checked_verifier(verifier));
+    PERFORM sgmp.write_audit('change_password', 'account', own.email, own.account_id, own.house_id, NULL, NULL);
 END
 $$;
 
 CREATE FUNCTION sgmp.reset_password(chosen integer, verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    managed sgmp.account := sgmp.managed_account(chosen);
 BEGIN
-    EXECUTE format(
-        'ALTER ROLE %I PASSWORD %L', (sgmp.managed_account(chosen)).login, sgmp.checked_verifier(verifier));
-    UPDATE sgmp.account SET must_change_password = true WHERE account_id = chosen;
+    EXECUTE format('ALTER ROLE %I PASSWORD %L', managed.login, sgmp.checked_verifier(verifier));
+    UPDATE sgmp.account SET must_change_password = true, password_set_at = now() WHERE account_id = chosen;
+    PERFORM sgmp.write_audit('reset_password', 'account', managed.email, chosen, managed.house_id, NULL, NULL);
+    PERFORM sgmp.end_sessions(managed.login);
+END
+$$;
+
+-- Told once per sign-in by our programs. Other clients need not: log_connections of the server is for these.
+CREATE FUNCTION sgmp.note_sign_in() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('transaction_read_only')::boolean THEN
+        RETURN;  -- a standby
+    END IF;
+    PERFORM sgmp.write_audit('sign_in', 'account', a.email, a.account_id, a.house_id, NULL, NULL)
+    FROM sgmp.account a WHERE a.login = session_user;
 END
 $$;
 
@@ -154,6 +185,10 @@ AS $$
 DECLARE
     before sgmp.account := sgmp.managed_account(chosen);
 BEGIN
+    IF before.login = session_user THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE =
+            'You can''t delete the account that you are signed in with. Another administrator can.';
+    END IF;
     PERFORM pg_advisory_xact_lock('sgmp.account'::regclass::integer);
     DELETE FROM sgmp.account WHERE account_id = chosen;
     PERFORM sgmp.keep_an_administrator();

@@ -5,8 +5,7 @@
 CREATE VIEW sgmp.readings WITH (security_barrier) AS
 SELECT r.series_id, r.ts, r.value
 FROM sgmp.reading r
-WHERE (SELECT sgmp.sees_every_house())
-   OR r.series_id IN (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house()));
+WHERE {visible_series};
 COMMENT ON VIEW sgmp.readings IS 'sgmp program';
 
 CREATE FUNCTION sgmp.latest_readings(house integer)
@@ -14,7 +13,7 @@ RETURNS TABLE (series_id integer, ts timestamptz, value double precision)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT sgmp.sees_house(house) THEN
+    IF NOT (sgmp.sees_contents() AND sgmp.sees_house(house)) THEN
         RETURN;
     END IF;
     RETURN QUERY
@@ -26,13 +25,3 @@ BEGIN
         WHERE s.house_id = house;
 END
 $$;
-
--- Device configs hold secrets; without the permission only the settings' names are told.
-CREATE VIEW sgmp.devices WITH (security_barrier) AS
-SELECT d.device_id, d.house_id, d.name, d.type, d.description, d.revision, d.created_at, d.deleted_at,
-       CASE WHEN (SELECT sgmp.may('view_secrets')) THEN d.config
-            ELSE COALESCE((SELECT jsonb_object_agg(key, '***') FROM jsonb_object_keys(d.config) AS key), '{}')
-       END AS config
-FROM sgmp.device d
-WHERE {visible};
-COMMENT ON VIEW sgmp.devices IS 'sgmp program';

@@ -17,8 +17,12 @@ TO {ingest};
 
 -- Accounts: functions -------------------------------------------------------------------------------------------------
 GRANT EXECUTE ON FUNCTION
-    sgmp.is_owner(), sgmp.my_permissions(), sgmp.may(text), sgmp.sees_every_house(), sgmp.my_house(), sgmp.sees_house(integer), sgmp.me(),
-    sgmp.latest_readings(integer), sgmp.login_name(text),
+    sgmp.is_owner(), sgmp.my_permissions(), sgmp.may(text), sgmp.sees_every_house(), sgmp.sees_contents(), sgmp.my_house(),
+    sgmp.sees_house(integer), sgmp.me(), sgmp.note_sign_in(), sgmp.latest_readings(integer), sgmp.login_name(text),
+    sgmp.masked(text, jsonb, boolean), sgmp.masked_devices(jsonb, boolean),
+    sgmp.changed_secrets(integer, integer, integer), sgmp.configuration_changed(integer),
+    sgmp.announce_reveal(text, integer, integer), sgmp.reveal(bigint), sgmp.note_act(text, text, text, integer, jsonb),
+    sgmp.create_role(text, text, text[]), sgmp.update_role(integer, integer, text, text, text[]), sgmp.delete_role(integer),
     sgmp.create_account(text, text, text, integer, text, boolean), sgmp.set_own_password(text),
     sgmp.reset_password(integer, text), sgmp.delete_account(integer),
     sgmp.update_account(integer, integer, text, text, integer, boolean)
@@ -35,9 +39,10 @@ ALTER TABLE sgmp.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE sgmp.quarantine ENABLE ROW LEVEL SECURITY;
 ALTER TABLE sgmp.house_state ENABLE ROW LEVEL SECURITY;
 ALTER TABLE sgmp.config_version ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sgmp.audit ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT ON sgmp.readings, sgmp.devices, sgmp.permission, sgmp.role, sgmp.role_permission, sgmp.ingest_state,
-    sgmp.installation
+GRANT SELECT ON sgmp.readings, sgmp.devices, sgmp.config_versions, sgmp.permission, sgmp.role, sgmp.role_permission,
+    sgmp.roles, sgmp.ingest_state, sgmp.installation, sgmp.device_setting
 TO {accounts};
 
 GRANT SELECT ON sgmp.house TO {accounts};
@@ -53,7 +58,7 @@ GRANT SELECT (device_id, house_id, name, type, description, revision, created_at
     INSERT (house_id, name, type, description, config),
     UPDATE (type, description, config, revision, deleted_at)
     ON sgmp.device TO {accounts};
-CREATE POLICY reads ON sgmp.device FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY reads ON sgmp.device FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY adds ON sgmp.device FOR INSERT TO {accounts}
     WITH CHECK ((SELECT sgmp.may('manage_devices')) AND {visible});
 CREATE POLICY changes ON sgmp.device FOR UPDATE TO {accounts}
@@ -63,7 +68,7 @@ GRANT SELECT, DELETE ON sgmp.analytic_item TO {accounts};
 GRANT INSERT (house_id, name, description, formula, aggregated, unit),
     UPDATE (description, formula, aggregated, unit, revision)
     ON sgmp.analytic_item TO {accounts};
-CREATE POLICY reads ON sgmp.analytic_item FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY reads ON sgmp.analytic_item FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY manages ON sgmp.analytic_item TO {accounts}
     USING ((SELECT sgmp.may('manage_analytics')) AND {visible});
 
@@ -74,16 +79,14 @@ CREATE POLICY reads ON sgmp.account FOR SELECT TO {accounts} USING (
         AND {visible}));
 
 GRANT SELECT, UPDATE (unit) ON sgmp.series TO {accounts};
-CREATE POLICY reads ON sgmp.series FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY reads ON sgmp.series FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY changes ON sgmp.series FOR UPDATE TO {accounts}
     USING ((SELECT sgmp.may('manage_devices')) AND {visible});
 
 GRANT SELECT ON sgmp.text_reading, sgmp.event, sgmp.quarantine, sgmp.house_state TO {accounts};
-CREATE POLICY reads ON sgmp.text_reading FOR SELECT TO {accounts} USING (
-    (SELECT sgmp.sees_every_house())
-    OR series_id IN (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house())));
-CREATE POLICY reads ON sgmp.event FOR SELECT TO {accounts} USING ({visible});
-CREATE POLICY reads ON sgmp.house_state FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY reads ON sgmp.text_reading FOR SELECT TO {accounts} USING ({visible_series});
+CREATE POLICY reads ON sgmp.event FOR SELECT TO {accounts} USING ({inside});
+CREATE POLICY reads ON sgmp.house_state FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY reads ON sgmp.quarantine FOR SELECT TO {accounts} USING (
     (SELECT sgmp.may('view_devices'))
     AND {visible});
@@ -91,9 +94,12 @@ CREATE POLICY adds ON sgmp.event FOR INSERT TO {ingest} WITH CHECK (true);
 CREATE POLICY adds ON sgmp.quarantine FOR INSERT TO {ingest} WITH CHECK (true);
 
 -- What was sent to an edge holds its devices' secrets.
-GRANT SELECT (house_id, version, sha256, created_by, created_at),
-    INSERT (house_id, version, sha256, devices, created_by)
+GRANT SELECT (house_id, version, sha256, created_by, created_at), INSERT (house_id, version, sha256, devices)
     ON sgmp.config_version TO {accounts};
-CREATE POLICY reads ON sgmp.config_version FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY reads ON sgmp.config_version FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY adds ON sgmp.config_version FOR INSERT TO {accounts}
-    WITH CHECK ((SELECT sgmp.may('manage_houses')) AND {visible});
+    WITH CHECK ((SELECT sgmp.may('manage_houses')) AND (SELECT sgmp.may('view_secrets')) AND {visible});
+
+-- Who looks after accounts sees what these did.
+GRANT SELECT ON sgmp.audit TO {accounts};
+CREATE POLICY reads ON sgmp.audit FOR SELECT TO {accounts} USING ((SELECT sgmp.may('manage_accounts')) AND {visible});

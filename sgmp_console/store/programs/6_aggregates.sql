@@ -384,14 +384,12 @@ $$;
 
 CREATE VIEW sgmp.slots WITH (security_barrier) AS
 SELECT a.* FROM sgmp.slot a
-WHERE (SELECT sgmp.sees_every_house())
-   OR a.series_id IN (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house()));
+WHERE {visible_series};
 COMMENT ON VIEW sgmp.slots IS 'sgmp program';
 
 CREATE VIEW sgmp.hours WITH (security_barrier) AS
 SELECT a.* FROM sgmp.hour a
-WHERE (SELECT sgmp.sees_every_house())
-   OR a.series_id IN (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house()));
+WHERE {visible_series};
 COMMENT ON VIEW sgmp.hours IS 'sgmp program';
 
 REVOKE ALL ON FUNCTION
@@ -418,6 +416,6 @@ GRANT SELECT ON sgmp.slots, sgmp.hours TO {accounts};
 
 ALTER TABLE sgmp.aggregation ENABLE ROW LEVEL SECURITY;
 GRANT SELECT, INSERT, DELETE ON sgmp.aggregation TO {accounts};
-CREATE POLICY reads ON sgmp.aggregation FOR SELECT TO {accounts} USING ({visible});
+CREATE POLICY reads ON sgmp.aggregation FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY manages ON sgmp.aggregation TO {accounts}
     USING ((SELECT sgmp.may('manage_analytics')) AND {visible});

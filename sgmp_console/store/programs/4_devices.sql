@@ -1,0 +1,171 @@
+-- Devices' configs hold secrets. Everybody reads them masked; what was masked comes back on purpose only, and into audit.
+
+-- A setting is shown if its type's schema declares it and does not call it secret, or if it can't hold a text.
+-- `texts`: whether other texts are shown at all.
+CREATE FUNCTION sgmp.masked(device_type text, config jsonb, texts boolean DEFAULT true) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN COALESCE((
+    SELECT jsonb_object_agg(given.key, CASE
+        WHEN known.secret THEN '"***"'
+        WHEN jsonb_typeof(given.value) IN ('number', 'boolean', 'null') THEN given.value
+        WHEN texts AND NOT known.secret THEN given.value
+        ELSE '"***"'
+    END)
+    FROM jsonb_each(CASE WHEN jsonb_typeof(config) = 'object' THEN config ELSE '{}' END) given
+    LEFT JOIN sgmp.device_setting known ON known.type = device_type AND known.setting = given.key
+), '{}');
+
+-- The same for the devices of a configuration.
+CREATE FUNCTION sgmp.masked_devices(devices jsonb, texts boolean) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN COALESCE((
+    SELECT jsonb_agg(jsonb_build_object(
+        'device_id', d -> 'device_id', 'name', d -> 'name', 'type', d -> 'type',
+        'config', sgmp.masked(d ->> 'type', d -> 'config', texts)) ORDER BY position)
+    FROM jsonb_array_elements(CASE WHEN jsonb_typeof(devices) = 'array' THEN devices ELSE '[]' END)
+         WITH ORDINALITY AS listed (d, position)
+), '[]');
+
+CREATE VIEW sgmp.devices WITH (security_barrier) AS
+SELECT d.device_id, d.house_id, d.name, d.type, d.description, d.revision, d.created_at, d.deleted_at,
+       sgmp.masked(d.type, d.config, (SELECT sgmp.may('view_devices'))) AS config
+FROM sgmp.device d
+WHERE {inside};
+COMMENT ON VIEW sgmp.devices IS 'sgmp program';
+
+CREATE VIEW sgmp.config_versions WITH (security_barrier) AS
+SELECT v.house_id, v.version, v.sha256, v.created_by, v.created_at,
+       sgmp.masked_devices(v.devices, (SELECT sgmp.may('view_devices'))) AS devices
+FROM sgmp.config_version v
+WHERE {inside};
+COMMENT ON VIEW sgmp.config_versions IS 'sgmp program';
+
+-- A mask that comes back stands for what is stored. Not where the type changed, which says what is a secret.
+CREATE FUNCTION sgmp.keep_masked() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    setting text;
+BEGIN
+    IF jsonb_typeof(NEW.config) <> 'object' THEN
+        RETURN NEW;  -- refused by the table
+    END IF;
+    FOR setting IN SELECT e.key FROM jsonb_each(NEW.config) e WHERE e.value = '"***"' LOOP
+        IF TG_OP = 'UPDATE' AND NEW.type = OLD.type AND OLD.config ? setting THEN
+            NEW.config := NEW.config || jsonb_build_object(setting, OLD.config -> setting);
+        ELSE
+            RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE =
+                format('The setting %s is masked, and nothing is stored that it could stand for. Enter it.', left(setting, 64));
+        END IF;
+    END LOOP;
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER sgmp_keep_masked BEFORE INSERT OR UPDATE OF config, type ON sgmp.device
+FOR EACH ROW EXECUTE FUNCTION sgmp.keep_masked();
+
+CREATE FUNCTION sgmp.sign_version() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.created_by := sgmp.actor();
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER sgmp_sign_version BEFORE INSERT ON sgmp.config_version
+FOR EACH ROW EXECUTE FUNCTION sgmp.sign_version();
+
+-- The devices of a house as its edge is told of them, secrets included.
+CREATE FUNCTION sgmp.present_devices(house integer) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN COALESCE((
+    SELECT jsonb_agg(jsonb_build_object('device_id', d.device_id, 'name', d.name, 'type', d.type, 'config', d.config)
+                     ORDER BY d.device_id)
+    FROM sgmp.device d WHERE d.house_id = house AND d.deleted_at IS NULL
+), '[]');
+
+-- A version of a house's configuration; null stands for the devices as they are now.
+CREATE FUNCTION sgmp.devices_of(house integer, asked_version integer) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN asked_version IS NULL THEN sgmp.present_devices(house)
+            ELSE (SELECT v.devices FROM sgmp.config_version v WHERE v.house_id = house AND v.version = asked_version) END;
+
+-- The settings that are not the same in two versions though both are masked (null: now).
+CREATE FUNCTION sgmp.changed_secrets(house integer, old_version integer, new_version integer)
+RETURNS TABLE (device_id integer, setting text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT (o ->> 'device_id')::integer, given.key
+    FROM jsonb_array_elements(sgmp.devices_of(house, old_version)) o
+    JOIN jsonb_array_elements(sgmp.devices_of(house, new_version)) n ON n -> 'device_id' = o -> 'device_id'
+    CROSS JOIN LATERAL jsonb_each(o -> 'config') given
+    WHERE sgmp.sees_contents() AND sgmp.sees_house(house)
+      AND n -> 'config' ? given.key AND (n -> 'config' -> given.key)::text <> given.value::text
+      AND sgmp.masked(o ->> 'type', o -> 'config') ->> given.key = '***'
+      AND sgmp.masked(n ->> 'type', n -> 'config') ->> given.key = '***';
+END;
+
+-- Whether the devices are others than the ones sent last. As texts: 10 and 10.0 are two fingerprints.
+CREATE FUNCTION sgmp.configuration_changed(house integer) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN sgmp.sees_contents() AND sgmp.sees_house(house) AND sgmp.present_devices(house)::text IS DISTINCT FROM (
+    SELECT v.devices::text FROM sgmp.config_version v WHERE v.house_id = house ORDER BY v.version DESC LIMIT 1);
+
+-- Secrets are given in two steps, so that nobody sees one and takes the entry back: `announce_reveal` writes it, and
+-- `reveal` wants it committed. `kind`: device (id), configuration (house, and a version; null: the devices as they are).
+CREATE FUNCTION sgmp.announce_reveal(kind text, id integer, asked_version integer DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    subject record;
+BEGIN
+    PERFORM sgmp.require('view_secrets');
+    IF kind = 'device' THEN
+        SELECT d.name, d.house_id, NULL::jsonb AS details INTO subject
+        FROM sgmp.device d
+        WHERE d.device_id = id AND d.deleted_at IS NULL AND sgmp.sees_house(d.house_id);
+    ELSE
+        PERFORM sgmp.require('manage_houses');
+        SELECT h.name, h.house_id, CASE WHEN asked_version IS NOT NULL THEN jsonb_build_object('version', asked_version) END
+               AS details INTO subject
+        FROM sgmp.house h
+        WHERE h.house_id = id AND h.deleted_at IS NULL AND sgmp.sees_house(h.house_id)
+          AND sgmp.devices_of(h.house_id, asked_version) IS NOT NULL;
+    END IF;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = CASE
+            WHEN kind = 'device' THEN 'There is no such device. It may have been deleted.'
+            WHEN asked_version IS NULL THEN 'There is no such house. It may have been deleted.'
+            ELSE 'There is no such version of the configuration.' END;
+    END IF;
+    RETURN sgmp.write_audit(
+        'reveal_secrets', CASE kind WHEN 'device' THEN kind ELSE 'configuration' END, subject.name, id, subject.house_id,
+        NULL, subject.details);
+END
+$$;
+
+CREATE FUNCTION sgmp.reveal(announced bigint) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    entry sgmp.audit;
+BEGIN
+    SELECT * INTO entry FROM sgmp.audit a
+    WHERE a.entry_id = announced AND a.act = 'reveal_secrets' AND a.actor = sgmp.actor()
+      AND a.at > clock_timestamp() - interval '1 minute';
+    IF NOT FOUND OR pg_xact_status(entry.transaction::xid8) <> 'committed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE = 'Secrets are given only after audit has noted it.';
+    END IF;
+    PERFORM sgmp.require('view_secrets');
+    IF NOT sgmp.sees_house(entry.house_id) THEN
+        RETURN NULL;
+    END IF;
+    IF entry.kind = 'device' THEN
+        RETURN (SELECT d.config FROM sgmp.device d WHERE d.device_id = entry.subject_id AND d.deleted_at IS NULL);
+    END IF;
+    PERFORM sgmp.require('manage_houses');
+    RETURN sgmp.devices_of(entry.house_id, (entry.after ->> 'version')::integer);
+END
+$$;
