@@ -18,7 +18,7 @@ import requests
 from sgmp_edge import contract
 from tests.mosquitto import TestBroker
 
-SOURCE = contract.EDGE_FOLDER
+SOURCE = Path(contract.__file__).resolve().parent
 HOUSE_ID = 1
 WAIT_S = 60.0
 

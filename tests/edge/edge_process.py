@@ -14,7 +14,7 @@ from typing import Any
 from sgmp_edge import contract
 from tests.mosquitto import TestBroker
 
-SOURCE = contract.EDGE_FOLDER
+SOURCE = Path(contract.__file__).resolve().parent
 WAIT_S = 20.0
 
 COUNTER = '''
