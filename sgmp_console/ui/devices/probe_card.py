@@ -173,7 +173,7 @@ class ProbeCard(Card):
 def _values_table() -> QTableWidget:
     table = QTableWidget(0, 2)
     table.setAccessibleName("Values read")
-    table.setHorizontalHeaderLabels(["Field", "Value"])
+    table.setHorizontalHeaderItem(0, QTableWidgetItem("Field"))
     table.setShowGrid(False)
     table.setFont(fonts.font("body"))
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -188,7 +188,9 @@ def _values_table() -> QTableWidget:
     header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    table.horizontalHeaderItem(1).setTextAlignment(_RIGHT)
+    value = QTableWidgetItem("Value")
+    value.setTextAlignment(_RIGHT)
+    table.setHorizontalHeaderItem(1, value)
     return table
 
 
