@@ -261,10 +261,10 @@ class DevicesPage(Page):
         if found.house.house_id != self._house_id:
             return
         self._skeleton.end()
-        was_empty = self._overview is not None and not self._overview.devices
-        self._overview = found
+        before, self._overview = self._overview, found
         if not found.devices:
-            if not was_empty or self._stack.currentWidget() is not self._notice:
+            same = before is not None and not before.devices and before.sync == found.sync
+            if not same or self._stack.currentWidget() is not self._notice:
                 self._show_empty(found)
             return
         self.table.set_rows(found.devices, found.edge)
@@ -312,6 +312,11 @@ class DevicesPage(Page):
                 "and the configuration is synchronized, its readings arrive here."
             )
             actions: tuple[tuple[str, str], ...] = (("create", "Create device"), ("import", "Import"))
+            if self._synchronizes and found.sync.version is not None and found.sync.changed:
+                sentence = (
+                    "The edge goes on reading the devices that were deleted until the configuration is synchronized."
+                )
+                actions = (*actions, ("synchronize", "Synchronize Configuration"))
         else:
             role = self.services.session.account.role
             sentence = f"Somebody who manages devices can make them; your role {role} can not."
@@ -353,6 +358,8 @@ class DevicesPage(Page):
             self._create()
         elif ident == "import":
             self._import()
+        elif ident == "synchronize":
+            self._synchronize()
         elif ident == "dismiss":
             self._say("")
 

@@ -198,12 +198,12 @@ class DevicesTable(QTableView):
         header.setFixedHeight(34)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(DESCRIPTION, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((NAME, 168), (TYPE, 112), (STATE, 232), (NEWEST, 136), (USED_BY, 112)):
+        for column, width in ((NAME, 152), (TYPE, 104), (STATE, 232), (NEWEST, 128), (USED_BY, 96)):
             self.setColumnWidth(column, width)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
-        self.setColumnWidth(STATE, min(max(232, self.width() // 5), 320))
+        self.setColumnWidth(STATE, min(max(188, self.width() * 23 // 100), 320))
 
     def set_rows(self, rows: tuple[DeviceOverview, ...], edge: EdgeStanding) -> None:
         """Shows these; what was selected stays selected, by id."""
