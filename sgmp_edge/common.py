@@ -38,7 +38,7 @@ class Reading:
 
 @dataclass
 class Event:
-    """Something that happened. `timestamp`: UTC milliseconds or AT_TICK; `data`: see the types in contract.py."""
+    """Something that happened. `timestamp`: UTC milliseconds or AT_TICK; `data`: see the types in contract/."""
 
     timestamp: int
     type: str

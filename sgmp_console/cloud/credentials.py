@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sgmp_console.cloud.local_ca import LocalAuthority
+from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_edge.contract import ContractError, HouseCredentials, client_id, house_id_of
 
 
@@ -57,7 +58,12 @@ class LocalCredentials:
         self.authority.names()
 
     def issue(self, house_id: int) -> HouseCredentials:
-        issued = self.authority.issue(client_id(self.deployment, house_id))
+        before = set(self.valid(house_id))
+        try:
+            issued = self.authority.issue(client_id(self.deployment, house_id))
+        except SgmpError as error:
+            self._undo(house_id, before, error)
+            raise
         return issued.for_house(self.deployment, house_id, self.endpoint)
 
     def valid(self, house_id: int) -> list[str]:
@@ -70,6 +76,19 @@ class LocalCredentials:
 
     def remove(self, house_id: int) -> None:
         self.revoke_others(house_id, None)
+
+    def _undo(self, house_id: int, before: set[str], cause: SgmpError) -> None:
+        """Revoke what was issued nevertheless, as on a network's file system whose answer was lost; nobody has its key.
+
+        Raises Unavailable where that fails, too.
+        """
+        try:
+            for fingerprint in set(self.valid(house_id)) - before:
+                self.authority.revoke(fingerprint)
+        except SgmpError as error:
+            raise Unavailable(
+                f"{cause} A certificate may have been issued that could not be revoked ({error}); nobody has its key."
+            ) from cause
 
     def houses(self) -> set[int]:
         return houses_among(self.deployment, self.authority.names())

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import ipaddress
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -30,6 +32,8 @@ _AUTHORITY_DAYS = 30 * 365
 _CERTIFICATE_DAYS = 20 * 365  # a Pi is left alone for years, and nothing renews its certificate
 _CLOCK_SLACK = datetime.timedelta(days=1)  # a Pi's or broker's clock may be behind ours
 _MAX_COMMON_NAME = 64
+_PATIENCE_S = 10.0
+_LOOK_AGAIN_S = 0.05
 
 
 class UnknownCertificate(UserError):
@@ -92,8 +96,12 @@ class LocalAuthority:
     begins from what that one left.
     """
 
-    def __init__(self, folder: Path, *, name: str = "SGMP local authority") -> None:
+    def __init__(
+        self, folder: Path, *, name: str = "SGMP local authority", patience_s: float = _PATIENCE_S
+    ) -> None:
+        """`patience_s`: for how long a change waits for another process's to end."""
         self._folder = folder
+        self._patience_s = patience_s
         self.certificate_file = folder / "ca.crt"
         self.revocation_file = folder / "revoked.pem"
         self._key_file = folder / "ca.key"
@@ -101,7 +109,7 @@ class LocalAuthority:
         try:
             if not self._key_file.exists():
                 folder.mkdir(parents=True, exist_ok=True)
-                with _locked(folder):
+                with _locked(folder, patience_s):
                     if not self._key_file.exists():
                         self._found(name)
             self._open()
@@ -163,7 +171,7 @@ class LocalAuthority:
     def _changing(self) -> Iterator[list[dict[str, Any]]]:
         """The certificates issued so far, while nobody else changes them. Raises AuthorityUnwritable."""
         try:
-            with _locked(self._folder):
+            with _locked(self._folder, self._patience_s):
                 yield self._read_issued()
         except OSError as error:
             raise AuthorityUnwritable(self._folder, error.strerror or type(error).__name__) from error
@@ -330,18 +338,38 @@ def _write(path: Path, data: bytes, *, secret: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """While this holds, no other process changes the authority. The lock goes with its process, however that ends."""
+def _locked(folder: Path, patience_s: float) -> Iterator[None]:
+    """While this holds, no other process changes the authority. The lock goes with its process, however that ends.
+
+    Raises TimeoutError, an OSError, where another holds it for longer than `patience_s`.
+    """
+    deadline = time.monotonic() + patience_s
     with (folder / "lock").open("a+b") as file:
+        while not _lock(file):
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "another program holds it")
+            time.sleep(_LOOK_AGAIN_S)
+        yield
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Whether the file is ours now; it is until it is closed."""
+    try:
         if sys.platform == "win32":
             import msvcrt
 
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except PermissionError:
+        if sys.platform != "win32":
+            raise
+        return False  # what Windows says of a lock that another holds
+    return True
 
 
 def _now() -> datetime.datetime:

@@ -20,7 +20,7 @@ from sgmp_console.demo.processes import Program
 from sgmp_console.settings import Profile
 from sgmp_edge import contract
 
-_EDGE_MAIN = Path(contract.__file__).resolve().parent / "Main_Publisher.py"
+_EDGE_MAIN = contract.EDGE_FOLDER / "Main_Publisher.py"
 DATABASE_URL = "SGMP_DATABASE_URL"
 """The environment variable in which a child is told its database, password included."""
 

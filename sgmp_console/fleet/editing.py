@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from sgmp_console.store import Database
+from sgmp_console.errors import Refused
+from sgmp_console.store import ChangedMeanwhile, Database, devices
 
 _LOCK = 0x53474D50  # "SGMP"
 
@@ -22,3 +23,24 @@ def editing(database: Database, house_id: int) -> Iterator[sa.Connection]:
     with database.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, house_id)))
         yield connection
+
+
+Seen = frozenset[tuple[int, int]]
+"""(id, revision) of the devices of a house as they were looked at."""
+
+
+def seen(connection: sa.Connection, house_id: int) -> Seen:
+    """The devices of a house as they are now, to be told again in `require_seen`."""
+    return frozenset((one.device_id, one.revision) for one in devices.list_all(connection, house_id))
+
+
+def require_seen(connection: sa.Connection, house_id: int, house: str, looked_at: Seen | None) -> None:
+    """Raises ChangedMeanwhile where the devices of the house are others than the operator looked at; None: at nothing."""
+    if looked_at is not None and seen(connection, house_id) != looked_at:
+        raise ChangedMeanwhile(f"A device of {house}")
+
+
+def require(connection: sa.Connection, permission: str) -> None:
+    """Raises Refused. For what happens outside the database; inside, the database sees to it."""
+    if not connection.execute(sa.select(sa.func.sgmp.may(permission))).scalar_one():
+        raise Refused(f"Your role lacks the permission {permission}. An administrator can give it.")

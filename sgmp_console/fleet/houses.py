@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from sgmp_console.cloud.credentials import CredentialsService
-from sgmp_console.errors import Refused, SgmpError, Unavailable, UserError
-from sgmp_console.fleet.editing import editing
+from sgmp_console.errors import SgmpError, Unavailable, UserError
+from sgmp_console.fleet.editing import editing, require
 from sgmp_console.fleet.failures import restated, saying
 from sgmp_console.fleet.sync import RetainingBroker
 from sgmp_console.store import Database, House, accounts, analytics, devices, houses
@@ -97,7 +97,7 @@ def renew_credentials(
     try:
         with editing(database, house_id) as connection:
             houses.get(connection, house_id)
-            _require_manage_houses(connection)
+            require(connection, "manage_houses")
             older = service.valid(house_id)
             issued = service.issue(house_id)
             # From here on they must be shown, whatever fails: nothing else has their key.
@@ -121,7 +121,7 @@ def revoke_others(database: Database, service: CredentialsService, house_id: int
     """
     with editing(database, house_id) as connection:
         houses.get(connection, house_id)
-        _require_manage_houses(connection)
+        require(connection, "manage_houses")
         service.revoke_others(house_id, keep)
 
 
@@ -183,8 +183,7 @@ def leftovers(database: Database, service: CredentialsService) -> list[int]:
     Raises Refused where the account does not see all houses, and so can't tell.
     """
     with database.begin() as connection:
-        if not connection.execute(sa.text("SELECT sgmp.may('all_houses')")).scalar_one():
-            raise Refused("Your role lacks the permission all_houses. An administrator can give it.")
+        require(connection, "all_houses")
         # A house that is being made has its credentials before its row can be seen: wait for it.
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING})
         return sorted(service.houses() - {house.house_id for house in houses.list_all(connection)})
@@ -234,11 +233,6 @@ def _undo_creation(
         raise restated(
             cause, f"House {house.name} was not created, and nothing is left of it: {cause}"
         ) from cause
-
-
-def _require_manage_houses(connection: sa.Connection) -> None:
-    if not connection.execute(sa.text("SELECT sgmp.may('manage_houses')")).scalar_one():
-        raise Refused("Your role lacks the permission manage_houses. An administrator can give it.")
 
 
 def _count(number: int, what: str) -> str:

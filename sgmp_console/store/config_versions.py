@@ -57,6 +57,16 @@ def newest(connection: sa.Connection, house_id: int) -> ConfigVersion | None:
     return None if row is None else _version(row)
 
 
+def device_counts(connection: sa.Connection, house_id: int) -> dict[int, int]:
+    """How many devices each version of a house has."""
+    rows = connection.execute(
+        sa.select(_view.c.version, sa.func.jsonb_array_length(_view.c.devices)).where(
+            _view.c.house_id == house_id
+        )
+    )
+    return {row.version: row[1] for row in rows}
+
+
 def devices_of(connection: sa.Connection, house_id: int, version: int) -> list[contract.DeviceConfig]:
     """The devices of a version, masked as `devices.list_all` does, in order of id. Raises UserError: no such version."""
     rows = connection.execute(

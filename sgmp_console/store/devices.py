@@ -100,6 +100,16 @@ def deleted(connection: sa.Connection, house_id: int, name: str) -> Device | Non
     return None if row is None else Device(*row)
 
 
+def list_deleted(connection: sa.Connection, house_id: int) -> list[Device]:
+    """The devices that a house once had, in order of deletion."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(_view.c.house_id == house_id, _view.c.deleted_at.is_not(None))
+        .order_by(_view.c.deleted_at)
+    )
+    return [Device(*row) for row in rows]
+
+
 def lifetime(connection: sa.Connection, device_id: int) -> tuple[int, int | None]:
     """When a device was made and when it was deleted (None: it was not), UTC ms. Raises UserError where there is none."""
     row = connection.execute(

@@ -18,7 +18,7 @@ import requests
 from sgmp_edge import contract
 from tests.mosquitto import TestBroker
 
-SOURCE = Path(contract.__file__).resolve().parent
+SOURCE = contract.EDGE_FOLDER
 HOUSE_ID = 1
 WAIT_S = 60.0
 

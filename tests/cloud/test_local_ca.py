@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +16,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from sgmp_console.cloud.local_ca import AuthorityDamaged, LocalAuthority, UnknownCertificate
+from sgmp_console.cloud.local_ca import (
+    AuthorityDamaged,
+    AuthorityUnwritable,
+    LocalAuthority,
+    UnknownCertificate,
+)
 from sgmp_edge import contract
 
 
@@ -131,3 +137,34 @@ def test_the_credentials_of_a_house_are_what_the_pi_takes(authority: LocalAuthor
     parsed = contract.parse_credentials(text)
     assert (parsed.client_id, parsed.house_id, parsed.endpoint) == ("sgmp_house_7", 7, "broker.example:8883")
     assert parsed.root_ca_pem == authority.ca_pem
+
+
+def test_an_authority_that_another_program_holds_is_said_in_time(tmp_path: Path) -> None:
+    authority = LocalAuthority(tmp_path, patience_s=0.1)
+    issued = authority.issue("sgmp_house_1")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(tmp_path / "lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(AuthorityUnwritable, match="another program holds it"):
+            authority.issue("sgmp_house_2")
+        with pytest.raises(AuthorityUnwritable, match="another program holds it"):
+            authority.revoke(issued.fingerprint)
+        holder.stdin.close()
+        holder.wait(10)
+    authority.revoke(issued.fingerprint)
+    assert authority.names() == set()
+
+
+_HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "a+b") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print(flush=True)
+    sys.stdin.read()
+"""

@@ -15,7 +15,7 @@ from typing import Any
 
 from sgmp_edge import contract
 
-SOURCE = Path(contract.__file__).resolve().parent
+SOURCE = contract.EDGE_FOLDER
 WAIT_S = 30.0
 
 SONNEN_TOKEN = "token-of-the-battery"

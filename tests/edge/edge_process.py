@@ -14,7 +14,7 @@ from typing import Any
 from sgmp_edge import contract
 from tests.mosquitto import TestBroker
 
-SOURCE = Path(contract.__file__).resolve().parent
+SOURCE = contract.EDGE_FOLDER
 WAIT_S = 20.0
 
 COUNTER = '''

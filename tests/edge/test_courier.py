@@ -16,6 +16,7 @@ import pytest
 
 from sgmp_edge import contract, drivers, publisher
 from sgmp_edge import courier as courier_module
+from sgmp_edge.contract import topics
 from sgmp_edge.courier import Bucket, Courier, Limits, Status
 from sgmp_edge.outbox import Message, Outbox
 from sgmp_edge.publisher import Connection, Handlers, Identity, Will
@@ -263,7 +264,7 @@ def test_what_the_broker_refuses_stays_and_does_not_hold_up_the_rest(
 
     refused = False
     sending = edge(resend_s=0.0).start().connected()
-    monkeypatch.setattr(contract, "client_id", forged)
+    monkeypatch.setattr(topics, "client_id", forged)
     refused = True
     sending.courier.put([message(1)], {})
     wait_until(lambda: len(sending.courier._later) == 1)

@@ -25,6 +25,7 @@ from sgmp_edge.common import (
     Unauthorized,
     Unreachable,
 )
+from sgmp_edge.contract import declarations
 from sgmp_edge.drivers import OUTCOMES, Catalogue, Outcome, Redactor
 
 DEVICE = contract.DeviceConfig(7, "meter", "thing", {"password": "s3cret-pass", "ip": "10.0.0.1"})
@@ -224,7 +225,7 @@ def test_a_broken_file_among_the_drivers_harms_no_other_type(
         "DEVICE_TYPE = {'name': 'good', 'title': 'Again', 'fields': {}, 'example': {}}\n"
     )
     (tmp_path / "binary.py").write_bytes(b"\xff\x00")
-    monkeypatch.setattr(contract, "DRIVER_FOLDER", tmp_path)
+    monkeypatch.setattr(declarations, "DRIVER_FOLDER", tmp_path)
     assert {name: kind.title for name, kind in contract.device_types().items()} == {"good": "Good"}
 
 
@@ -242,7 +243,7 @@ def test_a_type_of_the_programs_map_takes_any_config(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, names: set[str]
 ) -> None:
     (tmp_path / "Main_Publisher.py").write_text(program)
-    monkeypatch.setattr(contract, "PROGRAM_FILE", tmp_path / "Main_Publisher.py")
+    monkeypatch.setattr(declarations, "PROGRAM_FILE", tmp_path / "Main_Publisher.py")
     types = contract.device_types()
     assert types.keys() == names | {"egauge", "powerflex", "sonnen"}
     assert all(types[name].problems({"any": ["thing"]}) == [] for name in names)
@@ -252,7 +253,7 @@ def test_a_declaration_counts_more_than_the_programs_map(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "Main_Publisher.py").write_text('DEVICE_TYPES = {"sonnen": Mine}')
-    monkeypatch.setattr(contract, "PROGRAM_FILE", tmp_path / "Main_Publisher.py")
+    monkeypatch.setattr(declarations, "PROGRAM_FILE", tmp_path / "Main_Publisher.py")
     assert contract.device_types()["sonnen"].declared
 
 

@@ -1,0 +1,243 @@
+"""Device types and their settings, as the drivers declare them: read from their files, which are not run."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .addresses import is_host, is_url
+from .vocabulary import ContractError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ConfigField:
+    """One setting of a device type, as the console's form and both validations need it."""
+
+    key: str
+    title: str
+    help: str
+    kind: str  # one of FIELD_KINDS
+    required: bool
+    secret: bool
+    default: Any
+    choices: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
+
+
+FIELD_KINDS = ("text", "host", "url", "integer", "number", "boolean", "choice", "text_list")
+
+
+@dataclass(frozen=True)
+class ConfigProblem:
+    """`key` is the setting at fault ("" for the whole config). The text never holds the setting's value."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"`{self.key}`: {self.message}" if self.key else self.message
+
+
+@dataclass(frozen=True)
+class DeviceType:
+    name: str
+    title: str
+    fields: tuple[ConfigField, ...]
+    example: Mapping[str, Any]
+    units: Mapping[str, str]
+    """Regular expression over a whole field path -> unit; the first match counts."""
+    declared: bool = True
+    """False: only the map of Main_Publisher.py knows it, so any JSON object is a config."""
+
+    def unit_of(self, field: str) -> str:
+        """The unit of one of the type's fields; "" where it has none or it is not known."""
+        return next((unit for pattern, unit in self.units.items() if re.fullmatch(pattern, field)), "")
+
+    def secret_keys(self) -> frozenset[str]:
+        return frozenset(field.key for field in self.fields if field.secret)
+
+    def problems(self, config: Any) -> list[ConfigProblem]:
+        """Everything wrong with a config; empty if it can be used. Unknown keys are wrong, too: they are typos."""
+        if not isinstance(config, Mapping):
+            return [ConfigProblem("", "the config must be a JSON object")]
+        if not self.declared:
+            return []
+        known = {field.key: field for field in self.fields}
+        problems = [
+            ConfigProblem(str(key)[:80], f"unknown setting; a {self.name} has {', '.join(known)}")
+            for key in config
+            if key not in known
+        ]
+        for field in self.fields:
+            if field.key not in config:
+                if field.required:
+                    problems.append(ConfigProblem(field.key, "is missing"))
+                continue
+            message = _value_problem(field, config[field.key])
+            if message:
+                problems.append(ConfigProblem(field.key, message))
+        return problems
+
+
+def device_types() -> Mapping[str, DeviceType]:
+    """All device types by name: of the drivers in `devices/`, and of the map in Main_Publisher.py."""
+    types = {name: found.kind for name, found in _declared_types(DRIVER_FOLDER).items()}
+    for name in _mapped_types(PROGRAM_FILE):
+        types.setdefault(name, undeclared_type(name))
+    return types
+
+
+def device_type_file(name: str) -> Path | None:
+    """The driver's file of a device type; None if there is none."""
+    found = _declared_types(DRIVER_FOLDER).get(name)
+    return found.file if found else None
+
+
+def undeclared_type(name: str) -> DeviceType:
+    """A device type of which nothing is known but its name."""
+    return DeviceType(name=name, title=name, fields=(), example={}, units={}, declared=False)
+
+
+EDGE_FOLDER = Path(__file__).resolve().parents[1]
+"""The edge's code, which can be copied as it is."""
+DRIVER_FOLDER = EDGE_FOLDER / "devices"
+PROGRAM_FILE = EDGE_FOLDER / "Main_Publisher.py"
+
+
+@dataclass(frozen=True)
+class _Declared:
+    kind: DeviceType
+    file: Path
+
+
+@cache
+def _declared_types(folder: Path) -> Mapping[str, _Declared]:
+    found: dict[str, _Declared] = {}
+    for file in sorted(folder.glob("[!_]*.py")):
+        try:
+            declared = _declaration(file)
+        except (SyntaxError, ValueError, TypeError, KeyError, OSError) as error:
+            # Somebody's own file: it must not take the other types with it.
+            log.error("%s declares no device type: %s: %s", file.name, type(error).__name__, error)
+            continue
+        if declared is not None and declared.name in found:
+            log.error(
+                "%s declares the type %s again; %s counts",
+                file.name,
+                declared.name,
+                found[declared.name].file,
+            )
+        elif declared is not None:
+            found[declared.name] = _Declared(declared, file)
+    return found
+
+
+@cache
+def _mapped_types(file: Path) -> tuple[str, ...]:
+    """The names in the map `DEVICE_TYPES` of the program, which is read, not run: its classes are for the edge."""
+    try:
+        statements = ast.parse(file.read_text("utf-8"), str(file)).body
+    except (SyntaxError, ValueError, OSError) as error:
+        # Somebody edited it; on an edge it would not even start.
+        log.error("%s can't be read for device types: %s: %s", file.name, type(error).__name__, error)
+        return ()
+    for statement in statements:
+        if isinstance(statement, ast.AnnAssign):
+            targets: list[ast.expr] = [statement.target]
+        elif isinstance(statement, ast.Assign):
+            targets = statement.targets
+        else:
+            continue
+        named = any(isinstance(target, ast.Name) and target.id == "DEVICE_TYPES" for target in targets)
+        if named and isinstance(statement.value, ast.Dict):
+            keys = (key.value for key in statement.value.keys if isinstance(key, ast.Constant))
+            return tuple(key for key in keys if isinstance(key, str))
+    return ()
+
+
+def _declaration(file: Path) -> DeviceType | None:
+    """The literal `DEVICE_TYPE` of a driver's file; None if it has none."""
+    for statement in ast.parse(file.read_text("utf-8"), str(file)).body:
+        if isinstance(statement, ast.Assign):
+            names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            names = [statement.target.id]
+        else:
+            continue
+        if "DEVICE_TYPE" in names and statement.value is not None:
+            return device_type(ast.literal_eval(statement.value))
+    return None
+
+
+def device_type(declared: Mapping[str, Any]) -> DeviceType:
+    """The typed form of a driver's `DEVICE_TYPE` literal.
+
+    `{"name", "title", "fields": {key: {"title", "kind", "help", "required", "secret", "default", "choices",
+    "minimum", "maximum"}}, "example": {...}, "units": {field pattern: unit}}`; in a field only title and kind must
+    be given.
+    """
+    fields = []
+    for key, spec in declared["fields"].items():
+        if spec["kind"] not in FIELD_KINDS:
+            raise ContractError(f"{declared['name']}.{key}: kind {spec['kind']!r} is none of {FIELD_KINDS}")
+        fields.append(
+            ConfigField(
+                key=key,
+                title=spec["title"],
+                help=spec.get("help", ""),
+                kind=spec["kind"],
+                required=spec.get("required", False),
+                secret=spec.get("secret", False),
+                default=spec.get("default"),
+                choices=tuple(spec.get("choices", ())),
+                minimum=spec.get("minimum"),
+                maximum=spec.get("maximum"),
+            )
+        )
+    return DeviceType(
+        name=declared["name"],
+        title=declared["title"],
+        fields=tuple(fields),
+        example=declared["example"],
+        units=declared.get("units", {}),
+    )
+
+
+def _value_problem(field: ConfigField, value: Any) -> str | None:
+    kind = field.kind
+    if kind in ("text", "host", "url", "choice"):
+        if not isinstance(value, str):
+            return "must be a text in quotes"
+        if field.required and not value.strip():
+            return "must not be empty"
+        if kind == "host" and not is_host(value):
+            return (
+                "must be an IP address or host name, with a port if it needs one (192.168.1.20 or meter:8080)"
+            )
+        if kind == "url" and not is_url(value):
+            return "must be a web address (https://host:port)"
+        if kind == "choice" and value not in field.choices:
+            return f"must be one of {', '.join(field.choices)}"
+        return None
+    if kind == "boolean":
+        return None if isinstance(value, bool) else "must be true or false"
+    if kind == "text_list":
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            return "must be a list of texts"
+        return "must not be empty" if field.required and not value else None
+    if isinstance(value, bool) or not isinstance(value, int if kind == "integer" else (int, float)):
+        return "must be a whole number" if kind == "integer" else "must be a number"
+    if field.minimum is not None and value < field.minimum:
+        return f"must be at least {field.minimum:g}"
+    if field.maximum is not None and value > field.maximum:
+        return f"must be at most {field.maximum:g}"
+    return None
