@@ -313,9 +313,7 @@ class DevicesPage(Page):
             )
             actions: tuple[tuple[str, str], ...] = (("create", "Create device"), ("import", "Import"))
             if self._synchronizes and found.sync.version is not None and found.sync.changed:
-                sentence = (
-                    "The edge goes on reading the devices that were deleted until the configuration is synchronized."
-                )
+                sentence = "The edge goes on reading the devices that were deleted until the configuration is synchronized."
                 actions = (*actions, ("synchronize", "Synchronize Configuration"))
         else:
             role = self.services.session.account.role
