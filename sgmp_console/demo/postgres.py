@@ -53,6 +53,14 @@ _SETTINGS: Mapping[str, str] = {
     "max_wal_size": "1GB",
     # Index-only scans need a fresh visibility map.
     "autovacuum_naptime": "20s",
+    # Statements hold secrets of devices: what is logged of one that fails is its error.
+    "log_min_error_statement": "panic",
+}
+
+# Where the wheel brings the module: a wrong password is answered late, so that guessing takes its time.
+_SLOW_REFUSALS: Mapping[str, str] = {
+    "shared_preload_libraries": "auth_delay",
+    "auth_delay.milliseconds": "500",
 }
 
 
@@ -227,6 +235,8 @@ class EmbeddedPostgres:
 
     def _program(self, programs: Path, port: int) -> Program:
         settings = {**self._settings, "port": str(port)}
+        if any((programs.parent / "lib").rglob("auth_delay.*")):
+            settings |= _SLOW_REFUSALS
         return Program(
             "postgres",
             [

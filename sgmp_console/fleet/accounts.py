@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sgmp_console.cloud.directory import Directory, DirectoryUser, LocalDirectory
 from sgmp_console.cloud.mail import Mailer
 from sgmp_console.errors import SgmpError, Unavailable, UserError
+from sgmp_console.fleet import passwords
 from sgmp_console.fleet.failures import restated, saying
 from sgmp_console.store import Account, Database, accounts
 from sgmp_console.store.connecting import connect
@@ -176,12 +177,19 @@ def change_own_password(
 ) -> None:
     """Change the password of the account that `database` is signed in as, also at the first sign-in.
 
-    Afterwards `database` can make no new connections: sign in again. Raises UserError where the directory does not
-    accept `old` or `new`, Unavailable; the password is the old one everywhere then, or the error says otherwise.
+    Afterwards `database` can make no new connections: sign in again. Raises UserError where `old` is not the password,
+    `new` can't be chosen (`fleet.passwords`) or the directory does not accept it, Refused (the initial one has expired),
+    Unavailable; the password is the old one everywhere then, or the error says otherwise.
     """
     changed = False
+    if not secrets.compare_digest(old.encode(), database.parameters.get("password", "").encode()):
+        raise UserError("The present password is another one. Enter the one that you signed in with.")
     try:
         with database.begin() as connection:
+            if problem := passwords.problem(
+                new, email=email, name=accounts.current(connection).name, old=old
+            ):
+                raise UserError(problem)
             accounts.change_own_password(connection, new)
             directory.change_own_password(email, old, new)
             changed = True

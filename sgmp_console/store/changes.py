@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.store.readings import CHANGE_CHANNEL
 
 _POLL_S = 1.0
+_PAYLOAD = re.compile(r"([0-9]{1,9}) (-?[0-9]{1,15})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def _arrived(connection: psycopg2.extensions.connection) -> Iterator[Change | No
     # Several notices of a house within one wake-up are one change.
     changes: dict[int, int] = {}
     while connection.notifies:
-        house, _, from_ms = connection.notifies.pop(0).payload.partition(" ")
-        changes[int(house)] = min(changes.get(int(house), int(from_ms)), int(from_ms))
+        # Whoever may connect may notify, anything: PostgreSQL knows no rights for that.
+        if told := _PAYLOAD.fullmatch(connection.notifies.pop(0).payload):
+            house, from_ms = map(int, told.groups())
+            changes[house] = min(changes.get(house, from_ms), from_ms)
     for house_id, since in changes.items():
         yield Change(house_id, since)

@@ -167,13 +167,15 @@ def _offers_timescale(connection: sa.Connection) -> bool:
         is None
     ):
         return False
-    installed = connection.exec_driver_sql(
-        "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
-    ).scalar()
-    # Its settings exist only where it is preloaded.
-    edition = connection.exec_driver_sql("SELECT current_setting('timescaledb.license', true)").scalar()
-    if edition is None and installed is None:
+    # The loader's settings exist wherever it is preloaded, those of the extension only where it is installed.
+    preloaded = "SELECT 1 FROM pg_settings WHERE starts_with(name, 'timescaledb.')"
+    if connection.exec_driver_sql(preloaded).first() is None:
         return False
+    with connection.begin_nested() as savepoint:
+        connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        edition = connection.exec_driver_sql("SELECT current_setting('timescaledb.license', true)").scalar()
+        if edition != "timescale":
+            savepoint.rollback()
     return edition == "timescale"
 
 

@@ -11,6 +11,7 @@ import pytest
 from sgmp_console import store
 from sgmp_console.errors import UserError
 from sgmp_console.store import Batch, Change, Database, EventRow, ReadingRow, Reconnected
+from sgmp_console.store.readings import CHANGE_CHANNEL
 from tests.database import TestDatabase
 from tests.proxy import proxy_to
 from tests.store.conftest import Place, make_place
@@ -44,6 +45,18 @@ def test_a_batch_is_heard_of_with_its_houses_and_since_when(place: Place, databa
         Change(place.house.house_id, T0 + 1),
         Change(south.house.house_id, T0 + 3),
     }
+
+
+@pytest.mark.parametrize(
+    "payload", ["", "x", "1", "1 x", "1 2 3", "9" * 40 + " 1", "1 " + "9" * 40, "\u0661 1"]
+)
+def test_what_somebody_else_notifies_disturbs_nobody(place: Place, database: Database, payload: str) -> None:
+    listener = store.listen(database)
+    assert heard(listener) == Reconnected()
+    with database.begin() as connection:
+        connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANGE_CHANNEL, payload))
+    place.write({T0: {"x": 1.0}})
+    assert heard(listener) == Change(place.house.house_id, T0)
 
 
 def test_what_was_rolled_back_is_not_heard_of(place: Place, database: Database) -> None:

@@ -1,0 +1,77 @@
+"""Making, changing and deleting roles: in the database, and as groups of the directory of users beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sgmp_console.cloud.directory import Directory, DirectoryUser
+from sgmp_console.errors import Refused, Unavailable, UserError
+from sgmp_console.fleet.accounts import LOCAL, user_of
+from sgmp_console.fleet.failures import saying
+from sgmp_console.store import Account, Database, Role, accounts, roles
+
+
+def create(database: Database, name: str, *, description: str = "", permissions: Collection[str]) -> Role:
+    """Make a role. Raises UserError (name taken), Refused (permissions that the account lacks itself)."""
+    with database.begin() as connection:
+        return roles.create(connection, name, description=description.strip(), permissions=permissions)
+
+
+def update(database: Database, role: Role, *, directory: Directory = LOCAL) -> Role:
+    """Store name, description and permissions; who has the role has these at once.
+
+    A new name is the new group of its members in the directory. Raises ChangedMeanwhile where `role` is stale, UserError
+    (built in, name taken), Refused, Unavailable: nothing was changed then, or the error says what was.
+    """
+    moved: list[DirectoryUser] = []
+    stored: Role | None = None
+    try:
+        with database.begin() as connection:
+            before = roles.get(connection, role.role_id)
+            stored = roles.update(connection, role)
+            if stored.name != before.name:
+                members = [one for one in accounts.list_all(connection) if one.role == stored.name]
+                with saying(f"The role {before.name} was not changed:"):
+                    _rename_group(directory, members, stored, moved)
+    except BaseException as error:
+        if isinstance(error, Unavailable) and stored is not None and _is_stored(database, stored):
+            return stored  # committed; only the answer was lost
+        for user in moved:
+            with saying(
+                f"{error} {user.email} may be in the new group of the directory; change the role again:"
+            ):
+                directory.update(user)
+        raise
+    return stored
+
+
+def delete(database: Database, role_ids: Sequence[int]) -> None:
+    """Delete roles, all or none. Raises UserError (built in, or accounts still have it, which are named), Refused."""
+    with database.begin() as connection:
+        for role_id in role_ids:
+            roles.delete(connection, role_id)
+
+
+def _rename_group(
+    directory: Directory, members: Sequence[Account], role: Role, moved: list[DirectoryUser]
+) -> None:
+    """Take the members into the role's group; `moved` is told how each was before."""
+    if directory is LOCAL:
+        return
+    if len(members) < role.members:
+        raise Refused(
+            "Its members are moved to another group of the directory with it, and your account may not see them all."
+        )
+    for account in members:
+        user = directory.find(account.email)
+        if user is not None:
+            moved.append(user)
+            directory.update(user_of(account))
+
+
+def _is_stored(database: Database, role: Role) -> bool:
+    try:
+        with database.begin() as connection:
+            return roles.get(connection, role.role_id) == role
+    except (Unavailable, UserError):
+        return False
