@@ -22,6 +22,7 @@ from functools import partial
 
 from .outbox import Message, Outbox, Stored
 from .publisher import CannotConnect, Connection, Down, Handlers
+from .rates import Bucket, Limits
 from .threads import Loop
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,6 @@ IN_FLIGHT_FOR_LIVE = 16
 LIVE_LIMIT = 1000
 """Messages waiting in the live lane; more become backlog."""
 PAGE = 64
-BURST_S = 0.05
-"""A rate limit allows this many seconds' worth at once."""
 SMALL_BACKLOG = 200
 """Messages that are not worth spreading out."""
 RETRY_S = (2.0, 300.0)
@@ -45,17 +44,6 @@ REOPEN_S = 60.0
 SHORT_S = 300.0
 SUSPICIOUS_HANG_UPS = 3
 """Connections in a row that the broker closed within SHORT_S, without an attempt failing in between."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the broker allows one connection, and our own manners."""
-
-    publishes_per_s: float = 100.0
-    bytes_per_s: float = 512 * 1024.0
-    backlog_spread_s: float = 30.0
-    """The longest random wait before a large backlog."""
-    resend_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -70,29 +58,6 @@ class Status:
     in_memory: int = 0
     disk_problem: str | None = None
     takeovers: int = 0
-
-
-class Bucket:
-    """A rate limit: in any second at most `per_s` units go."""
-
-    def __init__(self, per_s: float, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._burst = per_s * BURST_S
-        self._fill_per_s = per_s - self._burst
-        self._level = self._burst
-        self._at = clock()
-
-    def wait_s(self, units: float, reserve: float = 0.0) -> float:
-        """Seconds until `units` can be taken while the share `reserve` of a burst is left; 0: now."""
-        now = self._clock()
-        self._level = min(self._burst, self._level + (now - self._at) * self._fill_per_s)
-        self._at = now
-        # A message larger than a burst goes when the bucket is full, and leaves it in debt.
-        missing = min(units + reserve * self._burst, self._burst) - self._level
-        return max(missing / self._fill_per_s, 0.0)
-
-    def take(self, units: float) -> None:
-        self._level -= units
 
 
 class Courier:

@@ -6,6 +6,7 @@ Two loops: this one (the main thread) polls and decides; the courier's owns disk
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +17,14 @@ from typing import IO, Any
 from . import VERSION, contract, drivers
 from .configuration import Configuration
 from .control import Control
-from .courier import Courier, Limits, Status
+from .courier import Courier, Status
 from .drivers import Catalogue
 from .files import Held, hold
 from .outbox import Message, Outbox
 from .poller import Poller
 from .probe import Probes
 from .publisher import CannotConnect, Connection, Handlers, Will
+from .rates import Limits
 from .service import WATCHDOG_S, Notifier
 from .settings import (
     CREDENTIALS_FILE,
@@ -333,7 +335,8 @@ def _open_outbox(home: Path, settings: Settings) -> tuple[Outbox, dict[str, str]
     outbox = Outbox(file, max_bytes=max_bytes)
     states = outbox.states()
     owner = states.get(HOUSE_KEY, settings.client_id)
-    if owner != settings.client_id:
+    # What is no client id at all was damaged on the disk, and says nothing of a move.
+    if owner != settings.client_id and re.fullmatch(r"\w+_house_[0-9]+", owner):
         outbox.close()
         for left in (file, home / DEVICES_FILE):
             if left.exists():

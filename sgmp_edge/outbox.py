@@ -14,13 +14,15 @@ import itertools
 import logging
 import sqlite3
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .rows import FAULTS, as_text, is_of_the_disk, is_sound, readable_states, row_of, sound_rows
+from .rows import Message as Message
 
 log = logging.getLogger(__name__)
 
@@ -48,26 +50,11 @@ INSERT OR IGNORE INTO counter VALUES ('messages', 0), ('dropped', 0), ('next_id'
 
 
 @dataclass(frozen=True)
-class Message:
-    """One publish: a reading (`kind` data) or an event of a device, or of the edge itself."""
-
-    device_id: int
-    device_name: str
-    timestamp_ms: int
-    kind: str
-    payload: bytes
-
-
-@dataclass(frozen=True)
 class Stored:
     """A message in the outbox; a higher `id` was put later."""
 
     id: int
     message: Message
-
-
-FAULTS = (sqlite3.Error, UnicodeDecodeError)
-"""What SQLite raises; the second when even the text of its error is damaged."""
 
 
 class Outbox:
@@ -214,7 +201,7 @@ class Outbox:
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
-            db.text_factory = _text
+            db.text_factory = as_text
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA cache_size = -1024")
@@ -253,7 +240,8 @@ class Outbox:
             closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?immutable=1", uri=True)) as db,
         ):
             self._states_before = dict(db.execute("SELECT key, value FROM state"))
-            next_id = db.execute("SELECT value FROM counter WHERE key = 'next_id'").fetchone()[0] + IDS_APART
+            for (count,) in db.execute("SELECT value FROM counter WHERE key = 'next_id'"):
+                next_id = count + IDS_APART if isinstance(count, int) and 0 <= count < LARGEST_ID else next_id
         self._next_id = max(self._next_id, next_id)
 
     def _rows(self, last_id: int, before_id: int, limit: int) -> list[Stored]:
@@ -262,7 +250,7 @@ class Outbox:
             found = self._query(sql, (last_id, before_id, limit))
             everything = last_id <= 0 and before_id >= self._next_id
             lost = everything and not found and self._db is not None and self._messages > 0
-            if not lost and all(_is_sound(row) for row in found):
+            if not lost and all(is_sound(row) for row in found):
                 return [Stored(row[0], Message(*row[1:6])) for row in found if row[0] not in self._unremoved]
             if not self._replace(sqlite3.DatabaseError("the disk changed what was written")):
                 break
@@ -307,7 +295,7 @@ class Outbox:
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute("BEGIN IMMEDIATE")
         try:
-            db.executemany(INSERT, [_row(id_, message) for id_, message in messages.items()])
+            db.executemany(INSERT, [row_of(id_, message) for id_, message in messages.items()])
             gone = db.executemany("DELETE FROM message WHERE id = ?", [(i,) for i in removed]).rowcount
             for key, value in states.items():
                 if value is None:
@@ -354,7 +342,7 @@ class Outbox:
 
     def _trouble(self, error: Exception) -> bool:
         """Deal with an error of SQLite's. True: the file was replaced, and trying again can help."""
-        if _is_disk(error):
+        if is_of_the_disk(error):
             if self.problem is None:
                 log.error("The disk does not take readings (%s); they wait in memory", error)
             self.problem = str(error)
@@ -391,14 +379,14 @@ class Outbox:
         return True
 
     def _salvage(self, db: sqlite3.Connection, aside: Path) -> None:
-        for rows in _chunks(_sound_rows(aside), 1000):
+        for rows in _chunks(sound_rows(aside), 1000):
             db.execute("BEGIN IMMEDIATE")
             db.executemany(INSERT, rows)
             self._messages += len(rows)
             self._next_id = max(self._next_id, *(row[0] + 1 for row in rows))
             self._write_counters(db, self._messages, self._dropped)
             db.execute("COMMIT")
-        db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", _readable_states(aside))
+        db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", readable_states(aside))
         log.warning("Saved %d messages out of the unreadable outbox", self._messages)
 
     def _forget_old_corrupt_files(self) -> None:
@@ -409,87 +397,7 @@ class Outbox:
             old.with_name(old.name + "-shm").unlink(missing_ok=True)
 
 
-def _row(id_: int, message: Message) -> tuple[Any, ...]:
-    row = (
-        id_,
-        message.device_id,
-        message.device_name,
-        message.timestamp_ms,
-        message.kind,
-        message.payload,
-    )
-    return (*row, _checksum(row))
-
-
-def _checksum(row: tuple[Any, ...]) -> int:
-    """Over all that must not change unnoticed: cards do flip bits, and SQLite sees only those of its structure."""
-    return zlib.crc32(row[5], zlib.crc32(repr(row[:5]).encode("utf-8", "replace")))
-
-
-def _is_sound(row: tuple[Any, ...]) -> bool:
-    return isinstance(row[5], bytes) and _checksum(row[:6]) == row[6]
-
-
-_DISK_CODES = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_PERM,
-    }
-)
-_DAMAGE_CODES = frozenset(
-    {
-        sqlite3.SQLITE_IOERR_READ,
-        sqlite3.SQLITE_IOERR_SHORT_READ,
-        sqlite3.SQLITE_IOERR_CORRUPTFS,
-        sqlite3.SQLITE_IOERR_DATA,
-    }
-)
-
-
-def _is_disk(error: Exception) -> bool:
-    """Whether the disk is at fault, which may get better; else the file is, which does not."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-    return code & 0xFF in _DISK_CODES and code not in _DAMAGE_CODES
-
-
-def _sound_rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    """Those from the front to the first fault, and those from the back to the last one."""
-    front = 0
-    back: int | None = None
-    for order in ("ASC", "DESC"):
-        with suppress(*FAULTS), closing(sqlite3.connect(path)) as db:
-            db.text_factory = _text
-            for row in db.execute(f"SELECT * FROM message ORDER BY id {order}"):  # noqa: S608 - one of two words
-                if row[0] <= front or (back is not None and row[0] >= back):
-                    break
-                if order == "ASC":
-                    front = row[0]
-                else:
-                    back = row[0]
-                if _is_sound(row):
-                    yield row
-
-
 def _chunks(rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
     remaining = iter(rows)
     while chunk := list(itertools.islice(remaining, size)):
         yield chunk
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
-
-
-def _readable_states(path: Path) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    with suppress(*FAULTS), closing(sqlite3.connect(path)) as db:
-        for key, value in db.execute("SELECT key, value FROM state"):
-            if isinstance(key, str) and isinstance(value, str):
-                found.append((key, value))
-    return found

@@ -17,9 +17,10 @@ import pytest
 from sgmp_edge import contract, drivers, publisher
 from sgmp_edge import courier as courier_module
 from sgmp_edge.contract import topics
-from sgmp_edge.courier import Bucket, Courier, Limits, Status
+from sgmp_edge.courier import Courier, Status
 from sgmp_edge.outbox import Message, Outbox
 from sgmp_edge.publisher import Connection, Handlers, Identity, Will
+from sgmp_edge.rates import Bucket, Limits
 from tests.edge.house import wait_until
 from tests.mosquitto import TestBroker, TestClient, running_broker
 

@@ -6,10 +6,12 @@ import json
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -309,6 +311,16 @@ def test_an_edge_moved_to_another_house_publishes_nothing_of_the_old_one(
     assert cloud.readings(32, "meter") == []
     assert (moved.home / "outbox.sgmp_house_31.sqlite3").exists()
     assert (moved.home / "devices.sgmp_house_31.json").exists()
+
+
+def test_a_damaged_note_of_whose_outbox_it_is_takes_nothing_away(edge: Make, cloud: Cloud) -> None:
+    running = edge(37)
+    (running.home / "devices.json").write_bytes(contract.dump_config(1, [running.device(1, "meter")]))
+    assert running.run("--once").returncode == 0
+    with closing(sqlite3.connect(running.home / "outbox.sqlite3")) as db, db:
+        db.execute("UPDATE state SET value = 'sgm/_h?use_37' WHERE key = 'house'")
+    assert running.run("--once").returncode == 0
+    wait_until(lambda: {body["n"] for _, body in cloud.readings(37, "meter")} == {1, 2})
 
 
 def test_whoever_reads_along_may_leave(edge: Make, cloud: Cloud) -> None:

@@ -278,6 +278,39 @@ def test_counters_that_cannot_be_are_damage(tmp_path: Path, key: str, value: int
     damaged.close()
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM counter",
+        "DROP TABLE counter",
+        "ALTER TABLE message DROP COLUMN checksum",
+        "DROP TABLE state",
+    ],
+)
+@pytest.mark.parametrize("disk_refuses", [False, True])
+def test_a_file_of_another_form_keeps_nobody_from_starting(
+    tmp_path: Path, damage: str, disk_refuses: bool
+) -> None:
+    outbox = open_outbox(tmp_path)
+    outbox.put([message(1)])
+    outbox.close()
+    with closing(sqlite3.connect(tmp_path / "outbox.sqlite3")) as db, db:
+        db.execute(damage)
+    index = tmp_path / "outbox.sqlite3-shm"
+    if disk_refuses:
+        index.mkdir()  # where SQLite needs a file
+    damaged = open_outbox(tmp_path)
+    damaged.states()
+    damaged.put([message(2)])
+    if disk_refuses:
+        assert damaged.problem is not None
+        index.rmdir()
+        damaged.put([message(3)])
+    assert damaged.problem is None
+    assert message(2) in held(damaged)
+    damaged.close()
+
+
 def test_only_the_owner_can_read_the_outbox(tmp_path: Path) -> None:
     open_outbox(tmp_path).put([message(1)])
     assert (tmp_path / "outbox.sqlite3").stat().st_mode & 0o077 == 0
