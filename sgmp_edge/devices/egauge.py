@@ -257,7 +257,10 @@ class EGauge:
 
 
 def _candidates(name: str, snapshot: Snapshot, older: Snapshot | None) -> list[tuple[str, float]]:
-    """(type, value as published) of a register, the best first: the mean since `older`, the last second's rate."""
+    """(type, value as published) of a register, the best first: the mean since `older`, the last second's rate.
+
+    Of humidity the rate comes first: the vendor's documents disagree about what a count of it is.
+    """
     register = snapshot.registers[name]
     before = older.registers.get(name) if older else None
     if register.type == "d":
@@ -265,11 +268,8 @@ def _candidates(name: str, snapshot: Snapshot, older: Snapshot | None) -> list[t
     mean = None
     if older and before and register.counter is not None and before.counter is not None:
         mean = mean_between(register.type, register.counter, before.counter, snapshot.ts - older.ts)
-    return [
-        (register.type, published(register.type, value))
-        for value in (mean, register.rate)
-        if value is not None
-    ]
+    values = (register.rate, mean) if register.type == "h" else (mean, register.rate)
+    return [(register.type, published(register.type, value)) for value in values if value is not None]
 
 
 def _meter(config: Mapping[str, Any]) -> Meter:

@@ -17,12 +17,14 @@ QUANTUM = {"P": 1, "V": 0.001, "F": 0.001}
 
 @dataclass
 class Register:
-    """Counts `per_second(second)` in counts of its type; an `offset` stands for what it counted before."""
+    """Counts `per_second(second)` in counts of its type; an `offset` stands for what it counted before. `rated`: what
+    it says of the last second, where that is not what it counts."""
 
     name: str
     type: str
     per_second: Callable[[int], int]
     offset: int = 0
+    rated: float | None = None
     _totals: list[int] = field(default_factory=lambda: [0])
 
     def counter(self, ts: int) -> int:
@@ -31,6 +33,8 @@ class Register:
         return (self.offset + self._totals[ts - START] + 2**63) % 2**64 - 2**63
 
     def rate(self, ts: int) -> float:
+        if self.rated is not None:
+            return self.rated
         return self.per_second(ts - 1) * QUANTUM.get(self.type, 1)
 
 

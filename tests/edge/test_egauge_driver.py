@@ -196,6 +196,16 @@ def test_the_mean_is_in_the_registers_own_unit(
     assert fields_of(driver.read())["R"] == pytest.approx(published)
 
 
+def test_humidity_is_taken_as_the_meter_rates_it_since_its_counts_are_in_doubt(
+    make: Any, meter: Meter
+) -> None:
+    meter.registers = [Register("R", "h", lambda second: 450, rated=45.1)]
+    driver = make("R", "ts")
+    driver.read()
+    meter.ts += 4
+    assert fields_of(driver.read())["R"] == pytest.approx(45.1)
+
+
 def test_a_type_nobody_knows_is_published_as_the_meter_rates_it(make: Any, meter: Meter) -> None:
     meter.registers = [steady("R", "furlong", 7)]
     driver = make("R")

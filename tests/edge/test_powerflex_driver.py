@@ -532,14 +532,24 @@ def test_a_failure_loses_no_part_of_a_session(
 def test_documented_rows_are_read(make: Any, server: HttpDevice, api: PowerFlexApi, clock: Any) -> None:
     clock.now = 1_636_402_280.0
     body = (DATA / "INFERRED_ct_response_2stations.json").read_bytes()
-    server.answer = lambda request: api.answer(request) if request.path == "/login" else Reply(body)
+    login = (DATA / "login_200.json").read_bytes()
+    server.answer = lambda request: Reply(login if request.path == "/login" else body)
     result = make().read()
+    assert server.requests[-1].headers["Authorization"] == f"Bearer {json.loads(login)['access_token']}"
     assert [reading.data["charging_state"] for reading in result.readings] == [
         "UNPLUGGED",
         "READY",
         "ADAPTIVE",
     ]
     assert result.readings[-1].data["power"] == pytest.approx(1.677)
+    units = device_types()["powerflex"].unit_of
+    assert {key: units(key) for key in result.readings[-1].data if key != "charging_state"} == {
+        "energy_delivered": "mWh",
+        "mamps_actual": "mA",
+        "pilot_actual": "A",
+        "power": "kW",
+        "voltage": "mV",
+    }
     assert [(event.type, event.timestamp) for event in result.events] == [
         (EV_START_CHARGING, 1_636_402_268_000)
     ]

@@ -505,6 +505,52 @@ def test_recorded_v1_documents_are_read() -> None:
 
 
 @shared
+@pytest.mark.parametrize("name", ["v1_8080_status_eco8_discharging.json", "v2_status_charging.json"])
+def test_what_is_recorded_adds_up_under_the_signs_that_are_published(name: str) -> None:
+    status = status_fields(recorded(name))
+    fed_in = status["Production_W"] + status["Pac_total_W"] - status["Consumption_W"]
+    assert status["GridFeedIn_W"] == pytest.approx(fed_in, abs=5)
+    assert (status["Pac_total_W"] > 0) == bool(status["BatteryDischarging"])
+
+
+@shared
+def test_every_recorded_measurement_has_its_unit() -> None:
+    unit = device_types()["sonnen"].unit_of
+    for status in ("v1_8080_status_eco8_discharging.json", "v2_status_charging.json"):
+        units = {key: unit(f"status.{key}") for key in status_fields(recorded(status))}
+        counts = {"BackupBuffer", "RSOC", "USOC"}
+        assert {key for key, found in units.items() if found == "W"} >= {
+            key for key in units if key.endswith("_W")
+        }
+        assert {units[key] for key in counts} == {"%"}
+        assert {key: found for key, found in units.items() if found == ""}.keys() <= WITHOUT_UNIT
+    for battery in ("v1_8080_api_battery_eco8.json", "v2_battery_charging.json"):
+        cells = {key: unit(f"battery.battery_status.{key}") for key in battery_fields(recorded(battery))}
+        assert {key for key, found in cells.items() if found == ""} <= CELLS_WITHOUT_UNIT
+
+
+@shared
+def test_the_units_are_those_that_the_battery_itself_names() -> None:
+    unit = device_types()["sonnen"].unit_of
+    said = recorded("v1_8080_api_battery_eco8.json")["battery_status_units"]
+    ours = {key: unit(f"battery.battery_status.{key}") for key in said}
+    theirs = {key: {"C": "°C", "sec": "s", "count": ""}.get(text, text) for key, text in said.items()}
+    assert ours == theirs
+
+
+WITHOUT_UNIT = {
+    *("BatteryCharging", "BatteryDischarging", "IsSystemInstalled", "OperatingMode", "SystemStatus"),
+    *("FlowConsumptionBattery", "FlowConsumptionGrid", "FlowConsumptionProduction", "FlowGridBattery"),
+    *("FlowProductionBattery", "FlowProductionGrid", "dischargeNotAllowed", "generator_autostart"),
+}
+"""Flags, states and modes."""
+CELLS_WITHOUT_UNIT = {
+    *("balancechargerequest", "cyclecount", "maximumcellvoltagenum", "minimumcellvoltagenum"),
+    *("systemalarm", "systemstatus", "systemwarning"),
+}
+
+
+@shared
 def test_recorded_v2_documents_are_read_into_the_same_fields(make: Any, device: HttpDevice) -> None:
     device.answer = lambda request: as_json(
         recorded("v2_status_charging.json" if request.path.endswith("status") else "v2_battery_charging.json")
