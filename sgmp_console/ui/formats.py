@@ -94,10 +94,12 @@ def is_repeated(moment: datetime) -> bool:
 
 
 def moment(timestamp_ms: int, now_ms: int, zone: tzinfo, *, seconds: bool = False) -> str:
-    """A time, with the date unless it is today's."""
+    """A time, with the date unless it is today's, and with the year unless it is this one."""
     then, today = local(timestamp_ms, zone), local(now_ms, zone).date()
     text = clock(then, seconds=seconds)
-    return text if then.date() == today else f"{date(then)} {text}"
+    if then.date() == today:
+        return text
+    return f"{date(then)} {text}" if then.year == today.year else f"{date(then)} {then.year} {text}"
 
 
 def count(number_of: int, singular: str, plural: str = "") -> str:

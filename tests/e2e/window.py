@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
+    QHeaderView,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
@@ -153,7 +154,9 @@ class Window:
             return [
                 one
                 for one in self._scope(within).findChildren(QAbstractItemView)
-                if one.isVisible() and not isinstance(one.parent(), QComboBox)
+                if one.isVisible()
+                and not isinstance(one, QHeaderView)
+                and not isinstance(one.parent(), QComboBox)
             ]
 
         self.wait(lambda: len(found()) == 1, "one table")
@@ -357,6 +360,8 @@ def _words(within: QWidget) -> Iterator[str]:
             yield one.toPlainText()
         elif isinstance(one, QComboBox):
             yield one.currentText()
+        elif isinstance(one, QHeaderView):
+            pass  # it shares its table's model
         elif isinstance(one, QAbstractItemView):
             yield from (cell for row in _rows(one) for cell in row)
         elif one.accessibleName():

@@ -28,6 +28,12 @@ def _home(services: Services) -> Page:
     return HomePage(services)
 
 
+def _devices(services: Services) -> Page:
+    from sgmp_console.ui.devices.page import DevicesPage
+
+    return DevicesPage(services)
+
+
 def _analytics(services: Services) -> Page:
     from sgmp_console.ui.analytics.page import AnalyticsPage
 
@@ -36,5 +42,6 @@ def _analytics(services: Services) -> Page:
 
 PAGES = (
     PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),
+    PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
 )

@@ -1,0 +1,46 @@
+"""Asking for a file, without stopping the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+
+def ask_where_to_save(
+    parent: QWidget, title: str, name: str, kinds: str, on_chosen: Callable[[Path], None]
+) -> QFileDialog:
+    """`name` is suggested; `kinds` as in `CSV files (*.csv)`. `on_chosen` must be a method of `parent`."""
+    dialog = FileDialog(parent, title, kinds, on_chosen)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+    dialog.setDefaultSuffix("csv")
+    dialog.selectFile(name)
+    dialog.open()
+    return dialog
+
+
+def ask_what_to_open(
+    parent: QWidget, title: str, kinds: str, on_chosen: Callable[[Path], None]
+) -> QFileDialog:
+    """`on_chosen` must be a method of `parent`."""
+    dialog = FileDialog(parent, title, kinds, on_chosen)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptOpen)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    dialog.open()
+    return dialog
+
+
+class FileDialog(QFileDialog):
+    def __init__(self, parent: QWidget, title: str, kinds: str, on_chosen: Callable[[Path], None]) -> None:
+        super().__init__(parent, title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setNameFilters([kinds, "All files (*)"])
+        self._on_chosen = on_chosen
+        self.fileSelected.connect(self._chosen)
+
+    def _chosen(self, file: str) -> None:
+        if file:
+            self._on_chosen(Path(file))

@@ -1,0 +1,210 @@
+"""Pictures of the list of devices and their dialogs, for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.cloud.broker import BrokerUnavailable
+from sgmp_console.fleet import devices
+from sgmp_console.fleet.edge_state import EdgeStanding, Presence
+from sgmp_console.fleet.probing import EdgeAway, result_of
+from sgmp_console.ui.bulk.import_dialog import ImportDialog
+from sgmp_console.ui.devices.editor import DeviceEditor
+from sgmp_console.ui.devices.page import DevicesPage
+from sgmp_console.ui.devices.same_meter import SameMeterDialog
+from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.theme import Appearance
+from tests.ui import equipped
+from tests.ui.conftest import Deployment
+from tests.ui.readers import Clock
+from tests.ui.test_analytics_pictures import pictures
+
+
+@pytest.fixture
+def page(qtbot: QtBot, view: MainView, deployed: Deployment, clock: Clock) -> DevicesPage:
+    equipped.equip(deployed.owner, deployed.houses[0], clock())
+    return open_list(qtbot, view)
+
+
+def open_list(qtbot: QtBot, view: MainView) -> DevicesPage:
+    view.start()
+    view.show_page("devices")
+    made = view.page("devices")
+    assert isinstance(made, DevicesPage)
+    qtbot.waitUntil(lambda: made._overview is not None)
+    return made
+
+
+def edit(page: DevicesPage, name: str) -> DeviceEditor:
+    page.table.select({row.device.device_id for row in page.table.devices.rows if row.device.name == name})
+    page.edit_action.trigger()
+    return page.findChildren(DeviceEditor)[-1]
+
+
+def test_the_list(qtbot: QtBot, page: DevicesPage, view: MainView, appearance: Appearance) -> None:
+    page.table.select({page.table.devices.rows[3].device.device_id})
+    page.table.setFocus()
+    pictures(qtbot, appearance, view, "devices_list")
+    view.resize(1920, 1080)
+    pictures(qtbot, appearance, view, "devices_list")
+    view.resize(1024, 640)
+    pictures(qtbot, appearance, view, "devices_list")
+
+
+def test_the_list_of_a_house_without_devices(
+    qtbot: QtBot, view: MainView, deployed: Deployment, appearance: Appearance
+) -> None:
+    open_list(qtbot, view)
+    pictures(qtbot, appearance, view, "devices_empty")
+
+
+def test_a_device_that_can_not_be_deleted_and_one_that_can(
+    qtbot: QtBot, page: DevicesPage, view: MainView, appearance: Appearance
+) -> None:
+    ids = {row.device.name: row.device.device_id for row in page.table.devices.rows}
+    page.table.select({ids["egauge"]})
+    page.delete_action.trigger()
+    pictures(qtbot, appearance, view, "devices_delete_refused")
+    page.table.select({ids["charger_1"], ids["charger_2"]})
+    page.delete_action.trigger()
+    question = page.findChildren(ConfirmDialog)[-1]
+    pictures(qtbot, appearance, question, "devices_delete")
+    question.reject()
+
+
+def test_a_new_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance) -> None:
+    page.create_action.trigger()
+    editor = page.findChildren(DeviceEditor)[-1]
+    pictures(qtbot, appearance, editor, "device_new")
+    editor.type.setCurrentIndex(editor.type.findData("sonnen"))
+    editor.type.activated.emit(editor.type.currentIndex())
+    pictures(qtbot, appearance, editor, "device_new_sonnen")
+    QTest.keyClicks(editor.name, "2nd battery")
+    editor.save.click()
+    pictures(qtbot, appearance, editor, "device_new_problems")
+    editor._discard()
+
+
+def test_a_stored_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance) -> None:
+    editor = edit(page, "sonnen")
+    pictures(qtbot, appearance, editor, "device_masked")
+    editor.config.secrets.click()
+    qtbot.waitUntil(lambda: editor.config.secrets.text() == "Hide secrets")
+    pictures(qtbot, appearance, editor, "device_secrets_shown")
+    editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345\n  "token": "***"\n}')
+    qtbot.waitUntil(lambda: not editor.config._pause.isActive())
+    pictures(qtbot, appearance, editor, "device_json_wrong")
+    editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345,\n  "colour": "red"\n}')
+    editor.save.click()
+    pictures(qtbot, appearance, editor, "device_settings_wrong")
+    editor._set_saving(True)
+    pictures(qtbot, appearance, editor, "device_saving")
+    editor._set_saving(False)
+    editor._discard()
+
+
+READING = {
+    "A": {"Battery": -1.204, "GridPower": 0.873, "Solar": 3.18, "L1_Voltage": 121.43, "L1_Frequency": 59.98},
+    "ts": 1764234000,
+    "state": "on line",
+}
+
+Show = Callable[[DeviceEditor], None]
+
+
+def _answers(outcome: str, text: str = "", reading: object = None) -> Show:
+    data = {"outcome": outcome, "text": text, "reading": reading}
+    return lambda editor: editor.probe.show_result(result_of("egauge", data))
+
+
+RESULTS: dict[str, Show] = {
+    "ok": _answers("ok", reading=READING),
+    "unreachable": _answers("unreachable", "connection to 198.129.116.113 timed out"),
+    "not_ready": _answers("not_ready", "the meter's clock stands still"),
+    "busy": lambda editor: editor.probe.show_busy(),
+    "broker": lambda editor: editor.probe.show_error(
+        BrokerUnavailable(
+            "The broker at broker.example.org:8883 did not answer within 10 s. Check that it runs and that this "
+            "computer reaches it, then try again."
+        )
+    ),
+    "edge": lambda editor: editor.probe.show_error(
+        EdgeAway(
+            "The edge of Maple House is offline, so no device can be tested there now.",
+            EdgeStanding(Presence.OFFLINE, editor._services.now_ms() - 11_000_000),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RESULTS)
+def test_a_test(qtbot: QtBot, page: DevicesPage, appearance: Appearance, case: str) -> None:
+    editor = edit(page, "egauge")
+    RESULTS[case](editor)
+    pictures(qtbot, appearance, editor, f"device_test_{case}")
+    editor._discard()
+
+
+def test_the_editor_in_the_smallest_window(
+    qtbot: QtBot, page: DevicesPage, view: MainView, appearance: Appearance
+) -> None:
+    view.resize(1024, 640)
+    editor = edit(page, "egauge")
+    RESULTS["ok"](editor)
+    editor.strip.say(
+        "fault", "The database is not available: connection refused. SGMP tries again by itself."
+    )
+    pictures(qtbot, appearance, editor, "device_small")
+    editor._discard()
+
+
+def test_the_question_of_the_same_meter(
+    qtbot: QtBot, page: DevicesPage, deployed: Deployment, appearance: Appearance
+) -> None:
+    house = deployed.houses[0]
+    ids = [row.device.device_id for row in page.table.devices.rows if row.device.name == "sonnen"]
+    devices.delete(deployed.owner, house.house_id, ids)
+    page.reload()
+    qtbot.waitUntil(lambda: len(page.table.devices.rows) == 5)
+    page.create_action.trigger()
+    editor = page.findChildren(DeviceEditor)[-1]
+    editor.name.setText("sonnen")
+    editor.type.setCurrentIndex(editor.type.findData("sonnen"))
+    editor.type.activated.emit(editor.type.currentIndex())
+    editor.config.text.replace_all('{"ip": "10.0.0.5"}')
+    editor.save.click()
+    qtbot.waitUntil(lambda: bool(editor.findChildren(SameMeterDialog)))
+    question = editor.findChildren(SameMeterDialog)[0]
+    pictures(qtbot, appearance, question, "device_same_meter")
+    question.reject()
+    editor._discard()
+
+
+def test_importing(qtbot: QtBot, page: DevicesPage, appearance: Appearance, tmp_path: Path) -> None:
+    page.import_action.trigger()
+    dialog = page.findChildren(ImportDialog)[-1]
+    pictures(qtbot, appearance, dialog, "import_begin")
+    file = tmp_path / "devices of Maple House.csv"
+    file.write_text(
+        "name,type,description,config.ip,config.interval\n"
+        "roof,egauge,Solar on the roof,10.0.0.7,\n"
+        "pool,egauge,Pool pump,10.0.0.8,30\n"
+        "garage,egauge,Garage,198.129.116.114,30\n"
+    )
+    dialog.set_file(file)
+    qtbot.waitUntil(lambda: dialog._plan is not None)
+    pictures(qtbot, appearance, dialog, "import_problems")
+    dialog.existing.setCurrentIndex(1)
+    dialog.existing.activated.emit(1)
+    qtbot.waitUntil(lambda: dialog._plan is not None)
+    pictures(qtbot, appearance, dialog, "import_ready")
+    dialog._show_busy("Importing devices")
+    pictures(qtbot, appearance, dialog, "import_busy")
+    dialog._show_ready()
+    dialog.reject()
