@@ -251,7 +251,7 @@ class Control:
             return
         lease.tries += 1
         lease.lapses_at = time.monotonic() + min(
-            RETRY_RELEASE_S[0] * 2.0 ** (lease.tries - 1), RETRY_RELEASE_S[1]
+            RETRY_RELEASE_S[0] * 2.0 ** min(lease.tries - 1, 16), RETRY_RELEASE_S[1]
         )
         if lease.tries == 1 and current:
             log.error("%s: could not be given back (%s); it is tried again", name, outcome.text)

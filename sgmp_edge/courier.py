@@ -111,6 +111,7 @@ class Courier:
         self._in_flight: set[int] = set()
         self._unstored = 0
         self._retries: dict[int, int] = {}
+        self._refusals = 0
         self._later: list[tuple[float, Stored]] = []
         self._acknowledged: deque[tuple[float, int]] = deque()
         self._remove_at = 0.0
@@ -203,6 +204,7 @@ class Courier:
         # What was acknowledged shortly before the break may be lost: it is sent again with the backlog.
         self._acknowledged.clear()
         self._acknowledged_ids.clear()
+        self._refusals = 0
         self._retries.clear()
         self._later.clear()
         self._live.clear()
@@ -367,6 +369,7 @@ class Courier:
         if session != self._session:
             return
         if problem is None:
+            self._refusals = 0
             self._retries.pop(stored.id, None)
             self._acknowledged.append((time.monotonic(), stored.id))
             self._acknowledged_ids.add(stored.id)
@@ -375,13 +378,19 @@ class Courier:
             if not self._said_not_taken:
                 self._said_not_taken = True
                 log.warning("A message was not taken (%s); it is sent again", problem)
-            wait = min(RETRY_S[0] * 2.0 ** (tries - 1), RETRY_S[1])
+            wait = min(RETRY_S[0] * 2.0 ** min(tries - 1, 16), RETRY_S[1])
             self._later.append((time.monotonic() + wait, stored))
             if len(self._later) > LIVE_LIMIT:
                 # Their place is the disk; the cursor finds them there in their turn.
                 self._later.clear()
+                self._retries.clear()
                 self._all_is_backlog()
-                self._drain_at = time.monotonic() + RETRY_S[0]
+                self._drain_at = time.monotonic() + self._pause_s()
+                self._refusals += 1
+
+    def _pause_s(self) -> float:
+        """Before the backlog is tried again at a broker that takes nothing of it."""
+        return min(RETRY_S[0] * 2.0 ** min(self._refusals, 16), RETRY_S[1])
 
     def _forget_acknowledged(self, now: float) -> None:
         if not self._connected or now < self._remove_at:

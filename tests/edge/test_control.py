@@ -243,6 +243,20 @@ def test_a_release_that_fails_is_said_and_tried_until_it_succeeds(
     assert controlled.leases() == []
 
 
+def test_a_release_that_failed_for_days_is_still_tried_at_its_pace(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=600.0)
+    controlled.result(1)
+    controlled.script.answer = Unreachable("gone")
+    lease = controlled.control._leases[1]
+    lease.tries = 5_000
+    controlled.house.on_loop(lambda: setattr(lease, "lapses_at", 0.0))
+    wait_until(lambda: lease.tries == 5_001)
+    assert lease.lapses_at > time.monotonic() + 50.0
+
+
 def test_a_command_that_failed_is_undone_at_once_since_it_may_have_arrived(
     house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -275,6 +275,26 @@ def test_what_the_broker_refuses_stays_and_does_not_hold_up_the_rest(
     assert ingest.numbers[0] == 2
 
 
+def test_a_broker_that_takes_nothing_is_asked_less_and_less_until_it_takes_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "LIVE_LIMIT", 5)
+    monkeypatch.setattr(courier_module, "RETRY_S", (0.05, 0.8))
+    with running_broker() as broker:
+        sending = Edge(broker, tmp_path).start().connected()
+        sending.courier.put([message(number) for number in range(200)], {})
+        wait_until(
+            lambda: sending.courier._pause_s() == 0.8
+        )  # nobody has ever received this house's messages
+        assert len(sending.courier._retries) <= 5 + courier_module.IN_FLIGHT
+        assert sending.status().backlog == 200
+        receiving = Ingest(broker)
+        receiving.wait_for(set(range(200)))
+        wait_until(lambda: sending.courier._pause_s() == 0.05)
+        receiving.client.close()
+        sending.stop()
+
+
 def test_a_message_that_no_lane_knows_any_more_is_found_on_the_disk(
     edge: Callable[..., Edge], ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
