@@ -28,7 +28,7 @@ class CredentialsService(Protocol):
         """New credentials, valid when this returns, beside any older ones. Nothing of them is left if it raises."""
 
     def valid(self, house_id: int) -> list[str]:
-        """The ids of the certificates that let this house in."""
+        """The ids of the certificates that let this house in, the oldest first."""
 
     def revoke_others(self, house_id: int, keep: str | None) -> None:
         """Revoke and remove all certificates of the house but the one with the id `keep`."""

@@ -106,9 +106,10 @@ class IotCore:
         )
 
     def valid(self, house_id: int) -> list[str]:
+        found = self._certificates(client_id(self._deployment, house_id))
         return [
             certificate["certificateId"]
-            for certificate in self._certificates(client_id(self._deployment, house_id))
+            for certificate in sorted(found, key=lambda one: one["creationDate"])
             if certificate["status"] == "ACTIVE"
         ]
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sgmp_console.errors import Refused, SgmpError, Unavailable, UserError
+from sgmp_console.errors import Cancelled, Refused, SgmpError, Unavailable, UserError
 
 
 def restated(error: SgmpError, text: str) -> SgmpError:
     """An error of the same kind with another sentence."""
-    for kind in (Refused, UserError):
+    for kind in (Cancelled, Refused, UserError):
         if isinstance(error, kind):
             return kind(text)
     return Unavailable(text)
+
+
+def go_on() -> None:
+    """The checkpoint of acts that nobody cancels."""
 
 
 @contextmanager

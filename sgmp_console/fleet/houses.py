@@ -2,11 +2,13 @@
 
 A house is a row in the database and something elsewhere that lets its edge in. The acts that touch both keep the
 transaction open while they act elsewhere and commit last, so that the row never exists without the rest. Where a step
-fails, what was done elsewhere is undone, and the error says whether that succeeded.
+fails, what was done elsewhere is undone, and the error says whether that succeeded. Their `checkpoint` is called where
+they can be stopped without harm, and may raise Cancelled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,9 +17,9 @@ import sqlalchemy as sa
 from sgmp_console.cloud.credentials import CredentialsService
 from sgmp_console.errors import SgmpError, Unavailable, UserError
 from sgmp_console.fleet.editing import editing, require
-from sgmp_console.fleet.failures import restated, saying
+from sgmp_console.fleet.failures import go_on, restated, saying
 from sgmp_console.fleet.sync import RetainingBroker
-from sgmp_console.store import Database, House, accounts, analytics, devices, houses
+from sgmp_console.store import Database, House, accounts, analytics, audit, devices, houses
 from sgmp_edge.contract import HouseCredentials, config_topic
 
 
@@ -53,7 +55,13 @@ def create(database: Database, name: str, *, description: str = "", time_zone: s
 
 
 def create_with_credentials(
-    database: Database, service: CredentialsService, name: str, *, description: str = "", time_zone: str
+    database: Database,
+    service: CredentialsService,
+    name: str,
+    *,
+    description: str = "",
+    time_zone: str,
+    checkpoint: Callable[[], None] = go_on,
 ) -> NewHouse:
     """Make a house, and the credentials for its edge. Both or neither.
 
@@ -70,8 +78,11 @@ def create_with_credentials(
             house = _insert(connection, name, description, time_zone)
             with saying(f"House {house.name} was not created, and nothing is left of it:"):
                 service.ready()
+                checkpoint()
             begun = True
             issued = service.issue(house.house_id)
+            checkpoint()
+            _note(connection, "issue_credentials", house, issued.certificate_id)
     except BaseException as error:
         if house is None or not begun:
             raise
@@ -86,7 +97,12 @@ def create_with_credentials(
 
 
 def renew_credentials(
-    database: Database, service: CredentialsService, house_id: int, *, revoke_older: bool = True
+    database: Database,
+    service: CredentialsService,
+    house_id: int,
+    *,
+    revoke_older: bool = True,
+    checkpoint: Callable[[], None] = go_on,
 ) -> NewCredentials:
     """Make new credentials for a house, and then revoke the older ones.
 
@@ -96,21 +112,21 @@ def renew_credentials(
     renewed: NewCredentials | None = None
     try:
         with editing(database, house_id) as connection:
-            houses.get(connection, house_id)
+            house = houses.get(connection, house_id)
             require(connection, "manage_houses")
             older = service.valid(house_id)
+            checkpoint()
             issued = service.issue(house_id)
             # From here on they must be shown, whatever fails: nothing else has their key.
             renewed = NewCredentials(issued, tuple(older))
             if revoke_older:
-                service.revoke_others(house_id, issued.certificate_id)
-                renewed = NewCredentials(issued)
-    except SgmpError as error:
+                renewed = _without_older(service, house_id, renewed)
+            _note(connection, "issue_credentials", house, issued.certificate_id)
+            if older and not renewed.still_valid:
+                _note(connection, "revoke_credentials", house, *older)
+    except SgmpError:
         if renewed is None:
             raise
-        if renewed.still_valid:
-            problem = f"The new credentials are valid, but older ones could not all be revoked: {error} Revoke them again."
-            return replace(renewed, problem=problem if revoke_older else None)
     return renewed
 
 
@@ -120,9 +136,12 @@ def revoke_others(database: Database, service: CredentialsService, house_id: int
     Raises Refused, Unavailable; repeating it goes on where it stopped.
     """
     with editing(database, house_id) as connection:
-        houses.get(connection, house_id)
+        house = houses.get(connection, house_id)
         require(connection, "manage_houses")
+        older = [one for one in service.valid(house_id) if one != keep]
         service.revoke_others(house_id, keep)
+        if older:
+            _note(connection, "revoke_credentials", house, *older)
 
 
 def update(database: Database, house: House) -> House:
@@ -149,6 +168,7 @@ def delete(
     *,
     broker: RetainingBroker | None = None,
     deployment: str | None = None,
+    checkpoint: Callable[[], None] = go_on,
 ) -> None:
     """Delete a house that has nothing left, and its credentials with it (None: it has none).
 
@@ -165,6 +185,9 @@ def delete(
                     f"House {house.name} still has {_joined(left)}. Delete these first; what was measured stays in the "
                     "database."
                 )
+            checkpoint()
+            if service is not None:
+                _note(connection, "remove_credentials", house)
             houses.delete(connection, house_id)
             with saying(f"House {house.name} was not deleted, though its edge may not be let in any more:"):
                 if service is not None:
@@ -195,6 +218,31 @@ _MAKING = 0x53474D5048  # "SGMPH": held while a house is made
 def _insert(connection: sa.Connection, name: str, description: str, time_zone: str) -> House:
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING})
     return houses.create(connection, name.strip(), description=description.strip(), time_zone=time_zone)
+
+
+def _note(connection: sa.Connection, act: str, house: House, *certificate_ids: str | None) -> None:
+    """In audit, whose entry stays only if the transaction does."""
+    ids = [one for one in certificate_ids if one]
+    audit.note(
+        connection,
+        act,
+        "credentials",
+        house.name,
+        house_id=house.house_id,
+        details={"certificates": ids} if ids else None,
+    )
+
+
+def _without_older(service: CredentialsService, house_id: int, renewed: NewCredentials) -> NewCredentials:
+    """With the older ones revoked, or with why that failed."""
+    try:
+        service.revoke_others(house_id, renewed.credentials.certificate_id)
+    except SgmpError as error:
+        return replace(
+            renewed,
+            problem=f"The new credentials are valid, but older ones could not all be revoked: {error} Revoke them again.",
+        )
+    return replace(renewed, still_valid=())
 
 
 def _is_there(database: Database, house_id: int) -> bool | None:

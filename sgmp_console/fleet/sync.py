@@ -133,6 +133,14 @@ def synchronize(
         house = houses.get(connection, house_id)
         require_seen(connection, house_id, house.name, looked_at)
         version, wanted = _add_version(connection, house_id)
+        audit.note(
+            connection,
+            "synchronize",
+            "configuration",
+            house.name,
+            house_id=house_id,
+            details={"version": version},
+        )
     _publish(broker, deployment, house_id, version, wanted)
     return version
 

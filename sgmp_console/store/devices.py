@@ -60,6 +60,11 @@ def list_all(connection: sa.Connection, house_id: int) -> list[Device]:
     return [Device(*row) for row in rows]
 
 
+def houses_of_all(connection: sa.Connection) -> list[int]:
+    """The house of each device that the account sees, without deleted ones."""
+    return list(connection.execute(sa.select(table.c.house_id).where(table.c.deleted_at.is_(None))).scalars())
+
+
 def get(connection: sa.Connection, device_id: int) -> Device:
     """Raises UserError where there is none, or none that the account sees."""
     row = connection.execute(

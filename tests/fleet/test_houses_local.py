@@ -10,7 +10,7 @@ from cryptography import x509
 from sgmp_console import store
 from sgmp_console.cloud.credentials import LocalCredentials
 from sgmp_console.cloud.local_ca import LocalAuthority
-from sgmp_console.errors import Refused, Unavailable, UserError
+from sgmp_console.errors import Cancelled, Refused, Unavailable, UserError
 from sgmp_console.fleet import accounts, analytics, devices, houses
 from sgmp_console.store import Database, sign_in
 from tests.database import TestDatabase
@@ -192,3 +192,54 @@ class _Broker:
 
     def publish_retained(self, topic: str, payload: bytes, timeout_s: float = 10.0) -> None:
         self.published.append((topic, payload))
+
+
+# --- Cancelling, and what audit says ------------------------------------------------------------------------------
+
+
+def _cancelled() -> None:
+    raise Cancelled("Cancelled.")
+
+
+def test_a_cancelled_creation_leaves_nothing(database: Database, service: LocalCredentials) -> None:
+    points: list[int] = []
+
+    def second() -> None:
+        points.append(1)
+        if len(points) == 2:
+            _cancelled()
+
+    for checkpoint in (_cancelled, second):
+        with pytest.raises(Cancelled, match="Maple House was not created, and nothing is left of it"):
+            houses.create_with_credentials(
+                database, service, "Maple House", time_zone="UTC", checkpoint=checkpoint
+            )
+        assert (_names(database), service.houses()) == ([], set())
+
+
+def test_a_cancelled_renewal_or_deletion_changes_nothing(
+    database: Database, service: LocalCredentials
+) -> None:
+    made = houses.create_with_credentials(database, service, "Maple House", time_zone="UTC")
+    with pytest.raises(Cancelled):
+        houses.renew_credentials(database, service, made.house.house_id, checkpoint=_cancelled)
+    with pytest.raises(Cancelled):
+        houses.delete(database, made.house.house_id, service, checkpoint=_cancelled)
+    assert _names(database) == ["Maple House"]
+    assert service.valid(made.house.house_id) == [made.credentials.certificate_id]
+
+
+def test_audit_tells_what_became_of_credentials(database: Database, service: LocalCredentials) -> None:
+    made = houses.create_with_credentials(database, service, "Maple House", time_zone="UTC")
+    house_id, first = made.house.house_id, made.credentials.certificate_id
+    second = houses.renew_credentials(database, service, house_id, revoke_older=False).credentials
+    houses.revoke_others(database, service, house_id, second.certificate_id)
+    houses.delete(database, house_id, service)
+    with database.begin() as connection:
+        entries = store.audit.read(connection, kinds=["credentials"], house_id=house_id)
+    assert [(entry.act, entry.after) for entry in reversed(entries)] == [
+        ("issue_credentials", {"certificates": [first]}),
+        ("issue_credentials", {"certificates": [second.certificate_id]}),
+        ("revoke_credentials", {"certificates": [first]}),
+        ("remove_credentials", None),
+    ]
