@@ -26,6 +26,9 @@ from sgmp_edge import contract
 ANSWER_WITHIN_S = 45.0
 """The edge gives a device 30 s, and as much as that may be waiting before it."""
 
+_ASKED_AGAIN_S = 15.0
+"""An edge that connects just now may have missed the request. Of one that it is busy with it ignores the repetition."""
+
 _CLOCKS_MS = 24 * 3_600_000
 """The answer carries the edge's time, which may differ from ours by as much as ingest takes."""
 
@@ -135,10 +138,12 @@ def probe(
         # First listen, then ask: no answer is missed.
         _until_listening(changes, waiting)
         asked_ms = now_ms()
-        broker.publish_once(
-            contract.probe_topic(deployment, house_id), payload, expires_s=max(1, round(answer_within_s))
-        )
-        answer = _answer(database, changes, house_id, request, asked_ms, waiting, answer_within_s)
+
+        def ask() -> None:
+            topic = contract.probe_topic(deployment, house_id)
+            broker.publish_once(topic, payload, expires_s=max(1, round(answer_within_s)))
+
+        answer = _answer(database, changes, house_id, request, asked_ms, ask, waiting, answer_within_s)
     if answer is None:
         raise _away(database, house_id, house.name, now_ms(), answer_within_s)
     return result_of(kind, answer)
@@ -221,12 +226,18 @@ def _answer(
     house_id: int,
     request: str,
     asked_ms: int,
+    ask: Callable[[], None],
     waiting: Callable[[], None],
     answer_within_s: float,
 ) -> Mapping[str, Any] | None:
+    ask()
     deadline = time.monotonic() + answer_within_s
+    again = time.monotonic() + _ASKED_AGAIN_S
     for change in changes:
         waiting()
+        if time.monotonic() >= again:
+            again += _ASKED_AGAIN_S
+            ask()
         if isinstance(change, Reconnected) or (isinstance(change, Change) and change.house_id == house_id):
             answer = _stored_answer(database, house_id, request, asked_ms)
             if answer is not None:

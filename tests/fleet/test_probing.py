@@ -203,3 +203,16 @@ def test_secrets_stand_in_no_error(edge: Edge) -> None:
     with pytest.raises(EdgeAway) as caught:
         probe(edge, "sonnen", SONNEN, answer_within_s=1.0)
     assert TOKEN not in json.dumps([str(caught.value), repr(caught.value)])
+
+
+def test_an_edge_that_missed_the_request_is_asked_again(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "_ASKED_AGAIN_S", 0.5)
+    edge.answer = None
+
+    def waiting() -> None:
+        if edge.asked:
+            edge.answer = OK
+
+    assert probe(edge, waiting=waiting).is_ok
+    assert len(edge.asked) >= 2
+    assert len({asked.request for _, asked, _ in edge.asked}) == 1

@@ -135,7 +135,6 @@ class DeviceEditor(QDialog):
         self.cancel = button("Close" if self._read_only else "Cancel", self.reject)
         self.save = button(self._save_words(), self._save, "primary")
         self.save.setToolTip("Ctrl+Enter")
-        self.save.setVisible(not self._read_only)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         self._note = label("", "caption", "muted")
@@ -154,6 +153,7 @@ class DeviceEditor(QDialog):
         outer.addWidget(self.strip)
         outer.addLayout(middle, 1)
         outer.addLayout(buttons)
+        self.save.setVisible(not self._read_only)
         for sequence in ("Ctrl+Return", "Ctrl+Enter", "Ctrl+S"):
             QShortcut(QKeySequence(sequence), self, self._save)
 

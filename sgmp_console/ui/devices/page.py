@@ -138,8 +138,8 @@ class DevicesPage(Page):
         self._edge_words = label("", "caption", "muted")
         row.addWidget(self._edge_words)
         self.synchronize = button("Synchronize Configuration", self._synchronize)
-        self.synchronize.setVisible(self._synchronizes)
         row.addWidget(self.synchronize)
+        self.synchronize.setVisible(self._synchronizes)
         made.setMinimumHeight(52)
         return made
 
