@@ -28,10 +28,7 @@ class Services:
 
 def open_services(profile: Profile, *, smtp_password: str = "") -> Services:
     """The services of a profile. Nothing is contacted yet. Raises AuthorityDamaged."""
-    directory = user_pool(profile)
-    return Services(
-        credentials(profile), directory or LocalDirectory(), mailer(profile, smtp_password), broker(profile)
-    )
+    return Services(credentials(profile), directory(profile), mailer(profile, smtp_password), broker(profile))
 
 
 def aws(profile: Profile) -> Aws:
@@ -55,6 +52,11 @@ def credentials(profile: Profile) -> CredentialsService | None:
             aws(profile), profile.deployment, endpoint=broker_address(profile), authority=authority
         )
     return None
+
+
+def directory(profile: Profile) -> Directory:
+    """The user pool, where there is one."""
+    return user_pool(profile) or LocalDirectory()
 
 
 def user_pool(profile: Profile) -> UserPool | None:

@@ -177,8 +177,7 @@ def change_own_password(
 ) -> None:
     """Change the password of the account that `database` is signed in as, also at the first sign-in.
 
-    Afterwards `database` can make no new connections: sign in again. Raises UserError where `old` is not the password,
-    `new` can't be chosen (`fleet.passwords`) or the directory does not accept it, Refused (the initial one has expired),
+    Raises UserError where `old` is not the password, `new` can't be chosen (`fleet.passwords`) or the directory does not accept it, Refused (the initial one has expired),
     Unavailable; the password is the old one everywhere then, or the error says otherwise.
     """
     changed = False
@@ -197,6 +196,7 @@ def change_own_password(
         if not changed:
             raise
         if _accepts(database, new):
+            database.take_password(new)
             return  # committed; only the answer was lost
         with saying(
             f"{error} The password is the new one in the directory of users, and may be the old one here. An "
@@ -204,6 +204,7 @@ def change_own_password(
         ):
             directory.change_own_password(email, new, old)
         raise
+    database.take_password(new)
 
 
 def delete(database: Database, account_ids: Sequence[int], *, directory: Directory = LOCAL) -> str | None:

@@ -9,6 +9,11 @@ MIN_LENGTH = 12
 MAX_LENGTH = 256
 """What a Cognito user pool takes."""
 
+RULES = (
+    f"At least {MIN_LENGTH} characters. Not your name or email, not what anybody would try first, and not the same "
+    "characters over and over."
+)
+
 _DISTINCT = 5
 _LONGEST_UNIT = 6
 _GUESSED_FIRST = frozenset(

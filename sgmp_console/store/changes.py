@@ -38,8 +38,9 @@ def listen(source: Database | str) -> Generator[Change | Reconnected | None, Non
     coming), then Reconnected comes again. Raises SignInRefused where the account no longer may, UserError for a wrong
     address. Close the generator to end it.
     """
-    parameters = source.parameters if isinstance(source, Database) else parameters_of(source)
     while True:
+        # Looked up each time: a password can change while we listen.
+        parameters = source.parameters if isinstance(source, Database) else parameters_of(source)
         try:
             connection = connect(parameters, application_name="sgmp-listen", timezone="UTC")
         except DatabaseUnavailable:

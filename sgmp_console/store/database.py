@@ -109,6 +109,10 @@ class Database:
         """How this database is reached, password included: for further connections only, never to be shown."""
         return dict(self._parameters)
 
+    def take_password(self, password: str) -> None:
+        """The account's password was changed to this one; connections made from now on use it."""
+        self._parameters["password"] = password
+
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end of the block, rolled back if anything is raised in it.

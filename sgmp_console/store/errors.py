@@ -23,6 +23,16 @@ class SignInRefused(UserError):
         super().__init__(text)
 
 
+class SignedOut(SignInRefused):
+    """In the middle of a session."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You were signed out: the account was deleted, or its password was changed or reset. Sign in again with the "
+            "present password, or ask an administrator."
+        )
+
+
 class AccountDisabled(SignInRefused):
     """The password is right."""
 

@@ -1,4 +1,4 @@
-"""Whether the database answers: told by whoever finds that it does not, found again by trying."""
+"""Whether the database answers, and still lets us in: told by whoever finds that it does not, found again by trying."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from sgmp_console.errors import Unavailable
+from sgmp_console.store.errors import SignInRefused
 from sgmp_console.ui.tasks import Tasks
 
 _DELAYS_S = (1, 2, 4, 8, 15)
@@ -18,6 +19,8 @@ class Connection(QObject):
 
     changed = Signal()
     restored = Signal()
+    refused = Signal(object)
+    """A SignInRefused: the account may no longer, and nothing is tried any more."""
 
     def __init__(self, tasks: Tasks, probe: Callable[[], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +54,11 @@ class Connection(QObject):
         self._attempt = 0
         self._wait()
 
+    def end(self, error: SignInRefused) -> None:
+        """A page, or whoever listens, was not let in any more."""
+        self.stop()
+        self.refused.emit(error)
+
     def retry_now(self) -> None:
         if self.error is not None and not self._trying:
             self._timer.stop()
@@ -79,6 +87,9 @@ class Connection(QObject):
 
     def _did_not_answer(self, error: Exception) -> None:
         self._trying = False
+        if isinstance(error, SignInRefused):
+            self.end(error)
+            return
         if isinstance(error, Unavailable):
             self.error = error
         self._wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
-from sgmp_console import settings
+from sgmp_console import keychain, settings
 from sgmp_console.errors import SgmpError
+from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, WindowSettings
+from sgmp_console.ui.entry.passwords import ChoosePasswordPage, PasswordChange
 from sgmp_console.ui.entry.preparation import PreparationPage, PreparationProcess, Prepared
+from sgmp_console.ui.entry.remembered import RememberedPasswords
 from sgmp_console.ui.entry.sign_in import SignInPage, SignInRequest
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Task, Tasks
@@ -21,6 +25,8 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.uncaught import UncaughtDialog, UncaughtErrors
 
 if TYPE_CHECKING:
+    from sgmp_console.store.accounts import Account
+    from sgmp_console.store.errors import SignInRefused
     from sgmp_console.store.houses import House
     from sgmp_console.ui.frame.main_view import MainView
 
@@ -28,12 +34,12 @@ log = logging.getLogger(__name__)
 
 
 class Console(QMainWindow):
-    """`folder` is where it remembers; None: it does not."""
+    """`folder` is where it remembers; None: it does not. `find_keychain` is called on a worker thread."""
 
     signed_in = Signal(object)
     """The MainView, about to be shown."""
     stage_changed = Signal(str)
-    """What is on screen: `preparation`, `sign_in`, `main`."""
+    """What is on screen: `preparation`, `sign_in`, `choose_password`, `main`."""
     preparation_staged = Signal(str, str, object)
     preparation_failed = Signal(str)
     """Of the PreparationProcess."""
@@ -46,6 +52,8 @@ class Console(QMainWindow):
         window: WindowSettings,
         folder: Path | None,
         parent: QWidget | None = None,
+        *,
+        find_keychain: Callable[[], Keychain | None] = keychain.of_this_computer,
     ) -> None:
         super().__init__(parent)
         self._tasks = tasks
@@ -57,6 +65,9 @@ class Console(QMainWindow):
         self._preparation: PreparationProcess | None = None
         self._view: MainView | None = None
         self._signing_in: Task[tuple[Session, list[House]]] | None = None
+        self._choosing: ChoosePasswordPage | None = None
+        self._request: SignInRequest | None = None
+        self._initial = ""
         self.setWindowTitle("SGMP")
         self.setMinimumSize(1024, 640)
         self.resize(window.width, window.height)
@@ -69,6 +80,10 @@ class Console(QMainWindow):
         self._stack.addWidget(self.sign_in)
         errors.caught.connect(self._show_uncaught)
         tasks.run(self, _load_main_view, self._main_view_loaded, self._main_view_not_loaded)
+        self._remembered: RememberedPasswords | None = None
+        if folder is not None:
+            self._remembered = RememberedPasswords(tasks, self.sign_in, find_keychain, self)
+            self._remembered.failed.connect(self._keyring_failed)
 
     # --- The three stages ----------------------------------------------------------------------------------------
 
@@ -112,23 +127,25 @@ class Console(QMainWindow):
         self._sign_in(SignInRequest(prepared.profile, prepared.email, prepared.password))
 
     def _sign_in(self, request: SignInRequest) -> None:
+        profile = request.profile
+        chain = self._remembered.keychain if self._remembered is not None else None
+
         def connect() -> tuple[Session, list[House]]:
             # The database libraries are loaded here, on the worker thread, while the window is on screen already.
-            from sgmp_console.store import accounts, houses
+            from sgmp_console.store import accounts
 
-            profile = request.profile
             database, account = accounts.sign_in(
                 profile.database_url, profile.deployment, request.email, request.password
             )
+            session = Session(profile, database, account, chain)
             try:
-                with database.begin() as connection:
-                    found = houses.list_all(connection)
+                return session, _houses_of(session)
             except BaseException:
                 database.dispose()
                 raise
-            return Session(profile, database, account), found
 
-        self._signing_in = self._tasks.run(self, connect, self._enter, self._refused)
+        self._request = request
+        self._signing_in = self._tasks.run(self, connect, self._let_in, self._refused)
 
     def _forget_sign_in(self) -> None:
         if self._signing_in is not None:
@@ -142,19 +159,79 @@ class Console(QMainWindow):
         else:
             self.sign_in.show_error(error)
 
+    def _let_in(self, entered: tuple[Session, list[House]]) -> None:
+        session, _ = entered
+        request, self._request = self._request, None
+        self.sign_in.set_busy(False)
+        self.sign_in.forget_password()
+        if request is not None and self._remembered is not None:
+            self._remembered.signed_in(
+                session.profile, session.account.email, request.password, remember=request.remember
+            )
+        if session.account.must_change_password and request is not None:
+            self._ask_for_password(session, request.password)
+        else:
+            self._enter(entered)
+
+    def _ask_for_password(self, session: Session, initial: str) -> None:
+        """Nothing else is possible before it is changed: the database shows such an account nothing."""
+        page = ChoosePasswordPage(session.account)
+        self._session, self._choosing, self._initial = session, page, initial
+        page.chosen.connect(self._choose_password)
+        page.left.connect(self._sign_out)
+        self._stack.addWidget(page)
+        self._show(page, "choose_password")
+        page.fields.focus_first()
+
+    def _choose_password(self, change: PasswordChange) -> None:
+        session, page, initial = self._session, self._choosing, self._initial
+        if session is None or page is None:
+            return
+
+        def work() -> tuple[Session, list[House]]:
+            from sgmp_console.cloud import services
+            from sgmp_console.fleet import accounts as fleet_accounts
+            from sgmp_console.store import accounts
+
+            fleet_accounts.change_own_password(
+                session.database,
+                session.account.email,
+                initial,
+                change.new,
+                directory=services.directory(session.profile),
+            )
+            with session.database.begin() as connection:
+                active = replace(session, account=accounts.current(connection))
+            return active, _houses_of(active)
+
+        def entered(result: tuple[Session, list[House]]) -> None:
+            self._drop_choosing()
+            self._password_changed(change.new)
+            self._enter(result)
+
+        self._tasks.run(page, work, entered, page.show_error, pool="act")
+
+    def _drop_choosing(self) -> None:
+        self._initial = ""
+        if self._choosing is not None:
+            self._stack.removeWidget(self._choosing)
+            self._choosing.deleteLater()
+            self._choosing = None
+
     def _enter(self, entered: tuple[Session, list[House]]) -> None:
         # Imported now: charts, and with them pyqtgraph, are not needed before.
         from sgmp_console.ui.frame.main_view import MainView
 
         session, found = entered
         self._session = session
-        self.sign_in.set_busy(False)
-        self.sign_in.forget_password()
         view = MainView(
             session, found, self._tasks, self.appearance, rail_collapsed=self._window.rail_collapsed
         )
         self._view = view
         view.sign_out_wanted.connect(self._sign_out)
+        view.signed_out.connect(self._signed_out)
+        view.account_changed.connect(self._follow_account)
+        view.password_changed.connect(self._password_changed)
         view.house_shown.connect(self._remember_house)
         view.rail_collapsed_changed.connect(self._remember_rail)
         self._stack.addWidget(view)
@@ -170,15 +247,47 @@ class Console(QMainWindow):
         self._leave()
         self.ask_to_sign_in(self._profiles)
 
+    def _signed_out(self, error: SignInRefused) -> None:
+        """The database no longer lets this account in: what was on screen is none of its business any more."""
+        from sgmp_console.store.errors import SignedOut, SignInRefused
+
+        self._leave()
+        self.ask_to_sign_in(self._profiles)
+        told = SignedOut() if type(error) is SignInRefused else error
+        self.sign_in.show_error(told, slow_down=False)
+
+    def _follow_account(self, account: Account) -> None:
+        """Make the pages anew, for what the account may now."""
+        old, view = self._session, self._view
+        if old is None or view is None:
+            return
+        session, page = replace(old, account=account), view.shown_page()
+
+        def entered(result: tuple[Session, list[House]]) -> None:
+            self._leave_view()
+            self._enter(result)
+            if self._view is not None:
+                self._view.show_page(page)
+
+        self._tasks.run(self, lambda: (session, _houses_of(session)), entered, self._not_followed)
+
+    def _not_followed(self, error: Exception) -> None:
+        if self._view is not None and isinstance(error, SgmpError):
+            self._view.tell("warning", str(error))
+
     def _leave(self) -> None:
+        self._leave_view()
+        self._drop_choosing()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _leave_view(self) -> None:
         if self._view is not None:
             self._view.close_down()
             self._stack.removeWidget(self._view)
             self._view.deleteLater()
             self._view = None
-        if self._session is not None:
-            self._session.close()
-            self._session = None
 
     def _show_beside(self, _stage: str, text: str, fraction: float | None) -> None:
         """What is still prepared while the window is in use already."""
@@ -192,6 +301,16 @@ class Console(QMainWindow):
             "What was prepared has ended unexpectedly. Retry starts it again."
         )
         self._show(self._preparation_page, "preparation")
+
+    def _password_changed(self, password: str) -> None:
+        session = self._session
+        if session is not None and self._remembered is not None:
+            self._remembered.password_changed(session.profile, session.account.email, password)
+
+    def _keyring_failed(self, error: Exception) -> None:
+        log.warning("%s", error)
+        if self._view is not None and isinstance(error, SgmpError):
+            self._view.tell("warning", str(error))
 
     # --- Remembering ---------------------------------------------------------------------------------------------
 
@@ -247,6 +366,14 @@ class Console(QMainWindow):
 
     def _show_uncaught(self, details: str) -> None:
         UncaughtDialog(details, self).open()
+
+
+def _houses_of(session: Session) -> list[House]:
+    """On a worker thread."""
+    from sgmp_console.store import houses
+
+    with session.database.begin() as connection:
+        return houses.list_all(connection)
 
 
 def _load_main_view() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sgmp_console.keychain import Keychain, KeychainUnavailable
 from sgmp_console.settings import Profile
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from sgmp_console.cloud.services import Services
     from sgmp_console.store.accounts import Account
     from sgmp_console.store.database import Database
+
+
+log = logging.getLogger(__name__)
 
 
 class _Cloud:
@@ -29,6 +34,8 @@ class Session:
     profile: Profile
     database: Database
     account: Account
+    keychain: Keychain | None = None
+    """Where the mail server's password is; None: nowhere."""
     _cloud: _Cloud = field(default_factory=_Cloud, init=False, repr=False, compare=False)
 
     def may(self, permission: str) -> bool:
@@ -45,8 +52,16 @@ class Session:
             if self._cloud.services is None:
                 from sgmp_console.cloud.services import open_services
 
-                self._cloud.services = open_services(self.profile)
+                self._cloud.services = open_services(self.profile, smtp_password=self._mail_password())
             return self._cloud.services
+
+    def _mail_password(self) -> str:
+        try:
+            return (self.keychain and self.keychain.mail_password(self.profile)) or ""
+        except KeychainUnavailable as error:
+            # The rest of the cloud does without; who mails is told that the server wants a password.
+            log.warning("%s", error)
+            return ""
 
     def close(self) -> None:
         """Leave it: connections that are not in use are closed now, others when they are returned."""

@@ -290,7 +290,7 @@ def test_a_password_that_the_pool_finds_weak_is_changed_nowhere(
 ) -> None:
     with pytest.raises(UserError, match="stronger password"):
         accounts.change_own_password(
-            signed_in, "ann@example.org", ann.initial_password, "onlylowercaseletters", directory=directory
+            signed_in, "ann@example.org", ann.initial_password, "NoSymbols4theStrict", directory=directory
         )
     assert _signs_in(test_database, ann.initial_password)
 
@@ -298,9 +298,29 @@ def test_a_password_that_the_pool_finds_weak_is_changed_nowhere(
 def test_the_wrong_present_password_changes_nothing(
     test_database: TestDatabase, signed_in: Database, directory: UserPool, ann: accounts.NewAccount
 ) -> None:
-    with pytest.raises(UserError, match="does not accept the present password"):
+    with pytest.raises(UserError, match="present password is another one"):
         accounts.change_own_password(signed_in, "ann@example.org", "Wrong-123", OWN, directory=directory)
     assert _signs_in(test_database, ann.initial_password)
+
+
+def test_where_the_pool_has_another_password_nothing_changes_and_the_way_out_is_told(
+    test_database: TestDatabase, signed_in: Database, directory: UserPool, ann: accounts.NewAccount
+) -> None:
+    directory.set_temporary_password("ann@example.org", OTHER)
+    with pytest.raises(UserError, match="does not accept the present password"):
+        accounts.change_own_password(
+            signed_in, "ann@example.org", ann.initial_password, OWN, directory=directory
+        )
+    assert _signs_in(test_database, ann.initial_password)
+
+
+def test_after_a_change_the_session_goes_on(
+    test_database: TestDatabase, signed_in: Database, directory: UserPool, ann: accounts.NewAccount
+) -> None:
+    accounts.change_own_password(signed_in, "ann@example.org", ann.initial_password, OWN, directory=directory)
+    signed_in.dispose()  # whoever comes next needs a new connection
+    with signed_in.begin() as connection:
+        assert not store.accounts.current(connection).must_change_password
 
 
 @pytest.mark.parametrize("call", ["AdminGetUser", "AdminSetUserPassword"])

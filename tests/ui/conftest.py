@@ -29,6 +29,7 @@ from tests.database import TestDatabase, TestServer
 from tests.ui import snapshots
 from tests.ui.readers import ChosenReader, Clock
 
+EMAIL, PASSWORD = "ada@example.org", "Correct-horse-7-battery"
 PICTURES = Path(__file__).resolve().parents[2] / "screenshots"
 
 
@@ -99,7 +100,7 @@ def shown(qapp: QApplication) -> Iterator[Callable[..., QWidget]]:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A real database with two houses and an administrator."""
+    """A real database with two houses and an administrator who has chosen a password."""
 
     profile: Profile
     owner: Database
@@ -120,11 +121,12 @@ def deployed(test_database: TestDatabase, database: Database) -> Deployment:
         ),
         fleet_houses.create(database, "Harbor House", time_zone="Europe/Berlin"),
     )
-    admin = fleet_accounts.create_first_admin(database, email="ada@example.org", name="Ada Lovelace")
-    with database.begin() as connection:  # they signed in before, and kept the password
-        connection.exec_driver_sql("UPDATE sgmp.account SET must_change_password = false")
+    admin = fleet_accounts.create_first_admin(database, email=EMAIL, name="Ada Lovelace")
     profile = Profile("Pilot", test_database.address, test_database.deployment)
-    return Deployment(profile, database, "ada@example.org", admin.initial_password, made)
+    signed_in, _ = accounts.sign_in(profile.database_url, profile.deployment, EMAIL, admin.initial_password)
+    fleet_accounts.change_own_password(signed_in, EMAIL, admin.initial_password, PASSWORD)
+    signed_in.dispose()
+    return Deployment(profile, database, EMAIL, PASSWORD, made)
 
 
 @pytest.fixture

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import QEvent, QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.errors import SgmpError
 from sgmp_console.resources import resource
 from sgmp_console.settings import Profile, SettingsError
 from sgmp_console.ui import fonts, icons
-from sgmp_console.ui.parts.buttons import ComboBox, button
+from sgmp_console.ui.parts.buttons import CheckBox, ComboBox, button
 from sgmp_console.ui.parts.card import centred
 from sgmp_console.ui.parts.labels import IconLabel, label
 
 _WIDTH = 400
+_REFUSALS_BEFORE_WAITING = 3
+_LONGEST_WAIT_S = 30
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class SignInRequest:
     profile: Profile
     email: str
     password: str = field(repr=False)
+    remember: bool = False
+    """In the keyring, if signing in succeeds."""
 
 
 class SignInPage(QWidget):
@@ -32,6 +36,12 @@ class SignInPage(QWidget):
 
     wanted = Signal(object)
     cancelled = Signal()
+    connections_wanted = Signal()
+    """The connection profiles are to be edited."""
+    who_changed = Signal()
+    """Another profile, or another email was entered: `who()`."""
+    forget_wanted = Signal()
+    """The password of `who()` is not to be remembered any more."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,6 +58,7 @@ class SignInPage(QWidget):
         column.addWidget(label("Sign in to SGMP", "heading"))
         column.addSpacing(12)
         self._profiles: tuple[Profile, ...] = ()
+        self._filled_for: tuple[Profile, str] | None = None
         self.profile = ComboBox()
         self.profile.currentIndexChanged.connect(self._profile_changed)
         self.address = QLineEdit()
@@ -61,6 +72,10 @@ class SignInPage(QWidget):
         self._deployment = _Field("Deployment", self.deployment, column)
         self._email = _Field("Email", self.email, column)
         self._password = _Field("Password", self.password, column)
+        self.remember = CheckBox("Remember the password in this computer's keyring")
+        self.remember.hide()
+        self.remember.clicked.connect(self._remember_clicked)
+        column.addWidget(self.remember)
         self._fault = QFrame()
         self._fault.setProperty("surface", "fault")
         fault = QHBoxLayout(self._fault)
@@ -85,10 +100,19 @@ class SignInPage(QWidget):
         self._progress.setTextVisible(False)
         self._progress.setAccessibleName("Signing in")
         column.addWidget(self._progress)
+        self.connections = button("Connections", self.connections_wanted.emit, "quiet")
+        self.connections.setToolTip("Add, edit, test and delete connections")
+        column.addWidget(self.connections, alignment=Qt.AlignmentFlag.AlignHCenter)
+        self._refusals = 0
+        self._seconds_to_wait = 0
+        self._wait = QTimer(self)
+        self._wait.setInterval(1000)
+        self._wait.timeout.connect(self._tick)
         for entry in (self.address, self.deployment, self.email, self.password):
             entry.setFont(fonts.font("body"))
             entry.returnPressed.connect(self._submit)
             entry.textEdited.connect(self._edited)
+        self.email.editingFinished.connect(self._who_changed)
         self.set_busy(False)
         self.set_profiles((), "", "")
 
@@ -109,8 +133,36 @@ class SignInPage(QWidget):
         self._profile_changed()
         self._focus_first_empty()
 
+    def offer_keyring(self) -> None:
+        """There is a keyring to remember passwords in."""
+        self.remember.show()
+
+    def who(self) -> tuple[Profile, str] | None:
+        """The profile and the email that are chosen; None while they are not."""
+        email = self.email.text().strip()
+        return (
+            (self._profiles[max(0, self.profile.currentIndex())], email) if self._profiles and email else None
+        )
+
+    def fill_remembered(self, password: str) -> None:
+        """What the keyring holds for `who()`; what was typed meanwhile goes before."""
+        if not self.password.text():
+            self.password.setText(password)
+            self._filled_for = self.who()
+            self.remember.setChecked(True)
+            self.submit.setFocus()
+
+    def _who_changed(self) -> None:
+        # What the keyring held for one server must not go to another.
+        if self._filled_for is not None and self._filled_for != self.who():
+            self._filled_for = None
+            self.password.clear()
+            self.remember.setChecked(False)
+        self.who_changed.emit()
+
     def set_busy(self, busy: bool) -> None:
-        for entry in (self.profile, self.address, self.deployment, self.email, self.password, self.submit):
+        entries = (self.profile, self.address, self.deployment, self.email, self.password)
+        for entry in (*entries, self.remember, self.connections, self.submit):
             entry.setEnabled(not busy)
         self.submit.setText("Signing in" if busy else "Sign in")
         self._cancel.setVisible(busy)
@@ -124,8 +176,8 @@ class SignInPage(QWidget):
             self._edited()
             self._cancel.setFocus()
 
-    def show_error(self, error: Exception) -> None:
-        """Ready for another attempt; what was typed stays."""
+    def show_error(self, error: Exception, *, slow_down: bool = True) -> None:
+        """Ready for another attempt; what was typed stays. `slow_down`: it was an attempt that failed."""
         self.set_busy(False)
         expected = isinstance(error, SgmpError)
         self._sentence.setText(
@@ -136,9 +188,41 @@ class SignInPage(QWidget):
         self._fault.show()
         self.password.setFocus()
         self.password.selectAll()
+        if slow_down:
+            self._slow_down(error)
 
     def forget_password(self) -> None:
         self.password.clear()
+        self._filled_for = None
+        self._refusals = 0
+
+    def _slow_down(self, error: Exception) -> None:
+        """Whoever is refused again and again waits, longer and longer: who tries passwords, and who types the same wrong
+        one again, before the server shuts them out."""
+        # Whoever has such an error has loaded these libraries already.
+        from sgmp_console.store.errors import SignInRefused
+
+        if isinstance(error, SignInRefused):
+            self._refusals += 1
+            if self._refusals >= _REFUSALS_BEFORE_WAITING:
+                self._seconds_to_wait = min(2 ** (self._refusals - 2), _LONGEST_WAIT_S)
+                self._wait.start()
+                self._show_waiting()
+
+    def _tick(self) -> None:
+        self._seconds_to_wait -= 1
+        if self._seconds_to_wait <= 0:
+            self._wait.stop()
+        self._show_waiting()
+
+    def _show_waiting(self) -> None:
+        waits = self._seconds_to_wait > 0
+        self.submit.setEnabled(not waits)
+        self.submit.setText(f"Sign in possible in {self._seconds_to_wait}\u00a0s" if waits else "Sign in")
+
+    def _remember_clicked(self, on: bool) -> None:
+        if not on:
+            self.forget_wanted.emit()
 
     def _submit(self) -> None:
         if not self.submit.isEnabled():
@@ -154,7 +238,7 @@ class SignInPage(QWidget):
                 first.entry.setFocus()
             return
         self.set_busy(True)
-        self.wanted.emit(SignInRequest(profile, email, password))
+        self.wanted.emit(SignInRequest(profile, email, password, self.remember.isChecked()))
 
     def _chosen_profile(self) -> Profile | None:
         if self._profiles:
@@ -174,6 +258,7 @@ class SignInPage(QWidget):
     def _profile_changed(self) -> None:
         if self._profiles:
             self._profile.set_help(self._profiles[max(0, self.profile.currentIndex())].database_host)
+            self._who_changed()
 
     def _edited(self) -> None:
         for entry in (self._address, self._email, self._password):
@@ -189,6 +274,12 @@ class SignInPage(QWidget):
         entries = [self.address] if not self._profiles else []
         entries += [self.email, self.password]
         next((entry for entry in entries if not entry.text()), self.password).setFocus()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self._wait.stop()
+        self._seconds_to_wait = 0
+        self._show_waiting()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         super().changeEvent(event)

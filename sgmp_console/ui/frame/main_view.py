@@ -12,8 +12,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QToolB
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import ThemeChoice
-from sgmp_console.store import changes, houses, ingest_state
+from sgmp_console.store import accounts, changes, houses, ingest_state
+from sgmp_console.store.accounts import Account
 from sgmp_console.store.changes import Change, Reconnected
+from sgmp_console.store.errors import SignInRefused
 from sgmp_console.store.houses import House
 from sgmp_console.store.ingest_state import IngestState
 from sgmp_console.ui.charts.draw_clock import DrawClock
@@ -22,6 +24,7 @@ from sgmp_console.ui.frame.banner import OfflineBanner
 from sgmp_console.ui.frame.house_switcher import HouseSwitcher
 from sgmp_console.ui.frame.ingest_light import IngestLight
 from sgmp_console.ui.frame.live_light import LiveLight
+from sgmp_console.ui.frame.own_account import OwnAccountDialog
 from sgmp_console.ui.frame.pages import PAGES, PageDeclaration
 from sgmp_console.ui.frame.rail import Rail
 from sgmp_console.ui.frame.status_bar import StatusBar
@@ -30,6 +33,7 @@ from sgmp_console.ui.live import HouseReader, LiveHome
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import IconButton
 from sgmp_console.ui.parts.notice import Notice
+from sgmp_console.ui.parts.strip import Strip, Tone
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
@@ -40,6 +44,9 @@ _THEMES: tuple[tuple[ThemeChoice, str], ...] = (
     ("dark", "Dark"),
 )
 
+_ACCOUNT_EVERY_MS = 60_000
+"""Between looks at what the account may by now. The database holds to it at once, whatever the pages offer."""
+
 
 def utc_now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -49,6 +56,11 @@ class MainView(QWidget):
     """Made for one session; `close_down` ends it."""
 
     sign_out_wanted = Signal()
+    signed_out = Signal(object)
+    """By the database: carries the SignInRefused."""
+    account_changed = Signal(object)
+    """The Account as it is now: its role or permissions are others, and the operator wants pages to follow."""
+    password_changed = Signal(str)
     house_shown = Signal(int)
     rail_collapsed_changed = Signal(bool)
 
@@ -97,9 +109,14 @@ class MainView(QWidget):
         self.live.snapshot_ready.connect(self._snapshot_came)
         self.connection.restored.connect(self._restored)
         self.connection.changed.connect(self._refresh_light)
+        self.connection.refused.connect(self.signed_out)
         self._beat = QTimer(self)
         self._beat.setInterval(1000)
         self._beat.timeout.connect(self._refresh_light)
+        self._account_now = session.account
+        self._account_beat = QTimer(self)
+        self._account_beat.setInterval(_ACCOUNT_EVERY_MS)
+        self._account_beat.timeout.connect(self.look_at_account)
         self._shortcuts()
 
     def start(self, house_id: int = 0) -> None:
@@ -119,15 +136,16 @@ class MainView(QWidget):
         self._stack.setFocus()
         if self._houses:
             self.show_house(house_id if house_id in self._houses else next(iter(self._houses)))
-            self._listening: Task[Change | Reconnected] = self._tasks.listen(
-                self, self._listen, self._heard, self._not_heard
-            )
         else:
             self._show_no_houses()
+        self._listening: Task[Change | Reconnected] = self._tasks.listen(
+            self, self._listen, self._heard, self._not_heard
+        )
 
     def close_down(self) -> None:
         """Stop listening and fetching. The widgets may live on for a moment."""
         self._beat.stop()
+        self._account_beat.stop()
         self.live.stop()
         self.connection.stop()
         self.ingest.stop()
@@ -154,6 +172,17 @@ class MainView(QWidget):
         self.live.select(house_id)
         self._refresh_light()
         self.house_shown.emit(house_id)
+
+    def shown_page(self) -> str:
+        return self._shown_page
+
+    def tell(self, tone: Tone, text: str) -> None:
+        """A sentence over all pages, until it is dismissed."""
+        self._strip.say(tone, text, (("dismiss", "Dismiss"),))
+
+    def look_at_account(self) -> None:
+        """Whether the account still is what the pages were made for; a strip says where it is not."""
+        self._tasks.run(self, self._read_account, self._account_read, self._account_not_read)
 
     def page(self, ident: str) -> Page:
         """A page that was shown before. Raises KeyError for one that was not."""
@@ -194,6 +223,8 @@ class MainView(QWidget):
         bar.addWidget(self._account)
 
         self.banner = OfflineBanner(self.connection, self._now_ms)
+        self._strip = Strip()
+        self._strip.acted.connect(self._strip_pressed)
         self._stack = QStackedWidget()
         self.ingest = IngestLight(self._tasks, self._read_ingest, self._now_ms)
         self.status = StatusBar(
@@ -207,6 +238,7 @@ class MainView(QWidget):
         column.setSpacing(0)
         column.addWidget(top)
         column.addWidget(self.banner)
+        column.addWidget(self._strip)
         column.addWidget(self._stack, 1)
         column.addWidget(self.status)
         row = QHBoxLayout(self)
@@ -231,6 +263,7 @@ class MainView(QWidget):
             themes.addAction(action)
         group.triggered.connect(self._choose_theme)
         menu.addSeparator()
+        menu.addAction("Your account", self._open_own_account)
         menu.addAction("Sign out", self.sign_out_wanted.emit)
         return menu
 
@@ -257,7 +290,20 @@ class MainView(QWidget):
     def _choose_theme(self, action: QAction) -> None:
         self._appearance.choose(action.data())
 
+    def _open_own_account(self) -> None:
+        house_id = self.session.account.house_id
+        house = self._houses[house_id].name if house_id in self._houses else ""
+        dialog = OwnAccountDialog(self.session, house, self._tasks, self)
+        dialog.password_changed.connect(self.password_changed)
+        dialog.open()
+
+    def _strip_pressed(self, ident: str) -> None:
+        self._strip.be_silent()
+        if ident == "follow":
+            self.account_changed.emit(self._account_now)
+
     def _reload(self) -> None:
+        self.look_at_account()
         if self._shown_page:
             self._made[self._shown_page].reload()
 
@@ -299,14 +345,37 @@ class MainView(QWidget):
         self._heard_before = True
 
     def _not_heard(self, error: Exception) -> None:
-        """The account no longer may. The next fetch says so where it is seen."""
-        if isinstance(error, SgmpError):
-            self.live.reload()
+        if isinstance(error, SignInRefused):
+            self.connection.end(error)
+        elif isinstance(error, SgmpError):
+            self.live.reload()  # says so where it is seen
 
     def _snapshot_came(self, _snapshot: HomeSnapshot) -> None:
         self._refresh_light()
 
+    def _read_account(self) -> Account:
+        with self.session.database.begin() as connection:
+            return accounts.current(connection)
+
+    def _account_read(self, now: Account) -> None:
+        was = self._account_now
+        self._account_now = now
+        if (now.role, now.permissions, now.house_id) != (was.role, was.permissions, was.house_id):
+            self._strip.say(
+                "info",
+                "Your role or its permissions have changed. What you may do has changed already; the pages follow when "
+                "you reload.",
+                (("follow", "Reload pages"),),
+            )
+
+    def _account_not_read(self, error: Exception) -> None:
+        if isinstance(error, SignInRefused):
+            self.connection.end(error)
+        elif isinstance(error, Unavailable):
+            self.connection.lost(error)
+
     def _restored(self) -> None:
+        self.look_at_account()
         self._refresh_houses()
         self.live.reload()
 
@@ -334,7 +403,9 @@ class MainView(QWidget):
         super().showEvent(event)
         self._refresh_light()
         self._beat.start()
+        self._account_beat.start()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
         self._beat.stop()
+        self._account_beat.stop()
