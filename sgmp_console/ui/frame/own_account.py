@@ -11,7 +11,7 @@ from sgmp_console.ui.entry.passwords import BUG, PasswordChange, PasswordFields
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.confirm import ConfirmDialog
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.strip import Strip
+from sgmp_console.ui.parts.strip import Strip, Tone
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 
@@ -31,7 +31,7 @@ class OwnAccountDialog(QDialog):
         self._tasks = tasks
         self._busy = False
         account = session.account
-        column = QVBoxLayout(self)
+        self._column = column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(12)
         column.addWidget(label("Your account", "heading"))
@@ -129,14 +129,20 @@ class OwnAccountDialog(QDialog):
     def _changed(self, change: PasswordChange) -> None:
         self._show_busy(False)
         self.fields.clear()
-        self._strip.say("info", "The password is changed. Use the new one from now on, also elsewhere.")
+        self._say("info", "The password is changed. Use the new one from now on, also elsewhere.")
         self._close.setFocus()
         self.password_changed.emit(change.new)
 
     def _not_changed(self, error: Exception) -> None:
         self._show_busy(False)
-        self._strip.say("fault", str(error) if isinstance(error, SgmpError) else BUG)
+        self._say("fault", str(error) if isinstance(error, SgmpError) else BUG)
         self.fields.focus_first()
+
+    def _say(self, tone: Tone, text: str) -> None:
+        self._strip.say(tone, text)
+        # A dialog does not grow by itself for text that wraps.
+        needed = self._column.totalHeightForWidth(self.width())
+        self.resize(self.width(), max(self.height(), needed))
 
     def _show_busy(self, busy: bool) -> None:
         self._busy = busy
