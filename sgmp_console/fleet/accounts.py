@@ -177,8 +177,8 @@ def change_own_password(
 ) -> None:
     """Change the password of the account that `database` is signed in as, also at the first sign-in.
 
-    Raises UserError where `old` is not the password, `new` can't be chosen (`fleet.passwords`) or the directory does not accept it, Refused (the initial one has expired),
-    Unavailable; the password is the old one everywhere then, or the error says otherwise.
+    Raises UserError where `old` is not the password, `new` can't be chosen (`fleet.passwords`) or the directory does
+    not accept it, Refused (the initial one has expired), Unavailable; the password is the old one everywhere then, or the error says otherwise.
     """
     changed = False
     if not secrets.compare_digest(old.encode(), database.parameters.get("password", "").encode()):
