@@ -36,7 +36,7 @@ _LEFT = 440
 
 @dataclass(frozen=True)
 class _Entries:
-    """What stands in the form. `config` is None where its JSON can't be read; `text` is that JSON."""
+    """What stands in the form. `config` is None where its JSON can't be read; `text` is that JSON then, else ""."""
 
     name: str
     type: str
@@ -204,12 +204,13 @@ class DeviceEditor(QDialog):
     # --- Checking ------------------------------------------------------------------------------------------------
 
     def _entries(self) -> _Entries:
+        config = self.config.config()
         return _Entries(
             self.name.text().strip(),
             self.type.currentData() or "",
             self.description.text().strip(),
-            self.config.config(),
-            self.config.text.toPlainText().strip(),
+            config,
+            self.config.text.toPlainText() if config is None else "",
         )
 
     def _name_edited(self) -> None:
