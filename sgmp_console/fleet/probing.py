@@ -21,6 +21,7 @@ from sgmp_console.fleet.devices import MASK, check
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence, standing
 from sgmp_console.ingest.decode import Unreadable, flatten
 from sgmp_console.store import Change, Database, Reconnected, devices, events, houses, ingest_state, listen
+from sgmp_console.store.database import attempt
 from sgmp_edge import contract
 
 ANSWER_WITHIN_S = 45.0
@@ -198,7 +199,8 @@ def _unmasked(
         device = devices.get(connection, device_id)
         if device.house_id == house_id and device.type == kind:
             try:
-                stored = devices.reveal(connection, device_id)
+                with attempt(connection):
+                    stored = devices.reveal(connection, device_id)
             except Refused as error:
                 raise UserError(
                     f"{_listed(masked)} must be typed for the test: your account may not see what is stored."

@@ -216,3 +216,33 @@ def test_an_edge_that_missed_the_request_is_asked_again(edge: Edge, monkeypatch:
     assert probe(edge, waiting=waiting).is_ok
     assert len(edge.asked) >= 2
     assert len({asked.request for _, asked, _ in edge.asked}) == 1
+
+
+def test_who_may_not_see_secrets_must_type_them_for_a_test(
+    edge: Edge, database: Database, test_database: TestDatabase
+) -> None:
+    device = devices.create(database, edge.house_id, "sonnen", "sonnen", SONNEN)
+    with database.begin() as connection:
+        store.roles.create(
+            connection, "installer", description="", permissions=frozenset({"view_devices", "manage_devices"})
+        )
+        store.accounts.create(
+            connection,
+            email="ina@example.org",
+            name="Ina",
+            role="installer",
+            house_id=edge.house_id,
+            password="long enough a password",
+            must_change_password=False,
+        )
+    installer, _ = sign_in(
+        test_database.address, test_database.deployment, "ina@example.org", "long enough a password"
+    )
+    try:
+        masked = {**SONNEN, "token": MASK}
+        with pytest.raises(UserError, match="`token` must be typed for the test: your account may not see"):
+            probe(edge, "sonnen", masked, device_id=device.device_id, database=installer)
+        assert edge.asked == []
+        assert probe(edge, "sonnen", SONNEN, device_id=device.device_id, database=installer).is_ok
+    finally:
+        installer.dispose()
