@@ -1,0 +1,1 @@
+"""Houses: their list, their credentials, and Synchronize Configuration."""
