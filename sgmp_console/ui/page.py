@@ -28,6 +28,8 @@ class Services:
     """Show the page with this id."""
     has_page: Callable[[str], bool]
     """Whether there is such a page for this account."""
+    houses_changed: Callable[[], None]
+    """A house was made, changed or deleted: read their list again."""
 
 
 class Page(QWidget):

@@ -27,8 +27,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sgmp_console.errors import SgmpError, UserError
-from sgmp_console.fleet import device_sheets, devices, sync
+from sgmp_console.errors import SgmpError
+from sgmp_console.fleet import device_sheets, devices
 from sgmp_console.fleet.devices_overview import DeviceOverview, DevicesOverview, overview
 from sgmp_console.store import DatabaseUnavailable, Device
 from sgmp_console.ui import fonts, formats
@@ -38,6 +38,7 @@ from sgmp_console.ui.bulk.kinds import devices_of
 from sgmp_console.ui.devices import words
 from sgmp_console.ui.devices.editor import DeviceEditor
 from sgmp_console.ui.devices.table import DevicesTable
+from sgmp_console.ui.houses.synchronize import SynchronizeDialog
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.confirm import ConfirmDialog
@@ -45,7 +46,6 @@ from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import IconLabel, label
 from sgmp_console.ui.parts.notice import Notice, Skeleton
 from sgmp_console.ui.parts.strip import Strip
-from sgmp_console.ui.tasks import Report
 
 _MARGIN = 16
 _READ_EVERY_MS = 5_000
@@ -434,28 +434,14 @@ class DevicesPage(Page):
 
     def _synchronize(self) -> None:
         found = self._overview
-        if found is None:
-            return
-        session, house = self.services.session, found.house
+        if found is not None:
+            dialog = SynchronizeDialog(self.services, found.house, self)
+            dialog.sent.connect(self._synchronized)
+            dialog.open()
 
-        def send(_report: Report) -> int:
-            broker = session.cloud().broker
-            if broker is None:
-                raise UserError("This connection profile names no broker, so nothing can be sent to edges.")
-            return sync.synchronize(session.database, broker, session.profile.deployment, house.house_id)
-
-        self.synchronize.setEnabled(False)
-        title = f"Synchronizing the configuration of {house.name}"
-        self.services.tasks.run_shown(self, title, send, self._synchronized, self._not_synchronized)
-
-    def _synchronized(self, _version: int) -> None:
-        self.synchronize.setEnabled(True)
+    def _synchronized(self) -> None:
         self._said = ""
         self.reload()
-
-    def _not_synchronized(self, error: Exception) -> None:
-        self.synchronize.setEnabled(True)
-        self._not_done(error)
 
     def _import(self) -> None:
         found = self._overview

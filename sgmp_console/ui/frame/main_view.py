@@ -101,6 +101,7 @@ class MainView(QWidget):
             now_ms=now_ms,
             navigate=self.show_page,
             has_page=self._declared.__contains__,
+            houses_changed=self._refresh_houses,
         )
         self._made: dict[str, Page] = {}
         self._shown_page = ""
@@ -392,6 +393,13 @@ class MainView(QWidget):
     def _houses_read(self, found: list[House]) -> None:
         self._houses = {house.house_id: house for house in found}
         self.switcher.set_houses(found)
+        shown = self._houses.get(self.live.house_id or 0)
+        if shown is not None:
+            self.switcher.show_house(shown)
+            self.time_range.set_zone(shown.time_zone)
+        elif found:
+            # The first there is, or the one on screen was deleted.
+            self.show_house(found[0].house_id)
 
     def _houses_not_read(self, error: Exception) -> None:
         if isinstance(error, Unavailable):

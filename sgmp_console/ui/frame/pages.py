@@ -40,8 +40,15 @@ def _analytics(services: Services) -> Page:
     return AnalyticsPage(services)
 
 
+def _houses(services: Services) -> Page:
+    from sgmp_console.ui.houses.page import HousesPage
+
+    return HousesPage(services)
+
+
 PAGES = (
     PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
+    PageDeclaration("houses", "Houses", "house", "Administration", "manage_houses", _houses),
 )

@@ -6,8 +6,25 @@ import traceback
 from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
-from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QMenu, QPushButton, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import (
+    QAction,
+    QGuiApplication,
+    QHideEvent,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+    QShowEvent,
+)
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import houses_overview
@@ -33,14 +50,14 @@ from sgmp_console.ui.parts.strip import Strip
 _MARGIN = 16
 _READ_EVERY_MS = 5_000
 _COLUMNS = (
-    Column("Name", 152),
+    Column("Name", 144),
     Column("Description", 0),
-    Column("Time zone", 144),
-    Column("Devices", 72, is_number=True),
-    Column("Edge", 112),
+    Column("Time zone", 168),
+    Column("Devices", 84, is_number=True),
+    Column("Edge", 128),
     Column("Newest reading", 128),
-    Column("Configuration", 176),
-    Column("Credentials", 128),
+    Column("Configuration", 152),
+    Column("Credentials", 104),
 )
 _EDGE = {
     Presence.ONLINE: ("Online", "check", "state_ok"),
@@ -208,7 +225,9 @@ class HousesPage(Page):
         chosen = self._chosen()
         if chosen is not None:
             house = chosen.house
-            QGuiApplication.clipboard().setText(f"{house.house_id}\t{house.name}\t{house.description}\t{house.time_zone}")
+            QGuiApplication.clipboard().setText(
+                f"{house.house_id}\t{house.name}\t{house.description}\t{house.time_zone}"
+            )
 
     def _row(self, one: HouseOverview) -> Row:
         house, now_ms = one.house, self.services.now_ms()
@@ -239,10 +258,20 @@ class HousesPage(Page):
             return Cell(formats.MISSING, tip=self._credentials_said)
         number = len(self._valid.get(house_id, ()))
         if number == 0:
-            return Cell("None", "warning", "state_warning", "No edge is let in as this house: generate new credentials.")
+            return Cell(
+                "None",
+                "warning",
+                "state_warning",
+                "No edge is let in as this house: generate new credentials.",
+            )
         if number == 1:
             return Cell("Valid", "check", "state_ok")
-        return Cell(f"{number} valid", "info", "ink_muted", "Older credentials let the edge in, too, until they are revoked.")
+        return Cell(
+            f"{number} valid",
+            "info",
+            "ink_muted",
+            "Older credentials let the edge in, too, until they are revoked.",
+        )
 
     # --- Loading -------------------------------------------------------------------------------------------------
 
@@ -304,7 +333,9 @@ class HousesPage(Page):
             Notice(
                 "offline" if isinstance(error, DatabaseUnavailable) else "fault",
                 "The houses could not be loaded",
-                str(error) if expected else "Something in SGMP failed that should not have. Retrying can help.",
+                str(error)
+                if expected
+                else "Something in SGMP failed that should not have. Retrying can help.",
                 (("retry", "Retry"),),
                 "" if expected else "".join(traceback.format_exception(error)),
                 tint="ink_muted" if expected else "state_fault",
@@ -365,7 +396,9 @@ class HousesPage(Page):
             CredentialsDialog(self.services, house, made.credentials, steps, self).open()
         else:
             self.strip.say(
-                "warning", f"{house.name} was created without credentials. {NO_CREDENTIALS}", (("dismiss", "Dismiss"),)
+                "warning",
+                f"{house.name} was created without credentials. {NO_CREDENTIALS}",
+                (("dismiss", "Dismiss"),),
             )
         self._changed()
 

@@ -152,7 +152,9 @@ class SynchronizeDialog(ActDialog):
             elif found.edge.is_online:
                 text, waits = f"Waiting for the edge to confirm version {self._waits_for}.", True
             else:
-                text = f"Version {self._waits_for} is sent; the edge is not online and takes it when it is back."
+                text = (
+                    f"Version {self._waits_for} is sent; the edge is not online and takes it when it is back."
+                )
         self.state_words.setText(text)
         self._icon.set_icon(told.icon, told.tint)
         self._waiting.setVisible(waits)
@@ -297,7 +299,9 @@ class RollBackDialog(ActDialog):
             "The devices become what they were then, secrets included: deleted ones come back as the same meters, and "
             "those that were made since are deleted. What was measured stays. They are sent to the edge as a new version."
         )
-        self.changes.show_changes(found.changes, "The devices are what they were then. They are only sent again.")
+        self.changes.show_changes(
+            found.changes, "The devices are what they were then. They are only sent again."
+        )
         if found.obstacles:
             self.strip.say("fault", "It can't be rolled back:\n" + "\n".join(found.obstacles))
         self.act.setEnabled(not found.obstacles)

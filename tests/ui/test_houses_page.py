@@ -1,0 +1,433 @@
+"""The list of houses, and the dialogs that start from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import shiboken6
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QAbstractItemModelTester, QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMenu, QWidget
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.cloud.local_ca import LocalAuthority
+from sgmp_console.fleet import devices, houses
+from sgmp_console.store import houses as stored_houses
+from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.houses.acts import DeleteDialog, RenewDialog, RevokeDialog
+from sgmp_console.ui.houses.cells import CellModel, Column
+from sgmp_console.ui.houses.credentials import CredentialsDialog, save
+from sgmp_console.ui.houses.form import HouseForm
+from sgmp_console.ui.houses.page import HousesPage
+from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.session import Session
+from sgmp_console.ui.tasks import Tasks
+from sgmp_console.ui.theme import Appearance
+from sgmp_edge import contract
+from tests.database import TestDatabase
+from tests.fleet.configs import EGAUGE
+from tests.ui.conftest import Deployment, save_picture
+from tests.ui.houses import outage
+from tests.ui.readers import ChosenReader, Clock
+
+D = TypeVar("D", bound=QWidget)
+Show = Callable[[], HousesPage]
+
+
+@pytest.fixture
+def deployed(deployed: Deployment, tmp_path: Path) -> Deployment:
+    """With a local authority."""
+    LocalAuthority(tmp_path / "authority")
+    profile = dataclasses.replace(
+        deployed.profile, authority=str(tmp_path / "authority"), broker_host="broker.lan"
+    )
+    return dataclasses.replace(deployed, profile=profile)
+
+
+@pytest.fixture
+def show(qtbot: QtBot, view: MainView) -> Show:
+    def shown() -> HousesPage:
+        view.start()
+        view.show_page("houses")
+        page = view.page("houses")
+        assert isinstance(page, HousesPage)
+        qtbot.waitUntil(lambda: page._has_loaded and page._valid is not None, timeout=20_000)
+        return page
+
+    return shown
+
+
+def column(page: HousesPage, number: int) -> list[str]:
+    model = page.table.proxy
+    return [model.index(row, number).data() for row in range(model.rowCount())]
+
+
+def texts(widget: QWidget) -> str:
+    return "\n".join(part.text() for part in widget.findChildren(QLabel) if part.isVisibleTo(widget))
+
+
+def opened(page: QWidget, kind: type[D]) -> D:
+    (found,) = [one for one in page.findChildren(kind) if one.isVisible()]
+    return found
+
+
+def gone(widget: QWidget) -> bool:
+    return not shiboken6.isValid(widget) or not widget.isVisible()
+
+
+def authority(deployed: Deployment) -> LocalAuthority:
+    return LocalAuthority(Path(deployed.profile.authority))
+
+
+def made(page: HousesPage, qtbot: QtBot, name: str = "Oak House") -> CredentialsDialog:
+    page.create_action.trigger()
+    form = opened(page, HouseForm)
+    form.name.setText(name)
+    form.act.click()
+    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
+    return opened(page, CredentialsDialog)
+
+
+def store(dialog: CredentialsDialog) -> None:
+    dialog.stored.setChecked(True)
+    dialog.close_button.click()
+
+
+# --- The list --------------------------------------------------------------------------------------------------------
+
+
+def test_every_house_says_how_it_stands(show: Show, deployed: Deployment) -> None:
+    devices.create(deployed.owner, deployed.houses[0].house_id, "egauge", "egauge", EGAUGE)
+    page = show()
+    assert column(page, 0) == ["Harbor House", "Maple House"]
+    assert column(page, 2) == ["Europe/Berlin", "America/Los_Angeles"]
+    assert column(page, 3) == ["0", "1"]
+    assert column(page, 4) == ["Never heard", "Never heard"]
+    assert column(page, 6) == ["Never sent", "Never sent"]
+    assert column(page, 7) == ["None", "None"]
+
+
+def test_the_list_is_searched_and_sorted(show: Show) -> None:
+    page = show()
+    QTest.keyClicks(page.search, "berlin")
+    assert column(page, 0) == ["Harbor House"]
+    assert page._count.text() == "1 of 2 houses"
+    page.search.clear()
+    page.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+    assert column(page, 0) == ["Maple House", "Harbor House"]
+
+
+def test_the_context_menu_has_what_the_toolbar_has(show: Show, deployed: Deployment) -> None:
+    page = show()
+    page.table.choose(deployed.houses[0].house_id)
+    page._open_menu(page.table.rect().center())
+    (menu,) = page.findChildren(QMenu)
+    offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
+    assert offered == {
+        (button.text(), button.isEnabled()) for action, button in page._buttons.items() if action.isVisible()
+    }
+    menu.close()
+
+
+def test_the_model_keeps_qt_s_contract(show: Show) -> None:
+    rows = show().table.cells.rows
+    model = CellModel([Column(str(number), 80) for number in range(len(rows[0].cells))])
+    tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    for shown in (rows, rows, ()):
+        model.set_rows(shown)
+    assert tester.model() is model
+
+
+# --- Creating --------------------------------------------------------------------------------------------------------
+
+
+def test_a_house_is_created_and_its_credentials_are_shown_once(
+    show: Show, deployed: Deployment, qtbot: QtBot, tmp_path: Path
+) -> None:
+    page = show()
+    dialog = made(page, qtbot)
+    text = dialog.text.toPlainText()
+    credentials = contract.parse_credentials(text)
+    assert credentials.house_id is not None
+    assert f"house_id = {credentials.house_id}/" in "\n".join(
+        part.toPlainText() for part in dialog.findChildren(type(dialog.text))
+    )
+    dialog.copy.click()
+    assert QGuiApplication.clipboard().text() == text
+    assert not dialog.close_button.isEnabled()
+    file = tmp_path / "oak.json"
+    dialog.save.click()
+    chooser = opened(dialog, QFileDialog)
+    chooser.selectFile(str(file))
+    chooser.accept()
+    qtbot.waitUntil(lambda: file.exists() and dialog.save.isEnabled())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text() == text + "\n"
+    store(dialog)
+    qtbot.waitUntil(lambda: column(page, 0) == ["Harbor House", "Maple House", "Oak House"])
+    qtbot.waitUntil(lambda: column(page, 7)[2] == "Valid")
+
+
+def test_credentials_are_not_closed_by_mistake(show: Show, qtbot: QtBot) -> None:
+    dialog = made(show(), qtbot)
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    question = opened(dialog, ConfirmDialog)
+    assert "They are lost then" in texts(question)
+    question.keep.click()
+    assert dialog.isVisible()
+    dialog.close()
+    opened(dialog, ConfirmDialog).act.click()
+    assert not dialog.isVisible()
+
+
+def test_a_file_is_replaced_only_when_asked(show: Show, qtbot: QtBot, tmp_path: Path) -> None:
+    dialog = made(show(), qtbot)
+    file = tmp_path / "other.json"
+    file.write_text("of another house")
+    dialog._chosen(file)
+    opened(dialog, ConfirmDialog).keep.click()
+    assert file.read_text() == "of another house"
+    dialog._chosen(file)
+    opened(dialog, ConfirmDialog).act.click()
+    qtbot.waitUntil(lambda: "BEGIN CERTIFICATE" in file.read_text())
+    store(dialog)
+
+
+def test_what_can_not_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="can't be written"):
+        save(tmp_path / "nowhere" / "a.json", "{}")
+
+
+def test_a_name_that_is_taken_is_said_while_typing(show: Show) -> None:
+    page = show()
+    page.create_action.trigger()
+    form = opened(page, HouseForm)
+    QTest.keyClicks(form.name, "Maple House")
+    assert "exists already" in form._name_field.problem
+    form.name.clear()
+    form.act.click()
+    assert form._name_field.problem == "Enter a name."
+    form.zone.setCurrentText("Mars/Olympus")
+    form.name.setText("Oak House")
+    form.act.click()
+    assert "no time zone Mars/Olympus" in form._zone_field.problem
+    form._discard()
+
+
+def test_a_name_taken_meanwhile_is_said_and_nothing_is_lost(
+    show: Show, deployed: Deployment, qtbot: QtBot
+) -> None:
+    page = show()
+    page.create_action.trigger()
+    form = opened(page, HouseForm)
+    form.name.setText("Oak House")
+    form.description.setText("Two chargers")
+    houses.create(deployed.owner, "Oak House", time_zone="UTC")
+    form.act.click()
+    qtbot.waitUntil(lambda: bool(form._name_field.problem), timeout=20_000)
+    assert (form.name.text(), form.description.text()) == ("Oak House", "Two chargers")
+    form._discard()
+
+
+def test_an_authority_that_fails_leaves_nothing_and_says_so(
+    show: Show, deployed: Deployment, qtbot: QtBot
+) -> None:
+    page = show()
+    (Path(deployed.profile.authority) / "issued.json.new").mkdir()
+    page.create_action.trigger()
+    form = opened(page, HouseForm)
+    form.name.setText("Oak House")
+    form.act.click()
+    qtbot.waitUntil(form.strip.isVisible, timeout=20_000)
+    assert "Oak House was not created, and nothing is left of it" in form.strip.text()
+    assert form.act.isEnabled()
+    (Path(deployed.profile.authority) / "issued.json.new").rmdir()
+    form.act.click()
+    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
+    store(opened(page, CredentialsDialog))
+
+
+def test_what_was_typed_is_not_discarded_by_mistake(show: Show) -> None:
+    page = show()
+    page.create_action.trigger()
+    form = opened(page, HouseForm)
+    QTest.keyClicks(form.name, "Oak")
+    QTest.keyClick(form, Qt.Key.Key_Escape)
+    opened(form, ConfirmDialog).keep.click()
+    assert form.isVisible()
+    form._discard()
+    assert not form.isVisible()
+
+
+# --- Changing --------------------------------------------------------------------------------------------------------
+
+
+def test_a_house_changed_by_somebody_else_is_told(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
+    page = show()
+    house = deployed.houses[0]
+    page.table.choose(house.house_id)
+    page.edit_action.trigger()
+    form = opened(page, HouseForm)
+    assert not form.name.isEnabled()
+    form.description.setText("Mine")
+    houses.update(deployed.owner, dataclasses.replace(house, description="Theirs"))
+    form.act.click()
+    qtbot.waitUntil(lambda: "mine" in form.strip.buttons(), timeout=20_000)
+    assert "“Theirs”" in form.strip.text()
+    form.strip.buttons()["mine"].click()
+    qtbot.waitUntil(lambda: gone(form), timeout=20_000)
+    with deployed.owner.begin() as connection:
+        assert stored_houses.get(connection, house.house_id).description == "Mine"
+
+
+# --- Credentials -----------------------------------------------------------------------------------------------------
+
+
+def test_new_credentials_are_valid_beside_the_old_until_these_are_revoked(
+    show: Show, deployed: Deployment, qtbot: QtBot
+) -> None:
+    page = show()
+    store(made(page, qtbot))
+    qtbot.waitUntil(lambda: column(page, 7)[2:] == ["Valid"], timeout=20_000)
+    page.table.choose(next(row.ident for row in page.table.cells.rows if row.cells[0].text == "Oak House"))
+    page.renew_action.trigger()
+    asked = opened(page, RenewDialog)
+    assert "stay valid beside the new ones" in texts(asked)
+    asked.at_once.setChecked(True)
+    assert "loses its connection" in texts(asked)
+    asked.at_once.setChecked(False)
+    asked.act.click()
+    qtbot.waitUntil(lambda: gone(asked), timeout=20_000)
+    dialog = opened(page, CredentialsDialog)
+    newest = contract.parse_credentials(dialog.text.toPlainText())
+    store(dialog)
+    qtbot.waitUntil(lambda: column(page, 7)[2] == "2 valid", timeout=20_000)
+    page.revoke_action.trigger()
+    revoking = opened(page, RevokeDialog)
+    revoking.act.click()
+    qtbot.waitUntil(lambda: gone(revoking), timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 7)[2] == "Valid", timeout=20_000)
+    assert newest.client_id is not None
+    assert authority(deployed).valid(newest.client_id) == [newest.certificate_id]
+
+
+# --- Deleting --------------------------------------------------------------------------------------------------------
+
+
+def test_a_house_that_has_something_is_not_deleted(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
+    devices.create(deployed.owner, deployed.houses[0].house_id, "egauge", "egauge", EGAUGE)
+    page = show()
+    page.table.choose(deployed.houses[0].house_id)
+    page.delete_action.trigger()
+    dialog = opened(page, DeleteDialog)
+    qtbot.waitUntil(lambda: "1 device (egauge)" in texts(dialog), timeout=20_000)
+    assert not dialog.act.isVisible()
+    dialog.cancel.click()
+
+
+def test_a_house_is_deleted_after_its_name_was_typed(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
+    page = show()
+    store(made(page, qtbot))
+    qtbot.waitUntil(lambda: len(column(page, 0)) == 3, timeout=20_000)
+    page.table.choose(next(row.ident for row in page.table.cells.rows if row.cells[0].text == "Oak House"))
+    page.delete_action.trigger()
+    dialog = opened(page, DeleteDialog)
+    qtbot.waitUntil(dialog.name.isVisible, timeout=20_000)
+    assert not dialog.act.isEnabled()
+    QTest.keyClicks(dialog.name, "Oak House")
+    dialog.act.click()
+    qtbot.waitUntil(lambda: column(page, 0) == ["Harbor House", "Maple House"], timeout=20_000)
+    assert authority(deployed).names() == set()
+
+
+# --- States ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_outage_leaves_the_list_and_goes_by(
+    show: Show, test_database: TestDatabase, view: MainView, qtbot: QtBot
+) -> None:
+    page = show()
+    with outage(test_database):
+        page.reload()
+        qtbot.waitUntil(lambda: not view.connection.online, timeout=20_000)
+        assert column(page, 0) == ["Harbor House", "Maple House"]
+    view.connection.retry_now()
+    qtbot.waitUntil(lambda: view.connection.online, timeout=20_000)
+
+
+def test_without_houses_the_page_says_what_a_house_is(
+    deployed: Deployment,
+    reader: ChosenReader,
+    clock: Clock,
+    tasks: Tasks,
+    appearance: Appearance,
+    shown: Callable[..., QWidget],
+    qtbot: QtBot,
+) -> None:
+    for house in deployed.houses:
+        houses.delete(deployed.owner, house.house_id)
+    session: Session = deployed.sign_in()
+    view = MainView(
+        session, [], tasks, appearance, now_ms=clock, open_house=reader.open, listen=reader.listen
+    )
+    shown(view)
+    view.start()
+    view.show_page("houses")
+    page = view.page("houses")
+    assert isinstance(page, HousesPage)
+    qtbot.waitUntil(lambda: "There are no houses yet" in texts(page), timeout=20_000)
+    dialog = made(page, qtbot)
+    store(dialog)
+    qtbot.waitUntil(lambda: view.live.house_id is not None, timeout=20_000)
+    view.close_down()
+    tasks.close(timeout_s=10)
+    session.database.dispose()
+
+
+# --- Pictures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures(
+    show: Show, deployed: Deployment, appearance: Appearance, view: MainView, qtbot: QtBot, theme: str
+) -> None:
+    appearance.choose("dark" if theme == "dark" else "light")
+    page = show()
+    page.table.choose(deployed.houses[0].house_id)
+    QApplication.processEvents()
+    save_picture(view, "houses")
+    page.create_action.trigger()
+    form = opened(page, HouseForm)
+    QTest.keyClicks(form.name, "Maple House")
+    save_picture(form, "houses_create_problem")
+    form.name.setText("Oak House")
+    form.description.setText("Solar, battery, two chargers")
+    form._set_busy(view.services.tasks.run(form, lambda: None, print, print), "Creating")
+    save_picture(form, "houses_create_busy")
+    form._set_busy(None)
+    form.act.click()
+    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
+    dialog = opened(page, CredentialsDialog)
+    QApplication.processEvents()
+    save_picture(dialog, "houses_credentials")
+    dialog.reject()
+    question = opened(dialog, ConfirmDialog)
+    save_picture(question, "houses_credentials_question")
+    question.reject()
+    store(dialog)
+    page.renew_action.trigger()
+    for kind in (RenewDialog, DeleteDialog):
+        if kind is DeleteDialog:
+            page.delete_action.trigger()
+        one = opened(page, kind)
+        if isinstance(one, DeleteDialog):
+            qtbot.waitUntil(one.name.isVisible, timeout=20_000)
+        QApplication.processEvents()
+        save_picture(one, f"houses_{kind.__name__.lower()}")
+        one.reject()
