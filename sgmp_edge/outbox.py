@@ -219,7 +219,7 @@ class Outbox:
                 verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
                 if verdict != "ok":
                     raise sqlite3.DatabaseError(str(verdict))
-        except FAULTS:
+        except BaseException:
             db.close()
             raise
         self._messages, self._dropped = counters["messages"], counters["dropped"]

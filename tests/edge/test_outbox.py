@@ -25,8 +25,20 @@ def message(number: int, size: int = 20) -> Message:
     return Message(1, "meter", 1_700_000_000_000 + number, "data", str(number).encode().ljust(size))
 
 
+_opened: list[Outbox] = []
+
+
 def open_outbox(folder: Path, max_bytes: int = 50 * MEGABYTE, **options: int) -> Outbox:
-    return Outbox(folder / "outbox.sqlite3", max_bytes=max_bytes, **options)
+    """It is closed after the test, if it was not before."""
+    _opened.append(Outbox(folder / "outbox.sqlite3", max_bytes=max_bytes, **options))
+    return _opened[-1]
+
+
+@pytest.fixture(autouse=True)
+def _outboxes_are_closed() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().close()
 
 
 def held(outbox: Outbox) -> list[Message]:
