@@ -86,7 +86,7 @@ def test_every_device_has_a_row_with_its_state_and_age(some: None, show: Show) -
     }
     assert cells(page, NEWEST) == ["4 s ago", "–", "2 s ago", "–", "–", "2 h 5 min ago"]
     assert cells(page, USED_BY) == ["", "", "2 items", "", "", ""]
-    assert "knows no devices" in page.sync_words.text()
+    assert "knows no devices" in page.sync.text()
 
 
 def test_of_an_edge_that_is_away_no_state_is_told_as_current(
@@ -95,7 +95,7 @@ def test_of_an_edge_that_is_away_no_state_is_told_as_current(
     clock.now_ms += 3_600_000
     page = show()
     assert set(cells(page, STATE)) == {"Not known"}
-    assert "last heard of 1\u00a0h ago" in page._edge_words.text()
+    assert "last heard of 1\u00a0h ago" in page.sync.text()
 
 
 def test_ages_grow_and_news_arrive_by_themselves(

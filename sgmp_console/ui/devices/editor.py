@@ -12,23 +12,23 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from sgmp_console.errors import Conflict, SgmpError, UserError
-from sgmp_console.fleet import devices, probing
+from sgmp_console.fleet import devices
 from sgmp_console.fleet.devices import DeviceError
 from sgmp_console.fleet.devices_overview import FormerDevice, former_device
-from sgmp_console.fleet.probing import ProbeResult
 from sgmp_console.store import DatabaseUnavailable, Device, House
 from sgmp_console.store import devices as stored_devices
 from sgmp_console.ui import fonts
+from sgmp_console.ui.devices import words
 from sgmp_console.ui.devices.config_editor import ConfigEditor
 from sgmp_console.ui.devices.probe_card import ProbeCard
 from sgmp_console.ui.devices.same_meter import SameMeterDialog
+from sgmp_console.ui.devices.testing import DeviceTest
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.confirm import ConfirmDialog
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.strip import Strip
-from sgmp_console.ui.tasks import Report, Task
 from sgmp_edge import contract
 
 _LEFT = 440
@@ -72,7 +72,6 @@ class DeviceEditor(QDialog):
         self._read_only = not services.session.may("manage_devices")
         self._saving = False
         self._discarding = False
-        self._test: Task[ProbeResult] | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self._title())
         self._build()
@@ -122,6 +121,7 @@ class DeviceEditor(QDialog):
         column.addWidget(self.type_field)
         column.addWidget(self.config.form, 1)
         self.probe = ProbeCard(self._house.name, self._services.now_ms)
+        self.test = DeviceTest(self._services, self._house, self.probe, self)
         right = QVBoxLayout()
         right.setSpacing(16)
         right.addWidget(self.config.json, 5)
@@ -184,7 +184,7 @@ class DeviceEditor(QDialog):
         self.config.edited.connect(self.probe.mark_outdated)
         self.config.reveal_wanted.connect(self._reveal)
         self.probe.wanted.connect(self._begin_test)
-        self.probe.cancelled.connect(self._cancel_test)
+        self.test.failed.connect(self._not_tested)
         (self.description if self._device else self.name).setFocus()
 
     def _size(self) -> QSize:
@@ -376,46 +376,12 @@ class DeviceEditor(QDialog):
         self.type_field.set_problem("" if entries.type else "Choose the type of the device.")
         if self.type_field.problem:
             self.type.setFocus()
-            return
-        if not self.config.submit() or entries.config is None:
-            return
-        config = entries.config
-        session, house_id = self._services.session, self._house.house_id
-        device_id = self._device.device_id if self._device else None
-
-        def test(report: Report) -> ProbeResult:
-            broker = session.cloud().broker
-            if broker is None:
-                raise UserError(
-                    "This connection profile names no broker, so edges can't be asked. Its settings are in the sign-in."
-                )
-            return probing.probe(
-                session.database,
-                broker,
-                session.profile.deployment,
-                house_id,
-                entries.type,
-                config,
-                device_id=device_id,
-                waiting=lambda: report(None, ""),
-            )
-
-        self.probe.show_busy()
-        title = f"Testing {entries.name or 'a device'} of {self._house.name}"
-        self._test = self._services.tasks.run_shown(self, title, test, self._tested, self._not_tested)
-
-    def _cancel_test(self) -> None:
-        if self._test is not None:
-            self._test.cancel()
-
-    def _tested(self, result: ProbeResult) -> None:
-        self._test = None
-        self.probe.show_result(result)
+        elif self.config.submit() and entries.config is not None:
+            device_id = self._device.device_id if self._device else None
+            self.test.begin(entries.name or "a device", entries.type, entries.config, device_id)
 
     def _not_tested(self, error: Exception) -> None:
-        self._test = None
         self._tell_unavailable(error)
-        self.probe.show_error(error)
         if isinstance(error, DeviceError) and error.problems:
             self.config.show_refused(error.problems)
 
@@ -438,7 +404,7 @@ class DeviceEditor(QDialog):
     def _conflict_known(self, theirs: Device) -> None:
         self._theirs = theirs
         mine = self._device
-        changed = differences(mine, theirs) if mine else ()
+        changed = words.differences(mine, theirs) if mine else ()
         self.strip.say(
             "fault",
             f"{theirs.name} was changed by somebody else meanwhile: {', '.join(changed) or 'a secret'}. Nothing was "
@@ -502,25 +468,9 @@ class DeviceEditor(QDialog):
 
     def done(self, result: int) -> None:
         self.config.stop()
+        self.test.stop()
         self._services.tasks.forget_all(self)
         super().done(result)
-
-
-def differences(before: Device, after: Device) -> tuple[str, ...]:
-    """In what two states of a device differ, in words without values of settings."""
-    found = []
-    if before.type != after.type:
-        found.append(f"type {after.type}")
-    if before.description != after.description:
-        found.append(f"description “{after.description}”")
-    keys = sorted(
-        key
-        for key in before.config.keys() | after.config.keys()
-        if before.config.get(key) != after.config.get(key)
-    )
-    if keys:
-        found.append(f"settings {', '.join(keys)}" if len(keys) > 1 else f"setting {keys[0]}")
-    return tuple(found)
 
 
 def _sentence(error: Exception) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
 from PySide6.QtGui import (
@@ -35,15 +34,15 @@ from sgmp_console.ui import fonts, formats
 from sgmp_console.ui.analytics.newest import Newest
 from sgmp_console.ui.bulk.import_dialog import ImportDialog
 from sgmp_console.ui.bulk.kinds import devices_of
-from sgmp_console.ui.devices import words
 from sgmp_console.ui.devices.editor import DeviceEditor
+from sgmp_console.ui.devices.sync_bar import SyncBar
 from sgmp_console.ui.devices.table import DevicesTable
 from sgmp_console.ui.houses.synchronize import SynchronizeDialog
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.confirm import ConfirmDialog
 from sgmp_console.ui.parts.files import ask_where_to_save
-from sgmp_console.ui.parts.labels import IconLabel, label
+from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.notice import Notice, Skeleton
 from sgmp_console.ui.parts.strip import Strip
 
@@ -106,7 +105,9 @@ class DevicesPage(Page):
         self.strip = Strip()
         self.strip.acted.connect(self._act)
         column.addWidget(self.strip)
-        column.addWidget(self._build_sync())
+        self.sync = SyncBar(offered=self._synchronizes)
+        self.sync.wanted.connect(self._synchronize)
+        column.addWidget(self.sync)
         card = QFrame()
         card.setProperty("surface", "card")
         inside = QVBoxLayout(card)
@@ -124,24 +125,6 @@ class DevicesPage(Page):
         self.table.customContextMenuRequested.connect(self._open_menu)
         self._keys()
         return page
-
-    def _build_sync(self) -> QFrame:
-        made = QFrame()
-        made.setProperty("surface", "card")
-        row = QHBoxLayout(made)
-        row.setContentsMargins(16, 8, 8, 8)
-        row.setSpacing(12)
-        self._sync_icon = IconLabel("info", "ink_muted", 18)
-        row.addWidget(self._sync_icon, alignment=Qt.AlignmentFlag.AlignVCenter)
-        self.sync_words = label("", "body", wraps=True)
-        row.addWidget(self.sync_words, 1)
-        self._edge_words = label("", "caption", "muted")
-        row.addWidget(self._edge_words)
-        self.synchronize = button("Synchronize Configuration", self._synchronize)
-        row.addWidget(self.synchronize)
-        self.synchronize.setVisible(self._synchronizes)
-        made.setMinimumHeight(52)
-        return made
 
     def _make_actions(self) -> None:
         self.create_action = QAction("Create device", self)
@@ -273,7 +256,7 @@ class DevicesPage(Page):
             self._select_after = 0
         self._show_count()
         self._show_actions()
-        self._show_sync(found)
+        self.sync.show_state(found, self.services.now_ms())
         self._show_said()
         self._stack.setCurrentWidget(self._content)
 
@@ -329,14 +312,6 @@ class DevicesPage(Page):
         notice.acted.connect(self._act)
         self._stack.addWidget(notice)
         self._stack.setCurrentWidget(notice)
-
-    def _show_sync(self, found: DevicesOverview) -> None:
-        now_ms = self.services.now_ms()
-        told = words.sync_state(found.sync, now_ms, ZoneInfo(found.house.time_zone))
-        self._sync_icon.set_icon(told.icon, told.tint)
-        self.sync_words.setText(told.text)
-        self.sync_words.setToolTip(told.tip)
-        self._edge_words.setText(words.edge_words(found.edge, now_ms))
 
     def _show_said(self) -> None:
         """What the last act had to say."""

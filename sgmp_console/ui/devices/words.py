@@ -9,6 +9,7 @@ from datetime import tzinfo
 from sgmp_console.fleet.devices_overview import OK, UNKNOWN, DeviceOverview
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.fleet.sync import Outcome, SyncState
+from sgmp_console.store import Device
 from sgmp_console.ui import formats
 
 _STATES: Mapping[str, str] = {
@@ -117,3 +118,20 @@ def _outcome(state: SyncState, version: str, since: str) -> Told:
         "warning",
         "state_warning",
     )
+
+
+def differences(before: Device, after: Device) -> tuple[str, ...]:
+    """In what two states of a device differ, in words without values of settings."""
+    found = []
+    if before.type != after.type:
+        found.append(f"type {after.type}")
+    if before.description != after.description:
+        found.append(f"description “{after.description}”")
+    keys = sorted(
+        key
+        for key in before.config.keys() | after.config.keys()
+        if before.config.get(key) != after.config.get(key)
+    )
+    if keys:
+        found.append(f"settings {', '.join(keys)}" if len(keys) > 1 else f"setting {keys[0]}")
+    return tuple(found)
