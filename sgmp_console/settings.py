@@ -62,40 +62,47 @@ class Profile:
     smtp_ca: str = ""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.database_url)
-        if parts.username is not None or parts.password is not None:
-            raise SettingsError(
-                f"The database address of profile {self.name} holds a user or password. Remove it: both are "
-                "asked for at sign-in."
-            )
-        if problem := self._problem():
-            raise SettingsError(f"Profile {self.name}: {problem}")
-
-    def _problem(self) -> str | None:
-        if self.region and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", self.region):
-            return f"{self.region!r} is no AWS region. It looks like eu-central-1."
-        if self.user_pool_id:
-            if not self.region:
-                return "a user pool needs its AWS region."
-            if not re.fullmatch(re.escape(self.region) + r"_[0-9A-Za-z]+", self.user_pool_id):
-                return f"the user pool's id must begin with its region, as in {self.region}_Ab12Cd34E."
-            if not self.user_pool_client_id:
-                return "a user pool needs the id of its app client."
-        if self.aws_endpoint:
-            endpoint = urlsplit(self.aws_endpoint)
-            if endpoint.scheme not in ("http", "https") or not endpoint.hostname or "@" in endpoint.netloc:
-                return "the AWS endpoint must be an address such as http://localhost:5000, without user and password."
-        if self.smtp_host and not re.fullmatch(r"[^@\s]+@[^@\s]+", self.smtp_sender):
-            return "mail needs the address of its sender."
-        for what, port in (("broker", self.broker_port), ("mail server", self.smtp_port)):
-            if not 1 <= port <= 65535:
-                return f"the port of the {what} must be between 1 and 65535."
-        return None
+        if found := profile_problems(vars(self)):
+            raise SettingsError(f"Profile {self.name}: {next(iter(found.values()))}")
 
     @property
     def database_host(self) -> str:
         """Host and port for people to read."""
         return self.database_url.partition("://")[2].partition("/")[0] or self.database_url
+
+
+def profile_problems(values: Mapping[str, Any]) -> dict[str, str]:
+    """Why a profile of these values can't work, by the name of the value; empty where it can."""
+    found = {}
+    address = urlsplit(values["database_url"])
+    if address.username is not None or address.password is not None:
+        found["database_url"] = (
+            "the database address holds a user or password. Remove it: both are asked for at sign-in."
+        )
+    region, pool = values["region"], values["user_pool_id"]
+    if region and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", region):
+        found["region"] = f"{region!r} is no AWS region. It looks like eu-central-1."
+    if pool:
+        if not region:
+            found["region"] = "a user pool needs its AWS region."
+        elif not re.fullmatch(re.escape(region) + r"_[0-9A-Za-z]+", pool):
+            found["user_pool_id"] = (
+                f"the user pool's id must begin with its region, as in {region}_Ab12Cd34E."
+            )
+        if not values["user_pool_client_id"]:
+            found["user_pool_client_id"] = "a user pool needs the id of its app client."
+    if values["aws_endpoint"]:
+        endpoint = urlsplit(values["aws_endpoint"])
+        if endpoint.scheme not in ("http", "https") or not endpoint.hostname or "@" in endpoint.netloc:
+            found["aws_endpoint"] = (
+                "the AWS endpoint must be an address such as http://localhost:5000, without user and password."
+            )
+    if values["smtp_host"] and not re.fullmatch(r"[^@\s]+@[^@\s]+", values["smtp_sender"]):
+        found["smtp_sender"] = "mail needs the address of its sender."
+    for name, what in (("broker_port", "broker"), ("smtp_port", "mail server")):
+        if not 1 <= values[name] <= 65535:
+            found[name] = f"the port of the {what} must be between 1 and 65535."
+    return found
 
 
 @dataclass(frozen=True)

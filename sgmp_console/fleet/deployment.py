@@ -21,7 +21,7 @@ def check(profile: Profile, database_url: str | None = None, *, smtp_password: s
     if database_url is None:
         yield step("Database", lambda: _reach(profile.database_url), _DATABASE_MEND)
         yield Step("Database schema", None, "Not looked at: no address with user and password was given.")
-        yield from _outside(profile, smtp_password)
+        yield from outside(profile, smtp_password)
         return
     found: list[Database] = []
 
@@ -32,8 +32,8 @@ def check(profile: Profile, database_url: str | None = None, *, smtp_password: s
     yield step("Database", open_database, _DATABASE_MEND)
     try:
         if found:
-            yield step("Database schema", lambda: _schema(found[0], profile.deployment))
-        yield from _outside(profile, smtp_password)
+            yield step("Database schema", lambda: schema(found[0], profile.deployment))
+        yield from outside(profile, smtp_password)
         if found:
             yield from _agreement(found[0], profile)
     finally:
@@ -71,7 +71,8 @@ def _reach(url: str) -> str:
     raise NotAsNeeded("It lets anybody in, whoever they say they are.", "Set scram-sha-256 in pg_hba.conf.")
 
 
-def _schema(database: Database, deployment: str) -> str:
+def schema(database: Database, deployment: str) -> str:
+    """What the database was migrated to. Raises NotAsNeeded."""
     with database.begin() as connection:
         state = migrations.state(connection)
     if state is None:
@@ -83,13 +84,15 @@ def _schema(database: Database, deployment: str) -> str:
         )
     if not state.is_current:
         raise NotAsNeeded(
-            "The database was made by another version of SGMP.",
+            f"The database was made by another version of SGMP (migration {state.revision}).",
             "Run `sgmp-console migrate` of the newest version as its owner, and use that version everywhere.",
         )
-    return f"It is up to date, for deployment {deployment}{' on TimescaleDB' if state.timescale else ''}."
+    where = " on TimescaleDB" if state.timescale else ""
+    return f"It is up to date (migration {state.revision}), for deployment {deployment}{where}."
 
 
-def _outside(profile: Profile, smtp_password: str) -> Iterator[Step]:
+def outside(profile: Profile, smtp_password: str) -> Iterator[Step]:
+    """All that a profile names beside its database."""
     if profile.authority:
         yield checking.authority_step(profile)
     if profile.region:

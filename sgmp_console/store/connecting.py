@@ -63,7 +63,7 @@ def parameters_of(url: str, *, user: str | None = None, password: str | None = N
         parameters |= {"user": user, **SCRAM_ONLY}
     if password is not None:
         parameters["password"] = password
-    if not _is_this_machine(parameters):
+    if not is_this_machine(parameters):
         if parameters.setdefault("sslmode", "verify-full") != "verify-full":
             raise UserError(
                 "Databases on other machines are reached with TLS and a verified certificate only: remove `sslmode` "
@@ -120,7 +120,7 @@ def _sentence(text: str) -> str:
     return "; ".join(lines[:2]).rstrip(".?") or "no connection"
 
 
-def _is_this_machine(parameters: Mapping[str, str]) -> bool:
+def is_this_machine(parameters: Mapping[str, str]) -> bool:
     """Whether all that libpq may try is: for each place its address, where it has one, else its name."""
     hosts, addresses = parameters["host"].split(","), parameters["hostaddr"].split(",")
     places = zip_longest(hosts, addresses, fillvalue="")

@@ -136,6 +136,7 @@ class State:
     deployment: str
     timescale: bool
     is_current: bool
+    revision: str
 
 
 def state(connection: sa.Connection) -> State | None:
@@ -145,7 +146,9 @@ def state(connection: sa.Connection) -> State | None:
         return None
     fingerprint = hashlib.sha256(_programs(known["deployment"]).encode("utf-8")).hexdigest()
     current = known.get("programs") == fingerprint and known.get("revision") == _head()
-    return State(known["deployment"], known.get("timescale") == "true", current)
+    return State(
+        known["deployment"], known.get("timescale") == "true", current, known.get("revision", "unknown")
+    )
 
 
 def _installation(connection: sa.Connection) -> dict[str, str]:

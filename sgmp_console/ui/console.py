@@ -15,6 +15,7 @@ from sgmp_console import keychain, settings
 from sgmp_console.errors import SgmpError
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, WindowSettings
+from sgmp_console.ui.entry.connections import ConnectionsDialog
 from sgmp_console.ui.entry.passwords import ChoosePasswordPage, PasswordChange
 from sgmp_console.ui.entry.preparation import PreparationPage, PreparationProcess, Prepared
 from sgmp_console.ui.entry.remembered import RememberedPasswords
@@ -77,6 +78,8 @@ class Console(QMainWindow):
         self.sign_in = SignInPage()
         self.sign_in.wanted.connect(self._sign_in)
         self.sign_in.cancelled.connect(self._forget_sign_in)
+        self.sign_in.connections_wanted.connect(self._edit_connections)
+        self.sign_in.connections.setVisible(folder is not None)
         self._stack.addWidget(self.sign_in)
         errors.caught.connect(self._show_uncaught)
         tasks.run(self, _load_main_view, self._main_view_loaded, self._main_view_not_loaded)
@@ -90,6 +93,7 @@ class Console(QMainWindow):
     def prepare(self, process: PreparationProcess) -> None:
         """Let the child get ready, then sign in to what it made."""
         self._preparation = process
+        self.sign_in.connections.hide()
         self._preparation_page = PreparationPage(process)
         self._preparation_page.retry_wanted.connect(process.start)
         process.ready.connect(self._prepared)
@@ -146,6 +150,36 @@ class Console(QMainWindow):
 
         self._request = request
         self._signing_in = self._tasks.run(self, connect, self._let_in, self._refused)
+
+    def _edit_connections(self) -> None:
+        folder = self._folder
+        if folder is None:
+            return
+        try:
+            known = settings.load_profiles(folder)
+        except SettingsError as error:
+            self.sign_in.show_error(error)
+            return
+        for profile in self._profiles:
+            if profile.name not in {one.name for one in known}:
+                known.append(profile)
+        dialog = ConnectionsDialog(
+            known,
+            self.sign_in.profile.currentText(),
+            lambda profiles: settings.save_profiles(folder, profiles),
+            self._tasks,
+            self,
+            email=self.sign_in.email.text().strip(),
+            password=self.sign_in.password.text(),
+            keychain=self._remembered.keychain if self._remembered is not None else None,
+        )
+        dialog.keyring_failed.connect(self._keyring_failed)
+        dialog.saved.connect(self._connections_saved)
+        dialog.open()
+
+    def _connections_saved(self, profiles: list[Profile], chosen: str) -> None:
+        self._profiles = profiles
+        self.sign_in.set_profiles(profiles, chosen, self._window.email)
 
     def _forget_sign_in(self) -> None:
         if self._signing_in is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QAbstractItemModel, QAbstractListModel, QObject, Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -242,7 +242,7 @@ class Window:
         model = table.model()
         column = next(
             column
-            for column in range(model.columnCount())
+            for column in range(_columns(model))
             if table.visualRect(model.index(row(), column)).isValid()
         )
         index = model.index(row(), column)
@@ -376,8 +376,13 @@ def _rows(table: QAbstractItemView) -> list[list[str]]:
     return [
         [
             str(model.index(row, column).data() or "")
-            for column in range(model.columnCount())
+            for column in range(_columns(model))
             if not hidden(column)
         ]
         for row in range(model.rowCount())
     ]
+
+
+def _columns(model: QAbstractItemModel) -> int:
+    # A list's own answer is private there.
+    return 1 if isinstance(model, QAbstractListModel) else model.columnCount()

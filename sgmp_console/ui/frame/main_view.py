@@ -359,6 +359,9 @@ class MainView(QWidget):
             return accounts.current(connection)
 
     def _account_read(self, now: Account) -> None:
+        if now.must_change_password:  # reset; its sessions are ended, and one may have come back just before
+            self.connection.end(SignInRefused())
+            return
         was = self._account_now
         self._account_now = now
         if (now.role, now.permissions, now.house_id) != (was.role, was.permissions, was.house_id):

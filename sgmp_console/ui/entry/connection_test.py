@@ -1,0 +1,135 @@
+"""Testing a connection: each step as it is looked at, what it found, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QProgressBar,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from sgmp_console.errors import SgmpError
+from sgmp_console.settings import Profile
+from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.labels import IconLabel, label
+from sgmp_console.ui.tasks import Task, Tasks
+
+if TYPE_CHECKING:
+    from sgmp_console.cloud.checking import Step
+
+_MARKS = {True: ("check", "state_ok"), False: ("fault", "state_fault"), None: ("info", "ink_muted")}
+
+
+class ConnectionTestDialog(QDialog):
+    """`open()` it; it begins at once and stops where it is closed. `mail_password` is called on a worker thread."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        email: str,
+        password: str,
+        mail_password: Callable[[], str],
+        tasks: Tasks,
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"Test of {profile.name}")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(640, 560)
+        self._failed = 0
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 24, 24, 16)
+        column.setSpacing(12)
+        column.addWidget(label(f"Test of {profile.name}", "heading"))
+        self._state = label("Looking", "body", "secondary", wraps=True)
+        column.addWidget(self._state)
+        self._progress = QProgressBar()
+        self._progress.setTextVisible(False)
+        self._progress.setRange(0, 0)
+        self._progress.setAccessibleName("Testing the connection")
+        policy = self._progress.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self._progress.setSizePolicy(policy)
+        column.addWidget(self._progress)
+        inside = QWidget()
+        inside.setProperty("surface", "card")
+        self._rows = QVBoxLayout(inside)
+        self._rows.setContentsMargins(16, 12, 16, 12)
+        self._rows.setSpacing(12)
+        self._rows.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setAccessibleName("Steps")
+        area.setWidget(inside)
+        self._area, self._inside = area, inside
+        column.addWidget(area, 1)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        self._close = button("Cancel", self.reject)
+        row.addWidget(self._close)
+        column.addLayout(row)
+
+        def look() -> Iterator[Step | str]:
+            from sgmp_console.fleet import reaching
+
+            yield from reaching.steps(profile, email, password, smtp_password=mail_password())
+            yield ""
+
+        self._task: Task[Step | str] = tasks.listen(self, look, self._came, self._broke)
+
+    def done(self, result: int) -> None:
+        self._task.forget()
+        super().done(result)
+
+    def _came(self, found: Step | str) -> None:
+        if isinstance(found, str):
+            self._end(
+                "Everything that was looked at is in order."
+                if not self._failed
+                else f"{self._failed} of the steps failed. Each says what to do."
+            )
+            return
+        self._failed += found.ok is False
+        self._add(found)
+
+    def _broke(self, error: Exception) -> None:
+        self._end(str(error) if isinstance(error, SgmpError) else "The test itself failed.")
+
+    def _end(self, text: str) -> None:
+        self._state.setText(text)
+        self._progress.hide()
+        self._close.setText("Close")
+
+    def _add(self, found: Step) -> None:
+        row = QHBoxLayout()
+        row.setSpacing(12)
+        icon, tint = _MARKS[found.ok]
+        row.addWidget(IconLabel(icon, tint), alignment=Qt.AlignmentFlag.AlignTop)
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(label(found.name, "body"))
+        words.addWidget(label(found.text, "caption", "secondary", wraps=True))
+        if found.ok is False and found.mend:
+            words.addWidget(label(found.mend, "caption", "fault", wraps=True))
+        row.addLayout(words, 1)
+        self._rows.insertLayout(self._rows.count() - 1, row)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        # A scroll area asks nobody how high wrapped text is.
+        self._inside.setMinimumHeight(self._rows.totalHeightForWidth(self._area.viewport().width()))
