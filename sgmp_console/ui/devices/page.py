@@ -305,6 +305,10 @@ class DevicesPage(Page):
         self._show_notice(Notice("device", f"{found.house.name} has no devices yet", sentence, actions))
 
     def _show_notice(self, notice: Notice) -> None:
+        if self._notice is not None and self._notice.says == notice.says:
+            notice.deleteLater()
+            self._stack.setCurrentWidget(self._notice)
+            return
         if self._notice is not None:
             self._stack.removeWidget(self._notice)
             self._notice.deleteLater()

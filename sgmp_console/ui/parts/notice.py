@@ -33,6 +33,9 @@ class Notice(QWidget):
     ) -> None:
         """`actions` are (id, text); the first is the primary one."""
         super().__init__(parent)
+        self.says = (icon, headline, sentence, actions, details)
+        """All that it says, to be compared: one that says the same need not be put in its place, where it may have the
+        focus."""
         self.setAccessibleName(headline)
         self.setAccessibleDescription(sentence)
         self._ids: dict[QObject, str] = {}
