@@ -145,6 +145,16 @@ def test_a_device_that_was_edited_since_is_told(
     assert state(database, equipped).changed is True
 
 
+@pytest.mark.parametrize("names", [(), ("b", "a"), ("a", "b")], ids=["none", "not by name", "by name"])
+def test_nothing_is_changed_after_synchronizing_in_whatever_order_the_devices_were_made(
+    database: Database, house: House, broker: Retained, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        devices.create(database, house.house_id, name, "egauge", EGAUGE)
+    sync.synchronize(database, broker, "sgmp", house.house_id)
+    assert state(database, house).changed is False
+
+
 @pytest.fixture
 def researcher(database: Database, test_database: TestDatabase, equipped: House) -> Iterator[Database]:
     """The house's researcher, who may not see secrets."""

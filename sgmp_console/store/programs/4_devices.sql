@@ -111,7 +111,9 @@ END;
 CREATE FUNCTION sgmp.configuration_changed(house integer) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN sgmp.sees_contents() AND sgmp.sees_house(house) AND sgmp.present_devices(house)::text IS DISTINCT FROM (
-    SELECT v.devices::text FROM sgmp.config_version v WHERE v.house_id = house ORDER BY v.version DESC LIMIT 1);
+    SELECT COALESCE((SELECT jsonb_agg(d ORDER BY (d ->> 'device_id')::integer) FROM jsonb_array_elements(v.devices) d),
+                    '[]')::text
+    FROM sgmp.config_version v WHERE v.house_id = house ORDER BY v.version DESC LIMIT 1);
 
 -- Secrets are given in two steps, so that nobody sees one and takes the entry back: `announce_reveal` writes it, and
 -- `reveal` wants it committed. `kind`: device (id), configuration (house, and a version; null: the devices as they are).
