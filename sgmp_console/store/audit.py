@@ -69,6 +69,7 @@ def read(
     connection: sa.Connection,
     *,
     actor: str = "",
+    subject: str = "",
     acts: Collection[str] = (),
     kinds: Collection[str] = (),
     house_id: int | None = None,
@@ -79,7 +80,7 @@ def read(
 ) -> list[AuditEntry]:
     """Entries that the account may see (`manage_accounts`; of the own house, or all), the newest first.
 
-    `actor`: part of it, in any case. Empty `acts` and `kinds`: all. `from_ms` <= at < `to_ms`, UTC ms. `before_id`: the
+    `actor`, `subject`: part of it, in any case. Empty `acts` and `kinds`: all. `from_ms` <= at < `to_ms`, UTC ms. `before_id`: the
     last entry of the page before.
     """
     query = sa.select(
@@ -95,6 +96,8 @@ def read(
     )
     if actor:
         query = query.where(table.c.actor.icontains(actor, autoescape=True))
+    if subject:
+        query = query.where(table.c.subject.icontains(subject, autoescape=True))
     if acts:
         query = query.where(table.c.act.in_(acts))
     if kinds:

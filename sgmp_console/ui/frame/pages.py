@@ -46,9 +46,16 @@ def _houses(services: Services) -> Page:
     return HousesPage(services)
 
 
+def _audit(services: Services) -> Page:
+    from sgmp_console.ui.audit.page import AuditPage
+
+    return AuditPage(services)
+
+
 PAGES = (
     PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
     PageDeclaration("houses", "Houses", "house", "Administration", "manage_houses", _houses),
+    PageDeclaration("audit", "Audit", "audit", "Administration", "manage_accounts", _audit),
 )

@@ -1,0 +1,1 @@
+"""Who changed and did what: the list of it."""
