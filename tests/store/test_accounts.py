@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from sgmp_console import store
 from sgmp_console.errors import Refused, UserError
-from sgmp_console.store import Account, ChangedMeanwhile, Database, SignInRefused
+from sgmp_console.store import (
+    Account,
+    AccountDisabled,
+    ChangedMeanwhile,
+    Database,
+    PasswordExpired,
+    SignInRefused,
+)
 from sgmp_console.store.access import login_name
 from tests.database import TestDatabase
 
@@ -129,6 +136,99 @@ def test_a_reset_password_must_be_changed(database: Database, test_database: Tes
         assert account.must_change_password
 
 
+def test_a_reset_ends_what_was_signed_in(database: Database, test_database: TestDatabase) -> None:
+    ada = create(database, "ada@example.org")
+    with signed_in(test_database, "ada@example.org") as (hers, _):
+        with database.begin() as connection:
+            store.accounts.reset_password(connection, ada.account_id, "from the admin")
+        with pytest.raises(SignInRefused), hers.begin() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+
+def test_who_must_change_the_password_can_do_nothing_else(
+    database: Database, test_database: TestDatabase
+) -> None:
+    create(database, "ada@example.org", must_change_password=True)
+    with database.begin() as connection:
+        store.houses.create(connection, "North")
+    with signed_in(test_database, "ada@example.org") as (hers, account):
+        assert account.must_change_password
+        assert account.permissions == frozenset()
+        with hers.begin() as connection:
+            assert store.houses.list_all(connection) == []
+        with pytest.raises(Refused):
+            create(hers, "bob@example.org")
+        with hers.begin() as connection:
+            store.accounts.change_own_password(connection, "another one")
+        with hers.begin() as connection:
+            assert len(store.houses.list_all(connection)) == 1
+            assert "manage_accounts" in store.accounts.current(connection).permissions
+
+
+def test_an_initial_password_expires_after_a_week(database: Database, test_database: TestDatabase) -> None:
+    ada = create(database, "ada@example.org", must_change_password=True)
+
+    def set_days_ago(days: int) -> None:
+        with database.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE sgmp.account SET password_set_at = now() - %s * interval '24 hours'", (days,)
+            )
+
+    set_days_ago(6)
+    with signed_in(test_database, "ada@example.org") as (hers, _):
+        set_days_ago(8)
+        with pytest.raises(Refused, match="has expired"), hers.begin() as connection:
+            store.accounts.change_own_password(connection, "another one")
+    with pytest.raises(PasswordExpired), signed_in(test_database, "ada@example.org"):
+        pass
+    with pytest.raises(SignInRefused) as refused, signed_in(test_database, "ada@example.org", "wrong"):
+        pass
+    assert type(refused.value) is SignInRefused
+    with database.begin() as connection:
+        store.accounts.reset_password(connection, ada.account_id, "from the admin")
+    with signed_in(test_database, "ada@example.org", "from the admin"):
+        pass
+
+
+def test_a_chosen_password_does_not_expire(database: Database, test_database: TestDatabase) -> None:
+    create(database, "ada@example.org")
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE sgmp.account SET password_set_at = now() - interval '900 days'")
+    with signed_in(test_database, "ada@example.org"):
+        pass
+
+
+def test_nobody_deletes_the_account_they_are_signed_in_with(
+    database: Database, test_database: TestDatabase
+) -> None:
+    create(database, "bob@example.org")
+    ada = create(database, "ada@example.org")
+    with (
+        signed_in(test_database, "ada@example.org") as (hers, _),
+        pytest.raises(UserError, match="signed in with"),
+        hers.begin() as connection,
+    ):
+        store.accounts.delete(connection, ada.account_id)
+
+
+def test_the_names_of_logins_do_not_tell_emails(database: Database) -> None:
+    create(database, "ada@example.org")
+    with database.begin() as connection:
+        names = connection.exec_driver_sql("SELECT rolname FROM pg_roles").scalars().all()
+    assert not any("ada" in name or "@" in name for name in names)
+
+
+def test_sessions_have_limits_of_their_own(database: Database, test_database: TestDatabase) -> None:
+    create(database, "ada@example.org")
+    with database.begin() as connection:
+        limit, settings = connection.exec_driver_sql(
+            "SELECT rolconnlimit, rolconfig FROM pg_roles WHERE rolname = %s",
+            (login_name(test_database.deployment, "ada@example.org"),),
+        ).one()
+    assert limit == 16
+    assert set(settings) == {"statement_timeout=15min", "idle_in_transaction_session_timeout=5min"}
+
+
 def test_a_disabled_account_is_out_at_once_and_in_again_when_enabled(
     database: Database, test_database: TestDatabase
 ) -> None:
@@ -139,7 +239,7 @@ def test_a_disabled_account_is_out_at_once_and_in_again_when_enabled(
             disabled = store.accounts.update(connection, replace(ada, enabled=False))
         with pytest.raises((store.DatabaseUnavailable, SignInRefused)), hers.begin() as connection:
             connection.exec_driver_sql("SELECT 1")
-        with pytest.raises(SignInRefused), signed_in(test_database, "ada@example.org"):
+        with pytest.raises(AccountDisabled), signed_in(test_database, "ada@example.org"):
             pass
         with database.begin() as connection:
             store.accounts.update(connection, replace(disabled, enabled=True))
@@ -203,10 +303,20 @@ def test_nobody_gives_more_than_they_have(database: Database, test_database: Tes
             store.accounts.reset_password(connection, boss.account_id, "mine now")
 
 
-def test_a_password_reaches_the_database_as_a_verifier_only(database: Database) -> None:
+@pytest.mark.parametrize(
+    "verifier",
+    [
+        "in clear",
+        "md5" + "0" * 32,
+        # So few iterations that it could be guessed in no time.
+        f"SCRAM-SHA-256$1:{'A' * 22}==${'A' * 43}=:{'A' * 43}=",
+        f"SCRAM-SHA-256$4096:{'A' * 22}==${'A' * 43}=:{'A' * 43}=' VALID UNTIL 'infinity",
+    ],
+)
+def test_a_password_reaches_the_database_as_a_verifier_only(database: Database, verifier: str) -> None:
     with pytest.raises(UserError, match="SCRAM"), database.begin() as connection:
         connection.exec_driver_sql(
-            "SELECT sgmp.create_account('ada@example.org', 'Ada', 'admin', NULL, 'in clear', true)"
+            "SELECT sgmp.create_account('ada@example.org', 'Ada', 'admin', NULL, %s, true)", (verifier,)
         )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from alembic import command
 from sgmp_console import store
 from sgmp_console.errors import SgmpError, UserError
-from sgmp_console.store import Batch, Database
+from sgmp_console.store import Batch, Database, migrations
+from sgmp_console.store.rows import driver
 from sgmp_console.store.tables import SCHEMA, metadata
 from tests.database import TestDatabase, TestServer
 from tests.store.conftest import Place
@@ -144,6 +147,88 @@ def test_an_owner_who_is_no_superuser_suffices(database_server: TestServer) -> N
             with pytest.raises((store.DatabaseUnavailable, store.SignInRefused)), hers.begin():
                 pass  # the session that was open has ended, too
             hers.dispose()
+
+
+# As revision 0002 had them, without the programs of its time.
+BEFORE_AUDIT = """
+INSERT INTO sgmp.installation VALUES ('deployment', '{deployment}'), ('timescale', '{timescale}'),
+    ('revision', '0002'), ('programs', 'of its time');
+CREATE ROLE "{deployment}:ada@example.org" LOGIN CONNECTION LIMIT 16 PASSWORD '{ada}' IN ROLE {deployment}_accounts;
+CREATE ROLE "{deployment}:bob@example.org" NOLOGIN PASSWORD '{bob}' IN ROLE {deployment}_accounts;
+INSERT INTO sgmp.house (name) VALUES ('North');
+INSERT INTO sgmp.account (email, name, role_id, login, enabled, must_change_password)
+SELECT who || '@example.org', who, (SELECT role_id FROM sgmp.role WHERE name = 'admin'),
+       '{deployment}:' || who || '@example.org', who = 'ada', false
+FROM unnest(ARRAY['ada', 'bob']) who;
+INSERT INTO sgmp.device (house_id, name, type, config)
+VALUES (1, 'sonnen', 'sonnen', '{{"ip": "192.0.2.1", "token": "t0ps3cret"}}');
+INSERT INTO sgmp.config_version (house_id, version, sha256, devices, created_by) VALUES
+    (1, 1, 'abc', '[{{"device_id": 1, "name": "sonnen", "type": "sonnen", "config": {{"token": "t0ps3cret"}}}}]',
+     '{deployment}:ada@example.org'),
+    (1, 2, 'def', '[]', 'postgres');
+INSERT INTO sgmp.analytic_item (house_id, name, formula) VALUES (1, 'soc', 'sonnen.soc');
+"""
+
+
+def test_what_was_stored_before_the_audit_is_kept(database_server: TestServer) -> None:
+    with database_server.empty_database() as made, opened(made.url) as database:
+        with database.begin() as connection:
+            timescale = database_server.has_timescale
+            if timescale:
+                connection.exec_driver_sql("CREATE EXTENSION timescaledb")
+            store.access.prepare_roles(driver(connection), made.deployment)
+            connection.exec_driver_sql("CREATE SCHEMA sgmp")
+            config = migrations._config()
+            config.attributes.update(connection=connection, timescale=timescale)
+            command.upgrade(config, "0002")
+            values = {
+                who: store.access.verifier(
+                    connection, "correct horse", f"{made.deployment}:{who}@example.org"
+                )
+                for who in ("ada", "bob")
+            }
+            connection.exec_driver_sql(
+                BEFORE_AUDIT.format(deployment=made.deployment, timescale=str(timescale).lower(), **values)
+            )
+        store.migrate(made.url, made.deployment)
+
+        hers, ada = store.sign_in(made.address, made.deployment, "ada@example.org", "correct horse")
+        assert (ada.role, ada.must_change_password) == ("admin", False)
+        with hers.begin() as connection:
+            (house,) = store.houses.list_all(connection)
+            (device,) = store.devices.list_all(connection, house.house_id)
+            assert device.config == {"ip": "192.0.2.1", "token": "***"}
+            assert store.devices.reveal(connection, device.device_id)["token"] == "t0ps3cret"
+            versions = store.config_versions.list_all(connection, house.house_id)
+            assert [one.created_by for one in versions] == ["postgres", "ada@example.org"]
+            assert len(store.analytics.list_all(connection, house.house_id)) == 1
+            bob = next(one for one in store.accounts.list_all(connection) if one.email == "bob@example.org")
+            store.accounts.update(connection, replace(bob, enabled=True))
+        hers.dispose()
+        store.sign_in(made.address, made.deployment, "bob@example.org", "correct horse")[0].dispose()
+        with database.begin() as connection:
+            logins = connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%%@%%' AND starts_with(rolname, %s)",
+                (f"{made.deployment}:",),
+            )
+            assert logins.scalar_one() == 0
+
+
+def test_a_device_type_that_is_declared_later_is_known_after_the_next_migration(
+    test_database: TestDatabase, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with place.database.begin() as connection:
+        device = store.devices.create(
+            connection, place.house.house_id, "heat", "heatpump", {"ip": "192.0.2.1", "pin": 1234}
+        )
+        assert device.config == {"ip": "***", "pin": 1234}
+    rows = [*migrations._device_settings(), ("heatpump", "ip", False), ("heatpump", "pin", True)]
+    with monkeypatch.context() as later:
+        later.setattr(migrations, "_device_settings", lambda: rows)
+        store.migrate(test_database.url, test_database.deployment)
+    with place.database.begin() as connection:
+        assert store.devices.get(connection, device.device_id).config == {"ip": "192.0.2.1", "pin": "***"}
+    store.migrate(test_database.url, test_database.deployment)
 
 
 @contextmanager
