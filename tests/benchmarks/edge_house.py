@@ -23,7 +23,7 @@ HOUSE_ID = 1
 WAIT_S = 60.0
 
 METRONOME = '''
-"""Says when it was read; hangs for ever where its config says so."""
+"""Says when it was read, and how often before; hangs for ever where its config says so."""
 
 import threading
 import time
@@ -40,12 +40,14 @@ DEVICE_TYPE = {
 class Metronome:
     def __init__(self, config):
         self.hang = config.get("hang", False)
+        self.reads = 0
 
     def read(self):
         at_ms = time.time() * 1000
         if self.hang:
             threading.Event().wait()
-        return {"at_ms": at_ms}
+        self.reads += 1
+        return {"at_ms": at_ms, "reads": self.reads}
 '''
 
 
