@@ -91,6 +91,11 @@ def import_accounts(
         )
         if run is None or not committed:
             _undo(undo, error)
+            if undo and run is not None and run.created and directory.mails and isinstance(error, SgmpError):
+                raise restated(
+                    error,
+                    f"Nothing was imported: {error} Mails with passwords that do not work may have been sent.",
+                ) from error
             raise
     created, mail_problem = _mail(run.created, deployment, directory, mailer, progress)
     return AccountsImported(run.plan(()), created, mail_problem)
