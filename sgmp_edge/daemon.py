@@ -47,6 +47,10 @@ SEND_ALL_S = 30.0
 """With `--once`, including the time to connect."""
 STATUS_AFTER_S = 1.0
 """From a new connection to the first status: by then the retained configuration has come and been applied."""
+
+STATUS_CHANGED_S = 10.0
+"""Between two statuses where a device's state changed: nobody waits a minute to hear of it, and a device that comes and
+goes all the time does not fill the database."""
 WARN_EVERY_S = 3600.0
 
 
@@ -110,6 +114,8 @@ class Daemon:
             home / DEVICES_FILE, catalogue, apply=self._reconfigure, report=self._store, states=states
         )
         self._status_at = 0.0
+        self._told_at = 0.0
+        self._told_devices: Mapping[str, str] | None = None
         self._status = Status()
         self._dropped = self._status.dropped
         self._warned: dict[str, float] = {}
@@ -161,6 +167,8 @@ class Daemon:
             return self._go_on_ending()
         sleep = min(self._poller.wake(), self._control.wake(), self._probes.wake())
         now = time.monotonic()
+        if self._told_devices is not None and self._told_devices != self._poller.health():
+            self._status_at = min(self._status_at, self._told_at + STATUS_CHANGED_S)
         if now >= self._status_at:
             self._status_at = now + self._settings.status_interval_s
             self._courier.refresh_status(
@@ -216,6 +224,7 @@ class Daemon:
         self._notifier.status(
             f"{'connected' if status.connected else 'not connected'}, backlog {status.backlog}"
         )
+        self._told_at, self._told_devices = time.monotonic(), self._poller.health()
         self._courier.publish_unstored(self._event(contract.EDGE_STATUS, self._status_data("online")))
 
     def _status_data(self, state: str) -> dict[str, Any]:

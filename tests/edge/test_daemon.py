@@ -138,6 +138,16 @@ def test_a_configured_edge_polls_publishes_confirms_and_tells_how_it_is(edge: Ma
     assert "Traceback" not in running.logged()
 
 
+def test_a_device_whose_state_changes_is_told_before_the_next_minute(edge: Make, cloud: Cloud) -> None:
+    running = edge(29, status_interval_s=3600)
+    cloud.synchronize(29, running.device(1, "meter"))
+    running.start()
+    wait_until(lambda: bool(cloud.events(29, "EDGE_STATUS")), 20.0)
+    cloud.synchronize(29, running.device(1, "meter"), running.device(2, "battery"))
+    both = {"meter": "ok", "battery": "ok"}
+    wait_until(lambda: cloud.events(29, "EDGE_STATUS")[-1]["devices"] == both, 30.0)
+
+
 def test_after_kill_9_every_reading_that_was_stored_arrives_and_memory_goes_on(
     edge: Make, cloud: Cloud
 ) -> None:
