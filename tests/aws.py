@@ -48,7 +48,7 @@ _IOT = (
 
 @dataclass
 class Fault:
-    """How a call fails. `error`: 500, not done. `refused`: 403, not done. `meanwhile`: somebody else does it just before. `hang`: not done and no answer.
+    """How a call fails. `error`: 500, not done. `refused`: 403, not done. `throttled`: too many calls, not done. `meanwhile`: somebody else does it just before. `hang`: not done and no answer.
 
     `lost`: done, and the connection ends without an answer. `times`: how often, None for always.
     `after`: how many calls of that name go well first.
@@ -126,6 +126,13 @@ def running_aws() -> Iterator[LocalAws]:
         server.stop()
 
 
+_ANSWERS = {
+    "error": ("InternalFailureException", 500),
+    "refused": ("AccessDeniedException", 403),
+    "throttled": ("ThrottlingException", 400),
+}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -138,10 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         call = self._call(body)
         aws.calls.append(call)
         kind = aws.take_fault(call)
-        if kind in ("error", "refused"):
-            code, status = (
-                ("InternalFailureException", 500) if kind == "error" else ("AccessDeniedException", 403)
-            )
+        if kind in _ANSWERS:
+            code, status = _ANSWERS[kind]
             self._answer(
                 status, {"x-amzn-errortype": code}, json.dumps({"__type": code, "message": ""}).encode()
             )

@@ -31,10 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def leaves_nothing_behind(qapp: QApplication) -> Iterator[None]:
+def leaves_nothing_behind(appearance: Appearance, qapp: QApplication) -> Iterator[None]:
     """No window and no running timer; that no thread of a console is left, Window.close sees to."""
     windows = set(QApplication.topLevelWidgets())
     yield
+    appearance.choose("light")
     flush(qapp)
     assert not (left := left_open(windows)), left
 

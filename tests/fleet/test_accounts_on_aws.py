@@ -468,3 +468,29 @@ def test_permissions_that_lack_are_named(database: Database, aws: LocalAws, dire
     aws.fail("AdminCreateUser", "refused")
     with pytest.raises(Refused, match="may not call AdminCreateUser"):
         _create_ann(database, directory)
+
+
+def test_all_users_are_listed_however_many_pages_they_take(pool: Pool, directory: UserPool) -> None:
+    emails = [f"user{number:03}@example.org" for number in range(130)]  # AWS gives 60 at a time
+    pool.client.create_group(UserPoolId=pool.id, GroupName="visitor")
+    for email in emails:
+        pool.client.admin_create_user(
+            UserPoolId=pool.id, Username=email, UserAttributes=[{"Name": "email", "Value": email}]
+        )
+        pool.client.admin_add_user_to_group(UserPoolId=pool.id, Username=email, GroupName="visitor")
+    listed = directory.list_all()
+    assert [user.email for user in listed] == emails
+    assert {user.role for user in listed} == {"visitor"}
+
+
+def test_a_call_that_aws_throttles_is_made_again(aws: LocalAws, pool: Pool) -> None:
+    aws.fail("AdminGetUser", "throttled", times=2)
+    patient = UserPool(aws.settings(attempts=3), pool.id, pool.client_id)
+    assert patient.find("nobody@example.org") is None
+    assert aws.calls.count("AdminGetUser") == 3
+
+
+def test_throttling_without_end_is_told(aws: LocalAws, pool: Pool, directory: UserPool) -> None:
+    aws.fail("AdminGetUser", "throttled", times=None)
+    with pytest.raises(Unavailable, match="Try again in a minute"):
+        directory.find("nobody@example.org")

@@ -199,6 +199,7 @@ class AuditPage(Page):
         self.table = QTableView()
         self.table.setModel(self.model)
         self.table.setAccessibleName("Audit")
+        self.table.setProperty("rows", "plain")
         self.table.setShowGrid(False)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -222,7 +223,9 @@ class AuditPage(Page):
         self.details.setShowGrid(False)
         self.details.verticalHeader().hide()
         self.details.verticalHeader().setDefaultSectionSize(32)
-        self.details.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.details.horizontalHeader().setDefaultAlignment(
+            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        )
         self.details.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self._told = label("", "body", wraps=True)
         below = QWidget()
@@ -248,6 +251,7 @@ class AuditPage(Page):
     def _combo(self, name: str, choices: list[tuple[str, object]]) -> QComboBox:
         made = ComboBox()
         made.setAccessibleName(name)
+        made.setMaximumWidth(200)
         for text, value in choices:
             made.addItem(text[:1].upper() + text[1:], value)
         made.currentIndexChanged.connect(self._narrowed)
