@@ -192,3 +192,16 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_statement_that_fails_is_not_in_the_log(postgres: EmbeddedPostgres) -> None:
+    """Statements hold secrets of devices."""
+    url = postgres.start()
+    with pytest.raises(psycopg2.Error):
+        ask(url, "SELECT 's3cret' FROM nowhere")
+    wait_until(lambda: "nowhere" in postgres.log_file.read_text("utf-8"), 15)
+    assert "s3cret" not in postgres.log_file.read_text("utf-8")
+
+
+def test_wrong_passwords_are_answered_late(postgres: EmbeddedPostgres) -> None:
+    assert ask(postgres.start(), "SELECT current_setting('auth_delay.milliseconds')") == "500ms"
