@@ -116,6 +116,15 @@ class ActDialog(QDialog):
             self.strip.say("info", "It was cancelled." if str(error) == "Cancelled." else str(error))
         else:
             self.strip.say("fault", sentence(error))
+        self.grow()
+
+    def grow(self) -> None:
+        """As high as what it says needs now; never lower, so that nothing moves needlessly."""
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+            needed = layout.heightForWidth(self.width()) if layout.hasHeightForWidth() else 0
+            self.resize(self.width(), max(self.height(), needed, layout.sizeHint().height()))
 
     def reject(self) -> None:
         if self._task is None:

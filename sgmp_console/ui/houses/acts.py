@@ -158,12 +158,14 @@ class DeleteDialog(ActDialog):
             )
             self.cancel.setText("Close")
             self.act.hide()
+            self.grow()
             return
         self._what.setText(
             f"The edge of {self._house.name} is not let in any more: its credentials are revoked and removed, and so is "
             "the configuration that waits for it. What was measured stays in the database."
         )
         self._field.show()
+        self.grow()
         self.name.setFocus()
 
     def _not_looked(self, error: Exception) -> None:

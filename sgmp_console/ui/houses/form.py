@@ -172,6 +172,7 @@ class HouseForm(ActDialog):
             f"zone {theirs.time_zone}. Nothing was overwritten.",
             (("theirs", "Take theirs"), ("mine", "Keep mine")),
         )
+        self.grow()
 
     def _conflict_unknown(self, error: Exception) -> None:
         gone = isinstance(error, UserError)

@@ -30,11 +30,11 @@ _LOOK_EVERY_MS = 1000
 
 _NO_BROKER = "This connection profile names no broker, so nothing can be sent to edges."
 _HISTORY = (
-    Column("Version", 72, is_number=True),
-    Column("Sent", 128),
+    Column("Version", 76, is_number=True),
+    Column("Sent", 144),
     Column("By", 0),
-    Column("Devices", 72, is_number=True),
-    Column("Edge", 128),
+    Column("Devices", 84, is_number=True),
+    Column("Edge", 132),
 )
 
 
@@ -56,7 +56,7 @@ class SynchronizeDialog(ActDialog):
         self._seen: _Seen | None = None
         self._waits_for: int | None = None
         self._reads = Newest[_Seen](services.tasks, self._came, self._did_not_come, self)
-        self.resize(1040, 640)
+        self.resize(1120, 640)
         self.cancel.setText("Close")
         self.act.setEnabled(False)
         self._build()
@@ -92,7 +92,7 @@ class SynchronizeDialog(ActDialog):
         changes.header.addWidget(self.against)
         self.changes = ChangesView()
         changes.body.addWidget(self.changes, 1)
-        middle.addWidget(changes, 4)
+        middle.addWidget(changes, 2)
         past = Card("History")
         self.roll_back = button("Roll back", self._ask_to_roll_back)
         self.roll_back.setToolTip("Make the devices what they were in the chosen version, and send that")
@@ -101,7 +101,7 @@ class SynchronizeDialog(ActDialog):
         self.history = CellTable("History", _HISTORY)
         self.history.selectionModel().selectionChanged.connect(self._chosen)
         past.body.addWidget(self.history, 1)
-        middle.addWidget(past, 5)
+        middle.addWidget(past, 3)
         self.body.addLayout(middle, 1)
 
     # --- Looking -------------------------------------------------------------------------------------------------
@@ -304,6 +304,7 @@ class RollBackDialog(ActDialog):
         )
         if found.obstacles:
             self.strip.say("fault", "It can't be rolled back:\n" + "\n".join(found.obstacles))
+            self.grow()
         self.act.setEnabled(not found.obstacles)
 
     def perform(self) -> None:
