@@ -48,7 +48,7 @@ def create_device(window: Window, config: dict[str, Any]) -> None:
     window.press("Create device")
     dialog = window.dialog("Create device")
     window.type_into("Device name", "egauge", dialog)
-    window.choose("Type", "egauge", dialog)
+    window.choose("Type", f"{contract.device_types()['egauge'].title} (egauge)", dialog)
     window.type_into("Config", json.dumps(config, indent=2), dialog)
     window.press("Create device", dialog)
     window.wait_closed(dialog)
