@@ -31,7 +31,7 @@ _LOOK_EVERY_MS = 1000
 _NO_BROKER = "This connection profile names no broker, so nothing can be sent to edges."
 _HISTORY = (
     Column("Version", 76, is_number=True),
-    Column("Sent", 144),
+    Column("Sent", 160),
     Column("By", 0),
     Column("Devices", 84, is_number=True),
     Column("Edge", 132),
