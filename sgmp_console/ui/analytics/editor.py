@@ -27,10 +27,10 @@ from sgmp_console.ui.analytics import assessment, completion
 from sgmp_console.ui.analytics.aggregation_box import AggregationBox
 from sgmp_console.ui.analytics.assessment import Assessment, Preview
 from sgmp_console.ui.analytics.formula_edit import FormulaEdit
-from sgmp_console.ui.analytics.newest import Newest
 from sgmp_console.ui.analytics.preview_card import PreviewCard
 from sgmp_console.ui.analytics.rendered import RenderedFormula
 from sgmp_console.ui.analytics.verdict import Verdict
+from sgmp_console.ui.newest import Newest
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.confirm import ConfirmDialog

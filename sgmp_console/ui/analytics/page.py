@@ -25,8 +25,8 @@ from sgmp_console.store import AnalyticItem
 from sgmp_console.ui import fonts, formats
 from sgmp_console.ui.analytics import acts
 from sgmp_console.ui.analytics.editor import ItemEditor
-from sgmp_console.ui.analytics.newest import Newest
 from sgmp_console.ui.analytics.table import ItemsTable
+from sgmp_console.ui.newest import Newest
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.confirm import ConfirmDialog

@@ -31,13 +31,13 @@ from sgmp_console.fleet import device_sheets, devices
 from sgmp_console.fleet.devices_overview import DeviceOverview, DevicesOverview, overview
 from sgmp_console.store import DatabaseUnavailable, Device
 from sgmp_console.ui import fonts, formats
-from sgmp_console.ui.analytics.newest import Newest
 from sgmp_console.ui.bulk.import_dialog import ImportDialog
 from sgmp_console.ui.bulk.kinds import devices_of
 from sgmp_console.ui.devices.editor import DeviceEditor
 from sgmp_console.ui.devices.sync_bar import SyncBar
 from sgmp_console.ui.devices.table import DevicesTable
 from sgmp_console.ui.houses.synchronize import SynchronizeDialog
+from sgmp_console.ui.newest import Newest
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.confirm import ConfirmDialog

@@ -52,10 +52,24 @@ def _audit(services: Services) -> Page:
     return AuditPage(services)
 
 
+def _accounts(services: Services) -> Page:
+    from sgmp_console.ui.accounts.page import AccountsPage
+
+    return AccountsPage(services)
+
+
+def _roles(services: Services) -> Page:
+    from sgmp_console.ui.roles.page import RolesPage
+
+    return RolesPage(services)
+
+
 PAGES = (
     PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
     PageDeclaration("houses", "Houses", "house", "Administration", "manage_houses", _houses),
+    PageDeclaration("accounts", "Accounts", "account", "Administration", "manage_accounts", _accounts),
+    PageDeclaration("roles", "Roles", "key", "Administration", "manage_roles", _roles),
     PageDeclaration("audit", "Audit", "audit", "Administration", "manage_accounts", _audit),
 )

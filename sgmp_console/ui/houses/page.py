@@ -34,13 +34,13 @@ from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.fleet.sync import Outcome
 from sgmp_console.store import DatabaseUnavailable, House
 from sgmp_console.ui import fonts, formats
-from sgmp_console.ui.analytics.newest import Newest
 from sgmp_console.ui.devices import words
 from sgmp_console.ui.houses.acts import NO_CREDENTIALS, DeleteDialog, RenewDialog, RevokeDialog
 from sgmp_console.ui.houses.cells import Cell, CellTable, Column, Row
 from sgmp_console.ui.houses.credentials import CredentialsDialog, first_steps, renewal_steps
 from sgmp_console.ui.houses.form import HouseForm
 from sgmp_console.ui.houses.synchronize import SynchronizeDialog
+from sgmp_console.ui.newest import Newest
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label

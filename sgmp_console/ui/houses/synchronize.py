@@ -15,11 +15,11 @@ from sgmp_console.fleet import sync
 from sgmp_console.fleet.sync import HistoryEntry, Outcome, Preview, RollBackPreview
 from sgmp_console.store import House
 from sgmp_console.ui import formats
-from sgmp_console.ui.analytics.newest import Newest
 from sgmp_console.ui.devices import words
 from sgmp_console.ui.houses.act_dialog import ActDialog, sentence
 from sgmp_console.ui.houses.cells import Cell, CellTable, Column, Row
 from sgmp_console.ui.houses.changes import ChangesView
+from sgmp_console.ui.newest import Newest
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.card import Card

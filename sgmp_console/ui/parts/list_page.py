@@ -1,0 +1,383 @@
+"""What every page that is a list has: toolbar, search, count, strip, states, keys, and the acts on what is chosen."""
+
+from __future__ import annotations
+
+import traceback
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from PySide6.QtCore import QPoint, QRectF, Qt
+from PySide6.QtGui import QAction, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from sgmp_console.errors import Cancelled, SgmpError
+from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.ui import fonts, formats
+from sgmp_console.ui.newest import Newest
+from sgmp_console.ui.page import Page, Services
+from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.notice import Notice, Skeleton
+from sgmp_console.ui.parts.strip import Strip, Tone
+from sgmp_console.ui.parts.table import Column, RowsTable
+from sgmp_console.ui.tasks import Report
+
+Row = TypeVar("Row")
+Found = TypeVar("Found")
+T = TypeVar("T")
+
+_MARGIN = 16
+OUR_MISTAKE = "Something in SGMP failed that should not have."
+
+
+@dataclass(frozen=True)
+class ListAct:
+    """An entry of toolbar and context menu. `needs`: how many rows must be chosen. `counted`: the number stands in the
+    words where it is more than one ("Delete 3 accounts"). `keys` of the page, or of the table where rows are needed."""
+
+    ident: str
+    words: str
+    do: Callable[[], None]
+    needs: Literal["", "one", "some"] = ""
+    counted: bool = False
+    keys: tuple[str, ...] = ()
+    primary: bool = False
+
+
+EDIT_KEYS = ("Return", "Enter", "F2")
+CREATE_KEYS = ("Ctrl+N",)
+DELETE_KEYS = ("Del",)
+
+
+class ListPage(Page, Generic[Row, Found]):
+    """Say `noun`, columns, ids and acts; implement `reader`, `rows_of` and `empty_notice`.
+
+    It reads when it is shown, on F5, when the connection is back, and, with `of_house`, when another house is chosen.
+    What is selected and searched stays. Acts with the key Enter happen on a double click, too.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        noun: str,
+        plural: str = "",
+        columns: Sequence[Column[Row]],
+        ident: Callable[[Row], Hashable],
+        of_house: bool,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(services, parent)
+        self._noun, self._plural = noun, plural or f"{noun}s"
+        self._of_house = of_house
+        self._house_id: int | None = None
+        self._select_after: Hashable = None
+        self._said: tuple[Tone, str] | None = None
+        self.found: Found | None = None
+        """What was read last."""
+        self._loads = Newest[Found](services.tasks, self._loaded, self._not_loaded, self)
+        self._acts: dict[str, tuple[ListAct, QAction, QPushButton]] = {}
+        self._notice: Notice | None = None
+        self.table: RowsTable[Row] = RowsTable(self._plural[0].upper() + self._plural[1:], columns, ident)
+        self._stack = QStackedLayout(self)
+        self._skeleton = Skeleton(f"Loading the {self._plural}")
+        self._content = self._build_content()
+        self._stack.addWidget(self._skeleton)
+        self._stack.addWidget(self._content)
+        services.connection.restored.connect(self.reload)
+        if of_house:
+            services.live.loading.connect(self._house_may_have_changed)
+
+    # --- What a list says of itself --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def reader(self) -> Callable[[], Found]:
+        """What to call on a worker thread for what is to be shown; it touches no QObject."""
+
+    @abstractmethod
+    def rows_of(self, found: Found) -> Sequence[Row]: ...
+
+    @abstractmethod
+    def empty_notice(self, found: Found) -> Notice:
+        """Why there is none, with the acts (by their ids) that change it."""
+
+    def actions_shown(self, chosen: Sequence[Row]) -> None:
+        """The selection or the list changed: enable, disable or rename acts with `action(ident)`."""
+
+    def beside(self, layout: QVBoxLayout) -> None:
+        """Add what stands between toolbar and table."""
+
+    def standing(self) -> tuple[Tone, str, tuple[tuple[str, str], ...]] | None:
+        """What the strip says while no act has anything to say."""
+        return None
+
+    # --- Building --------------------------------------------------------------------------------------------------
+
+    def _build_content(self) -> QWidget:
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        column.setSpacing(_MARGIN)
+        self.search = QLineEdit()
+        self.search.setFont(fonts.font("body"))
+        self.search.setPlaceholderText(f"Search {self._plural}")
+        self.search.setAccessibleName(f"Search {self._plural}")
+        self.search.setClearButtonEnabled(True)
+        self.search.setFixedWidth(240)
+        self.search.textChanged.connect(self._searched)
+        self.count = label("", "caption", "muted")
+        self.bar = QHBoxLayout()
+        self.bar.setSpacing(8)
+        self.bar.addWidget(self.search)
+        self.bar.addWidget(self.count)
+        self.bar.addStretch(1)
+        column.addLayout(self.bar)
+        self.strip = Strip()
+        self.strip.acted.connect(self._act)
+        column.addWidget(self.strip)
+        self.beside(column)
+        card = QFrame()
+        card.setProperty("surface", "card")
+        inside = QVBoxLayout(card)
+        inside.setContentsMargins(1, 4, 1, 4)
+        inside.addWidget(self.table)
+        self._none_found = label("", "body", "muted")
+        self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._none_found.setMinimumHeight(96)
+        self._none_found.hide()
+        inside.addWidget(self._none_found)
+        column.addWidget(card, 1)
+        self.table.selectionModel().selectionChanged.connect(self.show_actions)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._open_menu)
+        self.table.doubleClicked.connect(self._double_clicked)
+        on_page, on_table = (
+            Qt.ShortcutContext.WidgetWithChildrenShortcut,
+            Qt.ShortcutContext.WidgetShortcut,
+        )
+        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
+        find.setContext(on_page)
+        find.activated.connect(self._focus_search)
+        leave = QShortcut(QKeySequence("Escape"), self.search)
+        leave.setContext(on_table)
+        leave.activated.connect(self.search.clear)
+        return page
+
+    def declare(self, acts: Sequence[ListAct]) -> None:
+        """The acts in the order of the toolbar; the context menu has them the other way round. Call it once."""
+        for act in acts:
+            action = QAction(act.words, self)
+            action.triggered.connect(act.do)
+            made = button(act.words, action.trigger, "primary" if act.primary else "")
+            self.addAction(action)
+            self.bar.addWidget(made)
+            self._acts[act.ident] = (act, action, made)
+            for keys in act.keys:
+                shortcut = QShortcut(QKeySequence(keys), self.table if act.needs else self)
+                shortcut.setContext(
+                    Qt.ShortcutContext.WidgetShortcut
+                    if act.needs
+                    else Qt.ShortcutContext.WidgetWithChildrenShortcut
+                )
+                shortcut.activated.connect(action.trigger)
+        self.show_actions()
+
+    def action(self, ident: str) -> QAction:
+        return self._acts[ident][1]
+
+    def button(self, ident: str) -> QPushButton:
+        return self._acts[ident][2]
+
+    def _double_clicked(self) -> None:
+        for act, action, _ in self._acts.values():
+            if "Return" in act.keys:
+                action.trigger()
+
+    def _open_menu(self, at: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addActions([action for action in reversed(self.actions()) if action.isVisible()])
+        menu.popup(self.table.viewport().mapToGlobal(at))
+
+    def show_actions(self) -> None:
+        """Bring toolbar and menu in line with what is chosen."""
+        chosen = self.table.chosen()
+        for act, action, _ in self._acts.values():
+            number = len(chosen)
+            action.setEnabled(act.needs == "" or number == 1 or (act.needs == "some" and number > 1))
+            several = act.counted and number > 1
+            action.setText(f"{act.words} {number} {self._plural}" if several else act.words)
+        self.actions_shown(chosen)
+        for _, action, made in self._acts.values():
+            made.setEnabled(action.isEnabled())
+            made.setVisible(action.isVisible())
+            made.setText(action.text())
+            made.setToolTip(action.toolTip() if action.toolTip() != action.text() else "")
+
+    def _searched(self, text: str) -> None:
+        self.table.proxy.search(text)
+        self.show_count()
+
+    def show_count(self) -> None:
+        shown, there = self.table.proxy.rowCount(), len(self.table.rows())
+        words = formats.count(there, self._noun, self._plural)
+        self.count.setText(words if shown == there else f"{shown} of {words}")
+        self.table.setVisible(shown > 0)
+        self._none_found.setVisible(shown == 0)
+        sought = self.search.text().strip()
+        self._none_found.setText(
+            f"No {self._noun} has “{sought}” in what is shown of it."
+            if sought
+            else f"No {self._noun} is like this."
+        )
+
+    def _focus_search(self) -> None:
+        self.search.setFocus()
+        self.search.selectAll()
+
+    # --- Reading ---------------------------------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Read the list again; what is selected and searched stays."""
+        house_id = self.services.live.house_id if self._of_house else None
+        if self._of_house and house_id is None:
+            return
+        if house_id != self._house_id or self.found is None:
+            self._house_id = house_id
+            self.found = None
+            self._said = None
+            self.search.clear()
+            self.strip.be_silent()
+            self._stack.setCurrentWidget(self._skeleton)
+            self._lay_skeleton()
+            self._skeleton.begin()
+        self._loads.ask(self.reader())
+
+    def reload_and_select(self, ident: Hashable) -> None:
+        self._select_after = ident
+        self.reload()
+
+    def busy(self) -> bool:
+        return self._loads.busy()
+
+    def _house_may_have_changed(self) -> None:
+        if self.services.live.house_id != self._house_id and self.isVisible():
+            self._loads.forget()
+            self.reload()
+
+    def _loaded(self, found: Found) -> None:
+        self._skeleton.end()
+        self.found = found
+        rows = self.rows_of(found)
+        if not rows:
+            self._show_notice(self.empty_notice(found))
+            return
+        self.table.set_rows(rows)
+        if self._select_after is not None:
+            self.table.select({self._select_after})
+            self._select_after = None
+        self.show_count()
+        self.show_actions()
+        self.show_strip()
+        self._stack.setCurrentWidget(self._content)
+
+    def _not_loaded(self, error: Exception) -> None:
+        away = isinstance(error, DatabaseUnavailable)
+        if isinstance(error, DatabaseUnavailable):
+            self.services.connection.lost(error)
+            if self.found is not None:
+                return  # what is on screen stays, and the window's banner says the rest
+        self._skeleton.end()
+        expected = isinstance(error, SgmpError)
+        self._show_notice(
+            Notice(
+                "offline" if away else "fault",
+                f"The {self._plural} could not be loaded",
+                str(error) if expected else f"{OUR_MISTAKE} Retrying can help.",
+                (("retry", "Retry"),),
+                "" if expected else "".join(traceback.format_exception(error)),
+                tint="ink_muted" if expected else "state_fault",
+            )
+        )
+
+    def _show_notice(self, notice: Notice) -> None:
+        if self._notice is not None:
+            self._stack.removeWidget(self._notice)
+            self._notice.deleteLater()
+        self._notice = notice
+        notice.acted.connect(self._act)
+        self._stack.addWidget(notice)
+        self._stack.setCurrentWidget(notice)
+
+    # --- What acts have to say -------------------------------------------------------------------------------------
+
+    def say(self, text: str, tone: Tone = "warning") -> None:
+        """In the strip, until it is dismissed; "" takes it back."""
+        self._said = (tone, text) if text else None
+        self.show_strip()
+
+    def show_strip(self) -> None:
+        if self._said is not None:
+            self.strip.say(*self._said, (("dismiss", "Dismiss"),))
+        elif (standing := self.standing()) is not None:
+            self.strip.say(*standing)
+        else:
+            self.strip.be_silent()
+
+    def not_done(self, error: Exception) -> None:
+        """An act failed: say it, and show how things are now."""
+        if isinstance(error, DatabaseUnavailable):
+            self.services.connection.lost(error)
+        if isinstance(error, Cancelled):
+            self.say("")
+        elif isinstance(error, SgmpError):
+            self.say(str(error))
+        else:
+            self.say(f"{OUR_MISTAKE} Look at the list before trying again.")
+        self.reload()
+
+    def run_act(self, title: str, work: Callable[[Report], T], on_result: Callable[[T], None]) -> None:
+        """An act that may take long: in the status bar with its progress, and to be cancelled there."""
+        self.services.tasks.run_shown(self, title, work, on_result, self.not_done)
+
+    def _act(self, ident: str) -> None:
+        """A button of strip or notice."""
+        if ident == "retry":
+            if self.services.connection.online:
+                self.reload()
+            else:
+                self.services.connection.retry_now()
+        elif ident == "dismiss":
+            self.say("")
+        elif ident in self._acts:
+            self.action(ident).trigger()
+
+    # --- Events ----------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self.reload()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._lay_skeleton()
+
+    def _lay_skeleton(self) -> None:
+        width, height = self.width() - 2 * _MARGIN, self.height() - 3 * _MARGIN - 34
+        self._skeleton.set_blocks(
+            (
+                QRectF(_MARGIN, _MARGIN, 240, 34),
+                QRectF(_MARGIN, 2 * _MARGIN + 34, width, max(120, height)),
+            )
+        )

@@ -1,0 +1,297 @@
+"""Tables of frozen dataclasses: columns are declared, the rest is the same for every list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPointF,
+    QRectF,
+    QSize,
+    QSortFilterProxyModel,
+    Qt,
+)
+from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QPainter, QPen, QShortcut
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from sgmp_console.ui import fonts, theme
+from sgmp_console.ui.theme import Tokens
+
+ROW_HEIGHT = 32
+ROW_ROLE = Qt.ItemDataRole.UserRole
+_SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+
+Row = TypeVar("Row")
+_Index = QModelIndex | QPersistentModelIndex
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word in a frame. `tint` is a token of the theme; `tip` says what the word means."""
+
+    text: str
+    tint: str
+    tip: str = ""
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """`text` is shown, searched, copied and read aloud. `sort`: by what it is sorted, else by the text. `width` 0
+    takes what is left. `badges` or `paint` draw the cell instead of its text."""
+
+    title: str
+    text: Callable[[Row], str]
+    width: int = 0
+    sort: Callable[[Row], Any] | None = None
+    tip: Callable[[Row], str] | None = None
+    badges: Callable[[Row], Sequence[Badge]] | None = None
+    paint: Callable[[QPainter, QRectF, Row], None] | None = None
+    strong: bool = False
+    right: bool = False
+
+    @property
+    def alignment(self) -> Qt.AlignmentFlag:
+        side = Qt.AlignmentFlag.AlignRight if self.right else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
+
+
+class RowsModel(QAbstractTableModel, Generic[Row]):
+    def __init__(self, columns: Sequence[Column[Row]], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.columns = tuple(columns)
+        self.rows: tuple[Row, ...] = ()
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        self.beginResetModel()
+        self.rows = tuple(rows)
+        self.endResetModel()
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008, N802 - Qt's signature
+        return 0 if parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008, N802
+        return 0 if parent.isValid() else len(self.columns)
+
+    def headerData(  # noqa: N802
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        if orientation == Qt.Orientation.Horizontal and section < len(self.columns):
+            if role == Qt.ItemDataRole.DisplayRole:
+                return self.columns[section].title
+            if role == Qt.ItemDataRole.TextAlignmentRole:
+                return self.columns[section].alignment
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        row, column = self.rows[index.row()], self.columns[index.column()]
+        if role == ROW_ROLE:
+            return row
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return column.text(row)
+        if role == _SORT_ROLE:
+            return column.sort(row) if column.sort else column.text(row)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _tip(column, row)
+        if role == Qt.ItemDataRole.FontRole:
+            return fonts.font("strong" if column.strong else "body")
+        return None
+
+
+def _tip(column: Column[Row], row: Row) -> str:
+    if column.tip is not None:
+        return column.tip(row)
+    if column.badges is not None:
+        return "\n".join(f"{badge.text}: {badge.tip}" for badge in column.badges(row) if badge.tip)
+    return column.text(row)
+
+
+class RowsProxy(QSortFilterProxyModel, Generic[Row]):
+    """All words of the search must stand somewhere in the row."""
+
+    def __init__(self, model: RowsModel[Row], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._words: list[str] = []
+        self.setSourceModel(model)
+        self.setSortRole(_SORT_ROLE)
+        self.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+
+    def search(self, text: str) -> None:
+        self._words = text.casefold().split()
+        self.invalidate()
+
+    def filterAcceptsRow(self, source_row: int, _parent: _Index) -> bool:  # noqa: N802
+        row = self._model.rows[source_row]
+        text = " ".join(column.text(row) for column in self._model.columns).casefold()
+        return all(word in text for word in self._words)
+
+
+class RowsTable(QTableView, Generic[Row]):
+    """Sorted by its header, searched, rows selected and kept selected by id; Ctrl+C copies the chosen rows."""
+
+    def __init__(
+        self,
+        name: str,
+        columns: Sequence[Column[Row]],
+        ident: Callable[[Row], Hashable],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._ident = ident
+        self.setAccessibleName(name)
+        self.setFont(fonts.font("body"))
+        self.model_of_rows: RowsModel[Row] = RowsModel(columns, self)
+        self.proxy: RowsProxy[Row] = RowsProxy(self.model_of_rows, self)
+        self.setModel(self.proxy)
+        self.setItemDelegate(_Cell(self))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setMouseTracking(True)
+        self.setTabKeyNavigation(False)
+        self.setCornerButtonEnabled(False)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setSortingEnabled(True)
+        self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header = self.horizontalHeader()
+        header.setFont(fonts.font("caption"))
+        header.setHighlightSections(False)
+        header.setFixedHeight(34)
+        for place, column in enumerate(self.model_of_rows.columns):
+            stretches = column.width == 0
+            modes = QHeaderView.ResizeMode
+            header.setSectionResizeMode(place, modes.Stretch if stretches else modes.Interactive)
+            if not stretches:
+                self.setColumnWidth(place, column.width)
+        copying = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self)
+        copying.setContext(Qt.ShortcutContext.WidgetShortcut)
+        copying.activated.connect(self.copy)
+
+    def rows(self) -> tuple[Row, ...]:
+        """All of them, whatever is searched."""
+        return self.model_of_rows.rows
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Shows these; what was selected stays selected, by id."""
+        chosen = {self._ident(row) for row in self.chosen()}
+        current = self.currentIndex().data(ROW_ROLE)
+        self.model_of_rows.set_rows(rows)
+        self.select(chosen, self._ident(current) if current is not None else None)
+
+    def chosen(self) -> list[Row]:
+        """The selected rows, in the order shown."""
+        rows = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
+        return [index.data(ROW_ROLE) for index in rows]
+
+    def select(self, idents: set[Hashable], current: Hashable = None) -> None:
+        """Select the rows with these ids; `current` gets the focus, else the first of them."""
+        model, selection = self.proxy, self.selectionModel()
+        flag = selection.SelectionFlag
+        selection.clear()
+        for place in range(model.rowCount()):
+            index = model.index(place, 0)
+            ident = self._ident(index.data(ROW_ROLE))
+            if ident in idents:
+                selection.select(index, flag.Select | flag.Rows)
+            if ident == current or (current is None and ident in idents):
+                selection.setCurrentIndex(index, flag.NoUpdate)
+                current = ident
+
+    def copy(self) -> None:
+        """The chosen rows as they are shown, separated by tabs, as spreadsheets take them."""
+        columns = self.model_of_rows.columns
+        lines = ["\t".join(column.text(row) for column in columns) for row in self.chosen()]
+        if lines:
+            QGuiApplication.clipboard().setText("\n".join(lines))
+
+
+class _Cell(QStyledItemDelegate):
+    """One row is one band: hover and selection run across it, the focus mark before it."""
+
+    def __init__(self, view: RowsTable[Any]) -> None:
+        super().__init__(view)
+        self._view = view
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        wear = theme.tokens()
+        view = self._view
+        row = index.data(ROW_ROLE)
+        column: Column[Any] = view.model_of_rows.columns[index.column()]
+        area = QRectF(option.rect)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if option.state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(area, wear.surface_selected)
+        elif _hovered_row(view) == index.row():
+            painter.fillRect(area, wear.surface_hover)
+        painter.setPen(QPen(wear.line_hairline, 1))
+        bottom = area.bottom() - 0.5
+        painter.drawLine(QPointF(area.left(), bottom), QPointF(area.right(), bottom))
+        if index.column() == 0 and view.hasFocus() and view.currentIndex().row() == index.row():
+            painter.fillRect(QRectF(area.left(), area.top(), 3, area.height()), wear.accent_focus)
+        inside = area.adjusted(12, 0, -8, 0)
+        if column.paint is not None:
+            column.paint(painter, inside, row)
+        elif column.badges is not None:
+            paint_badges(painter, inside, column.badges(row), wear)
+        else:
+            ink = wear.ink_primary if column.strong else wear.ink_secondary
+            paint_text(painter, inside, column.text(row), column.strong, ink, column.alignment)
+        painter.restore()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:  # noqa: N802
+        return QSize(super().sizeHint(option, index).width(), ROW_HEIGHT)
+
+
+def _hovered_row(view: QTableView) -> int:
+    viewport = view.viewport()
+    if not viewport.underMouse():
+        return -1
+    return view.indexAt(viewport.mapFromGlobal(viewport.cursor().pos())).row()
+
+
+def paint_text(
+    painter: QPainter, area: QRectF, text: str, strong: bool, ink: QColor, alignment: Qt.AlignmentFlag
+) -> None:
+    """One line, its end elided."""
+    painter.setFont(fonts.font("strong" if strong else "body"))
+    painter.setPen(ink)
+    shown = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(area.width()))
+    painter.drawText(area, alignment, shown)
+
+
+def paint_badges(painter: QPainter, area: QRectF, badges: Sequence[Badge], wear: Tokens) -> None:
+    painter.setFont(fonts.font("caption"))
+    metrics = fonts.metrics("caption")
+    x = area.left()
+    for badge in badges:
+        tint: QColor = getattr(wear, badge.tint)
+        width = metrics.horizontalAdvance(badge.text) + 14
+        frame = QRectF(x + 0.5, area.center().y() - 9.5, width, 19)
+        painter.setPen(QPen(tint, 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(frame, 4, 4)
+        painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, badge.text)
+        x += width + 6

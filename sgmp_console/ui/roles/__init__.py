@@ -1,0 +1,1 @@
+"""Roles: the list, and the matrix of their permissions."""
