@@ -312,7 +312,8 @@ def test_an_account_that_was_deleted_meanwhile_is_told(
     accounts.delete(deployed.owner, [some[0].account_id])
     dialog.name.setText("Vera Late")
     dialog.submit()
-    qtbot.waitUntil(lambda: "deleted by somebody else" in dialog.strip.text())
+    qtbot.waitUntil(lambda: "There is no such account" in dialog.strip.text())
+    assert dialog.name.text() == "Vera Late"
     dialog.discard()
 
 
