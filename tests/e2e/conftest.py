@@ -9,6 +9,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile
 from sgmp_console.store import Database
 from sgmp_console.ui.theme import Appearance
@@ -58,8 +59,9 @@ def world(
     with made as world:
         windows: list[Window] = []
 
-        def make_console(profile: Profile) -> Window:
-            windows.append(Window(qtbot, appearance, profile, tmp_path / f"console-{len(windows) + 1}"))
+        def make_console(profile: Profile, keychain: Keychain | None) -> Window:
+            folder = tmp_path / f"console-{len(windows) + 1}"
+            windows.append(Window(qtbot, appearance, profile, folder, keychain))
             return windows[-1]
 
         world.make_console = make_console

@@ -10,7 +10,9 @@ from sgmp_console import store
 from sgmp_console.cloud import services
 from sgmp_console.fleet import accounts as fleet_accounts
 from sgmp_console.fleet import houses
+from sgmp_console.keychain import Keychain
 from tests.e2e.world import Person, World
+from tests.test_keychain import Memory
 from tests.ui.conftest import save_picture
 from tests.ui.houses import outage
 
@@ -214,3 +216,40 @@ def test_an_outage_loses_nothing_of_what_was_typed(world: World) -> None:
     assert dialog.isVisible()
     window.press("Change password", dialog)
     window.wait_for("The password is changed.", dialog)
+
+
+@locally
+def test_a_password_is_remembered_in_the_keyring_until_it_is_unticked(world: World) -> None:
+    backend = Memory()
+    window = world.console(keychain=Keychain(backend))
+    page = window.console.sign_in
+    window.wait(page.remember.isVisible, "the offer to remember")
+    window.tick("Remember the password in this computer's keyring")
+    save_picture(window.console, "sign_in_keyring")
+    window.sign_in(world.admin)
+    window.wait(lambda: world.admin.password in backend.kept.values(), "the keyring")
+    window.sign_out()
+    window.wait(lambda: page.password.text() == world.admin.password, "the remembered password")
+    window.tick("Remember the password in this computer's keyring", False)
+    window.wait(lambda: not backend.kept, "the keyring to forget")
+
+
+@locally
+def test_without_a_real_keyring_nothing_is_offered(world: World) -> None:
+    window = world.console()
+    window.sign_in(world.admin)
+    window.sign_out()
+    assert not window.console.sign_in.remember.isVisible()
+
+
+@locally
+def test_a_keyring_that_fails_is_told_and_stops_nothing(world: World) -> None:
+    backend = Memory()
+    window = world.console(keychain=Keychain(backend))
+    window.wait(window.console.sign_in.remember.isVisible, "the offer to remember")
+    window.tick("Remember the password in this computer's keyring")
+    backend.locked = True
+    window.sign_in(world.admin)
+    window.wait_for("The keyring of this computer can't be written")
+    save_picture(window.console, "keyring_failed")
+    window.press("Dismiss")

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, WindowSettings
 from sgmp_console.ui.console import Console
 from sgmp_console.ui.frame.main_view import MainView
@@ -41,14 +42,28 @@ _TYPED_AT_MOST = 200
 class Window:
     """One console. `console`, `view` (once signed in), `folder`: what it remembers."""
 
-    def __init__(self, qtbot: QtBot, appearance: Appearance, profile: Profile, folder: Path) -> None:
+    def __init__(
+        self,
+        qtbot: QtBot,
+        appearance: Appearance,
+        profile: Profile,
+        folder: Path,
+        keychain: Keychain | None,
+    ) -> None:
         self._qtbot = qtbot
         self.profile = profile
         self.folder = folder
         self.bugs: list[BaseException] = []
         self._errors = UncaughtErrors()
         self.tasks = Tasks(self._note_bug)
-        self.console = Console(self.tasks, appearance, self._errors, WindowSettings(), folder)
+        self.console = Console(
+            self.tasks,
+            appearance,
+            self._errors,
+            WindowSettings(),
+            folder,
+            find_keychain=lambda: keychain,
+        )
         self._views: list[MainView] = []
         self.console.signed_in.connect(self._views.append)
         self.console.show_window()

@@ -54,6 +54,7 @@ from sgmp_console.cloud import services
 from sgmp_console.cloud.checking import filled
 from sgmp_console.demo.processes import Child, Program
 from sgmp_console.fleet import accounts as fleet_accounts
+from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile
 from sgmp_console.store import Database, accounts, devices, readings, sign_in
 from sgmp_console.store.access import ingest_role, set_ingest_password
@@ -93,7 +94,7 @@ class World:
     smtp: SmtpServer | None = None
     aws: LocalAws | None = None
     admin: Person = field(default=Person("ada@example.org", "Correct-horse-7-battery"))
-    make_console: Callable[[Profile], Window] = field(default=NotImplemented)
+    make_console: Callable[[Profile, Keychain | None], Window] = field(default=NotImplemented)
     _edges: int = 0
     _ingest: Child | None = None
     _devices: SimulatedDevices | None = None
@@ -104,9 +105,9 @@ class World:
 
     # --- People ------------------------------------------------------------------------------------------------------
 
-    def console(self, profile: Profile | None = None) -> Window:
-        """A console of its own that shows the sign-in page."""
-        return self.make_console(profile or self.profile)
+    def console(self, profile: Profile | None = None, keychain: Keychain | None = None) -> Window:
+        """A console of its own that shows the sign-in page. `keychain`: what its computer has for a keyring."""
+        return self.make_console(profile or self.profile, keychain)
 
     def person(self, email: str, role: str, house_id: int | None = None, *, name: str = "Somebody") -> Person:
         """Somebody with that role who has signed in before and chosen a password."""
