@@ -224,13 +224,13 @@ def test_a_password_is_remembered_in_the_keyring_until_it_is_unticked(world: Wor
     window = world.console(keychain=Keychain(backend))
     page = window.console.sign_in
     window.wait(page.remember.isVisible, "the offer to remember")
-    window.tick("Remember the password in this computer's keyring")
+    window.tick("Remember in this computer's keyring")
     save_picture(window.console, "sign_in_keyring")
     window.sign_in(world.admin)
     window.wait(lambda: world.admin.password in backend.kept.values(), "the keyring")
     window.sign_out()
     window.wait(lambda: page.password.text() == world.admin.password, "the remembered password")
-    window.tick("Remember the password in this computer's keyring", False)
+    window.tick("Remember in this computer's keyring", False)
     window.wait(lambda: not backend.kept, "the keyring to forget")
 
 
@@ -247,7 +247,7 @@ def test_a_keyring_that_fails_is_told_and_stops_nothing(world: World) -> None:
     backend = Memory()
     window = world.console(keychain=Keychain(backend))
     window.wait(window.console.sign_in.remember.isVisible, "the offer to remember")
-    window.tick("Remember the password in this computer's keyring")
+    window.tick("Remember in this computer's keyring")
     backend.locked = True
     window.sign_in(world.admin)
     window.wait_for("The keyring of this computer can't be written")

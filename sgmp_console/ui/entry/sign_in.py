@@ -72,7 +72,7 @@ class SignInPage(QWidget):
         self._deployment = _Field("Deployment", self.deployment, column)
         self._email = _Field("Email", self.email, column)
         self._password = _Field("Password", self.password, column)
-        self.remember = CheckBox("Remember the password in this computer's keyring")
+        self.remember = CheckBox("Remember in this computer's keyring")
         self.remember.hide()
         self.remember.clicked.connect(self._remember_clicked)
         column.addWidget(self.remember)
