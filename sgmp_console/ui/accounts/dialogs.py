@@ -97,7 +97,7 @@ class _AccountForm(FormDialog[Stored]):
     def _role_changed(self) -> None:
         role = self._roles.get(self.role.currentData() or "")
         reach = "" if role is None or self._needs_house() else "It reaches all houses."
-        described = role.description if role is not None else ""
+        described = f"{role.description.rstrip('.')}." if role is not None and role.description else ""
         self.role_field.set_help(" ".join(part for part in (described, reach) if part))
         self.house_field.setVisible(self._needs_house())
         self.fit()

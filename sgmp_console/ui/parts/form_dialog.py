@@ -174,7 +174,8 @@ class FormDialog(QDialog, Generic[Stored]):
         wanted = max(wanted, self.form.minimumSize().height()) + 4
         parent = self.parentWidget()
         room = (parent.window().height() if parent is not None else 800) - 48
-        around = 132 + (self.strip.sizeHint().height() if self.strip.isVisibleTo(self) else 0)
+        strip = self.strip.heightForWidth(self.width() - 48) + 12 if self.strip.isVisibleTo(self) else 0
+        around = 132 + strip
         self.resize(self.width(), min(room, wanted + around))
 
     def _edited(self) -> None:
@@ -185,6 +186,7 @@ class FormDialog(QDialog, Generic[Stored]):
         check = self._checks.get(field)
         if check is not None and not self.busy and self.entries() != self._initial:
             field.set_problem(check())
+            self.fit()
 
     def _go_on(self) -> None:
         """Enter goes to the next field, so that a half-filled form is not sent."""
@@ -203,6 +205,7 @@ class FormDialog(QDialog, Generic[Stored]):
             field.set_problem(check() if field.isVisibleTo(self) else "")
             if field.problem and wrong is None:
                 wrong = field
+        self.fit()
         if wrong is not None:
             wrong.entry.setFocus()
         return wrong is None

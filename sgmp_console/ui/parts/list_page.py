@@ -215,7 +215,8 @@ class ListPage(Page, Generic[Row, Found]):
         chosen = self.table.chosen()
         for act, action, _ in self._acts.values():
             number = len(chosen)
-            action.setEnabled(act.needs == "" or number == 1 or (act.needs == "some" and number > 1))
+            enough = act.needs == "" or number == 1 or (act.needs == "some" and number > 1)
+            action.setEnabled(enough and self.found is not None)
             several = act.counted and number > 1
             action.setText(f"{act.words} {number} {self._plural}" if several else act.words)
         self.actions_shown(chosen)
@@ -262,6 +263,7 @@ class ListPage(Page, Generic[Row, Found]):
             self._stack.setCurrentWidget(self._skeleton)
             self._lay_skeleton()
             self._skeleton.begin()
+            self.show_actions()
         self._loads.ask(self.reader())
 
     def reload_and_select(self, ident: Hashable) -> None:
@@ -281,6 +283,8 @@ class ListPage(Page, Generic[Row, Found]):
         self.found = found
         rows = self.rows_of(found)
         if not rows:
+            self.table.set_rows(())
+            self.show_actions()
             self._show_notice(self.empty_notice(found))
             return
         self.table.set_rows(rows)
