@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sgmp_console.fleet import houses
+from sgmp_console.ui.accounts.page import AccountsPage
 from tests.e2e.world import Person, World
 from tests.ui.conftest import save_picture
 
@@ -14,7 +15,8 @@ def test_an_account_is_created_and_sees_exactly_what_its_role_allows(world: Worl
     houses.create(world.owner, "Harbor House", time_zone="Europe/Berlin")
     window = world.console()
     window.sign_in(world.admin)
-    window.open_page("accounts")
+    page = window.open_page("accounts")
+    assert isinstance(page, AccountsPage)
     window.press("Create account")
     dialog = window.dialog()
     window.type_into("Email", VERA, dialog)
@@ -36,7 +38,7 @@ def test_an_account_is_created_and_sees_exactly_what_its_role_allows(world: Worl
     theirs.type_into("New password", own.password)
     theirs.type_into("New password again", own.password)
     theirs.press("Set password")
-    theirs.wait(lambda: theirs.console.session() is not None, "signed in")
+    theirs.wait_for("House: Maple House")
     view = theirs.view
     assert [
         page
@@ -44,10 +46,9 @@ def test_an_account_is_created_and_sees_exactly_what_its_role_allows(world: Worl
         if view.services.has_page(page)
     ] == []
     assert view.services.has_page("home")
-    theirs.wait_for("Maple House")
     assert "Harbor House" not in theirs.words()
 
-    window.open_page("accounts").reload()  # type: ignore[attr-defined]
+    page.reload()
     window.wait(
         lambda: next(row for row in window.rows() if row[0] == VERA)[4] == "", "the password is changed"
     )
