@@ -1,4 +1,4 @@
-"""The audit as a CSV file: all entries that a filter lets through, the newest first."""
+"""The audit as a CSV file: all entries that a filter lets through, the newest first. Local time is this computer's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sgmp_console.fleet import sheets
 from sgmp_console.store import Database, audit, houses
 from sgmp_console.store.audit import AuditEntry
 
-COLUMNS = ("time (UTC)", "who", "act", "kind", "subject", "house", "before", "after")
+COLUMNS = ("time", "time (UTC)", "who", "act", "kind", "subject", "house", "before", "after")
 
 _PAGE = 1000
 
@@ -76,6 +76,7 @@ def _row(entry: AuditEntry, houses_by_id: Mapping[int, str]) -> Mapping[str, str
     at = datetime.datetime.fromtimestamp(entry.at_ms / 1000, datetime.UTC)
     house = "" if entry.house_id is None else houses_by_id.get(entry.house_id, str(entry.house_id))
     values = (
+        at.astimezone().isoformat(timespec="milliseconds"),
         at.isoformat(timespec="milliseconds"),
         entry.actor,
         entry.act,

@@ -34,12 +34,12 @@ def opened(world: World) -> tuple[Window, AuditPage]:
     window.sign_in(world.admin)
     page = window.open_page("audit")
     assert isinstance(page, AuditPage)
-    window.wait(lambda: bool(page.model.entries), "entries")
+    window.wait(lambda: bool(page.table.rows()), "entries")
     return window, page
 
 
 def whats(page: AuditPage) -> list[str]:
-    return [entry.subject for entry in page.model.entries]
+    return [entry.subject for entry in page.table.rows()]
 
 
 @locally
@@ -49,7 +49,7 @@ def test_the_newest_stands_first_with_before_and_after_and_no_secret(
     window, page = opened
     window.choose("Kind", "Device", page)
     window.wait(lambda: whats(page) == ["charger", "charger"], "the device's entries")
-    assert [entry.act for entry in page.model.entries] == ["change", "create"]
+    assert [entry.act for entry in page.table.rows()] == ["change", "create"]
     page.table.selectRow(0)
     window.wait(page.details.isVisible, "what it changed")
     cells = {
@@ -72,7 +72,7 @@ def test_it_is_filtered_by_who_what_house_and_time(world: World, opened: tuple[W
     window.wait(lambda: set(whats(page)) == {"Maple House"}, "what was searched")
     window.type_into("Search", "", page)
     window.type_into("Who", world.admin.email, page)
-    window.wait(lambda: {entry.actor for entry in page.model.entries} == {world.admin.email}, "who")
+    window.wait(lambda: {entry.actor for entry in page.table.rows()} == {world.admin.email}, "who")
     window.type_into("Who", "", page)
     window.choose("House", "Maple House", page)
     window.wait(lambda: set(whats(page)) == {"Maple House", "charger"}, "the house")
@@ -81,7 +81,7 @@ def test_it_is_filtered_by_who_what_house_and_time(world: World, opened: tuple[W
     save_picture(window.console, "audit_empty")
     window.choose("Act", "All acts", page)
     window.choose("Time", "Between", page)
-    window.wait(lambda: "charger" in whats(page) or bool(page.model.entries), "the time")
+    window.wait(lambda: "charger" in whats(page) or bool(page.table.rows()), "the time")
     save_picture(window.console, "audit_between")
 
 
@@ -95,7 +95,7 @@ def test_all_that_matches_is_exported_and_runs_nothing_in_a_spreadsheet(
     window.wait_for("entries written to", page)
     with file.open(encoding="utf-8-sig", newline="") as opened_file:
         rows = list(csv.DictReader(opened_file))
-    assert len(rows) == len(page.model.entries)
+    assert len(rows) == len(page.table.rows())
     assert "'=HYPERLINK(1)" in {row["subject"] for row in rows}
     assert SECRET not in file.read_text("utf-8-sig")
     assert not file.with_name("audit.csv.part").exists()
@@ -116,13 +116,13 @@ def test_more_comes_as_one_scrolls(world: World, opened: tuple[Window, AuditPage
     for number in range(450):
         houses.create(world.owner, f"House {number:03}", time_zone="UTC")
     page.reload()
-    window.wait(lambda: len(page.model.entries) == 200, "the first page")
+    window.wait(lambda: len(page.table.rows()) == 200, "the first page")
     table = page.table
     assert isinstance(table, QTableView)
 
     def scrolled_to_the_end() -> bool:
         table.verticalScrollBar().setValue(table.verticalScrollBar().maximum())
-        return len(page.model.entries) > 450
+        return len(page.table.rows()) > 450
 
     window.wait(scrolled_to_the_end, "the last page")
-    assert len({entry.entry_id for entry in page.model.entries}) == len(page.model.entries)
+    assert len({entry.entry_id for entry in page.table.rows()}) == len(page.table.rows())

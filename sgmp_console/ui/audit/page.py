@@ -8,11 +8,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import (
-    QAbstractTableModel,
     QDateTime,
     QModelIndex,
-    QObject,
-    QPersistentModelIndex,
     Qt,
     QTimer,
     QTimeZone,
@@ -21,12 +18,12 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
+    QFrame,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
     QSplitter,
     QStackedWidget,
-    QTableView,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -46,15 +43,14 @@ from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.notice import Notice
 from sgmp_console.ui.parts.strip import Strip
+from sgmp_console.ui.parts.table import ROW_ROLE, Column, RowsTable
 from sgmp_console.ui.tasks import Report, Task
+from sgmp_console.ui.zones import this_computers_zone
 
 _PAGE = 200
 _PAUSE_MS = 300
 _DAY_MS = 86_400_000
 _PERIODS = (("Any time", 0), ("Last 24 hours", 1), ("Last 7 days", 7), ("Last 30 days", 30), ("Between", -1))
-_COLUMNS = ("Time (UTC)", "Who", "Act", "Kind", "What", "House")
-_UTC = ZoneInfo("UTC")
-_Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass(frozen=True)
@@ -63,73 +59,11 @@ class _Read:
     houses: dict[int, str]
 
 
-class AuditModel(QAbstractTableModel):
-    def __init__(self, now_ms: Callable[[], int], parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._now_ms = now_ms
-        self.entries: list[AuditEntry] = []
-        self.houses: dict[int, str] = {}
-
-    def start_anew(self, entries: list[AuditEntry], known: dict[int, str]) -> None:
-        self.beginResetModel()
-        self.entries, self.houses = list(entries), known
-        self.endResetModel()
-
-    def append(self, entries: list[AuditEntry]) -> None:
-        if entries:
-            first = len(self.entries)
-            self.beginInsertRows(QModelIndex(), first, first + len(entries) - 1)
-            self.entries += entries
-            self.endInsertRows()
-
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008, N802 - Qt's signature
-        return 0 if parent.isValid() else len(self.entries)
-
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008, N802
-        return 0 if parent.isValid() else len(_COLUMNS)
-
-    def headerData(  # noqa: N802
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        if orientation == Qt.Orientation.Horizontal:
-            if role == Qt.ItemDataRole.DisplayRole:
-                return _COLUMNS[section]
-            if role == Qt.ItemDataRole.TextAlignmentRole:
-                return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        return None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if not index.isValid():
-            return None
-        if role in (
-            Qt.ItemDataRole.DisplayRole,
-            Qt.ItemDataRole.ToolTipRole,
-            Qt.ItemDataRole.AccessibleTextRole,
-        ):
-            return self._text(self.entries[index.row()], index.column())
-        if role == Qt.ItemDataRole.FontRole:
-            return fonts.font("body")
-        return None
-
-    def _text(self, entry: AuditEntry, column: int) -> str:
-        match column:
-            case 0:
-                return formats.moment(entry.at_ms, self._now_ms(), _UTC, seconds=True)
-            case 1:
-                return entry.actor
-            case 2:
-                return words.act(entry)
-            case 3:
-                return words.kind(entry)
-            case 4:
-                return entry.subject
-        return "" if entry.house_id is None else self.houses.get(entry.house_id, str(entry.house_id))
-
-
 class AuditPage(Page):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
         self._filter = AuditFilter()
+        self._houses: dict[int, str] = {}
         self._complete = False
         self._reading: Task[_Read] | None = None
         self._exporting: Task[int] | None = None
@@ -149,10 +83,10 @@ class AuditPage(Page):
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(12)
         head = QHBoxLayout()
-        head.addWidget(label("Audit", "heading"))
-        head.addSpacing(12)
-        self._count = label("", "body", "secondary")
+        self._count = label("", "caption", "muted")
         head.addWidget(self._count, 1)
+        head.addWidget(label(f"Times of {_zone().key.replace('_', ' ')}", "caption", "muted"))
+        head.addSpacing(8)
         self._export = button("Export CSV", self._ask_export)
         head.addWidget(self._export)
         column.addLayout(head)
@@ -180,14 +114,14 @@ class AuditPage(Page):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         self._from, self._to = DateTimeEdit(), DateTimeEdit()
-        now_ms = self.services.now_ms()
+        now_ms, zone = self.services.now_ms(), QTimeZone(_zone().key.encode())
         for when, name, at_ms in ((self._from, "From", now_ms - _DAY_MS), (self._to, "To", now_ms)):
             when.setAccessibleName(name)
-            when.setTimeZone(QTimeZone(QTimeZone.Initialization.UTC))
+            when.setTimeZone(zone)
             when.setDisplayFormat("yyyy-MM-dd HH:mm")
-            when.setDateTime(QDateTime.fromMSecsSinceEpoch(at_ms, QTimeZone(QTimeZone.Initialization.UTC)))
+            when.setDateTime(QDateTime.fromMSecsSinceEpoch(at_ms, zone))
             when.dateTimeChanged.connect(self._narrowed)
-            row.addWidget(label(f"{name} (UTC)", "caption", "secondary"))
+            row.addWidget(label(name, "caption", "secondary"))
             row.addWidget(when)
         row.addStretch(1)
         self._between.hide()
@@ -195,25 +129,9 @@ class AuditPage(Page):
         self.strip = Strip()
         self.strip.acted.connect(self._strip_pressed)
         column.addWidget(self.strip)
-        self.model = AuditModel(self.services.now_ms, self)
-        self.table = QTableView()
-        self.table.setModel(self.model)
-        self.table.setAccessibleName("Audit")
-        self.table.setProperty("rows", "plain")
-        self.table.setShowGrid(False)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table = RowsTable[AuditEntry]("Audit", self._columns(), _ident)
+        self.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setWordWrap(False)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(32)
-        header = self.table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        for number, width in enumerate((176, 200, 200, 120, 0, 144)):
-            if width:
-                self.table.setColumnWidth(number, width)
-        header.setSectionResizeMode(4, QHeaderView.ResizeMode.Stretch)
         self.table.verticalScrollBar().valueChanged.connect(self._scrolled)
         self.table.selectionModel().currentRowChanged.connect(self._chosen)
         self.details = QTableWidget(0, 3)
@@ -238,7 +156,12 @@ class AuditPage(Page):
         below.hide()
         both = QSplitter(Qt.Orientation.Vertical)
         both.setChildrenCollapsible(False)
-        both.addWidget(self.table)
+        card = QFrame()
+        card.setProperty("surface", "card")
+        inside = QVBoxLayout(card)
+        inside.setContentsMargins(1, 4, 1, 4)
+        inside.addWidget(self.table)
+        both.addWidget(card)
         both.addWidget(below)
         both.setStretchFactor(0, 3)
         both.setStretchFactor(1, 2)
@@ -248,10 +171,27 @@ class AuditPage(Page):
         find = QShortcut(QKeySequence("Ctrl+F"), self, self._search.setFocus)
         find.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
+    def _columns(self) -> tuple[Column[AuditEntry], ...]:
+        return (
+            Column("Time", self._time, 176, sort=_ident),
+            Column("Who", _actor, 200),
+            Column("Act", words.act, 200),
+            Column("Kind", words.kind, 120),
+            Column("What", _subject, strong=True),
+            Column("House", self._house_name, 144),
+        )
+
+    def _time(self, entry: AuditEntry) -> str:
+        return formats.moment(entry.at_ms, self.services.now_ms(), _zone(), seconds=True)
+
+    def _house_name(self, entry: AuditEntry) -> str:
+        return "" if entry.house_id is None else self._houses.get(entry.house_id, str(entry.house_id))
+
     def _combo(self, name: str, choices: list[tuple[str, object]]) -> QComboBox:
         made = ComboBox()
         made.setAccessibleName(name)
         made.setMaximumWidth(200)
+        made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for text, value in choices:
             made.addItem(text[:1].upper() + text[1:], value)
         made.currentIndexChanged.connect(self._narrowed)
@@ -310,20 +250,21 @@ class AuditPage(Page):
     def _first_read(self, read: _Read) -> None:
         self._offer_houses(read.houses)
         self._below.hide()
-        self.model.start_anew(read.entries, read.houses)
+        self._houses = read.houses
+        self.table.set_rows(read.entries)
         self._more_read_of(read)
 
     def _more_read(self, read: _Read) -> None:
-        self.model.append(read.entries)
+        self.table.append_rows(read.entries)
         self._more_read_of(read)
 
     def _more_read_of(self, read: _Read) -> None:
         self._reading = None
         self._complete = len(read.entries) < _PAGE
-        number = formats.count(len(self.model.entries), "entry", "entries")
+        number = formats.count(len(self.table.rows()), "entry", "entries")
         self._count.setText(number if self._complete else f"The newest {number}; scroll for more")
-        self._export.setEnabled(bool(self.model.entries) and self._exporting is None)
-        if not self.model.entries:
+        self._export.setEnabled(bool(self.table.rows()) and self._exporting is None)
+        if not self.table.rows():
             self._say("info", "Nothing matches", "No entry of the audit matches this filter.", ())
         else:
             self._stack.setCurrentIndex(0)
@@ -332,7 +273,7 @@ class AuditPage(Page):
         self._reading = None
         if isinstance(error, Unavailable):
             self.services.connection.lost(error)
-            if self.model.entries:
+            if self.table.rows():
                 return  # what was read stays; the banner says the rest
         sentence = str(error) if isinstance(error, SgmpError) else "Reading it failed."
         self._say("fault", "The audit can't be read", sentence, (("retry", "Retry"),))
@@ -370,7 +311,7 @@ class AuditPage(Page):
     def _scrolled(self, value: int) -> None:
         bar = self.table.verticalScrollBar()
         if value >= bar.maximum() - bar.pageStep() // 2 and not self._complete and self._reading is None:
-            self._read(self.model.entries[-1].entry_id, self._more_read)
+            self._read(self.table.rows()[-1].entry_id, self._more_read)
 
     # --- One entry -----------------------------------------------------------------------------------------------
 
@@ -378,11 +319,9 @@ class AuditPage(Page):
         self._below.setVisible(current.isValid())
         if not current.isValid():
             return
-        entry = self.model.entries[current.row()]
-        when = formats.moment(entry.at_ms, self.services.now_ms(), _UTC, seconds=True)
-        self._told.setText(
-            f"{when} UTC: {entry.actor} {words.act(entry)}: {words.kind(entry)} {entry.subject}"
-        )
+        entry: AuditEntry = current.data(ROW_ROLE)
+        when = formats.moment(entry.at_ms, self.services.now_ms(), _zone(), seconds=True)
+        self._told.setText(f"{when}: {entry.actor} {words.act(entry)}: {words.kind(entry)} {entry.subject}")
         rows = words.differences(entry)
         self.details.setVisible(bool(rows))
         self.details.setRowCount(len(rows))
@@ -432,10 +371,27 @@ class AuditPage(Page):
 
     def _export_ended(self) -> None:
         self._exporting = None
-        self._export.setEnabled(bool(self.model.entries))
+        self._export.setEnabled(bool(self.table.rows()))
 
     def _strip_pressed(self, ident: str) -> None:
         if ident == "cancel" and self._exporting is not None:
             self._exporting.cancel()
         else:
             self.strip.be_silent()
+
+
+def _zone() -> ZoneInfo:
+    """An entry need not belong to a house, and a list has one clock: the operator's."""
+    return ZoneInfo(this_computers_zone())
+
+
+def _ident(entry: AuditEntry) -> int:
+    return entry.entry_id
+
+
+def _actor(entry: AuditEntry) -> str:
+    return entry.actor
+
+
+def _subject(entry: AuditEntry) -> str:
+    return entry.subject

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from functools import cache
 
-from PySide6.QtCore import Qt, QTimeZone, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
 
 from sgmp_console.cloud.services import Services as Cloud
@@ -21,6 +20,7 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.parts.confirm import ConfirmDialog
 from sgmp_console.ui.parts.fields import Field
+from sgmp_console.ui.zones import this_computers_zone, zones
 
 _LONGEST_NAME = 64
 
@@ -231,22 +231,6 @@ class _ZoneBox(ComboBox):
         if line is not None:
             line.setFont(fonts.font("body"))
             line.setPlaceholderText("Part of a name, such as Los_Angeles")
-
-
-@cache
-def zones() -> tuple[str, ...]:
-    """The IANA names that people use: those of places, and UTC."""
-    names = (bytes(ident.data()).decode("ascii", "replace") for ident in QTimeZone.availableTimeZoneIds())
-    return tuple(sorted({name for name in names if _is_place(name)} | {"UTC"}))
-
-
-def this_computers_zone() -> str:
-    found = bytes(QTimeZone.systemTimeZoneId().data()).decode("ascii", "replace")
-    return found if found in zones() else "UTC"
-
-
-def _is_place(name: str) -> bool:
-    return "/" in name and not name.startswith(("Etc/", "SystemV/", "US/"))
 
 
 def _zone_problem(zone: str, present: str) -> str:

@@ -80,6 +80,12 @@ class RowsModel(QAbstractTableModel, Generic[Row]):
         self.rows = tuple(rows)
         self.endResetModel()
 
+    def append_rows(self, rows: Sequence[Row]) -> None:
+        if rows:
+            self.beginInsertRows(QModelIndex(), len(self.rows), len(self.rows) + len(rows) - 1)
+            self.rows += tuple(rows)
+            self.endInsertRows()
+
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008, N802 - Qt's signature
         return 0 if parent.isValid() else len(self.rows)
 
@@ -199,6 +205,10 @@ class RowsTable(QTableView, Generic[Row]):
         current = self.currentIndex().data(ROW_ROLE)
         self.model_of_rows.set_rows(rows)
         self.select(chosen, self._ident(current) if current is not None else None)
+
+    def append_rows(self, rows: Sequence[Row]) -> None:
+        """Shows these, too; nothing moves."""
+        self.model_of_rows.append_rows(rows)
 
     def chosen(self) -> list[Row]:
         """The selected rows, in the order shown."""

@@ -1,0 +1,24 @@
+"""Time zones by the names that people use, and the one of this computer."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from PySide6.QtCore import QTimeZone
+
+
+@cache
+def zones() -> tuple[str, ...]:
+    """The IANA names that people use: those of places, and UTC."""
+    names = (bytes(ident.data()).decode("ascii", "replace") for ident in QTimeZone.availableTimeZoneIds())
+    return tuple(sorted({name for name in names if _is_place(name)} | {"UTC"}))
+
+
+def this_computers_zone() -> str:
+    """UTC where the computer names none that people use."""
+    found = bytes(QTimeZone.systemTimeZoneId().data()).decode("ascii", "replace")
+    return found if found in zones() else "UTC"
+
+
+def _is_place(name: str) -> bool:
+    return "/" in name and not name.startswith(("Etc/", "SystemV/", "US/"))
