@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.fleet import roles
-from sgmp_console.store import Role
+from sgmp_console.store import Role, accounts
 from sgmp_console.store import roles as stored_roles
 from sgmp_console.ui import formats
 from sgmp_console.ui.page import Services
@@ -124,11 +124,7 @@ class RolesPage(ListPage[Role, RolesFound]):
         chosen = self.table.chosen()
         used = [role for role in chosen if role.members]
         if used:
-            counts = "; ".join(f"{role.name} by {formats.count(role.members, 'account')}" for role in used)
-            # The database names them; asking it is harmless, for it refuses.
-            self._to_delete = [role.role_id for role in used]
-            self.say(f"Nothing was deleted, since roles are in use: {counts}.")
-            self._delete()
+            self._say_who_uses(used)
             return
         what = f"role {chosen[0].name}" if len(chosen) == 1 else f"{len(chosen)} roles"
         self._to_delete = [role.role_id for role in chosen]
@@ -137,6 +133,21 @@ class RolesPage(ListPage[Role, RolesFound]):
         )
         question.accepted.connect(self._delete)
         question.open()
+
+    def _say_who_uses(self, used: Sequence[Role]) -> None:
+        database = self.services.session.database
+
+        def read() -> str:
+            with database.begin() as connection:
+                there = accounts.list_all(connection)
+            parts = []
+            for role in used:
+                emails = ", ".join(account.email for account in there if account.role == role.name)
+                counted = formats.count(role.members, "account")
+                parts.append(f"{role.name} by {counted}{f' ({emails})' if emails else ''}")
+            return f"Nothing was deleted, since roles are in use: {'; '.join(parts)}. Give these accounts another role first."
+
+        self.services.tasks.run(self, read, self.say, self.not_done)
 
     def _delete(self) -> None:
         database, role_ids = self.services.session.database, list(self._to_delete)
