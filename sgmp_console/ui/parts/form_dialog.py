@@ -92,7 +92,7 @@ class FormDialog(QDialog, Generic[Stored]):
         heading.addWidget(label(title, "heading", wraps=True), 1)
         if context:
             heading.addWidget(label(context, "body", "secondary"))
-        area = QScrollArea()
+        self._area = area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -170,13 +170,15 @@ class FormDialog(QDialog, Generic[Stored]):
     def fit(self) -> None:
         """As high as the form needs, as far as the window allows; then it scrolls."""
         self.fields.adjustSize()
-        wanted = self.form.heightForWidth(self.width() - 64)
-        wanted = max(wanted, self.form.minimumSize().height()) + 4
+        wanted = max(self.form.heightForWidth(self.fields.width()), self.form.minimumSize().height()) + 4
         parent = self.parentWidget()
         room = (parent.window().height() if parent is not None else 800) - 48
-        strip = self.strip.heightForWidth(self.width() - 48) + 12 if self.strip.isVisibleTo(self) else 0
-        around = 132 + strip
-        self.resize(self.width(), min(room, wanted + around))
+        layout = self.layout()
+        if layout is not None:
+            layout.invalidate()
+            layout.activate()  # what stands around the form has the height of its words only now
+        around = self.height() - self._area.height()
+        self.resize(self.width(), min(room, max(wanted + around, self.minimumSizeHint().height())))
 
     def _edited(self) -> None:
         self._by_entry[self.sender()].set_problem("")

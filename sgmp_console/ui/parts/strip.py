@@ -53,6 +53,7 @@ class Strip(QFrame):
             made = button(words, self._pressed)
             self._buttons[made] = ident
             self._row.addWidget(made, alignment=Qt.AlignmentFlag.AlignTop)
+            made.show()  # else only by the next event loop, and the text would not know the width it has
         self.show()
 
     def be_silent(self) -> None:
