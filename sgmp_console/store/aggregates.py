@@ -33,6 +33,12 @@ _POLICY_DAYS = 25
 _MOST_FOLDED = 2_000
 """More slots than these are cheaper counted anew by the server than sent to it."""
 
+_FOLD = sa.text(  # made once: SQLAlchemy looks for parameters each time
+    "SELECT sgmp.fold(CAST(:series AS integer[]), CAST(:slots AS bigint[]), CAST(:counts AS bigint[]),"
+    " CAST(:sums AS float8[]), CAST(:positive AS float8[]), CAST(:negative AS float8[]),"
+    " CAST(:minima AS float8[]), CAST(:maxima AS float8[]), CAST(:instants AS bigint[]))"
+)
+
 _SLOT_COLUMNS = ("slot", "n", "sum", "positive_sum", "negative_sum", "minimum", "maximum", "instants")
 _HOUR_COLUMNS = (
     "hour",
@@ -133,7 +139,7 @@ def fold(
     *,
     all_new: bool,
 ) -> None:
-    """Bring the slots up to date with readings just stored, which are finite and unique. As ingest or owner.
+    """Bring the slots up to date with readings just stored: finite, unique, by series and then time. As ingest or owner.
 
     `all_new`: none of them had been stored before; else the slots they fall into are counted anew. On TimescaleDB
     only what its policies would miss is noted.
@@ -148,8 +154,6 @@ def fold(
             )
         return
     slots = np.floor_divide(timestamps, SLOT_MS)
-    order = np.lexsort((slots, series))
-    series, slots = series[order], slots[order]
     changes = (series[1:] != series[:-1]) | (slots[1:] != slots[:-1])
     first = np.flatnonzero(np.concatenate(([True], changes)))
     of_series, starts = array_literal(series[first]), array_literal(slots[first] * SLOT_MS)
@@ -169,7 +173,6 @@ def fold(
             {"series": of_series, "slots": starts},
         )
         return
-    timestamps, values = timestamps[order], values[order]
     # Absurd values can add up to infinity: their slot then has no mean, and the readings themselves are stored.
     with np.errstate(over="ignore"):
         sums, positive, negative = (
@@ -177,11 +180,7 @@ def fold(
             for part in (values, np.maximum(values, 0.0), np.minimum(values, 0.0))
         )
     connection.execute(
-        sa.text(
-            "SELECT sgmp.fold(CAST(:series AS integer[]), CAST(:slots AS bigint[]), CAST(:counts AS bigint[]),"
-            " CAST(:sums AS float8[]), CAST(:positive AS float8[]), CAST(:negative AS float8[]),"
-            " CAST(:minima AS float8[]), CAST(:maxima AS float8[]), CAST(:instants AS bigint[]))"
-        ),
+        _FOLD,
         {
             "series": of_series,
             "slots": starts,

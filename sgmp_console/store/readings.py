@@ -34,6 +34,8 @@ _MAX_SHAPES = 20_000
 _MAX_RUNS = 2_000
 """Rows come from indexes in runs, one for each series and week; with more runs than this they came otherwise."""
 
+_NOTIFY = sa.text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message")
+
 _Shape = tuple[int, int, tuple[str, ...]]
 """(house id, device id, fields)."""
 
@@ -185,7 +187,7 @@ def notify(connection: sa.Connection, changes: Mapping[int, int]) -> None:
     """Tell listeners, at commit, from which timestamp on (UTC ms) houses changed."""
     if changes:
         connection.execute(
-            sa.text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message"),
+            _NOTIFY,
             {"channel": CHANGE_CHANNEL, "messages": [f"{house} {ms}" for house, ms in changes.items()]},
         )
 
@@ -265,10 +267,12 @@ def _store(
 def _copy_new(connection: sa.Connection, stream: BytesIO) -> int | None:
     """The fast way, which holds for readings that are all new; None if one was not, and then none is stored."""
     with driver(connection).cursor() as cursor:
-        # Released with the transaction: each statement more is a journey to the server and back.
-        cursor.execute("SAVEPOINT arriving")
+        # Sent as one, and released with the transaction: each statement more is a journey to the server and back.
         try:
-            cursor.copy_expert("COPY sgmp.reading (series_id, ts, value) FROM STDIN (FORMAT binary)", stream)
+            cursor.copy_expert(
+                "SAVEPOINT arriving; COPY sgmp.reading (series_id, ts, value) FROM STDIN (FORMAT binary)",
+                stream,
+            )
         except psycopg2.errors.UniqueViolation:
             cursor.execute("ROLLBACK TO SAVEPOINT arriving")
             return None
