@@ -12,6 +12,8 @@ from tests.database import TestDatabase, TestServer, running_server
 
 # The same examples at each run, and none too slow on a busy machine. `--hypothesis-profile default` draws new ones.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+# With `--hypothesis-profile thorough` and `--timeout 0`: as many as are asked for of the parser, new ones each time.
+hypothesis.settings.register_profile("thorough", max_examples=100_000, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
 

@@ -48,6 +48,13 @@ BEGIN
     LOOP
         EXECUTE statement;
     END LOOP;
+    -- A week that was packed would be packed no more.
+    FOR statement IN
+        SELECT format('DROP TABLE %s', inhrelid::regclass) FROM pg_inherits
+        WHERE inhparent = 'sgmp.reading'::regclass AND obj_description(inhrelid) = 'packed'
+    LOOP
+        EXECUTE statement;
+    END LOOP;
     FOR statement IN
         SELECT format('ALTER SEQUENCE %I.%I RESTART', schemaname, sequencename)
         FROM pg_sequences WHERE schemaname = 'sgmp' AND sequencename <> 'role_role_id_seq' AND last_value IS NOT NULL

@@ -31,7 +31,9 @@ def test_a_connection_is_tested_step_by_step(world: World, appearance: Appearanc
     save_picture(form, "connections")
     window.press("Test connection", form)
     test = window.dialog("Test of")
-    window.wait(lambda: "Looking" not in window.words(test), "the end of the test")
+    window.wait(
+        lambda: "Looking" not in window.words(test) and "Mail" in window.words(test), "the end of the test"
+    )
     words = window.words(test)
     for step in ("Name of", "Port", "TLS of", "Database", "Deployment", "Broker", "Broker rights"):
         assert step in words

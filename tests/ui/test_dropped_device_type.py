@@ -51,4 +51,5 @@ def test_a_device_of_a_type_that_was_dropped_in_is_made_in_the_dialog(
         QTest.mouseClick(editor.save, Qt.MouseButton.LeftButton)
     with deployed.owner.begin() as connection:
         (made,) = devices.list_all(connection, house)
-    assert (made.name, made.type, made.config) == ("mine", "counter", {"folder": "/srv/counter"})
+        entered = connection.exec_driver_sql("SELECT config FROM sgmp.device").scalar_one()
+    assert (made.name, made.type, entered) == ("mine", "counter", {"folder": "/srv/counter"})

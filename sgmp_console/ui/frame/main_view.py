@@ -47,6 +47,9 @@ _THEMES: tuple[tuple[ThemeChoice, str], ...] = (
 _ACCOUNT_EVERY_MS = 60_000
 """Between looks at what the account may by now. The database holds to it at once, whatever the pages offer."""
 
+_ACCOUNT_SOON_MS = 2_000
+"""After sessions were ended: a new one may have been let in just before what ended them was committed."""
+
 
 def utc_now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -118,6 +121,10 @@ class MainView(QWidget):
         self._account_beat = QTimer(self)
         self._account_beat.setInterval(_ACCOUNT_EVERY_MS)
         self._account_beat.timeout.connect(self.look_at_account)
+        self._account_soon = QTimer(self)
+        self._account_soon.setSingleShot(True)
+        self._account_soon.setInterval(_ACCOUNT_SOON_MS)
+        self._account_soon.timeout.connect(self.look_at_account)
         self._shortcuts()
 
     def start(self, house_id: int = 0) -> None:
@@ -147,6 +154,7 @@ class MainView(QWidget):
         """Stop listening and fetching. The widgets may live on for a moment."""
         self._beat.stop()
         self._account_beat.stop()
+        self._account_soon.stop()
         self.live.stop()
         self.connection.stop()
         self.ingest.stop()
@@ -343,6 +351,7 @@ class MainView(QWidget):
         elif self._heard_before:
             # Notices were missed; what was late in coming may lie anywhere.
             self.live.reload()
+            self._account_soon.start()
         self._heard_before = True
 
     def _not_heard(self, error: Exception) -> None:
@@ -420,3 +429,4 @@ class MainView(QWidget):
         super().hideEvent(event)
         self._beat.stop()
         self._account_beat.stop()
+        self._account_soon.stop()
