@@ -14,18 +14,21 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.fleet import analytics
 from sgmp_console.fleet.required import required_items
 from sgmp_console.store import aggregates
+from sgmp_console.ui.analytics.columns import COLUMNS
 from sgmp_console.ui.analytics.editor import ItemEditor
 from sgmp_console.ui.analytics.page import AnalyticsPage
-from sgmp_console.ui.analytics.table import AGGREGATION, FORMULA, NAME, USED_BY, ItemsModel
 from sgmp_console.ui.frame.main_view import MainView
 from sgmp_console.ui.home.page import HomePage
 from sgmp_console.ui.parts.confirm import ConfirmDialog
 from sgmp_console.ui.parts.notice import Notice
+from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.tasks import Tasks
 from tests.database import TestDatabase
 from tests.ui import houses, snapshots
 from tests.ui.conftest import Deployment
 from tests.ui.readers import ChosenReader
+
+NAME, _, FORMULA, _, AGGREGATION, USED_BY = range(len(COLUMNS))
 
 Show = Callable[[], AnalyticsPage]
 
@@ -66,7 +69,7 @@ def cells(page: AnalyticsPage, column: int) -> list[str]:
 
 
 def choose(page: AnalyticsPage, *names: str) -> None:
-    page.table.select({row.item.item_id for row in page.table.items.rows if row.item.name in names})
+    page.table.select({row.item.item_id for row in page.table.rows() if row.item.name in names})
 
 
 def texts(widget: QWidget) -> str:
@@ -85,8 +88,8 @@ def test_every_item_has_a_row_with_badges_and_users(some: None, show: Show) -> N
 
 
 def test_the_model_keeps_qt_s_contract_empty_and_filled(some: None, show: Show) -> None:
-    rows = show().table.items.rows
-    model = ItemsModel()
+    rows = show().table.rows()
+    model = RowsModel(COLUMNS)
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
     model.set_rows(rows)
     model.set_rows(())
@@ -98,11 +101,11 @@ def test_words_are_searched_in_name_description_and_formula(some: None, show: Sh
     page.search.setFocus()
     QTest.keyClicks(page.search, "solar egauge")
     assert cells(page, NAME) == ["surplus"]
-    assert page._count.text() == "1 of 3 items"
+    assert page.count.text() == "1 of 3 items"
     QTest.keyClicks(page.search, " nothing")
-    assert "No item has “solar egauge nothing”" in texts(page)
+    assert "No item has “solar egauge nothing” in its name, description or formula." in texts(page)
     QTest.keyClick(page.search, Qt.Key.Key_Escape)
-    assert page._count.text() == "3 items"
+    assert page.count.text() == "3 items"
 
 
 def test_a_header_sorts(some: None, show: Show) -> None:
@@ -118,7 +121,7 @@ def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show, deplo
     (menu,) = page.findChildren(QMenu)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
     buttons = {
-        (made.text(), made.isEnabled()) for action, made in page._buttons.items() if action.isVisible()
+        (made.text(), made.isEnabled()) for _, action, made in page._acts.values() if action.isVisible()
     }
     assert offered == buttons
     assert ("Delete 2 items", True) in offered
@@ -147,7 +150,7 @@ def test_keys_edit_create_search_and_copy(some: None, show: Show) -> None:
 
 def test_a_saved_item_is_in_the_list_and_selected(qtbot: QtBot, some: None, show: Show) -> None:
     page = show()
-    page.create_action.trigger()
+    page.action("create").trigger()
     (editor,) = page.findChildren(ItemEditor)
     editor.name.setText("solar")
     editor.formula.replace_all("pos(egauge.A.Solar)")
@@ -183,7 +186,7 @@ def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
 
 def ask(page: AnalyticsPage, *names: str) -> ConfirmDialog:
     choose(page, *names)
-    page.delete_action.trigger()
+    page.action("delete").trigger()
     return page.findChildren(ConfirmDialog)[-1]
 
 
@@ -212,7 +215,7 @@ def test_an_item_that_others_use_is_not_deleted_and_they_are_named(
 ) -> None:
     page = show()
     choose(page, "load")
-    page.delete_action.trigger()
+    page.action("delete").trigger()
     assert not page.findChildren(ConfirmDialog)
     assert page.strip.text().startswith(
         "Nothing was deleted: load is used by surplus. Change or delete these items first."

@@ -43,7 +43,7 @@ def open_list(qtbot: QtBot, view: MainView) -> AnalyticsPage:
     view.show_page("analytics")
     made = view.page("analytics")
     assert isinstance(made, AnalyticsPage)
-    qtbot.waitUntil(lambda: made._overview is not None)
+    qtbot.waitUntil(lambda: made.found is not None)
     return made
 
 
@@ -55,7 +55,7 @@ def pictures(qtbot: QtBot, appearance: Appearance, widget: QWidget, name: str) -
 
 
 def test_the_list(qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance: Appearance) -> None:
-    page.table.select({row.item.item_id for row in page.table.items.rows[2:4]})
+    page.table.select({row.item.item_id for row in page.table.rows()[2:4]})
     page.table.setFocus()
     pictures(qtbot, appearance, view, "analytics_list")
     view.resize(1920, 1080)
@@ -78,8 +78,8 @@ def test_the_list_of_a_house_that_lacks_items(
     houses.make(owner, house, "load", "-egauge.A.Load", aggregated=True)
     made = open_list(qtbot, view)
     pictures(qtbot, appearance, view, "analytics_lacking")
-    made.table.select({row.item.item_id for row in made.table.items.rows})
-    made.delete_action.trigger()
+    made.table.select({row.item.item_id for row in made.table.rows()})
+    made.action("delete").trigger()
     pictures(qtbot, appearance, made.findChildren(ConfirmDialog)[0], "analytics_delete")
     made.findChildren(ConfirmDialog)[0].reject()
     with houses.aggregates_locked(owner, house):
@@ -92,8 +92,8 @@ def test_the_editor_in_the_smallest_window(
     qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance: Appearance
 ) -> None:
     view.resize(1024, 640)
-    page.table.select({row.item.item_id for row in page.table.items.rows if row.item.name == "apparent"})
-    page.edit_action.trigger()
+    page.table.select({row.item.item_id for row in page.table.rows() if row.item.name == "apparent"})
+    page.action("edit").trigger()
     editor = page.findChild(ItemEditor)
     assert editor is not None
     settled(qtbot, editor)
@@ -121,7 +121,7 @@ FORMULAS = {
 def test_the_editor(
     qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance: Appearance, case: str
 ) -> None:
-    page.create_action.trigger()
+    page.action("create").trigger()
     editor = page.findChild(ItemEditor)
     assert editor is not None
     editor.name.setText("new_item")
@@ -135,7 +135,7 @@ def test_the_editor(
 
 
 def test_the_completions(qtbot: QtBot, page: AnalyticsPage, appearance: Appearance) -> None:
-    page.create_action.trigger()
+    page.action("create").trigger()
     editor = page.findChild(ItemEditor)
     assert editor is not None
     qtbot.waitUntil(lambda: bool(editor.formula._candidates))

@@ -38,6 +38,8 @@ Found = TypeVar("Found")
 T = TypeVar("T")
 
 _MARGIN = 16
+_DISMISS = (("dismiss", "Dismiss"),)
+_GRAVITY: tuple[Tone, ...] = ("info", "warning", "fault")
 OUR_MISTAKE = "Something in SGMP failed that should not have."
 
 
@@ -61,7 +63,8 @@ DELETE_KEYS = ("Del",)
 
 
 class ListPage(Page, Generic[Row, Found]):
-    """Say `noun`, columns, ids and acts; implement `reader`, `rows_of` and `empty_notice`.
+    """Say `noun`, columns, ids and acts; implement `reader`, `rows_of` and `empty_notice`. `called`: what the rows are
+    called where nothing around says what they are. `copied`: what Ctrl+C takes of a row.
 
     It reads when it is shown, on F5, when the connection is back, and, with `of_house`, when another house is chosen.
     What is selected and searched stays. Acts with the key Enter happen on a double click, too.
@@ -73,13 +76,16 @@ class ListPage(Page, Generic[Row, Found]):
         *,
         noun: str,
         plural: str = "",
+        called: str = "",
         columns: Sequence[Column[Row]],
         ident: Callable[[Row], Hashable],
         of_house: bool,
+        copied: Callable[[Row], Sequence[str]] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(services, parent)
         self._noun, self._plural = noun, plural or f"{noun}s"
+        self._called = called or self._plural
         self._of_house = of_house
         self._house_id: int | None = None
         self._select_after: Hashable = None
@@ -89,9 +95,11 @@ class ListPage(Page, Generic[Row, Found]):
         self._loads = Newest[Found](services.tasks, self._loaded, self._not_loaded, self)
         self._acts: dict[str, tuple[ListAct, QAction, QPushButton]] = {}
         self._notice: Notice | None = None
-        self.table: RowsTable[Row] = RowsTable(self._plural[0].upper() + self._plural[1:], columns, ident)
+        self.table: RowsTable[Row] = RowsTable(
+            self._called[0].upper() + self._called[1:], columns, ident, copied=copied
+        )
         self._stack = QStackedLayout(self)
-        self._skeleton = Skeleton(f"Loading the {self._plural}")
+        self._skeleton = Skeleton(f"Loading the {self._called}")
         self._content = self._build_content()
         self._stack.addWidget(self._skeleton)
         self._stack.addWidget(self._content)
@@ -115,11 +123,14 @@ class ListPage(Page, Generic[Row, Found]):
     def actions_shown(self, chosen: Sequence[Row]) -> None:
         """The selection or the list changed: enable, disable or rename acts with `action(ident)`."""
 
+    def acted(self, ident: str) -> None:
+        """A button of strip or notice was pressed that is none of the acts'."""
+
     def beside(self, layout: QVBoxLayout) -> None:
         """Add what stands between toolbar and table."""
 
     def standing(self) -> tuple[Tone, str, tuple[tuple[str, str], ...]] | None:
-        """What the strip says while no act has anything to say."""
+        """What the strip says as long as it is so, below what the last act had to say."""
         return None
 
     # --- Building --------------------------------------------------------------------------------------------------
@@ -131,8 +142,8 @@ class ListPage(Page, Generic[Row, Found]):
         column.setSpacing(_MARGIN)
         self.search = QLineEdit()
         self.search.setFont(fonts.font("body"))
-        self.search.setPlaceholderText(f"Search {self._plural}")
-        self.search.setAccessibleName(f"Search {self._plural}")
+        self.search.setPlaceholderText(f"Search {self._called}")
+        self.search.setAccessibleName(f"Search {self._called}")
         self.search.setClearButtonEnabled(True)
         self.search.setFixedWidth(240)
         self.search.textChanged.connect(self._searched)
@@ -225,6 +236,12 @@ class ListPage(Page, Generic[Row, Found]):
             made.setVisible(action.isVisible())
             made.setText(action.text())
             made.setToolTip(action.toolTip() if action.toolTip() != action.text() else "")
+        self._show_acts_of_notice()
+
+    def _show_acts_of_notice(self) -> None:
+        for ident, made in (self._notice.buttons() if self._notice is not None else {}).items():
+            if ident in self._acts:
+                made.setEnabled(self.action(ident).isEnabled())
 
     def _searched(self, text: str) -> None:
         self.table.proxy.search(text)
@@ -238,10 +255,17 @@ class ListPage(Page, Generic[Row, Found]):
         self._none_found.setVisible(shown == 0)
         sought = self.search.text().strip()
         self._none_found.setText(
-            f"No {self._noun} has “{sought}” in what is shown of it."
+            f"No {self._noun} has “{sought}” in {self._searched_of_it()}."
             if sought
             else f"No {self._noun} is like this."
         )
+
+    def _searched_of_it(self) -> str:
+        columns = self.table.model_of_rows.columns
+        searched = [column.title.lower() for column in columns if column.searched]
+        if len(searched) == len(columns):
+            return "what is shown of it"
+        return f"its {', '.join(searched[:-1])} or {searched[-1]}"
 
     def _focus_search(self) -> None:
         self.search.setFocus()
@@ -307,7 +331,7 @@ class ListPage(Page, Generic[Row, Found]):
         self._show_notice(
             Notice(
                 "offline" if away else "fault",
-                f"The {self._plural} could not be loaded",
+                f"The {self._called} could not be loaded",
                 str(error) if expected else f"{OUR_MISTAKE} Retrying can help.",
                 (("retry", "Retry"),),
                 "" if expected else "".join(traceback.format_exception(error)),
@@ -321,6 +345,7 @@ class ListPage(Page, Generic[Row, Found]):
             self._notice.deleteLater()
         self._notice = notice
         notice.acted.connect(self._act)
+        self._show_acts_of_notice()
         self._stack.addWidget(notice)
         self._stack.setCurrentWidget(notice)
 
@@ -332,9 +357,14 @@ class ListPage(Page, Generic[Row, Found]):
         self.show_strip()
 
     def show_strip(self) -> None:
-        if self._said is not None:
-            self.strip.say(*self._said, (("dismiss", "Dismiss"),))
-        elif (standing := self.standing()) is not None:
+        standing = self.standing()
+        if self._said is not None and standing is not None:
+            tone, text, buttons = standing
+            graver = max(self._said[0], tone, key=_GRAVITY.index)
+            self.strip.say(graver, f"{self._said[1]}\n{text}", (*buttons, *_DISMISS))
+        elif self._said is not None:
+            self.strip.say(*self._said, _DISMISS)
+        elif standing is not None:
             self.strip.say(*standing)
         else:
             self.strip.be_silent()
@@ -366,6 +396,8 @@ class ListPage(Page, Generic[Row, Found]):
             self.say("")
         elif ident in self._acts:
             self.action(ident).trigger()
+        else:
+            self.acted(ident)
 
     # --- Events ----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from PySide6.QtCore import (
     QSortFilterProxyModel,
     Qt,
 )
-from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QPainter, QPen, QShortcut
+from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QPainter, QPen, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -51,17 +51,20 @@ class Badge:
 @dataclass(frozen=True)
 class Column(Generic[Row]):
     """`text` is shown, searched, copied and read aloud. `sort`: by what it is sorted, else by the text. `width` 0
-    takes what is left. `badges` or `paint` draw the cell instead of its text."""
+    takes what is left; up to `widest`, a column has a fifth of the table. `badges` or `paint` draw the cell instead
+    of its text."""
 
     title: str
     text: Callable[[Row], str]
     width: int = 0
+    widest: int = 0
     sort: Callable[[Row], Any] | None = None
     tip: Callable[[Row], str] | None = None
     badges: Callable[[Row], Sequence[Badge]] | None = None
     paint: Callable[[QPainter, QRectF, Row], None] | None = None
     strong: bool = False
     right: bool = False
+    searched: bool = True
 
     @property
     def alignment(self) -> Qt.AlignmentFlag:
@@ -128,7 +131,7 @@ def _tip(column: Column[Row], row: Row) -> str:
 
 
 class RowsProxy(QSortFilterProxyModel, Generic[Row]):
-    """All words of the search must stand somewhere in the row."""
+    """All words of the search must stand somewhere in the searched columns of the row."""
 
     def __init__(self, model: RowsModel[Row], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -144,12 +147,13 @@ class RowsProxy(QSortFilterProxyModel, Generic[Row]):
 
     def filterAcceptsRow(self, source_row: int, _parent: _Index) -> bool:  # noqa: N802
         row = self._model.rows[source_row]
-        text = " ".join(column.text(row) for column in self._model.columns).casefold()
+        text = " ".join(column.text(row) for column in self._model.columns if column.searched).casefold()
         return all(word in text for word in self._words)
 
 
 class RowsTable(QTableView, Generic[Row]):
-    """Sorted by its header, searched, rows selected and kept selected by id; Ctrl+C copies the chosen rows."""
+    """Sorted by its header, searched, rows selected and kept selected by id; Ctrl+C copies the chosen rows, each as
+    `copied` gives it, else with all columns."""
 
     def __init__(
         self,
@@ -157,9 +161,12 @@ class RowsTable(QTableView, Generic[Row]):
         columns: Sequence[Column[Row]],
         ident: Callable[[Row], Hashable],
         parent: QWidget | None = None,
+        *,
+        copied: Callable[[Row], Sequence[str]] | None = None,
     ) -> None:
         super().__init__(parent)
         self._ident = ident
+        self._copied = copied or self._all_columns
         self.setAccessibleName(name)
         self.setFont(fonts.font("body"))
         self.model_of_rows: RowsModel[Row] = RowsModel(columns, self)
@@ -194,6 +201,12 @@ class RowsTable(QTableView, Generic[Row]):
         copying = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self)
         copying.setContext(Qt.ShortcutContext.WidgetShortcut)
         copying.activated.connect(self.copy)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        for place, column in enumerate(self.model_of_rows.columns):
+            if column.widest:
+                self.setColumnWidth(place, min(max(column.width, self.width() // 5), column.widest))
 
     def rows(self) -> tuple[Row, ...]:
         """All of them, whatever is searched."""
@@ -230,11 +243,13 @@ class RowsTable(QTableView, Generic[Row]):
                 current = ident
 
     def copy(self) -> None:
-        """The chosen rows as they are shown, separated by tabs, as spreadsheets take them."""
-        columns = self.model_of_rows.columns
-        lines = ["\t".join(column.text(row) for column in columns) for row in self.chosen()]
+        """The chosen rows, separated by tabs, as spreadsheets take them."""
+        lines = ["\t".join(self._copied(row)) for row in self.chosen()]
         if lines:
             QGuiApplication.clipboard().setText("\n".join(lines))
+
+    def _all_columns(self, row: Row) -> Sequence[str]:
+        return [column.text(row) for column in self.model_of_rows.columns]
 
 
 class _Cell(QStyledItemDelegate):
