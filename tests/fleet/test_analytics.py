@@ -194,6 +194,22 @@ def test_a_changed_formula_changes_what_is_aggregated(database: Database, house:
     assert aggregated(database, house) == {("egauge", "A.EV")}
 
 
+def test_deleting_several_items_releases_their_fields_and_no_others(database: Database, house: House) -> None:
+    fields = {"a": "A.Load", "b": "A.EV", "c": "A.Solar"}
+    made = {
+        name: analytics.create(database, house.house_id, name, f"egauge.{field}", aggregated=True)
+        for name, field in fields.items()
+    }
+    analytics.delete(database, house.house_id, [made["a"].item_id, made["c"].item_id])
+    assert aggregated(database, house) == {("egauge", "A.EV")}
+
+
+def test_a_change_of_an_item_that_does_not_ask_aggregates_nothing(database: Database, house: House) -> None:
+    made = analytics.create(database, house.house_id, "a", "egauge.A.Load")
+    analytics.update(database, replace(made, formula="egauge.A.EV", description="Car"))
+    assert aggregated(database, house) == set()
+
+
 def test_what_was_stored_before_is_populated(database: Database, house: House) -> None:
     with database.begin() as connection:
         egauge = next(d for d in store.devices.list_all(connection, house.house_id) if d.name == "egauge")
