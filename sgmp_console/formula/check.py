@@ -192,7 +192,7 @@ def read_readings(lines: Iterable[str]) -> tuple[dict[Identifier, Series], list[
             written = row[which].strip()
             identifier = parsed.get(written) or identifiers.parse(written)
             parsed[written] = identifier
-            value = float(row[value_at])
+            value = _number(row[value_at].strip())
         except IndexError:
             _reject(rejected, rows.line_num, f"there are {len(row)} columns instead of {len(header)}")
         except (ValueError, FormulaError) as error:
@@ -213,6 +213,14 @@ def _reject(rejected: list[dict[str, Any]], line: int, reason: str) -> None:
         rejected.append({"line": line, "reason": reason})
 
 
+def _number(text: str) -> float:
+    """Raises ValueError with a sentence."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"the value `{shown(text)}` is no number") from None
+
+
 def _timestamp(text: str) -> int:
     """UTC ms of a whole number of ms or an ISO 8601 time with its offset. Raises ValueError."""
     if text.lstrip("-").isdigit():
@@ -220,7 +228,12 @@ def _timestamp(text: str) -> int:
         if abs(milliseconds) >= 2**53:
             raise ValueError(f"the timestamp {shown(text)} is out of range")
         return milliseconds
-    when = datetime.fromisoformat(text)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"the time `{shown(text)}` is neither UTC milliseconds nor ISO 8601; write 2026-07-01T12:00:00Z"
+        ) from None
     if when.tzinfo is None:
         raise ValueError(f"the time {shown(text)} has no offset; write 2026-07-01T12:00:00+02:00 or ...Z")
     return round(when.timestamp() * 1000)

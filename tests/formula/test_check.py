@@ -115,7 +115,10 @@ def test_lines_that_cannot_be_read_are_left_out_and_told() -> None:
 
     assert result["values"] == [[0, 1.0]]
     assert [entry["line"] for entry in result["rejected"]] == [4, 5, 6, 7, 8, 9]
-    assert "offset" in result["rejected"][1]["reason"]
+    reasons = [entry["reason"] for entry in result["rejected"]]
+    assert "`yesterday` is neither" in reasons[0]
+    assert "offset" in reasons[1]
+    assert reasons[3] == "the value `much` is no number"
 
 
 @pytest.mark.parametrize("lines", [[], ["0,a.x,1"], ["time,identifier,value"]])
