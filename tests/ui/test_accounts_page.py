@@ -111,8 +111,9 @@ def test_every_account_has_a_row_with_its_state(
 
 def test_the_model_keeps_qt_s_contract_empty_and_filled(some: list[Account], show: Show) -> None:
     rows = show().table.rows()
-    model = RowsModel(COLUMNS)
+    model = RowsModel(COLUMNS, lambda row: row.account.account_id)
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    model.set_rows(rows)
     model.set_rows(rows)
     model.set_rows(())
     assert tester.model() is model

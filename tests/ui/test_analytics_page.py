@@ -89,8 +89,9 @@ def test_every_item_has_a_row_with_badges_and_users(some: None, show: Show) -> N
 
 def test_the_model_keeps_qt_s_contract_empty_and_filled(some: None, show: Show) -> None:
     rows = show().table.rows()
-    model = RowsModel(COLUMNS)
+    model = RowsModel(COLUMNS, lambda row: row.item.item_id)
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    model.set_rows(rows)
     model.set_rows(rows)
     model.set_rows(())
     assert tester.model() is model

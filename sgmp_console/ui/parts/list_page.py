@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from PySide6.QtCore import QPoint, QRectF, Qt
-from PySide6.QtGui import QAction, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
+from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -66,8 +66,9 @@ class ListPage(Page, Generic[Row, Found]):
     """Say `noun`, columns, ids and acts; implement `reader`, `rows_of` and `empty_notice`. `called`: what the rows are
     called where nothing around says what they are. `copied`: what Ctrl+C takes of a row.
 
-    It reads when it is shown, on F5, when the connection is back, and, with `of_house`, when another house is chosen.
-    What is selected and searched stays. Acts with the key Enter happen on a double click, too.
+    It reads when it is shown, on F5, when the connection is back, with `of_house` when another house is chosen, and
+    while it is shown every `every_ms`, if that is given: then `rows_of` is asked as often even without a connection,
+    so that ages grow. What is selected and searched stays. Acts with the key Enter happen on a double click, too.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ListPage(Page, Generic[Row, Found]):
         columns: Sequence[Column[Row]],
         ident: Callable[[Row], Hashable],
         of_house: bool,
+        every_ms: int = 0,
         copied: Callable[[Row], Sequence[str]] | None = None,
         parent: QWidget | None = None,
     ) -> None:
@@ -103,6 +105,9 @@ class ListPage(Page, Generic[Row, Found]):
         self._content = self._build_content()
         self._stack.addWidget(self._skeleton)
         self._stack.addWidget(self._content)
+        self._again = QTimer(self)
+        self._again.setInterval(every_ms)
+        self._again.timeout.connect(self._grow_older)
         services.connection.restored.connect(self.reload)
         if of_house:
             services.live.loading.connect(self._house_may_have_changed)
@@ -297,6 +302,12 @@ class ListPage(Page, Generic[Row, Found]):
     def busy(self) -> bool:
         return self._loads.busy()
 
+    def _grow_older(self) -> None:
+        if self.found is not None:
+            self.table.set_rows(self.rows_of(self.found))
+        if self.services.connection.online:
+            self.reload()
+
     def _house_may_have_changed(self) -> None:
         if self.services.live.house_id != self._house_id and self.isVisible():
             self._loads.forget()
@@ -340,6 +351,10 @@ class ListPage(Page, Generic[Row, Found]):
         )
 
     def _show_notice(self, notice: Notice) -> None:
+        if self._notice is not None and self._notice.says == notice.says:
+            notice.deleteLater()
+            self._stack.setCurrentWidget(self._notice)
+            return
         if self._notice is not None:
             self._stack.removeWidget(self._notice)
             self._notice.deleteLater()
@@ -404,6 +419,12 @@ class ListPage(Page, Generic[Row, Found]):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
         self.reload()
+        if self._again.interval():
+            self._again.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self._again.stop()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)

@@ -28,10 +28,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sgmp_console.ui import fonts, theme
+from sgmp_console.ui import fonts, icons, theme
 from sgmp_console.ui.theme import Tokens
 
 ROW_HEIGHT = 32
+_ICON = 16
 ROW_ROLE = Qt.ItemDataRole.UserRole
 _SORT_ROLE = Qt.ItemDataRole.UserRole + 1
 
@@ -49,10 +50,18 @@ class Badge:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """An icon before a cell's text, in a token of the theme."""
+
+    icon: str
+    tint: str
+
+
+@dataclass(frozen=True)
 class Column(Generic[Row]):
-    """`text` is shown, searched, copied and read aloud. `sort`: by what it is sorted, else by the text. `width` 0
-    takes what is left; up to `widest`, a column has a fifth of the table. `badges` or `paint` draw the cell instead
-    of its text."""
+    """`text` is shown, searched, copied and read aloud; `mark` stands before it, `ink` is the token it is written in.
+    `sort`: by what it is sorted, else by the text. `width` 0 takes what is left; up to `widest`, a column has a fifth
+    of the table. `badges` or `paint` draw the cell instead of its text."""
 
     title: str
     text: Callable[[Row], str]
@@ -60,6 +69,8 @@ class Column(Generic[Row]):
     widest: int = 0
     sort: Callable[[Row], Any] | None = None
     tip: Callable[[Row], str] | None = None
+    mark: Callable[[Row], Mark] | None = None
+    ink: Callable[[Row], str] | None = None
     badges: Callable[[Row], Sequence[Badge]] | None = None
     paint: Callable[[QPainter, QRectF, Row], None] | None = None
     strong: bool = False
@@ -73,15 +84,28 @@ class Column(Generic[Row]):
 
 
 class RowsModel(QAbstractTableModel, Generic[Row]):
-    def __init__(self, columns: Sequence[Column[Row]], parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column[Row]],
+        ident: Callable[[Row], Hashable],
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
         self.columns = tuple(columns)
+        self.ident = ident
         self.rows: tuple[Row, ...] = ()
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
+    def set_rows(self, rows: Sequence[Row]) -> bool:
+        """Whether they are those of before: then only cells change, and nobody's selection or place is lost."""
+        if [self.ident(row) for row in rows] == [self.ident(row) for row in self.rows]:
+            self.rows = tuple(rows)
+            if rows:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(self.columns) - 1))
+            return True
         self.beginResetModel()
         self.rows = tuple(rows)
         self.endResetModel()
+        return False
 
     def append_rows(self, rows: Sequence[Row]) -> None:
         if rows:
@@ -165,11 +189,10 @@ class RowsTable(QTableView, Generic[Row]):
         copied: Callable[[Row], Sequence[str]] | None = None,
     ) -> None:
         super().__init__(parent)
-        self._ident = ident
         self._copied = copied or self._all_columns
         self.setAccessibleName(name)
         self.setFont(fonts.font("body"))
-        self.model_of_rows: RowsModel[Row] = RowsModel(columns, self)
+        self.model_of_rows: RowsModel[Row] = RowsModel(columns, ident, self)
         self.proxy: RowsProxy[Row] = RowsProxy(self.model_of_rows, self)
         self.setModel(self.proxy)
         self.setItemDelegate(_Cell(self))
@@ -214,10 +237,11 @@ class RowsTable(QTableView, Generic[Row]):
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Shows these; what was selected stays selected, by id."""
-        chosen = {self._ident(row) for row in self.chosen()}
+        ident = self.model_of_rows.ident
+        chosen = {ident(row) for row in self.chosen()}
         current = self.currentIndex().data(ROW_ROLE)
-        self.model_of_rows.set_rows(rows)
-        self.select(chosen, self._ident(current) if current is not None else None)
+        if not self.model_of_rows.set_rows(rows):
+            self.select(chosen, ident(current) if current is not None else None)
 
     def append_rows(self, rows: Sequence[Row]) -> None:
         """Shows these, too; nothing moves."""
@@ -235,7 +259,7 @@ class RowsTable(QTableView, Generic[Row]):
         selection.clear()
         for place in range(model.rowCount()):
             index = model.index(place, 0)
-            ident = self._ident(index.data(ROW_ROLE))
+            ident = self.model_of_rows.ident(index.data(ROW_ROLE))
             if ident in idents:
                 selection.select(index, flag.Select | flag.Rows)
             if ident == current or (current is None and ident in idents):
@@ -282,7 +306,13 @@ class _Cell(QStyledItemDelegate):
         elif column.badges is not None:
             paint_badges(painter, inside, column.badges(row), wear)
         else:
-            ink = wear.ink_primary if column.strong else wear.ink_secondary
+            if column.mark is not None:
+                mark = column.mark(row)
+                square = QRectF(inside.left(), inside.center().y() - _ICON / 2, _ICON, _ICON)
+                icons.paint(painter, square, mark.icon, getattr(wear, mark.tint))
+                inside.setLeft(square.right() + 8)
+            token = column.ink(row) if column.ink is not None else ""
+            ink = getattr(wear, token or ("ink_primary" if column.strong else "ink_secondary"))
             paint_text(painter, inside, column.text(row), column.strong, ink, column.alignment)
         painter.restore()
 
