@@ -127,12 +127,11 @@ class TestServer:
             self._drop_accounts(cursor, taken)
             cursor.execute("BEGIN")
             cursor.execute(_EMPTY)
-            cursor.execute("SELECT FROM sgmp.reading LIMIT 1")
-            if cursor.rowcount:
-                cursor.execute("TRUNCATE sgmp.reading")
-                if self.has_timescale:
-                    cursor.execute("TRUNCATE sgmp.hour")
-                    cursor.execute("TRUNCATE sgmp.slot")
+            # Aggregates outlive the readings they were made of.
+            for table in ("reading", "hour", "slot") if self.has_timescale else ("reading",):
+                cursor.execute(f"SELECT FROM sgmp.{table} LIMIT 1")
+                if cursor.rowcount:
+                    cursor.execute(f"TRUNCATE sgmp.{table}")
             cursor.execute("DELETE FROM sgmp.installation WHERE key = 'raw_kept_from'")
             cursor.execute("COMMIT")
         self._free.append(taken)
@@ -141,6 +140,15 @@ class TestServer:
     def has_timescale(self) -> bool:
         """Whether migrations use TimescaleDB here."""
         with self._superuser() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')"
+                " AND EXISTS (SELECT FROM pg_settings WHERE starts_with(name, 'timescaledb.'))"
+            )
+            if cursor.fetchone() != (True,):
+                return False
+        # Its edition is known only where it is installed, and no other database of the server need have it.
+        with self.empty_database() as made, self._superuser(made.name) as cursor:
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
             cursor.execute("SELECT current_setting('timescaledb.license', true)")
             return cursor.fetchone() == ("timescale",)
 
