@@ -77,4 +77,5 @@ class _SignalsToQuit:
         self._reading.recv(4096)
 
     def _quit(self, _number: int, _frame: object) -> None:
-        self._application.quit()
+        # Not quit(): that asks every window, and one with something typed in it would ask back and stay.
+        self._application.exit(0)
