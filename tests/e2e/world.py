@@ -16,7 +16,7 @@ A test drives real windows:
         window = world.console()                     # another call: another console, as on another computer
         window.sign_in(world.admin)                  # types, presses, waits for the main view
         window.open_page("houses")                   # the rail's entry, by its id in ui/frame/pages.py
-        window.press("Create")                       # the button or menu entry with these words, enabled and visible
+        window.press("Create house")                  # the button or menu entry with these words, enabled and visible
         dialog = window.dialog()                     # the dialog on top, once it is there
         window.type_into("House name", "Maple House", dialog)      # a field by its accessible name
         window.press("Create", dialog)

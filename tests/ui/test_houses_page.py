@@ -21,11 +21,12 @@ from sgmp_console.fleet import devices, houses
 from sgmp_console.store import houses as stored_houses
 from sgmp_console.ui.frame.main_view import MainView
 from sgmp_console.ui.houses.acts import DeleteDialog, RenewDialog, RevokeDialog
-from sgmp_console.ui.houses.cells import CellModel, Column
+from sgmp_console.ui.houses.columns import COLUMNS
 from sgmp_console.ui.houses.credentials import CredentialsDialog, save
 from sgmp_console.ui.houses.form import HouseForm
 from sgmp_console.ui.houses.page import HousesPage
 from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
@@ -57,7 +58,7 @@ def show(qtbot: QtBot, view: MainView) -> Show:
         view.show_page("houses")
         page = view.page("houses")
         assert isinstance(page, HousesPage)
-        qtbot.waitUntil(lambda: page._has_loaded and page._valid is not None, timeout=20_000)
+        qtbot.waitUntil(lambda: page.found is not None and page._valid is not None, timeout=20_000)
         return page
 
     return shown
@@ -66,6 +67,12 @@ def show(qtbot: QtBot, view: MainView) -> Show:
 def column(page: HousesPage, number: int) -> list[str]:
     model = page.table.proxy
     return [model.index(row, number).data() for row in range(model.rowCount())]
+
+
+def choose(page: HousesPage, name: str) -> None:
+    page.table.select(
+        {row.overview.house.house_id for row in page.table.rows() if row.overview.house.name == name}
+    )
 
 
 def texts(widget: QWidget) -> str:
@@ -86,7 +93,7 @@ def authority(deployed: Deployment) -> LocalAuthority:
 
 
 def made(page: HousesPage, qtbot: QtBot, name: str = "Oak House") -> CredentialsDialog:
-    page.create_action.trigger()
+    page.action("create").trigger()
     form = opened(page, HouseForm)
     form.name.setText(name)
     form.act.click()
@@ -117,7 +124,7 @@ def test_the_list_is_searched_and_sorted(show: Show) -> None:
     page = show()
     QTest.keyClicks(page.search, "berlin")
     assert column(page, 0) == ["Harbor House"]
-    assert page._count.text() == "1 of 2 houses"
+    assert page.count.text() == "1 of 2 houses"
     page.search.clear()
     page.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
     assert column(page, 0) == ["Maple House", "Harbor House"]
@@ -125,19 +132,18 @@ def test_the_list_is_searched_and_sorted(show: Show) -> None:
 
 def test_the_context_menu_has_what_the_toolbar_has(show: Show, deployed: Deployment) -> None:
     page = show()
-    page.table.choose(deployed.houses[0].house_id)
+    page.table.select({deployed.houses[0].house_id})
     page._open_menu(page.table.rect().center())
     (menu,) = page.findChildren(QMenu)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
-    assert offered == {
-        (button.text(), button.isEnabled()) for action, button in page._buttons.items() if action.isVisible()
-    }
+    buttons = [page.button(ident) for ident in ("synchronize", "renew", "delete", "edit", "create")]
+    assert offered == {(button.text(), button.isEnabled()) for button in buttons}
     menu.close()
 
 
 def test_the_model_keeps_qt_s_contract(show: Show) -> None:
-    rows = show().table.cells.rows
-    model = CellModel([Column(str(number), 80) for number in range(len(rows[0].cells))])
+    rows = show().table.rows()
+    model = RowsModel(COLUMNS, lambda row: row.overview.house.house_id)
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
     for shown in (rows, rows, ()):
         model.set_rows(shown)
@@ -206,7 +212,7 @@ def test_what_can_not_be_written_is_said(tmp_path: Path) -> None:
 
 def test_a_name_that_is_taken_is_said_while_typing(show: Show) -> None:
     page = show()
-    page.create_action.trigger()
+    page.action("create").trigger()
     form = opened(page, HouseForm)
     QTest.keyClicks(form.name, "Maple House")
     assert "exists already" in form._name_field.problem
@@ -224,7 +230,7 @@ def test_a_name_taken_meanwhile_is_said_and_nothing_is_lost(
     show: Show, deployed: Deployment, qtbot: QtBot
 ) -> None:
     page = show()
-    page.create_action.trigger()
+    page.action("create").trigger()
     form = opened(page, HouseForm)
     form.name.setText("Oak House")
     form.description.setText("Two chargers")
@@ -240,7 +246,7 @@ def test_an_authority_that_fails_leaves_nothing_and_says_so(
 ) -> None:
     page = show()
     (Path(deployed.profile.authority) / "issued.json.new").mkdir()
-    page.create_action.trigger()
+    page.action("create").trigger()
     form = opened(page, HouseForm)
     form.name.setText("Oak House")
     form.act.click()
@@ -255,7 +261,7 @@ def test_an_authority_that_fails_leaves_nothing_and_says_so(
 
 def test_what_was_typed_is_not_discarded_by_mistake(show: Show) -> None:
     page = show()
-    page.create_action.trigger()
+    page.action("create").trigger()
     form = opened(page, HouseForm)
     QTest.keyClicks(form.name, "Oak")
     QTest.keyClick(form, Qt.Key.Key_Escape)
@@ -271,8 +277,8 @@ def test_what_was_typed_is_not_discarded_by_mistake(show: Show) -> None:
 def test_a_house_changed_by_somebody_else_is_told(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
     page = show()
     house = deployed.houses[0]
-    page.table.choose(house.house_id)
-    page.edit_action.trigger()
+    page.table.select({house.house_id})
+    page.action("edit").trigger()
     form = opened(page, HouseForm)
     assert not form.name.isEnabled()
     form.description.setText("Mine")
@@ -295,8 +301,8 @@ def test_new_credentials_are_valid_beside_the_old_until_these_are_revoked(
     page = show()
     store(made(page, qtbot))
     qtbot.waitUntil(lambda: column(page, 7)[2:] == ["Valid"], timeout=20_000)
-    page.table.choose(next(row.ident for row in page.table.cells.rows if row.cells[0].text == "Oak House"))
-    page.renew_action.trigger()
+    choose(page, "Oak House")
+    page.action("renew").trigger()
     asked = opened(page, RenewDialog)
     assert "stay valid beside the new ones" in texts(asked)
     asked.at_once.setChecked(True)
@@ -308,7 +314,7 @@ def test_new_credentials_are_valid_beside_the_old_until_these_are_revoked(
     newest = contract.parse_credentials(dialog.text.toPlainText())
     store(dialog)
     qtbot.waitUntil(lambda: column(page, 7)[2] == "2 valid", timeout=20_000)
-    page.revoke_action.trigger()
+    page.action("revoke").trigger()
     revoking = opened(page, RevokeDialog)
     revoking.act.click()
     qtbot.waitUntil(lambda: gone(revoking), timeout=20_000)
@@ -323,8 +329,8 @@ def test_new_credentials_are_valid_beside_the_old_until_these_are_revoked(
 def test_a_house_that_has_something_is_not_deleted(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
     devices.create(deployed.owner, deployed.houses[0].house_id, "egauge", "egauge", EGAUGE)
     page = show()
-    page.table.choose(deployed.houses[0].house_id)
-    page.delete_action.trigger()
+    page.table.select({deployed.houses[0].house_id})
+    page.action("delete").trigger()
     dialog = opened(page, DeleteDialog)
     qtbot.waitUntil(lambda: "1 device (egauge)" in texts(dialog), timeout=20_000)
     assert not dialog.act.isVisible()
@@ -335,8 +341,8 @@ def test_a_house_is_deleted_after_its_name_was_typed(show: Show, deployed: Deplo
     page = show()
     store(made(page, qtbot))
     qtbot.waitUntil(lambda: len(column(page, 0)) == 3, timeout=20_000)
-    page.table.choose(next(row.ident for row in page.table.cells.rows if row.cells[0].text == "Oak House"))
-    page.delete_action.trigger()
+    choose(page, "Oak House")
+    page.action("delete").trigger()
     dialog = opened(page, DeleteDialog)
     qtbot.waitUntil(dialog.name.isVisible, timeout=20_000)
     assert not dialog.act.isEnabled()
@@ -399,10 +405,10 @@ def test_pictures(
 ) -> None:
     appearance.choose("dark" if theme == "dark" else "light")
     page = show()
-    page.table.choose(deployed.houses[0].house_id)
+    page.table.select({deployed.houses[0].house_id})
     QApplication.processEvents()
     save_picture(view, "houses")
-    page.create_action.trigger()
+    page.action("create").trigger()
     form = opened(page, HouseForm)
     QTest.keyClicks(form.name, "Maple House")
     save_picture(form, "houses_create_problem")
@@ -421,10 +427,10 @@ def test_pictures(
     save_picture(question, "houses_credentials_question")
     question.reject()
     store(dialog)
-    page.renew_action.trigger()
+    page.action("renew").trigger()
     for kind in (RenewDialog, DeleteDialog):
         if kind is DeleteDialog:
-            page.delete_action.trigger()
+            page.action("delete").trigger()
         one = opened(page, kind)
         if isinstance(one, DeleteDialog):
             qtbot.waitUntil(one.name.isVisible, timeout=20_000)

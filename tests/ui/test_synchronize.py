@@ -93,7 +93,11 @@ def change(deployed: Deployment, name: str, **settings: object) -> None:
 
 
 def history(dialog: SynchronizeDialog) -> list[list[str]]:
-    return [[cell.text for cell in row.cells] for row in dialog.history.cells.rows]
+    model = dialog.history.proxy
+    return [
+        [model.index(row, column).data() for column in range(model.columnCount())]
+        for row in range(model.rowCount())
+    ]
 
 
 def test_what_would_be_sent_is_shown_without_secrets(show: Open) -> None:
@@ -166,7 +170,7 @@ def test_rolling_back_shows_what_becomes_of_the_devices(
     qtbot.waitUntil(lambda: "10.0.0.7" in texts(dialog.changes), timeout=LATE_MS)
     publish(dialog, qtbot, 2)
     qtbot.waitUntil(lambda: len(history(dialog)) == 2, timeout=LATE_MS)
-    dialog.history.choose(1)
+    dialog.history.select({1})
     dialog.roll_back.click()
     (asked,) = dialog.findChildren(RollBackDialog)
     qtbot.waitUntil(asked.act.isEnabled, timeout=LATE_MS)
@@ -186,7 +190,7 @@ def test_rolling_back_is_not_offered_while_formulas_use_a_later_device(
     devices.create(deployed.owner, house_id, "second", "egauge", EGAUGE)
     analytics.create(deployed.owner, house_id, "load", "-second.A.Load", description="", aggregated=False)
     qtbot.waitUntil(lambda: len(history(dialog)) == 1, timeout=LATE_MS)
-    dialog.history.choose(1)
+    dialog.history.select({1})
     dialog.roll_back.click()
     (asked,) = dialog.findChildren(RollBackDialog)
     qtbot.waitUntil(lambda: "is used by load" in asked.strip.text(), timeout=LATE_MS)

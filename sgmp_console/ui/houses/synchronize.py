@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QProgressBar, QWidget
 
 from sgmp_console.cloud.services import Services as Cloud
 from sgmp_console.errors import Conflict, UserError
@@ -17,24 +17,49 @@ from sgmp_console.store import House
 from sgmp_console.ui import formats
 from sgmp_console.ui.devices import words
 from sgmp_console.ui.houses.act_dialog import ActDialog, sentence
-from sgmp_console.ui.houses.cells import Cell, CellTable, Column, Row
 from sgmp_console.ui.houses.changes import ChangesView
 from sgmp_console.ui.newest import Newest
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
+from sgmp_console.ui.parts.table import Column, Mark, RowsTable
 
 _LOOK_EVERY_MS = 1000
 """What the edge answers arrives in the database within a second."""
 
 _NO_BROKER = "This connection profile names no broker, so nothing can be sent to edges."
-_HISTORY = (
-    Column("Version", 76, is_number=True),
-    Column("Sent", 160),
-    Column("By", 0),
-    Column("Devices", 84, is_number=True),
-    Column("Edge", 132),
+
+
+@dataclass(frozen=True)
+class _Past:
+    """A version of the history, in words of the house's zone."""
+
+    entry: HistoryEntry
+    sent: str
+    edge: words.Told
+
+
+_HISTORY: tuple[Column[_Past], ...] = (
+    Column(
+        "Version",
+        lambda row: str(row.entry.version.version),
+        96,
+        sort=lambda row: row.entry.version.version,
+        strong=True,
+        right=True,
+    ),
+    # Sorted as floating point: milliseconds overflow an int of Qt.
+    Column("Sent", lambda row: row.sent, 184, sort=lambda row: float(row.entry.version.created_ms)),
+    Column("By", lambda row: row.entry.version.created_by),
+    Column("Devices", lambda row: str(row.entry.devices), 84, sort=lambda row: row.entry.devices, right=True),
+    Column(
+        "Edge",
+        lambda row: row.edge.text,
+        132,
+        mark=lambda row: Mark(row.edge.icon, row.edge.tint),
+        tip=lambda row: row.edge.tip or row.edge.text,
+    ),
 )
 
 
@@ -98,7 +123,9 @@ class SynchronizeDialog(ActDialog):
         self.roll_back.setToolTip("Make the devices what they were in the chosen version, and send that")
         self.roll_back.setEnabled(False)
         past.header.addWidget(self.roll_back)
-        self.history = CellTable("History", _HISTORY)
+        self.history: RowsTable[_Past] = RowsTable("History", _HISTORY, lambda row: row.entry.version.version)
+        self.history.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.history.sortByColumn(0, Qt.SortOrder.DescendingOrder)
         self.history.selectionModel().selectionChanged.connect(self._chosen)
         past.body.addWidget(self.history, 1)
         middle.addWidget(past, 3)
@@ -129,7 +156,7 @@ class SynchronizeDialog(ActDialog):
         self._show_state(seen.preview)
         self._show_choices(seen.preview)
         self._show_changes()
-        self.history.set_rows([self._history_row(entry) for entry in seen.history])
+        self.history.set_rows([self._past(entry) for entry in seen.history])
         self._chosen()
         if not self.busy:
             self.act.setEnabled(True)
@@ -183,24 +210,15 @@ class SynchronizeDialog(ActDialog):
             )
             self.changes.show_changes(found.changes, none)
 
-    def _history_row(self, entry: HistoryEntry) -> Row:
-        version, now_ms = entry.version, self.services.now_ms()
-        told, icon, tint, tip = "Not confirmed", "clock", "ink_muted", ""
+    def _past(self, entry: HistoryEntry) -> _Past:
+        now_ms = self.services.now_ms()
+        told = words.Told("Not confirmed", "clock", "ink_muted")
         if entry.rejected_ms is not None and entry.rejected_ms >= (entry.applied_ms or 0):
-            told, icon, tint, tip = "Refused", "fault", "state_fault", entry.reason or ""
+            told = words.Told("Refused", "fault", "state_fault", entry.reason or "")
         elif entry.applied_ms is not None:
-            told, icon, tint = "Confirmed", "check", "state_ok"
             tip = f"Confirmed {formats.moment(entry.applied_ms, now_ms, self._zone)}"
-        return Row(
-            version.version,
-            (
-                Cell(str(version.version), strong=True, sort=version.version),
-                Cell(formats.moment(version.created_ms, now_ms, self._zone), sort=version.created_ms),
-                Cell(version.created_by),
-                Cell(str(entry.devices), sort=entry.devices),
-                Cell(told, icon, tint, tip),
-            ),
-        )
+            told = words.Told("Confirmed", "check", "state_ok", tip)
+        return _Past(entry, formats.moment(entry.version.created_ms, now_ms, self._zone), told)
 
     # --- Sending -------------------------------------------------------------------------------------------------
 
@@ -243,13 +261,12 @@ class SynchronizeDialog(ActDialog):
     # --- Going back ----------------------------------------------------------------------------------------------
 
     def _chosen(self) -> None:
-        chosen = self.history.chosen()
         may = self.services.session.may("manage_devices")
-        self.roll_back.setEnabled(chosen is not None and may and not self.busy)
+        self.roll_back.setEnabled(bool(self.history.chosen()) and may and not self.busy)
 
     def _ask_to_roll_back(self) -> None:
-        version = self.history.chosen()
-        if version is not None:
+        for row in self.history.chosen():
+            version = row.entry.version.version
             dialog = RollBackDialog(self.services, self._house, version, self)
             dialog.rolled_back.connect(self._was_sent)
             dialog.open()

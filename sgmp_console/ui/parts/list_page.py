@@ -131,6 +131,9 @@ class ListPage(Page, Generic[Row, Found]):
     def acted(self, ident: str) -> None:
         """A button of strip or notice was pressed that is none of the acts'."""
 
+    def loaded(self, found: Found) -> None:
+        """The list was read, before it is shown."""
+
     def beside(self, layout: QVBoxLayout) -> None:
         """Add what stands between toolbar and table."""
 
@@ -302,11 +305,16 @@ class ListPage(Page, Generic[Row, Found]):
     def busy(self) -> bool:
         return self._loads.busy()
 
-    def _grow_older(self) -> None:
+    def show_rows(self) -> None:
+        """What `rows_of` makes of the list has changed, though the list has not."""
         if self.found is not None:
             self.table.set_rows(self.rows_of(self.found))
-        if self.services.connection.online:
-            self.reload()
+            self.show_actions()
+
+    def _grow_older(self) -> None:
+        self.show_rows()
+        if self.found is not None and self.services.connection.online:
+            self._loads.ask(self.reader())
 
     def _house_may_have_changed(self) -> None:
         if self.services.live.house_id != self._house_id and self.isVisible():
@@ -316,6 +324,7 @@ class ListPage(Page, Generic[Row, Found]):
     def _loaded(self, found: Found) -> None:
         self._skeleton.end()
         self.found = found
+        self.loaded(found)
         rows = self.rows_of(found)
         if not rows:
             self.table.set_rows(())

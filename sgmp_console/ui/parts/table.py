@@ -69,7 +69,7 @@ class Column(Generic[Row]):
     widest: int = 0
     sort: Callable[[Row], Any] | None = None
     tip: Callable[[Row], str] | None = None
-    mark: Callable[[Row], Mark] | None = None
+    mark: Callable[[Row], Mark | None] | None = None
     ink: Callable[[Row], str] | None = None
     badges: Callable[[Row], Sequence[Badge]] | None = None
     paint: Callable[[QPainter, QRectF, Row], None] | None = None
@@ -306,8 +306,8 @@ class _Cell(QStyledItemDelegate):
         elif column.badges is not None:
             paint_badges(painter, inside, column.badges(row), wear)
         else:
-            if column.mark is not None:
-                mark = column.mark(row)
+            mark = column.mark(row) if column.mark is not None else None
+            if mark is not None:
                 square = QRectF(inside.left(), inside.center().y() - _ICON / 2, _ICON, _ICON)
                 icons.paint(painter, square, mark.icon, getattr(wear, mark.tint))
                 inside.setLeft(square.right() + 8)
