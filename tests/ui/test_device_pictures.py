@@ -37,18 +37,20 @@ def open_list(qtbot: QtBot, view: MainView) -> DevicesPage:
     view.show_page("devices")
     made = view.page("devices")
     assert isinstance(made, DevicesPage)
-    qtbot.waitUntil(lambda: made._overview is not None)
+    qtbot.waitUntil(lambda: made.found is not None)
     return made
 
 
 def edit(page: DevicesPage, name: str) -> DeviceEditor:
-    page.table.select({row.device.device_id for row in page.table.devices.rows if row.device.name == name})
-    page.edit_action.trigger()
+    page.table.select(
+        {row.overview.device.device_id for row in page.table.rows() if row.overview.device.name == name}
+    )
+    page.action("edit").trigger()
     return page.findChildren(DeviceEditor)[-1]
 
 
 def test_the_list(qtbot: QtBot, page: DevicesPage, view: MainView, appearance: Appearance) -> None:
-    page.table.select({page.table.devices.rows[3].device.device_id})
+    page.table.select({page.table.rows()[3].overview.device.device_id})
     page.table.setFocus()
     pictures(qtbot, appearance, view, "devices_list")
     view.resize(1920, 1080)
@@ -67,19 +69,19 @@ def test_the_list_of_a_house_without_devices(
 def test_a_device_that_can_not_be_deleted_and_one_that_can(
     qtbot: QtBot, page: DevicesPage, view: MainView, appearance: Appearance
 ) -> None:
-    ids = {row.device.name: row.device.device_id for row in page.table.devices.rows}
+    ids = {row.overview.device.name: row.overview.device.device_id for row in page.table.rows()}
     page.table.select({ids["egauge"]})
-    page.delete_action.trigger()
+    page.action("delete").trigger()
     pictures(qtbot, appearance, view, "devices_delete_refused")
     page.table.select({ids["charger_1"], ids["charger_2"]})
-    page.delete_action.trigger()
+    page.action("delete").trigger()
     question = page.findChildren(ConfirmDialog)[-1]
     pictures(qtbot, appearance, question, "devices_delete")
     question.reject()
 
 
 def test_a_new_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance) -> None:
-    page.create_action.trigger()
+    page.action("create").trigger()
     editor = page.findChildren(DeviceEditor)[-1]
     pictures(qtbot, appearance, editor, "device_new")
     editor.type.setCurrentIndex(editor.type.findData("sonnen"))
@@ -168,11 +170,11 @@ def test_the_question_of_the_same_meter(
     qtbot: QtBot, page: DevicesPage, deployed: Deployment, appearance: Appearance
 ) -> None:
     house = deployed.houses[0]
-    ids = [row.device.device_id for row in page.table.devices.rows if row.device.name == "sonnen"]
+    ids = [row.overview.device.device_id for row in page.table.rows() if row.overview.device.name == "sonnen"]
     devices.delete(deployed.owner, house.house_id, ids)
     page.reload()
-    qtbot.waitUntil(lambda: len(page.table.devices.rows) == 5)
-    page.create_action.trigger()
+    qtbot.waitUntil(lambda: len(page.table.rows()) == 5)
+    page.action("create").trigger()
     editor = page.findChildren(DeviceEditor)[-1]
     editor.name.setText("sonnen")
     editor.type.setCurrentIndex(editor.type.findData("sonnen"))
@@ -187,7 +189,7 @@ def test_the_question_of_the_same_meter(
 
 
 def test_importing(qtbot: QtBot, page: DevicesPage, appearance: Appearance, tmp_path: Path) -> None:
-    page.import_action.trigger()
+    page.action("import").trigger()
     dialog = page.findChildren(ImportDialog)[-1]
     pictures(qtbot, appearance, dialog, "import_begin")
     file = tmp_path / "devices of Maple House.csv"

@@ -15,12 +15,13 @@ from pytestqt.qtbot import QtBot
 from sgmp_console import store
 from sgmp_console.fleet import devices
 from sgmp_console.store import accounts as stored_accounts
+from sgmp_console.ui.devices.columns import COLUMNS
 from sgmp_console.ui.devices.editor import DeviceEditor
 from sgmp_console.ui.devices.page import DevicesPage
-from sgmp_console.ui.devices.table import NAME, NEWEST, STATE, USED_BY, DevicesModel
 from sgmp_console.ui.frame.main_view import MainView
 from sgmp_console.ui.parts.confirm import ConfirmDialog
 from sgmp_console.ui.parts.notice import Notice
+from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
@@ -32,6 +33,11 @@ from tests.ui.conftest import Deployment
 from tests.ui.readers import ChosenReader, Clock
 
 Show = Callable[[], DevicesPage]
+
+NAME, STATE, NEWEST, USED_BY = (
+    [column.title for column in COLUMNS].index(title)
+    for title in ("Name", "State", "Newest reading", "Used by")
+)
 
 
 def show_in(qtbot: QtBot, view: MainView, deployed: Deployment) -> DevicesPage:
@@ -64,7 +70,8 @@ def cells(page: DevicesPage, column: int) -> list[str]:
 
 
 def choose(page: DevicesPage, *names: str) -> None:
-    page.table.select({row.device.device_id for row in page.table.devices.rows if row.device.name in names})
+    there = [row.overview.device for row in page.table.rows()]
+    page.table.select({device.device_id for device in there if device.name in names})
 
 
 def texts(widget: QWidget) -> str:
@@ -108,20 +115,19 @@ def test_ages_grow_and_news_arrive_by_themselves(
     equipped.say(
         deployed.owner, deployed.houses[0], clock(), contract.EDGE_STATUS, state="online", devices=states
     )
-    page._refresh()
+    page._grow_older()
     loaded(qtbot, page)
     assert cells(page, STATE)[-1] == "Ok"
     assert cells(page, NEWEST)[0] == "14 s ago"
-    assert [row.device.name for row in page.table.chosen()] == ["sonnen"]
+    assert [row.overview.device.name for row in page.table.chosen()] == ["sonnen"]
 
 
-def test_the_model_keeps_qt_s_contract_empty_and_filled(some: None, show: Show, clock: Clock) -> None:
-    page = show()
-    model = DevicesModel(clock)
+def test_the_model_keeps_qt_s_contract_empty_and_filled(some: None, show: Show) -> None:
+    rows = show().table.rows()
+    model = RowsModel(COLUMNS, lambda row: row.overview.device.device_id)
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
-    model.set_rows(page.table.devices.rows, page.table.devices.edge)
-    model.set_rows(page.table.devices.rows, page.table.devices.edge)
-    model.set_rows((), page.table.devices.edge)
+    for shown in (rows, rows, ()):
+        model.set_rows(shown)
     assert tester.model() is model
 
 
@@ -130,9 +136,9 @@ def test_words_are_searched_in_name_type_description_and_state(some: None, show:
     page.search.setFocus()
     QTest.keyClicks(page.search, "parking refused")
     assert cells(page, NAME) == ["charger_2"]
-    assert page._count.text() == "1 of 6 devices"
+    assert page.count.text() == "1 of 6 devices"
     QTest.keyClick(page.search, Qt.Key.Key_Escape)
-    assert page._count.text() == "6 devices"
+    assert page.count.text() == "6 devices"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +159,8 @@ def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show) -> No
     page._open_menu(page.table.rect().center())
     (menu,) = page.findChildren(QMenu)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
-    assert offered == {(made.text(), made.isEnabled()) for made in page._buttons.values()}
+    made = [page.button(ident) for ident in ("export", "import", "delete", "edit", "create")]
+    assert offered == {(one.text(), one.isEnabled()) for one in made}
     assert ("Delete 2 devices", True) in offered
     assert ("Edit", False) in offered
     menu.close()
@@ -217,7 +224,7 @@ def test_deleting_says_that_the_history_stays_and_is_never_the_default(
 ) -> None:
     page = show()
     choose(page, "charger_1", "charger_2")
-    page.delete_action.trigger()
+    page.action("delete").trigger()
     asked = page.findChildren(ConfirmDialog)[-1]
     assert asked.act.text() == "Delete 2 devices"
     assert asked.keep.isDefault()
@@ -230,7 +237,7 @@ def test_deleting_says_that_the_history_stays_and_is_never_the_default(
 def test_a_device_that_formulas_use_is_not_deleted_and_they_are_named(some: None, show: Show) -> None:
     page = show()
     choose(page, "egauge", "garage")
-    page.delete_action.trigger()
+    page.action("delete").trigger()
     assert not page.findChildren(ConfirmDialog)
     assert page.strip.text() == (
         "Nothing was deleted: egauge is used by load, solar. Change or delete these analytic items first."
@@ -242,8 +249,8 @@ def test_what_somebody_else_deleted_meanwhile_is_told(
 ) -> None:
     page = show()
     choose(page, "garage")
-    page.delete_action.trigger()
-    ids = [row.device.device_id for row in page.table.chosen()]
+    page.action("delete").trigger()
+    ids = [row.overview.device.device_id for row in page.table.chosen()]
     devices.delete(deployed.owner, deployed.houses[0].house_id, ids)
     QTest.mouseClick(page.findChildren(ConfirmDialog)[-1].act, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "not in this house any more" in page.strip.text())
@@ -255,7 +262,7 @@ def test_what_somebody_else_deleted_meanwhile_is_told(
 
 def test_devices_are_exported_without_secrets(qtbot: QtBot, some: None, show: Show, tmp_path: Path) -> None:
     page = show()
-    page.export_action.trigger()
+    page.action("export").trigger()
     (chooser,) = page.findChildren(QFileDialog)
     file = tmp_path / "out.csv"
     chooser.fileSelected.emit(str(file))
@@ -317,7 +324,7 @@ def test_who_may_only_look_sees_everything_but_secrets_and_changes_nothing(
     offered = {made.text() for made in page.findChildren(QPushButton) if made.isVisible()}
     assert offered == {"Export", "Open"}
     choose(page, "sonnen")
-    page.edit_action.trigger()
+    page.action("edit").trigger()
     (editor,) = page.findChildren(DeviceEditor)
     assert editor.windowTitle() == "sonnen"
     assert editor.save.isHidden()

@@ -37,7 +37,7 @@ def test_a_device_of_a_type_that_was_dropped_in_is_made_in_the_dialog(
     page = view.page("devices")
     assert isinstance(page, DevicesPage)
     qtbot.waitUntil(lambda: not page._loads.busy() and page._stack.currentWidget() is not page._skeleton)
-    page.create_action.trigger()
+    page.action("create").trigger()
     (editor,) = page.findChildren(DeviceEditor)
     editor.type.setFocus()
     QTest.keyClicks(editor.type, "Counter")

@@ -31,7 +31,7 @@ class Strip(QFrame):
         row.setContentsMargins(16, 8, 8, 8)
         row.setSpacing(12)
         self._icon = IconLabel("info", "accent_focus")
-        row.addWidget(self._icon, alignment=Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._icon, alignment=Qt.AlignmentFlag.AlignVCenter)
         self._text = label("", "body", wraps=True)
         self._text.setMinimumHeight(20)
         row.addWidget(self._text, 1)
@@ -52,7 +52,7 @@ class Strip(QFrame):
         for ident, words in actions:
             made = button(words, self._pressed)
             self._buttons[made] = ident
-            self._row.addWidget(made, alignment=Qt.AlignmentFlag.AlignTop)
+            self._row.addWidget(made, alignment=Qt.AlignmentFlag.AlignVCenter)
             made.show()  # else only by the next event loop, and the text would not know the width it has
         self.show()
 
