@@ -40,7 +40,7 @@ def open_editor(qtbot: QtBot, view: MainView, deployed: Deployment) -> Open:
         view.show_page("devices")
         page = view.page("devices")
         assert isinstance(page, DevicesPage)
-        qtbot.waitUntil(lambda: page._overview is not None)
+        qtbot.waitUntil(lambda: page.found is not None)
         page._open_editor(device)
         return page.findChildren(DeviceEditor)[-1]
 
