@@ -14,6 +14,10 @@ class UserError(SgmpError):
     """What was asked for can't be done as it stands; the operator can change it."""
 
 
+class Taken(UserError):
+    """The name that was chosen has something else already."""
+
+
 class Refused(UserError):
     """The account may not do this."""
 

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from sgmp_console.errors import UserError
+from sgmp_console.errors import Taken, UserError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,7 +42,7 @@ def array_literal(column: NDArray[Any]) -> str:
 
 @contextmanager
 def refusing(connection: sa.Connection, sentences: Mapping[str, str]) -> Iterator[None]:
-    """Turn the breach of a constraint named in `sentences` into UserError with that sentence.
+    """Turn the breach of a constraint named in `sentences` into UserError with that sentence; Taken where it is unique.
 
     The transaction stays usable, as if the statement had not been sent.
     """
@@ -53,4 +54,5 @@ def refusing(connection: sa.Connection, sentences: Mapping[str, str]) -> Iterato
         if broken is None or broken not in sentences:
             raise
         # Not `from error`: PostgreSQL's detail quotes the row.
-        raise UserError(sentences[broken]) from None
+        kind = Taken if isinstance(error.orig, psycopg2.errors.UniqueViolation) else UserError
+        raise kind(sentences[broken]) from None

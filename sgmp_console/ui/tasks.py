@@ -136,9 +136,11 @@ class Tasks(QObject):
         *,
         pool: str = "act",
     ) -> Task[T]:
-        """Like `run`, for long work: it is listed in the status bar with its progress and can be cancelled there."""
+        """Like `run`, for long work: it is listed in the status bar with its progress and can be cancelled there; with
+        the title "" by its owner only."""
         task = self._start(owner, title, work, None, on_result, on_error, pool)
-        self.shown_changed.emit()
+        if title:
+            self.shown_changed.emit()
         return task
 
     def listen(

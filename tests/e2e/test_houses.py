@@ -24,7 +24,7 @@ def create_house(window: Window, name: str) -> str:
     window.type_into("House name", name, form)
     window.type_into("Description", "Solar, battery, two chargers", form)
     window.type_into("Time zone", "America/Los_Angeles", form)
-    window.press("Create", form)
+    window.press("Create house", form)
     return take_credentials(window)
 
 

@@ -16,10 +16,10 @@ A test drives real windows:
         window = world.console()                     # another call: another console, as on another computer
         window.sign_in(world.admin)                  # types, presses, waits for the main view
         window.open_page("houses")                   # the rail's entry, by its id in ui/frame/pages.py
-        window.press("Create house")                  # the button or menu entry with these words, enabled and visible
+        window.press("Create house")                 # the button or menu entry with these words, enabled and visible
         dialog = window.dialog()                     # the dialog on top, once it is there
         window.type_into("House name", "Maple House", dialog)      # a field by its accessible name
-        window.press("Create", dialog)
+        window.press("Create house", dialog)
         window.wait_for("Maple House")               # words anywhere in the window or its tables
 
 All of `window`'s methods wait for what they need, up to WAIT_S, and fail with what the window shows. `window.wait(condition)`

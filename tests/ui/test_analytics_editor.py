@@ -66,7 +66,7 @@ def plain(text: str) -> str:
 
 
 def leave(editor: ItemEditor) -> None:
-    editor._discard()
+    editor.discard()
 
 
 # --- While writing ---------------------------------------------------------------------------------------------------
@@ -280,8 +280,8 @@ def test_an_error_found_only_at_saving_is_marked_at_its_place(qtbot: QtBot, edit
     editor.name.setText("x")
     editor.formula.replace_all("  egauge.A.Solar + sonen.y")
     editor._pause.stop()
-    editor._save()
-    qtbot.waitUntil(lambda: not editor._saving)
+    editor.submit()
+    qtbot.waitUntil(lambda: not editor.busy)
     assert "no device `sonen`" in editor.verdict.text()
     assert editor.formula.textCursor().position() == 19
     leave(editor)
@@ -294,8 +294,8 @@ def test_what_was_typed_survives_a_database_that_does_not_answer(
     editor.name.setText("x")
     write(qtbot, editor, "egauge.A.Solar")
     with houses.outage(test_database):
-        editor._save()
-        qtbot.waitUntil(lambda: not editor._saving)
+        editor.submit()
+        qtbot.waitUntil(lambda: not editor.busy)
         assert "The database is not available" in editor.strip.text()
         assert (editor.name.text(), editor.formula.toPlainText()) == ("x", "egauge.A.Solar")
         assert not view.connection.online
@@ -313,7 +313,7 @@ def test_an_item_keeps_its_name_and_changes_the_rest(
     assert (editor.unit.text(), editor.unit.placeholderText()) == ("", "kW")
     write(qtbot, editor, "egauge.A.L1_Voltage")
     with qtbot.waitSignal(editor.saved):
-        editor._save()
+        editor.submit()
     stored = houses.stored(deployed.owner, deployed.houses[0])["load"]
     assert (stored.formula, stored.unit, stored.item_id) == ("egauge.A.L1_Voltage", "V", item.item_id)
 
@@ -326,7 +326,7 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_decided(
     editor = edit(item)
     analytics.update(deployed.owner, replace(item, formula="-egauge.A.EV"))
     write(qtbot, editor, "-egauge.A.Load*2")
-    editor._save()
+    editor.submit()
     qtbot.waitUntil(lambda: "theirs" in editor.strip.buttons())
     assert "Stored now: formula -egauge.A.EV" in editor.strip.text()
     assert editor.formula.toPlainText() == "-egauge.A.Load*2"
@@ -347,7 +347,7 @@ def test_an_item_deleted_meanwhile_can_be_made_again(
     item = make("load", "-egauge.A.Load")
     editor = edit(item)
     analytics.delete(deployed.owner, deployed.houses[0].house_id, [item.item_id])
-    editor._save()
+    editor.submit()
     qtbot.waitUntil(lambda: "again" in editor.strip.buttons())
     with qtbot.waitSignal(editor.saved):
         QTest.mouseClick(editor.strip.buttons()["again"], Qt.MouseButton.LeftButton)

@@ -155,7 +155,7 @@ def test_a_saved_item_is_in_the_list_and_selected(qtbot: QtBot, some: None, show
     (editor,) = page.findChildren(ItemEditor)
     editor.name.setText("solar")
     editor.formula.replace_all("pos(egauge.A.Solar)")
-    editor._save()
+    editor.submit()
     qtbot.waitUntil(lambda: "solar" in cells(page, NAME))
     assert [row.item.name for row in page.table.chosen()] == ["solar"]
 

@@ -102,7 +102,7 @@ def test_the_editor_in_the_smallest_window(
     )
     editor.aggregation.box.click()
     pictures(qtbot, appearance, editor, "analytics_editor_small")
-    editor._discard()
+    editor.discard()
 
 
 FORMULAS = {
@@ -131,7 +131,7 @@ def test_the_editor(
     editor.formula.popup().hide()
     settled(qtbot, editor)
     pictures(qtbot, appearance, editor, f"analytics_editor_{case}")
-    editor._discard()
+    editor.discard()
 
 
 def test_the_completions(qtbot: QtBot, page: AnalyticsPage, appearance: Appearance) -> None:
@@ -143,4 +143,4 @@ def test_the_completions(qtbot: QtBot, page: AnalyticsPage, appearance: Appearan
     QTest.keyClicks(editor.formula, "pos(so")
     pictures(qtbot, appearance, editor.formula.popup(), "analytics_completions")
     QTest.keyClick(editor.formula, Qt.Key.Key_Return)
-    editor._discard()
+    editor.discard()

@@ -111,7 +111,7 @@ def test_what_is_written_in_the_form_stands_in_the_json(qtbot: QtBot, open_edito
     assert list(json.loads(editor.config.text.toPlainText())) == ["ip", "keys", "interval"]
     write(editor.config.entry("interval").entry, "")
     assert "interval" not in editor.config.text.toPlainText()
-    editor._discard()
+    editor.discard()
 
 
 def test_what_is_written_in_the_json_stands_in_the_form(qtbot: QtBot, open_editor: Open) -> None:
@@ -123,7 +123,7 @@ def test_what_is_written_in_the_json_stands_in_the_form(qtbot: QtBot, open_edito
     assert isinstance(interface, QComboBox)
     assert isinstance(keys, QPlainTextEdit)
     assert (ip.text(), interface.currentText(), keys.toPlainText()) == ("10.0.0.5", "webapi", "A\nB C")
-    editor._discard()
+    editor.discard()
 
 
 def test_a_choice_of_the_form_can_be_taken_back(open_editor: Open, make: Callable[..., Device]) -> None:
@@ -133,7 +133,7 @@ def test_a_choice_of_the_form_can_be_taken_back(open_editor: Open, make: Callabl
     entry.setCurrentIndex(0)
     entry.activated.emit(0)
     assert editor.config.config() == {"ip": "10.0.0.5"}
-    editor._discard()
+    editor.discard()
 
 
 def test_json_that_can_not_be_read_is_marked_at_its_place_and_the_form_waits(
@@ -150,7 +150,7 @@ def test_json_that_can_not_be_read_is_marked_at_its_place_and_the_form_waits(
     assert editor.isVisible()
     editor.config.text.replace_all('{"ip": "10.0.0.5"}')
     assert editor.config.form.isEnabled()
-    editor._discard()
+    editor.discard()
 
 
 def test_problems_of_the_schema_stand_at_their_field_and_their_place(
@@ -166,7 +166,7 @@ def test_problems_of_the_schema_stand_at_their_field_and_their_place(
     assert "`colour`: unknown setting" in editor.config.verdict()
     assert len(editor.config.text.marks()) == 3
     assert stored(deployed) == {}
-    editor._discard()
+    editor.discard()
 
 
 def test_a_field_that_was_not_touched_is_not_called_wrong(qtbot: QtBot, open_editor: Open) -> None:
@@ -179,7 +179,7 @@ def test_a_field_that_was_not_touched_is_not_called_wrong(qtbot: QtBot, open_edi
     editor.config.entry("username").entry.setFocus()
     editor.config.entry("url")._left()
     assert editor.config.entry("url").problem == "Must be a web address (https://host:port)."
-    editor._discard()
+    editor.discard()
 
 
 def test_examples_are_placeholders_and_never_a_config(open_editor: Open) -> None:
@@ -192,7 +192,7 @@ def test_examples_are_placeholders_and_never_a_config(open_editor: Open) -> None
     entry = editor.config.entry("acc_id").entry
     assert isinstance(entry, QLineEdit)
     assert (entry.text(), entry.placeholderText()) == ("", "For example 03")
-    editor._discard()
+    editor.discard()
 
 
 def test_a_type_without_a_declaration_takes_any_json(
@@ -230,7 +230,7 @@ def test_the_rule_of_names_is_checked_while_typing(
     assert editor.name_field.problem.startswith(problem)
     write(editor.name, "other")
     assert editor.name_field.problem == ""
-    editor._discard()
+    editor.discard()
 
 
 def test_without_name_or_type_nothing_is_stored(open_editor: Open, deployed: Deployment) -> None:
@@ -239,7 +239,7 @@ def test_without_name_or_type_nothing_is_stored(open_editor: Open, deployed: Dep
     assert editor.name_field.problem == "Enter a name."
     assert editor.type_field.problem == "Choose the type of the device."
     assert editor.name.hasFocus() or not editor.isActiveWindow()
-    editor._discard()
+    editor.discard()
 
 
 # --- Storing ----------------------------------------------------------------------------------------------------------
@@ -353,7 +353,7 @@ def test_a_mask_for_nothing_is_told(qtbot: QtBot, open_editor: Open) -> None:
     editor.config.text.replace_all('{"ip": "10.0.0.5", "token": "***"}')
     editor.save.click()
     assert "stands for a stored secret, and none is stored" in editor.config.verdict()
-    editor._discard()
+    editor.discard()
 
 
 # --- The same meter ---------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_a_new_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance) -
     QTest.keyClicks(editor.name, "2nd battery")
     editor.save.click()
     pictures(qtbot, appearance, editor, "device_new_problems")
-    editor._discard()
+    editor.discard()
 
 
 def test_a_stored_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance) -> None:
@@ -105,10 +105,12 @@ def test_a_stored_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance
     editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345,\n  "colour": "red"\n}')
     editor.save.click()
     pictures(qtbot, appearance, editor, "device_settings_wrong")
-    editor._set_saving(True)
+    editor._task = editor.services.tasks.run(editor, lambda: None, print, print)
+    editor._show_busy()
     pictures(qtbot, appearance, editor, "device_saving")
-    editor._set_saving(False)
-    editor._discard()
+    editor._task = None
+    editor._show_busy()
+    editor.discard()
 
 
 READING = {
@@ -139,7 +141,7 @@ RESULTS: dict[str, Show] = {
     "edge": lambda editor: editor.probe.show_error(
         EdgeAway(
             "The edge of Maple House is offline, so no device can be tested there now.",
-            EdgeStanding(Presence.OFFLINE, editor._services.now_ms() - 11_000_000),
+            EdgeStanding(Presence.OFFLINE, editor.services.now_ms() - 11_000_000),
         )
     ),
 }
@@ -150,7 +152,7 @@ def test_a_test(qtbot: QtBot, page: DevicesPage, appearance: Appearance, case: s
     editor = edit(page, "egauge")
     RESULTS[case](editor)
     pictures(qtbot, appearance, editor, f"device_test_{case}")
-    editor._discard()
+    editor.discard()
 
 
 def test_the_editor_in_the_smallest_window(
@@ -163,7 +165,7 @@ def test_the_editor_in_the_smallest_window(
         "fault", "The database is not available: connection refused. SGMP tries again by itself."
     )
     pictures(qtbot, appearance, editor, "device_small")
-    editor._discard()
+    editor.discard()
 
 
 def test_the_question_of_the_same_meter(
@@ -185,7 +187,7 @@ def test_the_question_of_the_same_meter(
     question = editor.findChildren(SameMeterDialog)[0]
     pictures(qtbot, appearance, question, "device_same_meter")
     question.reject()
-    editor._discard()
+    editor.discard()
 
 
 def test_importing(qtbot: QtBot, page: DevicesPage, appearance: Appearance, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def made(page: HousesPage, qtbot: QtBot, name: str = "Oak House") -> Credentials
     page.action("create").trigger()
     form = opened(page, HouseForm)
     form.name.setText(name)
-    form.act.click()
+    form.save.click()
     qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
     return opened(page, CredentialsDialog)
 
@@ -215,15 +215,15 @@ def test_a_name_that_is_taken_is_said_while_typing(show: Show) -> None:
     page.action("create").trigger()
     form = opened(page, HouseForm)
     QTest.keyClicks(form.name, "Maple House")
-    assert "exists already" in form._name_field.problem
+    assert "exists already" in form.name_field.problem
     form.name.clear()
-    form.act.click()
-    assert form._name_field.problem == "Enter a name."
+    form.save.click()
+    assert form.name_field.problem == "Enter a name."
     form.zone.setCurrentText("Mars/Olympus")
     form.name.setText("Oak House")
-    form.act.click()
-    assert "no time zone Mars/Olympus" in form._zone_field.problem
-    form._discard()
+    form.save.click()
+    assert "no time zone Mars/Olympus" in form.zone_field.problem
+    form.discard()
 
 
 def test_a_name_taken_meanwhile_is_said_and_nothing_is_lost(
@@ -235,10 +235,10 @@ def test_a_name_taken_meanwhile_is_said_and_nothing_is_lost(
     form.name.setText("Oak House")
     form.description.setText("Two chargers")
     houses.create(deployed.owner, "Oak House", time_zone="UTC")
-    form.act.click()
-    qtbot.waitUntil(lambda: bool(form._name_field.problem), timeout=20_000)
+    form.save.click()
+    qtbot.waitUntil(lambda: bool(form.name_field.problem), timeout=20_000)
     assert (form.name.text(), form.description.text()) == ("Oak House", "Two chargers")
-    form._discard()
+    form.discard()
 
 
 def test_an_authority_that_fails_leaves_nothing_and_says_so(
@@ -249,12 +249,12 @@ def test_an_authority_that_fails_leaves_nothing_and_says_so(
     page.action("create").trigger()
     form = opened(page, HouseForm)
     form.name.setText("Oak House")
-    form.act.click()
+    form.save.click()
     qtbot.waitUntil(form.strip.isVisible, timeout=20_000)
     assert "Oak House was not created, and nothing is left of it" in form.strip.text()
-    assert form.act.isEnabled()
+    assert form.save.isEnabled()
     (Path(deployed.profile.authority) / "issued.json.new").rmdir()
-    form.act.click()
+    form.save.click()
     qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
     store(opened(page, CredentialsDialog))
 
@@ -267,7 +267,7 @@ def test_what_was_typed_is_not_discarded_by_mistake(show: Show) -> None:
     QTest.keyClick(form, Qt.Key.Key_Escape)
     opened(form, ConfirmDialog).keep.click()
     assert form.isVisible()
-    form._discard()
+    form.discard()
     assert not form.isVisible()
 
 
@@ -283,7 +283,7 @@ def test_a_house_changed_by_somebody_else_is_told(show: Show, deployed: Deployme
     assert not form.name.isEnabled()
     form.description.setText("Mine")
     houses.update(deployed.owner, dataclasses.replace(house, description="Theirs"))
-    form.act.click()
+    form.save.click()
     qtbot.waitUntil(lambda: "mine" in form.strip.buttons(), timeout=20_000)
     assert "“Theirs”" in form.strip.text()
     form.strip.buttons()["mine"].click()
@@ -414,10 +414,12 @@ def test_pictures(
     save_picture(form, "houses_create_problem")
     form.name.setText("Oak House")
     form.description.setText("Solar, battery, two chargers")
-    form._set_busy(view.services.tasks.run(form, lambda: None, print, print), "Creating")
+    form._task = view.services.tasks.run(form, lambda: None, print, print)
+    form._show_busy()
     save_picture(form, "houses_create_busy")
-    form._set_busy(None)
-    form.act.click()
+    form._task = None
+    form._show_busy()
+    form.save.click()
     qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
     dialog = opened(page, CredentialsDialog)
     QApplication.processEvents()

@@ -17,6 +17,7 @@ from sgmp_console.store.access import normal_email
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.parts.form_dialog import FormDialog
+from sgmp_console.ui.tasks import Report
 
 ALL_HOUSES = "all_houses"
 
@@ -64,6 +65,7 @@ class _AccountForm(FormDialog[Stored]):
             check=self._email_problem,
         )
         self.email.setEnabled(account is None)
+        self.naming = self.email_field
         self.name_field = self.add_field("Name", self.name, check=self._name_problem)
         self.role_field = self.add_field("Role", self.role, check=self._role_problem)
         self.house_field = self.add_field(
@@ -144,11 +146,11 @@ class CreateAccount(_AccountForm[NewAccount]):
         self.ready()
         self.email.setFocus()
 
-    def work(self) -> Callable[[], NewAccount]:
+    def work(self) -> Callable[[Report], NewAccount]:
         session = self.services.session
         email, name, role, house_id = self.entries()
 
-        def create() -> NewAccount:
+        def create(_report: Report) -> NewAccount:
             cloud = session.cloud()
             return accounts.create(
                 session.database,
@@ -190,11 +192,11 @@ class EditAccount(_AccountForm[Account]):
         self.ready()
         self.name.setFocus()
 
-    def work(self) -> Callable[[], Account]:
+    def work(self) -> Callable[[Report], Account]:
         session = self.services.session
         _, name, role, house_id = self.entries()
         changed = replace(self._account, name=name, role=role, house_id=house_id)
-        return lambda: accounts.update(session.database, changed, directory=session.cloud().directory)
+        return lambda _report: accounts.update(session.database, changed, directory=session.cloud().directory)
 
     def reread(self) -> Callable[[], Account]:
         database, account_id = self.services.session.database, self._account.account_id

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import (
-    QDialog,
-    QFrame,
-    QHBoxLayout,
-    QLineEdit,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
-from sgmp_console.errors import Conflict, SgmpError, Unavailable, UserError
+from sgmp_console.errors import Taken
 from sgmp_console.fleet import analytics
 from sgmp_console.formula import Catalogue, Formula, FormulaError, Problem
 from sgmp_console.store import AnalyticItem, House
@@ -32,11 +24,10 @@ from sgmp_console.ui.analytics.rendered import RenderedFormula
 from sgmp_console.ui.analytics.verdict import Verdict
 from sgmp_console.ui.newest import Newest
 from sgmp_console.ui.page import Services
-from sgmp_console.ui.parts.buttons import button
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.parts.edit_dialog import EditDialog, sentence
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.strip import Strip
+from sgmp_console.ui.tasks import Report
 
 _TYPING_PAUSE_MS = 150
 """Of quiet before a text is checked; less than a person takes to look up."""
@@ -58,28 +49,19 @@ class _Entries:
     aggregated: bool
 
 
-class ItemEditor(QDialog):
-    """`open()` it. `saved` carries the AnalyticItem as it is stored now; the dialog closes by itself then.
-
-    `item` None makes a new one. Whatever fails, what was typed stays.
-    """
-
-    saved = Signal(object)
+class ItemEditor(EditDialog[AnalyticItem]):
+    """`item` None makes a new one."""
 
     def __init__(
         self, services: Services, house: House, item: AnalyticItem | None, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
-        self._services = services
+        title = f"Edit {item.name}" if item else "Create analytic item"
+        verb, doing = ("Save changes", "Saving") if item else ("Create item", "Creating")
+        super().__init__(services, title, verb, doing, parent, context=house.name)
         self._house = house
         self._item = item
-        self._theirs: AnalyticItem | None = None
         self._catalogue = Catalogue()
         self._assessed: Assessment | None = None
-        self._saving = False
-        self._discarding = False
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(f"Edit {item.name}" if item else "Create analytic item")
         self._build()
         self._assess = Newest[Assessment](services.tasks, self._assessment_came, self._not_assessed, self)
         self._previews = Newest[Preview](services.tasks, self._preview_came, self._not_previewed, self)
@@ -91,8 +73,9 @@ class ItemEditor(QDialog):
         self._refresh.setInterval(_REFRESH_MS)
         self._refresh.timeout.connect(self._refresh_preview)
         self.resize(self._size())
-        self._fill(item)
-        self._initial = self._entries()
+        if item is not None:
+            self._show_item(item)
+        self.settle()
         self._connect()
         self._load_catalogue()
         if item is not None:
@@ -161,38 +144,14 @@ class ItemEditor(QDialog):
         area.setWidget(form)
         area.setFixedWidth(_LEFT)
 
-        self.preview = PreviewCard(self._services.draw_clock, ZoneInfo(self._house.time_zone))
-        self.strip = Strip()
-        self.strip.acted.connect(self._act_on_strip)
+        self.preview = PreviewCard(self.services.draw_clock, ZoneInfo(self._house.time_zone))
         middle = QHBoxLayout()
         middle.setSpacing(8)
         middle.addWidget(area)
         middle.addWidget(self.preview, 1)
-        self.cancel = button("Cancel", self.reject)
-        self.save = button("Save changes" if self._item else "Create item", self._save, "primary")
-        self.save.setToolTip("Ctrl+Enter")
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addStretch(1)
-        buttons.addWidget(self.cancel)
-        buttons.addWidget(self.save)
-        heading = QHBoxLayout()
-        heading.addWidget(label(self.windowTitle(), "heading"))
-        heading.addStretch(1)
-        heading.addWidget(label(self._house.name, "body", "secondary"))
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(24, 16, 24, 16)
-        outer.setSpacing(16)
-        outer.addLayout(heading)
-        outer.addWidget(self.strip)
-        outer.addLayout(middle, 1)
-        outer.addLayout(buttons)
-        for sequence in ("Ctrl+Return", "Ctrl+Enter", "Ctrl+S"):
-            QShortcut(QKeySequence(sequence), self, self._save)
+        self.lay_out(middle)
 
-    def _fill(self, item: AnalyticItem | None) -> None:
-        if item is None:
-            return
+    def _show_item(self, item: AnalyticItem) -> None:
         self.name.setText(item.name)
         self.description.setText(item.description)
         self.unit.setText(item.unit)
@@ -201,7 +160,7 @@ class ItemEditor(QDialog):
 
     def _connect(self) -> None:
         self.formula.edited.connect(self._formula_changed)
-        self.formula.submitted.connect(self._save)
+        self.formula.submitted.connect(self.submit)
         self.name.textEdited.connect(self._name_edited)
         self.name.editingFinished.connect(self._judge_name)
         self.preview.avg_wanted.connect(self.formula.replace_all)
@@ -215,7 +174,7 @@ class ItemEditor(QDialog):
 
     # --- Checking ------------------------------------------------------------------------------------------------
 
-    def _entries(self) -> _Entries:
+    def entries(self) -> _Entries:
         return _Entries(
             self.name.text().strip(),
             self.description.text().strip(),
@@ -225,8 +184,8 @@ class ItemEditor(QDialog):
         )
 
     def _load_catalogue(self) -> None:
-        database, house_id = self._services.session.database, self._house.house_id
-        self._services.tasks.run(
+        database, house_id = self.services.session.database, self._house.house_id
+        self.services.tasks.run(
             self,
             lambda: assessment.editor_catalogue(database, house_id),
             self._catalogue_came,
@@ -266,14 +225,14 @@ class ItemEditor(QDialog):
         return ""
 
     def _check(self) -> None:
-        entries = self._entries()
+        entries = self.entries()
         if not entries.formula:
             self._say_nothing_yet()
             return
         database, house_id, now_ms = (
-            self._services.session.database,
+            self.services.session.database,
             self._house.house_id,
-            self._services.now_ms(),
+            self.services.now_ms(),
         )
         item_id = self._item.item_id if self._item else 0
         # As it stands in the editor, blanks included, so that places fit.
@@ -315,9 +274,10 @@ class ItemEditor(QDialog):
         self._unit_field.set_help("From the formula." if found.unit else "")
         if first_time and found.unit and self.unit.text() == found.unit:
             # It was inferred, and shall follow the formula.
+            changed = self.changed
             self.unit.clear()
-            if self._initial.unit == found.unit:
-                self._initial = replace(self._initial, unit="")
+            if not changed:
+                self.settle()
         if found.error is None and found.formula is not None:
             self._read_preview(found.formula)
         elif self.preview.shown() is None:
@@ -326,91 +286,77 @@ class ItemEditor(QDialog):
             self.preview.show_outdated("before the last change")
 
     def _not_assessed(self, error: Exception) -> None:
-        self._tell_unavailable(error)
-        self.verdict.say_unknown(_sentence(error))
+        self.tell_unavailable(error)
+        self.verdict.say_unknown(sentence(error))
 
     def _read_preview(self, formula: Formula) -> None:
         database, house_id, now_ms = (
-            self._services.session.database,
+            self.services.session.database,
             self._house.house_id,
-            self._services.now_ms(),
+            self.services.now_ms(),
         )
-        name = self._entries().name
+        name = self.entries().name
         self._previews.ask(lambda: assessment.preview(database, house_id, formula, name=name, now_ms=now_ms))
 
     def _preview_came(self, found: Preview) -> None:
         if self._assessed is not None and found.text == self._assessed.text:
             unit = self.unit.text().strip() or self._assessed.unit
-            self.preview.show_preview(found, unit, self._entries().name)
+            self.preview.show_preview(found, unit, self.entries().name)
 
     def _not_previewed(self, error: Exception) -> None:
-        self._tell_unavailable(error)
-        self.preview.show_nothing(_sentence(error))
+        self.tell_unavailable(error)
+        self.preview.show_nothing(sentence(error))
 
     def _refresh_preview(self) -> None:
         found = self._assessed
-        if found is not None and found.formula is not None and found.error is None and not self._saving:
+        if found is not None and found.formula is not None and found.error is None and not self.busy:
             self._read_preview(found.formula)
 
-    def _tell_unavailable(self, error: Exception) -> None:
-        if isinstance(error, Unavailable):
-            self._services.connection.lost(error)
+    # --- Storing -------------------------------------------------------------------------------------------------
 
-    # --- Saving --------------------------------------------------------------------------------------------------
+    def set_free(self, free: bool) -> None:
+        for part in (self.description, self.unit, self.formula, self.aggregation):
+            part.setEnabled(free)
+        self.name.setEnabled(free and self._item is None)
 
-    def _save(self) -> None:
-        if self._saving:
-            return
-        entries = self._entries()
+    def valid(self) -> bool:
+        entries, found = self.entries(), self._assessed
         if self._item is None:
             self._name_field.set_problem(self._name_problem(entries.name))
-            if self._name_field.problem:
-                self.name.setFocus()
-                return
-        if not entries.formula:
+        if self._name_field.problem:
+            self.name.setFocus()
+        elif not entries.formula:
             self.verdict.say_missing()
             self.formula.setFocus()
-            return
-        found = self._assessed
-        if found is not None and found.error is not None:
+        elif found is not None and found.error is not None:
             self.formula.go_to(found.error)
-            return
-        database, house_id, item = self._services.session.database, self._house.house_id, self._item
-        aggregated = self.aggregation.effective()
+        else:
+            return True
+        return False
 
-        def store() -> AnalyticItem:
-            if item is None:
-                return analytics.create(
-                    database,
-                    house_id,
-                    entries.name,
-                    entries.formula,
-                    description=entries.description,
-                    aggregated=aggregated,
-                    unit=entries.unit,
-                )
-            changed = replace(
-                item,
+    def work(self) -> Callable[[Report], AnalyticItem]:
+        database, house_id, item = self.services.session.database, self._house.house_id, self._item
+        entries, aggregated = self.entries(), self.aggregation.effective()
+        if item is None:
+            return lambda _report: analytics.create(
+                database,
+                house_id,
+                entries.name,
+                entries.formula,
                 description=entries.description,
-                formula=entries.formula,
                 aggregated=aggregated,
                 unit=entries.unit,
             )
-            return analytics.update(database, changed)
+        changed = replace(
+            item,
+            description=entries.description,
+            formula=entries.formula,
+            aggregated=aggregated,
+            unit=entries.unit,
+        )
+        return lambda _report: analytics.update(database, changed)
 
-        self.strip.be_silent()
-        self._set_saving(True)
-        self._services.tasks.run(self, store, self._stored, self._not_stored, pool="act")
-
-    def _stored(self, item: AnalyticItem) -> None:
-        self._set_saving(False)
-        self._discarding = True
-        self.saved.emit(item)
-        self.accept()
-
-    def _not_stored(self, error: Exception) -> None:
-        self._set_saving(False)
-        self._tell_unavailable(error)
+    def place(self, error: Exception) -> bool:
         if isinstance(error, FormulaError):
             # The text was stored without the blanks around it, which stand in the editor.
             text = self.formula.toPlainText()
@@ -419,112 +365,56 @@ class ItemEditor(QDialog):
             self.formula.set_problems((problem,))
             self.verdict.show_problem(problem)
             self.formula.go_to(problem)
-        elif isinstance(error, Conflict) and self._item is not None:
-            self._look_at_conflict(error)
+        elif isinstance(error, Taken):
+            self._name_field.set_problem(str(error))
+            self.name.setFocus()
         else:
-            self.strip.say("fault", _sentence(error))
-
-    def _set_saving(self, saving: bool) -> None:
-        self._saving = saving
-        for part in (self.description, self.unit, self.formula, self.aggregation, self.save):
-            part.setEnabled(not saving)
-        self.name.setEnabled(not saving and self._item is None)
-        words = "Save changes" if self._item else "Create item"
-        self.save.setText("Saving" if saving else words)
+            return False
+        return True
 
     # --- Somebody else changed it --------------------------------------------------------------------------------
 
-    def _look_at_conflict(self, error: Conflict) -> None:
-        """Find out what is stored now, so that one can decide."""
-        item = self._item
-        if item is None:
-            return
-        database, item_id, name = self._services.session.database, item.item_id, item.name
-        self.strip.say("fault", str(error))
+    def reread(self) -> Callable[[], AnalyticItem] | None:
+        if self._item is None:
+            return None
+        database, item_id = self.services.session.database, self._item.item_id
 
         def read() -> AnalyticItem:
             with database.begin() as connection:
                 return stored_items.get(connection, item_id)
 
-        self._services.tasks.run(self, read, self._conflict_known, lambda why: self._gone(name, why))
+        return read
 
-    def _conflict_known(self, theirs: AnalyticItem) -> None:
-        self._theirs = theirs
+    def words_of(self, stored: AnalyticItem) -> str:
         parts = [
-            f"formula {theirs.formula}",
-            f"description “{theirs.description}”" if theirs.description else "",
+            f"formula {stored.formula}",
+            f"description “{stored.description}”" if stored.description else "",
+            f"continuous aggregation {'enabled' if stored.aggregated else 'disabled'}",
         ]
-        parts.append(f"continuous aggregation {'enabled' if theirs.aggregated else 'disabled'}")
-        self.strip.say(
-            "fault",
-            f"{theirs.name} was changed by somebody else meanwhile. Stored now: "
-            f"{'; '.join(part for part in parts if part)}. Nothing was overwritten.",
-            (("theirs", "Take theirs"), ("mine", "Keep mine")),
-        )
+        return "; ".join(part for part in parts if part)
 
-    def _gone(self, name: str, error: Exception) -> None:
-        self._tell_unavailable(error)
-        if not isinstance(error, UserError):
-            self.strip.say("fault", _sentence(error))
-            return
-        self.strip.say(
-            "fault",
-            f"{name} was deleted by somebody else meanwhile. What is written here can be made again as a new item.",
-            (("again", "Create it again"),),
-        )
+    def fill(self, stored: AnalyticItem) -> None:
+        self._show_item(stored)
+        self._check()
 
-    def _act_on_strip(self, ident: str) -> None:
-        self.strip.be_silent()
-        if ident == "theirs" and self._theirs is not None:
-            self._item = self._theirs
-            self._fill(self._theirs)
-            self._initial = self._entries()
-            self._check()
-        elif ident == "mine":
-            # From now on ours replaces theirs, knowingly.
-            self._item = self._theirs
-            self._save()
-        elif ident == "again" and self._item is not None:
+    def rebase(self, stored: AnalyticItem) -> None:
+        self._item = stored
+
+    def begin_anew(self) -> Callable[[], None] | None:
+        return None if self._item is None else self._begin_anew
+
+    def _begin_anew(self) -> None:
+        if self._item is not None:
             items = {name: text for name, text in self._catalogue.items.items() if name != self._item.name}
             self._catalogue = replace(self._catalogue, items=items)
-            self._item = None
-            self._save()
+        self._item = None
 
     # --- Leaving -------------------------------------------------------------------------------------------------
-
-    def reject(self) -> None:
-        """Escape and Cancel; asks where something would be lost."""
-        if self._saving:
-            return
-        if not self._discarding and self._entries() != self._initial:
-            what = self._item.name if self._item else "the new item"
-            question = ConfirmDialog(
-                "Discard the changes?",
-                f"What was written for {what} is not stored.",
-                "Discard changes",
-                self,
-                refuse="Keep editing",
-            )
-            question.accepted.connect(self._discard)
-            question.open()
-            return
-        super().reject()
-
-    def _discard(self) -> None:
-        self._discarding = True
-        self.reject()
 
     def done(self, result: int) -> None:
         self._pause.stop()
         self._refresh.stop()
         self._assess.stop()
         self._previews.stop()
-        self._services.tasks.forget_all(self)
         self.formula.popup().hide()
         super().done(result)
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, SgmpError):
-        return str(error)
-    return "Something in SGMP failed that should not have. What was written is still here; trying again can help."

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from sgmp_console.errors import Conflict, SgmpError, UserError
+from sgmp_console.errors import Taken, UserError
 from sgmp_console.fleet import devices
 from sgmp_console.fleet.devices import DeviceError
 from sgmp_console.fleet.devices_overview import FormerDevice, former_device
-from sgmp_console.store import DatabaseUnavailable, Device, House
+from sgmp_console.store import Device, House
 from sgmp_console.store import devices as stored_devices
 from sgmp_console.ui import fonts
 from sgmp_console.ui.devices import words
@@ -24,11 +23,10 @@ from sgmp_console.ui.devices.probe_card import ProbeCard
 from sgmp_console.ui.devices.same_meter import SameMeterDialog
 from sgmp_console.ui.devices.testing import DeviceTest
 from sgmp_console.ui.page import Services
-from sgmp_console.ui.parts.buttons import ComboBox, button
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.parts.buttons import ComboBox
+from sgmp_console.ui.parts.edit_dialog import EditDialog, sentence
 from sgmp_console.ui.parts.fields import Field
-from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.strip import Strip
+from sgmp_console.ui.tasks import Report
 from sgmp_edge import contract
 
 _LEFT = 440
@@ -45,14 +43,18 @@ class _Entries:
     text: str = field(repr=False)
 
 
-class DeviceEditor(QDialog):
-    """`open()` it. `saved` carries the Device as it is stored now; the dialog closes by itself then.
+class _FormerDeviceFound(UserError):
+    """Whose history the new device continues must be decided first."""
 
-    `device` None makes a new one. `taken`: the names of the house's devices. An account that may not manage devices sees
-    everything and changes nothing. Whatever fails, what was typed stays.
+    def __init__(self, former: FormerDevice) -> None:
+        super().__init__(f"This house had a device {former.device.name} before.")
+        self.former = former
+
+
+class DeviceEditor(EditDialog[Device]):
+    """`device` None makes a new one. `taken`: the names of the house's devices. An account that may not manage devices
+    sees everything and changes nothing.
     """
-
-    saved = Signal(object)
 
     def __init__(
         self,
@@ -62,30 +64,28 @@ class DeviceEditor(QDialog):
         taken: Collection[str],
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
-        self._services = services
+        may_change = services.session.may("manage_devices")
+        title = f"Edit {device.name}" if device and may_change else device.name if device else "Create device"
+        verb, doing = ("Save changes", "Saving") if device else ("Create device", "Creating")
+        super().__init__(services, title, verb, doing, parent, context=house.name)
         self._house = house
         self._device = device
-        self._theirs: Device | None = None
         self._taken = frozenset(taken)
         self._types = contract.device_types()
-        self._read_only = not services.session.may("manage_devices")
-        self._saving = False
-        self._discarding = False
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self._title())
+        self._read_only = not may_change
+        self._same_meter: bool | None = None
+        """Whether a new device continues a former one of its name; None until that was asked."""
         self._build()
         self.resize(self._size())
-        self._fill(device)
-        self._initial = self._entries()
+        if device is not None:
+            self.fill(device)
+        else:
+            self._show_config({}, "")
+        self.set_free(True)
+        self.settle()
         self._connect()
 
     # --- Building ------------------------------------------------------------------------------------------------
-
-    def _title(self) -> str:
-        if self._device is None:
-            return "Create device"
-        return self._device.name if self._read_only else f"Edit {self._device.name}"
 
     def _build(self) -> None:
         self.name, self.description = QLineEdit(), QLineEdit()
@@ -106,7 +106,7 @@ class DeviceEditor(QDialog):
             self.name_field.set_help("The name stays, since formulas refer to it.")
         self.type_field = Field("Type", self.type)
         self.config = ConfigEditor(
-            may_reveal=self._device is not None and self._services.session.may("view_secrets"),
+            may_reveal=self._device is not None and self.services.session.may("view_secrets"),
             read_only=self._read_only,
             parent=self,
         )
@@ -120,8 +120,8 @@ class DeviceEditor(QDialog):
         self.description.setAccessibleName("Description")
         column.addWidget(self.type_field)
         column.addWidget(self.config.form, 1)
-        self.probe = ProbeCard(self._house.name, self._services.now_ms)
-        self.test = DeviceTest(self._services, self._house, self.probe, self)
+        self.probe = ProbeCard(self._house.name, self.services.now_ms)
+        self.test = DeviceTest(self.services, self._house, self.probe, self)
         right = QVBoxLayout()
         right.setSpacing(16)
         right.addWidget(self.config.json, 5)
@@ -130,52 +130,28 @@ class DeviceEditor(QDialog):
         middle.setSpacing(24)
         middle.addWidget(left)
         middle.addLayout(right, 1)
-        self.strip = Strip()
-        self.strip.acted.connect(self._act_on_strip)
-        self.cancel = button("Close" if self._read_only else "Cancel", self.reject)
-        self.save = button(self._save_words(), self._save, "primary")
-        self.save.setToolTip("Ctrl+Enter")
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        self._note = label("", "caption", "muted")
-        buttons.addWidget(self._note)
-        buttons.addStretch(1)
-        buttons.addWidget(self.cancel)
-        buttons.addWidget(self.save)
-        heading = QHBoxLayout()
-        heading.addWidget(label(self.windowTitle(), "heading"))
-        heading.addStretch(1)
-        heading.addWidget(label(self._house.name, "body", "secondary"))
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(24, 16, 24, 16)
-        outer.setSpacing(16)
-        outer.addLayout(heading)
-        outer.addWidget(self.strip)
-        outer.addLayout(middle, 1)
-        outer.addLayout(buttons)
-        self.save.setVisible(not self._read_only)
-        for sequence in ("Ctrl+Return", "Ctrl+Enter", "Ctrl+S"):
-            QShortcut(QKeySequence(sequence), self, self._save)
-
-    def _save_words(self) -> str:
-        return "Save changes" if self._device else "Create device"
-
-    def _fill(self, device: Device | None) -> None:
-        if device is not None:
-            self.name.setText(device.name)
-            self.description.setText(device.description)
-            index = self.type.findData(device.type)
-            if index < 0:
-                # Its driver is not in this console's folder; the edge may have it.
-                self.type.addItem(device.type, device.type)
-                index = self.type.count() - 1
-            self.type.setCurrentIndex(index)
-        self.config.set_config(device.config if device else {}, device.type if device else "")
-        self._show_type()
-        self._set_enabled()
+        self.lay_out(middle)
         if self._read_only:
+            self.save.hide()
+            self.cancel.setText("Close")
             self.probe.say_nothing("Your role may look at devices, but not change or test them.")
-        self._note.setText("" if self._read_only else "The edge learns of it by Synchronize Configuration.")
+        else:
+            self.note.setText("The edge learns of it by Synchronize Configuration.")
+
+    def fill(self, stored: Device) -> None:
+        self.name.setText(stored.name)
+        self.description.setText(stored.description)
+        index = self.type.findData(stored.type)
+        if index < 0:
+            # Its driver is not in this console's folder; the edge may have it.
+            self.type.addItem(stored.type, stored.type)
+            index = self.type.count() - 1
+        self.type.setCurrentIndex(index)
+        self._show_config(stored.config, stored.type)
+
+    def _show_config(self, config: Mapping[str, Any], kind: str) -> None:
+        self.config.set_config(config, kind)
+        self._show_type()
 
     def _connect(self) -> None:
         self.name.textEdited.connect(self._name_edited)
@@ -192,18 +168,17 @@ class DeviceEditor(QDialog):
         window = parent.window().size() if parent is not None else QSize(1280, 800)
         return QSize(min(1160, window.width() - 48), min(800, window.height() - 48))
 
-    def _set_enabled(self) -> None:
-        free = not self._saving and not self._read_only
-        self.name.setEnabled(free and self._device is None)
-        for part in (self.description, self.type, self.save):
-            part.setEnabled(free)
-        self.config.form.setEnabled(not self._saving and self.config.config() is not None)
-        self.config.json.setEnabled(not self._saving)
-        self.save.setText("Saving" if self._saving else self._save_words())
+    def set_free(self, free: bool) -> None:
+        may_change = free and not self._read_only
+        self.name.setEnabled(may_change and self._device is None)
+        for part in (self.description, self.type):
+            part.setEnabled(may_change)
+        self.config.form.setEnabled(free and self.config.config() is not None)
+        self.config.json.setEnabled(free)
 
     # --- Checking ------------------------------------------------------------------------------------------------
 
-    def _entries(self) -> _Entries:
+    def entries(self) -> _Entries:
         config = self.config.config()
         return _Entries(
             self.name.text().strip(),
@@ -247,12 +222,10 @@ class DeviceEditor(QDialog):
         else:
             self.type_field.set_help("" if name else "What it is; its settings follow from it.")
 
-    # --- Saving --------------------------------------------------------------------------------------------------
+    # --- Storing -------------------------------------------------------------------------------------------------
 
-    def _save(self) -> None:
-        if self._saving or self._read_only:
-            return
-        entries = self._entries()
+    def valid(self) -> bool:
+        entries = self.entries()
         if self._device is None:
             self.name_field.set_problem(self._name_problem(entries.name))
         self.type_field.set_problem("" if entries.type else "Choose the type of the device.")
@@ -261,85 +234,57 @@ class DeviceEditor(QDialog):
             self.name.setFocus()
         elif self.type_field.problem:
             self.type.setFocus()
-        elif usable and self._device is None:
-            self._look_for_former(entries.name)
-        elif usable:
-            self._store(same_meter=False)
+        return usable and not self.name_field.problem and not self.type_field.problem
 
-    def _look_for_former(self, name: str) -> None:
-        database, house_id = self._services.session.database, self._house.house_id
+    def work(self) -> Callable[[Report], Device]:
+        entries, device, same_meter = self.entries(), self._device, self._same_meter
+        database, house_id, config = (
+            self.services.session.database,
+            self._house.house_id,
+            entries.config or {},
+        )
 
-        def look() -> FormerDevice | None:
-            with database.begin() as connection:
-                return former_device(connection, house_id, name)
-
-        self.strip.be_silent()
-        self._set_saving(True)
-        self._services.tasks.run(self, look, self._former_known, self._not_stored, pool="act")
-
-    def _former_known(self, former: FormerDevice | None) -> None:
-        if former is None:
-            self._store(same_meter=False)
-            return
-        self._set_saving(False)
-        question = SameMeterDialog(former, self._services.now_ms(), ZoneInfo(self._house.time_zone), self)
-        question.answered.connect(self._answered)
-        question.open()
-
-    def _answered(self, same_meter: bool) -> None:
-        self._store(same_meter=same_meter)
-
-    def _store(self, *, same_meter: bool) -> None:
-        entries, device = self._entries(), self._device
-        config = entries.config
-        if config is None:
-            return
-        database, house_id = self._services.session.database, self._house.house_id
-
-        def store() -> Device:
-            if device is None:
-                return devices.create(
-                    database,
-                    house_id,
-                    entries.name,
-                    entries.type,
-                    config,
-                    description=entries.description,
-                    same_meter=same_meter,
-                )
-            return devices.update(
+        def create(_report: Report) -> Device:
+            if same_meter is None:
+                with database.begin() as connection:
+                    former = former_device(connection, house_id, entries.name)
+                if former is not None:
+                    raise _FormerDeviceFound(former)
+            return devices.create(
                 database,
-                replace(device, type=entries.type, config=config, description=entries.description),
+                house_id,
+                entries.name,
+                entries.type,
+                config,
+                description=entries.description,
+                same_meter=bool(same_meter),
             )
 
-        self.strip.be_silent()
-        self._set_saving(True)
-        self._services.tasks.run(self, store, self._stored, self._not_stored, pool="act")
+        if device is None:
+            return create
+        changed = replace(device, type=entries.type, config=config, description=entries.description)
+        return lambda _report: devices.update(database, changed)
 
-    def _stored(self, device: Device) -> None:
-        self._set_saving(False)
-        self._discarding = True
-        self.saved.emit(device)
-        self.accept()
-
-    def _not_stored(self, error: Exception) -> None:
-        self._set_saving(False)
-        self._tell_unavailable(error)
-        if isinstance(error, DeviceError) and error.problems:
+    def place(self, error: Exception) -> bool:
+        if isinstance(error, _FormerDeviceFound):
+            zone = ZoneInfo(self._house.time_zone)
+            question = SameMeterDialog(error.former, self.services.now_ms(), zone, self)
+            question.answered.connect(self._answered)
+            question.open()
+        elif isinstance(error, DeviceError) and error.problems:
             self.config.show_refused(error.problems)
             self.strip.say("fault", str(error))
-        elif isinstance(error, Conflict) and self._device is not None:
-            self._look_at_conflict(error)
+        elif isinstance(error, Taken):
+            self.name_field.set_problem(str(error))
+            self.name.setFocus()
         else:
-            self.strip.say("fault", _sentence(error))
+            return False
+        return True
 
-    def _set_saving(self, saving: bool) -> None:
-        self._saving = saving
-        self._set_enabled()
-
-    def _tell_unavailable(self, error: Exception) -> None:
-        if isinstance(error, DatabaseUnavailable):
-            self._services.connection.lost(error)
+    def _answered(self, same_meter: bool) -> None:
+        self._same_meter = same_meter
+        self.submit()
+        self._same_meter = None
 
     # --- Secrets -------------------------------------------------------------------------------------------------
 
@@ -347,32 +292,32 @@ class DeviceEditor(QDialog):
         device = self._device
         if device is None:
             return
-        database = self._services.session.database
+        database = self.services.session.database
 
         def read() -> Mapping[str, Any]:
             with database.begin() as connection:
                 return stored_devices.reveal(connection, device.device_id)
 
         self.config.secrets.setEnabled(False)
-        self._services.tasks.run(self, read, self._revealed, self._not_revealed, pool="act")
+        self.services.tasks.run(self, read, self._revealed, self._not_revealed, pool="act")
 
     def _revealed(self, config: Mapping[str, Any]) -> None:
         self.config.secrets.setEnabled(True)
-        unchanged = self._entries() == self._initial
+        changed = self.changed
         self.config.reveal(config)
-        if unchanged:
-            self._initial = self._entries()
-        self._note.setText("The audit records that you were shown the secrets.")
+        if not changed:
+            self.settle()
+        self.note.setText("The audit records that you were shown the secrets.")
 
     def _not_revealed(self, error: Exception) -> None:
         self.config.secrets.setEnabled(True)
-        self._tell_unavailable(error)
-        self.strip.say("fault", _sentence(error))
+        self.tell_unavailable(error)
+        self.strip.say("fault", sentence(error))
 
     # --- Test ----------------------------------------------------------------------------------------------------
 
     def _begin_test(self) -> None:
-        entries = self._entries()
+        entries = self.entries()
         self.type_field.set_problem("" if entries.type else "Choose the type of the device.")
         if self.type_field.problem:
             self.type.setFocus()
@@ -381,99 +326,42 @@ class DeviceEditor(QDialog):
             self.test.begin(entries.name or "a device", entries.type, entries.config, device_id)
 
     def _not_tested(self, error: Exception) -> None:
-        self._tell_unavailable(error)
+        self.tell_unavailable(error)
         if isinstance(error, DeviceError) and error.problems:
             self.config.show_refused(error.problems)
 
     # --- Somebody else changed it --------------------------------------------------------------------------------
 
-    def _look_at_conflict(self, error: Conflict) -> None:
-        """Find out what is stored now, so that one can decide."""
-        device = self._device
-        if device is None:
-            return
-        database = self._services.session.database
-        self.strip.say("fault", str(error))
+    def reread(self) -> Callable[[], Device] | None:
+        if self._device is None:
+            return None
+        database, device_id = self.services.session.database, self._device.device_id
 
         def read() -> Device:
             with database.begin() as connection:
-                return stored_devices.get(connection, device.device_id)
+                return stored_devices.get(connection, device_id)
 
-        self._services.tasks.run(self, read, self._conflict_known, self._gone)
+        return read
 
-    def _conflict_known(self, theirs: Device) -> None:
-        self._theirs = theirs
-        mine = self._device
-        changed = words.differences(mine, theirs) if mine else ()
-        self.strip.say(
-            "fault",
-            f"{theirs.name} was changed by somebody else meanwhile: {', '.join(changed) or 'a secret'}. Nothing was "
-            "overwritten.",
-            (("theirs", "Take theirs"), ("mine", "Keep mine")),
-        )
+    def words_of(self, stored: Device) -> str:
+        changed = words.differences(self._device, stored) if self._device else ()
+        return ", ".join(changed) or "another secret"
 
-    def _gone(self, error: Exception) -> None:
-        self._tell_unavailable(error)
-        name = self._device.name if self._device else ""
-        if not isinstance(error, UserError):
-            self.strip.say("fault", _sentence(error))
-            return
-        self.strip.say(
-            "fault",
-            f"{name} was deleted by somebody else meanwhile. What is written here can be made again as a new device; "
-            "stored secrets must be typed then.",
-            (("again", "Create it again"),),
-        )
+    def rebase(self, stored: Device) -> None:
+        self._device = stored
 
-    def _act_on_strip(self, ident: str) -> None:
-        self.strip.be_silent()
-        if ident == "theirs" and self._theirs is not None:
-            self._device = self._theirs
-            self._fill(self._theirs)
-            self._initial = self._entries()
-        elif ident == "mine":
-            # From now on ours replaces theirs, knowingly.
-            self._device = self._theirs
-            self._save()
-        elif ident == "again" and self._device is not None:
+    def begin_anew(self) -> Callable[[], None] | None:
+        return None if self._device is None else self._begin_anew
+
+    def _begin_anew(self) -> None:
+        if self._device is not None:
             self._taken -= {self._device.name}
-            self._device = None
-            self.config.forget_stored()
-            self.save.setText(self._save_words())
-            self._save()
+        self._device = None
+        self.config.forget_stored()
 
     # --- Leaving -------------------------------------------------------------------------------------------------
-
-    def reject(self) -> None:
-        """Escape and Cancel; asks where something would be lost."""
-        if self._saving:
-            return
-        if not self._discarding and not self._read_only and self._entries() != self._initial:
-            what = self._device.name if self._device else "the new device"
-            question = ConfirmDialog(
-                "Discard the changes?",
-                f"What was written for {what} is not stored.",
-                "Discard changes",
-                self,
-                refuse="Keep editing",
-            )
-            question.accepted.connect(self._discard)
-            question.open()
-            return
-        super().reject()
-
-    def _discard(self) -> None:
-        self._discarding = True
-        self.reject()
 
     def done(self, result: int) -> None:
         self.config.stop()
         self.test.stop()
-        self._services.tasks.forget_all(self)
         super().done(result)
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, SgmpError):
-        return str(error)
-    return "Something in SGMP failed that should not have. What was written is still here; trying again can help."

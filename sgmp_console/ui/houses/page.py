@@ -140,7 +140,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
 
     def _create(self) -> None:
         form = HouseForm(self.services, None, [one.house.name for one in self.found or ()], self)
-        form.created.connect(self._created)
+        form.saved.connect(self._created)
         form.open()
 
     def _created(self, made: NewHouse | House) -> None:
@@ -157,7 +157,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
         chosen = self._chosen()
         if chosen is not None:
             form = HouseForm(self.services, chosen.house, (), self)
-            form.changed.connect(self._changed)
+            form.saved.connect(self._changed)
             form.open()
 
     def _changed(self) -> None:

@@ -15,6 +15,7 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import CheckBox
 from sgmp_console.ui.parts.form_dialog import FormDialog
 from sgmp_console.ui.parts.labels import label, set_ink
+from sgmp_console.ui.tasks import Report
 
 NEEDS = {
     "view_secrets": "view_devices",
@@ -57,7 +58,7 @@ class RoleDialog(FormDialog[Role]):
         self._role = role
         self.name = QLineEdit()
         self.description = QLineEdit()
-        self.name_field = self.add_field("Name", self.name, check=self._name_problem)
+        self.name_field = self.naming = self.add_field("Name", self.name, check=self._name_problem)
         self.add_field("Description", self.description, "Shown where the role is given to an account.")
         self.boxes: dict[str, CheckBox] = {}
         self._notes = {name: label("", "caption", "muted", wraps=True) for name in permissions}
@@ -134,7 +135,8 @@ class RoleDialog(FormDialog[Role]):
 
     def words_of(self, stored: Role) -> str:
         chosen = [words(name) for name in self._descriptions if name in stored.permissions]
-        return f"{stored.name}: {', '.join(chosen) or 'no permissions'}"
+        described = f"“{stored.description}”, " if stored.description else ""
+        return f"{stored.name}, {described}{', '.join(chosen) or 'no permissions'}"
 
     def reread(self) -> Callable[[], Role] | None:
         if self._role is None:
@@ -147,19 +149,15 @@ class RoleDialog(FormDialog[Role]):
 
         return read
 
-    def work(self) -> Callable[[], Role]:
+    def work(self) -> Callable[[Report], Role]:
         session, role = self.services.session, self._role
         name, description, permissions = self.entries()
         if role is None:
-            return lambda: roles.create(
+            return lambda _report: roles.create(
                 session.database, name, description=description, permissions=permissions
             )
         changed = replace(role, name=name, description=description, permissions=permissions)
-        return lambda: roles.update(session.database, changed, directory=session.cloud().directory)
-
-    def submit(self) -> None:
-        if not self._only_shown:
-            super().submit()
+        return lambda _report: roles.update(session.database, changed, directory=session.cloud().directory)
 
     def _name_problem(self) -> str:
         return "" if self.name.text().strip() else "Enter a name."
