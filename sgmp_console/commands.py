@@ -279,7 +279,8 @@ def _database_url(arguments: argparse.Namespace) -> str:
 
 def _opened(path: Path) -> TextIO:
     try:
-        return path.open(encoding="utf-8-sig", newline="")
+        # What is no UTF-8 is told by the line that holds it, not by the first of them.
+        return path.open(encoding="utf-8-sig", errors="replace", newline="")
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.") from error
 

@@ -189,7 +189,18 @@ def test_a_database_that_is_away_is_a_sentence(
     assert cli.main(["admin", "reset", "ann@example.org"]) == commands.FAILED
     told = capsys.readouterr().err
     assert told.startswith("The database is not available")
+    assert told.endswith("Connection refused.\n")
     assert "s3cret" not in told
+
+
+def test_a_file_that_is_no_utf_8_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "readings.csv"
+    file.write_bytes(b"timestamp,identifier,value\n1,a.\xfcber,1\n2,a.x,5\n")
+    assert cli.main(["check", "formula", "a.x", "--data", str(file)]) == commands.OK
+    assert "Line 2 was left out" in capsys.readouterr().out
+    file.write_bytes(bytes(range(128, 256)))
+    assert cli.main(["check", "formula", "a.x", "--data", str(file)]) == commands.FAILED
+    assert "the first line of the readings must be" in capsys.readouterr().err
 
 
 def _config(tmp_path: Path, content: object) -> str:

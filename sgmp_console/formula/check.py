@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -177,14 +177,14 @@ def read_readings(lines: Iterable[str]) -> tuple[dict[Identifier, Series], list[
     Raises UserError (a FormulaError without a place) when the header isn't `timestamp,identifier,value`.
     """
     rows = csv.reader(lines)
-    header = [column.strip().lower().lstrip("\ufeff") for column in next(rows, [])]
+    header = [column.strip().lower().lstrip("\ufeff") for column in _next(rows) or ()]
     if not set(COLUMNS) <= set(header):
         raise FormulaError(f"the first line of the readings must be {','.join(COLUMNS)}", 0, 0)
     at, which, value_at = (header.index(column) for column in COLUMNS)
     collected: dict[Identifier, dict[int, float]] = {}
     parsed: dict[str, Identifier] = {}
     rejected: list[dict[str, Any]] = []
-    for row in rows:
+    while (row := _next(rows)) is not None:
         if not any(cell.strip() for cell in row):
             continue
         try:
@@ -206,6 +206,14 @@ def read_readings(lines: Iterable[str]) -> tuple[dict[Identifier, Series], list[
         for identifier, values in collected.items()
     }
     return ready, rejected
+
+
+def _next(rows: Iterator[list[str]]) -> list[str] | None:
+    """None at the end. Raises UserError where the file is no CSV from here on."""
+    try:
+        return next(rows, None)
+    except csv.Error as error:
+        raise FormulaError(f"the readings are no CSV: {error}", 0, 0) from error
 
 
 def _reject(rejected: list[dict[str, Any]], line: int, reason: str) -> None:

@@ -116,7 +116,8 @@ def connect(parameters: Mapping[str, str], **settings: Any) -> psycopg2.extensio
 
 def _sentence(text: str) -> str:
     """libpq's account of a failed attempt in one line: it names hosts and reasons, never the password."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # Without the indented hint, a question about the server.
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("\t", " "))]
     return "; ".join(lines[:2]).rstrip(".?") or "no connection"
 
 

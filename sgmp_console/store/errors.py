@@ -9,7 +9,7 @@ class DatabaseUnavailable(Unavailable):
     """The database does not answer, is restarting, is overloaded, or took too long."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"The database is not available: {why}. SGMP tries again by itself.")
+        super().__init__(f"The database is not available: {why}.")
 
 
 class SignInRefused(UserError):

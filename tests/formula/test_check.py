@@ -127,6 +127,12 @@ def test_readings_without_the_header_are_refused(lines: list[str]) -> None:
         check("a.x", readings=lines)
 
 
+def test_readings_that_are_no_csv_are_refused_in_a_sentence() -> None:
+    endless = ["timestamp,identifier,value", "1,a.x," + "9" * 200_000]
+    with pytest.raises(FormulaError, match="the readings are no CSV: field larger"):
+        check("a.x", readings=endless)
+
+
 def test_values_of_a_house_come_from_its_own_data() -> None:
     pac = DeviceIdentifier("sonnen", "status.Pac_total_W")
     everything = {pac: Series([0, 4_000, 8_000], [1_000, 2_000, 3_000])}

@@ -97,9 +97,7 @@ def test_the_editor_in_the_smallest_window(
     editor = page.findChild(ItemEditor)
     assert editor is not None
     settled(qtbot, editor)
-    editor.strip.say(
-        "fault", "The database is not available: connection refused. SGMP tries again by itself."
-    )
+    editor.strip.say("fault", "The database is not available: connection refused.")
     editor.aggregation.box.click()
     pictures(qtbot, appearance, editor, "analytics_editor_small")
     editor.discard()

@@ -161,9 +161,7 @@ def test_the_editor_in_the_smallest_window(
     view.resize(1024, 640)
     editor = edit(page, "egauge")
     RESULTS["ok"](editor)
-    editor.strip.say(
-        "fault", "The database is not available: connection refused. SGMP tries again by itself."
-    )
+    editor.strip.say("fault", "The database is not available: connection refused.")
     pictures(qtbot, appearance, editor, "device_small")
     editor.discard()
 
