@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -32,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     command: _Command = arguments.command
     try:
-        return command(arguments)
+        done = command(arguments)
+        sys.stdout.flush()
+        return done
     except Usage as error:
         print(f"sgmp-console: {error}", file=sys.stderr)
         return USAGE
@@ -41,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough (`| head`). What is left of it goes nowhere, without a complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -187,7 +194,7 @@ def _add_check(parsers: _Parsers) -> None:
     formula.add_argument(
         "--hours", type=float, default=24.0, metavar="N", help="with --house: over the last N hours (24)"
     )
-    _add_database(formula, deployment=False)
+    _add_database(formula)
     formula.add_argument("--json", action="store_true", help="the result as JSON")
     config = kinds.add_parser(
         "config",
@@ -260,16 +267,17 @@ def _add_admin(parsers: _Parsers) -> None:
     create.add_argument("email")
     create.add_argument("--name", required=True, help="name of the person")
     create.add_argument("--json", action="store_true", help="the result as JSON")
-    _add_database(create, deployment=False)
+    _add_database(create)
     reset = acts.add_parser(
         "reset",
         help="give an account a new password",
-        description="Give an account a new initial password, as the database's owner, and print it.",
+        description="Give an account a new initial password, as the database's owner or as an administrator, and print "
+        "it.",
     )
     reset.set_defaults(command=commands.admin_reset)
     reset.add_argument("email")
     reset.add_argument("--json", action="store_true", help="the result as JSON")
-    _add_database(reset, deployment=False)
+    _add_database(reset)
     ingest = acts.add_parser(
         "ingest",
         help="give ingest a new database password",
@@ -284,7 +292,8 @@ def _add_database(command: argparse.ArgumentParser, *, deployment: bool = True) 
     command.add_argument(
         "--database-url",
         metavar="URL",
-        help=f"postgresql://owner@host:port/database; better in the environment as {DATABASE_URL}, with the password",
+        help=f"postgresql://owner@host:port/database; better in the environment as {DATABASE_URL}, with the password. "
+        "An account is named by its email, with %%40 for @",
     )
     if deployment:
         command.add_argument("--deployment", default="sgmp", help="name of the deployment (%(default)s)")

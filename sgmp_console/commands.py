@@ -10,6 +10,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sgmp_console.cloud.mail import Mailer
     from sgmp_console.fleet.accounts import NewAccount
     from sgmp_console.settings import Profile
+    from sgmp_console.store import Database
 
 OK, FAILED, USAGE = 0, 1, 2
 """Exit codes."""
@@ -105,21 +108,17 @@ def _check_on_house(text: str, arguments: argparse.Namespace) -> dict[str, Any]:
     from sgmp_console.formula import FormulaError, check, parse
     from sgmp_console.reports.plan import ItemReader
 
-    database = store.Database.connect(_database_url(arguments))
-    try:
-        with database.begin() as connection:
-            house = store.houses.by_name(connection, arguments.house)
-            try:
-                formulas = [parse(text)]
-            except FormulaError:
-                formulas = []
-            known = analytics.catalogue(connection, house.house_id, *formulas)
-            end_ms = time.time_ns() // 1_000_000
-            start_ms = end_ms - round(arguments.hours * 3_600_000)
-            reader = ItemReader(connection, house.house_id)
-            return check.check_on_house(text, known, start_ms, end_ms, reader.load)
-    finally:
-        database.dispose()
+    with _database(arguments) as database, database.begin() as connection:
+        house = store.houses.by_name(connection, arguments.house)
+        try:
+            formulas = [parse(text)]
+        except FormulaError:
+            formulas = []
+        known = analytics.catalogue(connection, house.house_id, *formulas)
+        end_ms = time.time_ns() // 1_000_000
+        start_ms = end_ms - round(arguments.hours * 3_600_000)
+        reader = ItemReader(connection, house.house_id)
+        return check.check_on_house(text, known, start_ms, end_ms, reader.load)
 
 
 def check_config(arguments: argparse.Namespace) -> int:
@@ -137,17 +136,13 @@ def check_config(arguments: argparse.Namespace) -> int:
 
 
 def check_deployment(arguments: argparse.Namespace) -> int:
-    from sgmp_console import store
     from sgmp_console.fleet import deployment
 
     profile = _profile(arguments.of_profile)
     url = arguments.database_url or os.environ.get(DATABASE_URL)
     if arguments.remove_leftovers:
-        database = store.Database.connect(_database_url(arguments))
-        try:
+        with _database(arguments, profile.deployment) as database:
             removed = deployment.remove_leftovers(database, profile)
-        finally:
-            database.dispose()
         for one in removed:
             print(f"Removed: {one}")
         return OK
@@ -170,31 +165,24 @@ def import_readings(arguments: argparse.Namespace) -> int:
         if watched:
             print(f"\r{done:4.0%}", end="" if done < 1 else "\n", file=sys.stderr, flush=True)
 
-    database = store.Database.connect(_database_url(arguments))
-    try:
+    with _database(arguments) as database:
         with database.begin() as connection:
             house = store.houses.by_name(connection, arguments.house)
         report = imports.import_file(
             database, house.house_id, arguments.file, dry_run=arguments.dry_run, progress=progress
         )
-    finally:
-        database.dispose()
     print(json.dumps(report.as_json(), indent=2, ensure_ascii=False) if arguments.json else report.as_text())
     return FAILED if report.rejected else OK
 
 
 def admin_create(arguments: argparse.Namespace) -> int:
-    from sgmp_console import store
     from sgmp_console.fleet import accounts
 
     directory, mailer = _users(arguments)
-    database = store.Database.connect(_database_url(arguments))
-    try:
+    with _database(arguments) as database:
         made = accounts.create_first_admin(
             database, email=arguments.email, name=arguments.name, directory=directory, mailer=mailer
         )
-    finally:
-        database.dispose()
     _show_password(made, as_json=arguments.json)
     return OK
 
@@ -204,16 +192,13 @@ def admin_reset(arguments: argparse.Namespace) -> int:
     from sgmp_console.fleet import accounts
 
     directory, mailer = _users(arguments)
-    database = store.Database.connect(_database_url(arguments))
-    try:
+    with _database(arguments) as database:
         with database.begin() as connection:
             known = {account.email: account for account in store.accounts.list_all(connection)}
         if arguments.email.lower() not in known:
             raise UserError(f"There is no account {arguments.email}.")
         account_id = known[arguments.email.lower()].account_id
         made = accounts.reset_password(database, account_id, directory=directory, mailer=mailer)
-    finally:
-        database.dispose()
     _show_password(made, as_json=arguments.json)
     return OK
 
@@ -234,22 +219,19 @@ def _users(arguments: argparse.Namespace) -> tuple[Directory, Mailer | None]:
 def admin_ingest(arguments: argparse.Namespace) -> int:
     from urllib.parse import quote
 
-    from sgmp_console import store
     from sgmp_console.fleet import accounts
     from sgmp_console.store import access
 
     password = accounts.initial_password()
-    database = store.Database.connect(_database_url(arguments))
-    try:
+    with _database(arguments) as database:
         with database.begin() as connection:
             access.set_ingest_password(connection, arguments.deployment, password)
-    finally:
-        database.dispose()
+        address = database.address
     user = access.ingest_role(arguments.deployment)
     if arguments.json:
         print(json.dumps({"user": user, "password": password}))
     else:
-        address = f"postgresql://{quote(user)}:{password}@{database.address}"
+        address = f"postgresql://{quote(user)}:{password}@{address}"
         print(f"Ingest reaches the database with this, shown only now:\n{DATABASE_URL}={address}")
     return OK
 
@@ -266,6 +248,18 @@ def _show_password(made: NewAccount, *, as_json: bool) -> None:
             f"{email} signs in with this password, and then chooses another. It is shown only now:\n"
             f"{made.initial_password}"
         )
+
+
+@contextmanager
+def _database(arguments: argparse.Namespace, deployment: str = "") -> Iterator[Database]:
+    """`deployment` where no argument names it."""
+    from sgmp_console import store
+
+    database = store.accounts.connect(_database_url(arguments), deployment or arguments.deployment)
+    try:
+        yield database
+    finally:
+        database.dispose()
 
 
 def _database_url(arguments: argparse.Namespace) -> str:

@@ -124,6 +124,56 @@ def test_a_formula_is_evaluated_on_a_house(owner: TestDatabase, capsys: pytest.C
     assert "did you mean `egauge`" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
+def test_a_house_that_is_not_there_is_told_with_the_one_meant(
+    owner: TestDatabase, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database.begin() as connection:
+        houses.create(connection, "Maple House")
+    assert cli.main(["check", "formula", "a.b", "--house", "Mapel House"]) == commands.FAILED
+    assert capsys.readouterr().err == "There is no house Mapel House. Did you mean Maple House?\n"
+
+
+@pytest.mark.parametrize("chosen", [True, False], ids=["own password", "initial password"])
+def test_an_account_is_named_by_its_email_in_the_address(
+    owner: TestDatabase,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    chosen: bool,
+) -> None:
+    with database.begin() as connection:
+        accounts.create(
+            connection,
+            email="ann@example.org",
+            name="Ann",
+            role="visitor",
+            house_id=houses.create(connection, "Maple House").house_id,
+            password="Correct-horse-7",
+            must_change_password=not chosen,
+        )
+        houses.create(connection, "Harbor House")
+    address = owner.address.replace("postgresql://", "postgresql://ann%40example.org:Correct-horse-7@")
+    monkeypatch.setenv(commands.DATABASE_URL, address)
+    words = ["check", "formula", "events.::", "--deployment", owner.deployment, "--house"]
+    assert cli.main([*words, "Maple House"]) == (commands.OK if chosen else commands.FAILED)
+    told = capsys.readouterr().err
+    assert ("still has its initial password" in told) is not chosen
+    assert cli.main([*words, "Harbor House"]) == commands.FAILED
+
+
+def test_a_reader_that_has_enough_is_no_fault() -> None:
+    code = (
+        "import sys; from sgmp_console import cli; sys.exit(cli.main(['check', 'formula', 'a.b', '--json']))"
+    )
+    running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None
+    running.stdout.close()
+    assert running.stderr is not None
+    assert running.stderr.read() == b""
+    running.stderr.close()
+    assert running.wait(timeout=60) == commands.FAILED
+
+
 def test_readings_that_are_not_there_are_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from sgmp_console.errors import UserError
 from sgmp_console.fleet import accounts, houses
 from sgmp_console.settings import Profile
 from sgmp_console.store import Database, SignInRefused, migrations
+from sgmp_console.store import accounts as stored_accounts
 from sgmp_console.store.connecting import connect, parameters_of
 
 
@@ -26,7 +27,7 @@ def check(profile: Profile, database_url: str | None = None, *, smtp_password: s
     found: list[Database] = []
 
     def open_database() -> str:
-        found.append(Database.connect(database_url, application="sgmp-check"))
+        found.append(stored_accounts.connect(database_url, profile.deployment))
         return f"{found[0].address} answers, and accepts user and password."
 
     yield step("Database", open_database, _DATABASE_MEND)

@@ -75,10 +75,11 @@ class ImportReport:
 
     def as_text(self) -> str:
         """The report for a person."""
-        would = "would be" if self.dry_run else "were"
+        one = self.stored == 1
+        would = "would be" if self.dry_run else "was" if one else "were"
         lines = [
-            f"{self.read + self.rejected:,} lines: {self.stored:,} readings {would} stored, {self.repeated:,} were known "
-            f"already, {self.rejected:,} lines can't be read."
+            f"Lines: {self.read + self.rejected:,}. {self.stored:,} reading{'' if one else 's'} {would} stored, known "
+            f"already: {self.repeated:,}, unreadable: {self.rejected:,}."
         ]
         if self.start_ms is not None and self.end_ms is not None:
             lines.append(f"From {_utc(self.start_ms)} to {_utc(self.end_ms)}.")

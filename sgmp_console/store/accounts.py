@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.access import login_name, normal_email, verifier
+from sgmp_console.store.connecting import parameters_of
 from sgmp_console.store.database import Database
 from sgmp_console.store.errors import AccountDisabled, ChangedMeanwhile, PasswordExpired, SignInRefused
 from sgmp_console.store.tables import account as table
@@ -49,6 +50,23 @@ def sign_in(url: str, deployment: str, email: str, password: str) -> tuple[Datab
     except BaseException:
         database.dispose()
         raise
+
+
+def connect(url: str, deployment: str) -> Database:
+    """The database as whom the address names: one of the server's roles, or an account by its email.
+
+    In an address @ is written %40: `postgresql://ada%40example.org:password@host/sgmp`. Raises as `sign_in`.
+    """
+    given = parameters_of(url)
+    if "@" not in given.get("user", ""):
+        return Database.connect(url)
+    database, account = sign_in(url, deployment, given["user"], given.get("password", ""))
+    if account.must_change_password:
+        database.dispose()
+        raise UserError(
+            f"{account.email} still has its initial password. Sign in with the window and choose another."
+        )
+    return database
 
 
 def current(connection: sa.Connection) -> Account:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -43,13 +44,13 @@ def get(connection: sa.Connection, house_id: int) -> House:
 
 
 def by_name(connection: sa.Connection, name: str) -> House:
-    """Raises UserError naming it."""
-    row = connection.execute(
-        sa.select(*_COLUMNS).where(table.c.name == name, table.c.deleted_at.is_(None))
-    ).one_or_none()
-    if row is None:
-        raise UserError(f"There is no house {name}.")
-    return House(*row)
+    """Raises UserError naming it, and the one that may be meant."""
+    known = {house.name: house for house in list_all(connection)}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(f"There is no house {name}.{meant}")
+    return known[name]
 
 
 def create(connection: sa.Connection, name: str, *, description: str = "", time_zone: str = "UTC") -> House:

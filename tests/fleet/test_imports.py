@@ -203,7 +203,7 @@ def test_the_command_tells_a_person_or_a_script_what_became_of_the_lines(
     assert report["devices"] == {"meter": ["A.Load"]}
     assert cli.main(command) == commands.FAILED
     assert capsys.readouterr().out.splitlines() == [
-        "3 lines: 2 readings were stored, 0 were known already, 1 lines can't be read.",
+        "Lines: 3. 2 readings were stored, known already: 0, unreadable: 1.",
         "From 2025-06-15T15:06:40.000+00:00 to 2025-06-15T15:06:44.000+00:00.",
         "meter: A.Load",
         "Raw readings are kept for 31 days. Of what is older, only fields with continuous aggregation stay, as "
