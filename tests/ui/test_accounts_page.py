@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QFileDialog, QMenu
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import accounts
@@ -17,6 +18,7 @@ from sgmp_console.store import accounts as stored_accounts
 from sgmp_console.ui.accounts.dialogs import CreateAccount, EditAccount
 from sgmp_console.ui.accounts.page import COLUMNS, AccountsPage
 from sgmp_console.ui.accounts.password_once import PasswordOnce
+from sgmp_console.ui.bulk.import_dialog import ImportDialog
 from sgmp_console.ui.frame.main_view import MainView
 from sgmp_console.ui.parts.confirm import ConfirmDialog
 from sgmp_console.ui.parts.table import RowsModel
@@ -420,3 +422,36 @@ def test_everything_that_takes_focus_in_the_dialog_has_a_name(show: Show) -> Non
     assert all(seen)
     assert seen.index("Name") < seen.index("Role") < seen.index("Cancel") < seen.index("Create account")
     dialog.reject()
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def test_accounts_are_exported_without_passwords(
+    qtbot: QtBot, some: list[Account], show: Show, tmp_path: Path
+) -> None:
+    page = show()
+    page.action("export").trigger()
+    (chooser,) = page.findChildren(QFileDialog)
+    file = tmp_path / "accounts.csv"
+    chooser.fileSelected.emit(str(file))
+    chooser.close()
+    qtbot.waitUntil(lambda: "3 accounts were exported, without passwords." in page.strip.text())
+    header, *lines = file.read_text("utf-8-sig").splitlines()
+    assert "password" not in header
+    assert any(line.startswith("vera@example.org,Vera,visitor,Maple House") for line in lines)
+
+
+def test_what_was_imported_is_listed(qtbot: QtBot, show: Show, tmp_path: Path) -> None:
+    page = show()
+    page.action("import").trigger()
+    (dialog,) = page.findChildren(ImportDialog)
+    file = tmp_path / "accounts.csv"
+    file.write_text("email,name,role,house\nrea@example.org,Rea,researcher,Maple House\n", "utf-8")
+    dialog.set_file(file)
+    qtbot.waitUntil(dialog.act.isEnabled)
+    with qtbot.waitSignal(dialog.imported):
+        dialog.act.click()
+    qtbot.waitUntil(lambda: "rea@example.org" in emails(page))
+    with qtbot.waitSignal(dialog.finished):
+        dialog.save_to(tmp_path / "passwords.csv")
