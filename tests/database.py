@@ -184,7 +184,7 @@ class TestServer:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", (role,)
             )
-            cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+            cursor.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(role)))
 
     @contextmanager
     def _superuser(self, database: str | None = None) -> Iterator[psycopg2.extensions.cursor]:

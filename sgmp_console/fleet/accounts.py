@@ -175,36 +175,37 @@ def reset_password(
 def change_own_password(
     database: Database, email: str, old: str, new: str, *, directory: Directory = LOCAL
 ) -> None:
-    """Change the password of the account that `database` is signed in as, also at the first sign-in.
+    """Change the password of the account that `database` is signed in as, also at the first sign-in; other sessions end.
 
     Raises UserError where `old` is not the password, `new` can't be chosen (`fleet.passwords`) or the directory does
     not accept it, Refused (the initial one has expired), Unavailable; the password is the old one everywhere then, or the error says otherwise.
     """
-    changed = False
     if not secrets.compare_digest(old.encode(), database.parameters.get("password", "").encode()):
         raise UserError("The present password is another one. Enter the one that you signed in with.")
-    try:
-        with database.begin() as connection:
-            if problem := passwords.problem(
-                new, email=email, name=accounts.current(connection).name, old=old
+    changed = False
+    with database.changing_password():
+        try:
+            with database.begin() as connection:
+                if problem := passwords.problem(
+                    new, email=email, name=accounts.current(connection).name, old=old
+                ):
+                    raise UserError(problem)
+                accounts.change_own_password(connection, new)
+                directory.change_own_password(email, old, new)
+                changed = True
+        except SgmpError as error:
+            if not changed:
+                raise
+            if _accepts(database, new):
+                database.take_password(new)
+                return  # committed; only the answer was lost
+            with saying(
+                f"{error} The password is the new one in the directory of users, and may be the old one here. An "
+                "administrator can reset it, which makes it the same everywhere again."
             ):
-                raise UserError(problem)
-            accounts.change_own_password(connection, new)
-            directory.change_own_password(email, old, new)
-            changed = True
-    except SgmpError as error:
-        if not changed:
+                directory.change_own_password(email, new, old)
             raise
-        if _accepts(database, new):
-            database.take_password(new)
-            return  # committed; only the answer was lost
-        with saying(
-            f"{error} The password is the new one in the directory of users, and may be the old one here. An "
-            "administrator can reset it, which makes it the same everywhere again."
-        ):
-            directory.change_own_password(email, new, old)
-        raise
-    database.take_password(new)
+        database.take_password(new)
 
 
 def delete(database: Database, account_ids: Sequence[int], *, directory: Directory = LOCAL) -> str | None:

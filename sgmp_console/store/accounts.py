@@ -15,6 +15,9 @@ from sgmp_console.store.tables import account as table
 from sgmp_console.store.tables import installation, role_permission
 from sgmp_console.store.tables import role as role_table
 
+# What accounts read.
+_view = sa.table("accounts", *(sa.column(c.name, c.type) for c in table.c), schema="sgmp")
+
 
 @dataclass(frozen=True)
 class Account:
@@ -99,12 +102,12 @@ def current(connection: sa.Connection) -> Account:
 
 def list_all(connection: sa.Connection) -> list[Account]:
     """The accounts that the caller may see (always the own one), in order of email."""
-    return [_account(row) for row in connection.execute(_select().order_by(table.c.email))]
+    return [_account(row) for row in connection.execute(_select().order_by(_view.c.email))]
 
 
 def get(connection: sa.Connection, account_id: int) -> Account:
     """Raises UserError where there is none, or none that the account sees."""
-    row = connection.execute(_select().where(table.c.account_id == account_id)).one_or_none()
+    row = connection.execute(_select().where(_view.c.account_id == account_id)).one_or_none()
     if row is None:
         raise UserError("There is no such account. It may have been deleted.")
     return _account(row)
@@ -187,20 +190,20 @@ def change_own_password(connection: sa.Connection, password: str) -> None:
 def _select() -> sa.Select[tuple[object, ...]]:
     permissions = (
         sa.select(sa.func.array_agg(role_permission.c.permission))
-        .where(role_permission.c.role_id == table.c.role_id)
+        .where(role_permission.c.role_id == _view.c.role_id)
         .scalar_subquery()
     )
     return sa.select(
-        table.c.account_id,
-        table.c.email,
-        table.c.name,
+        _view.c.account_id,
+        _view.c.email,
+        _view.c.name,
         role_table.c.name.label("role"),
-        table.c.house_id,
+        _view.c.house_id,
         permissions.label("permissions"),
-        table.c.enabled,
-        table.c.must_change_password,
-        table.c.revision,
-    ).join_from(table, role_table)
+        _view.c.enabled,
+        _view.c.must_change_password,
+        _view.c.revision,
+    ).join_from(_view, role_table, role_table.c.role_id == _view.c.role_id)
 
 
 def _account(row: sa.Row[tuple[object, ...]]) -> Account:

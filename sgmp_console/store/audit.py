@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from sgmp_console.store import rows
-from sgmp_console.store.tables import audit as table
+from sgmp_console.store.tables import audit
 
 ACTS = {
     "create": "created",
@@ -44,6 +44,10 @@ KINDS = {
     "report": "report",
 }
 """What acts are about, in words."""
+
+
+# What accounts read.
+_view = sa.table("audit_entries", *(sa.column(c.name, c.type) for c in audit.c), schema="sgmp")
 
 
 @dataclass(frozen=True)
@@ -84,39 +88,39 @@ def read(
     last entry of the page before.
     """
     query = sa.select(
-        table.c.entry_id,
-        table.c.at,
-        table.c.actor,
-        table.c.act,
-        table.c.kind,
-        table.c.subject,
-        table.c.house_id,
-        table.c.before,
-        table.c.after,
+        _view.c.entry_id,
+        _view.c.at,
+        _view.c.actor,
+        _view.c.act,
+        _view.c.kind,
+        _view.c.subject,
+        _view.c.house_id,
+        _view.c.before,
+        _view.c.after,
     )
     if actor:
-        query = query.where(table.c.actor.icontains(actor, autoescape=True))
+        query = query.where(_view.c.actor.icontains(actor, autoescape=True))
     if subject:
-        query = query.where(table.c.subject.icontains(subject, autoescape=True))
+        query = query.where(_view.c.subject.icontains(subject, autoescape=True))
     if acts:
-        query = query.where(table.c.act.in_(acts))
+        query = query.where(_view.c.act.in_(acts))
     if kinds:
-        query = query.where(table.c.kind.in_(kinds))
+        query = query.where(_view.c.kind.in_(kinds))
     if house_id is not None:
-        query = query.where(table.c.house_id == house_id)
+        query = query.where(_view.c.house_id == house_id)
     if from_ms is not None:
-        query = query.where(table.c.at >= rows.from_ms(from_ms))
+        query = query.where(_view.c.at >= rows.from_ms(from_ms))
     if to_ms is not None:
-        query = query.where(table.c.at < rows.from_ms(to_ms))
+        query = query.where(_view.c.at < rows.from_ms(to_ms))
     if before_id is not None:
-        query = query.where(table.c.entry_id < before_id)
-    found = connection.execute(query.order_by(table.c.entry_id.desc()).limit(limit))
+        query = query.where(_view.c.entry_id < before_id)
+    found = connection.execute(query.order_by(_view.c.entry_id.desc()).limit(limit))
     return [AuditEntry(row.entry_id, rows.to_ms(row.at), *row[2:]) for row in found]
 
 
 def actors(connection: sa.Connection) -> list[str]:
     """Everybody in the entries that the account may see, in order."""
-    return list(connection.execute(sa.select(table.c.actor).distinct().order_by(table.c.actor)).scalars())
+    return list(connection.execute(sa.select(_view.c.actor).distinct().order_by(_view.c.actor)).scalars())
 
 
 def note(

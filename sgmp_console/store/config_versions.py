@@ -45,14 +45,14 @@ class EdgeState:
 
 def list_all(connection: sa.Connection, house_id: int) -> list[ConfigVersion]:
     """The versions of a house, the newest first, without the devices: these hold secrets."""
-    rows = connection.execute(_select().where(table.c.house_id == house_id).order_by(table.c.version.desc()))
+    rows = connection.execute(_select().where(_view.c.house_id == house_id).order_by(_view.c.version.desc()))
     return [_version(row) for row in rows]
 
 
 def newest(connection: sa.Connection, house_id: int) -> ConfigVersion | None:
     """The version made last; None if there never was one."""
     row = connection.execute(
-        _select().where(table.c.house_id == house_id).order_by(table.c.version.desc()).limit(1)
+        _select().where(_view.c.house_id == house_id).order_by(_view.c.version.desc()).limit(1)
     ).one_or_none()
     return None if row is None else _version(row)
 
@@ -138,7 +138,7 @@ def _device(row: Mapping[str, Any]) -> contract.DeviceConfig:
 
 
 def _select() -> sa.Select[tuple[int, str, str, datetime]]:
-    return sa.select(table.c.version, table.c.sha256, table.c.created_by, table.c.created_at)
+    return sa.select(_view.c.version, _view.c.sha256, _view.c.created_by, _view.c.created_at)
 
 
 def _version(row: sa.Row[tuple[int, str, str, datetime]]) -> ConfigVersion:

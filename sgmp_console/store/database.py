@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,9 +39,16 @@ REFUSED_STATE = "SG002"
 class Database:
     """A deployment's database as one account sees it. Safe to use from several threads."""
 
-    def __init__(self, engine: sa.Engine, parameters: dict[str, str], application: str) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        parameters: dict[str, str],
+        password_lock: threading.RLock,
+        application: str,
+    ) -> None:
         self._engine = engine
         self._parameters = parameters
+        self._password_lock = password_lock
         self._application = application
 
     @classmethod
@@ -61,16 +69,20 @@ class Database:
         and UserError where the address itself is wrong.
         """
         parameters = parameters_of(url, user=user, password=password)
+        password_lock = threading.RLock()
 
         def open_connection() -> psycopg2.extensions.connection:
+            with password_lock:
+                present = dict(parameters)
             return connect(
-                parameters,
+                present,
                 application_name=application,
                 statement_timeout=STATEMENT_TIMEOUT_MS,
                 lock_timeout=LOCK_TIMEOUT_MS,
                 idle_in_transaction_session_timeout=STATEMENT_TIMEOUT_MS,
                 timezone="UTC",
                 search_path="public",
+                default_transaction_isolation=r"read\ committed",  # accounts are given nothing in others
             )
 
         engine = sa.create_engine(
@@ -86,7 +98,7 @@ class Database:
         )
         event.listen(engine, "rollback", _forget)
         event.listen(engine, "rollback_savepoint", lambda connection, _name, _context: _forget(connection))
-        database = cls(engine, parameters, application)
+        database = cls(engine, parameters, password_lock, application)
         try:
             with database.begin():
                 pass
@@ -107,7 +119,17 @@ class Database:
     @property
     def parameters(self) -> dict[str, str]:
         """How this database is reached, password included: for further connections only, never to be shown."""
-        return dict(self._parameters)
+        with self._password_lock:
+            return dict(self._parameters)
+
+    @contextmanager
+    def changing_password(self) -> Iterator[None]:
+        """Until the end of the block it isn't known which password holds: others who would connect wait.
+
+        A changed password ends the account's other sessions, which connect again at once.
+        """
+        with self._password_lock:
+            yield
 
     def take_password(self, password: str) -> None:
         """The account's password was changed to this one; connections made from now on use it."""

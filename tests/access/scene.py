@@ -111,7 +111,9 @@ def _place(owner: Database, name: str, value: float) -> Place:
         battery = store.devices.create(
             connection, house.house_id, "battery", "sonnen", config, description=mark
         )
-        store.devices.create(connection, house.house_id, "odd", "unheard_of", {"anything": secret})
+        store.devices.create(
+            connection, house.house_id, "odd", "unheard_of", {"anything": secret, "serial": secret}
+        )
         item = store.analytics.create(
             connection, house.house_id, "power", "meter.x", description=mark, aggregated=True
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -127,7 +128,7 @@ def test_nothing_that_can_be_read_holds_a_secret_or_is_of_another_house(scene: S
         "SELECT sgmp.present_devices(1)",
         "SELECT sgmp.devices_of(1, 1)",
         "SELECT sgmp.reveal(1), sgmp.reveal(2), sgmp.reveal(3)",
-        "SELECT sgmp.reveal(entry_id) FROM sgmp.audit",
+        "SELECT sgmp.reveal(entry_id) FROM sgmp.audit_entries",
         "SELECT sgmp.announce_reveal('device', d.device_id) FROM sgmp.device d",
         "SELECT most_common_vals FROM pg_stats WHERE tablename = 'device'",
         "SELECT stavalues1 FROM pg_statistic",
@@ -174,6 +175,145 @@ def test_a_masked_text_can_not_be_guessed_in_a_view(scene: Scene) -> None:
         for view, column in (("devices", "config"), ("config_versions", "devices")):
             statement = f"SELECT count(*) FROM sgmp.{view} WHERE {column}::text LIKE '%%s3cret%%'"
             assert outcome(connection, statement) == "[(0,)]"
+
+
+def test_a_secret_is_not_shown_as_another_type_s_setting(scene: Scene) -> None:
+    """`serial` is no secret of a sonnen; what it is of an unknown type nobody knows."""
+    with closing(connected(scene, "installer")) as connection:
+        connection.autocommit = False
+        told = outcome(connection, "UPDATE sgmp.device SET type = 'sonnen' WHERE name = 'odd'")
+        connection.rollback()
+    assert told.startswith("SG001")
+    with closing(connected(scene, "installer")) as connection:
+        connection.autocommit = False
+        changed = (
+            "UPDATE sgmp.device SET type = 'sonnen', config = '{\"ip\": \"192.0.2.7\"}' WHERE name = 'odd'"
+        )
+        assert outcome(connection, changed) == "done: 1"
+        connection.rollback()
+
+
+def in_a_plan(text: str) -> str:
+    """As a constant: its bytes, in decimal."""
+    return " ".join(str(byte) for byte in text.encode())
+
+
+@pytest.mark.parametrize("person", WITHOUT_SECRETS)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT config FROM sgmp.devices",
+        "SELECT devices FROM sgmp.config_versions",
+        "SELECT sgmp.configuration_changed(house_id), sgmp.changed_secrets(house_id, 1, NULL) FROM sgmp.house",
+        "UPDATE sgmp.device SET description = 'x'",
+        'UPDATE sgmp.device SET config = \'{"token": "x"}\'',
+        "UPDATE sgmp.device SET config = '{\"token\": \"***\"}' WHERE name = 'battery'",
+        "UPDATE sgmp.device SET deleted_at = now()",
+    ],
+)
+def test_plans_that_are_printed_hold_no_secret(scene: Scene, person: str, statement: str) -> None:
+    """Anybody may have the plans of their statements printed, of the functions that these call, too."""
+    with closing(connected(scene, person)) as connection:
+        connection.autocommit = False
+        for setting in ("debug_print_parse", "debug_print_rewritten", "debug_print_plan"):
+            outcome(connection, f"SET {setting} = on")
+        outcome(connection, "SET client_min_messages = debug5")
+        connection.notices = deque()  # in place of a list, of which the driver keeps the last 50
+        outcome(connection, statement)
+        printed = " ".join("".join(connection.notices).split())
+        connection.rollback()
+    assert "{PLANNEDSTMT" in printed
+    assert not any(in_a_plan(secret) in printed for secret in secrets_of(scene))
+
+
+def test_programs_print_nothing_whoever_calls_them(scene: Scene) -> None:
+    """But those that hold no data: what PostgreSQL inlines, and what ends transactions."""
+    with scene.owner.begin() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'sgmp'::regnamespace AND NOT COALESCE("
+            "proconfig @> '{\"search_path=pg_catalog, pg_temp\",debug_print_plan=off,client_min_messages=warning}', false)"
+        )
+        assert {row.proname for row in rows} - {"refresh_late"} == {"from_ms", "instant_hash", "opaque"}
+
+
+def explained(connection: psycopg2.extensions.connection, query: str) -> str:
+    """What EXPLAIN tells of how it ran, without what the question itself says."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) {query}")
+        lines = [line for (line,) in cursor.fetchall()]
+    return "\n".join(line for line in lines if "Filter: (" not in line and "Cond: (" not in line)
+
+
+@pytest.mark.parametrize("indexes", ["on", "off"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT FROM sgmp.readings WHERE series_id = {series} AND value > ANY (ARRAY[{value}::float8])",
+        "SELECT FROM sgmp.readings WHERE series_id = {series} AND value > {value}",
+        "SELECT FROM sgmp.slots WHERE series_id = {series} AND sum > ANY (ARRAY[{value}::float8])",
+        "SELECT FROM sgmp.readings WHERE series_id = {series} AND (value > {value}) IS TRUE",
+        "SELECT FROM sgmp.slots WHERE series_id = {series} AND n > ANY (ARRAY[{value}::bigint - 42])",
+        "SELECT FROM sgmp.hours WHERE series_id = {series} AND maximum > ANY (ARRAY[{value}::float8])",
+    ],
+)
+def test_how_a_query_ran_tells_no_value_of_another_house(scene: Scene, query: str, indexes: str) -> None:
+    with closing(connected(scene, "visitor")) as connection:
+        for setting in ("enable_indexscan", "enable_bitmapscan", "enable_indexonlyscan"):
+            outcome(connection, f"SET {setting} = {indexes}")
+        told = {
+            explained(connection, query.format(series=scene.other.series_id, value=scene.other.value + step))
+            for step in (-1, 1)
+        }
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "absent"),
+    [
+        ("email = 'only-in-south@example.org'", "email = 'only-in-sooth@example.org'"),
+        ("email BETWEEN 'only' AND 'only-in-sz'", "email BETWEEN 'once' AND 'only'"),
+    ],
+)
+def test_how_a_query_ran_tells_no_email_of_an_account(scene: Scene, there: str, absent: str) -> None:
+    with closing(connected(scene, "visitor")) as connection:
+        outcome(connection, "SET enable_seqscan = off")
+        told = {explained(connection, f"SELECT FROM sgmp.accounts WHERE {one}") for one in (there, absent)}
+        assert len(told) == 1
+        assert outcome(connection, "SELECT count(email) FROM sgmp.account").startswith("42501")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT FROM sgmp.audit_entries WHERE subject > ANY (ARRAY['{text}'])",
+        "SELECT FROM sgmp.audit_entries WHERE actor > ANY (ARRAY['{text}'])",
+        "SELECT FROM sgmp.config_versions WHERE house_id = {house} AND created_by > ANY (ARRAY['{text}'])",
+    ],
+)
+def test_how_a_query_ran_tells_not_who_did_something_elsewhere(scene: Scene, query: str) -> None:
+    with closing(connected(scene, "visitor")) as connection:
+        told = {
+            explained(connection, query.format(text=text, house=scene.other.house_id)) for text in ("!", "~")
+        }
+        assert len(told) == 1
+        for column in ("sgmp.audit.actor", "sgmp.audit.subject", "sgmp.config_version.created_by"):
+            table = column.rpartition(".")[0]
+            assert outcome(connection, f"SELECT count({column}) FROM {table}").startswith("42501")
+
+
+# --- What ingest may do -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", ["NULL", "'-1 day'", "'-120 months 3607 days'", "'-infinity'", "'6 days'"])
+def test_ingest_can_not_drop_readings_of_the_last_days(scene: Scene, keep: str) -> None:
+    """Whatever the interval calls itself."""
+    with scene.owner.begin() as connection:
+        store.access.set_ingest_password(connection, scene.where.deployment, PASSWORD)
+    name = ingest_role(scene.where.deployment)
+    with closing(psycopg2.connect(scene.where.address, user=name, password=PASSWORD)) as connection:
+        told = outcome(connection, f"SELECT sgmp.drop_old_readings({keep})")
+        connection.rollback()
+    assert told.startswith(("SG001", "22"))
 
 
 # --- Becoming somebody else ---------------------------------------------------------------------------------------------

@@ -221,11 +221,11 @@ ACTS = {
         "SELECT FROM sgmp.config_versions WHERE devices::text LIKE '%' || {mark} || '%'",
     ),
     "read accounts": Act(
-        lambda c, p: store.accounts.get(c, p.guest_id), "SELECT FROM sgmp.account WHERE account_id = {guest}"
+        lambda c, p: store.accounts.get(c, p.guest_id), "SELECT FROM sgmp.accounts WHERE account_id = {guest}"
     ),
     "read audit": Act(
         lambda c, p: store.audit.read(c, house_id=p.house_id),
-        "SELECT FROM sgmp.audit WHERE house_id = {house}",
+        "SELECT FROM sgmp.audit_entries WHERE house_id = {house}",
     ),
     "reveal a device's secrets": Act(
         lambda c, p: store.devices.reveal(c, p.battery.device_id)["token"] == p.secret,

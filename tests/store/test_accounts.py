@@ -252,6 +252,7 @@ def test_a_deleted_account_leaves_no_login(database: Database, test_database: Te
     ada = create(database, "ada@example.org")
     with database.begin() as connection:
         store.accounts.delete(connection, ada.account_id)
+    with database.begin() as connection:
         logins = connection.exec_driver_sql(
             "SELECT count(*) FROM pg_roles WHERE rolname = %s",
             (login_name(test_database.deployment, "ada@example.org"),),

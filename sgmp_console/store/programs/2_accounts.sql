@@ -96,7 +96,6 @@ BEGIN
     EXECUTE format('ALTER ROLE %I PASSWORD %L', managed.login, sgmp.checked_verifier(verifier));
     UPDATE sgmp.account SET must_change_password = true, password_set_at = now() WHERE account_id = chosen;
     PERFORM sgmp.write_audit('reset_password', 'account', managed.email, chosen, managed.house_id, NULL, NULL);
-    PERFORM sgmp.end_sessions(managed.login);
 END
 $$;
 
@@ -172,9 +171,6 @@ BEGIN
     END IF;
     PERFORM sgmp.keep_an_administrator();
     EXECUTE format('ALTER ROLE %I %s', before.login, CASE WHEN new_enabled THEN 'LOGIN' ELSE 'NOLOGIN' END);
-    IF NOT new_enabled THEN
-        PERFORM sgmp.end_sessions(before.login);
-    END IF;
     RETURN now_revision;
 END
 $$;
@@ -192,13 +188,74 @@ BEGIN
     PERFORM pg_advisory_xact_lock('sgmp.account'::regclass::integer);
     DELETE FROM sgmp.account WHERE account_id = chosen;
     PERFORM sgmp.keep_an_administrator();
-    PERFORM sgmp.end_sessions(before.login);  -- found by the role's name
-    EXECUTE format('DROP ROLE %I', before.login);
 END
 $$;
 
+-- Sessions end with what they were begun with: the account, its role and house, the password. At the end of the
+-- transaction, so that hardly anybody comes back before it is committed. What a session had going ends undone.
 CREATE FUNCTION sgmp.end_sessions(of_login text) RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pg_stat_clear_snapshot();
+    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = of_login AND pid <> pg_backend_pid();
+END
+$$;
+
+CREATE FUNCTION sgmp.end_account_sessions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.end_sessions(OLD.login);
+    IF TG_OP = 'DELETE' THEN
+        PERFORM sgmp.drop_login(OLD.login);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE CONSTRAINT TRIGGER sgmp_end_sessions AFTER UPDATE ON sgmp.account DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN ((OLD.role_id, OLD.house_id, OLD.enabled, OLD.password_set_at)
+                   IS DISTINCT FROM (NEW.role_id, NEW.house_id, NEW.enabled, NEW.password_set_at))
+EXECUTE FUNCTION sgmp.end_account_sessions();
+CREATE CONSTRAINT TRIGGER sgmp_end_sessions_of_deleted AFTER DELETE ON sgmp.account DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION sgmp.end_account_sessions();
+
+CREATE FUNCTION sgmp.end_member_sessions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.end_sessions(a.login) FROM sgmp.account a WHERE a.role_id = OLD.role_id;
+    RETURN NULL;
+END
+$$;
+
+CREATE CONSTRAINT TRIGGER sgmp_end_sessions AFTER DELETE ON sgmp.role_permission DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION sgmp.end_member_sessions();
+
+-- A role that owns something, in whatever database it may connect to, can't be dropped: large objects, privileges by
+-- default, jobs of TimescaleDB. Nobody shall make themselves undeletable so: what is left of it is nobody's.
+CREATE FUNCTION sgmp.drop_login(login text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('DROP ROLE %I', login);
+EXCEPTION WHEN dependent_objects_still_exist THEN
+    EXECUTE format('ALTER ROLE %I NOLOGIN PASSWORD NULL', login);
+    EXECUTE format('REVOKE {accounts} FROM %I', login);
+    EXECUTE format('ALTER ROLE %I RENAME TO %I', login,
+                   {deployment_text} || ':deleted:' || (SELECT oid FROM pg_roles WHERE rolname = login));
+END
+$$;
+
+-- Accounts are read through a function: of a table with row-level security, EXPLAIN tells how many rows of others an
+-- index walked past, and with that, question by question, their emails.
+CREATE FUNCTION sgmp.visible_accounts() RETURNS SETOF sgmp.account
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = of_login AND pid <> pg_backend_pid();
+    SELECT a.* FROM sgmp.account a
+    WHERE a.login = session_user OR ((SELECT sgmp.may('manage_accounts')) AND {visible});
 END;
+
+CREATE VIEW sgmp.accounts AS SELECT * FROM sgmp.visible_accounts();
+COMMENT ON VIEW sgmp.accounts IS 'sgmp program';

@@ -34,7 +34,7 @@ WHERE {inside};
 COMMENT ON VIEW sgmp.devices IS 'sgmp program';
 
 CREATE VIEW sgmp.config_versions WITH (security_barrier) AS
-SELECT v.house_id, v.version, v.sha256, v.created_by, v.created_at,
+SELECT v.house_id, v.version, v.sha256, sgmp.opaque(v.created_by) AS created_by, v.created_at,
        sgmp.masked_devices(v.devices, (SELECT sgmp.may('view_devices'))) AS devices
 FROM sgmp.config_version v
 WHERE {inside};
@@ -49,6 +49,10 @@ DECLARE
 BEGIN
     IF jsonb_typeof(NEW.config) <> 'object' THEN
         RETURN NEW;  -- refused by the table
+    END IF;
+    IF TG_OP = 'UPDATE' AND NEW.type <> OLD.type AND NEW.config = OLD.config
+       AND sgmp.masked(OLD.type, OLD.config) <> OLD.config THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'With another type all settings are to be entered anew.';
     END IF;
     FOR setting IN SELECT e.key FROM jsonb_each(NEW.config) e WHERE e.value = '"***"' LOOP
         IF TG_OP = 'UPDATE' AND NEW.type = OLD.type AND OLD.config ? setting THEN

@@ -3,7 +3,7 @@
 -- an index through such a view.
 
 CREATE VIEW sgmp.readings WITH (security_barrier) AS
-SELECT r.series_id, r.ts, r.value
+SELECT r.series_id, r.ts, sgmp.opaque(r.value) AS value
 FROM sgmp.reading r
 WHERE {visible_series};
 COMMENT ON VIEW sgmp.readings IS 'sgmp program';

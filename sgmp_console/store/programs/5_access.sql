@@ -18,13 +18,14 @@ TO {ingest};
 -- Accounts: functions -------------------------------------------------------------------------------------------------
 GRANT EXECUTE ON FUNCTION
     sgmp.is_owner(), sgmp.my_permissions(), sgmp.may(text), sgmp.sees_every_house(), sgmp.sees_contents(), sgmp.my_house(),
-    sgmp.sees_house(integer), sgmp.me(), sgmp.note_sign_in(), sgmp.latest_readings(integer), sgmp.login_name(text),
+    sgmp.sees_house(integer), sgmp.me(), sgmp.note_sign_in(), sgmp.latest_readings(integer), sgmp.opaque(double precision),
+    sgmp.opaque(bigint), sgmp.opaque(text), sgmp.login_name(text),
     sgmp.masked(text, jsonb, boolean), sgmp.masked_devices(jsonb, boolean),
     sgmp.changed_secrets(integer, integer, integer), sgmp.configuration_changed(integer),
     sgmp.announce_reveal(text, integer, integer), sgmp.reveal(bigint), sgmp.note_act(text, text, text, integer, jsonb),
     sgmp.create_role(text, text, text[]), sgmp.update_role(integer, integer, text, text, text[]), sgmp.delete_role(integer),
     sgmp.create_account(text, text, text, integer, text, boolean), sgmp.set_own_password(text),
-    sgmp.reset_password(integer, text), sgmp.delete_account(integer),
+    sgmp.reset_password(integer, text), sgmp.delete_account(integer), sgmp.visible_accounts(),
     sgmp.update_account(integer, integer, text, text, integer, boolean)
 TO {accounts};
 
@@ -42,7 +43,7 @@ ALTER TABLE sgmp.config_version ENABLE ROW LEVEL SECURITY;
 ALTER TABLE sgmp.audit ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT ON sgmp.readings, sgmp.devices, sgmp.config_versions, sgmp.permission, sgmp.role, sgmp.role_permission,
-    sgmp.roles, sgmp.ingest_state, sgmp.installation, sgmp.device_setting
+    sgmp.roles, sgmp.accounts, sgmp.audit_entries, sgmp.ingest_state, sgmp.installation, sgmp.device_setting
 TO {accounts};
 
 GRANT SELECT ON sgmp.house TO {accounts};
@@ -72,12 +73,6 @@ CREATE POLICY reads ON sgmp.analytic_item FOR SELECT TO {accounts} USING ({insid
 CREATE POLICY manages ON sgmp.analytic_item TO {accounts}
     USING ((SELECT sgmp.may('manage_analytics')) AND {visible});
 
-GRANT SELECT ON sgmp.account TO {accounts};
-CREATE POLICY reads ON sgmp.account FOR SELECT TO {accounts} USING (
-    login = session_user
-    OR ((SELECT sgmp.may('manage_accounts'))
-        AND {visible}));
-
 GRANT SELECT, UPDATE (unit) ON sgmp.series TO {accounts};
 CREATE POLICY reads ON sgmp.series FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY changes ON sgmp.series FOR UPDATE TO {accounts}
@@ -94,12 +89,8 @@ CREATE POLICY adds ON sgmp.event FOR INSERT TO {ingest} WITH CHECK (true);
 CREATE POLICY adds ON sgmp.quarantine FOR INSERT TO {ingest} WITH CHECK (true);
 
 -- What was sent to an edge holds its devices' secrets.
-GRANT SELECT (house_id, version, sha256, created_by, created_at), INSERT (house_id, version, sha256, devices)
+GRANT SELECT (house_id, version, sha256, created_at), INSERT (house_id, version, sha256, devices)
     ON sgmp.config_version TO {accounts};
 CREATE POLICY reads ON sgmp.config_version FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY adds ON sgmp.config_version FOR INSERT TO {accounts}
     WITH CHECK ((SELECT sgmp.may('manage_houses')) AND (SELECT sgmp.may('view_secrets')) AND {visible});
-
--- Who looks after accounts sees what these did.
-GRANT SELECT ON sgmp.audit TO {accounts};
-CREATE POLICY reads ON sgmp.audit FOR SELECT TO {accounts} USING ((SELECT sgmp.may('manage_accounts')) AND {visible});

@@ -321,7 +321,8 @@ DECLARE
     dropped integer := 0;
 BEGIN
     PERFORM sgmp.require_ingest();
-    IF keep < interval '7 days' THEN
+    -- As instants: a month of an interval has as many days as it likes. And null is no answer.
+    IF (now() - keep <= now() - interval '7 days') IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'Raw readings are kept for at least 7 days.';
     END IF;
     IF sgmp.on_timescale() THEN
@@ -383,12 +384,19 @@ $$;
 -- Reading ------------------------------------------------------------------------------------------------------------
 
 CREATE VIEW sgmp.slots WITH (security_barrier) AS
-SELECT a.* FROM sgmp.slot a
+SELECT a.series_id, a.slot, sgmp.opaque(a.n) AS n, sgmp.opaque(a.sum) AS sum,
+       sgmp.opaque(a.positive_sum) AS positive_sum, sgmp.opaque(a.negative_sum) AS negative_sum,
+       sgmp.opaque(a.minimum) AS minimum, sgmp.opaque(a.maximum) AS maximum, sgmp.opaque(a.instants) AS instants
+FROM sgmp.slot a
 WHERE {visible_series};
 COMMENT ON VIEW sgmp.slots IS 'sgmp program';
 
 CREATE VIEW sgmp.hours WITH (security_barrier) AS
-SELECT a.* FROM sgmp.hour a
+SELECT a.series_id, a.hour, sgmp.opaque(a.covered) AS covered, sgmp.opaque(a.sum) AS sum,
+       sgmp.opaque(a.positive_sum) AS positive_sum, sgmp.opaque(a.negative_sum) AS negative_sum,
+       sgmp.opaque(a.minimum) AS minimum, sgmp.opaque(a.maximum) AS maximum, sgmp.opaque(a.n) AS n,
+       sgmp.opaque(a.instants) AS instants
+FROM sgmp.hour a
 WHERE {visible_series};
 COMMENT ON VIEW sgmp.hours IS 'sgmp program';
 
