@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from psycopg2 import errorcodes
 from sqlalchemy import event
 
-from sgmp_console.errors import Refused, UserError
+from sgmp_console.errors import Refused, Taken, UserError
 from sgmp_console.store.connecting import (
     LOCK_TIMEOUT_MS,
     STATEMENT_TIMEOUT_MS,
@@ -34,6 +34,9 @@ USER_ERROR_STATE = "SG001"
 
 REFUSED_STATE = "SG002"
 """The same where it is the account that may not."""
+
+TAKEN_STATE = "SG003"
+"""The same where what was chosen is another's already."""
 
 
 class Database:
@@ -190,6 +193,8 @@ def translated(error: BaseException) -> Exception:
         return UserError(message)
     if state == REFUSED_STATE:
         return Refused(message)
+    if state == TAKEN_STATE:
+        return Taken(message)
     if state == errorcodes.INSUFFICIENT_PRIVILEGE:
         return Refused("Your account may not do this. An administrator can give your role the permission.")
     if reason := _unavailable(state):

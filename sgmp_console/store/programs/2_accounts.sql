@@ -51,7 +51,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house.';
     END IF;
     IF EXISTS (SELECT FROM sgmp.account a WHERE a.email = create_account.email) THEN
-        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = format('An account for %s exists already.', email);
+        RAISE EXCEPTION USING ERRCODE = 'SG003', MESSAGE = format('An account for %s exists already.', email);
     END IF;
     INSERT INTO sgmp.account (email, name, role_id, house_id, login, must_change_password)
     VALUES (email, name, sgmp.grantable_role(role_name), house, login, must_change_password)
