@@ -130,6 +130,19 @@ def test_the_list_is_searched_and_sorted(show: Show) -> None:
     assert column(page, 0) == ["Maple House", "Harbor House"]
 
 
+def test_what_arrives_later_is_found_by_a_search_that_waits_for_it(show: Show, qtbot: QtBot) -> None:
+    page = show()
+    store(made(page, qtbot))
+    qtbot.waitUntil(lambda: column(page, 7)[2:] == ["Valid"], timeout=20_000)
+    known = page._valid
+    page._credentials_known(None)
+    QTest.keyClicks(page.search, "valid")
+    assert not page.table.isVisible()
+    page._credentials_known(known)
+    assert page.table.isVisible()
+    assert page.count.text() == "1 of 3 houses"
+
+
 def test_the_context_menu_has_what_the_toolbar_has(show: Show, deployed: Deployment) -> None:
     page = show()
     page.table.select({deployed.houses[0].house_id})

@@ -141,6 +141,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
     def _create(self) -> None:
         form = HouseForm(self.services, None, [one.house.name for one in self.found or ()], self)
         form.saved.connect(self._created)
+        form.left.connect(self._changed)
         form.open()
 
     def _created(self, made: NewHouse | House) -> None:
@@ -158,6 +159,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
         if chosen is not None:
             form = HouseForm(self.services, chosen.house, (), self)
             form.saved.connect(self._changed)
+            form.left.connect(self._changed)
             form.open()
 
     def _changed(self) -> None:

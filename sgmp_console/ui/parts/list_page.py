@@ -309,6 +309,7 @@ class ListPage(Page, Generic[Row, Found]):
         """What `rows_of` makes of the list has changed, though the list has not."""
         if self.found is not None:
             self.table.set_rows(self.rows_of(self.found))
+            self.show_count()  # what is searched may be found now, or no more
             self.show_actions()
 
     def _grow_older(self) -> None:
