@@ -15,12 +15,12 @@ import platformdirs
 from sgmp_console import settings
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import Profile, ThemeChoice, WindowSettings
-from sgmp_console.ui import application
-from sgmp_console.ui.console import Console
-from sgmp_console.ui.entry.preparation import Preparation, PreparationProcess
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
-from sgmp_console.ui.uncaught import UncaughtErrors
+from sgmp_console.ui.window import application
+from sgmp_console.ui.window.console import Console
+from sgmp_console.ui.window.entry.preparation import Preparation, PreparationProcess
+from sgmp_console.ui.window.uncaught import UncaughtErrors
 
 __all__ = ["Launch", "Preparation", "check", "run"]
 
@@ -64,7 +64,7 @@ def check(
     """
     with _built(launch, WindowSettings(theme="light"), None, offscreen=True) as console:
         # Imported now: it brings the charts, which a person's window does not need before the sign-in.
-        from sgmp_console.ui.checking import Check
+        from sgmp_console.ui.window.smoke_check import Check
 
         driver = Check(console, verdict, timeout_s, list(screenshots))
         console.show_window()

@@ -15,7 +15,7 @@ import importlib
 import sys
 from pathlib import Path
 
-importlib.import_module("sgmp_edge.bare_folder" if __package__ else "bare_folder").make_package()
+importlib.import_module("sgmp_edge.standalone" if __package__ else "standalone").make_package()
 
 #
 # Import the classes for the map here:
@@ -49,7 +49,7 @@ DEVICE_TYPES: dict[str, type] = {
 def main() -> int:
     """Run the daemon; returns the exit code."""
     from sgmp_edge.command import run
-    from sgmp_edge.lean import save_memory
+    from sgmp_edge.memory import save_memory
 
     save_memory()
     return run(sys.argv[1:], DEVICE_TYPES, default_home=_default_home())

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import VERSION
-from .outbox import Message
+from .delivery.outbox import Message
 
 FAILED, USAGE = 1, 2
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def run(arguments: Sequence[str], device_types: Mapping[str, type], *, default_home: Path) -> int:
     """`arguments` without the program's name; `device_types` the map of Main_Publisher.py. Returns the exit code."""
     if arguments and arguments[0] == "install":
-        from .unit import install
+        from .installation.systemd_install import install
 
         return install(arguments[1:])
     if arguments and arguments[0] == "install-certs":
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str], device_types: Mapping[str, type], *, default_h
         settings = load_settings(home)
         _start_log(given.log_level or settings.log_level, given.log_file)
         from .daemon import Daemon
-        from .drivers import Catalogue
+        from .polling.drivers import Catalogue
 
         daemon = Daemon(
             home,

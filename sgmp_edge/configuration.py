@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from . import contract
-from .drivers import Catalogue
 from .files import replace_file
+from .polling.drivers import Catalogue
 
 log = logging.getLogger(__name__)
 

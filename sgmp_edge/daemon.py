@@ -14,18 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from . import VERSION, contract, drivers
+from . import VERSION, contract
 from .configuration import Configuration
-from .control import Control
-from .courier import Courier, Status
-from .drivers import Catalogue
+from .delivery.courier import Courier, Status
+from .delivery.outbox import Message, Outbox
+from .delivery.publisher import CannotConnect, Connection, Handlers, Will
+from .delivery.rates import Limits
 from .files import Held, hold
-from .outbox import Message, Outbox
-from .poller import Poller
-from .probe import Probes
-from .publisher import CannotConnect, Connection, Handlers, Will
-from .rates import Limits
-from .service import WATCHDOG_S, Notifier
+from .polling import drivers
+from .polling.control import Control
+from .polling.drivers import Catalogue
+from .polling.poller import Poller
+from .polling.probe import Probes
 from .settings import (
     CREDENTIALS_FILE,
     DEVICES_FILE,
@@ -34,6 +34,7 @@ from .settings import (
     SetupError,
     load_identity,
 )
+from .systemd_notify import WATCHDOG_S, Notifier
 from .threads import Loop
 
 log = logging.getLogger(__name__)

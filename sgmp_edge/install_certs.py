@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-importlib.import_module("sgmp_edge.bare_folder" if __package__ else "bare_folder").make_package()
+importlib.import_module("sgmp_edge.standalone" if __package__ else "standalone").make_package()
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -242,7 +242,7 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
     from concurrent.futures import Future
 
     from sgmp_edge.contract import ContractError, endpoint_of
-    from sgmp_edge.publisher import CannotConnect, Connection, Handlers, Identity
+    from sgmp_edge.delivery.publisher import CannotConnect, Connection, Handlers, Identity
 
     where = endpoint or credentials.endpoint
     if not where:

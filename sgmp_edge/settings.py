@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import contract
-from .publisher import Identity
+from .delivery.publisher import Identity
 
 CONFIG_FILE = "config.py"
 CREDENTIALS_FILE = "credentials.json"

@@ -92,7 +92,7 @@ def test_no_text_is_evaluated(path: Path) -> None:
 def test_nothing_is_executed_but_the_event_loop(path: Path) -> None:
     # QDialog.exec blocks tests and the live view alike; `open()` and `finished` do not. The edge's settings are a
     # Python file, by the playbook.
-    if _name(path) in ("sgmp_console/ui/application.py", "sgmp_edge/settings.py"):
+    if _name(path) in ("sgmp_console/ui/window/application.py", "sgmp_edge/settings.py"):
         return
     assert "exec" not in {name for _, name in _called_names(path)}, (
         "open() a dialog and connect to `finished`"

@@ -25,12 +25,12 @@ from sgmp_console.demo.folder import DemoFolder, DemoState
 from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
 from sgmp_console.demo.programs import DATABASE_URL
 from sgmp_console.demo.progress import ProgressFile
+from sgmp_console.demo.simulator import history
+from sgmp_console.demo.simulator.history import Row
+from sgmp_console.demo.simulator.house import House
 from sgmp_console.errors import SgmpError
 from sgmp_console.ingest.decode import flatten
 from sgmp_console.timeseries import Series
-from sgmp_edge.simulator import history
-from sgmp_edge.simulator.history import Row
-from sgmp_edge.simulator.house import House
 
 DAY_MS = 86_400_000
 _STEP_MS = 60_000

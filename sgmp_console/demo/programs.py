@@ -35,7 +35,7 @@ def simulator(folder: DemoFolder, state: DemoState, house: DemoHouse) -> Program
     return Program(
         f"simulator-{house.key}",
         [
-            *(sys.executable, "-m", "sgmp_edge.simulator", "--house-seed", str(house.seed)),
+            *(sys.executable, "-m", "sgmp_console.demo.simulator", "--house-seed", str(house.seed)),
             *("--zone", house.zone, "--latitude", str(house.latitude), "--longitude", str(house.longitude)),
             *ports,
             *("--sonnen-token", SIMULATED_SONNEN_TOKEN, "--sonnen-serial", str(house.seed)),

@@ -1,6 +1,6 @@
 """PostgreSQL roles of a deployment: how they are called, and the ones that every deployment has.
 
-Roles belong to the whole server, so the deployment is part of each name. Access itself is in `programs/`.
+Roles belong to the whole server, so the deployment is part of each name. Access itself is in `sql/`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Continuous aggregates of series: registered by analytic items, populated, kept, read.
 
-What the numbers mean is said in `timeseries.aggregates`; how they are kept, in `programs/6_aggregates.sql`.
+What the numbers mean is said in `timeseries.aggregates`; how they are kept, in `sql/6_aggregates.sql`.
 """
 
 from __future__ import annotations

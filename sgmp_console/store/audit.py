@@ -1,4 +1,4 @@
-"""Who changed and did what. The database writes it (`programs/4_audit.sql`), with secrets masked; nothing changes it."""
+"""Who changed and did what. The database writes it (`sql/4_audit.sql`), with secrets masked; nothing changes it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def note(
     """Tell of an act outside the database, which must not hold secrets, in the transaction that it belongs to.
 
     Raises Refused where the account may not do it, UserError for another act than those of `note_act` in
-    `programs/4_audit.sql`. Without `house_id` it is about all houses.
+    `sql/4_audit.sql`. Without `house_id` it is about all houses.
     """
     connection.execute(
         sa.select(

@@ -33,7 +33,7 @@ _ATTEMPTS = 5
 
 _VISIBLE = "((SELECT sgmp.sees_every_house()) OR house_id = (SELECT sgmp.my_house()))"
 
-_PROGRAMS = Path(__file__).resolve().parent / "programs"
+_SQL = Path(__file__).resolve().parent / "sql"
 
 
 def scripts() -> Path:
@@ -100,7 +100,7 @@ def _migrate(connection: sa.Connection, deployment: str) -> None:
     timescale = known["timescale"] == "true" if "timescale" in known else _offers_timescale(connection)
     if timescale:
         connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb")
-    _execute(connection, (_PROGRAMS / "0_drop.sql").read_text("utf-8"))
+    _execute(connection, (_SQL / "0_drop.sql").read_text("utf-8"))
     _upgrade(connection, timescale)
     _execute(connection, programs)
     connection.execute(device_setting.delete())
@@ -218,7 +218,7 @@ def _programs(deployment: str) -> str:
             " (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house()))))"
         ),
     }
-    text = "".join(file.read_text("utf-8") for file in sorted(_PROGRAMS.glob("[1-9]*.sql")))
+    text = "".join(file.read_text("utf-8") for file in sorted(_SQL.glob("[1-9]*.sql")))
     return re.sub(r"\{([a-z_]+)\}", lambda found: values[found[1]], text)
 
 

@@ -1,7 +1,7 @@
 """The tables of schema `sgmp`, as SQLAlchemy sees them.
 
 Alembic makes them (`alembic/versions`), a test keeps both equal. Functions, views, policies and grants, which hold no
-data, are in `programs/`. Names of tables are singular; the views that accounts read are plural.
+data, are in `sql/`. Names of tables are singular; the views that accounts read are plural.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ account = Table(
     Index(None, "role_id"),
 )
 
-# What was changed and done, by whom; only ever added to (programs/4_audit.sql). It outlives what it tells of.
+# What was changed and done, by whom; only ever added to (sql/4_audit.sql). It outlives what it tells of.
 audit = Table(
     "audit",
     metadata,

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from sgmp_edge import contract
-from sgmp_edge.outbox import Message, Outbox
+from sgmp_edge.delivery.outbox import Message, Outbox
 from sgmp_edge.settings import OUTBOX_FILE
 from tests.benchmarks.edge_house import MeasuredEdge
 from tests.mosquitto import TestClient, running_broker

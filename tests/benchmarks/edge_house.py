@@ -139,7 +139,14 @@ class Simulator:
 @contextmanager
 def simulator(*arguments: str) -> Iterator[Simulator]:
     ports = [word for name in ("egauge", "sonnen", "powerflex") for word in (f"--{name}-port", "0")]
-    command = [sys.executable, "-m", "sgmp_edge.simulator", "--until-stdin-closes", *ports, *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "sgmp_console.demo.simulator",
+        "--until-stdin-closes",
+        *ports,
+        *arguments,
+    ]
     with subprocess.Popen(
         [*command, "--sonnen-token", "token-of-the-battery"],
         stdin=subprocess.PIPE,

@@ -116,7 +116,7 @@ class SimulatedDevices:
 
 @contextmanager
 def simulated_devices() -> Iterator[SimulatedDevices]:
-    command = [sys.executable, "-m", "sgmp_edge.simulator", "--until-stdin-closes"]
+    command = [sys.executable, "-m", "sgmp_console.demo.simulator", "--until-stdin-closes"]
     for device in ("egauge", "sonnen", "powerflex"):
         command += [f"--{device}-port", "0"]
     command += ["--sonnen-token", SONNEN_TOKEN]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sgmp_console.fleet import houses
-from sgmp_console.ui.accounts.page import AccountsPage
+from sgmp_console.ui.pages.accounts.page import AccountsPage
 from tests.e2e.world import Person, World
 from tests.ui.conftest import save_picture
 

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtWidgets import QTableView
 
 from sgmp_console.fleet import devices, houses
-from sgmp_console.ui.audit.page import AuditPage
+from sgmp_console.ui.pages.audit.page import AuditPage
 from sgmp_console.ui.theme import Appearance
 from tests.e2e.test_sign_in import locally
 from tests.e2e.window import Window

@@ -26,12 +26,12 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, WindowSettings
-from sgmp_console.ui.console import Console
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.frame.rail import Rail
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
-from sgmp_console.ui.uncaught import UncaughtErrors
+from sgmp_console.ui.window.console import Console
+from sgmp_console.ui.window.frame.main_view import MainView
+from sgmp_console.ui.window.frame.sidebar import Rail
+from sgmp_console.ui.window.uncaught import UncaughtErrors
 from tests.e2e.world import Person
 
 WAIT_S = 60.0

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sgmp_edge import contract
-from sgmp_edge.drivers import Catalogue
-from sgmp_edge.outbox import Message
-from sgmp_edge.poller import Poller
+from sgmp_edge.delivery.outbox import Message
+from sgmp_edge.polling.drivers import Catalogue
+from sgmp_edge.polling.poller import Poller
 from sgmp_edge.threads import Loop
 
 WAIT_S = 10.0

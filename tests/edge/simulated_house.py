@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sgmp_edge.simulator import House
-from sgmp_edge.simulator.clock import SimulatedClock
-from sgmp_edge.simulator.egauge import EgaugeMeter
-from sgmp_edge.simulator.powerflex import PowerflexService
-from sgmp_edge.simulator.server import DeviceServer
-from sgmp_edge.simulator.sonnen import SonnenBattery
+from sgmp_console.demo.simulator import House
+from sgmp_console.demo.simulator.clock import SimulatedClock
+from sgmp_console.demo.simulator.egauge import EgaugeMeter
+from sgmp_console.demo.simulator.powerflex import PowerflexService
+from sgmp_console.demo.simulator.server import DeviceServer
+from sgmp_console.demo.simulator.sonnen import SonnenBattery
 
 ZONE = "America/Los_Angeles"
 TOKEN = "token-of-the-battery"

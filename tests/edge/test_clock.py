@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmp_edge.clock import HOLD_MS, PATIENCE_S, Clock, Mark
+from sgmp_edge.polling.clock import HOLD_MS, PATIENCE_S, Clock, Mark
 
 
 class Times:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sgmp_edge import configuration, contract
 from sgmp_edge.configuration import Configuration
 from sgmp_edge.contract import DeviceConfig
-from sgmp_edge.drivers import Catalogue
+from sgmp_edge.polling.drivers import Catalogue
 from tests.edge.house import TYPES
 
 DOCUMENTS = 40_000

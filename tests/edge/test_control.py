@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from sgmp_edge import contract, control
+from sgmp_edge import contract
 from sgmp_edge.common import BadAnswer, Unreachable
 from sgmp_edge.contract import Command
-from sgmp_edge.control import Control
+from sgmp_edge.polling import control
+from sgmp_edge.polling.control import Control
 from tests.edge.house import House, Script, device, wait_until
 
 Open = Callable[..., House]

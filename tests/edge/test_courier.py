@@ -14,13 +14,15 @@ from queue import Empty
 
 import pytest
 
-from sgmp_edge import contract, drivers, publisher
-from sgmp_edge import courier as courier_module
+from sgmp_edge import contract
 from sgmp_edge.contract import topics
-from sgmp_edge.courier import Courier, Status
-from sgmp_edge.outbox import Message, Outbox
-from sgmp_edge.publisher import Connection, Handlers, Identity, Will
-from sgmp_edge.rates import Bucket, Limits
+from sgmp_edge.delivery import courier as courier_module
+from sgmp_edge.delivery import publisher
+from sgmp_edge.delivery.courier import Courier, Status
+from sgmp_edge.delivery.outbox import Message, Outbox
+from sgmp_edge.delivery.publisher import Connection, Handlers, Identity, Will
+from sgmp_edge.delivery.rates import Bucket, Limits
+from sgmp_edge.polling import drivers
 from tests.edge.house import wait_until
 from tests.mosquitto import TestBroker, TestClient, running_broker
 

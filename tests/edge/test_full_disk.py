@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sgmp_edge.outbox import Message, Outbox
+from sgmp_edge.delivery.outbox import Message, Outbox
 from tests.edge.small_disk import fill
 
 

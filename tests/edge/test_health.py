@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmp_edge.health import (
+from sgmp_edge.polling.health import (
     FAILURES_UNTIL_DOWN,
     LONGEST_PAUSE_MS,
     PATIENCE_MS,

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sgmp_edge.outbox import Message, Outbox
+from sgmp_edge.delivery.outbox import Message, Outbox
 
 MEGABYTE = 1_000_000
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmp_edge import contract, drivers
+from sgmp_edge import contract
 from sgmp_edge.common import (
     BadAnswer,
     DeviceError,
@@ -26,7 +26,8 @@ from sgmp_edge.common import (
     Unreachable,
 )
 from sgmp_edge.contract import declarations
-from sgmp_edge.drivers import OUTCOMES, Catalogue, Outcome, Redactor
+from sgmp_edge.polling import drivers
+from sgmp_edge.polling.drivers import OUTCOMES, Catalogue, Outcome, Redactor
 
 DEVICE = contract.DeviceConfig(7, "meter", "thing", {"password": "s3cret-pass", "ip": "10.0.0.1"})
 REDACT = Redactor(contract.undeclared_type("thing"), DEVICE.config)

@@ -77,7 +77,7 @@ def cloud(broker: TestBroker) -> Iterator[Cloud]:
 @pytest.fixture(scope="module")
 def simulated() -> Iterator[dict[str, str]]:
     """Addresses of the three devices of a simulated house."""
-    command = [sys.executable, "-m", "sgmp_edge.simulator", "--until-stdin-closes"]
+    command = [sys.executable, "-m", "sgmp_console.demo.simulator", "--until-stdin-closes"]
     for device in ("egauge", "sonnen", "powerflex"):
         command += [f"--{device}-port", "0"]
     secrets = ["--sonnen-token", "t0ken", "--powerflex-username", "me", "--powerflex-password", "p4ss"]

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import pytest
 
-from sgmp_edge import device as device_module
 from sgmp_edge.common import Reading, ReadResult, TimedOut, Unauthorized, Unreachable
-from sgmp_edge.device import GAP_CHUNK_MS
+from sgmp_edge.polling import device as device_module
+from sgmp_edge.polling.device import GAP_CHUNK_MS
 from tests.edge.house import House, Script, device, wait_until
 
 Open = Callable[..., House]

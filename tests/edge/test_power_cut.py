@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sgmp_edge.outbox import Outbox
+from sgmp_edge.delivery.outbox import Outbox
 from tests.edge.chaos import page as pages
 from tests.edge.chaos.unsynced import available, cut_power
 
@@ -29,7 +29,7 @@ from tests.edge.chaos.unsynced import Watch
 folder = Path(sys.argv[1])
 watch = Watch(folder / "unsynced", open_page(folder / "page"))
 
-from sgmp_edge.outbox import Message, Outbox
+from sgmp_edge.delivery.outbox import Message, Outbox
 
 outbox = Outbox(folder / "outbox.sqlite3", max_bytes=10**8)
 first = int(outbox.states().get("next", 0))

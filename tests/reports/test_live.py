@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from sgmp_console import store
+from sgmp_console.demo.simulator import history
+from sgmp_console.demo.simulator.house import House as SimulatedHouse
 from sgmp_console.errors import UserError
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.ingest.decode import flatten
@@ -18,8 +20,6 @@ from sgmp_console.reports.home import HOME_ITEMS, POWER_ITEMS, HomeSnapshot
 from sgmp_console.reports.live import LiveHouse
 from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
 from sgmp_console.timeseries import Series, slot_means
-from sgmp_edge.simulator import history
-from sgmp_edge.simulator.house import House as SimulatedHouse
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
 from tests.reports.houses import at

@@ -9,6 +9,8 @@ from datetime import date
 import numpy as np
 import pytest
 
+from sgmp_console.demo.simulator import history
+from sgmp_console.demo.simulator.house import House
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.fleet.required import required_items
 from sgmp_console.ingest.decode import flatten
@@ -16,8 +18,6 @@ from sgmp_console.reports.plan import ItemReader, ItemUnreadable, Source
 from sgmp_console.store import Batch, Database, EventRow, aggregates, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series
 from sgmp_console.timeseries.calendar import day
-from sgmp_edge.simulator import history
-from sgmp_edge.simulator.house import House
 from tests.database import TestServer
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
 from tests.reports.houses import LOS_ANGELES

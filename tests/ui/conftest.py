@@ -21,10 +21,10 @@ from sgmp_console.fleet import houses as fleet_houses
 from sgmp_console.settings import Profile
 from sgmp_console.store import Database, House, accounts
 from sgmp_console.ui import theme
-from sgmp_console.ui.frame.main_view import MainView
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase, TestServer
 from tests.ui import snapshots
 from tests.ui.readers import ChosenReader, Clock

@@ -15,14 +15,14 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.fleet import accounts
 from sgmp_console.store import Account, roles
 from sgmp_console.store import accounts as stored_accounts
-from sgmp_console.ui.accounts.dialogs import CreateAccount, EditAccount
-from sgmp_console.ui.accounts.page import COLUMNS, AccountsPage
-from sgmp_console.ui.accounts.password_once import PasswordOnce
-from sgmp_console.ui.bulk.import_dialog import ImportDialog
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.import_dialog import ImportDialog
+from sgmp_console.ui.pages.accounts.dialogs import CreateAccount, EditAccount
+from sgmp_console.ui.pages.accounts.page import COLUMNS, AccountsPage
+from sgmp_console.ui.pages.accounts.password_once import PasswordOnce
 from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.ui.conftest import Deployment, save_picture
 from tests.ui.houses import outage

@@ -13,9 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import analytics
 from sgmp_console.store import AnalyticItem
-from sgmp_console.ui.analytics.editor import ItemEditor
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.pages.analytics.editor import ItemEditor
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.ui import houses
 from tests.ui.conftest import Deployment

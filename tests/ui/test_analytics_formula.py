@@ -11,9 +11,9 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.formula import Catalogue, DeviceIdentifier, Problem, parse
 from sgmp_console.ui import theme
-from sgmp_console.ui.analytics import completion, rendered, syntax
-from sgmp_console.ui.analytics.formula_edit import FormulaEdit
-from sgmp_console.ui.analytics.rendered import RenderedFormula
+from sgmp_console.ui.pages.analytics import completion, rendered, syntax
+from sgmp_console.ui.pages.analytics.formula_edit import FormulaEdit
+from sgmp_console.ui.pages.analytics.rendered import RenderedFormula
 from tests.ui.test_theme import contrast
 
 CATALOGUE = Catalogue(

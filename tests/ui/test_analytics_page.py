@@ -14,15 +14,15 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.fleet import analytics
 from sgmp_console.fleet.required import required_items
 from sgmp_console.store import aggregates
-from sgmp_console.ui.analytics.columns import COLUMNS
-from sgmp_console.ui.analytics.editor import ItemEditor
-from sgmp_console.ui.analytics.page import AnalyticsPage
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.home.page import HomePage
-from sgmp_console.ui.parts.confirm import ConfirmDialog
-from sgmp_console.ui.parts.notice import Notice
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.pages.analytics.columns import COLUMNS
+from sgmp_console.ui.pages.analytics.editor import ItemEditor
+from sgmp_console.ui.pages.analytics.page import AnalyticsPage
+from sgmp_console.ui.pages.home.page import HomePage
+from sgmp_console.ui.parts.empty_state import Notice
 from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.tasks import Tasks
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.ui import houses, snapshots
 from tests.ui.conftest import Deployment

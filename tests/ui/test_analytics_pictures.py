@@ -9,12 +9,12 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import analytics
-from sgmp_console.ui.analytics.editor import ItemEditor
-from sgmp_console.ui.analytics.page import AnalyticsPage
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.pages.analytics.editor import ItemEditor
+from sgmp_console.ui.pages.analytics.page import AnalyticsPage
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import houses
 from tests.ui.conftest import Deployment, save_picture
 

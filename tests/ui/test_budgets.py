@@ -12,8 +12,8 @@ from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports.home import POWER_ITEMS
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.home.page import HomePage
+from sgmp_console.ui.pages.home.page import HomePage
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
 from tests.ui.readers import ChosenReader
 

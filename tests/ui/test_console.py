@@ -23,14 +23,14 @@ from sgmp_console.fleet import analytics, devices
 from sgmp_console.settings import WindowSettings
 from sgmp_console.store import Device, readings
 from sgmp_console.timeseries import Series
-from sgmp_console.ui.console import Console
-from sgmp_console.ui.entry.preparation import Preparation, PreparationProcess
-from sgmp_console.ui.entry.sign_in import SignInPage
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.home.page import HomePage
+from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
-from sgmp_console.ui.uncaught import UncaughtErrors
+from sgmp_console.ui.window.console import Console
+from sgmp_console.ui.window.entry.preparation import Preparation, PreparationProcess
+from sgmp_console.ui.window.entry.sign_in import SignInPage
+from sgmp_console.ui.window.frame.main_view import MainView
+from sgmp_console.ui.window.uncaught import UncaughtErrors
 from sgmp_edge import contract
 from tests.database import TestDatabase, TestServer
 from tests.ui.conftest import Deployment

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmp_console.ui.devices import config_text
+from sgmp_console.ui.pages.devices import config_text
 from sgmp_edge.contract import ConfigProblem
 
 VALUES = st.recursive(

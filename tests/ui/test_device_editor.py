@@ -16,12 +16,12 @@ from pytestqt.qtbot import QtBot
 from sgmp_console import store
 from sgmp_console.fleet import devices
 from sgmp_console.store import Device
-from sgmp_console.ui.devices.editor import DeviceEditor
-from sgmp_console.ui.devices.page import DevicesPage
-from sgmp_console.ui.devices.same_meter import SameMeterDialog
-from sgmp_console.ui.devices.setting_entry import STORED
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.pages.devices.editor import DeviceEditor
+from sgmp_console.ui.pages.devices.page import DevicesPage
+from sgmp_console.ui.pages.devices.same_meter import SameMeterDialog
+from sgmp_console.ui.pages.devices.setting_entry import STORED
+from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge.contract import declarations
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN, TOKEN

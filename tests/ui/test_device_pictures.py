@@ -11,15 +11,15 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.cloud.broker import BrokerUnavailable
 from sgmp_console.fleet import devices
+from sgmp_console.fleet.device_test import EdgeAway, result_of
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
-from sgmp_console.fleet.probing import EdgeAway, result_of
-from sgmp_console.ui.bulk.import_dialog import ImportDialog
-from sgmp_console.ui.devices.editor import DeviceEditor
-from sgmp_console.ui.devices.page import DevicesPage
-from sgmp_console.ui.devices.same_meter import SameMeterDialog
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.import_dialog import ImportDialog
+from sgmp_console.ui.pages.devices.editor import DeviceEditor
+from sgmp_console.ui.pages.devices.page import DevicesPage
+from sgmp_console.ui.pages.devices.same_meter import SameMeterDialog
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import equipped
 from tests.ui.conftest import Deployment
 from tests.ui.readers import Clock

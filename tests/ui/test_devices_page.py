@@ -15,16 +15,16 @@ from pytestqt.qtbot import QtBot
 from sgmp_console import store
 from sgmp_console.fleet import devices
 from sgmp_console.store import accounts as stored_accounts
-from sgmp_console.ui.devices.columns import COLUMNS
-from sgmp_console.ui.devices.editor import DeviceEditor
-from sgmp_console.ui.devices.page import DevicesPage
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.parts.confirm import ConfirmDialog
-from sgmp_console.ui.parts.notice import Notice
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.pages.devices.columns import COLUMNS
+from sgmp_console.ui.pages.devices.editor import DeviceEditor
+from sgmp_console.ui.pages.devices.page import DevicesPage
+from sgmp_console.ui.parts.empty_state import Notice
 from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge import contract
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, TOKEN

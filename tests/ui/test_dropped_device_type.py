@@ -13,9 +13,9 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.store import devices
-from sgmp_console.ui.devices.editor import DeviceEditor
-from sgmp_console.ui.devices.page import DevicesPage
-from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.pages.devices.editor import DeviceEditor
+from sgmp_console.ui.pages.devices.page import DevicesPage
+from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge.contract import EDGE_FOLDER, declarations
 from tests.edge.edge_process import COUNTER
 from tests.ui.conftest import Deployment

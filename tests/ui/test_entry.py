@@ -15,8 +15,13 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.settings import Profile
 from sgmp_console.store.errors import DatabaseUnavailable, SignInRefused
-from sgmp_console.ui.entry.preparation import Preparation, PreparationPage, PreparationProcess, Prepared
-from sgmp_console.ui.entry.sign_in import SignInPage, SignInRequest
+from sgmp_console.ui.window.entry.preparation import (
+    Preparation,
+    PreparationPage,
+    PreparationProcess,
+    Prepared,
+)
+from sgmp_console.ui.window.entry.sign_in import SignInPage, SignInRequest
 
 PROFILE = Profile("Pilot", "postgresql://db.example.org:5432/sgmp")
 READY = {

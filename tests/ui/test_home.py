@@ -14,10 +14,10 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.errors import UserError
 from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot, Latest
 from sgmp_console.store.errors import DatabaseUnavailable
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.home.flow import flows
-from sgmp_console.ui.home.page import HomePage
-from sgmp_console.ui.parts.notice import Details, Notice, Skeleton
+from sgmp_console.ui.pages.home.flow import flows
+from sgmp_console.ui.pages.home.page import HomePage
+from sgmp_console.ui.parts.empty_state import Details, Notice, Skeleton
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
 from tests.ui.readers import ChosenReader, Clock
 

@@ -19,17 +19,17 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.fleet import devices, houses
 from sgmp_console.store import houses as stored_houses
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.houses.acts import DeleteDialog, RenewDialog, RevokeDialog
-from sgmp_console.ui.houses.columns import COLUMNS
-from sgmp_console.ui.houses.credentials import CredentialsDialog, save
-from sgmp_console.ui.houses.form import HouseForm
-from sgmp_console.ui.houses.page import HousesPage
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.pages.houses.acts import DeleteDialog, RenewDialog, RevokeDialog
+from sgmp_console.ui.pages.houses.columns import COLUMNS
+from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, save
+from sgmp_console.ui.pages.houses.form import HouseForm
+from sgmp_console.ui.pages.houses.page import HousesPage
 from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge import contract
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE

@@ -14,12 +14,12 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console import store
 from sgmp_console.fleet import devices
-from sgmp_console.ui.bulk import kinds
-from sgmp_console.ui.bulk.import_dialog import ImportDialog
-from sgmp_console.ui.bulk.kinds import ImportKind
-from sgmp_console.ui.frame.main_view import MainView
+from sgmp_console.ui.dialogs import import_kinds
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.import_dialog import ImportDialog
+from sgmp_console.ui.dialogs.import_kinds import ImportKind
 from sgmp_console.ui.page import Services
-from sgmp_console.ui.parts.confirm import ConfirmDialog
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE
 from tests.ui import houses
@@ -43,7 +43,7 @@ def open_dialog(view: MainView, deployed: Deployment) -> Open:
 
 @pytest.fixture
 def of_devices(open_dialog: Open, deployed: Deployment) -> ImportDialog:
-    return open_dialog(lambda services: kinds.devices_of(services, deployed.houses[0]))
+    return open_dialog(lambda services: import_kinds.devices_of(services, deployed.houses[0]))
 
 
 def sheet(folder: Path, *lines: str) -> Path:
@@ -153,7 +153,7 @@ ACCOUNTS = ("email,name,role,house", "rea@example.org,Rea,researcher,Maple House
 def test_initial_passwords_that_were_not_mailed_are_saved_once_for_their_owner(
     qtbot: QtBot, open_dialog: Open, tmp_path: Path
 ) -> None:
-    dialog = open_dialog(kinds.accounts)
+    dialog = open_dialog(import_kinds.accounts)
     look(qtbot, dialog, sheet(tmp_path, *ACCOUNTS))
     with qtbot.waitSignal(dialog.imported):
         dialog.act.click()
@@ -173,7 +173,7 @@ def test_initial_passwords_that_were_not_mailed_are_saved_once_for_their_owner(
 
 
 def test_accounts_are_told_line_by_line(qtbot: QtBot, open_dialog: Open, tmp_path: Path) -> None:
-    dialog = open_dialog(kinds.accounts)
+    dialog = open_dialog(import_kinds.accounts)
     look(qtbot, dialog, sheet(tmp_path, *ACCOUNTS, "vic@example.org,Vic,emperor,"))
     assert rows(dialog)[0][0] == "3"
     dialog.reject()

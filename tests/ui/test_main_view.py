@@ -17,13 +17,13 @@ from sgmp_console.store import ingest_state
 from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.store.ingest_state import IngestState
-from sgmp_console.ui.frame.ingest_light import ingest_words
-from sgmp_console.ui.frame.live_light import freshness
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.frame.pages import PAGES, PageDeclaration
 from sgmp_console.ui.page import Page
 from sgmp_console.ui.tasks import Report, Tasks
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.ingest_light import ingest_words
+from sgmp_console.ui.window.frame.live_light import freshness
+from sgmp_console.ui.window.frame.main_view import MainView
+from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
 from tests.ui import snapshots
 from tests.ui.conftest import Deployment
 from tests.ui.readers import ChosenReader, Clock

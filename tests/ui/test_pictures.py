@@ -19,16 +19,16 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import Profile, ThemeChoice, WindowSettings
 from sgmp_console.store.errors import DatabaseUnavailable, SignInRefused
-from sgmp_console.ui.console import Console
-from sgmp_console.ui.entry.preparation import Preparation, PreparationPage, PreparationProcess
-from sgmp_console.ui.entry.sign_in import SignInPage
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.home.page import HomePage
+from sgmp_console.ui.pages.home.page import HomePage
+from sgmp_console.ui.parts.empty_state import Skeleton
 from sgmp_console.ui.parts.labels import ElidedLabel
-from sgmp_console.ui.parts.notice import Skeleton
 from sgmp_console.ui.tasks import Report, Tasks
 from sgmp_console.ui.theme import Appearance
-from sgmp_console.ui.uncaught import UncaughtDialog, UncaughtErrors
+from sgmp_console.ui.window.console import Console
+from sgmp_console.ui.window.entry.preparation import Preparation, PreparationPage, PreparationProcess
+from sgmp_console.ui.window.entry.sign_in import SignInPage
+from sgmp_console.ui.window.frame.main_view import MainView
+from sgmp_console.ui.window.uncaught import UncaughtDialog, UncaughtErrors
 from tests.ui import snapshots
 from tests.ui.conftest import save_picture
 from tests.ui.readers import ChosenReader

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmp_console.ui.frame import ranges
+from sgmp_console.ui.window.frame import ranges
 
 ZONE = "America/Los_Angeles"
 HOUR = 3_600_000

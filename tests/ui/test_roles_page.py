@@ -11,11 +11,11 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.fleet import accounts, roles
 from sgmp_console.store import Role
 from sgmp_console.store import roles as stored_roles
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.parts.confirm import ConfirmDialog
-from sgmp_console.ui.roles.dialog import RoleDialog
-from sgmp_console.ui.roles.page import RolesPage
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.pages.roles.dialog import RoleDialog
+from sgmp_console.ui.pages.roles.page import RolesPage
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui.conftest import Deployment
 from tests.ui.test_accounts_page import pictures
 from tests.ui.test_analytics_page import texts

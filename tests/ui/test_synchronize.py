@@ -12,9 +12,9 @@ from pytestqt.qtbot import QtBot
 from sgmp_console import store
 from sgmp_console.fleet import analytics, devices
 from sgmp_console.store import Batch, EventRow
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.houses.synchronize import RollBackDialog, SynchronizeDialog
+from sgmp_console.ui.dialogs.synchronize import RollBackDialog, SynchronizeDialog
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge import contract
 from tests.fleet.configs import EGAUGE, SONNEN
 from tests.mosquitto import TestBroker, running_broker

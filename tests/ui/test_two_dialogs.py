@@ -14,13 +14,13 @@ from pytestqt.qtbot import QtBot
 from sgmp_console import store
 from sgmp_console.fleet import accounts, analytics, devices, houses, roles
 from sgmp_console.store import Database
-from sgmp_console.ui.accounts.dialogs import EditAccount
-from sgmp_console.ui.analytics.editor import ItemEditor
-from sgmp_console.ui.devices.editor import DeviceEditor
-from sgmp_console.ui.frame.main_view import MainView
-from sgmp_console.ui.houses.form import HouseForm
-from sgmp_console.ui.parts.edit_dialog import EditDialog
-from sgmp_console.ui.roles.dialog import RoleDialog
+from sgmp_console.ui.dialogs.edit_dialog import EditDialog
+from sgmp_console.ui.pages.accounts.dialogs import EditAccount
+from sgmp_console.ui.pages.analytics.editor import ItemEditor
+from sgmp_console.ui.pages.devices.editor import DeviceEditor
+from sgmp_console.ui.pages.houses.form import HouseForm
+from sgmp_console.ui.pages.roles.dialog import RoleDialog
+from sgmp_console.ui.window.frame.main_view import MainView
 from tests.fleet.configs import EGAUGE
 from tests.ui.conftest import Deployment
 

@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
-from sgmp_console.ui.uncaught import UncaughtDialog, UncaughtErrors
+from sgmp_console.ui.window.uncaught import UncaughtDialog, UncaughtErrors
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_flood_of_mistakes_is_no_flood_of_dialogs(qtbot: QtBot, errors: Uncaug
 
 
 def test_qt_speaks_into_the_log(errors: UncaughtErrors, caplog: pytest.LogCaptureFixture) -> None:
-    from sgmp_console.ui.uncaught import _log_qt
+    from sgmp_console.ui.window.uncaught import _log_qt
 
     _log_qt(QtMsgType.QtWarningMsg, None, "a warning of Qt's")
     assert caplog.record_tuples == [("qt", logging.WARNING, "a warning of Qt's")]

@@ -24,12 +24,12 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import Cancelled, SgmpError
 from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.ui import fonts, formats
-from sgmp_console.ui.newest import Newest
+from sgmp_console.ui.latest_only import Newest
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.empty_state import Notice, Skeleton
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.notice import Notice, Skeleton
-from sgmp_console.ui.parts.strip import Strip, Tone
+from sgmp_console.ui.parts.message_bar import Strip, Tone
 from sgmp_console.ui.parts.table import Column, RowsTable
 from sgmp_console.ui.tasks import Report
 

@@ -104,11 +104,11 @@ def main() -> int:
     time.time = lambda: right_time() + PAGE[CLOCK_MS] / 1000  # before anybody has taken it
     watch = Watch(Path(sys.argv[4]), PAGE) if available() else None
     sys.path.insert(0, str(CODE))
-    importlib.import_module("bare_folder").make_package()
-    publisher = importlib.import_module("sgmp_edge.publisher")
+    importlib.import_module("standalone").make_package()
+    publisher = importlib.import_module("sgmp_edge.delivery.publisher")
     publisher.RECONNECT_MS = (200, 2_000)  # type: ignore[attr-defined]  # a run has two minutes, not years
     program = importlib.import_module("Main_Publisher")
-    drivers = importlib.import_module("sgmp_edge.drivers")
+    drivers = importlib.import_module("sgmp_edge.polling.drivers")
     real = drivers.Catalogue()
     for name in ("egauge", "sonnen", "powerflex"):
         program.DEVICE_TYPES[name] = journaled(real.driver_class(name), name)

@@ -1,1 +1,0 @@
-"""Bulk work from CSV files: choosing one, seeing what it would do, having it done."""

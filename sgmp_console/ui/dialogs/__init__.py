@@ -1,0 +1,1 @@
+"""Dialogs and their base classes that several pages use."""

@@ -1,0 +1,126 @@
+"""Edit dialogs that are a column of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QComboBox, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+
+from sgmp_console.errors import Taken
+from sgmp_console.ui import fonts
+from sgmp_console.ui.dialogs.edit_dialog import EditDialog, Stored
+from sgmp_console.ui.page import Services
+from sgmp_console.ui.parts.fields import Field
+
+Check = Callable[[], str]
+"""What is wrong with a field, as a sentence; "" where nothing is."""
+
+
+class FormDialog(EditDialog[Stored]):
+    """Add fields in the constructor, fill them, then call `ready`."""
+
+    naming: Field | None = None
+    """The field whose content nothing else may have; that it is taken is told there."""
+
+    def __init__(
+        self,
+        services: Services,
+        title: str,
+        verb: str,
+        doing: str,
+        parent: QWidget,
+        *,
+        context: str = "",
+        width: int = 560,
+    ) -> None:
+        super().__init__(services, title, verb, doing, parent, context=context)
+        self._checks: dict[Field, Check] = {}
+        self._by_entry: dict[QObject, Field] = {}
+        self.setFixedWidth(width)
+        self.form = QVBoxLayout()
+        self.form.setSpacing(12)
+        self.fields = QWidget()
+        self.fields.setProperty("surface", "none")
+        self.fields.setLayout(self.form)
+        self.form.setContentsMargins(0, 0, 8, 0)
+        self._area = area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(self.fields)
+        self.lay_out(area)
+
+    def add_field(
+        self, name: str, entry: QWidget, help_text: str = "", *, check: Check | None = None
+    ) -> Field:
+        """`check` is asked when the field is left, and when the form is sent."""
+        made = Field(name, entry, help_text)
+        entry.setFont(fonts.font("body"))
+        self.form.addWidget(made)
+        if check is not None:
+            self._checks[made] = check
+        self._by_entry[entry] = made
+        if isinstance(entry, QLineEdit):
+            entry.textEdited.connect(self._edited)
+            entry.editingFinished.connect(self._touched)
+            entry.returnPressed.connect(self._go_on)
+        elif isinstance(entry, QComboBox):
+            entry.activated.connect(self._touched)
+            if entry.isEditable():
+                entry.editTextChanged.connect(self._edited)
+        return made
+
+    def ready(self) -> None:
+        """All fields are there and filled: from now on changes are the operator's."""
+        self.form.addStretch(1)
+        self.settle()
+        self.fit()
+
+    def set_free(self, free: bool) -> None:
+        self.fields.setEnabled(free)
+
+    def fit(self) -> None:
+        """As high as the form needs, as far as the window allows; then it scrolls."""
+        self.fields.adjustSize()
+        wanted = max(self.form.heightForWidth(self.fields.width()), self.form.minimumSize().height()) + 4
+        parent = self.parentWidget()
+        room = (parent.window().height() if parent is not None else 800) - 48
+        layout = self.layout()
+        if layout is not None:
+            layout.invalidate()
+            layout.activate()  # what stands around the form has the height of its words only now
+        around = self.height() - self._area.height()
+        self.resize(self.width(), min(room, max(wanted + around, self.minimumSizeHint().height())))
+
+    def _edited(self) -> None:
+        self._by_entry[self.sender()].set_problem("")
+
+    def _touched(self) -> None:
+        field = self._by_entry[self.sender()]
+        check = self._checks.get(field)
+        if check is not None and not self.busy and self.changed:
+            field.set_problem(check())
+            self.fit()
+
+    def _go_on(self) -> None:
+        """Enter goes to the next field, so that a half-filled form is not sent."""
+        self.focusNextChild()
+
+    def valid(self) -> bool:
+        wrong: Field | None = None
+        for field, check in self._checks.items():
+            field.set_problem(check() if field.isVisibleTo(self) else "")
+            if field.problem and wrong is None:
+                wrong = field
+        self.fit()
+        if wrong is not None:
+            wrong.entry.setFocus()
+        return wrong is None
+
+    def place(self, error: Exception) -> bool:
+        if self.naming is None or not isinstance(error, Taken):
+            return False
+        self.naming.set_problem(str(error))
+        self.naming.entry.setFocus()
+        return True

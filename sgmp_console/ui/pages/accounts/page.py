@@ -1,0 +1,302 @@
+"""Who may sign in: listed, searched, made, changed, reset, disabled, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PySide6.QtWidgets import QWidget
+
+from sgmp_console.errors import SgmpError
+from sgmp_console.fleet import account_sheets, accounts
+from sgmp_console.fleet.accounts import NewAccount
+from sgmp_console.store import Account, House, Role, houses, roles
+from sgmp_console.store import accounts as stored_accounts
+from sgmp_console.ui import formats
+from sgmp_console.ui.dialogs import import_kinds
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.import_dialog import ImportDialog
+from sgmp_console.ui.page import Services
+from sgmp_console.ui.pages.accounts.dialogs import ALL_HOUSES, CreateAccount, EditAccount
+from sgmp_console.ui.pages.accounts.password_once import PasswordOnce
+from sgmp_console.ui.parts.empty_state import Notice
+from sgmp_console.ui.parts.files import ask_where_to_save
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAct, ListPage
+from sgmp_console.ui.parts.table import Badge, Column
+from sgmp_console.ui.tasks import Report
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    account: Account
+    house: str
+    is_mine: bool
+
+
+@dataclass(frozen=True)
+class AccountsFound:
+    rows: tuple[AccountRow, ...]
+    roles: tuple[Role, ...]
+    houses: tuple[House, ...]
+
+
+def _badges(row: AccountRow) -> list[Badge]:
+    found = [Badge("You", "ink_secondary", "The account you are signed in with.")] if row.is_mine else []
+    if not row.account.enabled:
+        found.append(Badge("Disabled", "state_fault", "It can't sign in until it is enabled again."))
+    elif row.account.must_change_password:
+        found.append(
+            Badge("Initial password", "ink_secondary", "It must choose its own password at the next sign-in.")
+        )
+    return found
+
+
+COLUMNS: tuple[Column[AccountRow], ...] = (
+    Column("Email", lambda row: row.account.email, strong=True),
+    Column("Name", lambda row: row.account.name, 200),
+    Column("Role", lambda row: row.account.role, 160),
+    Column("House", lambda row: row.house, 160),
+    Column("State", lambda row: ", ".join(badge.text for badge in _badges(row)), 200, badges=_badges),
+)
+
+
+class AccountsPage(ListPage[AccountRow, AccountsFound]):
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(
+            services,
+            noun="account",
+            columns=COLUMNS,
+            ident=lambda row: row.account.account_id,
+            of_house=False,
+            parent=parent,
+        )
+        self._chosen: list[Account] = []
+        self.declare(
+            (
+                ListAct("export", "Export", self._export),
+                ListAct("import", "Import", self._import),
+                ListAct("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
+                ListAct("enable", "Enable", self._enable, "some", counted=True),
+                ListAct("disable", "Disable", self._ask_to_disable, "some", counted=True),
+                ListAct("reset", "Reset password", self._ask_to_reset, "one"),
+                ListAct("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
+                ListAct("create", "Create account", self._create, keys=CREATE_KEYS, primary=True),
+            )
+        )
+
+    # --- The list --------------------------------------------------------------------------------------------------
+
+    def reader(self) -> Callable[[], AccountsFound]:
+        database, own = self.services.session.database, self.services.session.account.account_id
+
+        def read() -> AccountsFound:
+            with database.begin() as connection:
+                there = {house.house_id: house for house in houses.list_all(connection)}
+                rows = tuple(
+                    AccountRow(account, _house_words(account, there), account.account_id == own)
+                    for account in stored_accounts.list_all(connection)
+                )
+                return AccountsFound(rows, tuple(roles.list_all(connection)), tuple(there.values()))
+
+        return read
+
+    def rows_of(self, found: AccountsFound) -> Sequence[AccountRow]:
+        return found.rows
+
+    def empty_notice(self, found: AccountsFound) -> Notice:
+        return Notice(
+            "account",
+            "There are no accounts yet",
+            "Everybody who uses SGMP has an account of their own.",
+            (("create", "Create account"),),
+        )
+
+    def actions_shown(self, chosen: Sequence[AccountRow]) -> None:
+        self.action("enable").setVisible(any(not row.account.enabled for row in chosen))
+        self.action("disable").setVisible(all(row.account.enabled for row in chosen))
+
+    def _accounts(self) -> list[Account]:
+        return [row.account for row in self.table.chosen()]
+
+    # --- Creating and editing --------------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        if self.found is not None:
+            dialog = CreateAccount(self.services, self.found.roles, self.found.houses, self)
+            dialog.saved.connect(self._created)
+            dialog.left.connect(self.reload)
+            dialog.open()
+
+    def _created(self, made: NewAccount) -> None:
+        self._show_password(made, f"{made.account.email} was created. The initial password was mailed.")
+        self.reload_and_select(made.account.account_id)
+
+    def _edit(self) -> None:
+        chosen = self._accounts()
+        if self.found is not None and len(chosen) == 1:
+            dialog = EditAccount(self.services, chosen[0], self.found.roles, self.found.houses, self)
+            dialog.saved.connect(self._edited)
+            dialog.left.connect(self.reload)
+            dialog.open()
+
+    def _edited(self, account: Account) -> None:
+        self.say("")
+        self.reload_and_select(account.account_id)
+
+    def _show_password(self, made: NewAccount, otherwise: str) -> None:
+        """Once, where it was not mailed."""
+        self.say("" if not made.mailed else otherwise, "info")
+        if not made.mailed:
+            PasswordOnce(made, self).open()
+
+    # --- Resetting -------------------------------------------------------------------------------------------------
+
+    def _ask_to_reset(self) -> None:
+        self._chosen = self._accounts()
+        if len(self._chosen) != 1:
+            return
+        account = self._chosen[0]
+        if account.account_id == self.services.session.account.account_id:
+            self.say("This is your own account: change its password in the account menu, at the top right.")
+            return
+        self._ask(
+            f"Reset the password of {account.email}?",
+            "The present password stops working at once and windows that are signed in with it are signed out. A new "
+            "initial password is made, to be changed at the next sign-in.",
+            "Reset password",
+            self._reset,
+        )
+
+    def _reset(self) -> None:
+        session, account_id = self.services.session, self._chosen[0].account_id
+
+        def reset(_report: Report) -> NewAccount:
+            cloud = session.cloud()
+            return accounts.reset_password(
+                session.database, account_id, directory=cloud.directory, mailer=cloud.mailer
+            )
+
+        self.run_act(f"Resetting the password of {self._chosen[0].email}", reset, self._was_reset)
+
+    def _was_reset(self, made: NewAccount) -> None:
+        self._show_password(made, f"A new initial password was mailed to {made.account.email}.")
+        self.reload()
+
+    # --- Disabling, enabling ---------------------------------------------------------------------------------------
+
+    def _ask_to_disable(self) -> None:
+        self._chosen = self._accounts()
+        if not self._chosen or self._includes_me("disable"):
+            return
+        what = _what(self._chosen)
+        self._ask(
+            f"Disable {what}?",
+            f"{_emails(self._chosen)} can't sign in any more and will be signed out, until enabled again.",
+            f"Disable {what}",
+            self._disable,
+        )
+
+    def _disable(self) -> None:
+        self._set_enabled(False)
+
+    def _enable(self) -> None:
+        self._chosen = [account for account in self._accounts() if not account.enabled]
+        self._set_enabled(True)
+
+    def _set_enabled(self, enabled: bool) -> None:
+        session, chosen = self.services.session, list(self._chosen)
+
+        def change(report: Report) -> str:
+            directory = session.cloud().directory
+            failed = []
+            for done, account in enumerate(chosen):
+                report(done / len(chosen), account.email)
+                try:
+                    accounts.update(session.database, replace(account, enabled=enabled), directory=directory)
+                except SgmpError as error:
+                    failed.append(str(error))
+            return " ".join(failed)
+
+        self.run_act(f"{'Enabling' if enabled else 'Disabling'} {_what(chosen)}", change, self._told)
+
+    def _told(self, problem: str | None) -> None:
+        self.say(problem or "")
+        self.reload()
+
+    # --- Deleting --------------------------------------------------------------------------------------------------
+
+    def _ask_to_delete(self) -> None:
+        self._chosen = self._accounts()
+        if not self._chosen or self._includes_me("delete"):
+            return
+        what = _what(self._chosen)
+        self._ask(
+            f"Delete {what}?",
+            f"{_emails(self._chosen)} will be signed out and can't sign in any more. This can't be undone. What they did "
+            "stays in the audit.",
+            f"Delete {what}",
+            self._delete,
+        )
+
+    def _delete(self) -> None:
+        session, account_ids = self.services.session, [account.account_id for account in self._chosen]
+        self.run_act(
+            f"Deleting {_what(self._chosen)}",
+            lambda _report: accounts.delete(
+                session.database, account_ids, directory=session.cloud().directory
+            ),
+            self._told,
+        )
+
+    def _includes_me(self, verb: str) -> bool:
+        own = self.services.session.account
+        if any(account.account_id == own.account_id for account in self._chosen):
+            self.say(f"You can't {verb} the account you are signed in with. Another administrator can.")
+            return True
+        return False
+
+    def _ask(self, question: str, explanation: str, act: str, on_yes: Callable[[], None]) -> None:
+        asked = ConfirmDialog(question, explanation, act, self)
+        asked.accepted.connect(on_yes)
+        asked.open()
+
+    # --- Files -----------------------------------------------------------------------------------------------------
+
+    def _import(self) -> None:
+        dialog = ImportDialog(self.services, import_kinds.accounts(self.services), self)
+        dialog.imported.connect(self.reload)
+        dialog.open()
+
+    def _export(self) -> None:
+        name = f"{self.services.session.profile.name} accounts.csv"
+        ask_where_to_save(self, "Export accounts", name, "CSV files (*.csv)", self._export_to)
+
+    def _export_to(self, path: Path) -> None:
+        database = self.services.session.database
+
+        def write(_report: Report) -> int:
+            with database.begin() as connection:
+                return account_sheets.export_accounts(connection, path)
+
+        self.run_act("Exporting accounts", write, self._exported)
+
+    def _exported(self, number: int) -> None:
+        self.say(
+            f"{formats.count(number, 'account was', 'accounts were')} exported, without passwords.", "info"
+        )
+
+
+def _house_words(account: Account, there: dict[int, House]) -> str:
+    if account.house_id is None:
+        return "All houses" if ALL_HOUSES in account.permissions else ""
+    house = there.get(account.house_id)
+    return house.name if house is not None else ""
+
+
+def _what(chosen: Sequence[Account]) -> str:
+    return chosen[0].email if len(chosen) == 1 else f"{len(chosen)} accounts"
+
+
+def _emails(chosen: Sequence[Account]) -> str:
+    return ", ".join(account.email for account in chosen)

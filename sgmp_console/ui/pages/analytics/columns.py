@@ -1,0 +1,84 @@
+"""What the list of a house's analytic items shows of them, and how."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter
+
+from sgmp_console.fleet.analytics_overview import ItemOverview
+from sgmp_console.ui import fonts, theme
+from sgmp_console.ui.pages.analytics import syntax
+from sgmp_console.ui.parts.table import Badge, Column, paint_text
+
+
+def _badges(row: ItemOverview) -> list[Badge]:
+    if row.problem:
+        return [Badge("Can't be evaluated", "state_fault", row.problem)]
+    found = []
+    if row.item.aggregated and row.populated:
+        found.append(
+            Badge(
+                "Aggregated",
+                "state_ok",
+                "Five-minute and hourly values are kept of every field in the formula.",
+            )
+        )
+    elif row.item.aggregated:
+        found.append(
+            Badge("Not populated", "ink_secondary", "What was stored before is not counted yet: populate it.")
+        )
+    if row.exact:
+        found.append(
+            Badge("Exact", "ink_secondary", "Aggregates give the same numbers as the readings themselves.")
+        )
+    return found
+
+
+def _needed(row: ItemOverview) -> str:
+    return "Dashboards and reports need this item." if row.required else ""
+
+
+def _paint_formula(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
+    """In the colours of the editor, one line, its end elided."""
+    wear = theme.tokens()
+    painter.setFont(fonts.font("fixed"))
+    metrics = fonts.metrics("fixed")
+    formula = " ".join(row.item.formula.split())
+    text = metrics.elidedText(formula, Qt.TextElideMode.ElideRight, round(area.width(), 0))
+    baseline = area.center().y() + (metrics.ascent() - metrics.descent()) / 2
+    x, done = area.left(), 0
+
+    def draw(part: str, colour: QColor) -> None:
+        nonlocal x
+        painter.setPen(colour)
+        painter.drawText(QPointF(x, baseline), part)
+        x += metrics.horizontalAdvance(part)
+
+    for span in syntax.spans(text):
+        draw(text[done : span.position], wear.ink_primary)
+        done = span.position + span.length
+        draw(text[span.position : done], syntax.colour(span.kind, wear))
+    draw(text[done:], wear.ink_primary)
+
+
+def _paint_users(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
+    """The one, or how many there are; all of them are in the tip."""
+    users = f"{len(row.used_by)} items" if len(row.used_by) > 1 else "".join(row.used_by)
+    side = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+    paint_text(painter, area, users, False, theme.tokens().ink_secondary, side)
+
+
+COLUMNS: tuple[Column[ItemOverview], ...] = (
+    Column("Name", lambda row: row.item.name, 176, tip=_needed, strong=True),
+    Column("Description", lambda row: row.item.description, 200, widest=420),
+    Column("Formula", lambda row: row.item.formula, paint=_paint_formula),
+    Column("Unit", lambda row: row.item.unit, 56, searched=False),
+    Column(
+        "Aggregation",
+        lambda row: ", ".join(badge.text for badge in _badges(row)),
+        168,
+        badges=_badges,
+        searched=False,
+    ),
+    Column("Used by", lambda row: ", ".join(row.used_by), 104, paint=_paint_users, searched=False),
+)

@@ -1,0 +1,420 @@
+"""The dialog in which an analytic item is made or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+
+from sgmp_console.errors import Taken
+from sgmp_console.fleet import analytics, assessment
+from sgmp_console.formula import Catalogue, Formula, FormulaError, Problem
+from sgmp_console.reports.assessment import Assessment, Preview
+from sgmp_console.store import AnalyticItem, House
+from sgmp_console.store import analytics as stored_items
+from sgmp_console.ui import fonts
+from sgmp_console.ui.dialogs.edit_dialog import EditDialog, sentence
+from sgmp_console.ui.latest_only import Newest
+from sgmp_console.ui.page import Services
+from sgmp_console.ui.pages.analytics import completion
+from sgmp_console.ui.pages.analytics.aggregation_box import AggregationBox
+from sgmp_console.ui.pages.analytics.formula_edit import FormulaEdit
+from sgmp_console.ui.pages.analytics.preview_card import PreviewCard
+from sgmp_console.ui.pages.analytics.rendered import RenderedFormula
+from sgmp_console.ui.pages.analytics.verdict import Verdict
+from sgmp_console.ui.parts.fields import Field
+from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.tasks import Report
+
+_TYPING_PAUSE_MS = 150
+"""Of quiet before a text is checked; less than a person takes to look up."""
+
+_REFRESH_MS = 15_000
+"""How often the preview follows what comes in."""
+
+_LEFT = 500
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """What stands in the form."""
+
+    name: str
+    description: str
+    formula: str
+    unit: str
+    aggregated: bool
+
+
+class ItemEditor(EditDialog[AnalyticItem]):
+    """`item` None makes a new one."""
+
+    def __init__(
+        self, services: Services, house: House, item: AnalyticItem | None, parent: QWidget | None = None
+    ) -> None:
+        title = f"Edit {item.name}" if item else "Create analytic item"
+        verb, doing = ("Save changes", "Saving") if item else ("Create item", "Creating")
+        super().__init__(services, title, verb, doing, parent, context=house.name)
+        self._house = house
+        self._item = item
+        self._catalogue = Catalogue()
+        self._assessed: Assessment | None = None
+        self._build()
+        self._assess = Newest[Assessment](services.tasks, self._assessment_came, self._not_assessed, self)
+        self._previews = Newest[Preview](services.tasks, self._preview_came, self._not_previewed, self)
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(_TYPING_PAUSE_MS)
+        self._pause.timeout.connect(self._check)
+        self._refresh = QTimer(self)
+        self._refresh.setInterval(_REFRESH_MS)
+        self._refresh.timeout.connect(self._refresh_preview)
+        self.resize(self._size())
+        if item is not None:
+            self._show_item(item)
+        self.settle()
+        self._connect()
+        self._load_catalogue()
+        if item is not None:
+            self._check()
+        else:
+            self._say_nothing_yet()
+        self._refresh.start()
+
+    # --- Building ------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.name = QLineEdit()
+        self.description = QLineEdit()
+        self.unit = QLineEdit()
+        for entry in (self.name, self.description, self.unit):
+            entry.setFont(fonts.font("body"))
+        self.formula = FormulaEdit()
+        self.verdict = Verdict()
+        self.rendered = RenderedFormula()
+        self.aggregation = AggregationBox()
+        self._name_field = Field(
+            "Analytics name", self.name, "Letters, digits and underscores; starts with a letter."
+        )
+        if self._item is not None:
+            self._name_field.set_help("The name stays, since others refer to it.")
+            self.name.setEnabled(False)
+        self._description_field = Field("Description", self.description)
+        self._unit_field = Field("Unit", self.unit)
+        self._unit_field.setFixedWidth(120)
+
+        form = QWidget()
+        form.setProperty("surface", "none")
+        column = QVBoxLayout(form)
+        column.setContentsMargins(0, 0, 16, 0)
+        column.setSpacing(12)
+        first = QHBoxLayout()
+        first.setSpacing(16)
+        first.addWidget(self._name_field, 1, Qt.AlignmentFlag.AlignTop)
+        first.addWidget(self._unit_field, 0, Qt.AlignmentFlag.AlignTop)
+        column.addLayout(first)
+        column.addWidget(self._description_field)
+        formula_column = QVBoxLayout()
+        formula_column.setSpacing(4)
+        head = QHBoxLayout()
+        title = label("Formula", "caption", "secondary")
+        title.setBuddy(self.formula)
+        head.addWidget(title)
+        head.addStretch(1)
+        head.addWidget(label("Ctrl+Space completes", "caption", "muted"))
+        formula_column.addLayout(head)
+        formula_column.addWidget(self.formula)
+        formula_column.addWidget(self.verdict)
+        column.addLayout(formula_column)
+        board = QFrame()
+        board.setProperty("surface", "card")
+        inside = QVBoxLayout(board)
+        inside.setContentsMargins(12, 4, 12, 4)
+        inside.addWidget(self.rendered)
+        column.addWidget(board)
+        column.addWidget(self.aggregation)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(form)
+        area.setFixedWidth(_LEFT)
+
+        self.preview = PreviewCard(self.services.draw_clock, ZoneInfo(self._house.time_zone))
+        middle = QHBoxLayout()
+        middle.setSpacing(8)
+        middle.addWidget(area)
+        middle.addWidget(self.preview, 1)
+        self.lay_out(middle)
+
+    def _show_item(self, item: AnalyticItem) -> None:
+        self.name.setText(item.name)
+        self.description.setText(item.description)
+        self.unit.setText(item.unit)
+        self.formula.setPlainText(item.formula)
+        self.aggregation.set_wanted(item.aggregated)
+
+    def _connect(self) -> None:
+        self.formula.edited.connect(self._formula_changed)
+        self.formula.submitted.connect(self.submit)
+        self.name.textEdited.connect(self._name_edited)
+        self.name.editingFinished.connect(self._judge_name)
+        self.preview.avg_wanted.connect(self.formula.replace_all)
+        (self.formula if self._item else self.name).setFocus()
+
+    def _size(self) -> QSize:
+        """Most of the window: the preview wants room, and there is nothing else to be seen meanwhile."""
+        parent = self.parentWidget()
+        window = parent.window().size() if parent is not None else QSize(1280, 800)
+        return QSize(min(1240, window.width() - 48), min(780, window.height() - 48))
+
+    # --- Checking ------------------------------------------------------------------------------------------------
+
+    def entries(self) -> _Entries:
+        return _Entries(
+            self.name.text().strip(),
+            self.description.text().strip(),
+            self.formula.toPlainText().strip(),
+            self.unit.text().strip(),
+            self.aggregation.wanted(),
+        )
+
+    def _load_catalogue(self) -> None:
+        database, house_id = self.services.session.database, self._house.house_id
+        self.services.tasks.run(
+            self,
+            lambda: assessment.editor_catalogue(database, house_id),
+            self._catalogue_came,
+            self._not_assessed,
+        )
+
+    def _catalogue_came(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        own = self._item.name if self._item else ""
+        self.formula.set_candidates(completion.all_candidates(catalogue, except_item=own))
+
+    def _formula_changed(self) -> None:
+        self._assessed = None
+        self._assess.forget()
+        self._previews.forget()
+        self._pause.start()
+
+    def _name_edited(self) -> None:
+        self._name_field.set_problem("")
+        if self.formula.toPlainText().strip():
+            # An item may refer to itself under the new name.
+            self._pause.start()
+
+    def _judge_name(self) -> None:
+        name = self.name.text().strip()
+        if self._item is None and name:
+            self._name_field.set_problem(self._name_problem(name))
+
+    def _name_problem(self, name: str) -> str:
+        if not name:
+            return "Enter a name."
+        problem = analytics.name_problem(name)
+        if problem:
+            return f"{problem[0].upper()}{problem[1:]}."
+        if name in self._catalogue.items:
+            return f"This house has an analytic item {name} already."
+        return ""
+
+    def _check(self) -> None:
+        entries = self.entries()
+        if not entries.formula:
+            self._say_nothing_yet()
+            return
+        database, house_id, now_ms = (
+            self.services.session.database,
+            self._house.house_id,
+            self.services.now_ms(),
+        )
+        item_id = self._item.item_id if self._item else 0
+        # As it stands in the editor, blanks included, so that places fit.
+        text = self.formula.toPlainText()
+        self._assess.ask(
+            lambda: assessment.assess(
+                database, house_id, text, name=entries.name, item_id=item_id, now_ms=now_ms
+            )
+        )
+
+    def _say_nothing_yet(self) -> None:
+        self._assess.forget()
+        self._previews.forget()
+        self._assessed = None
+        self.formula.set_problems(())
+        self.verdict.say_nothing()
+        self.rendered.show_formula(None)
+        self.aggregation.show_effect(None, exact=False)
+        self.preview.show_nothing("Values appear here while the formula is written.")
+
+    def _assessment_came(self, found: Assessment) -> None:
+        if found.text != self.formula.toPlainText():
+            return
+        first_time = self._assessed is None and self._item is not None and found.text == self._item.formula
+        self._assessed = found
+        self.formula.set_problems(found.problems)
+        self.verdict.show_assessment(found)
+        if found.formula is not None:
+            self.rendered.show_formula(found.formula)
+        else:
+            # What was drawn last stays while one types on, but pale.
+            self.rendered.set_outdated()
+        refused = found.effect is not None and found.effect.refusal is not None
+        # Of a formula with an error there is nothing to promise, but what is refused stays so.
+        self.aggregation.show_effect(
+            found.effect if found.error is None or refused else None, exact=found.exact
+        )
+        self.unit.setPlaceholderText(found.unit)
+        self._unit_field.set_help("From the formula." if found.unit else "")
+        if first_time and found.unit and self.unit.text() == found.unit:
+            # It was inferred, and shall follow the formula.
+            changed = self.changed
+            self.unit.clear()
+            if not changed:
+                self.settle()
+        if found.error is None and found.formula is not None:
+            self._read_preview(found.formula)
+        elif self.preview.shown() is None:
+            self.preview.show_nothing("Values appear here once the formula is in order.")
+        else:
+            self.preview.show_outdated("before the last change")
+
+    def _not_assessed(self, error: Exception) -> None:
+        self.tell_unavailable(error)
+        self.verdict.say_unknown(sentence(error))
+
+    def _read_preview(self, formula: Formula) -> None:
+        database, house_id, now_ms = (
+            self.services.session.database,
+            self._house.house_id,
+            self.services.now_ms(),
+        )
+        name = self.entries().name
+        self._previews.ask(lambda: assessment.preview(database, house_id, formula, name=name, now_ms=now_ms))
+
+    def _preview_came(self, found: Preview) -> None:
+        if self._assessed is not None and found.text == self._assessed.text:
+            unit = self.unit.text().strip() or self._assessed.unit
+            self.preview.show_preview(found, unit, self.entries().name)
+
+    def _not_previewed(self, error: Exception) -> None:
+        self.tell_unavailable(error)
+        self.preview.show_nothing(sentence(error))
+
+    def _refresh_preview(self) -> None:
+        found = self._assessed
+        if found is not None and found.formula is not None and found.error is None and not self.busy:
+            self._read_preview(found.formula)
+
+    # --- Storing -------------------------------------------------------------------------------------------------
+
+    def set_free(self, free: bool) -> None:
+        for part in (self.description, self.unit, self.formula, self.aggregation):
+            part.setEnabled(free)
+        self.name.setEnabled(free and self._item is None)
+
+    def valid(self) -> bool:
+        entries, found = self.entries(), self._assessed
+        if self._item is None:
+            self._name_field.set_problem(self._name_problem(entries.name))
+        if self._name_field.problem:
+            self.name.setFocus()
+        elif not entries.formula:
+            self.verdict.say_missing()
+            self.formula.setFocus()
+        elif found is not None and found.error is not None:
+            self.formula.go_to(found.error)
+        else:
+            return True
+        return False
+
+    def work(self) -> Callable[[Report], AnalyticItem]:
+        database, house_id, item = self.services.session.database, self._house.house_id, self._item
+        entries, aggregated = self.entries(), self.aggregation.effective()
+        if item is None:
+            return lambda _report: analytics.create(
+                database,
+                house_id,
+                entries.name,
+                entries.formula,
+                description=entries.description,
+                aggregated=aggregated,
+                unit=entries.unit,
+            )
+        changed = replace(
+            item,
+            description=entries.description,
+            formula=entries.formula,
+            aggregated=aggregated,
+            unit=entries.unit,
+        )
+        return lambda _report: analytics.update(database, changed)
+
+    def place(self, error: Exception) -> bool:
+        if isinstance(error, FormulaError):
+            # The text was stored without the blanks around it, which stand in the editor.
+            text = self.formula.toPlainText()
+            place = error.position + len(text) - len(text.lstrip())
+            problem = Problem(error.message, place, error.length)
+            self.formula.set_problems((problem,))
+            self.verdict.show_problem(problem)
+            self.formula.go_to(problem)
+        elif isinstance(error, Taken):
+            self._name_field.set_problem(str(error))
+            self.name.setFocus()
+        else:
+            return False
+        return True
+
+    # --- Somebody else changed it --------------------------------------------------------------------------------
+
+    def reread(self) -> Callable[[], AnalyticItem] | None:
+        if self._item is None:
+            return None
+        database, item_id = self.services.session.database, self._item.item_id
+
+        def read() -> AnalyticItem:
+            with database.begin() as connection:
+                return stored_items.get(connection, item_id)
+
+        return read
+
+    def words_of(self, stored: AnalyticItem) -> str:
+        parts = [
+            f"formula {stored.formula}",
+            f"description “{stored.description}”" if stored.description else "",
+            f"continuous aggregation {'enabled' if stored.aggregated else 'disabled'}",
+        ]
+        return "; ".join(part for part in parts if part)
+
+    def fill(self, stored: AnalyticItem) -> None:
+        self._show_item(stored)
+        self._check()
+
+    def rebase(self, stored: AnalyticItem) -> None:
+        self._item = stored
+
+    def begin_anew(self) -> Callable[[], None] | None:
+        return None if self._item is None else self._begin_anew
+
+    def _begin_anew(self) -> None:
+        if self._item is not None:
+            items = {name: text for name, text in self._catalogue.items.items() if name != self._item.name}
+            self._catalogue = replace(self._catalogue, items=items)
+        self._item = None
+
+    # --- Leaving -------------------------------------------------------------------------------------------------
+
+    def done(self, result: int) -> None:
+        self._pause.stop()
+        self._refresh.stop()
+        self._assess.stop()
+        self._previews.stop()
+        self.formula.popup().hide()
+        super().done(result)

@@ -1,0 +1,228 @@
+"""The analytic items of the house on screen: listed, searched, made, changed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QWidget
+
+from sgmp_console.fleet import analytics
+from sgmp_console.fleet.analytics_overview import AnalyticsOverview, ItemOverview, overview
+from sgmp_console.store import AnalyticItem
+from sgmp_console.ui import formats, item_actions
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.page import Services
+from sgmp_console.ui.pages.analytics.columns import COLUMNS
+from sgmp_console.ui.pages.analytics.editor import ItemEditor
+from sgmp_console.ui.parts.empty_state import Notice
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAct, ListPage
+from sgmp_console.ui.parts.message_bar import Tone
+
+if TYPE_CHECKING:
+    from sgmp_console.fleet.analytics import RequiredCreated
+
+
+class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(
+            services,
+            noun="item",
+            called="analytic items",
+            columns=COLUMNS,
+            ident=lambda row: row.item.item_id,
+            of_house=True,
+            copied=lambda row: (row.item.name, row.item.formula),
+            parent=parent,
+        )
+        self._to_delete: list[int] = []
+        self._is_creating_required = False
+        self.declare(
+            (
+                ListAct("required", "Create required items", self._create_required),
+                ListAct("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
+                ListAct("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
+                ListAct("create", "Create item", self._create, keys=CREATE_KEYS, primary=True),
+            )
+        )
+
+    # --- The list --------------------------------------------------------------------------------------------------
+
+    def reader(self) -> Callable[[], AnalyticsOverview]:
+        # A list of a house is read only once there is a house on screen; 0 is none.
+        database, house_id = self.services.session.database, self._house_id or 0
+
+        def read() -> AnalyticsOverview:
+            with database.begin() as connection:
+                return overview(connection, house_id)
+
+        return read
+
+    def rows_of(self, found: AnalyticsOverview) -> Sequence[ItemOverview]:
+        return found.items
+
+    def empty_notice(self, found: AnalyticsOverview) -> Notice:
+        return Notice(
+            "formula",
+            f"{found.house.name} has no analytic items yet",
+            f"Dashboards and reports are made of analytic items: formulas over the fields of devices. "
+            f"{formats.count(len(found.missing), 'item')} are required for each house; they can be made at once "
+            "and adapted afterwards.",
+            (("required", "Create required items"), ("create", "Create item")),
+        )
+
+    def actions_shown(self, chosen: Sequence[ItemOverview]) -> None:
+        required = self.action("required")
+        required.setVisible(self.found is not None and bool(self.found.missing))
+        required.setEnabled(self.found is not None and not self._is_creating_required)
+
+    def standing(self) -> tuple[Tone, str, tuple[tuple[str, str], ...]] | None:
+        """What the house lacks and what is not counted yet, with what changes it."""
+        found = self.found
+        if found is None:
+            return None
+        waiting = [row.item.name for row in found.items if not row.populated]
+        if any(task.title.startswith(item_actions.POPULATING) for task in self.services.tasks.shown()):
+            waiting = []
+        parts = []
+        if found.missing:
+            words = formats.count(len(found.missing), "required item")
+            parts.append(
+                f"This house lacks {words}: {', '.join(found.missing)}. Dashboards and reports need them."
+            )
+        if waiting:
+            parts.append(
+                f"Readings that were stored before are not all counted yet for {', '.join(waiting)}. Numbers are "
+                "right, but long reports take longer."
+            )
+        if not parts:
+            return None
+        buttons = (("populate", "Populate now"),) if waiting else ()
+        return "warning" if found.missing else "info", "\n".join(parts), buttons
+
+    def acted(self, ident: str) -> None:
+        if ident == "populate":
+            self.say("")
+            self._populate()
+
+    # --- Creating and editing --------------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        self._open_editor(None)
+
+    def _edit(self) -> None:
+        chosen = self.table.chosen()
+        if len(chosen) == 1:
+            self._open_editor(chosen[0].item)
+
+    def _open_editor(self, item: AnalyticItem | None) -> None:
+        if self.found is not None:
+            editor = ItemEditor(self.services, self.found.house, item, self)
+            editor.saved.connect(self._saved)
+            editor.open()
+
+    def _saved(self, item: AnalyticItem) -> None:
+        if item.aggregated:
+            self._populate()
+        self.reload_and_select(item.item_id)
+
+    # --- Deleting --------------------------------------------------------------------------------------------------
+
+    def _ask_to_delete(self) -> None:
+        chosen = self.table.chosen()
+        if not chosen:
+            return
+        names = [row.item.name for row in chosen]
+        kept_by = {
+            row.item.name: [user for user in row.used_by if user not in names]
+            for row in chosen
+            if set(row.used_by) - set(names)
+        }
+        if kept_by:
+            reasons = "; ".join(f"{name} is used by {', '.join(users)}" for name, users in kept_by.items())
+            self.say(f"Nothing was deleted: {reasons}. Change or delete these items first.")
+            return
+        what = names[0] if len(names) == 1 else f"{len(names)} items"
+        question = ConfirmDialog(
+            f"Delete {what}?", _consequences(chosen), f"Delete {what}", self, refuse="Cancel"
+        )
+        self._to_delete = [row.item.item_id for row in chosen]
+        question.accepted.connect(self._delete)
+        question.open()
+
+    def _delete(self) -> None:
+        database, house_id, item_ids = self.services.session.database, self._house_id, self._to_delete
+        if house_id is None:
+            return
+        self.services.tasks.run(
+            self,
+            lambda: analytics.delete(database, house_id, item_ids),
+            self._deleted,
+            self.not_done,
+            pool="act",
+        )
+
+    def _deleted(self, _nothing: None) -> None:
+        self.say("")
+        self.reload()
+
+    # --- Required items and population -----------------------------------------------------------------------------
+
+    def _create_required(self) -> None:
+        found = self.found
+        if found is None:
+            return
+        self._is_creating_required = True
+        self.show_actions()
+        item_actions.create_required(
+            self.services.tasks,
+            self.services.session,
+            self,
+            found.house.house_id,
+            found.house.name,
+            self._required_created,
+            self._required_not_created,
+            self._populated,
+        )
+
+    def _required_created(self, outcome: RequiredCreated) -> None:
+        self._is_creating_required = False
+        lines = [f"{name} was not created: {why}" for name, why in outcome.lacking.items()]
+        self.say("\n".join([*lines, *outcome.remarks]))
+        self.reload()
+        # What Home is made of has changed.
+        self.services.live.reload()
+
+    def _required_not_created(self, error: Exception) -> None:
+        self._is_creating_required = False
+        self.show_actions()
+        self.not_done(error)
+
+    def _populate(self) -> None:
+        found = self.found
+        if found is not None:
+            item_actions.populate(
+                self.services.tasks,
+                self.services.session,
+                self,
+                found.house.house_id,
+                found.house.name,
+                self._populated,
+            )
+            self.show_strip()
+
+    def _populated(self, left: str) -> None:
+        if left:
+            self.say(left)
+        self.reload()
+
+
+def _consequences(chosen: Sequence[ItemOverview]) -> str:
+    names = ", ".join(row.item.name for row in chosen)
+    parts = [f"{names} will be gone from this house. Readings stay."]
+    required = [row.item.name for row in chosen if row.required]
+    if required:
+        parts.append(f"Dashboards and reports need {', '.join(required)}.")
+    if any(row.item.aggregated for row in chosen):
+        parts.append("Aggregates that no other item asks for are no longer kept.")
+    return " ".join(parts)

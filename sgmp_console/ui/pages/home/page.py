@@ -1,0 +1,336 @@
+"""Home: what the house does now, today and over the last 24 hours."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import tzinfo
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from PySide6.QtCore import QRectF, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QSizePolicy, QStackedLayout, QWidget
+
+from sgmp_console.errors import SgmpError, Unavailable
+from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, HomeSnapshot
+from sgmp_console.ui import formats, item_actions
+from sgmp_console.ui.charts.legend import Legend, Readout
+from sgmp_console.ui.charts.time_chart import Pane, TimeChart
+from sgmp_console.ui.page import Page, Services
+from sgmp_console.ui.pages.home.energy import EnergyCard
+from sgmp_console.ui.pages.home.flow import FlowDiagram, flows
+from sgmp_console.ui.pages.home.missing_items import LacksStrip
+from sgmp_console.ui.pages.home.tiles import BatteryTile, ChargingTile, Tile, current
+from sgmp_console.ui.pages.home.warnings import WarningsCard
+from sgmp_console.ui.parts.card import Card
+from sgmp_console.ui.parts.empty_state import Notice, Skeleton
+from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.quantities import QUANTITIES
+
+if TYPE_CHECKING:
+    from sgmp_console.fleet.analytics import RequiredCreated
+
+_MARGIN = 16
+_LEAST_WIDTH = 920
+_TILE_HEIGHT = 112
+_LEAST_CARD_HEIGHT = 204
+
+
+class HomePage(Page):
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self._snapshot: HomeSnapshot | None = None
+        self._zone: tzinfo | None = None
+        self._remarks: tuple[int, tuple[str, ...]] = (0, ())
+        self._stack = QStackedLayout(self)
+        self._skeleton = Skeleton("Loading the last 24 hours of this house")
+        self._content = self._build_content()
+        self._stack.addWidget(self._skeleton)
+        self._stack.addWidget(self._content)
+        self._notice: Notice | None = None
+        self._heartbeat = QTimer(self)
+        self._heartbeat.setInterval(1000)
+        self._heartbeat.timeout.connect(self._beat)
+        live = services.live
+        live.loading.connect(self._show_loading)
+        live.snapshot_ready.connect(self.show_snapshot)
+        live.failed.connect(self._show_error)
+        live.lost.connect(self._show_lost)
+        if live.snapshot is not None:
+            self.show_snapshot(live.snapshot)
+        else:
+            self._show_loading()
+
+    def show_snapshot(self, snapshot: HomeSnapshot) -> None:
+        """Show a house, or what it lacks to be shown."""
+        self._snapshot = snapshot
+        self._skeleton.end()
+        if not snapshot.devices:
+            self._show_no_devices()
+        elif snapshot.missing_items and not snapshot.curves:
+            self._show_missing_items(snapshot)
+        else:
+            self._fill(snapshot)
+            self._stack.setCurrentWidget(self._content)
+
+    # --- The content ---------------------------------------------------------------------------------------------
+
+    def _build_content(self) -> QWidget:
+        clock = self.services.draw_clock
+        self.tiles = (Tile("solar"), BatteryTile(), ChargingTile(), Tile("load"))
+        self.power_chart = TimeChart(
+            [Pane("kW", tuple(QUANTITIES[item] for item in POWER_ITEMS), 1.0, True)],
+            clock,
+            "Power, last 24 hours",
+        )
+        self.legend = Legend([QUANTITIES[item] for item in POWER_ITEMS], "kW")
+        self.legend.toggled.connect(self.power_chart.set_shown)
+        self.line_chart = TimeChart(
+            [
+                Pane("Hz", (QUANTITIES["l1_frequency"],), 0.1, False),
+                Pane("V", (QUANTITIES["l1_voltage"], QUANTITIES["l2_voltage"]), 4.0, False),
+            ],
+            clock,
+            "Grid frequency and voltage, last 24 hours",
+            axis_width=64,
+        )
+        self.flow = FlowDiagram()
+        self.energy = EnergyCard()
+        self.warnings = WarningsCard()
+        self.warnings.setMinimumHeight(_LEAST_CARD_HEIGHT)
+
+        power = Card("Power, last 24 hours")
+        self._power_hint = label("", "caption", "muted")
+        power.header.addWidget(self._power_hint)
+        side_by_side = QHBoxLayout()
+        side_by_side.setSpacing(16)
+        side_by_side.addWidget(self.power_chart, 1)
+        side_by_side.addWidget(self.legend)
+        power.body.addLayout(side_by_side)
+        now = Card("Energy flow now")
+        now.body.addWidget(self.flow, 1)
+        line = Card("Frequency and voltage")
+        self._readout = Readout(
+            [(QUANTITIES[item], unit) for item, unit in zip(LINE_ITEMS, ("Hz", "V", "V"), strict=True)]
+        )
+        line.body.addWidget(self._readout)
+        line.body.addWidget(self.line_chart)
+
+        page = QWidget()
+        page.setProperty("surface", "none")
+        page.setMinimumWidth(_LEAST_WIDTH)
+        grid = QGridLayout(page)
+        grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        grid.setSpacing(_MARGIN)
+        self.lacks = LacksStrip()
+        self.lacks.create_wanted.connect(self._create_items)
+        tiles = QHBoxLayout()
+        tiles.setSpacing(_MARGIN)
+        for tile in self.tiles:
+            tiles.addWidget(tile, 1)
+        grid.addWidget(self.lacks, 0, 0, 1, 3)
+        grid.addLayout(tiles, 1, 0, 1, 3)
+        grid.addWidget(power, 2, 0, 1, 2)
+        grid.addWidget(now, 2, 2)
+        grid.addWidget(self.energy, 3, 0)
+        grid.addWidget(line, 3, 1)
+        grid.addWidget(self.warnings, 3, 2)
+        grid.setRowStretch(2, 2)
+        grid.setRowStretch(3, 1)
+        for column in range(3):
+            grid.setColumnStretch(column, 1)
+        for card in (*self.tiles, power, now, self.energy, line, self.warnings):
+            # The columns share the width equally, whatever stands in them.
+            card.setSizePolicy(QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy())
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(page)
+        return area
+
+    def _fill(self, snapshot: HomeSnapshot) -> None:
+        zone = ZoneInfo(snapshot.time_zone)
+        if zone != self._zone:
+            self._zone = zone
+            self.power_chart.set_zone(zone)
+            self.line_chart.set_zone(zone)
+            self._power_hint.setText(f"Times of {snapshot.time_zone.replace('_', ' ')}")
+        now_ms = self.services.now_ms()
+        for tile in self.tiles:
+            tile.set_snapshot(snapshot, now_ms)
+        self.power_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
+        self.line_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
+        self.energy.set_energy(snapshot.energy_today, zone)
+        self.warnings.set_warnings(snapshot.warnings, zone)
+        self.lacks.set_snapshot(
+            snapshot,
+            may_create=self.services.session.may("manage_analytics"),
+            remarks=self._remarks_of(snapshot.house_id),
+        )
+        self._bring_up_to_date(snapshot, now_ms)
+
+    def _beat(self) -> None:
+        if self._snapshot is not None and self._stack.currentWidget() is self._content:
+            now_ms = self.services.now_ms()
+            for tile in self.tiles:
+                tile.set_now(self._snapshot, now_ms)
+            self._bring_up_to_date(self._snapshot, now_ms)
+
+    def _bring_up_to_date(self, snapshot: HomeSnapshot, now_ms: int) -> None:
+        """What changes by the mere passing of time: values that become stale."""
+        self.legend.set_values({item: current(snapshot.latest(item), now_ms) for item in POWER_ITEMS})
+        self.flow.set_flows(flows(snapshot, now_ms))
+        self._readout.set_values({item: current(snapshot.latest(item), now_ms) for item in LINE_ITEMS})
+
+    # --- What stands there instead -------------------------------------------------------------------------------
+
+    def _show_loading(self) -> None:
+        self._snapshot = None
+        self._stack.setCurrentWidget(self._skeleton)
+        self._lay_skeleton()
+        self._skeleton.begin()
+
+    def _show_no_devices(self) -> None:
+        actions = (("devices", "Show devices"),) if self.services.has_page("devices") else ()
+        self._show_notice(
+            Notice(
+                "house",
+                "This house has no devices yet",
+                "Its values appear here once devices are created, the configuration is synchronized and the edge on "
+                "its Raspberry Pi sends its first reading.",
+                actions,
+            )
+        )
+
+    def _show_missing_items(self, snapshot: HomeSnapshot) -> None:
+        names = ", ".join(snapshot.missing_items)
+        may = self.services.session.may("manage_analytics")
+        self._show_notice(
+            Notice(
+                "wave",
+                f"This house lacks {formats.count(len(snapshot.missing_items), 'required analytic item')}",
+                f"The dashboard is made of analytic items. Missing: {names}."
+                + ("" if may else " Somebody with the permission to manage analytics can create them."),
+                (("create", "Create required items"),) if may else (),
+            )
+        )
+
+    def _show_error(self, error: Exception) -> None:
+        self._skeleton.end()
+        expected = isinstance(error, SgmpError)
+        sentence = (
+            str(error) if expected else "Something in SGMP failed that should not have. Retrying can help."
+        )
+        self._show_notice(
+            Notice(
+                "fault",
+                "The dashboard of this house could not be loaded",
+                sentence,
+                (("retry", "Retry"),),
+                "" if expected else "".join(traceback.format_exception(error)),
+                tint="state_fault",
+            )
+        )
+
+    def _show_lost(self, error: Unavailable) -> None:
+        """With something on screen, that stays, and the window's banner says the rest."""
+        if self._snapshot is None:
+            self._skeleton.end()
+            self._show_notice(
+                Notice(
+                    "offline",
+                    "The database does not answer",
+                    str(error),
+                    (("retry", "Retry"),),
+                    "".join(traceback.format_exception(error)),
+                )
+            )
+
+    def _show_notice(self, notice: Notice) -> None:
+        if self._notice is not None:
+            self._stack.removeWidget(self._notice)
+            self._notice.deleteLater()
+        self._notice = notice
+        notice.acted.connect(self._act)
+        self._stack.addWidget(notice)
+        self._stack.setCurrentWidget(notice)
+
+    def _act(self, ident: str) -> None:
+        if ident == "retry":
+            self._retry()
+        elif ident == "create":
+            self._create_items()
+        else:
+            self.services.navigate(ident)
+
+    def _retry(self) -> None:
+        connection = self.services.connection
+        if connection.online:
+            self.services.live.reload()
+        else:
+            connection.retry_now()
+
+    def _create_items(self) -> None:
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
+        self.lacks.set_busy()
+        if self._notice is not None and "create" in self._notice.buttons():
+            self._notice.buttons()["create"].setEnabled(False)
+        house_id = snapshot.house_id
+
+        def created(outcome: RequiredCreated) -> None:
+            lacking = (f"`{name}` was not created: {why}" for name, why in outcome.lacking.items())
+            self._note_remarks(house_id, (*lacking, *outcome.remarks))
+
+        def populated(left: str) -> None:
+            if left:
+                self._note_remarks(house_id, (*self._remarks_of(house_id), left))
+
+        item_actions.create_required(
+            self.services.tasks,
+            self.services.session,
+            self,
+            house_id,
+            snapshot.house_name,
+            created,
+            self._show_error,
+            populated,
+        )
+
+    def _remarks_of(self, house_id: int) -> tuple[str, ...]:
+        return self._remarks[1] if self._remarks[0] == house_id else ()
+
+    def _note_remarks(self, house_id: int, remarks: tuple[str, ...]) -> None:
+        """What an act had to say about a house, which may no longer be on screen."""
+        self._remarks = (house_id, remarks)
+        if self.services.live.house_id == house_id:
+            self.services.live.select(house_id)
+
+    # --- Events --------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._beat()
+        self._heartbeat.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self._heartbeat.stop()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._lay_skeleton()
+
+    def _lay_skeleton(self) -> None:
+        """Blocks where the cards will be."""
+        gap = _MARGIN
+        width, height = self.width() - 2 * gap, max(self.height(), _TILE_HEIGHT + 480) - 2 * gap
+        tile, third = (width - 3 * gap) / 4, (width - 2 * gap) / 3
+        rest = height - _TILE_HEIGHT - 2 * gap
+        middle, bottom = gap + _TILE_HEIGHT + gap, gap + _TILE_HEIGHT + 2 * gap + rest * 0.62
+        blocks = [QRectF(gap + column * (tile + gap), gap, tile, _TILE_HEIGHT) for column in range(4)]
+        blocks.append(QRectF(gap, middle, 2 * third + gap, rest * 0.62))
+        blocks.append(QRectF(gap + 2 * (third + gap), middle, third, rest * 0.62))
+        blocks += [QRectF(gap + column * (third + gap), bottom, third, rest * 0.38) for column in range(3)]
+        self._skeleton.set_blocks(tuple(blocks))

@@ -1,0 +1,106 @@
+"""What the list of houses shows of them, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sgmp_console.fleet.edge_state import Presence
+from sgmp_console.fleet.houses_overview import HouseOverview
+from sgmp_console.fleet.sync import Outcome
+from sgmp_console.ui import edge_words, formats
+from sgmp_console.ui.edge_words import Told
+from sgmp_console.ui.parts.table import Column, Mark
+
+_EDGE = {
+    Presence.ONLINE: ("Online", Mark("check", "state_ok")),
+    Presence.OFFLINE: ("Offline", Mark("offline", "state_fault")),
+    Presence.STOPPED: ("Stopped", Mark("offline", "ink_muted")),
+    Presence.SILENT: ("Silent", Mark("warning", "state_warning")),
+    Presence.NEVER: ("Never heard", Mark("clock", "ink_muted")),
+}
+_SYNC = {
+    Outcome.NEVER: ("Never sent", Mark("info", "ink_muted")),
+    Outcome.PENDING: ("Not confirmed", Mark("clock", "ink_muted")),
+    Outcome.IN_SYNC: ("In sync", Mark("check", "state_ok")),
+    Outcome.REJECTED: ("Refused by the edge", Mark("fault", "state_fault")),
+    Outcome.DRIFTED: ("Drifted", Mark("warning", "state_warning")),
+}
+_CHANGED = ("Changed since", Mark("warning", "state_warning"))
+
+
+@dataclass(frozen=True)
+class HouseRow:
+    """A house as it stands at `now_ms` (UTC). `credentials`: its own column, looked up on its own."""
+
+    overview: HouseOverview
+    credentials: Told
+    now_ms: int
+
+
+def credentials_told(valid: int) -> Told:
+    """What to say of a house with so many valid credentials."""
+    if valid == 0:
+        tip = "No edge is let in as this house: generate new credentials."
+        return Told("None", "warning", "state_warning", tip)
+    if valid == 1:
+        return Told("Valid", "check", "state_ok")
+    tip = "Older credentials let the edge in, too, until they are revoked."
+    return Told(f"{valid} valid", "info", "ink_muted", tip)
+
+
+def _sync(row: HouseRow) -> tuple[str, Mark]:
+    state = row.overview.sync
+    changed = state.changed and state.outcome is not Outcome.NEVER
+    return _CHANGED if changed else _SYNC[state.outcome]
+
+
+def _sync_tip(row: HouseRow) -> str:
+    zone = ZoneInfo(row.overview.house.time_zone)
+    return edge_words.sync_state(row.overview.sync, row.now_ms, zone).text
+
+
+def _newest(row: HouseRow) -> str:
+    newest_ms = row.overview.newest_ms
+    return formats.MISSING if newest_ms is None else formats.age(newest_ms, row.now_ms)
+
+
+def _credentials_mark(row: HouseRow) -> Mark | None:
+    return Mark(row.credentials.icon, row.credentials.tint) if row.credentials.icon else None
+
+
+COLUMNS: tuple[Column[HouseRow], ...] = (
+    Column(
+        "Name",
+        lambda row: row.overview.house.name,
+        144,
+        tip=lambda row: f"House ID {row.overview.house.house_id}",
+        strong=True,
+    ),
+    Column("Description", lambda row: row.overview.house.description),
+    Column("Time zone", lambda row: row.overview.house.time_zone, 168),
+    Column(
+        "Devices",
+        lambda row: str(row.overview.devices),
+        84,
+        sort=lambda row: row.overview.devices,
+        right=True,
+    ),
+    Column(
+        "Edge",
+        lambda row: _EDGE[row.overview.edge.presence][0],
+        128,
+        mark=lambda row: _EDGE[row.overview.edge.presence][1],
+        tip=lambda row: f"{edge_words.edge_words(row.overview.edge, row.now_ms)}.",
+    ),
+    # Sorted as floating point: milliseconds overflow an int of Qt.
+    Column("Newest reading", _newest, 128, sort=lambda row: float(row.overview.newest_ms or 0)),
+    Column("Configuration", lambda row: _sync(row)[0], 152, mark=lambda row: _sync(row)[1], tip=_sync_tip),
+    Column(
+        "Credentials",
+        lambda row: row.credentials.text,
+        104,
+        mark=_credentials_mark,
+        tip=lambda row: row.credentials.tip or row.credentials.text,
+    ),
+)

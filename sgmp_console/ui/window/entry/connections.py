@@ -1,0 +1,436 @@
+"""Connection profiles: the list of them, and the form of the one that is chosen. Nothing is kept before Save."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QListWidget,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from sgmp_console.errors import UserError
+from sgmp_console.keychain import Keychain
+from sgmp_console.settings import Profile, SettingsError, profile_problems
+from sgmp_console.ui import fonts
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.fields import Field
+from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.tasks import Tasks
+from sgmp_console.ui.window.entry.connection_check import ConnectionTestDialog
+
+Values = dict[str, Any]
+"""A profile as it is typed, by the names of its fields."""
+
+_SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "Deployment",
+        (
+            ("name", "Name", "How this connection is called here."),
+            (
+                "database_url",
+                "Database address",
+                "postgresql://host:5432/sgmp. Several hosts: postgresql://first,second/sgmp. "
+                "A private authority: ?sslrootcert=FILE at the end.",
+            ),
+            ("deployment", "Deployment", "As it was named when the database was migrated."),
+        ),
+    ),
+    (
+        "Broker",
+        (
+            ("broker_host", "Broker", "Its host. Empty: this console does not synchronize configurations."),
+            ("broker_port", "Broker port", ""),
+            ("broker_ca", "Broker's authority", "PEM file. Empty: whom this computer trusts."),
+            ("broker_cert", "Console's certificate", "PEM file."),
+            ("broker_key", "Console's key", "PEM file."),
+        ),
+    ),
+    (
+        "Credentials of houses",
+        (("authority", "Authority's folder", "Of the local authority. Empty with AWS IoT Core."),),
+    ),
+    (
+        "AWS",
+        (
+            ("region", "Region", "Such as eu-central-1. Empty without AWS."),
+            (
+                "aws_profile",
+                "AWS profile",
+                "One of this computer's sets of AWS credentials. Empty: the default one.",
+            ),
+            ("aws_endpoint", "AWS endpoint", "A server in place of AWS's own. Usually empty."),
+            ("user_pool_id", "User pool", "Cognito's id of it. Empty: accounts are in the database only."),
+            ("user_pool_client_id", "App client", "Of the user pool."),
+        ),
+    ),
+    (
+        "Mail",
+        (
+            ("smtp_host", "Mail server", "Empty: initial passwords are shown once, or mailed by Cognito."),
+            ("smtp_port", "Mail port", ""),
+            ("smtp_sender", "Sender", "The address that mails come from."),
+            (
+                "smtp_user",
+                "Mail user",
+                "Empty where the server asks for none. Its password is kept in the keyring.",
+            ),
+            ("smtp_ca", "Mail server's authority", "PEM file. Empty: whom this computer trusts."),
+        ),
+    ),
+)
+_NUMBERS = ("broker_port", "smtp_port")
+_FILES = ("broker_ca", "broker_cert", "broker_key", "smtp_ca")
+_NEW: Values = {one.name: getattr(Profile, one.name, "") for one in fields(Profile)}
+
+
+def problems(values: Values, other_names: Sequence[str]) -> dict[str, str]:
+    """What is wrong with what was typed, by field; besides what a profile refuses, what this computer does not have."""
+    from sgmp_console.store.access import checked_deployment
+    from sgmp_console.store.connecting import parameters_of
+
+    found: dict[str, str] = {}
+    for check, field in (
+        (lambda: parameters_of(values["database_url"]), "database_url"),
+        (lambda: checked_deployment(values["deployment"]), "deployment"),
+    ):
+        try:
+            check()
+        except UserError as error:
+            found[field] = str(error)
+    if "://" not in values["database_url"]:
+        found["database_url"] = "A database address looks like postgresql://host:5432/sgmp."
+    try:
+        found |= {name: text[:1].upper() + text[1:] for name, text in profile_problems(values).items()}
+    except ValueError:
+        found.setdefault("database_url", "An address here can't be read.")
+    if not values["name"]:
+        found["name"] = "A connection needs a name."
+    elif values["name"] in other_names:
+        found["name"] = "Another connection has this name."
+    for name in _FILES:
+        if values[name] and not Path(values[name]).is_file():
+            found[name] = "There is no such file."
+    if values["authority"] and not (Path(values["authority"]) / "ca.key").is_file():
+        found["authority"] = "This folder holds no authority (ca.key)."
+    if bool(values["broker_cert"]) != bool(values["broker_key"]):
+        missing = "broker_key" if values["broker_cert"] else "broker_cert"
+        found.setdefault(missing, "Certificate and key go together.")
+    return found
+
+
+class ConnectionsDialog(QDialog):
+    """`open()` it. `save` keeps the profiles; it raises SettingsError. `email`, `password`: what the sign-in page holds,
+    for tests of a connection. `keychain`: where passwords of mail servers are kept; None: nowhere."""
+
+    saved = Signal(object, str)
+    """The list of profiles, and the name of the chosen one."""
+    keyring_failed = Signal(object)
+
+    def __init__(
+        self,
+        profiles: Sequence[Profile],
+        chosen: str,
+        save: Callable[[list[Profile]], None],
+        tasks: Tasks,
+        parent: QWidget,
+        *,
+        email: str = "",
+        password: str = "",
+        keychain: Keychain | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Connections")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(880, 640)
+        self._window = parent
+        self._save_profiles = save
+        self._tasks = tasks
+        self._who = (email, password)
+        self._keychain = keychain
+        self._mail_passwords: dict[str, str] = {}
+        """Typed and not kept yet, by the names of connections."""
+        self._stored = [asdict(profile) for profile in profiles]
+        self._drafts: list[Values] = [dict(values) for values in self._stored] or [dict(_NEW)]
+        self._shown = -1
+        self._told = False
+        self._fields: dict[str, Field] = {}
+        self._entries: dict[str, QLineEdit] = {}
+        self._strip = Strip()
+        self._build()
+        names = [draft["name"] for draft in self._drafts]
+        self._fill_list(names.index(chosen) if chosen in names else 0)
+        self._entries["name"].setFocus()
+
+    # --- Building ------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 24, 24, 16)
+        column.setSpacing(12)
+        column.addWidget(label("Connections", "heading"))
+        column.addWidget(self._strip)
+        both = QHBoxLayout()
+        both.setSpacing(16)
+        left = QVBoxLayout()
+        left.setSpacing(8)
+        self._list = QListWidget()
+        self._list.setFixedWidth(232)
+        self._list.setFont(fonts.font("body"))
+        self._list.setAccessibleName("Connections")
+        self._list.currentRowChanged.connect(self._choose)
+        left.addWidget(self._list, 1)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self._delete = button("Delete", self._ask_delete)
+        for made in (button("Add", self._add), button("Duplicate", self._duplicate), self._delete):
+            row.addWidget(made)
+        left.addLayout(row)
+        both.addLayout(left)
+        form = QWidget()
+        form.setProperty("surface", "card")
+        lines = QVBoxLayout(form)
+        lines.setContentsMargins(16, 12, 16, 16)
+        lines.setSpacing(12)
+        for title, entries in _SECTIONS:
+            lines.addWidget(label(title, "title"))
+            for name, words, explanation in entries:
+                lines.addWidget(self._make_field(name, words, explanation))
+        self._mail_password = QLineEdit()
+        self._mail_password.setFont(fonts.font("body"))
+        self._mail_password.setEchoMode(QLineEdit.EchoMode.Password)
+        self._mail_password.textEdited.connect(self._mail_password_typed)
+        secret = Field(
+            "Mail password",
+            self._mail_password,
+            "Goes into this computer's keyring. Empty: it stays as it is.",
+        )
+        secret.setVisible(self._keychain is not None)
+        lines.addWidget(secret)
+        lines.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(form)
+        self._area = area
+        both.addWidget(area, 1)
+        column.addLayout(both, 1)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(button("Test connection", self._test))
+        buttons.addStretch(1)
+        buttons.addWidget(button("Cancel", self.reject))
+        buttons.addWidget(button("Save", self._save, "primary"))
+        column.addLayout(buttons)
+        for keys in ("Ctrl+Return", "Ctrl+Enter", "Ctrl+S"):
+            QShortcut(QKeySequence(keys), self, self._save)
+
+    def _make_field(self, name: str, words: str, explanation: str) -> Field:
+        entry = QLineEdit()
+        if name in _NUMBERS:
+            entry.setMaxLength(5)
+        entry.textEdited.connect(self._typed)
+        entry.setFont(fonts.font("body"))
+        entry.editingFinished.connect(self._left)
+        self._entries[name] = entry
+        self._fields[name] = Field(words, entry, explanation)
+        return self._fields[name]
+
+    # --- The list ------------------------------------------------------------------------------------------------
+
+    def _fill_list(self, row: int) -> None:
+        self._list.blockSignals(True)
+        self._list.clear()
+        for draft in self._drafts:
+            self._list.addItem(draft["name"] or "New connection")
+        self._list.blockSignals(False)
+        self._shown = -1
+        self._list.setCurrentRow(row)
+        self._choose(row)
+
+    def _choose(self, row: int) -> None:
+        if not 0 <= row < len(self._drafts) or row == self._shown:
+            return
+        self._take()
+        self._shown = row
+        for name, entry in self._entries.items():
+            entry.setText(str(self._drafts[row][name]))
+            self._fields[name].set_problem("")
+        self._mail_password.setText(self._mail_passwords.get(self._drafts[row]["name"], ""))
+        self._told = False
+        self._delete.setEnabled(bool(self._drafts))
+
+    def _take(self) -> None:
+        """What is typed into the draft that is shown."""
+        if 0 <= self._shown < len(self._drafts):
+            for name in self._entries:
+                self._drafts[self._shown][name] = self._value(name)
+
+    def _add(self) -> None:
+        self._take()
+        self._drafts.append(dict(_NEW))
+        self._fill_list(len(self._drafts) - 1)
+        self._entries["name"].setFocus()
+
+    def _duplicate(self) -> None:
+        self._take()
+        copy = dict(self._drafts[self._shown])
+        names = {draft["name"] for draft in self._drafts}
+        number = 2
+        while f"{copy['name']} {number}" in names:
+            number += 1
+        self._drafts.append({**copy, "name": f"{copy['name']} {number}"})
+        self._fill_list(len(self._drafts) - 1)
+        self._entries["name"].setFocus()
+
+    def _ask_delete(self) -> None:
+        name = self._drafts[self._shown]["name"] or "New connection"
+        question = ConfirmDialog(
+            f"Delete the connection {name}?",
+            "This computer forgets how to reach it when you save. The deployment itself stays as it is.",
+            f"Delete {name}",
+            self,
+        )
+        question.accepted.connect(self._drop)
+        question.open()
+
+    def _drop(self) -> None:
+        row = self._shown
+        self._shown = -1
+        del self._drafts[row]
+        if not self._drafts:
+            self._drafts.append(dict(_NEW))
+        self._fill_list(min(row, len(self._drafts) - 1))
+
+    # --- The form ------------------------------------------------------------------------------------------------
+
+    def _typed(self) -> None:
+        for name, entry in self._entries.items():
+            if entry is self.sender():
+                self._fields[name].set_problem("")
+                if name == "name" and (item := self._list.item(self._shown)) is not None:
+                    item.setText(self._entries["name"].text().strip() or "New connection")
+
+    def _mail_password_typed(self, text: str) -> None:
+        self._take()
+        self._mail_passwords[self._drafts[self._shown]["name"]] = text
+
+    def _left(self) -> None:
+        """Problems of the field that was left; of all, once the form was sent."""
+        found = self._problems_shown()
+        for name, entry in self._entries.items():
+            if self._told or (entry is self.sender() and self._value(name) != _NEW[name]):
+                self._fields[name].set_problem(found.get(name, ""))
+
+    def _value(self, name: str) -> Any:
+        text = self._entries[name].text().strip()
+        if name in _NUMBERS:
+            return int(text) if re.fullmatch("[0-9]+", text) else 0  # 0 is told as no port
+        return text
+
+    def _problems_shown(self) -> dict[str, str]:
+        values = {name: self._value(name) for name in self._entries}
+        others = [draft["name"] for row, draft in enumerate(self._drafts) if row != self._shown]
+        return problems(values, others)
+
+    def _show_problems(self) -> bool:
+        """Whether there are any; the first has the focus."""
+        self._told = True
+        found = self._problems_shown()
+        for name, one in self._fields.items():
+            one.set_problem(found.get(name, ""))
+        for name, entry in self._entries.items():
+            if name in found:
+                entry.setFocus()
+                self._area.ensureWidgetVisible(self._fields[name])
+                return True
+        return False
+
+    def _test(self) -> None:
+        self._take()
+        if not self._show_problems():
+            email, password = self._who
+            profile, chain = Profile(**self._drafts[self._shown]), self._keychain
+            typed = self._mail_passwords.get(profile.name, "")
+
+            def mail_password() -> str:
+                return typed or (chain and chain.mail_password(profile)) or ""
+
+            ConnectionTestDialog(profile, email, password, mail_password, self._tasks, self).open()
+
+    # --- Ending --------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        self._take()
+        kept = [draft for draft in self._drafts if draft != _NEW]
+        for draft in kept:
+            row = next(number for number, one in enumerate(self._drafts) if one is draft)
+            names = [one["name"] for one in self._drafts if one is not draft]
+            if problems(draft, names):
+                self._list.setCurrentRow(row)
+                self._show_problems()
+                return
+        profiles = [Profile(**draft) for draft in kept]
+        try:
+            self._save_profiles(profiles)
+        except SettingsError as error:
+            self._strip.say("fault", str(error))
+            return
+        self._keep_mail_passwords(profiles)
+        self.saved.emit(profiles, self._drafts[self._shown]["name"])
+        self._stored = [dict(draft) for draft in kept]
+        self.accept()
+
+    def _keep_mail_passwords(self, profiles: list[Profile]) -> None:
+        chain = self._keychain
+        wanted = [(one, self._mail_passwords.get(one.name)) for one in profiles]
+        typed = [(profile, password) for profile, password in wanted if password and profile.smtp_user]
+        if chain is None or not typed:
+            return
+
+        def keep() -> None:
+            for profile, password in typed:
+                chain.keep_mail_password(profile, password)
+
+        # The window's task: this dialog is closed by then.
+        self._tasks.run(self._window, keep, _kept, self.keyring_failed.emit)
+
+    def reject(self) -> None:
+        """Asks first where something was changed."""
+        self._take()
+        kept = [draft for draft in self._drafts if draft != _NEW]
+        if kept == self._stored and not any(self._mail_passwords.values()):
+            super().reject()
+            return
+        question = ConfirmDialog(
+            "Discard the changes?",
+            "What you changed in the connections was not saved.",
+            "Discard",
+            self,
+            refuse="Keep editing",
+        )
+        question.accepted.connect(self._discard)
+        question.open()
+
+    def _discard(self) -> None:
+        super().reject()
+
+
+def _kept(_nothing: None) -> None:
+    """There is nothing to tell."""

@@ -1,0 +1,432 @@
+"""The window's content while somebody is signed in: frame, pages, and what keeps them alive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+
+from sgmp_console.errors import SgmpError, Unavailable
+from sgmp_console.reports.home import HomeSnapshot
+from sgmp_console.settings import ThemeChoice
+from sgmp_console.store import accounts, changes, houses, ingest_state
+from sgmp_console.store.accounts import Account
+from sgmp_console.store.changes import Change, Reconnected
+from sgmp_console.store.errors import SignInRefused
+from sgmp_console.store.houses import House
+from sgmp_console.store.ingest_state import IngestState
+from sgmp_console.ui.charts.draw_clock import DrawClock
+from sgmp_console.ui.connection import Connection
+from sgmp_console.ui.live import HouseReader, LiveHome
+from sgmp_console.ui.page import Page, Services
+from sgmp_console.ui.parts.buttons import IconButton
+from sgmp_console.ui.parts.empty_state import Notice
+from sgmp_console.ui.parts.message_bar import Strip, Tone
+from sgmp_console.ui.session import Session
+from sgmp_console.ui.tasks import Task, Tasks
+from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.banner import OfflineBanner
+from sgmp_console.ui.window.frame.house_switcher import HouseSwitcher
+from sgmp_console.ui.window.frame.ingest_light import IngestLight
+from sgmp_console.ui.window.frame.live_light import LiveLight
+from sgmp_console.ui.window.frame.own_account import OwnAccountDialog
+from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
+from sgmp_console.ui.window.frame.sidebar import Rail
+from sgmp_console.ui.window.frame.status_bar import StatusBar
+from sgmp_console.ui.window.frame.time_range import TimeRangeControl
+
+_THEMES: tuple[tuple[ThemeChoice, str], ...] = (
+    ("system", "As the system"),
+    ("light", "Light"),
+    ("dark", "Dark"),
+)
+
+_ACCOUNT_EVERY_MS = 60_000
+"""Between looks at what the account may by now. The database holds to it at once, whatever the pages offer."""
+
+_ACCOUNT_SOON_MS = 2_000
+"""After sessions were ended: a new one may have been let in just before what ended them was committed."""
+
+
+def utc_now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class MainView(QWidget):
+    """Made for one session; `close_down` ends it."""
+
+    sign_out_wanted = Signal()
+    signed_out = Signal(object)
+    """By the database: carries the SignInRefused."""
+    account_changed = Signal(object)
+    """The Account as it is now: its role or permissions are others, and the operator wants pages to follow."""
+    password_changed = Signal(str)
+    house_shown = Signal(int)
+    rail_collapsed_changed = Signal(bool)
+
+    def __init__(
+        self,
+        session: Session,
+        house_list: Sequence[House],
+        tasks: Tasks,
+        appearance: Appearance,
+        *,
+        rail_collapsed: bool = False,
+        now_ms: Callable[[], int] = utc_now_ms,
+        open_house: Callable[[int], HouseReader] | None = None,
+        listen: Callable[[], Iterator[Change | Reconnected | None]] | None = None,
+        pages: Sequence[PageDeclaration] = PAGES,
+        parent: QWidget | None = None,
+    ) -> None:
+        """`open_house` makes the reader of a house, by default reports.live.LiveHouse on the session's database;
+        `listen` is where changes are heard of, by default that database, too."""
+        super().__init__(parent)
+        self.setProperty("surface", "window")
+        self.session = session
+        self._tasks = tasks
+        self._appearance = appearance
+        self._now_ms = now_ms
+        self._houses = {house.house_id: house for house in house_list}
+        self._heard_before = False
+        self._listen = listen or self._listen_to_database
+        self.live = LiveHome(tasks, open_house or self._open_house, now_ms, self)
+        self.connection = Connection(tasks, self._probe, self)
+        self._declared = {page.ident: page for page in pages if session.may(page.permission)}
+        self.services = Services(
+            session=session,
+            tasks=tasks,
+            draw_clock=DrawClock(self),
+            live=self.live,
+            connection=self.connection,
+            now_ms=now_ms,
+            navigate=self.show_page,
+            has_page=self._declared.__contains__,
+            houses_changed=self._refresh_houses,
+        )
+        self._made: dict[str, Page] = {}
+        self._shown_page = ""
+        self._build(rail_collapsed)
+        self.live.lost.connect(self.connection.lost)
+        self.live.snapshot_ready.connect(self._snapshot_came)
+        self.connection.restored.connect(self._restored)
+        self.connection.changed.connect(self._refresh_light)
+        self.connection.refused.connect(self.signed_out)
+        self._beat = QTimer(self)
+        self._beat.setInterval(1000)
+        self._beat.timeout.connect(self._refresh_light)
+        self._account_now = session.account
+        self._account_beat = QTimer(self)
+        self._account_beat.setInterval(_ACCOUNT_EVERY_MS)
+        self._account_beat.timeout.connect(self.look_at_account)
+        self._account_soon = QTimer(self)
+        self._account_soon.setSingleShot(True)
+        self._account_soon.setInterval(_ACCOUNT_SOON_MS)
+        self._account_soon.timeout.connect(self.look_at_account)
+        self._shortcuts()
+
+    def start(self, house_id: int = 0) -> None:
+        """Show the first page and that house, or the first one; begin to listen."""
+        if self._declared:
+            self.show_page(next(iter(self._declared)))
+        else:
+            self._stack.addWidget(
+                Notice(
+                    "account",
+                    "There is nothing here for your role",
+                    f"The role {self.session.account.role} has no permission that a page needs. An administrator can "
+                    "change that.",
+                )
+            )
+        # Nowhere in particular: a ring of focus appears once somebody uses the keyboard.
+        self._stack.setFocus()
+        if self._houses:
+            self.show_house(house_id if house_id in self._houses else next(iter(self._houses)))
+        else:
+            self._show_no_houses()
+        self._listening: Task[Change | Reconnected] = self._tasks.listen(
+            self, self._listen, self._heard, self._not_heard
+        )
+
+    def close_down(self) -> None:
+        """Stop listening and fetching. The widgets may live on for a moment."""
+        self._beat.stop()
+        self._account_beat.stop()
+        self._account_soon.stop()
+        self.live.stop()
+        self.connection.stop()
+        self.ingest.stop()
+        self._tasks.forget_all(self)
+        for page in self._made.values():
+            self._tasks.forget_all(page)
+
+    def show_page(self, ident: str) -> None:
+        if ident not in self._declared or ident == self._shown_page:
+            return
+        declaration = self._declared[ident]
+        if ident not in self._made:
+            self._made[ident] = declaration.factory(self.services)
+            self._stack.addWidget(self._made[ident])
+        self._shown_page = ident
+        self._stack.setCurrentWidget(self._made[ident])
+        self._rail.show_chosen(ident)
+        self.time_range.setVisible(declaration.has_time_range)
+
+    def show_house(self, house_id: int) -> None:
+        house = self._houses[house_id]
+        self.switcher.show_house(house)
+        self.time_range.set_zone(house.time_zone)
+        self.live.select(house_id)
+        self._refresh_light()
+        self.house_shown.emit(house_id)
+
+    def shown_page(self) -> str:
+        return self._shown_page
+
+    def tell(self, tone: Tone, text: str) -> None:
+        """A sentence over all pages, until it is dismissed."""
+        self._strip.say(tone, text, (("dismiss", "Dismiss"),))
+
+    def look_at_account(self) -> None:
+        """Whether the account still is what the pages were made for; a strip says where it is not."""
+        self._tasks.run(self, self._read_account, self._account_read, self._account_not_read)
+
+    def page(self, ident: str) -> Page:
+        """A page that was shown before. Raises KeyError for one that was not."""
+        return self._made[ident]
+
+    def houses(self) -> list[House]:
+        return list(self._houses.values())
+
+    # --- Building ------------------------------------------------------------------------------------------------
+
+    def _build(self, rail_collapsed: bool) -> None:
+        entries = [(page.ident, page.title, page.icon, page.group) for page in self._declared.values()]
+        self._rail = Rail(entries, collapsed=rail_collapsed)
+        self._rail.chosen.connect(self.show_page)
+        self._rail.collapsed_changed.connect(self.rail_collapsed_changed)
+
+        top = QFrame()
+        top.setProperty("surface", "top")
+        top.setFixedHeight(56)
+        bar = QHBoxLayout(top)
+        bar.setContentsMargins(8, 0, 12, 0)
+        bar.setSpacing(16)
+        self.switcher = HouseSwitcher()
+        self.switcher.set_houses(list(self._houses.values()))
+        self.switcher.chosen.connect(self.show_house)
+        self.switcher.opened.connect(self._refresh_houses)
+        self.time_range = TimeRangeControl(self._now_ms)
+        self.time_range.hide()
+        self.light = LiveLight()
+        self._account = IconButton("account", f"Account {self.session.account.email}")
+        self._account.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._account.clicked.connect(self._open_account_menu)
+        self._account_menu = self._build_account_menu()
+        bar.addWidget(self.switcher)
+        bar.addWidget(self.time_range)
+        bar.addStretch(1)
+        bar.addWidget(self.light)
+        bar.addWidget(self._account)
+
+        self.banner = OfflineBanner(self.connection, self._now_ms)
+        self._strip = Strip()
+        self._strip.acted.connect(self._strip_pressed)
+        self._stack = QStackedWidget()
+        self.ingest = IngestLight(self._tasks, self._read_ingest, self._now_ms)
+        self.status = StatusBar(
+            self.connection,
+            self._tasks,
+            self.ingest,
+            self.session.profile.database_host,
+            self.session.account.email,
+        )
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addWidget(top)
+        column.addWidget(self.banner)
+        column.addWidget(self._strip)
+        column.addWidget(self._stack, 1)
+        column.addWidget(self.status)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self._rail)
+        row.addLayout(column, 1)
+
+    def _build_account_menu(self) -> QMenu:
+        menu = QMenu(self)
+        account = self.session.account
+        who = menu.addAction(f"{account.name} ({account.role})" if account.name else account.role)
+        who.setEnabled(False)
+        menu.addSeparator()
+        themes = menu.addMenu("Theme")
+        group = QActionGroup(themes)
+        for choice, words in _THEMES:
+            action = QAction(words, themes, checkable=True)
+            action.setData(choice)
+            action.setChecked(choice == self._appearance.choice)
+            group.addAction(action)
+            themes.addAction(action)
+        group.triggered.connect(self._choose_theme)
+        menu.addSeparator()
+        menu.addAction("Your account", self._open_own_account)
+        menu.addAction("Sign out", self.sign_out_wanted.emit)
+        return menu
+
+    def _shortcuts(self) -> None:
+        keys = {"Ctrl+K": self.switcher.open, "Ctrl+B": self._rail.toggle, "F5": self._reload}
+        for sequence, action in keys.items():
+            QShortcut(QKeySequence(sequence), self, action)
+        for number, ident in enumerate(self._declared, start=1):
+            if number <= 9:
+                shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
+                shortcut.setObjectName(ident)
+                shortcut.activated.connect(self._page_key)
+
+    def _page_key(self) -> None:
+        self.show_page(self.sender().objectName())
+
+    def _open_account_menu(self) -> None:
+        size = self._account_menu.sizeHint()
+        at = self._account.mapToGlobal(
+            QPoint(self._account.width() - size.width(), self._account.height() + 4)
+        )
+        self._account_menu.popup(at)
+
+    def _choose_theme(self, action: QAction) -> None:
+        self._appearance.choose(action.data())
+
+    def _open_own_account(self) -> None:
+        house_id = self.session.account.house_id
+        house = self._houses[house_id].name if house_id in self._houses else ""
+        dialog = OwnAccountDialog(self.session, house, self._tasks, self)
+        dialog.password_changed.connect(self.password_changed)
+        dialog.open()
+
+    def _strip_pressed(self, ident: str) -> None:
+        self._strip.be_silent()
+        if ident == "follow":
+            self.account_changed.emit(self._account_now)
+
+    def _reload(self) -> None:
+        self.look_at_account()
+        if self._shown_page:
+            self._made[self._shown_page].reload()
+
+    def _show_no_houses(self) -> None:
+        sentence = (
+            "Houses are created under Houses; each gets the credentials for the edge on its Raspberry Pi."
+            if self.session.may("manage_houses")
+            else "Your account belongs to no house. An administrator can assign one."
+        )
+        notice = Notice("house", "There are no houses yet", sentence)
+        self._stack.addWidget(notice)
+        self._stack.setCurrentWidget(notice)
+
+    # --- Data ----------------------------------------------------------------------------------------------------
+
+    def _open_house(self, house_id: int) -> HouseReader:
+        # Loaded on the worker thread, at the first house.
+        from sgmp_console.reports.live import LiveHouse
+
+        return LiveHouse(self.session.database, house_id)
+
+    def _probe(self) -> None:
+        with self.session.database.begin() as connection:
+            houses.list_all(connection)
+
+    def _read_ingest(self) -> list[IngestState]:
+        with self.session.database.begin() as connection:
+            return ingest_state.read(connection)
+
+    def _listen_to_database(self) -> Iterator[Change | Reconnected | None]:
+        return changes.listen(self.session.database)
+
+    def _heard(self, change: Change | Reconnected) -> None:
+        if isinstance(change, Change):
+            self.live.house_changed(change.house_id, change.from_ms)
+        elif self._heard_before:
+            # Notices were missed; what was late in coming may lie anywhere.
+            self.live.reload()
+            self._account_soon.start()
+        self._heard_before = True
+
+    def _not_heard(self, error: Exception) -> None:
+        if isinstance(error, SignInRefused):
+            self.connection.end(error)
+        elif isinstance(error, SgmpError):
+            self.live.reload()  # says so where it is seen
+
+    def _snapshot_came(self, _snapshot: HomeSnapshot) -> None:
+        self._refresh_light()
+
+    def _read_account(self) -> Account:
+        with self.session.database.begin() as connection:
+            return accounts.current(connection)
+
+    def _account_read(self, now: Account) -> None:
+        if now.must_change_password:  # reset; its sessions are ended, and one may have come back just before
+            self.connection.end(SignInRefused())
+            return
+        was = self._account_now
+        self._account_now = now
+        if (now.role, now.permissions, now.house_id) != (was.role, was.permissions, was.house_id):
+            self._strip.say(
+                "info",
+                "Your role or its permissions have changed. What you may do has changed already; the pages follow when "
+                "you reload.",
+                (("follow", "Reload pages"),),
+            )
+
+    def _account_not_read(self, error: Exception) -> None:
+        if isinstance(error, SignInRefused):
+            self.connection.end(error)
+        elif isinstance(error, Unavailable):
+            self.connection.lost(error)
+
+    def _restored(self) -> None:
+        self.look_at_account()
+        self._refresh_houses()
+        self.live.reload()
+
+    def _refresh_light(self) -> None:
+        self.light.show_freshness(self.live.snapshot, self._now_ms(), online=self.connection.online)
+
+    def _refresh_houses(self) -> None:
+        def read() -> list[House]:
+            with self.session.database.begin() as connection:
+                return houses.list_all(connection)
+
+        self._tasks.run(self, read, self._houses_read, self._houses_not_read)
+
+    def _houses_read(self, found: list[House]) -> None:
+        self._houses = {house.house_id: house for house in found}
+        self.switcher.set_houses(found)
+        shown = self._houses.get(self.live.house_id or 0)
+        if shown is not None:
+            self.switcher.show_house(shown)
+            self.time_range.set_zone(shown.time_zone)
+        elif found:
+            # The first there is, or the one on screen was deleted.
+            self.show_house(found[0].house_id)
+
+    def _houses_not_read(self, error: Exception) -> None:
+        if isinstance(error, Unavailable):
+            self.connection.lost(error)
+
+    # --- Events --------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._refresh_light()
+        self._beat.start()
+        self._account_beat.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self._beat.stop()
+        self._account_beat.stop()
+        self._account_soon.stop()

@@ -1,0 +1,1 @@
+"""From a message to the broker: the outbox on disk, the courier, and the connection."""

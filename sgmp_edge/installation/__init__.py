@@ -1,0 +1,1 @@
+"""How the edge becomes a service of the system."""

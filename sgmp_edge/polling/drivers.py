@@ -1,0 +1,281 @@
+"""From a device type to its driver, and from a driver's call to one of the known outcomes.
+
+What runs here may be somebody's own class, written after the playbook: nothing that it returns or raises may harm
+the daemon or carry a secret out of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import logging
+import math
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sgmp_edge import contract
+from sgmp_edge.common import AT_TICK, DeviceError, NotReady, ReadResult
+from sgmp_edge.delivery.outbox import Message
+
+log = logging.getLogger(__name__)
+
+OK = "ok"
+OUTCOMES = frozenset({OK, DeviceError.outcome} | {kind.outcome for kind in DeviceError.__subclasses__()})
+"""All the ways a poll can end."""
+MAX_TEXT = 300
+
+
+class Catalogue:
+    """The device types this edge can poll: the map of Main_Publisher.py and the files of `devices/`."""
+
+    def __init__(self, mapped: Mapping[str, type] | None = None) -> None:
+        self._mapped = dict(mapped or {})
+
+    def types(self) -> dict[str, contract.DeviceType]:
+        """All types by name. One that only the map knows declares no settings and accepts any config."""
+        known = dict(contract.device_types())
+        for name in self._mapped:
+            known.setdefault(name, contract.undeclared_type(name))
+        return known
+
+    def driver_class(self, type_name: str) -> type:
+        """The class for a type; imported only now, so that a broken file harms only its own type.
+
+        Raises DeviceError if there is no class.
+        """
+        if type_name in self._mapped:
+            return self._mapped[type_name]
+        file = contract.device_type_file(type_name)
+        if file is None:
+            raise DeviceError(f"no driver for the type {type_name!r} on this edge")
+        try:
+            module = importlib.import_module(f"sgmp_edge.devices.{file.stem}")
+        except Exception as error:
+            log.exception("The driver %s can't be imported", file.name)
+            raise DeviceError(f"the driver {file.name} can't be imported: {type(error).__name__}") from error
+        found = [
+            value
+            for name, value in vars(module).items()
+            if inspect.isclass(value)
+            and not name.startswith("_")
+            and value.__module__ == module.__name__
+            and callable(getattr(value, "read", None))
+        ]
+        if len(found) != 1:
+            raise DeviceError(
+                f"the driver {file.name} must have one public class with read(), has {len(found)}"
+            )
+        return found[0]
+
+
+class Redactor:
+    """Takes the secrets of one device's config out of texts, and makes each one line of bounded length."""
+
+    def __init__(self, kind: contract.DeviceType, config: Mapping[str, Any]) -> None:
+        secret = kind.secret_keys() if kind.declared else frozenset(config)
+        texts = {text for key in secret for text in _texts(config.get(key)) if len(text) > 2}
+        self._texts = sorted(texts, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._texts:
+            text = text.replace(secret, "***")
+        # What a device says must not look like lines of the log, or move a terminal's cursor.
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of a driver ended: `outcome` is one of OUTCOMES; `text` tells the operator why, "" if it is ok."""
+
+    outcome: str
+    text: str = ""
+    messages: list[Message] = field(default_factory=list)
+    state: str | None = None
+    """The driver's memory as JSON; None if it has none."""
+    answer: Mapping[str, Any] | None = None
+    """What `act` or `release` returned."""
+
+
+def guarded(call: Callable[[], Outcome], redact: Redactor) -> Outcome:
+    """Make a call of a driver, whatever it raises."""
+    try:
+        return call()
+    except DeviceError as error:
+        outcome = next((known for known in OUTCOMES if known == error.outcome), DeviceError.outcome)
+        return Outcome(outcome, redact(_text_of(error)) or type(error).__name__)
+    except BaseException as error:  # noqa: BLE001 - a bug in somebody's driver, sys.exit() included, is a failed poll
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}, line {frame.lineno}"
+        text = redact(f"{type(error).__name__} in {where}: {_text_of(error)}")
+        log.debug("A driver failed: %s", text)
+        return Outcome(DeviceError.outcome, text)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as again:  # noqa: BLE001 - an exception of somebody's own, which can't even be told
+        return f"({type(again).__name__} in its text)"
+
+
+def read(driver: Any, device: contract.DeviceConfig, timestamp_ms: int) -> Outcome:
+    """Read a device once; `timestamp_ms` is for readings that carry none. Raises whatever the driver raises."""
+    return _outcome(driver, device, timestamp_ms, driver.read())
+
+
+def recover(driver: Any, device: contract.DeviceConfig, start_ms: int, end_ms: int) -> Outcome:
+    """Ask a device for what it has recorded itself of a gap. Raises whatever the driver raises."""
+    return _outcome(driver, device, start_ms, driver.recover(start_ms, end_ms))
+
+
+def act(driver: Any, data: Mapping[str, Any]) -> Outcome:
+    """Have a driver carry out a command. Raises whatever the driver raises."""
+    if not callable(getattr(driver, "act", None)):
+        raise DeviceError("devices of this type can't be commanded")
+    return Outcome(OK, answer=_answer(driver.act(dict(data))))
+
+
+def can_release(driver: Any) -> bool:
+    return callable(getattr(driver, "release", None))
+
+
+def release(driver: Any) -> Outcome:
+    """Have a driver undo its commands. Raises whatever the driver raises."""
+    return Outcome(OK, answer=_answer(driver.release()))
+
+
+def _answer(value: Any) -> Mapping[str, Any] | None:
+    """A driver's answer as plain JSON data; None if it gave none, or more than the broker takes."""
+    if not isinstance(value, Mapping):
+        return None
+    text = encode(value)
+    if len(text) > contract.MAX_READING_BYTES:
+        log.warning("A driver's answer of %d KB is left out of the result", len(text) // 1024)
+        return None
+    plain: dict[str, Any] = json.loads(text)
+    return plain
+
+
+def _outcome(driver: Any, device: contract.DeviceConfig, timestamp_ms: int, result: Any) -> Outcome:
+    messages = messages_of(device, timestamp_ms, result)
+    return Outcome(OK, messages=messages, state=state_of(driver))
+
+
+def messages_of(device: contract.DeviceConfig, timestamp_ms: int, result: Any) -> list[Message]:
+    """What a `read()` returned, as messages: a mapping is one row; else see ReadResult.
+
+    Raises NotReady for None, DeviceError for anything that is neither.
+    """
+    if result is None:
+        raise NotReady("read() returned nothing")
+    if isinstance(result, Mapping):
+        return [_message(device, timestamp_ms, "data", result)] if result else []
+    if not isinstance(result, ReadResult):
+        raise DeviceError(f"read() must return a dict or a ReadResult, not {type(result).__name__}")
+    messages = []
+    for reading in result.readings or []:
+        if not isinstance(reading.data, Mapping):
+            raise DeviceError(f"the data of a Reading must be a dict, not {type(reading.data).__name__}")
+        at = _milliseconds(reading.timestamp, timestamp_ms)
+        messages.append(_message(device, at, "data", reading.data))
+    for event in result.events or []:
+        if not isinstance(event.type, str) or not event.type:
+            raise DeviceError("an Event needs a type")
+        body = {"type": event.type, "data": event.data if event.data is not None else {}}
+        messages.append(_message(device, _milliseconds(event.timestamp, timestamp_ms), "event", body))
+    return messages
+
+
+def state_of(driver: Any) -> str | None:
+    """A driver's memory as JSON text; None if it has none. Raises DeviceError if it can't be written."""
+    if not callable(getattr(driver, "state", None)):
+        return None
+    try:
+        return json.dumps(driver.state(), separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DeviceError(
+            f"state() returned something that JSON can't carry: {type(error).__name__}"
+        ) from error
+
+
+def event_message(
+    device_id: int, name: str, timestamp_ms: int, kind: str, data: Mapping[str, Any]
+) -> Message:
+    """An event as a message."""
+    return Message(device_id, name, timestamp_ms, "event", encode({"type": kind, "data": data}))
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Compact JSON. What JSON has no number for (NaN, infinities) becomes null.
+
+    Raises DeviceError for what is no data at all.
+    """
+    try:
+        try:
+            text = json.dumps(
+                body, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+            )
+        except ValueError:
+            cleaned = _finite(body)
+            text = json.dumps(
+                cleaned, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+            )
+        return text.encode("utf-8", "replace")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DeviceError(f"the data can't be written as JSON: {type(error).__name__}") from error
+
+
+def _message(device: contract.DeviceConfig, timestamp_ms: int, kind: str, body: Mapping[str, Any]) -> Message:
+    payload = encode(body)
+    if len(payload) > contract.MAX_READING_BYTES:
+        limit = contract.MAX_READING_BYTES // 1024
+        raise DeviceError(f"a reading of {len(payload) // 1024} KB; the broker takes {limit} KB")
+    return Message(device.device_id, device.name, timestamp_ms, kind, payload)
+
+
+def _milliseconds(timestamp: Any, tick_ms: int) -> int:
+    """A driver's timestamp as UTC milliseconds, `tick_ms` for AT_TICK."""
+    try:
+        found = int(timestamp)
+    except (TypeError, ValueError, OverflowError):
+        raise DeviceError("a timestamp must be a number of milliseconds") from None
+    if not 0 <= found < 10**15:
+        raise DeviceError("a timestamp is out of range; it must be UTC milliseconds")
+    return tick_ms if found == AT_TICK else found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    raise TypeError(type(value).__name__)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for each in value.values() for text in _texts(each)]
+    if isinstance(value, (list, tuple)):
+        return [text for each in value for text in _texts(each)]
+    return []

@@ -1,5 +1,0 @@
-"""A simulated house whose devices speak the real HTTP protocols; see README.md here."""
-
-from sgmp_edge.simulator.house import Energy, House, State
-
-__all__ = ["Energy", "House", "State"]
