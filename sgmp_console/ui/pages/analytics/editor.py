@@ -10,8 +10,9 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
 from sgmp_console.errors import Taken
-from sgmp_console.fleet import analytics, assessment
+from sgmp_console.fleet import analytics
 from sgmp_console.formula import Catalogue, Formula, FormulaError, Problem
+from sgmp_console.reports import assessment
 from sgmp_console.reports.assessment import Assessment, Preview
 from sgmp_console.store import AnalyticItem, House
 from sgmp_console.store import analytics as stored_items
