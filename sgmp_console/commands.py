@@ -106,7 +106,7 @@ def _check_on_house(text: str, arguments: argparse.Namespace) -> dict[str, Any]:
     from sgmp_console import store
     from sgmp_console.fleet import analytics
     from sgmp_console.formula import FormulaError, check, parse
-    from sgmp_console.reports.plan import ItemReader
+    from sgmp_console.reports.item_reader import ItemReader
 
     with _database(arguments) as database, database.begin() as connection:
         house = store.houses.by_name(connection, arguments.house)

@@ -197,7 +197,7 @@ def change_own_password(
             if not changed:
                 raise
             if _accepts(database, new):
-                database.take_password(new)
+                database.use_password(new)
                 return  # committed; only the answer was lost
             with saying(
                 f"{error} The password is the new one in the directory of users, and may be the old one here. An "
@@ -205,7 +205,7 @@ def change_own_password(
             ):
                 directory.change_own_password(email, new, old)
             raise
-        database.take_password(new)
+        database.use_password(new)
 
 
 def delete(database: Database, account_ids: Sequence[int], *, directory: Directory = LOCAL) -> str | None:

@@ -210,7 +210,7 @@ def _open(url: str, stop: threading.Event) -> store.Database | None:
     """None where `stop` came first."""
     for delay_s in _delays():
         try:
-            return store.Database.connect(url, application="sgmp-ingest", mends_itself=False)
+            return store.Database.connect(url, application="sgmp-ingest", pre_ping=False)
         except store.DatabaseUnavailable as error:
             _log.warning("%s", error)
         if stop.wait(delay_s):

@@ -28,7 +28,7 @@ from sgmp_console.formula.items import SourceIdentifier
 from sgmp_console.formula.render import text as written
 from sgmp_console.formula.simplify import simplified
 from sgmp_console.formula.validation import Misaligned
-from sgmp_console.reports.plan import ItemReader
+from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.store import Database
 from sgmp_console.timeseries.series import Series
 from sgmp_console.timeseries.slots import Extremes, extremes, last_slots, slot_means

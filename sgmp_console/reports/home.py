@@ -1,6 +1,6 @@
 """What the Home dashboard shows of one house: plain values, no Qt, no SQL.
 
-`reports.live.LiveHouse` fills these on a worker thread; the window only draws them. A snapshot is whole and never
+`reports.live.HomeLoader` fills these on a worker thread; the window only draws them. A snapshot is whole and never
 changes: whoever has one can draw everything on Home from it.
 """
 

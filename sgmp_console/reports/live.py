@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from sgmp_console.reports.home import HomeSnapshot
-from sgmp_console.reports.house_day import DAY_MS, Definition, HouseDay
+from sgmp_console.reports.home_state import DAY_MS, Definition, HomeState
 from sgmp_console.store import Database, analytics, devices, events, houses, readings
 
 _CHECK_EVERY_MS = 10_000
@@ -20,13 +20,13 @@ _HORIZON_MS = 2 * DAY_MS
 """How far ahead of now is read: an edge whose clock is ahead must not be forgotten until its time comes."""
 
 
-class LiveHouse:
+class HomeLoader:
     """Home of one house. Call it from one thread at a time; it keeps a day of item values in memory."""
 
     def __init__(self, database: Database, house_id: int) -> None:
         self._database = database
         self._house_id = house_id
-        self._day: HouseDay | None = None
+        self._day: HomeState | None = None
         self._checked_ms = 0
         self._late_from_ms: int | None = None
         self._late_fetched_ms = 0
@@ -48,7 +48,7 @@ class LiveHouse:
             if day is not None and not 0 <= now_ms - self._checked_ms < _CHECK_EVERY_MS:
                 day = self._checked(connection, day, now_ms)
             if day is None:
-                day = HouseDay(self._definition(connection), now_ms)
+                day = HomeState(self._definition(connection), now_ms)
                 from_ms = day.start_ms
                 self._late_from_ms, self._late_fetched_ms = None, 0
                 self._note_newest(connection, day, now_ms)
@@ -62,14 +62,14 @@ class LiveHouse:
         self._day = day
         return day.snapshot(now_ms)
 
-    def _checked(self, connection: sa.Connection, day: HouseDay, now_ms: int) -> HouseDay | None:
+    def _checked(self, connection: sa.Connection, day: HomeState, now_ms: int) -> HomeState | None:
         """The day, where the house is still what it was made for."""
         if not day.covers(now_ms) or day.definition != self._definition(connection):
             return None
         self._note_newest(connection, day, now_ms)
         return day
 
-    def _note_newest(self, connection: sa.Connection, day: HouseDay, now_ms: int) -> None:
+    def _note_newest(self, connection: sa.Connection, day: HomeState, now_ms: int) -> None:
         day.note_newest(readings.latest(connection, self._house_id))
         self._checked_ms = now_ms
 

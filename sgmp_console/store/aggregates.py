@@ -21,7 +21,7 @@ from sgmp_console.store.database import Database
 from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
 from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 from sgmp_console.store.tables import aggregation
-from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates, instant_hash
+from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates, timestamp_hash
 from sgmp_console.timeseries.averages import starts_of_runs
 from sgmp_console.timeseries.slots import SLOT_MS
 
@@ -190,7 +190,7 @@ def fold(
             "negative": array_literal(negative),
             "minima": array_literal(np.minimum.reduceat(values, first)),
             "maxima": array_literal(np.maximum.reduceat(values, first)),
-            "instants": array_literal(np.add.reduceat(instant_hash(timestamps), first)),
+            "instants": array_literal(np.add.reduceat(timestamp_hash(timestamps), first)),
         },
     )
 

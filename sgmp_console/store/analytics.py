@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
-from sgmp_console.store.rows import refusing
+from sgmp_console.store.rows import constraint_errors
 from sgmp_console.store.tables import analytic_item as table
 
 
@@ -70,7 +70,7 @@ def create(
         ),
         "analytic_item_house_id_fkey": "There is no such house. It may have been deleted.",
     }
-    with refusing(connection, sentences):
+    with constraint_errors(connection, sentences):
         row = connection.execute(
             table.insert()
             .values(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.devices import reveal_secrets
-from sgmp_console.store.rows import refusing, to_ms
+from sgmp_console.store.rows import constraint_errors, to_ms
 from sgmp_console.store.tables import config_version as table
 from sgmp_console.store.tables import house_state
 from sgmp_edge import contract
@@ -106,7 +106,7 @@ def add(
 ) -> None:
     """Store a version, made by whoever is signed in. Raises UserError where the number is taken, Refused."""
     taken = f"Version {version} of the configuration exists already. Synchronize again."
-    with refusing(connection, {"config_version_pkey": taken}):
+    with constraint_errors(connection, {"config_version_pkey": taken}):
         connection.execute(
             table.insert().values(
                 house_id=house_id,

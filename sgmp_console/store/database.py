@@ -62,11 +62,11 @@ class Database:
         application: str = "sgmp-console",
         user: str | None = None,
         password: str | None = None,
-        mends_itself: bool = True,
+        pre_ping: bool = True,
     ) -> Database:
         """Open `url` (libpq's form, several hosts allowed) and make sure that it answers.
 
-        `user` and `password` take precedence over those in the URL. `mends_itself`: each transaction first makes sure
+        `user` and `password` take precedence over those in the URL. `pre_ping`: each transaction first makes sure
         of its connection, at the price of one more journey to the server; without it, a lost connection is told by one
         DatabaseUnavailable, for callers that try again anyway. Raises DatabaseUnavailable, SignInRefused,
         and UserError where the address itself is wrong.
@@ -95,7 +95,7 @@ class Database:
             max_overflow=2,
             pool_timeout=_POOL_WAIT_S,
             pool_recycle=_RECYCLE_S,
-            pool_pre_ping=mends_itself,
+            pool_pre_ping=pre_ping,
             pool_use_lifo=True,
             hide_parameters=True,
         )
@@ -134,7 +134,7 @@ class Database:
         with self._password_lock:
             yield
 
-    def take_password(self, password: str) -> None:
+    def use_password(self, password: str) -> None:
         """The account's password was changed to this one; connections made from now on use it."""
         self._parameters["password"] = password
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
-from sgmp_console.store.rows import refusing, to_ms
+from sgmp_console.store.rows import constraint_errors, to_ms
 from sgmp_console.store.tables import device as table
 
 MASK = "***"
@@ -85,7 +85,7 @@ def create(
     description: str = "",
 ) -> Device:
     """Raises UserError where the name is taken in the house or breaks the rule, or a setting is masked."""
-    with refusing(connection, _sentences(name)):
+    with constraint_errors(connection, _sentences(name)):
         device_id = connection.execute(
             table.insert()
             .values(house_id=house_id, name=name, type=type, description=description, config=dict(config))
@@ -131,7 +131,7 @@ def restore(connection: sa.Connection, device: Device) -> Device:
     Masked settings keep what it had. Raises UserError where its name has been taken since or a mask stands for nothing,
     ChangedMeanwhile where `device` is stale.
     """
-    with refusing(connection, _sentences(device.name)):
+    with constraint_errors(connection, _sentences(device.name)):
         return _write(connection, device, table.c.deleted_at.is_not(None))
 
 

@@ -41,7 +41,7 @@ class AccountDisabled(SignInRefused):
 
 
 class PasswordExpired(SignInRefused):
-    """An initial password that was not changed in time. Told only after the right password."""
+    """An initial password that was not changed in time. StatusText only after the right password."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
-from sgmp_console.store.rows import refusing
+from sgmp_console.store.rows import constraint_errors
 from sgmp_console.store.tables import house as table
 
 
@@ -55,7 +55,7 @@ def by_name(connection: sa.Connection, name: str) -> House:
 
 def create(connection: sa.Connection, name: str, *, description: str = "", time_zone: str = "UTC") -> House:
     """Raises UserError where the name is taken or empty."""
-    with refusing(connection, _sentences(name)):
+    with constraint_errors(connection, _sentences(name)):
         row = connection.execute(
             table.insert()
             .values(name=name.strip(), description=description, time_zone=time_zone)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
-from sgmp_console.store.rows import refusing
+from sgmp_console.store.rows import constraint_errors
 from sgmp_console.store.tables import permission
 
 
@@ -54,7 +54,7 @@ def create(
     connection: sa.Connection, name: str, *, description: str = "", permissions: Collection[str]
 ) -> Role:
     """Raises UserError (name taken or empty, no such permission), Refused (permissions that the account lacks)."""
-    with refusing(connection, _sentences(name)):
+    with constraint_errors(connection, _sentences(name)):
         role_id = connection.execute(
             sa.text("SELECT sgmp.create_role(:name, :description, :permissions)"),
             {"name": name.strip(), "description": description, "permissions": sorted(permissions)},
@@ -67,7 +67,7 @@ def update(connection: sa.Connection, role: Role) -> Role:
 
     Raises ChangedMeanwhile where `role` is stale, UserError (built in, name taken), Refused.
     """
-    with refusing(connection, _sentences(role.name)):
+    with constraint_errors(connection, _sentences(role.name)):
         revision = connection.execute(
             sa.text("SELECT sgmp.update_role(:role, :seen, :name, :description, :permissions)"),
             {

@@ -41,7 +41,7 @@ def array_literal(column: NDArray[Any]) -> str:
 
 
 @contextmanager
-def refusing(connection: sa.Connection, sentences: Mapping[str, str]) -> Iterator[None]:
+def constraint_errors(connection: sa.Connection, sentences: Mapping[str, str]) -> Iterator[None]:
     """Turn the breach of a constraint named in `sentences` into UserError with that sentence; Taken where it is unique.
 
     The transaction stays usable, as if the statement had not been sent.

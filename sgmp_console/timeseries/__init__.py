@@ -3,7 +3,13 @@
 `timeseries.calendar` knows the days and months of a house.
 """
 
-from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates, aggregate, hourly, instant_hash
+from sgmp_console.timeseries.aggregates import (
+    HourAggregates,
+    SlotAggregates,
+    aggregate,
+    hourly,
+    timestamp_hash,
+)
 from sgmp_console.timeseries.alignment import align, shared_fraction, typical_interval_ms
 from sgmp_console.timeseries.averages import period_means
 from sgmp_console.timeseries.series import Series
@@ -36,11 +42,11 @@ __all__ = [
     "cumulative_energy",
     "extremes",
     "hourly",
-    "instant_hash",
     "last_slots",
     "period_means",
     "shared_fraction",
     "slot_means",
     "snap",
+    "timestamp_hash",
     "typical_interval_ms",
 ]

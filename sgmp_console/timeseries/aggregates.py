@@ -21,7 +21,7 @@ class SlotAggregates:
     """One row per slot that holds a finite value. All arrays are equally long; `starts` is ascending, UTC ms.
 
     `n`: values in the slot. `sums`, `positive_sums`, `negative_sums`: of x, of max(x, 0), of min(x, 0), in the unit
-    of the series. `minima`, `maxima`: of x. `instants`: the fingerprint of the slot's timestamps (`instant_hash`
+    of the series. `minima`, `maxima`: of x. `instants`: the fingerprint of the slot's timestamps (`timestamp_hash`
     summed), or None if it is not kept; two series with equal `n` and `instants` have the same timestamps there.
     """
 
@@ -54,7 +54,7 @@ class HourAggregates:
     instants: NDArray[np.int64] | None = None
 
 
-def instant_hash(timestamps: NDArray[np.int64]) -> NDArray[np.int64]:
+def timestamp_hash(timestamps: NDArray[np.int64]) -> NDArray[np.int64]:
     """A scattered 32-bit number per timestamp (ms), whose sum tells two sets of timestamps apart.
 
     Fields that come in the same messages have equal sums; different sets of equal size agree with a chance of about
@@ -96,7 +96,7 @@ def aggregate(series: Series) -> SlotAggregates:
         negative_sums=np.add.reduceat(np.minimum(x, 0.0), first),
         minima=np.minimum.reduceat(x, first),
         maxima=np.maximum.reduceat(x, first),
-        instants=np.add.reduceat(instant_hash(t), first),
+        instants=np.add.reduceat(timestamp_hash(t), first),
     )
 
 

@@ -35,7 +35,7 @@ _TIPS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Told:
+class StatusText:
     """Words, the icon and token they go with, and what a tool tip adds."""
 
     text: str
@@ -44,12 +44,12 @@ class Told:
     tip: str = ""
 
 
-def device_state(row: DeviceOverview, edge: EdgeStanding, now_ms: int) -> Told:
+def device_state(row: DeviceOverview, edge: EdgeStanding, now_ms: int) -> StatusText:
     """How a device is doing, as its edge says; nothing old is told as current."""
     if not edge.is_online:
-        return Told("Not known", "offline", "ink_muted", f"{edge_words(edge, now_ms)}.")
+        return StatusText("Not known", "offline", "ink_muted", f"{edge_words(edge, now_ms)}.")
     if row.state == UNKNOWN:
-        return Told(
+        return StatusText(
             "Not synchronized",
             "info",
             "ink_muted",
@@ -60,10 +60,10 @@ def device_state(row: DeviceOverview, edge: EdgeStanding, now_ms: int) -> Told:
         words = f"{words} for {formats.duration(now_ms - row.state_since_ms)}"
     tip = _TIPS.get(row.state, "")
     if row.state == OK:
-        return Told(words, "check", "state_ok", tip)
+        return StatusText(words, "check", "state_ok", tip)
     if row.state in ("starting", "not_ready"):
-        return Told(words, "clock", "ink_muted", tip)
-    return Told(words, "fault", "state_fault", tip)
+        return StatusText(words, "clock", "ink_muted", tip)
+    return StatusText(words, "fault", "state_fault", tip)
 
 
 def edge_words(edge: EdgeStanding, now_ms: int) -> str:
@@ -81,7 +81,7 @@ def edge_words(edge: EdgeStanding, now_ms: int) -> str:
     return f"The edge should have reported by now; it was last heard of {age}"
 
 
-def sync_state(state: SyncState, now_ms: int, zone: tzinfo) -> Told:
+def sync_state(state: SyncState, now_ms: int, zone: tzinfo) -> StatusText:
     """Whether the edge does what it was told."""
     version = f"version {state.version}"
     since = "" if state.since_ms is None else formats.moment(state.since_ms, now_ms, zone)
@@ -89,31 +89,31 @@ def sync_state(state: SyncState, now_ms: int, zone: tzinfo) -> Told:
     if state.changed and state.outcome is not Outcome.NEVER:
         changed = f"Devices were changed since {version} was sent: the edge does not know of it yet."
         rest = "" if state.outcome in (Outcome.IN_SYNC, Outcome.PENDING) else f" {told.text}"
-        return Told(changed + rest, "warning", "state_warning", told.text)
+        return StatusText(changed + rest, "warning", "state_warning", told.text)
     return told
 
 
-def _outcome(state: SyncState, version: str, since: str) -> Told:
+def _outcome(state: SyncState, version: str, since: str) -> StatusText:
     match state.outcome:
         case Outcome.NEVER:
-            return Told(
+            return StatusText(
                 "Nothing was ever sent to the edge of this house: it knows no devices.", "info", "ink_muted"
             )
         case Outcome.PENDING:
-            return Told(
+            return StatusText(
                 f"The edge has not confirmed {version} yet, sent {since}. It takes it when it is online.",
                 "clock",
                 "ink_muted",
             )
         case Outcome.IN_SYNC:
-            return Told(f"In sync: the edge runs {version}, confirmed {since}.", "check", "state_ok")
+            return StatusText(f"In sync: the edge runs {version}, confirmed {since}.", "check", "state_ok")
         case Outcome.REJECTED:
-            return Told(
+            return StatusText(
                 f"The edge refused {version} at {since} and goes on with what it had: {state.reason}.",
                 "fault",
                 "state_fault",
             )
-    return Told(
+    return StatusText(
         f"The edge runs something else than {version}, which was sent last (noticed {since}).",
         "warning",
         "state_warning",

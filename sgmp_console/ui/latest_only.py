@@ -12,7 +12,7 @@ from sgmp_console.ui.tasks import Task, Tasks
 T = TypeVar("T")
 
 
-class Newest(QObject, Generic[T]):
+class LatestOnly(QObject, Generic[T]):
     """However fast one asks, at most one piece of work runs, and an answer that is out of date is not delivered."""
 
     def __init__(

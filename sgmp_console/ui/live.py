@@ -21,15 +21,15 @@ _UNASKED_MS = 15_000
 """A fetch without having heard of anything new: the window of the charts moves, and a notification may be lost."""
 
 
-class HouseReader(Protocol):
-    """`reports.live.LiveHouse`, as it is used here: on a worker thread, by one call at a time."""
+class HomeReader(Protocol):
+    """`reports.live.HomeLoader`, as it is used here: on a worker thread, by one call at a time."""
 
     def load(self, now_ms: int) -> HomeSnapshot: ...
 
     def update(self, now_ms: int, from_ms: int) -> HomeSnapshot: ...
 
 
-class LiveHome(QObject):
+class HomeFeed(QObject):
     """Snapshots of one house after the other, as the operator selects them.
 
     `open_house` makes the reader of a house; it is called on a worker thread.
@@ -46,7 +46,7 @@ class LiveHome(QObject):
     def __init__(
         self,
         tasks: Tasks,
-        open_house: Callable[[int], HouseReader],
+        open_house: Callable[[int], HomeReader],
         now_ms: Callable[[], int],
         parent: QObject | None = None,
     ) -> None:
@@ -55,7 +55,7 @@ class LiveHome(QObject):
         self._open_house = open_house
         self._now_ms = now_ms
         self._house_id: int | None = None
-        self._reader: HouseReader | None = None
+        self._reader: HomeReader | None = None
         self._running: Task[Any] | None = None
         self._wanted_from_ms: int | None = None
         self.snapshot: HomeSnapshot | None = None
@@ -88,7 +88,7 @@ class LiveHome(QObject):
         if self.snapshot is None:
             self.loading.emit()
 
-        def load() -> tuple[HouseReader, HomeSnapshot]:
+        def load() -> tuple[HomeReader, HomeSnapshot]:
             reader = self._open_house(house_id)
             return reader, reader.load(self._now_ms())
 
@@ -134,7 +134,7 @@ class LiveHome(QObject):
             self, lambda: reader.update(now_ms, from_ms), self._updated, self._not_read
         )
 
-    def _loaded(self, loaded: tuple[HouseReader, HomeSnapshot]) -> None:
+    def _loaded(self, loaded: tuple[HomeReader, HomeSnapshot]) -> None:
         self._reader = loaded[0]
         self._updated(loaded[1])
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
-from sgmp_console.ui.live import LiveHome
+from sgmp_console.ui.live import HomeFeed
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 
@@ -21,7 +21,7 @@ class Services:
     session: Session
     tasks: Tasks
     draw_clock: DrawClock
-    live: LiveHome
+    live: HomeFeed
     connection: Connection
     now_ms: Callable[[], int]
     navigate: Callable[[str], None]

@@ -27,8 +27,8 @@ class Quantity:
         """In the theme in use."""
         return self.colour_in(theme.tokens())
 
-    def colour_in(self, wear: Tokens) -> QColor:
-        colour: QColor = getattr(wear, f"quantity_{self.token}")
+    def colour_in(self, tokens: Tokens) -> QColor:
+        colour: QColor = getattr(tokens, f"quantity_{self.token}")
         return colour
 
 

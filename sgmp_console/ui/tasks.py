@@ -42,14 +42,14 @@ class _Job:
     """What a thread gets to see. It holds no owner and no callback, so the last reference to a widget never dies on
     a thread."""
 
-    ident: int
+    id_: int
     work: Callable[[Report], Any]
     stop: threading.Event
 
 
 @dataclass(frozen=True)
 class _Arrival:
-    ident: int
+    id_: int
     kind: str  # "item", "result", "error", "progress"
     value: Any
 
@@ -59,7 +59,7 @@ class Task(Generic[T]):
 
     def __init__(
         self,
-        ident: int,
+        id_: int,
         owner: QObject,
         title: str,
         on_item: Callable[[T], None] | None,
@@ -67,7 +67,7 @@ class Task(Generic[T]):
         on_error: Callable[[Exception], None],
         stop: threading.Event,
     ) -> None:
-        self.ident = ident
+        self.id_ = id_
         self.title = title
         self.fraction: float | None = None
         self.text = ""
@@ -159,7 +159,7 @@ class Tasks(QObject):
                     if job.stop.is_set():
                         break
                     if item is not None:
-                        self._post(_Arrival(job.ident, "item", item))
+                        self._post(_Arrival(job.id_, "item", item))
             finally:
                 close = getattr(items, "close", None)
                 if close is not None:
@@ -167,7 +167,7 @@ class Tasks(QObject):
 
         task, job = self._register(owner, "", follow, on_item, None, on_error)
         # A daemon, like the pools' threads: a source that hangs in the network can't keep the process alive.
-        thread = threading.Thread(target=self._perform, args=(job,), name=f"listen-{job.ident}", daemon=True)
+        thread = threading.Thread(target=self._perform, args=(job,), name=f"listen-{job.id_}", daemon=True)
         self._listeners.append(thread)
         thread.start()
         return task
@@ -214,8 +214,8 @@ class Tasks(QObject):
         if self._closed:
             raise Cancelled("The window is closing.")
         job = _Job(next(self._idents), work, threading.Event())
-        task = Task(job.ident, owner, title, on_item, on_result, on_error, job.stop)
-        self._running[job.ident] = task
+        task = Task(job.id_, owner, title, on_item, on_result, on_error, job.stop)
+        self._running[job.id_] = task
         return task, job
 
     def _start(
@@ -244,11 +244,11 @@ class Tasks(QObject):
                 self._woken.emit()
 
     def _hand_over(self, arrival: _Arrival) -> None:
-        task = self._running.get(arrival.ident)
+        task = self._running.get(arrival.id_)
         if task is None:
             return
         if arrival.kind in ("result", "error"):
-            del self._running[arrival.ident]
+            del self._running[arrival.id_]
             if task.title:
                 self.shown_changed.emit()
         if arrival.kind == "error" and not isinstance(arrival.value, SgmpError):
@@ -279,17 +279,17 @@ class Tasks(QObject):
         def report(fraction: float | None, text: str) -> None:
             if job.stop.is_set():
                 raise Cancelled("Cancelled.")
-            self._post(_Arrival(job.ident, "progress", (fraction, text)))
+            self._post(_Arrival(job.id_, "progress", (fraction, text)))
 
         if job.stop.is_set():
-            self._post(_Arrival(job.ident, "error", Cancelled("Cancelled.")))
+            self._post(_Arrival(job.id_, "error", Cancelled("Cancelled.")))
             return
         try:
             result = job.work(report)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever the work raises is its owner's to hear
-            self._post(_Arrival(job.ident, "error", error))
+            self._post(_Arrival(job.id_, "error", error))
         else:
-            self._post(_Arrival(job.ident, "result", result))
+            self._post(_Arrival(job.id_, "result", result))
 
 
 class _Pool:

@@ -159,12 +159,12 @@ class Appearance(QObject):
         name = self._choice
         if name == "system":
             name = "dark" if self._system == Qt.ColorScheme.Dark else "light"
-        wear = load(name)
-        if wear == _tokens:
+        tokens = load(name)
+        if tokens == _tokens:
             return
-        _tokens = wear
-        self._application.setPalette(palette(wear))
-        self._application.setStyleSheet(stylesheet(wear))
+        _tokens = tokens
+        self._application.setPalette(palette(tokens))
+        self._application.setStyleSheet(stylesheet(tokens))
 
 
 def _css(colour: QColor) -> str:

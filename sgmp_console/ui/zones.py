@@ -10,7 +10,7 @@ from PySide6.QtCore import QTimeZone
 @cache
 def zones() -> tuple[str, ...]:
     """The IANA names that people use: those of places, and UTC."""
-    names = (bytes(ident.data()).decode("ascii", "replace") for ident in QTimeZone.availableTimeZoneIds())
+    names = (bytes(id_.data()).decode("ascii", "replace") for id_ in QTimeZone.availableTimeZoneIds())
     return tuple(sorted({name for name in names if _is_place(name)} | {"UTC"}))
 
 

@@ -233,7 +233,7 @@ def test_programs_print_nothing_whoever_calls_them(scene: Scene) -> None:
             "SELECT proname FROM pg_proc WHERE pronamespace = 'sgmp'::regnamespace AND NOT COALESCE("
             "proconfig @> '{\"search_path=pg_catalog, pg_temp\",debug_print_plan=off,client_min_messages=warning}', false)"
         )
-        assert {row.proname for row in rows} - {"refresh_late"} == {"from_ms", "instant_hash", "opaque"}
+        assert {row.proname for row in rows} - {"refresh_late"} == {"from_ms", "timestamp_hash", "opaque"}
 
 
 def explained(connection: psycopg2.extensions.connection, query: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from sgmp_console.reports.plan import ItemReader
+from sgmp_console.reports.item_reader import ItemReader
 from tests.benchmarks import ancestor
 from tests.benchmarks.result import Result, ms, seconds
 from tests.benchmarks.world import DAY_MS, HOUR_MS, World

@@ -7,7 +7,7 @@ from io import BytesIO
 
 from psycopg2 import sql
 
-from sgmp_console.reports.plan import ItemReader
+from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.store.rows import driver, from_ms
 from sgmp_console.store.series import series_of
 from tests.benchmarks import ancestor

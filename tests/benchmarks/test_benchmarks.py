@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from sgmp_console.reports.plan import ItemReader
+from sgmp_console.reports.item_reader import ItemReader
 from tests.benchmarks import ancestor
 from tests.benchmarks.__main__ import SUBJECTS, main
 from tests.benchmarks.result import Result, table

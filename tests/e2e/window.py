@@ -30,7 +30,7 @@ from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.console import Console
 from sgmp_console.ui.window.frame.main_view import MainView
-from sgmp_console.ui.window.frame.sidebar import Rail
+from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.uncaught import UncaughtErrors
 from tests.e2e.world import Person
 
@@ -111,17 +111,15 @@ class Window:
 
     # --- Finding -----------------------------------------------------------------------------------------------------
 
-    def open_page(self, ident: str) -> QWidget:
+    def open_page(self, id_: str) -> QWidget:
         """By the rail's entry; the page."""
-        rail = self.view.findChild(Rail)
+        rail = self.view.findChild(Sidebar)
         assert rail is not None
-        entries = {
-            entry.ident: entry for entry in rail.findChildren(QAbstractButton) if hasattr(entry, "ident")
-        }
-        assert ident in entries, f"no entry {ident} in the rail; there are {sorted(entries)}"
-        self._click(entries[ident])
-        self.wait(lambda: self.view.page(ident).isVisible(), f"the page {ident}")
-        return self.view.page(ident)
+        entries = {entry.id_: entry for entry in rail.findChildren(QAbstractButton) if hasattr(entry, "id_")}
+        assert id_ in entries, f"no entry {id_} in the rail; there are {sorted(entries)}"
+        self._click(entries[id_])
+        self.wait(lambda: self.view.page(id_).isVisible(), f"the page {id_}")
+        return self.view.page(id_)
 
     def dialog(self, title: str = "") -> QDialog:
         """The dialog on top, once it is there; with `title`, the one with these words in its title."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from sgmp_console.fleet.required import required_items
-from sgmp_console.reports.house_day import Definition, HouseDay
+from sgmp_console.reports.home_state import Definition, HomeState
 from sgmp_console.store import AnalyticItem, Device, Event, House
 from sgmp_console.timeseries import Series
 
@@ -95,14 +95,16 @@ def newest(readings: Readings) -> dict[Field, tuple[int, float]]:
 
 def filled(
     now_ms: int, readings: Readings, events: Sequence[Event] = (), *, of: Definition | None = None
-) -> HouseDay:
-    """A HouseDay that was handed all of `readings` and `events` at `now_ms`."""
-    day = HouseDay(definition() if of is None else of, now_ms)
+) -> HomeState:
+    """A HomeState that was handed all of `readings` and `events` at `now_ms`."""
+    day = HomeState(definition() if of is None else of, now_ms)
     bring(day, now_ms, day.start_ms, readings, events)
     return day
 
 
-def bring(day: HouseDay, now_ms: int, from_ms: int, readings: Readings, events: Sequence[Event] = ()) -> None:
+def bring(
+    day: HomeState, now_ms: int, from_ms: int, readings: Readings, events: Sequence[Event] = ()
+) -> None:
     """Hand a day what a database that holds `readings` and `events` has from `from_ms` on."""
     day.note_newest(newest(readings))
     since = day.reads_from(from_ms)

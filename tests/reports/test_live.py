@@ -17,7 +17,7 @@ from sgmp_console.errors import UserError
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.ingest.decode import flatten
 from sgmp_console.reports.home import HOME_ITEMS, POWER_ITEMS, HomeSnapshot
-from sgmp_console.reports.live import LiveHouse
+from sgmp_console.reports.live import HomeLoader
 from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
 from sgmp_console.timeseries import Series, slot_means
 from tests.database import TestDatabase
@@ -56,8 +56,8 @@ def house(database: Database) -> House:
 
 
 @pytest.fixture
-def live(database: Database, house: House) -> LiveHouse:
-    return LiveHouse(database, house.house_id)
+def live(database: Database, house: House) -> HomeLoader:
+    return HomeLoader(database, house.house_id)
 
 
 def ids(database: Database, house: House) -> dict[str, int]:
@@ -103,7 +103,7 @@ def assert_same(one: HomeSnapshot, other: HomeSnapshot) -> None:
 
 
 def test_what_comes_in_goes_out_in_every_minute_and_every_slot(
-    database: Database, house: House, live: LiveHouse, day: Sent
+    database: Database, house: House, live: HomeLoader, day: Sent
 ) -> None:
     deliver(database, house, between(day, 0, NOON))
     snapshot = live.load(NOON)
@@ -121,7 +121,7 @@ def test_what_comes_in_goes_out_in_every_minute_and_every_slot(
 
 
 def test_the_energy_of_today_is_that_of_the_simulated_house(
-    database: Database, house: House, live: LiveHouse, day: Sent
+    database: Database, house: House, live: HomeLoader, day: Sent
 ) -> None:
     deliver(database, house, between(day, 0, NOON))
     today = live.load(NOON).energy_today
@@ -133,7 +133,7 @@ def test_the_energy_of_today_is_that_of_the_simulated_house(
     assert share.coverage == 1.0
 
 
-def test_an_empty_house_has_everything_but_numbers(live: LiveHouse) -> None:
+def test_an_empty_house_has_everything_but_numbers(live: HomeLoader) -> None:
     snapshot = live.load(NOON)
     assert set(snapshot.curves) == set(HOME_ITEMS)
     assert all(curve.latest is None and not len(curve.series) for curve in snapshot.curves.values())
@@ -142,7 +142,7 @@ def test_an_empty_house_has_everything_but_numbers(live: LiveHouse) -> None:
 
 
 def test_bringing_forward_equals_loading(
-    database: Database, house: House, live: LiveHouse, day: Sent
+    database: Database, house: House, live: HomeLoader, day: Sent
 ) -> None:
     deliver(database, house, between(day, 0, NOON))
     live.load(NOON)
@@ -155,12 +155,12 @@ def test_bringing_forward_equals_loading(
         ]
         deliver(database, house, between(day, now - MINUTE_MS, now), events)
         brought = live.update(now, now - MINUTE_MS)
-        assert_same(brought, LiveHouse(database, house.house_id).load(now))
+        assert_same(brought, HomeLoader(database, house.house_id).load(now))
     assert brought.charging_today.started == brought.charging_today.ended == brought.warnings[0].count == 11
 
 
 def test_a_backlog_appears_where_it_belongs(
-    database: Database, house: House, live: LiveHouse, day: Sent
+    database: Database, house: House, live: HomeLoader, day: Sent
 ) -> None:
     outage = (at("2026-05-14 03:00"), at("2026-05-14 07:00"))
     deliver(database, house, between(day, 0, outage[0]))
@@ -171,11 +171,11 @@ def test_a_backlog_appears_where_it_belongs(
     deliver(database, house, between(day, *outage))
     healed = live.update(NOON + 1, outage[0])
     assert healed.energy_today.shares[2].coverage == 1.0
-    assert_same(healed, LiveHouse(database, house.house_id).load(NOON + 1))
+    assert_same(healed, HomeLoader(database, house.house_id).load(NOON + 1))
 
 
 def test_while_a_backlog_comes_in_the_present_stays_prompt(
-    database: Database, house: House, live: LiveHouse, day: Sent
+    database: Database, house: House, live: HomeLoader, day: Sent
 ) -> None:
     backlog = at("2026-05-14 03:00")
     deliver(database, house, between(day, 0, backlog))
@@ -189,11 +189,11 @@ def test_while_a_backlog_comes_in_the_present_stays_prompt(
         assert latest is not None
         assert (latest.timestamp_ms, latest.value) == (now, float(second))
         backlog += HOUR_MS
-    assert_same(snapshot, LiveHouse(database, house.house_id).load(now))
+    assert_same(snapshot, HomeLoader(database, house.house_id).load(now))
 
 
 def test_a_device_that_no_item_uses_has_an_age_that_goes_on(
-    database: Database, house: House, live: LiveHouse, day: Sent
+    database: Database, house: House, live: HomeLoader, day: Sent
 ) -> None:
     deliver(database, house, between(day, 0, NOON))
     live.load(NOON)
@@ -207,7 +207,7 @@ def test_a_device_that_no_item_uses_has_an_age_that_goes_on(
 
 
 def test_what_somebody_changes_in_the_house_is_seen_within_ten_seconds(
-    database: Database, house: House, live: LiveHouse, day: Sent
+    database: Database, house: House, live: HomeLoader, day: Sent
 ) -> None:
     deliver(database, house, between(day, NOON - HOUR_MS, NOON))
     live.load(NOON)
@@ -218,7 +218,7 @@ def test_what_somebody_changes_in_the_house_is_seen_within_ten_seconds(
 
 
 def test_an_ordinary_tick_asks_little_of_the_database(
-    database: Database, house: House, live: LiveHouse, day: Sent
+    database: Database, house: House, live: HomeLoader, day: Sent
 ) -> None:
     deliver(database, house, between(day, NOON - HOUR_MS, NOON))
     live.load(NOON)
@@ -245,7 +245,7 @@ def statements() -> Iterator[list[str]]:
 
 def test_a_house_that_there_is_not_is_told(database: Database) -> None:
     with pytest.raises(UserError, match="no such house"):
-        LiveHouse(database, 99).load(NOON)
+        HomeLoader(database, 99).load(NOON)
 
 
 def test_an_account_of_another_house_reads_nothing_of_this_one(
@@ -270,7 +270,7 @@ def test_an_account_of_another_house_reads_nothing_of_this_one(
             test_database.address, test_database.deployment, email, "long enough a password"
         )
         try:
-            return LiveHouse(signed_in, house.house_id).load(NOON).curves["solar"].series
+            return HomeLoader(signed_in, house.house_id).load(NOON).curves["solar"].series
         finally:
             signed_in.dispose()
 

@@ -10,9 +10,9 @@ from sgmp_console.timeseries import (
     aggregate,
     align,
     hourly,
-    instant_hash,
     period_means,
     shared_fraction,
+    timestamp_hash,
     typical_interval_ms,
 )
 
@@ -94,12 +94,12 @@ def test_fingerprints_tell_sets_of_timestamps_apart() -> None:
     seen = {}
     for _ in range(2_000):
         missing = frozenset(rng.choice(75, rng.integers(1, 5), replace=False).tolist())
-        seen[missing] = int(instant_hash(np.delete(ticks, list(missing))).sum())
+        seen[missing] = int(timestamp_hash(np.delete(ticks, list(missing))).sum())
 
     assert len(set(seen.values())) == len(seen)
     # Equal counts, equal sums and equal sums of squares: what simpler fingerprints would take for the same.
     one, other = ticks[[0, 4, 5]], ticks[[1, 2, 6]]
-    assert instant_hash(one).sum() != instant_hash(other).sum()
+    assert timestamp_hash(one).sum() != timestamp_hash(other).sum()
 
 
 def test_fingerprints_are_those_that_postgresql_computes() -> None:
@@ -114,4 +114,4 @@ def test_fingerprints_are_those_that_postgresql_computes() -> None:
         2**63 - 1: -1_524_351_049,
     }
 
-    assert instant_hash(np.array(list(known))).tolist() == list(known.values())
+    assert timestamp_hash(np.array(list(known))).tolist() == list(known.values())

@@ -102,9 +102,9 @@ def test_half_written_texts_are_coloured_as_far_as_they_go() -> None:
 @pytest.mark.parametrize("name", ["light", "dark"])
 @pytest.mark.parametrize("surface", ["card", "overlay", "hover", "selected"])
 def test_formulas_are_as_legible_as_other_text(name: str, surface: str) -> None:
-    wear = theme.load(name)
+    tokens = theme.load(name)
     for kind in ("device", "item", "event", "function", "number"):
-        assert contrast(syntax.colour(kind, wear), getattr(wear, f"surface_{surface}")) >= 4.5
+        assert contrast(syntax.colour(kind, tokens), getattr(tokens, f"surface_{surface}")) >= 4.5
 
 
 # --- The editor's text field -----------------------------------------------------------------------------------------

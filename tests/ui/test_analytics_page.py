@@ -19,7 +19,7 @@ from sgmp_console.ui.pages.analytics.columns import COLUMNS
 from sgmp_console.ui.pages.analytics.editor import ItemEditor
 from sgmp_console.ui.pages.analytics.page import AnalyticsPage
 from sgmp_console.ui.pages.home.page import HomePage
-from sgmp_console.ui.parts.empty_state import Notice
+from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.frame.main_view import MainView
@@ -177,7 +177,7 @@ def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
         assert "could not be loaded\nThe database is not available" in texts(page)
         assert view.banner.isVisible()
     notice = page._notice
-    assert isinstance(notice, Notice)
+    assert isinstance(notice, EmptyState)
     QTest.mouseClick(notice.buttons()["retry"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(cells(page, NAME)) == 3)
 
@@ -246,7 +246,7 @@ def test_an_empty_house_offers_the_required_items_and_populates_them(
     titles: set[str] = set()
     tasks.shown_changed.connect(lambda: titles.update(task.title for task in tasks.shown()))
     notice = page._notice
-    assert isinstance(notice, Notice)
+    assert isinstance(notice, EmptyState)
     QTest.mouseClick(notice.buttons()["required"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(cells(page, NAME)) == len(required_items()) and not tasks.shown())
     loaded(qtbot, page)

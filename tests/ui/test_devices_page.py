@@ -19,7 +19,7 @@ from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.pages.devices.columns import COLUMNS
 from sgmp_console.ui.pages.devices.editor import DeviceEditor
 from sgmp_console.ui.pages.devices.page import DevicesPage
-from sgmp_console.ui.parts.empty_state import Notice
+from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
@@ -36,7 +36,7 @@ Show = Callable[[], DevicesPage]
 
 NAME, STATE, NEWEST, USED_BY = (
     [column.title for column in COLUMNS].index(title)
-    for title in ("Name", "State", "Newest reading", "Used by")
+    for title in ("Name", "State", "LatestOnly reading", "Used by")
 )
 
 
@@ -159,7 +159,7 @@ def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show) -> No
     page._open_menu(page.table.rect().center())
     (menu,) = page.findChildren(QMenu)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
-    made = [page.button(ident) for ident in ("export", "import", "delete", "edit", "create")]
+    made = [page.button(id_) for id_ in ("export", "import", "delete", "edit", "create")]
     assert offered == {(one.text(), one.isEnabled()) for one in made}
     assert ("Delete 2 devices", True) in offered
     assert ("Edit", False) in offered
@@ -196,7 +196,7 @@ def test_another_house_has_its_own_devices(
 def test_an_empty_house_offers_to_make_a_device(qtbot: QtBot, show: Show) -> None:
     page = show()
     notice = page._notice
-    assert isinstance(notice, Notice)
+    assert isinstance(notice, EmptyState)
     assert set(notice.buttons()) == {"create", "import"}
     QTest.mouseClick(notice.buttons()["create"], Qt.MouseButton.LeftButton)
     (editor,) = page.findChildren(DeviceEditor)
@@ -211,7 +211,7 @@ def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
         assert "could not be loaded\nThe database is not available" in texts(page)
         assert view.banner.isVisible()
     notice = page._notice
-    assert isinstance(notice, Notice)
+    assert isinstance(notice, EmptyState)
     QTest.mouseClick(notice.buttons()["retry"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(cells(page, NAME)) == 6)
 

@@ -16,7 +16,7 @@ from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot, Latest
 from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.ui.pages.home.flow import flows
 from sgmp_console.ui.pages.home.page import HomePage
-from sgmp_console.ui.parts.empty_state import Details, Notice, Skeleton
+from sgmp_console.ui.parts.empty_state import Details, EmptyState, Skeleton
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
 from tests.ui.readers import ChosenReader, Clock
@@ -246,7 +246,7 @@ def test_a_failure_can_be_retried(qtbot: QtBot, show: Show, reader: ChosenReader
     assert "could not be loaded\nThere is no such house." in texts(page)
     reader.answer = snapshots.snapshot()
     notice = page._notice
-    assert isinstance(notice, Notice)
+    assert isinstance(notice, EmptyState)
     QTest.mouseClick(notice.buttons()["retry"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: plain(page.tiles[0].value_text()) == "4.89 kW")
 

@@ -149,7 +149,7 @@ def test_the_context_menu_has_what_the_toolbar_has(show: Show, deployed: Deploym
     page._open_menu(page.table.rect().center())
     (menu,) = page.findChildren(QMenu)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
-    buttons = [page.button(ident) for ident in ("synchronize", "renew", "delete", "edit", "create")]
+    buttons = [page.button(id_) for id_ in ("synchronize", "renew", "delete", "edit", "create")]
     assert offered == {(button.text(), button.isEnabled()) for button in buttons}
     menu.close()
 

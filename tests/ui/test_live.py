@@ -12,21 +12,21 @@ from sgmp_console.errors import Unavailable
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.ui.connection import Connection
-from sgmp_console.ui.live import LiveHome
+from sgmp_console.ui.live import HomeFeed
 from sgmp_console.ui.tasks import Tasks
 from tests.ui import snapshots
 from tests.ui.readers import ChosenReader, Clock
 
 
 @pytest.fixture
-def live(tasks: Tasks, reader: ChosenReader, clock: Clock) -> LiveHome:
-    made = LiveHome(tasks, reader.open, clock)
+def live(tasks: Tasks, reader: ChosenReader, clock: Clock) -> HomeFeed:
+    made = HomeFeed(tasks, reader.open, clock)
     made._pause.setInterval(0)
     return made
 
 
 @pytest.fixture
-def got(live: LiveHome) -> list[HomeSnapshot]:
+def got(live: HomeFeed) -> list[HomeSnapshot]:
     snapshots_: list[HomeSnapshot] = []
     live.snapshot_ready.connect(snapshots_.append)
     yield snapshots_
@@ -34,7 +34,7 @@ def got(live: LiveHome) -> list[HomeSnapshot]:
 
 
 def test_a_selected_house_is_loaded(
-    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+    qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader
 ) -> None:
     live.select(7)
     qtbot.waitUntil(lambda: bool(got))
@@ -42,7 +42,7 @@ def test_a_selected_house_is_loaded(
 
 
 def test_a_change_fetches_only_what_is_new(
-    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader, clock: Clock
+    qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader, clock: Clock
 ) -> None:
     live.select(7)
     qtbot.waitUntil(lambda: bool(got))
@@ -52,7 +52,7 @@ def test_a_change_fetches_only_what_is_new(
 
 
 def test_changes_of_other_houses_fetch_nothing(
-    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+    qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader
 ) -> None:
     live.select(7)
     qtbot.waitUntil(lambda: bool(got))
@@ -62,7 +62,7 @@ def test_changes_of_other_houses_fetch_nothing(
 
 
 def test_changes_during_a_fetch_become_one_fetch_from_the_earliest(
-    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+    qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader
 ) -> None:
     live.select(7)
     qtbot.waitUntil(lambda: bool(got))
@@ -78,7 +78,7 @@ def test_changes_during_a_fetch_become_one_fetch_from_the_earliest(
 
 
 def test_a_house_left_meanwhile_is_not_shown(
-    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+    qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader
 ) -> None:
     reader.gate.clear()
     live.select(7)
@@ -91,7 +91,7 @@ def test_a_house_left_meanwhile_is_not_shown(
 
 
 def test_without_news_it_asks_by_itself(
-    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+    qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader
 ) -> None:
     live._unasked.setInterval(10)
     live.select(7)
@@ -100,7 +100,7 @@ def test_without_news_it_asks_by_itself(
 
 
 def test_what_was_shown_stays_while_the_database_is_away(
-    qtbot: QtBot, live: LiveHome, got: list[HomeSnapshot], reader: ChosenReader
+    qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader
 ) -> None:
     live.select(7)
     qtbot.waitUntil(lambda: bool(got))

@@ -36,33 +36,33 @@ def contrast(one: QColor, other: QColor) -> float:
 
 
 @pytest.fixture(params=["light", "dark"])
-def wear(request: pytest.FixtureRequest) -> Tokens:
+def tokens(request: pytest.FixtureRequest) -> Tokens:
     return theme.load(request.param)
 
 
 @pytest.mark.parametrize("ink", ["primary", "secondary", "muted"])
 @pytest.mark.parametrize("surface", SURFACES)
-def test_text_stands_out_from_every_surface(wear: Tokens, ink: str, surface: str) -> None:
-    assert contrast(getattr(wear, f"ink_{ink}"), getattr(wear, f"surface_{surface}")) >= 4.5
+def test_text_stands_out_from_every_surface(tokens: Tokens, ink: str, surface: str) -> None:
+    assert contrast(getattr(tokens, f"ink_{ink}"), getattr(tokens, f"surface_{surface}")) >= 4.5
 
 
-def test_text_on_coloured_surfaces_stands_out(wear: Tokens) -> None:
-    assert contrast(wear.ink_primary, wear.state_warning_surface) >= 4.5
-    assert contrast(wear.ink_primary, wear.state_fault_surface) >= 4.5
-    assert contrast(wear.state_fault, wear.surface_card) >= 4.5
-    assert contrast(wear.ink_on_accent, wear.accent_fill) >= 4.5
-    assert contrast(wear.ink_on_accent, wear.accent_hover) >= 4.5
+def test_text_on_coloured_surfaces_stands_out(tokens: Tokens) -> None:
+    assert contrast(tokens.ink_primary, tokens.state_warning_surface) >= 4.5
+    assert contrast(tokens.ink_primary, tokens.state_fault_surface) >= 4.5
+    assert contrast(tokens.state_fault, tokens.surface_card) >= 4.5
+    assert contrast(tokens.ink_on_accent, tokens.accent_fill) >= 4.5
+    assert contrast(tokens.ink_on_accent, tokens.accent_hover) >= 4.5
 
 
-def test_what_can_be_operated_can_be_seen(wear: Tokens) -> None:
-    for colour in (wear.line_control, wear.accent_focus):
-        for surface in (wear.surface_window, wear.surface_card):
+def test_what_can_be_operated_can_be_seen(tokens: Tokens) -> None:
+    for colour in (tokens.line_control, tokens.accent_focus):
+        for surface in (tokens.surface_window, tokens.surface_card):
             assert contrast(colour, surface) >= 3.0
 
 
-def test_the_power_lines_differ_from_each_other_and_from_the_card(wear: Tokens) -> None:
+def test_the_power_lines_differ_from_each_other_and_from_the_card(tokens: Tokens) -> None:
     colours = {
-        (quantity.colour_in(wear).name(), quantity.dashed)
+        (quantity.colour_in(tokens).name(), quantity.dashed)
         for quantity in QUANTITIES.values()
         if quantity.item != "soc"
     }
@@ -70,11 +70,11 @@ def test_the_power_lines_differ_from_each_other_and_from_the_card(wear: Tokens) 
         len(colours) >= len(QUANTITIES) - 2
     )  # frequency and L1 are the same grey-blue, in panes of their own
     for quantity in QUANTITIES.values():
-        assert contrast(quantity.colour_in(wear), wear.surface_card) >= 1.9
+        assert contrast(quantity.colour_in(tokens), tokens.surface_card) >= 1.9
 
 
-def test_the_stylesheet_uses_only_tokens_that_exist(wear: Tokens) -> None:
-    text = theme.stylesheet(wear)
+def test_the_stylesheet_uses_only_tokens_that_exist(tokens: Tokens) -> None:
+    text = theme.stylesheet(tokens)
     assert "$" not in text
     assert not re.search(r"#[0-9A-Fa-f]{6}", resource("themes/style.qss").read_text("utf-8"))
 

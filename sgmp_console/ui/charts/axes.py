@@ -89,9 +89,9 @@ def tick_room(height: float) -> int:
 
 
 def _recolour(axis: pg.AxisItem) -> None:
-    wear = theme.tokens()
-    axis.setPen(pg.mkPen(wear.line_hairline))
-    axis.setTextPen(pg.mkPen(wear.ink_muted))
+    tokens = theme.tokens()
+    axis.setPen(pg.mkPen(tokens.line_hairline))
+    axis.setTextPen(pg.mkPen(tokens.ink_muted))
     axis.picture = None
     axis.update()
 
@@ -122,7 +122,7 @@ class PaneBackground(QGraphicsItem):
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
-        wear = theme.tokens()
+        tokens = theme.tokens()
         area = self.boundingRect()
         (left, right), (bottom, top) = self._view.viewRange()
         if right <= left or top <= bottom:
@@ -132,10 +132,10 @@ class PaneBackground(QGraphicsItem):
             x1 = area.left() + (min(end, right) - left) / (right - left) * area.width()
             if x1 - x0 >= 1:
                 hatched = QRectF(x0, area.top(), x1 - x0, area.height())
-                painter.fillRect(hatched, QBrush(wear.line_hatch, Qt.BrushStyle.BDiagPattern))
+                painter.fillRect(hatched, QBrush(tokens.line_hatch, Qt.BrushStyle.BDiagPattern))
         for level in self._levels:
             y = round(area.bottom() - (level - bottom) / (top - bottom) * area.height()) - 0.5
-            painter.setPen(QPen(wear.line_zero if level == 0 else wear.line_grid, 1))
+            painter.setPen(QPen(tokens.line_zero if level == 0 else tokens.line_grid, 1))
             painter.drawLine(QLineF(area.left(), y, area.right(), y))
 
 

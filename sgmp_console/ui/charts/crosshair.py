@@ -58,21 +58,21 @@ class Crosshair(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         if self._x is None:
             return
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
-        painter.setPen(QPen(wear.line_crosshair, 1))
+        painter.setPen(QPen(tokens.line_crosshair, 1))
         x = round(self._x) + 0.5
         painter.drawLine(QPointF(x, self._span[0]), QPointF(x, self._span[1]))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for entry in self._entries:
             if entry.dot is not None:
-                painter.setPen(QPen(wear.surface_card, 1.5))
+                painter.setPen(QPen(tokens.surface_card, 1.5))
                 painter.setBrush(entry.colour)
                 painter.drawEllipse(entry.dot, 4, 4)
         self._paint_card(painter, x)
 
     def _paint_card(self, painter: QPainter, x: float) -> None:
-        wear = theme.tokens()
+        tokens = theme.tokens()
         body, strong = fonts.metrics("caption"), fonts.metrics("strong")
         names = max((body.horizontalAdvance(entry.name) for entry in self._entries), default=0)
         values = max((strong.horizontalAdvance(entry.value) for entry in self._entries), default=0)
@@ -81,21 +81,21 @@ class Crosshair(QWidget):
         left = x + 12 if x + 12 + width <= self.width() else x - 12 - width
         left = max(0.0, left)
         top = max(0.0, min(self._span[0] + 8, self.height() - height))
-        painter.setPen(QPen(wear.line_hairline, 1))
-        painter.setBrush(wear.surface_overlay)
+        painter.setPen(QPen(tokens.line_hairline, 1))
+        painter.setBrush(tokens.surface_overlay)
         painter.drawRoundedRect(QRectF(round(left) + 0.5, round(top) + 0.5, width, height), 6, 6)
         row = QRectF(left + _PAD, top + _PAD - 2, width - 2 * _PAD, _ROW)
         painter.setFont(fonts.font("strong"))
-        painter.setPen(wear.ink_primary)
+        painter.setPen(tokens.ink_primary)
         painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, self._title)
         for entry in self._entries:
             row.translate(0, _ROW)
             painter.setPen(swatch_pen(entry.colour, dashed=entry.dashed))
             middle = row.center().y()
             painter.drawLine(QPointF(row.left(), middle), QPointF(row.left() + _SWATCH, middle))
-            painter.setPen(wear.ink_secondary)
+            painter.setPen(tokens.ink_secondary)
             painter.setFont(fonts.font("caption"))
             painter.drawText(row.adjusted(_SWATCH + 8, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, entry.name)
-            painter.setPen(wear.ink_primary)
+            painter.setPen(tokens.ink_primary)
             painter.setFont(fonts.font("strong"))
             painter.drawText(row, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, entry.value)

@@ -73,16 +73,16 @@ class _Row(QAbstractButton):
         return QSize(round(2 * _PAD + _SWATCH + 8 + name + 12 + value), ROW_HEIGHT)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
         if self.underMouse():
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(wear.surface_hover)
+            painter.setBrush(tokens.surface_hover)
             painter.drawRoundedRect(area, 4, 4)
         if self.hasFocus():
-            painter.setPen(QPen(wear.accent_focus, 2))
+            painter.setPen(QPen(tokens.accent_focus, 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(area, 4, 4)
         shown = self.isChecked()
@@ -91,17 +91,17 @@ class _Row(QAbstractButton):
             painter.setPen(swatch_pen(self._quantity.colour, dashed=self._quantity.dashed))
             painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _SWATCH - 4, middle))
         else:
-            painter.setPen(QPen(wear.ink_disabled, 1))
+            painter.setPen(QPen(tokens.ink_disabled, 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(_PAD + 2, middle - 4, 8, 8), 2, 2)
-        painter.setPen(wear.ink_secondary if shown else wear.ink_muted)
+        painter.setPen(tokens.ink_secondary if shown else tokens.ink_muted)
         painter.setFont(fonts.font("body"))
         text_area = area.adjusted(_PAD + _SWATCH + 2, 0, -_PAD, 0)
         painter.drawText(
             text_area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self._quantity.short
         )
         painter.setFont(fonts.font("strong"))
-        painter.setPen(wear.ink_primary if shown and self._text != formats.MISSING else wear.ink_muted)
+        painter.setPen(tokens.ink_primary if shown and self._text != formats.MISSING else tokens.ink_muted)
         painter.drawText(text_area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._text)
 
 

@@ -15,7 +15,7 @@ from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.tasks import Report, Task
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class ActDialog(QDialog):
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(16)
         column.addWidget(label(title, "heading", wraps=True))
-        self.strip = Strip()
+        self.strip = MessageBar()
         self.strip.acted.connect(self.act_on_strip)
         column.addWidget(self.strip)
         self._part = QWidget()
@@ -77,7 +77,7 @@ class ActDialog(QDialog):
         """The button was pressed."""
         raise NotImplementedError
 
-    def act_on_strip(self, ident: str) -> None:
+    def act_on_strip(self, id_: str) -> None:
         """A button of the strip was pressed."""
 
     @property
@@ -105,7 +105,7 @@ class ActDialog(QDialog):
             self._set_busy(None)
             on_done(result)
 
-        self.strip.be_silent()
+        self.strip.hide_message()
         self._set_busy(self.services.tasks.run_shown(self, title, do, done, self._failed), doing)
 
     def failed(self, error: Exception) -> None:

@@ -16,7 +16,7 @@ from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.tasks import Report, Task
 
 Stored = TypeVar("Stored")
@@ -26,8 +26,8 @@ class EditDialog(QDialog, Generic[Stored]):
     """`open()` it. `saved` carries what is stored now; it closes by itself then.
 
     Build what is edited in the constructor, give it to `lay_out`, fill it, then call `settle`. Implement `entries` (what
-    stands in it, comparable), `work` (what to call on a worker thread) and `set_free`. With `reread`, `words_of`,
-    `fill` and `rebase` somebody else's change can be decided, with `begin_anew` somebody else's deletion.
+    stands in it, comparable), `work` (what to call on a worker thread) and `set_free`. With `reread`, `describe`,
+    `fill` and `rebase` somebody else's change can be decided, with `recreate` somebody else's deletion.
     """
 
     saved = Signal(object)
@@ -55,7 +55,7 @@ class EditDialog(QDialog, Generic[Stored]):
         self._focus_before: QWidget | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
-        self.strip = Strip()
+        self.strip = MessageBar()
         self.strip.acted.connect(self._act_on_strip)
         self.note = label("", "caption", "muted", wraps=True)
         """Beside the buttons: what storing it brings."""
@@ -102,7 +102,7 @@ class EditDialog(QDialog, Generic[Stored]):
         """What to call on a worker thread for what is stored now, where somebody else changed it."""
         return None
 
-    def words_of(self, stored: Stored) -> str:
+    def describe(self, stored: Stored) -> str:
         """What is stored now, or what differs in it, for who must decide between theirs and mine."""
         return str(stored)
 
@@ -112,7 +112,7 @@ class EditDialog(QDialog, Generic[Stored]):
     def rebase(self, stored: Stored) -> None:
         """From now on what is typed replaces this."""
 
-    def begin_anew(self) -> Callable[[], None] | None:
+    def recreate(self) -> Callable[[], None] | None:
         """What makes this the dialog of a new one, where somebody else deleted what was edited."""
         return None
 
@@ -161,7 +161,7 @@ class EditDialog(QDialog, Generic[Stored]):
     def submit(self) -> None:
         if self.busy or self.save.isHidden() or not self.save.isEnabled() or not self.valid():
             return
-        self.strip.be_silent()
+        self.strip.hide_message()
         self._task = self.services.tasks.run_shown(
             self, self.title_in_status_bar(), self.work(), self._stored, self._not_stored
         )
@@ -217,7 +217,7 @@ class EditDialog(QDialog, Generic[Stored]):
         self._theirs = theirs
         self.strip.say(
             "fault",
-            f"This was changed by somebody else meanwhile. Stored now: {self.words_of(theirs)}. "
+            f"This was changed by somebody else meanwhile. Stored now: {self.describe(theirs)}. "
             "Nothing was overwritten.",
             (("theirs", "Use theirs"), ("mine", "Keep mine")),
         )
@@ -228,7 +228,7 @@ class EditDialog(QDialog, Generic[Stored]):
         gone = "This was deleted by somebody else meanwhile."
         if not isinstance(error, UserError):
             self.strip.say("fault", sentence(error))
-        elif self.begin_anew() is not None:
+        elif self.recreate() is not None:
             again = (("again", "Create it again"),)
             self.strip.say("fault", f"{gone} What is typed here can be made again as a new one.", again)
         else:
@@ -236,18 +236,18 @@ class EditDialog(QDialog, Generic[Stored]):
             self.save.setEnabled(False)
         self.fit()
 
-    def _act_on_strip(self, ident: str) -> None:
-        theirs, begin_anew = self._theirs, self.begin_anew()
-        self.strip.be_silent()
-        if ident == "again" and begin_anew is not None:
-            begin_anew()
+    def _act_on_strip(self, id_: str) -> None:
+        theirs, recreate = self._theirs, self.recreate()
+        self.strip.hide_message()
+        if id_ == "again" and recreate is not None:
+            recreate()
             self.submit()
-        elif ident == "theirs" and theirs is not None:
+        elif id_ == "theirs" and theirs is not None:
             self.rebase(theirs)
             self.fill(theirs)
             self.settle()
             self.fit()
-        elif ident == "mine" and theirs is not None:
+        elif id_ == "mine" and theirs is not None:
             self.rebase(theirs)  # from now on ours replaces theirs, knowingly
             self.submit()
 

@@ -32,7 +32,7 @@ from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.files import ask_what_to_open, ask_where_to_save
 from sgmp_console.ui.parts.labels import IconLabel, label
-from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.tasks import Report, Task
 
 _ROW = 28
@@ -101,7 +101,7 @@ class ImportDialog(QDialog):
         policy = self._bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self._bar.setSizePolicy(policy)
-        self.strip = Strip()
+        self.strip = MessageBar()
         self.cancel = button("Cancel", self.reject)
         self.save_passwords = button("Save initial passwords", self._ask_where)
         self.act = button("", self._import, "primary")
@@ -170,7 +170,7 @@ class ImportDialog(QDialog):
             report(None, "")
             return kind.run(path, existing, dry_run, progress)
 
-        self.strip.be_silent()
+        self.strip.hide_message()
         words = f"Checking {path.name}" if dry_run else f"Importing {kind.plural}"
         self._task = self._services.tasks.run_shown(
             self, words, work, self._planned if dry_run else self._was_imported, self._failed

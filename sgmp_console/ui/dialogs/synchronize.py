@@ -17,7 +17,7 @@ from sgmp_console.store import House
 from sgmp_console.ui import edge_words, formats
 from sgmp_console.ui.dialogs.act_dialog import ActDialog, sentence
 from sgmp_console.ui.dialogs.changes import ChangesView
-from sgmp_console.ui.latest_only import Newest
+from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.card import Card
@@ -36,7 +36,7 @@ class _Past:
 
     entry: HistoryEntry
     sent: str
-    edge: edge_words.Told
+    edge: edge_words.StatusText
 
 
 _HISTORY: tuple[Column[_Past], ...] = (
@@ -79,7 +79,7 @@ class SynchronizeDialog(ActDialog):
         self._zone = ZoneInfo(house.time_zone)
         self._seen: _Seen | None = None
         self._waits_for: int | None = None
-        self._reads = Newest[_Seen](services.tasks, self._came, self._did_not_come, self)
+        self._reads = LatestOnly[_Seen](services.tasks, self._came, self._did_not_come, self)
         self.resize(1120, 640)
         self.cancel.setText("Close")
         self.act.setEnabled(False)
@@ -211,12 +211,12 @@ class SynchronizeDialog(ActDialog):
 
     def _past(self, entry: HistoryEntry) -> _Past:
         now_ms = self.services.now_ms()
-        told = edge_words.Told("Not confirmed", "clock", "ink_muted")
+        told = edge_words.StatusText("Not confirmed", "clock", "ink_muted")
         if entry.rejected_ms is not None and entry.rejected_ms >= (entry.applied_ms or 0):
-            told = edge_words.Told("Refused", "fault", "state_fault", entry.reason or "")
+            told = edge_words.StatusText("Refused", "fault", "state_fault", entry.reason or "")
         elif entry.applied_ms is not None:
             tip = f"Confirmed {formats.moment(entry.applied_ms, now_ms, self._zone)}"
-            told = edge_words.Told("Confirmed", "check", "state_ok", tip)
+            told = edge_words.StatusText("Confirmed", "check", "state_ok", tip)
         return _Past(entry, formats.moment(entry.version.created_ms, now_ms, self._zone), told)
 
     # --- Sending -------------------------------------------------------------------------------------------------

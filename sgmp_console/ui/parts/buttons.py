@@ -54,8 +54,8 @@ class IconButton(QToolButton):
             self._tint()
 
     def _tint(self) -> None:
-        wear = self._worn = theme.tokens()
-        self.setIcon(icons.icon(self._icon, wear.ink_secondary, wear.ink_disabled))
+        tokens = self._worn = theme.tokens()
+        self.setIcon(icons.icon(self._icon, tokens.ink_secondary, tokens.ink_disabled))
 
 
 class ComboBox(QComboBox):
@@ -84,25 +84,25 @@ class CheckBox(QCheckBox):
         return QSize(self._BOX + 10 + text + 4, max(24, self.fontMetrics().height() + 4))
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box = QRectF(1, (self.height() - self._BOX) / 2, self._BOX, self._BOX).adjusted(0.5, 0.5, -0.5, -0.5)
         enabled, checked = self.isEnabled(), self.isChecked()
-        line = wear.line_control if enabled else wear.line_hairline
-        painter.setPen(QPen(wear.accent_focus, 2) if self.hasFocus() else QPen(line, 1.2))
+        line = tokens.line_control if enabled else tokens.line_hairline
+        painter.setPen(QPen(tokens.accent_focus, 2) if self.hasFocus() else QPen(line, 1.2))
         if checked:
-            painter.setBrush(wear.accent_fill if enabled else wear.line_hairline)
+            painter.setBrush(tokens.accent_fill if enabled else tokens.line_hairline)
         else:
-            painter.setBrush(wear.surface_hover if self.underMouse() and enabled else wear.surface_card)
+            painter.setBrush(tokens.surface_hover if self.underMouse() and enabled else tokens.surface_card)
         painter.drawRoundedRect(box, 4, 4)
         if checked:
-            tick = wear.ink_on_accent if enabled else wear.ink_disabled
+            tick = tokens.ink_on_accent if enabled else tokens.ink_disabled
             painter.setPen(QPen(tick, 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
             corner = QPointF(box.left() + 7.2, box.bottom() - 4.8)
             painter.drawLine(QPointF(box.left() + 4, box.top() + 9.4), corner)
             painter.drawLine(corner, QPointF(box.right() - 4, box.top() + 5))
-        painter.setPen(wear.ink_primary if enabled else wear.ink_disabled)
+        painter.setPen(tokens.ink_primary if enabled else tokens.ink_disabled)
         painter.setFont(self.font())
         text = QRectF(self._BOX + 10, 0, self.width() - self._BOX - 10, self.height())
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, self.text())
@@ -125,5 +125,7 @@ def _paint_chevron(on: QWidget) -> None:
     painter = QPainter(on)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     where = QRectF(QPointF(on.width() - 26, (on.height() - 16) / 2), QSize(16, 16).toSizeF())
-    wear = theme.tokens()
-    icons.paint(painter, where, "chevron-down", wear.ink_secondary if on.isEnabled() else wear.ink_disabled)
+    tokens = theme.tokens()
+    icons.paint(
+        painter, where, "chevron-down", tokens.ink_secondary if on.isEnabled() else tokens.ink_disabled
+    )

@@ -14,7 +14,7 @@ SENTENCE_AFTER_MS = 2000
 """Loading is silent for this long: most of it is over before one could read a sentence."""
 
 
-class Notice(QWidget):
+class EmptyState(QWidget):
     """An icon, what is the matter, what to do, the buttons that do it, and details folded away."""
 
     acted = Signal(str)
@@ -56,9 +56,9 @@ class Notice(QWidget):
             row = QHBoxLayout()
             row.setSpacing(8)
             row.addStretch(1)
-            for index, (ident, words) in enumerate(actions):
+            for index, (id_, words) in enumerate(actions):
                 made = button(words, self._pressed, "primary" if index == 0 else "")
-                self._ids[made] = ident
+                self._ids[made] = id_
                 row.addWidget(made)
             row.addStretch(1)
             column.addSpacing(8)
@@ -69,7 +69,7 @@ class Notice(QWidget):
         column.addStretch(3)
 
     def buttons(self) -> dict[str, QPushButton]:
-        return {ident: made for made, ident in self._ids.items() if isinstance(made, QPushButton)}
+        return {id_: made for made, id_ in self._ids.items() if isinstance(made, QPushButton)}
 
     def _pressed(self) -> None:
         self.acted.emit(self._ids[self.sender()])
@@ -154,15 +154,15 @@ class Skeleton(QWidget):
         self.update()
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for block in self._blocks:
-            painter.setPen(wear.line_hairline)
-            painter.setBrush(wear.surface_card)
+            painter.setPen(tokens.line_hairline)
+            painter.setBrush(tokens.surface_card)
             painter.drawRoundedRect(block.adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(wear.surface_sunken)
+            painter.setBrush(tokens.surface_sunken)
             painter.drawRoundedRect(
                 QRectF(block.left() + 16, block.top() + 16, min(120, block.width() - 32), 12), 4, 4
             )
@@ -173,12 +173,12 @@ class Skeleton(QWidget):
             self._paint_sentence(painter)
 
     def _paint_sentence(self, painter: QPainter) -> None:
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter.setFont(fonts.font("body"))
         width = fonts.metrics("body").horizontalAdvance(self._sentence) + 40
         box = QRectF((self.width() - width) / 2, self.height() / 2 - 20, width, 40)
-        painter.setPen(wear.line_hairline)
-        painter.setBrush(wear.surface_overlay)
+        painter.setPen(tokens.line_hairline)
+        painter.setBrush(tokens.surface_overlay)
         painter.drawRoundedRect(box, 6, 6)
-        painter.setPen(wear.ink_primary)
+        painter.setPen(tokens.ink_primary)
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self._sentence)

@@ -109,14 +109,14 @@ class ValueLabel(QWidget):
         return self.sizeHint()
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         number = fonts.metrics(self._role)
         baseline = (self.height() - number.height()) / 2 + number.ascent()
         painter.setFont(fonts.font(self._role))
-        painter.setPen(wear.ink_primary if self._number != formats.MISSING else wear.ink_muted)
+        painter.setPen(tokens.ink_primary if self._number != formats.MISSING else tokens.ink_muted)
         painter.drawText(QPointF(0, baseline), self._number)
         if self._unit:
             painter.setFont(fonts.font(self._unit_role))
-            painter.setPen(wear.ink_secondary)
+            painter.setPen(tokens.ink_secondary)
             painter.drawText(QPointF(number.horizontalAdvance(self._number) + 5, baseline), self._unit)

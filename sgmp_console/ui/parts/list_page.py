@@ -24,12 +24,12 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import Cancelled, SgmpError
 from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.ui import fonts, formats
-from sgmp_console.ui.latest_only import Newest
+from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import button
-from sgmp_console.ui.parts.empty_state import Notice, Skeleton
+from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import Strip, Tone
+from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.parts.table import Column, RowsTable
 from sgmp_console.ui.tasks import Report
 
@@ -44,11 +44,11 @@ OUR_MISTAKE = "Something in SGMP failed that should not have."
 
 
 @dataclass(frozen=True)
-class ListAct:
+class ListAction:
     """An entry of toolbar and context menu. `needs`: how many rows must be chosen. `counted`: the number stands in the
     words where it is more than one ("Delete 3 accounts"). `keys` of the page, or of the table where rows are needed."""
 
-    ident: str
+    id_: str
     words: str
     do: Callable[[], None]
     needs: Literal["", "one", "some"] = ""
@@ -79,7 +79,7 @@ class ListPage(Page, Generic[Row, Found]):
         plural: str = "",
         called: str = "",
         columns: Sequence[Column[Row]],
-        ident: Callable[[Row], Hashable],
+        id_: Callable[[Row], Hashable],
         of_house: bool,
         every_ms: int = 0,
         copied: Callable[[Row], Sequence[str]] | None = None,
@@ -94,11 +94,11 @@ class ListPage(Page, Generic[Row, Found]):
         self._said: tuple[Tone, str] | None = None
         self.found: Found | None = None
         """What was read last."""
-        self._loads = Newest[Found](services.tasks, self._loaded, self._not_loaded, self)
-        self._acts: dict[str, tuple[ListAct, QAction, QPushButton]] = {}
-        self._notice: Notice | None = None
+        self._loads = LatestOnly[Found](services.tasks, self._loaded, self._not_loaded, self)
+        self._acts: dict[str, tuple[ListAction, QAction, QPushButton]] = {}
+        self._notice: EmptyState | None = None
         self.table: RowsTable[Row] = RowsTable(
-            self._called[0].upper() + self._called[1:], columns, ident, copied=copied
+            self._called[0].upper() + self._called[1:], columns, id_, copied=copied
         )
         self._stack = QStackedLayout(self)
         self._skeleton = Skeleton(f"Loading the {self._called}")
@@ -122,13 +122,13 @@ class ListPage(Page, Generic[Row, Found]):
     def rows_of(self, found: Found) -> Sequence[Row]: ...
 
     @abstractmethod
-    def empty_notice(self, found: Found) -> Notice:
+    def empty_notice(self, found: Found) -> EmptyState:
         """Why there is none, with the acts (by their ids) that change it."""
 
     def actions_shown(self, chosen: Sequence[Row]) -> None:
-        """The selection or the list changed: enable, disable or rename acts with `action(ident)`."""
+        """The selection or the list changed: enable, disable or rename acts with `action(id_)`."""
 
-    def acted(self, ident: str) -> None:
+    def acted(self, id_: str) -> None:
         """A button of strip or notice was pressed that is none of the acts'."""
 
     def loaded(self, found: Found) -> None:
@@ -162,7 +162,7 @@ class ListPage(Page, Generic[Row, Found]):
         self.bar.addWidget(self.count)
         self.bar.addStretch(1)
         column.addLayout(self.bar)
-        self.strip = Strip()
+        self.strip = MessageBar()
         self.strip.acted.connect(self._act)
         column.addWidget(self.strip)
         self.beside(column)
@@ -193,7 +193,7 @@ class ListPage(Page, Generic[Row, Found]):
         leave.activated.connect(self.search.clear)
         return page
 
-    def declare(self, acts: Sequence[ListAct]) -> None:
+    def declare(self, acts: Sequence[ListAction]) -> None:
         """The acts in the order of the toolbar; the context menu has them the other way round. Call it once."""
         for act in acts:
             action = QAction(act.words, self)
@@ -201,7 +201,7 @@ class ListPage(Page, Generic[Row, Found]):
             made = button(act.words, action.trigger, "primary" if act.primary else "")
             self.addAction(action)
             self.bar.addWidget(made)
-            self._acts[act.ident] = (act, action, made)
+            self._acts[act.id_] = (act, action, made)
             for keys in act.keys:
                 shortcut = QShortcut(QKeySequence(keys), self.table if act.needs else self)
                 shortcut.setContext(
@@ -212,11 +212,11 @@ class ListPage(Page, Generic[Row, Found]):
                 shortcut.activated.connect(action.trigger)
         self.show_actions()
 
-    def action(self, ident: str) -> QAction:
-        return self._acts[ident][1]
+    def action(self, id_: str) -> QAction:
+        return self._acts[id_][1]
 
-    def button(self, ident: str) -> QPushButton:
-        return self._acts[ident][2]
+    def button(self, id_: str) -> QPushButton:
+        return self._acts[id_][2]
 
     def _double_clicked(self) -> None:
         for act, action, _ in self._acts.values():
@@ -247,9 +247,9 @@ class ListPage(Page, Generic[Row, Found]):
         self._show_acts_of_notice()
 
     def _show_acts_of_notice(self) -> None:
-        for ident, made in (self._notice.buttons() if self._notice is not None else {}).items():
-            if ident in self._acts:
-                made.setEnabled(self.action(ident).isEnabled())
+        for id_, made in (self._notice.buttons() if self._notice is not None else {}).items():
+            if id_ in self._acts:
+                made.setEnabled(self.action(id_).isEnabled())
 
     def _searched(self, text: str) -> None:
         self.table.proxy.search(text)
@@ -291,15 +291,15 @@ class ListPage(Page, Generic[Row, Found]):
             self.found = None
             self._said = None
             self.search.clear()
-            self.strip.be_silent()
+            self.strip.hide_message()
             self._stack.setCurrentWidget(self._skeleton)
             self._lay_skeleton()
             self._skeleton.begin()
             self.show_actions()
         self._loads.ask(self.reader())
 
-    def reload_and_select(self, ident: Hashable) -> None:
-        self._select_after = ident
+    def reload_and_select(self, id_: Hashable) -> None:
+        self._select_after = id_
         self.reload()
 
     def busy(self) -> bool:
@@ -350,7 +350,7 @@ class ListPage(Page, Generic[Row, Found]):
         self._skeleton.end()
         expected = isinstance(error, SgmpError)
         self._show_notice(
-            Notice(
+            EmptyState(
                 "offline" if away else "fault",
                 f"The {self._called} could not be loaded",
                 str(error) if expected else f"{OUR_MISTAKE} Retrying can help.",
@@ -360,7 +360,7 @@ class ListPage(Page, Generic[Row, Found]):
             )
         )
 
-    def _show_notice(self, notice: Notice) -> None:
+    def _show_notice(self, notice: EmptyState) -> None:
         if self._notice is not None and self._notice.says == notice.says:
             notice.deleteLater()
             self._stack.setCurrentWidget(self._notice)
@@ -392,7 +392,7 @@ class ListPage(Page, Generic[Row, Found]):
         elif standing is not None:
             self.strip.say(*standing)
         else:
-            self.strip.be_silent()
+            self.strip.hide_message()
 
     def not_done(self, error: Exception) -> None:
         """An act failed: say it, and show how things are now."""
@@ -410,19 +410,19 @@ class ListPage(Page, Generic[Row, Found]):
         """An act that may take long: in the status bar with its progress, and to be cancelled there."""
         self.services.tasks.run_shown(self, title, work, on_result, self.not_done)
 
-    def _act(self, ident: str) -> None:
+    def _act(self, id_: str) -> None:
         """A button of strip or notice."""
-        if ident == "retry":
+        if id_ == "retry":
             if self.services.connection.online:
                 self.reload()
             else:
                 self.services.connection.retry_now()
-        elif ident == "dismiss":
+        elif id_ == "dismiss":
             self.say("")
-        elif ident in self._acts:
-            self.action(ident).trigger()
+        elif id_ in self._acts:
+            self.action(id_).trigger()
         else:
-            self.acted(ident)
+            self.acted(id_)
 
     # --- Events ----------------------------------------------------------------------------------------------------
 

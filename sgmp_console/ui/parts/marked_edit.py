@@ -79,13 +79,13 @@ class MarkedEdit(QPlainTextEdit):
         super().paintEvent(event)
         if not self._problems:
             return
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         visible = self.viewport().rect().toRectF()
         for rect, is_error in self.marks():
             if rect.intersects(visible):
-                _paint_wave(painter, rect, wear.state_fault if is_error else wear.state_warning)
+                _paint_wave(painter, rect, tokens.state_fault if is_error else tokens.state_warning)
 
     def event(self, event: QEvent) -> bool:
         """A tool tip over a mark says what is wrong there."""

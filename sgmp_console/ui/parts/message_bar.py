@@ -20,7 +20,7 @@ _LOOKS: dict[Tone, tuple[str, str, str]] = {
 }
 
 
-class Strip(QFrame):
+class MessageBar(QFrame):
     """Hidden until it has something to say; `acted` carries the id of the button that was pressed."""
 
     acted = Signal(str)
@@ -49,14 +49,14 @@ class Strip(QFrame):
         self._text.setText(text)
         self.setAccessibleName(text)
         self._drop_buttons()
-        for ident, words in actions:
+        for id_, words in actions:
             made = button(words, self._pressed)
-            self._buttons[made] = ident
+            self._buttons[made] = id_
             self._row.addWidget(made, alignment=Qt.AlignmentFlag.AlignVCenter)
             made.show()  # else only by the next event loop, and the text would not know the width it has
         self.show()
 
-    def be_silent(self) -> None:
+    def hide_message(self) -> None:
         self.hide()
         self._text.setText("")
         self._drop_buttons()
@@ -65,7 +65,7 @@ class Strip(QFrame):
         return self._text.text()
 
     def buttons(self) -> dict[str, QPushButton]:
-        return {ident: made for made, ident in self._buttons.items() if isinstance(made, QPushButton)}
+        return {id_: made for made, id_ in self._buttons.items() if isinstance(made, QPushButton)}
 
     def _drop_buttons(self) -> None:
         for made in self._buttons:

@@ -47,19 +47,19 @@ class Sparkline(QWidget):
         return QSize(96, 36)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         start_ms, end_ms = self._range
         width, height = self.width() - 4.0, self.height() - 4.0
         baseline = round(self.height() - 2.0) - 0.5
-        painter.setPen(QPen(wear.line_hairline, 1))
+        painter.setPen(QPen(tokens.line_hairline, 1))
         painter.drawLine(QPointF(0, baseline), QPointF(self.width(), baseline))
         x, y = reduce.reduced(self._series, start_ms, end_ms, _COLUMNS, self._gap_ms)
         if not len(x) or bool(np.all(np.isnan(y))):
             return
         top = max(float(np.nanmax(y)), _LEAST_SPAN_KW)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colour = wear.ink_disabled if self._greyed else self._quantity.colour
+        colour = tokens.ink_disabled if self._greyed else self._quantity.colour
         pen = QPen(colour, 1)
         pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
         painter.setPen(pen)

@@ -87,17 +87,17 @@ class RowsModel(QAbstractTableModel, Generic[Row]):
     def __init__(
         self,
         columns: Sequence[Column[Row]],
-        ident: Callable[[Row], Hashable],
+        id_: Callable[[Row], Hashable],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.columns = tuple(columns)
-        self.ident = ident
+        self.id_ = id_
         self.rows: tuple[Row, ...] = ()
 
     def set_rows(self, rows: Sequence[Row]) -> bool:
         """Whether they are those of before: then only cells change, and nobody's selection or place is lost."""
-        if [self.ident(row) for row in rows] == [self.ident(row) for row in self.rows]:
+        if [self.id_(row) for row in rows] == [self.id_(row) for row in self.rows]:
             self.rows = tuple(rows)
             if rows:
                 self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(self.columns) - 1))
@@ -183,7 +183,7 @@ class RowsTable(QTableView, Generic[Row]):
         self,
         name: str,
         columns: Sequence[Column[Row]],
-        ident: Callable[[Row], Hashable],
+        id_: Callable[[Row], Hashable],
         parent: QWidget | None = None,
         *,
         copied: Callable[[Row], Sequence[str]] | None = None,
@@ -192,7 +192,7 @@ class RowsTable(QTableView, Generic[Row]):
         self._copied = copied or self._all_columns
         self.setAccessibleName(name)
         self.setFont(fonts.font("body"))
-        self.model_of_rows: RowsModel[Row] = RowsModel(columns, ident, self)
+        self.model_of_rows: RowsModel[Row] = RowsModel(columns, id_, self)
         self.proxy: RowsProxy[Row] = RowsProxy(self.model_of_rows, self)
         self.setModel(self.proxy)
         self.setItemDelegate(_Cell(self))
@@ -237,11 +237,11 @@ class RowsTable(QTableView, Generic[Row]):
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Shows these; what was selected stays selected, by id."""
-        ident = self.model_of_rows.ident
-        chosen = {ident(row) for row in self.chosen()}
+        id_ = self.model_of_rows.id_
+        chosen = {id_(row) for row in self.chosen()}
         current = self.currentIndex().data(ROW_ROLE)
         if not self.model_of_rows.set_rows(rows):
-            self.select(chosen, ident(current) if current is not None else None)
+            self.select(chosen, id_(current) if current is not None else None)
 
     def append_rows(self, rows: Sequence[Row]) -> None:
         """Shows these, too; nothing moves."""
@@ -259,12 +259,12 @@ class RowsTable(QTableView, Generic[Row]):
         selection.clear()
         for place in range(model.rowCount()):
             index = model.index(place, 0)
-            ident = self.model_of_rows.ident(index.data(ROW_ROLE))
-            if ident in idents:
+            id_ = self.model_of_rows.id_(index.data(ROW_ROLE))
+            if id_ in idents:
                 selection.select(index, flag.Select | flag.Rows)
-            if ident == current or (current is None and ident in idents):
+            if id_ == current or (current is None and id_ in idents):
                 selection.setCurrentIndex(index, flag.NoUpdate)
-                current = ident
+                current = id_
 
     def copy(self) -> None:
         """The chosen rows, separated by tabs, as spreadsheets take them."""
@@ -284,7 +284,7 @@ class _Cell(QStyledItemDelegate):
         self._view = view
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        wear = theme.tokens()
+        tokens = theme.tokens()
         view = self._view
         row = index.data(ROW_ROLE)
         column: Column[Any] = view.model_of_rows.columns[index.column()]
@@ -292,27 +292,27 @@ class _Cell(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if option.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(area, wear.surface_selected)
+            painter.fillRect(area, tokens.surface_selected)
         elif _hovered_row(view) == index.row():
-            painter.fillRect(area, wear.surface_hover)
-        painter.setPen(QPen(wear.line_hairline, 1))
+            painter.fillRect(area, tokens.surface_hover)
+        painter.setPen(QPen(tokens.line_hairline, 1))
         bottom = area.bottom() - 0.5
         painter.drawLine(QPointF(area.left(), bottom), QPointF(area.right(), bottom))
         if index.column() == 0 and view.hasFocus() and view.currentIndex().row() == index.row():
-            painter.fillRect(QRectF(area.left(), area.top(), 3, area.height()), wear.accent_focus)
+            painter.fillRect(QRectF(area.left(), area.top(), 3, area.height()), tokens.accent_focus)
         inside = area.adjusted(12, 0, -8, 0)
         if column.paint is not None:
             column.paint(painter, inside, row)
         elif column.badges is not None:
-            paint_badges(painter, inside, column.badges(row), wear)
+            paint_badges(painter, inside, column.badges(row), tokens)
         else:
             mark = column.mark(row) if column.mark is not None else None
             if mark is not None:
                 square = QRectF(inside.left(), inside.center().y() - _ICON / 2, _ICON, _ICON)
-                icons.paint(painter, square, mark.icon, getattr(wear, mark.tint))
+                icons.paint(painter, square, mark.icon, getattr(tokens, mark.tint))
                 inside.setLeft(square.right() + 8)
             token = column.ink(row) if column.ink is not None else ""
-            ink = getattr(wear, token or ("ink_primary" if column.strong else "ink_secondary"))
+            ink = getattr(tokens, token or ("ink_primary" if column.strong else "ink_secondary"))
             paint_text(painter, inside, column.text(row), column.strong, ink, column.alignment)
         painter.restore()
 
@@ -337,12 +337,12 @@ def paint_text(
     painter.drawText(area, alignment, shown)
 
 
-def paint_badges(painter: QPainter, area: QRectF, badges: Sequence[Badge], wear: Tokens) -> None:
+def paint_badges(painter: QPainter, area: QRectF, badges: Sequence[Badge], tokens: Tokens) -> None:
     painter.setFont(fonts.font("caption"))
     metrics = fonts.metrics("caption")
     x = area.left()
     for badge in badges:
-        tint: QColor = getattr(wear, badge.tint)
+        tint: QColor = getattr(tokens, badge.tint)
         width = metrics.horizontalAdvance(badge.text) + 14
         frame = QRectF(x + 0.5, area.center().y() - 9.5, width, 19)
         painter.setPen(QPen(tint, 1))

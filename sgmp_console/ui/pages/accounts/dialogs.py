@@ -207,7 +207,7 @@ class EditAccount(_AccountForm[Account]):
 
         return read
 
-    def words_of(self, stored: Account) -> str:
+    def describe(self, stored: Account) -> str:
         house = self._house_names.get(stored.house_id) if stored.house_id is not None else None
         parts = [f"name {stored.name}", f"role {stored.role}"]
         parts += [f"house {house}"] if house else []

@@ -20,9 +20,9 @@ from sgmp_console.ui.dialogs.import_dialog import ImportDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.accounts.dialogs import ALL_HOUSES, CreateAccount, EditAccount
 from sgmp_console.ui.pages.accounts.password_once import PasswordOnce
-from sgmp_console.ui.parts.empty_state import Notice
+from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.files import ask_where_to_save
-from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAct, ListPage
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.table import Badge, Column
 from sgmp_console.ui.tasks import Report
 
@@ -67,21 +67,21 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
             services,
             noun="account",
             columns=COLUMNS,
-            ident=lambda row: row.account.account_id,
+            id_=lambda row: row.account.account_id,
             of_house=False,
             parent=parent,
         )
         self._chosen: list[Account] = []
         self.declare(
             (
-                ListAct("export", "Export", self._export),
-                ListAct("import", "Import", self._import),
-                ListAct("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
-                ListAct("enable", "Enable", self._enable, "some", counted=True),
-                ListAct("disable", "Disable", self._ask_to_disable, "some", counted=True),
-                ListAct("reset", "Reset password", self._ask_to_reset, "one"),
-                ListAct("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
-                ListAct("create", "Create account", self._create, keys=CREATE_KEYS, primary=True),
+                ListAction("export", "Export", self._export),
+                ListAction("import", "Import", self._import),
+                ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
+                ListAction("enable", "Enable", self._enable, "some", counted=True),
+                ListAction("disable", "Disable", self._ask_to_disable, "some", counted=True),
+                ListAction("reset", "Reset password", self._ask_to_reset, "one"),
+                ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
+                ListAction("create", "Create account", self._create, keys=CREATE_KEYS, primary=True),
             )
         )
 
@@ -104,8 +104,8 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
     def rows_of(self, found: AccountsFound) -> Sequence[AccountRow]:
         return found.rows
 
-    def empty_notice(self, found: AccountsFound) -> Notice:
-        return Notice(
+    def empty_notice(self, found: AccountsFound) -> EmptyState:
+        return EmptyState(
             "account",
             "There are no accounts yet",
             "Everybody who uses SGMP has an account of their own.",

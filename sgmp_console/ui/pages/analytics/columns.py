@@ -40,7 +40,7 @@ def _needed(row: ItemOverview) -> str:
 
 def _paint_formula(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
     """In the colours of the editor, one line, its end elided."""
-    wear = theme.tokens()
+    tokens = theme.tokens()
     painter.setFont(fonts.font("fixed"))
     metrics = fonts.metrics("fixed")
     formula = " ".join(row.item.formula.split())
@@ -55,10 +55,10 @@ def _paint_formula(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
         x += metrics.horizontalAdvance(part)
 
     for span in syntax.spans(text):
-        draw(text[done : span.position], wear.ink_primary)
+        draw(text[done : span.position], tokens.ink_primary)
         done = span.position + span.length
-        draw(text[span.position : done], syntax.colour(span.kind, wear))
-    draw(text[done:], wear.ink_primary)
+        draw(text[span.position : done], syntax.colour(span.kind, tokens))
+    draw(text[done:], tokens.ink_primary)
 
 
 def _paint_users(painter: QPainter, area: QRectF, row: ItemOverview) -> None:

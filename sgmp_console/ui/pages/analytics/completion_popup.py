@@ -138,32 +138,32 @@ class _Row(QStyledItemDelegate):
     """The name as it is coloured in the editor, its unit or purpose, and what kind of thing it is."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        wear = theme.tokens()
+        tokens = theme.tokens()
         candidate: Candidate = index.data(Qt.ItemDataRole.UserRole)
         area = QRectF(option.rect)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if option.state & QStyle.StateFlag.State_Selected:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(wear.surface_selected)
+            painter.setBrush(tokens.surface_selected)
             painter.drawRoundedRect(area, 4, 4)
         middle, right = Qt.AlignmentFlag.AlignVCenter, Qt.AlignmentFlag.AlignRight
         painter.setFont(fonts.font("caption"))
-        painter.setPen(wear.ink_muted)
+        painter.setPen(tokens.ink_muted)
         painter.drawText(area.adjusted(0, 0, -10, 0), middle | right, candidate.what.value)
         details = area.adjusted(0, 0, -76, 0)
         whole = fonts.metrics("fixed").horizontalAdvance(candidate.text)
         needed = painter.fontMetrics().horizontalAdvance(candidate.detail)
         # A long name gives way to a unit, a long explanation to the name.
         name_room = max(details.width() - 10 - 16 - needed, min(whole, details.width() - 10 - 60))
-        painter.setPen(wear.ink_secondary)
+        painter.setPen(tokens.ink_secondary)
         detail_room = details.width() - 10 - 16 - min(whole, name_room)
         detail = painter.fontMetrics().elidedText(
             candidate.detail, Qt.TextElideMode.ElideRight, int(detail_room) + 1
         )
         painter.drawText(details, middle | right, detail)
         painter.setFont(fonts.font("fixed"))
-        painter.setPen(syntax.colour(_KINDS[candidate.what], wear))
+        painter.setPen(syntax.colour(_KINDS[candidate.what], tokens))
         name = painter.fontMetrics().elidedText(
             candidate.text, Qt.TextElideMode.ElideMiddle, int(name_room) + 1
         )

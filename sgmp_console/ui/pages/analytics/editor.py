@@ -18,7 +18,7 @@ from sgmp_console.store import AnalyticItem, House
 from sgmp_console.store import analytics as stored_items
 from sgmp_console.ui import fonts
 from sgmp_console.ui.dialogs.edit_dialog import EditDialog, sentence
-from sgmp_console.ui.latest_only import Newest
+from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.analytics import completion
 from sgmp_console.ui.pages.analytics.aggregation_box import AggregationBox
@@ -64,8 +64,8 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self._catalogue = Catalogue()
         self._assessed: Assessment | None = None
         self._build()
-        self._assess = Newest[Assessment](services.tasks, self._assessment_came, self._not_assessed, self)
-        self._previews = Newest[Preview](services.tasks, self._preview_came, self._not_previewed, self)
+        self._assess = LatestOnly[Assessment](services.tasks, self._assessment_came, self._not_assessed, self)
+        self._previews = LatestOnly[Preview](services.tasks, self._preview_came, self._not_previewed, self)
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(_TYPING_PAUSE_MS)
@@ -386,7 +386,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
 
         return read
 
-    def words_of(self, stored: AnalyticItem) -> str:
+    def describe(self, stored: AnalyticItem) -> str:
         parts = [
             f"formula {stored.formula}",
             f"description “{stored.description}”" if stored.description else "",
@@ -401,7 +401,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
     def rebase(self, stored: AnalyticItem) -> None:
         self._item = stored
 
-    def begin_anew(self) -> Callable[[], None] | None:
+    def recreate(self) -> Callable[[], None] | None:
         return None if self._item is None else self._begin_anew
 
     def _begin_anew(self) -> None:

@@ -123,9 +123,9 @@ class _Highlighter(QSyntaxHighlighter):
         super().__init__(document)
 
     def highlightBlock(self, text: str) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         for span in syntax.spans(text):
             look = QTextCharFormat()
-            look.setForeground(syntax.colour(span.kind, wear))
+            look.setForeground(syntax.colour(span.kind, tokens))
             before = len(text[: span.position].encode("utf-16-le")) // 2
             self.setFormat(before, span.length, look)

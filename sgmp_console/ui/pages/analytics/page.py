@@ -15,8 +15,8 @@ from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.analytics.columns import COLUMNS
 from sgmp_console.ui.pages.analytics.editor import ItemEditor
-from sgmp_console.ui.parts.empty_state import Notice
-from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAct, ListPage
+from sgmp_console.ui.parts.empty_state import EmptyState
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.message_bar import Tone
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
             noun="item",
             called="analytic items",
             columns=COLUMNS,
-            ident=lambda row: row.item.item_id,
+            id_=lambda row: row.item.item_id,
             of_house=True,
             copied=lambda row: (row.item.name, row.item.formula),
             parent=parent,
@@ -39,10 +39,10 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
         self._is_creating_required = False
         self.declare(
             (
-                ListAct("required", "Create required items", self._create_required),
-                ListAct("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
-                ListAct("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
-                ListAct("create", "Create item", self._create, keys=CREATE_KEYS, primary=True),
+                ListAction("required", "Create required items", self._create_required),
+                ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
+                ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
+                ListAction("create", "Create item", self._create, keys=CREATE_KEYS, primary=True),
             )
         )
 
@@ -61,8 +61,8 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
     def rows_of(self, found: AnalyticsOverview) -> Sequence[ItemOverview]:
         return found.items
 
-    def empty_notice(self, found: AnalyticsOverview) -> Notice:
-        return Notice(
+    def empty_notice(self, found: AnalyticsOverview) -> EmptyState:
+        return EmptyState(
             "formula",
             f"{found.house.name} has no analytic items yet",
             f"Dashboards and reports are made of analytic items: formulas over the fields of devices. "
@@ -100,8 +100,8 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
         buttons = (("populate", "Populate now"),) if waiting else ()
         return "warning" if found.missing else "info", "\n".join(parts), buttons
 
-    def acted(self, ident: str) -> None:
-        if ident == "populate":
+    def acted(self, id_: str) -> None:
+        if id_ == "populate":
             self.say("")
             self._populate()
 

@@ -17,7 +17,7 @@ from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.time_chart import Pane, TimeChart
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import ElidedLabel, label, set_ink
-from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.quantities import QUANTITIES, Quantity
 
 _CURVE = "preview"
@@ -25,7 +25,7 @@ _LEAST_SPANS = {"kW": 0.5, "W": 500.0, "kWh": 0.5, "V": 4.0, "Hz": 0.1, "%": 10.
 _FROM_ZERO = {"kW", "W", "kWh", "%", "A", "VA", "var", "kVA", "kvar", "MW"}
 _OTHER = "other"  # the token quantity_other, which is no quantity's own
 _EVENTS_LISTED = 12
-_NUMBERS = ("Newest", "Mean", "Lowest", "Highest", "Coverage")
+_NUMBERS = ("LatestOnly", "Mean", "Lowest", "Highest", "Coverage")
 
 
 class PreviewCard(Card):
@@ -41,7 +41,7 @@ class PreviewCard(Card):
         self._shown: Preview | None = None
         self._hint = label("", "caption", "muted")
         self.header.addWidget(self._hint)
-        self._strip = Strip()
+        self._strip = MessageBar()
         self._strip.acted.connect(self._accept_avg)
         self.body.addWidget(self._strip)
         self._holder = QStackedLayout()
@@ -90,7 +90,7 @@ class PreviewCard(Card):
         self._shown = None
         self._hint.setText("")
         self._suggestion = ""
-        self._strip.be_silent()
+        self._strip.hide_message()
         self._blank.setText(why)
         self._holder.setCurrentWidget(self._blank)
         for name in self._numbers:
@@ -103,7 +103,7 @@ class PreviewCard(Card):
     def numbers(self) -> dict[str, str]:
         return {name: made.accessibleName() for name, made in self._numbers.items()}
 
-    def strip(self) -> Strip:
+    def strip(self) -> MessageBar:
         return self._strip
 
     def note(self) -> str:
@@ -130,7 +130,7 @@ class PreviewCard(Card):
         apart = preview.apart
         if apart is None:
             self._suggestion = ""
-            self._strip.be_silent()
+            self._strip.hide_message()
             return
         self._suggestion = apart.suggestion
         share = formats.percent(apart.shared)
@@ -153,7 +153,7 @@ class PreviewCard(Card):
         if len(values) and preview.now_ms - int(values.timestamps[-1]) <= max(STALE_AFTER_MS, 3 * interval):
             newest = float(values.values[-1])
         for name, value, at_ms in (
-            ("Newest", newest, int(values.timestamps[-1]) if len(values) else None),
+            ("LatestOnly", newest, int(values.timestamps[-1]) if len(values) else None),
             ("Mean", preview.mean, None),
             ("Lowest", found.minimum if found else None, found.minimum_ms if found else None),
             ("Highest", found.maximum if found else None, found.maximum_ms if found else None),
@@ -166,7 +166,7 @@ class PreviewCard(Card):
         if preview.of_events:
             self._events.setText(_events(values, unit, preview.now_ms, self._zone))
             self._holder.setCurrentWidget(self._events)
-            numbers["Newest"].set_whole(formats.MISSING)
+            numbers["LatestOnly"].set_whole(formats.MISSING)
             return
         curve = Curve(_CURVE, unit, values, gap_ms=max(GAP_MS, round(2.5 * interval)))
         self._holder.setCurrentWidget(self.chart)

@@ -107,9 +107,9 @@ class RenderedFormula(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        wear = theme.tokens()
+        tokens = theme.tokens()
         if self._box is None:
-            painter.setPen(wear.ink_muted)
+            painter.setPen(tokens.ink_muted)
             painter.setFont(fonts.font("caption"))
             painter.drawText(self.rect().toRectF(), Qt.AlignmentFlag.AlignCenter, self._words)
             return
@@ -123,8 +123,8 @@ class RenderedFormula(QWidget):
         if cut_off > 0:
             # The rest is readable in the editor; here its end fades.
             painter.resetTransform()
-            painter.setPen(wear.ink_muted)
-            painter.fillRect(QRectF(self.width() - 24, 0, 24, self.height()), wear.surface_card)
+            painter.setPen(tokens.ink_muted)
+            painter.fillRect(QRectF(self.width() - 24, 0, 24, self.height()), tokens.surface_card)
             painter.drawText(
                 QRectF(self.width() - 24, 0, 24, self.height()), Qt.AlignmentFlag.AlignCenter, "…"
             )
@@ -149,9 +149,9 @@ def _word(text: str, kind: str = "", strength: int = _ATOM, *, ink: str = "") ->
         metrics = QFontMetricsF(font)
 
         def paint(painter: QPainter, x: float, baseline: float) -> None:
-            wear = theme.tokens()
+            tokens = theme.tokens()
             painter.setFont(font)
-            painter.setPen(getattr(wear, f"ink_{ink}") if ink else syntax.colour(kind, wear))
+            painter.setPen(getattr(tokens, f"ink_{ink}") if ink else syntax.colour(kind, tokens))
             painter.drawText(QPointF(x, baseline), text)
 
         return Box(

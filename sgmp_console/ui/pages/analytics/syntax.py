@@ -40,14 +40,14 @@ def kind_of_identifier(text: str) -> str:
     return {EVENTS: "event", ANALYTICS: "item"}.get(head, "device")
 
 
-def colour(kind: str, wear: Tokens) -> QColor:
+def colour(kind: str, tokens: Tokens) -> QColor:
     return {
-        "device": wear.syntax_device,
-        "item": wear.syntax_item,
-        "event": wear.syntax_event,
-        "function": wear.syntax_function,
-        "number": wear.syntax_number,
-    }.get(kind, wear.ink_primary)
+        "device": tokens.syntax_device,
+        "item": tokens.syntax_item,
+        "event": tokens.syntax_event,
+        "function": tokens.syntax_function,
+        "number": tokens.syntax_number,
+    }.get(kind, tokens.ink_primary)
 
 
 def _kind(found: re.Match[str]) -> str:

@@ -39,10 +39,10 @@ from sgmp_console.ui import fonts, formats
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.pages.audit import labels
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, button
-from sgmp_console.ui.parts.empty_state import Notice
+from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.parts.table import ROW_ROLE, Column, RowsTable
 from sgmp_console.ui.tasks import Report, Task
 from sgmp_console.ui.zones import this_computers_zone
@@ -126,7 +126,7 @@ class AuditPage(Page):
         row.addStretch(1)
         self._between.hide()
         column.addWidget(self._between)
-        self.strip = Strip()
+        self.strip = MessageBar()
         self.strip.acted.connect(self._strip_pressed)
         column.addWidget(self.strip)
         self.table = RowsTable[AuditEntry]("Audit", self._columns(), _ident)
@@ -282,7 +282,7 @@ class AuditPage(Page):
         if (old := self._stack.widget(1)) is not None:
             self._stack.removeWidget(old)
             old.deleteLater()
-        notice = Notice(icon, headline, sentence, actions)
+        notice = EmptyState(icon, headline, sentence, actions)
         notice.acted.connect(self._retry)
         self._stack.addWidget(notice)
         self._stack.setCurrentWidget(notice)
@@ -364,7 +364,7 @@ class AuditPage(Page):
     def _not_exported(self, error: Exception) -> None:
         self._export_ended()
         if isinstance(error, Cancelled):
-            self.strip.be_silent()
+            self.strip.hide_message()
             return
         sentence = str(error) if isinstance(error, SgmpError) else "Writing the file failed."
         self.strip.say("fault", sentence, (("dismiss", "Dismiss"),))
@@ -373,11 +373,11 @@ class AuditPage(Page):
         self._exporting = None
         self._export.setEnabled(bool(self.table.rows()))
 
-    def _strip_pressed(self, ident: str) -> None:
-        if ident == "cancel" and self._exporting is not None:
+    def _strip_pressed(self, id_: str) -> None:
+        if id_ == "cancel" and self._exporting is not None:
             self._exporting.cancel()
         else:
-            self.strip.be_silent()
+            self.strip.hide_message()
 
 
 def _zone() -> ZoneInfo:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sgmp_console.fleet.devices_overview import OK, DeviceOverview
 from sgmp_console.reports.home import STALE_AFTER_MS
 from sgmp_console.ui import formats
-from sgmp_console.ui.edge_words import Told
+from sgmp_console.ui.edge_words import StatusText
 from sgmp_console.ui.parts.table import Column, Mark
 from sgmp_edge import contract
 
@@ -17,7 +17,7 @@ class DeviceRow:
     """A device at `now_ms` (UTC); `told`: how it is doing."""
 
     overview: DeviceOverview
-    told: Told
+    told: StatusText
     now_ms: int
 
     @property
@@ -64,7 +64,7 @@ COLUMNS: tuple[Column[DeviceRow], ...] = (
         ink=lambda row: "ink_muted" if row.told.tint == "ink_muted" else "ink_primary",
     ),
     Column(
-        "Newest reading",
+        "LatestOnly reading",
         _newest,
         128,
         # As floating point: milliseconds overflow an int of Qt.

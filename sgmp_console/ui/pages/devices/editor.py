@@ -342,14 +342,14 @@ class DeviceEditor(EditDialog[Device]):
 
         return read
 
-    def words_of(self, stored: Device) -> str:
+    def describe(self, stored: Device) -> str:
         changed = edge_words.differences(self._device, stored) if self._device else ()
         return ", ".join(changed) or "another secret"
 
     def rebase(self, stored: Device) -> None:
         self._device = stored
 
-    def begin_anew(self) -> Callable[[], None] | None:
+    def recreate(self) -> Callable[[], None] | None:
         return None if self._device is None else self._begin_anew
 
     def _begin_anew(self) -> None:

@@ -19,9 +19,9 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.devices.columns import COLUMNS, DeviceRow
 from sgmp_console.ui.pages.devices.editor import DeviceEditor
 from sgmp_console.ui.pages.devices.sync_bar import SyncBar
-from sgmp_console.ui.parts.empty_state import Notice
+from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.files import ask_where_to_save
-from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAct, ListPage
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 
 _READ_EVERY_MS = 5_000
 """States and ages change by themselves; this is how often an edge's poll could change them."""
@@ -35,22 +35,22 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
             services,
             noun="device",
             columns=COLUMNS,
-            ident=lambda row: row.overview.device.device_id,
+            id_=lambda row: row.overview.device.device_id,
             of_house=True,
             every_ms=_READ_EVERY_MS,
             copied=_copied,
             parent=parent,
         )
         self._to_delete: list[int] = []
-        edit = ListAct("edit", "Edit" if self._manages else "Open", self._edit, "one", keys=EDIT_KEYS)
-        acts = [ListAct("export", "Export", self._export), edit]
+        edit = ListAction("edit", "Edit" if self._manages else "Open", self._edit, "one", keys=EDIT_KEYS)
+        acts = [ListAction("export", "Export", self._export), edit]
         if self._manages:
             acts = [
-                ListAct("export", "Export", self._export),
-                ListAct("import", "Import", self._import),
-                ListAct("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
+                ListAction("export", "Export", self._export),
+                ListAction("import", "Import", self._import),
+                ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
                 edit,
-                ListAct("create", "Create device", self._create, keys=CREATE_KEYS, primary=True),
+                ListAction("create", "Create device", self._create, keys=CREATE_KEYS, primary=True),
             ]
         self.declare(acts)
 
@@ -84,11 +84,11 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
             DeviceRow(one, edge_words.device_state(one, found.edge, now_ms), now_ms) for one in found.devices
         ]
 
-    def empty_notice(self, found: DevicesOverview) -> Notice:
+    def empty_notice(self, found: DevicesOverview) -> EmptyState:
         headline = f"{found.house.name} has no devices yet"
         if not self._manages:
             role = self.services.session.account.role
-            return Notice(
+            return EmptyState(
                 "device", headline, f"Somebody who manages devices can make them; your role {role} can not."
             )
         sentence = (
@@ -99,13 +99,13 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
         if self._synchronizes and found.sync.version is not None and found.sync.changed:
             sentence = "The edge goes on reading the devices that were deleted until the configuration is synchronized."
             actions = (*actions, ("synchronize", "Synchronize Configuration"))
-        return Notice("device", headline, sentence, actions)
+        return EmptyState("device", headline, sentence, actions)
 
     def actions_shown(self, chosen: Sequence[DeviceRow]) -> None:
         self.action("export").setEnabled(self.found is not None and bool(self.found.devices))
 
-    def acted(self, ident: str) -> None:
-        if ident == "synchronize":
+    def acted(self, id_: str) -> None:
+        if id_ == "synchronize":
             self._synchronize()
 
     # --- Creating and editing --------------------------------------------------------------------------------------

@@ -101,14 +101,14 @@ class FlowDiagram(QWidget):
         }
 
     def _paint_link(self, painter: QPainter, node: QPointF, house: QPointF, flow: Flow) -> None:
-        wear = theme.tokens()
+        tokens = theme.tokens()
         length = math.hypot(house.x() - node.x(), house.y() - node.y())
         along = (house - node) / length
         begin = node + along * (_NODE / 2 + 4)
         end = house - along * (_NODE / 2 + 4)
         power = flow.power
         if power is None or abs(power) < _IDLE_KW:
-            pen = QPen(wear.line_zero, 1)
+            pen = QPen(tokens.line_zero, 1)
             if power is None:
                 pen.setDashPattern([3, 4])
             painter.setPen(pen)
@@ -127,11 +127,11 @@ class FlowDiagram(QWidget):
         _paint_arrow(painter, end, along, tip, colour)
 
     def _paint_node(self, painter: QPainter, middle: QPointF, name: str, flow: Flow) -> None:
-        wear = theme.tokens()
+        tokens = theme.tokens()
         known = flow.power is not None
-        colour = QUANTITIES[flow.colour_item].colour if known else wear.ink_disabled
+        colour = QUANTITIES[flow.colour_item].colour if known else tokens.ink_disabled
         box = QRectF(middle.x() - _NODE / 2, middle.y() - _NODE / 2, _NODE, _NODE)
-        painter.setBrush(wear.surface_card)
+        painter.setBrush(tokens.surface_card)
         painter.setPen(QPen(colour, 2))
         if name == "load":
             painter.drawRoundedRect(box, 12, 12)
@@ -143,7 +143,7 @@ class FlowDiagram(QWidget):
 
     def _paint_words(self, painter: QPainter, box: QRectF, name: str, flow: Flow) -> None:
         """Beside the nodes above and below, over those at the sides, and under the house beside the link."""
-        wear = theme.tokens()
+        tokens = theme.tokens()
         value = formats.with_unit(None if flow.power is None else abs(flow.power), "kW")
         caption = flow.words or flow.name
         if name in ("grid", "battery"):
@@ -155,12 +155,12 @@ class FlowDiagram(QWidget):
         else:
             at = QRectF(box.right() + 8, box.center().y() - 18, 120, 36)
             align = Qt.AlignmentFlag.AlignLeft
-        painter.setPen(wear.ink_primary if flow.power is not None else wear.ink_muted)
+        painter.setPen(tokens.ink_primary if flow.power is not None else tokens.ink_muted)
         painter.setFont(fonts.font("strong"))
         painter.drawText(
             QRectF(at.left(), at.top(), at.width(), 18), align | Qt.AlignmentFlag.AlignVCenter, value
         )
-        painter.setPen(wear.ink_muted)
+        painter.setPen(tokens.ink_muted)
         painter.setFont(fonts.font("caption"))
         painter.drawText(
             QRectF(at.left(), at.top() + 18, at.width(), 16), align | Qt.AlignmentFlag.AlignVCenter, caption

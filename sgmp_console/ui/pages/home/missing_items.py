@@ -13,7 +13,7 @@ from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import ElidedLabel, IconLabel
 
 
-class LacksStrip(QFrame):
+class MissingItemsBar(QFrame):
     """Hidden where nothing is lacking."""
 
     create_wanted = Signal()

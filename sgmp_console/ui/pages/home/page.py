@@ -19,11 +19,11 @@ from sgmp_console.ui.charts.time_chart import Pane, TimeChart
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.pages.home.energy import EnergyCard
 from sgmp_console.ui.pages.home.flow import FlowDiagram, flows
-from sgmp_console.ui.pages.home.missing_items import LacksStrip
+from sgmp_console.ui.pages.home.missing_items import MissingItemsBar
 from sgmp_console.ui.pages.home.tiles import BatteryTile, ChargingTile, Tile, current
 from sgmp_console.ui.pages.home.warnings import WarningsCard
 from sgmp_console.ui.parts.card import Card
-from sgmp_console.ui.parts.empty_state import Notice, Skeleton
+from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.quantities import QUANTITIES
 
@@ -47,7 +47,7 @@ class HomePage(Page):
         self._content = self._build_content()
         self._stack.addWidget(self._skeleton)
         self._stack.addWidget(self._content)
-        self._notice: Notice | None = None
+        self._notice: EmptyState | None = None
         self._heartbeat = QTimer(self)
         self._heartbeat.setInterval(1000)
         self._heartbeat.timeout.connect(self._beat)
@@ -122,7 +122,7 @@ class HomePage(Page):
         grid = QGridLayout(page)
         grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         grid.setSpacing(_MARGIN)
-        self.lacks = LacksStrip()
+        self.lacks = MissingItemsBar()
         self.lacks.create_wanted.connect(self._create_items)
         tiles = QHBoxLayout()
         tiles.setSpacing(_MARGIN)
@@ -193,7 +193,7 @@ class HomePage(Page):
     def _show_no_devices(self) -> None:
         actions = (("devices", "Show devices"),) if self.services.has_page("devices") else ()
         self._show_notice(
-            Notice(
+            EmptyState(
                 "house",
                 "This house has no devices yet",
                 "Its values appear here once devices are created, the configuration is synchronized and the edge on "
@@ -206,7 +206,7 @@ class HomePage(Page):
         names = ", ".join(snapshot.missing_items)
         may = self.services.session.may("manage_analytics")
         self._show_notice(
-            Notice(
+            EmptyState(
                 "wave",
                 f"This house lacks {formats.count(len(snapshot.missing_items), 'required analytic item')}",
                 f"The dashboard is made of analytic items. Missing: {names}."
@@ -222,7 +222,7 @@ class HomePage(Page):
             str(error) if expected else "Something in SGMP failed that should not have. Retrying can help."
         )
         self._show_notice(
-            Notice(
+            EmptyState(
                 "fault",
                 "The dashboard of this house could not be loaded",
                 sentence,
@@ -237,7 +237,7 @@ class HomePage(Page):
         if self._snapshot is None:
             self._skeleton.end()
             self._show_notice(
-                Notice(
+                EmptyState(
                     "offline",
                     "The database does not answer",
                     str(error),
@@ -246,7 +246,7 @@ class HomePage(Page):
                 )
             )
 
-    def _show_notice(self, notice: Notice) -> None:
+    def _show_notice(self, notice: EmptyState) -> None:
         if self._notice is not None:
             self._stack.removeWidget(self._notice)
             self._notice.deleteLater()
@@ -255,13 +255,13 @@ class HomePage(Page):
         self._stack.addWidget(notice)
         self._stack.setCurrentWidget(notice)
 
-    def _act(self, ident: str) -> None:
-        if ident == "retry":
+    def _act(self, id_: str) -> None:
+        if id_ == "retry":
             self._retry()
-        elif ident == "create":
+        elif id_ == "create":
             self._create_items()
         else:
-            self.services.navigate(ident)
+            self.services.navigate(id_)
 
     def _retry(self) -> None:
         connection = self.services.connection

@@ -140,19 +140,19 @@ class ChargeGauge(QWidget):
         return QSize(26 + round(fonts.metrics("caption").horizontalAdvance(self._text)) + 2, 18)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         shell = QRectF(0.5, 4.5, 17, 9)
-        painter.setPen(QPen(wear.line_control, 1))
+        painter.setPen(QPen(tokens.line_control, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(shell, 2, 2)
         painter.drawLine(QPointF(19.5, 7), QPointF(19.5, 11))
         if self._percent is not None:
             fill = shell.adjusted(2, 2, -2, -2)
             fill.setWidth(max(1.0, fill.width() * min(max(self._percent, 0.0), 100.0) / 100))
-            painter.fillRect(fill, wear.quantity_soc)
-        painter.setPen(wear.ink_primary if self._percent is not None else wear.ink_muted)
+            painter.fillRect(fill, tokens.quantity_soc)
+        painter.setPen(tokens.ink_primary if self._percent is not None else tokens.ink_muted)
         painter.setFont(fonts.font("caption"))
         painter.drawText(QRectF(25, 0, self.width() - 25, 18), Qt.AlignmentFlag.AlignVCenter, self._text)
 

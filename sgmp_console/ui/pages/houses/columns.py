@@ -9,7 +9,7 @@ from sgmp_console.fleet.edge_state import Presence
 from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.fleet.sync import Outcome
 from sgmp_console.ui import edge_words, formats
-from sgmp_console.ui.edge_words import Told
+from sgmp_console.ui.edge_words import StatusText
 from sgmp_console.ui.parts.table import Column, Mark
 
 _EDGE = {
@@ -34,19 +34,19 @@ class HouseRow:
     """A house as it stands at `now_ms` (UTC). `credentials`: its own column, looked up on its own."""
 
     overview: HouseOverview
-    credentials: Told
+    credentials: StatusText
     now_ms: int
 
 
-def credentials_told(valid: int) -> Told:
+def credentials_told(valid: int) -> StatusText:
     """What to say of a house with so many valid credentials."""
     if valid == 0:
         tip = "No edge is let in as this house: generate new credentials."
-        return Told("None", "warning", "state_warning", tip)
+        return StatusText("None", "warning", "state_warning", tip)
     if valid == 1:
-        return Told("Valid", "check", "state_ok")
+        return StatusText("Valid", "check", "state_ok")
     tip = "Older credentials let the edge in, too, until they are revoked."
-    return Told(f"{valid} valid", "info", "ink_muted", tip)
+    return StatusText(f"{valid} valid", "info", "ink_muted", tip)
 
 
 def _sync(row: HouseRow) -> tuple[str, Mark]:
@@ -94,7 +94,7 @@ COLUMNS: tuple[Column[HouseRow], ...] = (
         tip=lambda row: f"{edge_words.edge_words(row.overview.edge, row.now_ms)}.",
     ),
     # Sorted as floating point: milliseconds overflow an int of Qt.
-    Column("Newest reading", _newest, 128, sort=lambda row: float(row.overview.newest_ms or 0)),
+    Column("LatestOnly reading", _newest, 128, sort=lambda row: float(row.overview.newest_ms or 0)),
     Column("Configuration", lambda row: _sync(row)[0], 152, mark=lambda row: _sync(row)[1], tip=_sync_tip),
     Column(
         "Credentials",

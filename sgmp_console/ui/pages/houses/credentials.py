@@ -29,7 +29,7 @@ from sgmp_console.ui.parts.buttons import CheckBox, button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_edge import contract
 from sgmp_edge.contract import HouseCredentials
 
@@ -122,7 +122,7 @@ class CredentialsDialog(QDialog):
                 wraps=True,
             )
         )
-        self.strip = Strip()
+        self.strip = MessageBar()
         column.addWidget(self.strip)
         if problem:
             self.strip.say("warning", problem)
@@ -227,7 +227,7 @@ class CredentialsDialog(QDialog):
 
     def _written(self, file: Path) -> None:
         self.save.setEnabled(True)
-        self.strip.be_silent()
+        self.strip.hide_message()
         self._say(f"Saved to {file}; only you can read it.")
 
     def _not_written(self, error: Exception) -> None:

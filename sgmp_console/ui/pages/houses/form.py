@@ -106,7 +106,7 @@ class HouseForm(FormDialog[House | NewHouse]):
 
         return read
 
-    def words_of(self, stored: House | NewHouse) -> str:
+    def describe(self, stored: House | NewHouse) -> str:
         house = _house(stored)
         return f"description “{house.description}”, time zone {house.time_zone}"
 

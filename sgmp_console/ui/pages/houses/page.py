@@ -13,15 +13,15 @@ from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.store import House
 from sgmp_console.ui import formats
 from sgmp_console.ui.dialogs.synchronize import SynchronizeDialog
-from sgmp_console.ui.edge_words import Told
-from sgmp_console.ui.latest_only import Newest
+from sgmp_console.ui.edge_words import StatusText
+from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.houses.acts import NO_CREDENTIALS, DeleteDialog, RenewDialog, RevokeDialog
 from sgmp_console.ui.pages.houses.columns import COLUMNS, HouseRow, credentials_told
 from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, first_steps, renewal_steps
 from sgmp_console.ui.pages.houses.form import HouseForm
-from sgmp_console.ui.parts.empty_state import Notice
-from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAct, ListPage
+from sgmp_console.ui.parts.empty_state import EmptyState
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 
 _READ_EVERY_MS = 5_000
 
@@ -34,7 +34,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
             services,
             noun="house",
             columns=COLUMNS,
-            ident=lambda row: row.overview.house.house_id,
+            id_=lambda row: row.overview.house.house_id,
             of_house=False,
             every_ms=_READ_EVERY_MS,
             copied=_copied,
@@ -43,18 +43,18 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
         self._valid: dict[int, tuple[str, ...]] | None = None
         self._credentials_said = "Not looked up yet."
         self._asked_for: set[int] = set()
-        self._credentials = Newest[dict[int, tuple[str, ...]] | None](
+        self._credentials = LatestOnly[dict[int, tuple[str, ...]] | None](
             services.tasks, self._credentials_known, self._credentials_unknown, self
         )
         acts = [
-            ListAct("synchronize", "Synchronize Configuration", self._synchronize, "one"),
-            ListAct("revoke", "Revoke old credentials", self._revoke, "one"),
-            ListAct("renew", "New credentials", self._renew, "one"),
-            ListAct("delete", "Delete", self._delete, "one", keys=DELETE_KEYS),
-            ListAct("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
+            ListAction("synchronize", "Synchronize Configuration", self._synchronize, "one"),
+            ListAction("revoke", "Revoke old credentials", self._revoke, "one"),
+            ListAction("renew", "New credentials", self._renew, "one"),
+            ListAction("delete", "Delete", self._delete, "one", keys=DELETE_KEYS),
+            ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
         ]
         if services.session.may("all_houses"):
-            acts.append(ListAct("create", "Create house", self._create, keys=CREATE_KEYS, primary=True))
+            acts.append(ListAction("create", "Create house", self._create, keys=CREATE_KEYS, primary=True))
         self.declare(acts)
 
     # --- The list --------------------------------------------------------------------------------------------------
@@ -72,14 +72,14 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
         now_ms = self.services.now_ms()
         return [HouseRow(one, self._credentials_of(one.house), now_ms) for one in found]
 
-    def _credentials_of(self, house: House) -> Told:
+    def _credentials_of(self, house: House) -> StatusText:
         if self._valid is None:
-            return Told(formats.MISSING, "", "ink_muted", self._credentials_said)
+            return StatusText(formats.MISSING, "", "ink_muted", self._credentials_said)
         return credentials_told(len(self._valid.get(house.house_id, ())))
 
-    def empty_notice(self, found: list[HouseOverview]) -> Notice:
+    def empty_notice(self, found: list[HouseOverview]) -> EmptyState:
         may_create = self.services.session.may("all_houses")
-        return Notice(
+        return EmptyState(
             "house",
             "There are no houses yet",
             "A house is one Raspberry Pi and the devices it reads. Creating one gives the credentials that let its edge "

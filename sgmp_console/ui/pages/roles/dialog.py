@@ -133,7 +133,7 @@ class RoleDialog(FormDialog[Role]):
     def rebase(self, stored: Role) -> None:
         self._role = stored
 
-    def words_of(self, stored: Role) -> str:
+    def describe(self, stored: Role) -> str:
         chosen = [words(name) for name in self._descriptions if name in stored.permissions]
         described = f"“{stored.description}”, " if stored.description else ""
         return f"{stored.name}, {described}{', '.join(chosen) or 'no permissions'}"

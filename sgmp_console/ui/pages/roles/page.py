@@ -14,8 +14,8 @@ from sgmp_console.ui import formats
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.roles.dialog import RoleDialog, words
-from sgmp_console.ui.parts.empty_state import Notice
-from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAct, ListPage
+from sgmp_console.ui.parts.empty_state import EmptyState
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.table import Badge, Column
 
 
@@ -51,17 +51,17 @@ class RolesPage(ListPage[Role, RolesFound]):
             services,
             noun="role",
             columns=COLUMNS,
-            ident=lambda role: role.role_id,
+            id_=lambda role: role.role_id,
             of_house=False,
             parent=parent,
         )
         self._to_delete: list[int] = []
         self.declare(
             (
-                ListAct("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
-                ListAct("copy", "Create one like it", self._create_like, "one"),
-                ListAct("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
-                ListAct("create", "Create role", self._create, keys=CREATE_KEYS, primary=True),
+                ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
+                ListAction("copy", "Create one like it", self._create_like, "one"),
+                ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
+                ListAction("create", "Create role", self._create, keys=CREATE_KEYS, primary=True),
             )
         )
 
@@ -79,8 +79,8 @@ class RolesPage(ListPage[Role, RolesFound]):
     def rows_of(self, found: RolesFound) -> Sequence[Role]:
         return found.roles
 
-    def empty_notice(self, found: RolesFound) -> Notice:
-        return Notice(
+    def empty_notice(self, found: RolesFound) -> EmptyState:
+        return EmptyState(
             "key",
             "There are no roles",
             "A role says what the accounts that have it may do.",

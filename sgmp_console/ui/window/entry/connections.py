@@ -29,7 +29,7 @@ from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.entry.connection_check import ConnectionTestDialog
 
@@ -170,7 +170,7 @@ class ConnectionsDialog(QDialog):
         self._told = False
         self._fields: dict[str, Field] = {}
         self._entries: dict[str, QLineEdit] = {}
-        self._strip = Strip()
+        self._strip = MessageBar()
         self._build()
         names = [draft["name"] for draft in self._drafts]
         self._fill_list(names.index(chosen) if chosen in names else 0)

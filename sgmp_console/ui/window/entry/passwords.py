@@ -15,7 +15,7 @@ from sgmp_console.ui.parts.buttons import CheckBox, button
 from sgmp_console.ui.parts.card import centred
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import Strip
+from sgmp_console.ui.parts.message_bar import MessageBar
 
 if TYPE_CHECKING:
     from sgmp_console.store.accounts import Account
@@ -134,7 +134,7 @@ class ChoosePasswordPage(QWidget):
         self.fields = PasswordFields(account, asks_present=False)
         self.fields.submitted.connect(self._submit)
         column.addWidget(self.fields)
-        self._strip = Strip()
+        self._strip = MessageBar()
         column.addWidget(self._strip)
         column.addSpacing(8)
         row = QHBoxLayout()
@@ -170,6 +170,6 @@ class ChoosePasswordPage(QWidget):
     def _submit(self) -> None:
         change = self.fields.result()
         if change is not None and self._save.isEnabled():
-            self._strip.be_silent()
+            self._strip.hide_message()
             self.set_busy(True)
             self.chosen.emit(change)

@@ -217,17 +217,17 @@ class PreparationPage(QWidget):
         process.failed.connect(self.show_failure)
         self._show_failed(False)
 
-    def show_stage(self, ident: str, text: str, fraction: float | None) -> None:
+    def show_stage(self, id_: str, text: str, fraction: float | None) -> None:
         """A new stage ends those before it that did not say how far they are."""
-        if ident not in self._stages:
+        if id_ not in self._stages:
             for earlier in self._stages.values():
                 earlier.superseded()
             row = len(self._stages)
             stage = _Stage()
-            self._stages[ident] = stage
+            self._stages[id_] = stage
             for column, widget in enumerate((stage.icon, stage.text, stage.bar, stage.took)):
                 self._rows.addWidget(widget, row, column, Qt.AlignmentFlag.AlignVCenter)
-        self._stages[ident].show(text, fraction)
+        self._stages[id_].show(text, fraction)
 
     def show_signing_in(self) -> None:
         self.show_stage("sign-in", "Signing in", None)

@@ -89,23 +89,23 @@ class HouseSwitcher(QAbstractButton):
         return QSize(round(min(text, 520) + 44 + 34), 44)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
         if self.underMouse() or self.isDown():
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(wear.surface_hover)
+            painter.setBrush(tokens.surface_hover)
             painter.drawRoundedRect(area, 6, 6)
         if self.hasFocus():
-            painter.setPen(QPen(wear.accent_focus, 2))
+            painter.setPen(QPen(tokens.accent_focus, 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(area, 6, 6)
-        icons.paint(painter, QRectF(10, 12, 20, 20), "house", wear.ink_secondary)
-        icons.paint(painter, QRectF(self.width() - 26, 14, 16, 16), "chevron-down", wear.ink_secondary)
+        icons.paint(painter, QRectF(10, 12, 20, 20), "house", tokens.ink_secondary)
+        icons.paint(painter, QRectF(self.width() - 26, 14, 16, 16), "chevron-down", tokens.ink_secondary)
         name, detail = self._words()
         text = QRectF(40, 4, self.width() - 40 - 32, 20)
-        for role, ink, words in (("title", wear.ink_primary, name), ("caption", wear.ink_muted, detail)):
+        for role, ink, words in (("title", tokens.ink_primary, name), ("caption", tokens.ink_muted, detail)):
             painter.setFont(fonts.font(role))
             painter.setPen(ink)
             elided = painter.fontMetrics().elidedText(

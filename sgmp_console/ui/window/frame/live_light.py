@@ -44,7 +44,7 @@ class LiveLight(QWidget):
             f"{device.name}: {'no reading yet' if device.newest_ms is None else formats.age(device.newest_ms, now_ms)}"
             for device in devices
         ]
-        self.setToolTip("\n".join(["Newest reading of each device", *lines]) if lines else "")
+        self.setToolTip("\n".join(["LatestOnly reading of each device", *lines]) if lines else "")
         if (state, text) != (self._state, self._text):
             self._state, self._text = state, text
             self.setAccessibleName(text)
@@ -62,14 +62,14 @@ class LiveLight(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         if self._state == "unknown":
             return
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         text_width = fonts.metrics("body").horizontalAdvance(self._text)
         left = self.width() - text_width - 20
         dot = QRectF(left, self.height() / 2 - 5, 10, 10)
-        colour = {"live": wear.state_ok, "stale": wear.state_warning, "offline": wear.state_fault}.get(
-            self._state, wear.ink_muted
+        colour = {"live": tokens.state_ok, "stale": tokens.state_warning, "offline": tokens.state_fault}.get(
+            self._state, tokens.ink_muted
         )
         painter.setPen(QPen(colour, 1.5))
         painter.setBrush(colour if self._state == "live" else Qt.BrushStyle.NoBrush)
@@ -79,7 +79,7 @@ class LiveLight(QWidget):
             painter.drawChord(dot, 90 * 16, 180 * 16)
         elif self._state == "offline":
             painter.drawLine(dot.bottomLeft(), dot.topRight())
-        painter.setPen(wear.ink_primary)
+        painter.setPen(tokens.ink_primary)
         painter.setFont(fonts.font("body"))
         at = QRectF(left + 18, 0, text_width + 2, self.height())
         painter.drawText(at, Qt.AlignmentFlag.AlignVCenter, self._text)

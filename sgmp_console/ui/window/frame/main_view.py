@@ -20,11 +20,11 @@ from sgmp_console.store.houses import House
 from sgmp_console.store.ingest_state import IngestState
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
-from sgmp_console.ui.live import HouseReader, LiveHome
+from sgmp_console.ui.live import HomeFeed, HomeReader
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import IconButton
-from sgmp_console.ui.parts.empty_state import Notice
-from sgmp_console.ui.parts.message_bar import Strip, Tone
+from sgmp_console.ui.parts.empty_state import EmptyState
+from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
@@ -34,7 +34,7 @@ from sgmp_console.ui.window.frame.ingest_light import IngestLight
 from sgmp_console.ui.window.frame.live_light import LiveLight
 from sgmp_console.ui.window.frame.own_account import OwnAccountDialog
 from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
-from sgmp_console.ui.window.frame.sidebar import Rail
+from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.frame.status_bar import StatusBar
 from sgmp_console.ui.window.frame.time_range import TimeRangeControl
 
@@ -76,12 +76,12 @@ class MainView(QWidget):
         *,
         rail_collapsed: bool = False,
         now_ms: Callable[[], int] = utc_now_ms,
-        open_house: Callable[[int], HouseReader] | None = None,
+        open_house: Callable[[int], HomeReader] | None = None,
         listen: Callable[[], Iterator[Change | Reconnected | None]] | None = None,
         pages: Sequence[PageDeclaration] = PAGES,
         parent: QWidget | None = None,
     ) -> None:
-        """`open_house` makes the reader of a house, by default reports.live.LiveHouse on the session's database;
+        """`open_house` makes the reader of a house, by default reports.live.HomeLoader on the session's database;
         `listen` is where changes are heard of, by default that database, too."""
         super().__init__(parent)
         self.setProperty("surface", "window")
@@ -92,9 +92,9 @@ class MainView(QWidget):
         self._houses = {house.house_id: house for house in house_list}
         self._heard_before = False
         self._listen = listen or self._listen_to_database
-        self.live = LiveHome(tasks, open_house or self._open_house, now_ms, self)
+        self.live = HomeFeed(tasks, open_house or self._open_house, now_ms, self)
         self.connection = Connection(tasks, self._probe, self)
-        self._declared = {page.ident: page for page in pages if session.may(page.permission)}
+        self._declared = {page.id_: page for page in pages if session.may(page.permission)}
         self.services = Services(
             session=session,
             tasks=tasks,
@@ -133,7 +133,7 @@ class MainView(QWidget):
             self.show_page(next(iter(self._declared)))
         else:
             self._stack.addWidget(
-                Notice(
+                EmptyState(
                     "account",
                     "There is nothing here for your role",
                     f"The role {self.session.account.role} has no permission that a page needs. An administrator can "
@@ -162,16 +162,16 @@ class MainView(QWidget):
         for page in self._made.values():
             self._tasks.forget_all(page)
 
-    def show_page(self, ident: str) -> None:
-        if ident not in self._declared or ident == self._shown_page:
+    def show_page(self, id_: str) -> None:
+        if id_ not in self._declared or id_ == self._shown_page:
             return
-        declaration = self._declared[ident]
-        if ident not in self._made:
-            self._made[ident] = declaration.factory(self.services)
-            self._stack.addWidget(self._made[ident])
-        self._shown_page = ident
-        self._stack.setCurrentWidget(self._made[ident])
-        self._rail.show_chosen(ident)
+        declaration = self._declared[id_]
+        if id_ not in self._made:
+            self._made[id_] = declaration.factory(self.services)
+            self._stack.addWidget(self._made[id_])
+        self._shown_page = id_
+        self._stack.setCurrentWidget(self._made[id_])
+        self._rail.show_chosen(id_)
         self.time_range.setVisible(declaration.has_time_range)
 
     def show_house(self, house_id: int) -> None:
@@ -193,9 +193,9 @@ class MainView(QWidget):
         """Whether the account still is what the pages were made for; a strip says where it is not."""
         self._tasks.run(self, self._read_account, self._account_read, self._account_not_read)
 
-    def page(self, ident: str) -> Page:
+    def page(self, id_: str) -> Page:
         """A page that was shown before. Raises KeyError for one that was not."""
-        return self._made[ident]
+        return self._made[id_]
 
     def houses(self) -> list[House]:
         return list(self._houses.values())
@@ -203,8 +203,8 @@ class MainView(QWidget):
     # --- Building ------------------------------------------------------------------------------------------------
 
     def _build(self, rail_collapsed: bool) -> None:
-        entries = [(page.ident, page.title, page.icon, page.group) for page in self._declared.values()]
-        self._rail = Rail(entries, collapsed=rail_collapsed)
+        entries = [(page.id_, page.title, page.icon, page.group) for page in self._declared.values()]
+        self._rail = Sidebar(entries, collapsed=rail_collapsed)
         self._rail.chosen.connect(self.show_page)
         self._rail.collapsed_changed.connect(self.rail_collapsed_changed)
 
@@ -232,7 +232,7 @@ class MainView(QWidget):
         bar.addWidget(self._account)
 
         self.banner = OfflineBanner(self.connection, self._now_ms)
-        self._strip = Strip()
+        self._strip = MessageBar()
         self._strip.acted.connect(self._strip_pressed)
         self._stack = QStackedWidget()
         self.ingest = IngestLight(self._tasks, self._read_ingest, self._now_ms)
@@ -280,10 +280,10 @@ class MainView(QWidget):
         keys = {"Ctrl+K": self.switcher.open, "Ctrl+B": self._rail.toggle, "F5": self._reload}
         for sequence, action in keys.items():
             QShortcut(QKeySequence(sequence), self, action)
-        for number, ident in enumerate(self._declared, start=1):
+        for number, id_ in enumerate(self._declared, start=1):
             if number <= 9:
                 shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
-                shortcut.setObjectName(ident)
+                shortcut.setObjectName(id_)
                 shortcut.activated.connect(self._page_key)
 
     def _page_key(self) -> None:
@@ -306,9 +306,9 @@ class MainView(QWidget):
         dialog.password_changed.connect(self.password_changed)
         dialog.open()
 
-    def _strip_pressed(self, ident: str) -> None:
-        self._strip.be_silent()
-        if ident == "follow":
+    def _strip_pressed(self, id_: str) -> None:
+        self._strip.hide_message()
+        if id_ == "follow":
             self.account_changed.emit(self._account_now)
 
     def _reload(self) -> None:
@@ -322,17 +322,17 @@ class MainView(QWidget):
             if self.session.may("manage_houses")
             else "Your account belongs to no house. An administrator can assign one."
         )
-        notice = Notice("house", "There are no houses yet", sentence)
+        notice = EmptyState("house", "There are no houses yet", sentence)
         self._stack.addWidget(notice)
         self._stack.setCurrentWidget(notice)
 
     # --- Data ----------------------------------------------------------------------------------------------------
 
-    def _open_house(self, house_id: int) -> HouseReader:
+    def _open_house(self, house_id: int) -> HomeReader:
         # Loaded on the worker thread, at the first house.
-        from sgmp_console.reports.live import LiveHouse
+        from sgmp_console.reports.live import HomeLoader
 
-        return LiveHouse(self.session.database, house_id)
+        return HomeLoader(self.session.database, house_id)
 
     def _probe(self) -> None:
         with self.session.database.begin() as connection:

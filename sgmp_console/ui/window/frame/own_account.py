@@ -10,7 +10,7 @@ from sgmp_console.errors import SgmpError
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import Strip, Tone
+from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.entry.passwords import BUG, PasswordChange, PasswordFields
@@ -54,7 +54,7 @@ class OwnAccountDialog(QDialog):
         column.addLayout(facts)
         column.addSpacing(8)
         column.addWidget(label("Change the password", "title"))
-        self._strip = Strip()
+        self._strip = MessageBar()
         column.addWidget(self._strip)
         self.fields = PasswordFields(account, asks_present=True)
         self.fields.submitted.connect(self._submit)
@@ -106,7 +106,7 @@ class OwnAccountDialog(QDialog):
         change = self.fields.result()
         if change is None:
             return
-        self._strip.be_silent()
+        self._strip.hide_message()
         self._show_busy(True)
         session = self._session
 

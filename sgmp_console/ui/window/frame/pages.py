@@ -13,7 +13,7 @@ class PageDeclaration:
     """`group` sets entries of the rail apart. An account without `permission` never sees the page. `factory` imports
     what it needs, so that a page costs nothing until it is first shown."""
 
-    ident: str
+    id_: str
     title: str
     icon: str
     group: str

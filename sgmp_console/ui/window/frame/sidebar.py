@@ -25,7 +25,7 @@ _WIDE = 208
 _NARROW = 56
 
 
-class Rail(QFrame):
+class Sidebar(QFrame):
     """`chosen` carries the id of the page; `collapsed_changed` how it stands."""
 
     chosen = Signal(str)
@@ -46,7 +46,7 @@ class Rail(QFrame):
         self._entries: dict[str, _Entry] = {}
         self._captions: list[QWidget] = []
         previous = None
-        for number, (ident, title, icon, group) in enumerate(entries, start=1):
+        for number, (id_, title, icon, group) in enumerate(entries, start=1):
             if group != previous and previous is not None:
                 column.addSpacing(12)
             if group and group != previous:
@@ -55,8 +55,8 @@ class Rail(QFrame):
                 self._captions.append(caption)
                 column.addWidget(caption)
             previous = group
-            entry = _Entry(ident, title, icon, number, self)
-            self._entries[ident] = entry
+            entry = _Entry(id_, title, icon, number, self)
+            self._entries[id_] = entry
             self._group.addButton(entry)
             column.addWidget(entry)
         column.addStretch(1)
@@ -80,12 +80,12 @@ class Rail(QFrame):
         self._apply()
         self.collapsed_changed.emit(self._collapsed)
 
-    def show_chosen(self, ident: str) -> None:
-        self._entries[ident].setChecked(True)
+    def show_chosen(self, id_: str) -> None:
+        self._entries[id_].setChecked(True)
 
     def _clicked(self, entry: QAbstractButton) -> None:
         if isinstance(entry, _Entry):
-            self.chosen.emit(entry.ident)
+            self.chosen.emit(entry.id_)
 
     def _apply(self) -> None:
         self.setFixedWidth(_NARROW if self._collapsed else _WIDE)
@@ -97,9 +97,9 @@ class Rail(QFrame):
 
 
 class _Entry(QAbstractButton):
-    def __init__(self, ident: str, title: str, icon: str, number: int, parent: QWidget) -> None:
+    def __init__(self, id_: str, title: str, icon: str, number: int, parent: QWidget) -> None:
         super().__init__(parent)
-        self.ident = ident
+        self.id_ = id_
         self._title = title
         self._icon = icon
         self._narrow = False
@@ -120,23 +120,23 @@ class _Entry(QAbstractButton):
         return QSize(_NARROW - 16, 36)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        wear = theme.tokens()
+        tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
         painter.setPen(Qt.PenStyle.NoPen)
         if self.isChecked() or self.underMouse():
-            painter.setBrush(wear.surface_selected if self.isChecked() else wear.surface_hover)
+            painter.setBrush(tokens.surface_selected if self.isChecked() else tokens.surface_hover)
             painter.drawRoundedRect(area, 6, 6)
         if self.isChecked():
             # Besides the colour, a bar.
-            painter.setBrush(wear.accent_fill)
+            painter.setBrush(tokens.accent_fill)
             painter.drawRoundedRect(QRectF(1, 10, 3, self.height() - 20), 1.5, 1.5)
         if self.hasFocus():
-            painter.setPen(QPen(wear.accent_focus, 2))
+            painter.setPen(QPen(tokens.accent_focus, 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(area, 6, 6)
-        ink = wear.ink_primary if self.isChecked() else wear.ink_secondary
+        ink = tokens.ink_primary if self.isChecked() else tokens.ink_secondary
         icons.paint(painter, QRectF(10, 8, 20, 20), self._icon, ink)
         if not self._narrow:
             painter.setPen(ink)

@@ -48,14 +48,14 @@ _MWH_PER_KWH = 1e6
 
 @dataclass(frozen=True)
 class Definition:
-    """What a house consists of; a new one needs a new HouseDay."""
+    """What a house consists of; a new one needs a new HomeState."""
 
     house: House
     devices: Sequence[Device]
     items: Sequence[AnalyticItem]
 
 
-class HouseDay:
+class HomeState:
     """The item values and events of a house from `start_ms` on.
 
     `fields`, `event_types` (empty: all) and `reads_from` say what has to be read from the database.
