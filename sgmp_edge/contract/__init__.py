@@ -41,6 +41,7 @@ from .declarations import (
     device_types,
     undeclared_type,
 )
+from .numbers import integer_in, number_in
 from .topics import (
     ReadTopic,
     client_id,
@@ -110,7 +111,9 @@ __all__ = [
     "dump_probe",
     "endpoint_of",
     "house_id_of",
+    "integer_in",
     "name_problem",
+    "number_in",
     "parse_command",
     "parse_config",
     "parse_credentials",
