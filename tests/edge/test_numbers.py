@@ -31,7 +31,23 @@ def test_decimal_text_is_a_number(text: str, number: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "1234567890_00", "1_0.5", "0x10", "１２", "٣", "1,5", "1 000", "12 W", "--1", "e5", ".", "²", "true"],
+    [
+        "",
+        " ",
+        "1234567890_00",
+        "1_0.5",
+        "0x10",
+        "１２",
+        "٣",
+        "1,5",
+        "1 000",
+        "12 W",
+        "--1",
+        "e5",
+        ".",
+        "²",
+        "true",
+    ],
 )
 def test_other_text_is_not_a_number(text: str) -> None:
     assert number_in(text) is None
