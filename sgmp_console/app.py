@@ -10,14 +10,12 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from sgmp_console import settings
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import Profile, ThemeChoice, WindowSettings
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
-from sgmp_console.ui.window import application
+from sgmp_console.ui.window import application, crashes
 from sgmp_console.ui.window.console import Console
 from sgmp_console.ui.window.entry.preparation import Preparation, PreparationProcess
 from sgmp_console.ui.window.uncaught import UncaughtErrors
@@ -48,10 +46,15 @@ class Launch:
 
 def run(launch: Launch) -> int:
     """The window, until it is closed; the exit code. Raises UserError where the profiles can't be read."""
-    folder = settings.configuration_folder()
-    with _logging_to_file(), _built(launch, settings.load_window(folder), folder, offscreen=False) as console:
-        console.show_window()
-        return application.run_event_loop()
+    folder, logs = settings.configuration_folder(), settings.log_folder()
+    window = settings.load_window(folder)
+    with _logging_to(logs):
+        crash = crashes.take_report(logs)
+        with crashes.recording(logs), _built(launch, window, folder, offscreen=False) as console:
+            console.show_window()
+            if crash:
+                console.show_crash(crash, logs)
+            return application.run_event_loop()
 
 
 def check(
@@ -106,9 +109,8 @@ def _built(
 
 
 @contextmanager
-def _logging_to_file() -> Iterator[None]:
+def _logging_to(folder: Path) -> Iterator[None]:
     """A bounded log in the user's folder for logs, since a window has no terminal to write to."""
-    folder = Path(platformdirs.user_log_dir("sgmp", appauthor=False))
     folder.mkdir(parents=True, exist_ok=True)
     handler = RotatingFileHandler(
         folder / "console.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"

@@ -126,6 +126,11 @@ def configuration_folder() -> Path:
     return Path(platformdirs.user_config_dir("sgmp", appauthor=False))
 
 
+def log_folder() -> Path:
+    """Where the window's log and its reports of crashes are."""
+    return Path(platformdirs.user_log_dir("sgmp", appauthor=False))
+
+
 def load_profiles(folder: Path) -> list[Profile]:
     """The profiles of `profiles.toml`, in its order; empty where there is none. Raises SettingsError."""
     document = _read(folder / "profiles.toml")

@@ -27,7 +27,10 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase, TestServer
 from tests.ui import snapshots
+from tests.ui.gui_thread import watch_imports
 from tests.ui.readers import ChosenReader, Clock
+
+watch_imports()
 
 EMAIL, PASSWORD = "ada@example.org", "Correct-horse-7-battery"
 PICTURES = Path(__file__).resolve().parents[2] / "screenshots"

@@ -12,7 +12,7 @@ _WITH_A_DIALOG_THAT_STAYS = """
 import os, signal
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QDialog, QWidget
-from sgmp_console.ui import application
+from sgmp_console.ui.window import application
 
 class Asks(QDialog):
     def closeEvent(self, event):

@@ -28,7 +28,7 @@ from sgmp_console.ui.window.console import Console
 from sgmp_console.ui.window.entry.preparation import Preparation, PreparationPage, PreparationProcess
 from sgmp_console.ui.window.entry.sign_in import SignInPage
 from sgmp_console.ui.window.frame.main_view import MainView
-from sgmp_console.ui.window.uncaught import UncaughtDialog, UncaughtErrors
+from sgmp_console.ui.window.uncaught import UncaughtErrors, uncaught_dialog
 from tests.ui import snapshots
 from tests.ui.conftest import save_picture
 from tests.ui.readers import ChosenReader
@@ -216,7 +216,7 @@ def test_preparation(console: Console, picture: Picture) -> None:
 def test_a_mistake_of_ours(qtbot: QtBot, console: Console, appearance: Appearance) -> None:
     for theme in ("light", "dark"):
         appearance.choose(theme)
-        dialog = UncaughtDialog("Traceback (most recent call last):\n  ...\nKeyError: 'solar'", console)
+        dialog = uncaught_dialog("Traceback (most recent call last):\n  ...\nKeyError: 'solar'", console)
         dialog.open()
         qtbot.wait(20)
         save_picture(dialog, "uncaught")

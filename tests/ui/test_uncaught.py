@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
-from sgmp_console.ui.window.uncaught import UncaughtDialog, UncaughtErrors
+from sgmp_console.ui.window.uncaught import UncaughtErrors, uncaught_dialog
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_qt_speaks_into_the_log(errors: UncaughtErrors, caplog: pytest.LogCaptur
 
 
 def test_the_details_can_be_copied(qtbot: QtBot) -> None:
-    dialog = UncaughtDialog("Traceback: all of it")
+    dialog = uncaught_dialog("Traceback: all of it")
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     dialog.open()
     copy = next(button for button in dialog.findChildren(QPushButton) if button.text() == "Copy details")

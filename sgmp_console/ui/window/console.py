@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from sgmp_console import keychain, settings
@@ -23,7 +24,7 @@ from sgmp_console.ui.window.entry.passwords import ChoosePasswordPage, PasswordC
 from sgmp_console.ui.window.entry.preparation import PreparationPage, PreparationProcess, Prepared
 from sgmp_console.ui.window.entry.remembered import RememberedPasswords
 from sgmp_console.ui.window.entry.sign_in import SignInPage, SignInRequest
-from sgmp_console.ui.window.uncaught import UncaughtDialog, UncaughtErrors
+from sgmp_console.ui.window.uncaught import UncaughtErrors, crash_dialog, uncaught_dialog
 
 if TYPE_CHECKING:
     from sgmp_console.store.accounts import Account
@@ -41,6 +42,8 @@ class Console(QMainWindow):
     """The MainView, about to be shown."""
     stage_changed = Signal(str)
     """What is on screen: `preparation`, `sign_in`, `choose_password`, `main`."""
+    main_view_loaded = Signal()
+    """The libraries that the main view needs are in memory."""
     preparation_staged = Signal(str, str, object)
     preparation_failed = Signal(str)
     """Of the PreparationProcess."""
@@ -82,7 +85,10 @@ class Console(QMainWindow):
         self.sign_in.connections.setVisible(folder is not None)
         self._stack.addWidget(self.sign_in)
         errors.caught.connect(self._show_uncaught)
-        tasks.run(self, _load_main_view, self._main_view_loaded, self._main_view_not_loaded)
+        self._still_to_load = list(_WITH_QT)
+        self._loading = QTimer(self)
+        self._loading.timeout.connect(self._load_next)
+        tasks.run(self, _load_without_qt, self._loaded_without_qt, self._not_loaded)
         self._remembered: RememberedPasswords | None = None
         if folder is not None:
             self._remembered = RememberedPasswords(tasks, self.sign_in, find_keychain, self)
@@ -116,6 +122,7 @@ class Console(QMainWindow):
 
     def shut_down(self) -> None:
         """Leave the session; the preparation's child is its owner's to stop."""
+        self._loading.stop()
         self._remember()
         self.hide()
         self._leave()
@@ -392,14 +399,27 @@ class Console(QMainWindow):
         self._stack.setCurrentWidget(page)
         self.stage_changed.emit(stage)
 
-    def _main_view_loaded(self, _nothing: None) -> None:
-        log.debug("the main view's libraries are loaded")
+    def show_crash(self, report: str, log_folder: Path) -> None:
+        """Offer what is known of the crash that ended the last run."""
+        crash_dialog(report, log_folder, self).open()
 
-    def _main_view_not_loaded(self, error: Exception) -> None:
+    def _loaded_without_qt(self, _nothing: None) -> None:
+        self._loading.start(0)
+
+    def _load_next(self) -> None:
+        """One module for each pass of the event loop, so that typing goes on in between."""
+        name = self._still_to_load.pop(0)
+        if not self._still_to_load:
+            self._loading.stop()
+        importlib.import_module(name)
+        if not self._still_to_load:
+            self.main_view_loaded.emit()
+
+    def _not_loaded(self, error: Exception) -> None:
         log.error("the main view's libraries can't be loaded", exc_info=error)
 
     def _show_uncaught(self, details: str) -> None:
-        UncaughtDialog(details, self).open()
+        uncaught_dialog(details, self).open()
 
 
 def _houses_of(session: Session) -> list[House]:
@@ -410,8 +430,21 @@ def _houses_of(session: Session) -> list[House]:
         return houses.list_all(connection)
 
 
-def _load_main_view() -> None:
-    """Load what the sign-in page does without, while somebody types a password: charts, reports, database.
+_WITHOUT_QT = ("sgmp_console.store", "sgmp_console.reports.live", "sgmp_console.fleet.accounts")
+_WITH_QT = (
+    "pyqtgraph",
+    "sgmp_console.ui.charts.time_chart",
+    "sgmp_console.ui.window.frame.main_view",
+    "sgmp_console.ui.pages.home.page",
+)
+"""What the sign-in page does without. The second kind defines Qt classes, which only the GUI thread may: Qt asks for a
+widget's meta-object without the interpreter's lock, and PySide then searches a table that a class defined on another
+thread changes under it (a null pointer in `MetaObjectBuilder::update`).
 
-    On a worker thread; these modules make no Qt object when they are loaded.
-    """
+WORKAROUND: PySide6 6.11; no upstream report known."""
+
+
+def _load_without_qt() -> None:
+    """On a worker thread."""
+    for name in _WITHOUT_QT:
+        importlib.import_module(name)

@@ -6,10 +6,11 @@ import logging
 import sys
 import threading
 import traceback
+from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QObject, Qt, QtMsgType, Signal, qInstallMessageHandler
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QObject, Qt, QtMsgType, QUrl, Signal, qInstallMessageHandler
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from sgmp_console.ui import fonts
@@ -68,32 +69,32 @@ class UncaughtErrors(QObject):
             self.report(arguments.exc_value)
 
 
-class UncaughtDialog(QDialog):
-    """Says that SGMP made a mistake, and gives what its makers need. `open()` it."""
+class ReportDialog(QDialog):
+    """What went wrong inside SGMP, with the text that its makers need. `open()` it; `folder` is where the logs are."""
 
-    def __init__(self, details: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        heading: str,
+        sentence: str,
+        details: str,
+        folder: Path | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("SGMP")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(680, 420)
         self._details = details
+        self._folder = folder
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(12)
         head = QHBoxLayout()
         head.setSpacing(12)
         head.addWidget(IconLabel("fault", "state_fault", 28))
-        head.addWidget(label("SGMP made a mistake", "heading"), 1)
+        head.addWidget(label(heading, "heading"), 1)
         column.addLayout(head)
-        column.addWidget(
-            label(
-                "Something failed that should not have. What you did last may not have happened: look before doing "
-                "it again. Edges and ingest are not affected. Send the text below to those who maintain SGMP.",
-                "body",
-                "secondary",
-                wraps=True,
-            )
-        )
+        column.addWidget(label(sentence, "body", "secondary", wraps=True))
         text = QPlainTextEdit(details)
         text.setReadOnly(True)
         text.setFont(fonts.font("fixed"))
@@ -102,6 +103,8 @@ class UncaughtDialog(QDialog):
         column.addWidget(text, 1)
         row = QHBoxLayout()
         row.addStretch(1)
+        if folder is not None:
+            row.addWidget(button("Open log folder", self._open_folder))
         row.addWidget(button("Copy details", self._copy))
         close = button("Close", self.accept, "primary")
         close.setDefault(True)
@@ -111,6 +114,30 @@ class UncaughtDialog(QDialog):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._details)
+
+    def _open_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
+
+
+def uncaught_dialog(details: str, parent: QWidget | None = None) -> ReportDialog:
+    return ReportDialog(
+        "SGMP made a mistake",
+        "The last action may not have been carried out: look before you repeat it. Edges and ingest are not affected. "
+        "Send the text below to those who maintain SGMP.",
+        details,
+        parent=parent,
+    )
+
+
+def crash_dialog(report: str, folder: Path, parent: QWidget | None = None) -> ReportDialog:
+    return ReportDialog(
+        "SGMP ended unexpectedly the last time",
+        "Edges and ingest are not affected. The text below says where the program was. Send it to those who maintain "
+        "SGMP.",
+        report,
+        folder,
+        parent,
+    )
 
 
 def _identity(error: BaseException) -> tuple[object, ...]:
