@@ -63,6 +63,8 @@ class DemoHouse:
                 "url": f"http://{address['powerflex']}",
                 "username": SIMULATED_POWERFLEX_USER,
                 "password": SIMULATED_POWERFLEX_PASSWORD,
+                # Ours to ask as often as we like: a car that comes is shown at once.
+                "interval": 4,
             },
         }
 

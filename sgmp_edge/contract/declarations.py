@@ -62,6 +62,10 @@ class DeviceType:
         """The unit of one of the type's fields; "" where it has none or it is not known."""
         return next((unit for pattern, unit in self.units.items() if re.fullmatch(pattern, field)), "")
 
+    def field(self, key: str) -> ConfigField | None:
+        """The setting of that name; None if the type has none."""
+        return next((field for field in self.fields if field.key == key), None)
+
     def secret_keys(self) -> frozenset[str]:
         return frozenset(field.key for field in self.fields if field.secret)
 

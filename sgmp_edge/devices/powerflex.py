@@ -58,7 +58,9 @@ DEVICE_TYPE = {
             "kind": "number",
             "minimum": 1,
             "maximum": 3600,
-            "help": "Seconds between two reads; without it, that of the house. No row is lost by a longer one.",
+            "default": 15,
+            "help": "Seconds between two reads; without it, 15, or that of the house if it is longer. "
+            "No row is lost by a longer one.",
         },
         "certificate_sha256": {
             "title": "Certificate fingerprint",

@@ -45,7 +45,9 @@ class Device:
         self.interval_ms = interval_ms
         self.health = Health()
         self.due_ms = 0
-        self.redact = Redactor(catalogue.types()[config.type], config.config)
+        kind = catalogue.types()[config.type]
+        self.redact = Redactor(kind, config.config)
+        self._has_interval = kind.field("interval") is not None
         self.driver: Any = None
         self._catalogue = catalogue
         self._loop = Loop(f"device {config.name}")
@@ -100,16 +102,23 @@ class Device:
     def _opened(self) -> Any:
         """The driver, made at its first use: a class that can't be made is a device that is down, no more."""
         if self.driver is None:
-            driver = self._catalogue.driver_class(self.config.type)(dict(self.config.config))
+            driver = self._new_driver()
             if self._driver_state is not None and callable(getattr(driver, "restore", None)):
                 try:
                     driver.restore(json.loads(self._driver_state))
                 except Exception:
                     # Memory of another version: the driver begins anew, as it does for a new device.
                     log.exception("%s: the driver could not take its memory back", self.config.name)
-                    driver = self._catalogue.driver_class(self.config.type)(dict(self.config.config))
+                    driver = self._new_driver()
             self.driver = driver
         return self.driver
+
+    def _new_driver(self) -> Any:
+        """A driver of the config. Where its type has an `interval`, it is given the one in use, whoever set it."""
+        config = dict(self.config.config)
+        if self._has_interval:
+            config.setdefault("interval", self.interval_ms / 1000)
+        return self._catalogue.driver_class(self.config.type)(config)
 
     def _close(self) -> None:
         close = getattr(self.driver, "close", None)
@@ -233,9 +242,10 @@ def same_device(one: contract.DeviceConfig, other: contract.DeviceConfig) -> boo
     return one.device_id == other.device_id and one.type == other.type and one.config == other.config
 
 
-def interval_ms(config: contract.DeviceConfig, default_ms: int) -> int:
-    """The `interval` (seconds) of a device's config, else the edge's."""
-    given = config.config.get("interval")
-    if isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < 86_400:
-        return max(int(given * 1000), 200)
-    return default_ms
+def interval_ms(config: contract.DeviceConfig, kind: contract.DeviceType, house_ms: int) -> int:
+    """The `interval` (seconds) of a device's config, else the house's, but not more often than its type declares."""
+    configured = config.config.get("interval")
+    if isinstance(configured, (int, float)) and not isinstance(configured, bool) and 0 < configured < 86_400:
+        return max(int(configured * 1000), 200)
+    declared = kind.field("interval")
+    return max(house_ms, int(declared.default * 1000)) if declared and declared.default else house_ms

@@ -82,7 +82,7 @@ class Poller:
                     self._later({device.state_key: None})
         for config in wanted:
             if config.device_id not in self._devices:
-                interval = interval_ms(config, self._interval_ms)
+                interval = interval_ms(config, self._catalogue.types()[config.type], self._interval_ms)
                 saved = self._states.pop(f"device/{config.device_id}", None)
                 device = Device(config, self._catalogue, interval, saved)
                 device.due_ms = self.clock.next_tick(interval)

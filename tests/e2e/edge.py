@@ -109,6 +109,7 @@ class SimulatedDevices:
                 "url": f"http://{self.addresses['powerflex']}",
                 "username": POWERFLEX_USER,
                 "password": POWERFLEX_PASSWORD,
+                "interval": 1,
             },
         }
         return {**example, **own[kind]}
