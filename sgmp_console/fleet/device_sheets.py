@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 from sgmp_console.errors import Refused, UserError
 from sgmp_console.fleet import sheets
-from sgmp_console.fleet.devices import MASK
+from sgmp_console.fleet.devices import MASK, with_its_secrets
 from sgmp_console.fleet.editing import editing
 from sgmp_console.fleet.sheets import Action, Existing, ImportRefused, LineProblem, Plan, Progress, Row, Step
 from sgmp_console.store import Database, Device, devices
@@ -151,17 +151,15 @@ class _Run:
                 if before is not None:
                     changed = wanted != before
                     if changed:
-                        devices.update(self._connection, wanted)
+                        with_its_secrets(wanted, devices.update(self._connection, wanted))
                     self._step(row, Action.UPDATE if changed else Action.NOTHING)
                     return
                 former = devices.deleted(self._connection, self._house_id, wanted.name)
                 if former is not None and same_meter:
-                    devices.restore(
-                        self._connection,
-                        replace(
-                            former, type=wanted.type, config=wanted.config, description=wanted.description
-                        ),
+                    wanted = replace(
+                        former, type=wanted.type, config=wanted.config, description=wanted.description
                     )
+                    with_its_secrets(wanted, devices.restore(self._connection, wanted))
                     self._step(
                         row, Action.CREATE, "It continues the history of the deleted device of this name."
                     )

@@ -47,21 +47,41 @@ def create(
         before = devices.deleted(connection, house_id, name) if same_meter else None
         check(name, type, config, before)
         if before is not None:
-            return devices.restore(
-                connection, replace(before, type=type, config=config, description=description.strip())
-            )
+            wanted = replace(before, type=type, config=config, description=description.strip())
+            return with_its_secrets(wanted, devices.restore(connection, wanted))
         return devices.create(connection, house_id, name, type, config, description=description.strip())
 
 
 def update(database: Database, device: Device) -> Device:
     """Store type, config and description; masked settings stay as they are, unless the type changes.
 
-    Raises DeviceError, ChangedMeanwhile where `device` is stale.
+    Raises DeviceError (also where a masked secret would go to another address that the account chose without seeing
+    it), ChangedMeanwhile where `device` is stale.
     """
     with editing(database, device.house_id) as connection:
         present = {one.device_id: one for one in devices.list_all(connection, device.house_id)}
         check(device.name, device.type, device.config, present.get(device.device_id))
-        return devices.update(connection, device)
+        return with_its_secrets(device, devices.update(connection, device))
+
+
+def with_its_secrets(wanted: Device, stored: Device) -> Device:
+    """`stored`, where it has all that is masked in `wanted`. Raises DeviceError: the database dropped a secret.
+
+    It does so where an account without `view_secrets` changes a device's address: the secret would go there.
+    """
+    dropped = sorted(
+        key for key, value in wanted.config.items() if value == MASK and key not in stored.config
+    )
+    if dropped:
+        raise DeviceError(
+            f"The address of device {wanted.name} changed, and its secrets would be sent there. Enter {', '.join(dropped)} "
+            "again or remove the setting, or ask somebody who may see secrets to change the address.",
+            tuple(
+                contract.ConfigProblem(key, "enter it again: it does not go to another address")
+                for key in dropped
+            ),
+        )
+    return stored
 
 
 def reveal(database: Database, device_id: int) -> Mapping[str, Any]:

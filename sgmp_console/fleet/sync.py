@@ -6,6 +6,7 @@ an event with the version and the fingerprint of what it runs.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -13,7 +14,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from sgmp_console.errors import UserError
+from sgmp_console.errors import Unavailable, UserError
 from sgmp_console.fleet import config_changes, edge_state
 from sgmp_console.fleet.config_changes import DeviceChange
 from sgmp_console.fleet.edge_state import EdgeStanding
@@ -34,6 +35,8 @@ from sgmp_console.store import (
 from sgmp_console.store.config_versions import ConfigVersion, EdgeState
 from sgmp_edge import contract
 
+log = logging.getLogger(__name__)
+
 
 class RetainingBroker(Protocol):
     """What is needed of `cloud.broker.Broker`."""
@@ -44,6 +47,8 @@ class RetainingBroker(Protocol):
 class Outcome(Enum):
     NEVER = "never"
     """Nothing was ever sent to this edge."""
+    NOT_SENT = "not sent"
+    """Made, but the broker did not take it: the edge can't know of it. Synchronizing again sends it."""
     PENDING = "pending"
     """Sent, and not confirmed yet: the edge is offline, or older than confirmations."""
     IN_SYNC = "in sync"
@@ -57,8 +62,8 @@ class Outcome(Enum):
 class SyncState:
     """How a house's edge stands to what it should poll.
 
-    `version` is the one sent last, None where there is none. `since_ms` (UTC): sent (pending), confirmed (in sync,
-    drifted), refused (rejected). `reason`: the edge's own words for a rejection. `changed`: devices were edited since,
+    `version` is the newest, None where there is none. `since_ms` (UTC): created (not sent), sent (pending), reported (in
+    sync, drifted), refused (rejected). `reason`: the edge's own words for a rejection. `changed`: devices were edited since,
     so the configuration should be synchronized.
     """
 
@@ -125,8 +130,8 @@ def synchronize(
 ) -> int:
     """Send a house's devices to its edge. Returns the version, a new one if anything was changed since the last.
 
-    The version is stored before it is sent: where sending fails (BrokerUnavailable, BrokerRefused) it stays pending,
-    and synchronizing again sends it again. Raises Refused without `manage_houses` and `view_secrets`, ChangedMeanwhile
+    The version is stored before it is sent: where sending fails (BrokerUnavailable, BrokerRefused) it stays NOT_SENT,
+    and synchronizing again sends it. Raises Refused without `manage_houses` and `view_secrets`, ChangedMeanwhile
     where a device is not as `preview` showed it, and UserError where a stored config can't be used.
     """
     with editing(database, house_id) as connection:
@@ -141,7 +146,7 @@ def synchronize(
             house_id=house_id,
             details={"version": version},
         )
-    _publish(broker, deployment, house_id, version, wanted)
+    _publish(database, broker, deployment, house_id, version, wanted)
     return version
 
 
@@ -262,7 +267,7 @@ def roll_back(
             details={"to_version": version},
         )
         new, sent = _add_version(connection, house_id)
-    _publish(broker, deployment, house_id, new, sent)
+    _publish(database, broker, deployment, house_id, new, sent)
     return new
 
 
@@ -274,16 +279,26 @@ def state(connection: sa.Connection, house_id: int) -> SyncState:
 
 
 def judge(last: ConfigVersion | None, edge: EdgeState, *, changed: bool) -> SyncState:
-    """The state from what was sent last and what the edge said."""
+    """The state from the newest version and what the edge reported, of which the last counts."""
     if last is None:
         return SyncState(Outcome.NEVER, None, None, None, changed)
-    if edge.applied_version == last.version and edge.applied_sha256 == last.sha256:
-        return SyncState(Outcome.IN_SYNC, last.version, edge.applied_ms, None, changed)
-    if edge.rejected_ms is not None and edge.rejected_ms >= max(last.created_ms, edge.applied_ms or 0):
+    runs_it = (edge.applied_version, edge.applied_sha256) == (last.version, last.sha256)
+    if edge.rejected_ms is not None and _refuses(last, edge, edge.rejected_ms, runs_it=runs_it):
         return SyncState(Outcome.REJECTED, last.version, edge.rejected_ms, edge.rejected_reason, changed)
-    if edge.applied_ms is not None and edge.applied_ms > last.created_ms:
+    if runs_it:
+        return SyncState(Outcome.IN_SYNC, last.version, edge.applied_ms, None, changed)
+    if last.published_ms is None:
+        return SyncState(Outcome.NOT_SENT, last.version, last.created_ms, None, changed)
+    if edge.applied_version is not None and edge.applied_ms is not None and edge.applied_ms > last.created_ms:
         return SyncState(Outcome.DRIFTED, last.version, edge.applied_ms, None, changed)
-    return SyncState(Outcome.PENDING, last.version, last.created_ms, None, changed)
+    return SyncState(Outcome.PENDING, last.version, last.published_ms, None, changed)
+
+
+def _refuses(last: ConfigVersion, edge: EdgeState, rejected_ms: int, *, runs_it: bool) -> bool:
+    """Whether a refusal is of the newest version, and is the last that the edge reported of it."""
+    if edge.rejected_version is None:
+        return rejected_ms >= max(last.created_ms, edge.applied_ms or 0)
+    return edge.rejected_version == last.version and not (runs_it and rejected_ms <= (edge.applied_ms or 0))
 
 
 _CLOCKS_MS = 24 * 3_600_000
@@ -315,6 +330,7 @@ def _next_version(last: ConfigVersion | None, edge: EdgeState) -> int:
 
 
 def _publish(
+    database: Database,
     broker: RetainingBroker,
     deployment: str,
     house_id: int,
@@ -324,6 +340,12 @@ def _publish(
     broker.publish_retained(
         contract.config_topic(deployment, house_id), contract.dump_config(version, wanted)
     )
+    try:
+        with database.begin() as connection:
+            config_versions.note_published(connection, house_id, version)
+    except Unavailable:
+        # It is shown as not sent until the edge confirms it or it is sent again, which does no harm.
+        log.warning("Version %d of house %d was sent, but this could not be recorded", version, house_id)
 
 
 def _present(found: Collection[Device]) -> list[contract.DeviceConfig]:

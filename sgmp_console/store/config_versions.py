@@ -22,17 +22,23 @@ _view = sa.table("config_versions", *(sa.column(c.name, c.type) for c in table.c
 
 @dataclass(frozen=True)
 class ConfigVersion:
-    """A configuration of a house's devices. `created_by` is an account's email, or a PostgreSQL role."""
+    """A configuration of a house's devices. `created_by` is an account's email, or a PostgreSQL role. `published_ms`
+    (UTC): when it was left with the broker last, None where it never was."""
 
     version: int
     sha256: str
     created_by: str
     created_ms: int
+    published_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class EdgeState:
-    """What a house's edge last said about itself, UTC ms; None where it never did."""
+    """What a house's edge last reported about itself, UTC ms; None where it never did.
+
+    `applied_*`: the version it runs, None where it reported to run none, and since when it reports so. `rejected_version`
+    is None, too, where the edge could not read which it refused.
+    """
 
     status: Mapping[str, Any] | None = None
     status_ms: int | None = None
@@ -41,6 +47,7 @@ class EdgeState:
     applied_ms: int | None = None
     rejected_reason: str | None = None
     rejected_ms: int | None = None
+    rejected_version: int | None = None
 
 
 def list_all(connection: sa.Connection, house_id: int) -> list[ConfigVersion]:
@@ -117,11 +124,20 @@ def add(
         )
 
 
+def note_published(connection: sa.Connection, house_id: int, version: int) -> None:
+    """Record that a version was left with the broker just now. Raises Refused without `manage_houses`."""
+    connection.execute(
+        sa.text("SELECT sgmp.note_published(:house, :version)"), {"house": house_id, "version": version}
+    )
+
+
 def edge_state(connection: sa.Connection, house_id: int) -> EdgeState:
-    """What the edge of a house last said about itself."""
+    """What the edge of a house last reported about itself."""
     row = connection.execute(sa.select(house_state).where(house_state.c.house_id == house_id)).one_or_none()
-    if row is None:
-        return EdgeState()
+    return EdgeState() if row is None else _edge_state(row)
+
+
+def _edge_state(row: sa.Row[Any]) -> EdgeState:
     return EdgeState(
         row.status,
         _ms(row.status_at),
@@ -130,6 +146,7 @@ def edge_state(connection: sa.Connection, house_id: int) -> EdgeState:
         _ms(row.applied_at),
         row.rejected_reason,
         _ms(row.rejected_at),
+        row.rejected_version,
     )
 
 
@@ -137,12 +154,23 @@ def _device(row: Mapping[str, Any]) -> contract.DeviceConfig:
     return contract.DeviceConfig(row["device_id"], row["name"], row["type"], row["config"])
 
 
-def _select() -> sa.Select[tuple[int, str, str, datetime]]:
-    return sa.select(_view.c.version, _view.c.sha256, _view.c.created_by, _view.c.created_at)
+_VERSION_COLUMNS = (
+    _view.c.version,
+    _view.c.sha256,
+    _view.c.created_by,
+    _view.c.created_at,
+    _view.c.published_at,
+)
 
 
-def _version(row: sa.Row[tuple[int, str, str, datetime]]) -> ConfigVersion:
-    return ConfigVersion(row.version, row.sha256, row.created_by, to_ms(row.created_at))
+def _select() -> sa.Select[Any]:
+    return sa.select(*_VERSION_COLUMNS)
+
+
+def _version(row: sa.Row[Any]) -> ConfigVersion:
+    return ConfigVersion(
+        row.version, row.sha256, row.created_by, to_ms(row.created_at), _ms(row.published_at)
+    )
 
 
 def _ms(instant: datetime | None) -> int | None:

@@ -129,6 +129,22 @@ def _device_settings() -> list[tuple[str, str, bool]]:
     return sorted((kind, field.key, field.secret) for kind in types for field in types[kind].fields)
 
 
+def _address_settings() -> str:
+    """('type', 'setting') of all that say where a device is, as the right side of SQL's IN."""
+    found = sorted(
+        (kind, field.key)
+        for kind, declared in contract.device_types().items()
+        for field in declared.fields
+        if field.kind in ("host", "url")
+    )
+    return ", ".join(f"({_literal(kind)}, {_literal(setting)})" for kind, setting in found) or "('', '')"
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
 @dataclass(frozen=True)
 class State:
     """What a database was migrated to; `is_current`: by this version of SGMP."""
@@ -211,6 +227,7 @@ def _programs(deployment: str) -> str:
         "ingest": _identifier(ingest_role(deployment)),
         "ingest_text": f"'{ingest_role(deployment)}'",
         "deployment_text": f"'{deployment}'",
+        "addresses": _address_settings(),
         "visible": _VISIBLE,
         "inside": f"((SELECT sgmp.sees_contents()) AND {_VISIBLE})",
         "visible_series": (

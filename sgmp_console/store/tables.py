@@ -242,6 +242,7 @@ config_version = Table(
     Column("devices", JSONB, nullable=False),
     Column("created_by", Text, nullable=False),
     _now("created_at"),
+    Column("published_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("house_id", "version"),
 )
 
@@ -257,6 +258,7 @@ house_state = Table(
     Column("applied_at", DateTime(timezone=True)),
     Column("rejected_reason", Text),
     Column("rejected_at", DateTime(timezone=True)),
+    Column("rejected_version", Integer),
 )
 
 # --- What was measured ----------------------------------------------------------------------------------------------

@@ -88,6 +88,8 @@ def sync_state(state: SyncState, now_ms: int, zone: tzinfo) -> StatusText:
     told = _outcome(state, version, since)
     if state.changed and state.outcome is not Outcome.NEVER:
         changed = f"Devices were changed since {version} was sent: the edge does not know of it yet."
+        if state.outcome is Outcome.NOT_SENT:
+            return told  # sending brings what was changed since, too
         rest = "" if state.outcome in (Outcome.IN_SYNC, Outcome.PENDING) else f" {told.text}"
         return StatusText(changed + rest, "warning", "state_warning", told.text)
     return told
@@ -98,6 +100,12 @@ def _outcome(state: SyncState, version: str, since: str) -> StatusText:
         case Outcome.NEVER:
             return StatusText(
                 "Nothing was ever sent to the edge of this house: it knows no devices.", "info", "ink_muted"
+            )
+        case Outcome.NOT_SENT:
+            return StatusText(
+                f"Not sent yet: the broker did not take {version}, created {since}. Synchronize again to send it.",
+                "warning",
+                "state_warning",
             )
         case Outcome.PENDING:
             return StatusText(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from sgmp_console.errors import UserError
 from sgmp_console.fleet import analytics, devices
 from sgmp_console.fleet.devices import DeviceError
 from sgmp_console.store import Batch, ChangedMeanwhile, Database, Device, House, ReadingRow
+from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN, TOKEN
 
 T0 = 1_750_000_000_000
@@ -73,6 +75,84 @@ def test_a_mask_that_stands_for_nothing_is_refused(database: Database, house: Ho
     made = devices.create(database, house.house_id, "sonnen", "sonnen", {"ip": "192.0.2.1"})
     with pytest.raises(DeviceError, match="`token`: is masked"):
         devices.update(database, replace(made, config=masked))
+
+
+@pytest.fixture
+def installer(database: Database, test_database: TestDatabase, house: House) -> Iterator[Database]:
+    """An account that manages devices without seeing their secrets."""
+    with database.begin() as connection:
+        store.roles.create(
+            connection, "installer", description="", permissions=["view_devices", "manage_devices"]
+        )
+        store.accounts.create(
+            connection,
+            email="ida@example.org",
+            name="Ida",
+            role="installer",
+            house_id=house.house_id,
+            password="long enough a password",
+            must_change_password=False,
+        )
+    signed_in, _ = store.sign_in(
+        test_database.address, test_database.deployment, "ida@example.org", "long enough a password"
+    )
+    yield signed_in
+    signed_in.dispose()
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "moved"),
+    [("sonnen", SONNEN, {"ip": "203.0.113.9"}), ("powerflex", POWERFLEX, {"url": "https://evil.example"})],
+)
+def test_secrets_do_not_go_to_an_address_chosen_by_one_who_may_not_see_them(
+    database: Database,
+    installer: Database,
+    house: House,
+    kind: str,
+    config: dict[str, Any],
+    moved: dict[str, str],
+) -> None:
+    made = devices.create(database, house.house_id, kind, kind, config)
+    with installer.begin() as connection:
+        masked = store.devices.get(connection, made.device_id)
+    with pytest.raises(DeviceError, match=r"Enter (token|password) again"):
+        devices.update(installer, replace(masked, config={**masked.config, **moved}))
+    assert devices.reveal(database, made.device_id) == config
+
+    # Past the console, with SQL: the address is stored, the secret is gone.
+    with installer.begin() as connection:
+        store.devices.update(connection, replace(masked, config={**masked.config, **moved}))
+    (secret,) = [key for key, value in masked.config.items() if value == devices.MASK]
+    assert devices.reveal(database, made.device_id) == {
+        key: moved.get(key, value) for key, value in config.items() if key != secret
+    }
+
+
+def test_an_address_can_be_changed_by_entering_the_secret_again(
+    database: Database, installer: Database, house: House
+) -> None:
+    made = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
+    moved = {**SONNEN, "ip": "203.0.113.9", "token": "a" * 36}
+    devices.update(installer, replace(made, config=moved))
+    assert devices.reveal(database, made.device_id) == moved
+
+
+def test_what_is_no_address_changes_without_touching_secrets(
+    database: Database, installer: Database, house: House
+) -> None:
+    made = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
+    with installer.begin() as connection:
+        masked = store.devices.get(connection, made.device_id)
+    devices.update(
+        installer, replace(masked, description="In the cellar", config={**masked.config, "serial": "7"})
+    )
+    assert devices.reveal(database, made.device_id) == {**SONNEN, "serial": "7"}
+
+
+def test_who_may_see_secrets_moves_a_device_with_them(database: Database, house: House) -> None:
+    made = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
+    devices.update(database, replace(made, config={**made.config, "ip": "203.0.113.9"}))
+    assert devices.reveal(database, made.device_id) == {**SONNEN, "ip": "203.0.113.9"}
 
 
 def test_masks_keep_nothing_when_the_type_changes(database: Database, house: House) -> None:

@@ -13,6 +13,7 @@ from sgmp_console.fleet import devices, sync
 from sgmp_console.fleet.sync import Outcome, SyncState
 from sgmp_console.store import Batch, Database, EventRow, House
 from sgmp_console.store.accounts import sign_in
+from sgmp_console.store.config_versions import ConfigVersion
 from sgmp_edge import contract
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, SONNEN
@@ -58,6 +59,26 @@ def edge_says(database: Database, house: House, kind: str, after_ms: int, **data
     return timestamp
 
 
+def newest(database: Database, house: House) -> ConfigVersion:
+    with database.begin() as connection:
+        found = store.config_versions.newest(connection, house.house_id)
+    assert found is not None
+    return found
+
+
+def confirm(database: Database, house: House, after_ms: int) -> None:
+    """The edge confirms the newest version."""
+    version = newest(database, house)
+    edge_says(
+        database,
+        house,
+        contract.CONFIG_APPLIED,
+        after_ms,
+        version=version.version,
+        sha256=version.sha256,
+    )
+
+
 def test_the_edge_is_left_a_document_that_it_can_read(
     database: Database, equipped: House, broker: Retained
 ) -> None:
@@ -97,16 +118,96 @@ def test_a_change_makes_a_new_version_and_no_change_sends_the_same_again(
     assert [version.version for version in versions] == [2, 1]
 
 
-def test_a_broker_that_fails_leaves_the_version_pending_and_a_retry_sends_it(
+def test_what_the_broker_did_not_take_is_not_sent_until_a_retry_sends_it(
     database: Database, equipped: House, broker: Retained
 ) -> None:
     broker.answers = False
     with pytest.raises(Unavailable):
         sync.synchronize(database, broker, "sgmp", equipped.house_id)
-    assert state(database, equipped).outcome is Outcome.PENDING
+    assert state(database, equipped).outcome is Outcome.NOT_SENT
     broker.answers = True
     assert sync.synchronize(database, broker, "sgmp", equipped.house_id) == 1
     assert len(broker.messages) == 1
+    assert state(database, equipped).outcome is Outcome.PENDING
+    broker.answers = False  # the broker keeps what it took
+    with pytest.raises(Unavailable):
+        sync.synchronize(database, broker, "sgmp", equipped.house_id)
+    assert state(database, equipped).outcome is Outcome.PENDING
+
+
+def test_a_newer_version_that_was_not_sent_is_shown_as_such_though_the_edge_runs_the_one_before(
+    database: Database, equipped: House, broker: Retained
+) -> None:
+    sync.synchronize(database, broker, "sgmp", equipped.house_id)
+    confirm(database, equipped, 1000)
+    devices.create(database, equipped.house_id, "second", "egauge", EGAUGE)
+    broker.answers = False
+    with pytest.raises(Unavailable):
+        sync.synchronize(database, broker, "sgmp", equipped.house_id)
+    assert state(database, equipped).outcome is Outcome.NOT_SENT
+
+
+def test_what_the_edge_runs_was_sent_whatever_the_broker_answered(
+    database: Database, equipped: House, broker: Retained
+) -> None:
+    broker.answers = False
+    with pytest.raises(Unavailable):
+        sync.synchronize(database, broker, "sgmp", equipped.house_id)
+    confirm(database, equipped, 1000)
+    assert state(database, equipped).outcome is Outcome.IN_SYNC
+
+
+def test_an_edge_that_refuses_after_a_restart_what_it_had_confirmed_is_not_in_sync(
+    database: Database, equipped: House, broker: Retained
+) -> None:
+    """Older software was installed on the Pi: it refuses the stored document, and then reports to run nothing."""
+    sync.synchronize(database, broker, "sgmp", equipped.house_id)
+    confirm(database, equipped, 1000)
+    when = edge_says(
+        database, equipped, contract.CONFIG_REJECTED, 2000, reason="no such type", version=1, sha256="x" * 64
+    )
+    refused = SyncState(Outcome.REJECTED, 1, when, "no such type", False)
+    assert state(database, equipped) == refused
+    edge_says(database, equipped, contract.EDGE_STATUS, 3000, config_version=None, config_sha256=None)
+    assert state(database, equipped) == refused
+    confirmed_sha256 = newest(database, equipped).sha256
+    edge_says(
+        database,
+        equipped,
+        contract.EDGE_STATUS,
+        4000,
+        config_version=1,
+        config_sha256=confirmed_sha256,
+    )
+    assert state(database, equipped).outcome is Outcome.IN_SYNC
+
+
+@pytest.mark.parametrize(
+    ("runs", "outcome"),
+    [
+        ({"config_version": None, "config_sha256": None}, Outcome.PENDING),
+        ({"config_version": 7, "config_sha256": "f" * 64}, Outcome.DRIFTED),
+        ({"config_version": "junk", "config_sha256": 3}, Outcome.PENDING),
+        ({}, Outcome.IN_SYNC),
+    ],
+    ids=["nothing", "another version", "nonsense", "an edge that does not report it"],
+)
+def test_the_status_of_an_edge_counts_more_than_what_it_confirmed_before(
+    database: Database, equipped: House, broker: Retained, runs: dict[str, object], outcome: Outcome
+) -> None:
+    sync.synchronize(database, broker, "sgmp", equipped.house_id)
+    confirm(database, equipped, 1000)
+    edge_says(database, equipped, contract.EDGE_STATUS, 2000, state="online", **runs)
+    assert state(database, equipped).outcome is outcome
+
+
+def test_a_status_from_before_the_confirmation_changes_nothing(
+    database: Database, equipped: House, broker: Retained
+) -> None:
+    sync.synchronize(database, broker, "sgmp", equipped.house_id)
+    confirm(database, equipped, 2000)
+    edge_says(database, equipped, contract.EDGE_STATUS, 1000, config_version=None, config_sha256=None)
+    assert state(database, equipped).outcome is Outcome.IN_SYNC
 
 
 def test_numbers_go_on_from_what_the_edge_has_even_after_a_restored_backup(
@@ -126,7 +227,7 @@ def test_the_state_follows_what_the_edge_says(database: Database, equipped: Hous
     with database.begin() as connection:
         made = store.config_versions.newest(connection, equipped.house_id)
     assert made is not None
-    assert pending.since_ms == made.created_ms
+    assert pending.since_ms == made.published_ms
     when = edge_says(database, equipped, contract.CONFIG_REJECTED, 1000, reason="device 1: no such type")
     assert state(database, equipped) == SyncState(Outcome.REJECTED, 1, when, "device 1: no such type", False)
 

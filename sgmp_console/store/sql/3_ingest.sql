@@ -171,12 +171,19 @@ BEGIN
 END
 $$;
 
--- An edge's word about itself becomes the state of its house; nothing in it can make the insert fail.
+-- A version number that an edge names; null for anything else.
+CREATE FUNCTION sgmp.version_in(named text) RETURNS integer
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN named ~ '^[0-9]{1,9}$' THEN named::integer END;
+
+-- What an edge reports about itself becomes the state of its house; nothing in it can make the insert fail. The version it
+-- applied is what it reported last, also by its status: an edge with other software may not run any more what it confirmed.
 CREATE FUNCTION sgmp.note_edge_event() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    version integer := CASE WHEN NEW.data ->> 'version' ~ '^[0-9]{1,9}$' THEN (NEW.data ->> 'version')::integer END;
+    version integer := sgmp.version_in(NEW.data ->> 'version');
+    runs integer := sgmp.version_in(NEW.data ->> 'config_version');
 BEGIN
     IF NEW.type = 'EDGE_STATUS' AND NEW.data ->> 'state' = 'offline' THEN
         -- The last will. MQTT fixed its timestamp when the connection was made, so what counts is that it came; when the
@@ -189,6 +196,14 @@ BEGIN
         INSERT INTO sgmp.house_state AS known (house_id, status, status_at) VALUES (NEW.house_id, NEW.data, NEW.ts)
         ON CONFLICT (house_id) DO UPDATE SET status = excluded.status, status_at = excluded.status_at
         WHERE known.status_at IS NULL OR known.status_at <= excluded.status_at;
+        IF NEW.data ? 'config_version' THEN
+            UPDATE sgmp.house_state known SET
+                applied_version = runs, applied_sha256 = NEW.data ->> 'config_sha256', applied_at = NEW.ts
+            WHERE known.house_id = NEW.house_id
+              AND (known.applied_at < NEW.ts OR known.applied_at IS NULL AND runs IS NOT NULL)
+              AND ((known.applied_version, known.applied_sha256) IS DISTINCT FROM (runs, NEW.data ->> 'config_sha256')
+                   OR runs = known.rejected_version AND known.rejected_at BETWEEN known.applied_at AND NEW.ts);
+        END IF;
     ELSIF NEW.type = 'CONFIG_APPLIED' THEN
         INSERT INTO sgmp.house_state AS known (house_id, applied_version, applied_sha256, applied_at)
         VALUES (NEW.house_id, version, NEW.data ->> 'sha256', NEW.ts)
@@ -197,10 +212,11 @@ BEGIN
             applied_at = excluded.applied_at
         WHERE known.applied_at IS NULL OR known.applied_at <= excluded.applied_at;
     ELSIF NEW.type = 'CONFIG_REJECTED' THEN
-        INSERT INTO sgmp.house_state AS known (house_id, rejected_reason, rejected_at)
-        VALUES (NEW.house_id, NEW.data ->> 'reason', NEW.ts)
+        INSERT INTO sgmp.house_state AS known (house_id, rejected_reason, rejected_at, rejected_version)
+        VALUES (NEW.house_id, NEW.data ->> 'reason', NEW.ts, version)
         ON CONFLICT (house_id) DO UPDATE SET
-            rejected_reason = excluded.rejected_reason, rejected_at = excluded.rejected_at
+            rejected_reason = excluded.rejected_reason, rejected_at = excluded.rejected_at,
+            rejected_version = excluded.rejected_version
         WHERE known.rejected_at IS NULL OR known.rejected_at <= excluded.rejected_at;
     END IF;
     RETURN NULL;

@@ -34,18 +34,38 @@ WHERE {inside};
 COMMENT ON VIEW sgmp.devices IS 'sgmp program';
 
 CREATE VIEW sgmp.config_versions WITH (security_barrier) AS
-SELECT v.house_id, v.version, v.sha256, sgmp.opaque(v.created_by) AS created_by, v.created_at,
+SELECT v.house_id, v.version, v.sha256, sgmp.opaque(v.created_by) AS created_by, v.created_at, v.published_at,
        sgmp.masked_devices(v.devices, (SELECT sgmp.may('view_devices'))) AS devices
 FROM sgmp.config_version v
 WHERE {inside};
 COMMENT ON VIEW sgmp.config_versions IS 'sgmp program';
 
--- A mask that comes back stands for what is stored. Not where the type changed, which says what is a secret.
+-- Whether a setting says where a device's secrets are sent: hosts and addresses as its type declares them. Of a setting
+-- that no type declares any text may.
+CREATE FUNCTION sgmp.is_address(device_type text, setting text, value jsonb) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (device_type, setting) IN ({addresses}) OR (
+    jsonb_typeof(value) NOT IN ('number', 'boolean', 'null') AND NOT EXISTS (
+        SELECT FROM sgmp.device_setting known WHERE known.type = device_type AND known.setting = is_address.setting));
+
+-- Whether a config leads its secrets elsewhere than another did. `config` may hold masks, which stand for what was there.
+CREATE FUNCTION sgmp.address_changed(device_type text, old_config jsonb, config jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (
+    SELECT FROM (SELECT jsonb_object_keys(old_config) UNION SELECT jsonb_object_keys(config)) AS named (setting)
+    WHERE config -> named.setting IS DISTINCT FROM old_config -> named.setting
+      AND config -> named.setting IS DISTINCT FROM '"***"'
+      AND (sgmp.is_address(device_type, named.setting, config -> named.setting)
+           OR sgmp.is_address(device_type, named.setting, old_config -> named.setting)));
+
+-- A mask that comes back stands for what is stored. Not where the type changed, which says what is a secret. Secrets go
+-- with their address: one who may not see them can't send them elsewhere by changing it, so they are dropped.
 CREATE FUNCTION sgmp.keep_masked() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     setting text;
+    leads_elsewhere boolean;
 BEGIN
     IF jsonb_typeof(NEW.config) <> 'object' THEN
         RETURN NEW;  -- refused by the table
@@ -54,8 +74,12 @@ BEGIN
        AND sgmp.masked(OLD.type, OLD.config) <> OLD.config THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'With another type all settings are to be entered anew.';
     END IF;
+    leads_elsewhere := TG_OP = 'UPDATE' AND NEW.type = OLD.type AND NOT sgmp.may('view_secrets')
+        AND sgmp.address_changed(NEW.type, OLD.config, NEW.config);
     FOR setting IN SELECT e.key FROM jsonb_each(NEW.config) e WHERE e.value = '"***"' LOOP
-        IF TG_OP = 'UPDATE' AND NEW.type = OLD.type AND OLD.config ? setting THEN
+        IF leads_elsewhere AND OLD.config ? setting THEN
+            NEW.config := NEW.config - setting;
+        ELSIF TG_OP = 'UPDATE' AND NEW.type = OLD.type AND OLD.config ? setting THEN
             NEW.config := NEW.config || jsonb_build_object(setting, OLD.config -> setting);
         ELSE
             RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE =
@@ -80,6 +104,17 @@ $$;
 
 CREATE TRIGGER sgmp_sign_version BEFORE INSERT ON sgmp.config_version
 FOR EACH ROW EXECUTE FUNCTION sgmp.sign_version();
+
+-- A version was left with the broker.
+CREATE FUNCTION sgmp.note_published(house integer, published_version integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require('manage_houses');
+    UPDATE sgmp.config_version v SET published_at = clock_timestamp()
+    WHERE v.house_id = house AND v.version = published_version AND sgmp.sees_house(v.house_id);
+END
+$$;
 
 -- The devices of a house as its edge is told of them, secrets included.
 CREATE FUNCTION sgmp.present_devices(house integer) RETURNS jsonb

@@ -22,6 +22,7 @@ GRANT EXECUTE ON FUNCTION
     sgmp.opaque(bigint), sgmp.opaque(text), sgmp.login_name(text),
     sgmp.masked(text, jsonb, boolean), sgmp.masked_devices(jsonb, boolean),
     sgmp.changed_secrets(integer, integer, integer), sgmp.configuration_changed(integer),
+    sgmp.note_published(integer, integer),
     sgmp.announce_reveal(text, integer, integer), sgmp.reveal(bigint), sgmp.note_act(text, text, text, integer, jsonb),
     sgmp.create_role(text, text, text[]), sgmp.update_role(integer, integer, text, text, text[]), sgmp.delete_role(integer),
     sgmp.create_account(text, text, text, integer, text, boolean), sgmp.set_own_password(text),
@@ -89,7 +90,7 @@ CREATE POLICY adds ON sgmp.event FOR INSERT TO {ingest} WITH CHECK (true);
 CREATE POLICY adds ON sgmp.quarantine FOR INSERT TO {ingest} WITH CHECK (true);
 
 -- What was sent to an edge holds its devices' secrets.
-GRANT SELECT (house_id, version, sha256, created_at), INSERT (house_id, version, sha256, devices)
+GRANT SELECT (house_id, version, sha256, created_at, published_at), INSERT (house_id, version, sha256, devices)
     ON sgmp.config_version TO {accounts};
 CREATE POLICY reads ON sgmp.config_version FOR SELECT TO {accounts} USING ({inside});
 CREATE POLICY adds ON sgmp.config_version FOR INSERT TO {accounts}

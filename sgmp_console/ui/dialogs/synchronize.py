@@ -202,16 +202,21 @@ class SynchronizeDialog(ActDialog):
             self.changes.show_changes(found.changes_on_edge, "The edge runs what would be sent.")
         else:
             last = found.state.version
-            none = (
-                "There are no devices in this house. Publishing tells the edge so."
-                if last is None
-                else f"Nothing was changed since version {last} was sent. Publishing sends it again."
-            )
+            if last is None:
+                none = "There are no devices in this house. Publishing tells the edge so."
+            elif found.state.outcome is Outcome.NOT_SENT:
+                none = f"Version {last} was not sent yet: the broker did not take it. Publishing sends it."
+            else:
+                none = f"Nothing was changed since version {last} was sent. Publishing sends it again."
             self.changes.show_changes(found.changes, none)
 
     def _past(self, entry: HistoryEntry) -> _Past:
         now_ms = self.services.now_ms()
         told = edge_words.StatusText("Not confirmed", "clock", "ink_muted")
+        if entry.version.published_ms is None:
+            told = edge_words.StatusText(
+                "Not sent", "warning", "state_warning", "The broker did not take it."
+            )
         if entry.rejected_ms is not None and entry.rejected_ms >= (entry.applied_ms or 0):
             told = edge_words.StatusText("Refused", "fault", "state_fault", entry.reason or "")
         elif entry.applied_ms is not None:

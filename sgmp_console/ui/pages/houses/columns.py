@@ -21,6 +21,7 @@ _EDGE = {
 }
 _SYNC = {
     Outcome.NEVER: ("Never sent", Mark("info", "ink_muted")),
+    Outcome.NOT_SENT: ("Not sent", Mark("warning", "state_warning")),
     Outcome.PENDING: ("Not confirmed", Mark("clock", "ink_muted")),
     Outcome.IN_SYNC: ("In sync", Mark("check", "state_ok")),
     Outcome.REJECTED: ("Refused by the edge", Mark("fault", "state_fault")),
@@ -51,7 +52,7 @@ def credentials_told(valid: int) -> StatusText:
 
 def _sync(row: HouseRow) -> tuple[str, Mark]:
     state = row.overview.sync
-    changed = state.changed and state.outcome is not Outcome.NEVER
+    changed = state.changed and state.outcome not in (Outcome.NEVER, Outcome.NOT_SENT)
     return _CHANGED if changed else _SYNC[state.outcome]
 
 
