@@ -150,6 +150,73 @@ def test_no_exception_dies_silently() -> None:
     )
 
 
+UI = [path for path in CONSOLE if (ROOT / "sgmp_console" / "ui") in path.parents]
+
+RICH_TEXT = {
+    *(
+        "QMessageBox",
+        "QErrorMessage",
+        "QInputDialog",
+        "QProgressDialog",
+        "QWizard",
+        "QSplashScreen",
+        "QSystemTrayIcon",
+    ),
+    *("QTextEdit", "QTextBrowser", "QStaticText", "QWhatsThis", "setWhatsThis", "setStatusTip"),
+    *("setHtml", "insertHtml", "appendHtml", "TextItem", "LabelItem", "setTitle", "setLabel"),
+}
+"""What takes text for HTML where it looks like it; the last two are pyqtgraph's."""
+
+WIDGETS_OF_PARTS = {"QLabel", "QPushButton", "QCheckBox", "QRadioButton", "QGroupBox"}
+"""Their text is HTML or has mnemonics; `ui/parts` has those that show it as it is."""
+
+TAKES_PLAIN_TEXT = {
+    "setToolTip": "set_tip(widget, text)",
+    "showText": "tip(text)",
+    "setWindowTitle": "title(text)",
+    "addAction": "mnemonic_free(text)",
+    "addMenu": "mnemonic_free(text)",
+    "QAction": "mnemonic_free(text)",
+}
+"""Calls whose text is a constant, or made by `ui/plain_text`."""
+
+
+def _is_plain(argument: ast.expr) -> bool:
+    match argument:
+        case ast.Constant():
+            return True
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="plain_text"))):
+            return True
+        case ast.Name(id="action"):
+            return True  # a QAction, which was made of plain text
+    return False
+
+
+@pytest.mark.parametrize("path", UI, ids=_name)
+def test_text_of_others_is_never_rich(path: Path) -> None:
+    if path.name == "plain_text.py":
+        return
+    tree = ast.parse(path.read_text("utf-8"))
+    found = [f"line {line}: {name}" for line, name in _called_names(path) if name in RICH_TEXT]
+    if "parts" not in path.parts:
+        found += [
+            f"line {line}: {name}; use what ui/parts has"
+            for line, name in (*_called_names(path), *_defined_bases(path))
+            if name in WIDGETS_OF_PARTS
+        ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            texts = [argument for argument in node.args if name != "showText"][:1] or node.args[1:2]
+            if name in TAKES_PLAIN_TEXT and not all(map(_is_plain, texts)):
+                found.append(f"line {node.lineno}: {name}; use plain_text.{TAKES_PLAIN_TEXT[name]}")
+        elif isinstance(node, ast.If) and "ToolTipRole" in ast.unparse(node.test):
+            returned = [part.value for part in node.body if isinstance(part, ast.Return)]
+            if not returned or not all(value is not None and _is_plain(value) for value in returned):
+                found.append(f"line {node.lineno}: return plain_text.tip(text)")
+    assert not found, f"text of an edge, file or other account could be taken for HTML: {found}"
+
+
 def test_heavy_libraries_are_loaded_only_when_used() -> None:
     code = (
         "import sys, sgmp_console.app;"

@@ -36,7 +36,7 @@ Show = Callable[[], DevicesPage]
 
 NAME, STATE, NEWEST, USED_BY = (
     [column.title for column in COLUMNS].index(title)
-    for title in ("Name", "State", "LatestOnly reading", "Used by")
+    for title in ("Name", "State", "Newest reading", "Used by")
 )
 
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from sgmp_console.ui import fonts, formats, theme
+from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.quantities import Quantity
 
 ROW_HEIGHT = 26
@@ -50,8 +50,9 @@ class _Row(QAbstractButton):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setToolTip(
-            f"Show or hide {quantity.title.lower() if not quantity.title.startswith('EV') else quantity.title}"
+        plain_text.set_tip(
+            self,
+            f"Show or hide {quantity.title.lower() if not quantity.title.startswith('EV') else quantity.title}",
         )
         self.toggled.connect(self._tell)
         self.set_value(None)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QProgressBar, QVBoxLayout, Q
 from sgmp_console.cloud.services import Services as Cloud
 from sgmp_console.errors import Cancelled, SgmpError
 from sgmp_console.store import DatabaseUnavailable
+from sgmp_console.ui import plain_text
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label
@@ -35,7 +36,7 @@ class ActDialog(QDialog):
         self.services = services
         self._act_words = act
         self._task: Task[Any] | None = None
-        self.setWindowTitle(title)
+        self.setWindowTitle(plain_text.title(title))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(520)
         column = QVBoxLayout(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from sgmp_console.ui import plain_text
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import IconLabel, label
 
@@ -16,7 +17,7 @@ class ConfirmDialog(QDialog):
         self, question: str, explanation: str, act: str, parent: QWidget, *, refuse: str = "Cancel"
     ) -> None:
         super().__init__(parent)
-        self.setWindowTitle(question)
+        self.setWindowTitle(plain_text.title(question))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(480)
         column = QVBoxLayout(self)

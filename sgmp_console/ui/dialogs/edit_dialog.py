@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QProgressBar, QVBox
 
 from sgmp_console.errors import Cancelled, Conflict, SgmpError, Unavailable, UserError
 from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.ui import plain_text
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import button
@@ -54,7 +55,7 @@ class EditDialog(QDialog, Generic[Stored]):
         self._discarding = False
         self._focus_before: QWidget | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(title)
+        self.setWindowTitle(plain_text.title(title))
         self.strip = MessageBar()
         self.strip.acted.connect(self._act_on_strip)
         self.note = label("", "caption", "muted", wraps=True)

@@ -24,7 +24,7 @@ from sgmp_console.errors import Cancelled, SgmpError
 from sgmp_console.fleet.account_sheets import AccountsImported, write_passwords
 from sgmp_console.fleet.sheets import Action, Existing, ImportRefused, Plan
 from sgmp_console.store import DatabaseUnavailable
-from sgmp_console.ui import fonts, formats
+from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.dialogs.import_kinds import ImportKind, Outcome
 from sgmp_console.ui.page import Services
@@ -55,7 +55,7 @@ class ImportDialog(QDialog):
         self._done: AccountsImported | None = None
         self._finished = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(f"Import {kind.plural}")
+        self.setWindowTitle(plain_text.title(f"Import {kind.plural}"))
         self.setAcceptDrops(True)
         self._build()
         window = parent.window().size()
@@ -289,8 +289,8 @@ class ImportDialog(QDialog):
         self.table.setRowCount(len(shown))
         for place, cells in enumerate(shown):
             for column, text in enumerate(cells):
-                cell = QTableWidgetItem(text)
-                cell.setToolTip(text)
+                cell = QTableWidgetItem(plain_text.bounded(text, plain_text.MAX_CELL))
+                plain_text.set_tip(cell, text)
                 self.table.setItem(place, column, cell)
         self.table.resizeRowsToContents()
         self.table.scrollToTop()

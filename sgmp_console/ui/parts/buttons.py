@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDateTimeEdit, QPushButton, QToolButton, QWidget
 
-from sgmp_console.ui import fonts, icons, theme
+from sgmp_console.ui import fonts, icons, plain_text, theme
 
 
 def button(
@@ -18,15 +18,31 @@ def button(
     kind: Literal["", "primary", "quiet", "danger"] = "",
     *,
     tip: str = "",
-) -> QPushButton:
+) -> Button:
     """`on_click` must be a method of a QObject, or live as long as the button."""
-    made = QPushButton(text)
+    made = Button(text)
     made.setFont(fonts.font("body"))
     made.setProperty("kind", kind)
-    made.setToolTip(tip)
+    plain_text.set_tip(made, tip)
     made.setAutoDefault(False)
     made.clicked.connect(on_click)
     return made
+
+
+class Button(QPushButton):
+    """With any text; `&` is not a mnemonic."""
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        self._text = text
+        super().setText(plain_text.mnemonic_free(text))
+
+    def text(self) -> str:
+        """The text that was set."""
+        return self._text
 
 
 class IconButton(QToolButton):
@@ -38,13 +54,13 @@ class IconButton(QToolButton):
         self.setIconSize(QSize(size, size))
         self.setFixedSize(size + 12, size + 12)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setToolTip(name)
+        plain_text.set_tip(self, name)
         self.setAccessibleName(name)
         self._tint()
 
     def set_icon(self, icon: str, name: str) -> None:
         self._icon = icon
-        self.setToolTip(name)
+        plain_text.set_tip(self, name)
         self.setAccessibleName(name)
         self._tint()
 
@@ -65,6 +81,9 @@ class ComboBox(QComboBox):
         super().__init__(parent)
         self.setFont(fonts.font("body"))
 
+    def addItem(self, text: str, data: object = None) -> None:  # type: ignore[override]  # noqa: N802 - Qt's name
+        super().addItem(plain_text.one_line(text), data)
+
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)
         _paint_chevron(self)
@@ -76,8 +95,16 @@ class CheckBox(QCheckBox):
     _BOX = 18
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
-        super().__init__(text, parent)
+        super().__init__(parent)
+        self.setText(text)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        self._text = plain_text.one_line(text)
+        super().setText(plain_text.mnemonic_free(text))
+
+    def text(self) -> str:
+        return self._text
 
     def sizeHint(self) -> QSize:  # noqa: N802
         text = self.fontMetrics().horizontalAdvance(self.text())

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from sgmp_console.ui import fonts, formats, icons, theme
+from sgmp_console.ui import fonts, formats, icons, plain_text, theme
+
+_BREAK_AFTER = 40
+"""Characters of one word after which a label that wraps may break it: else the word would set the width of a dialog."""
+
+_LONG_WORD = re.compile(rf"(\S{{{_BREAK_AFTER}}})(?=\S)")
 
 
-def label(text: str = "", role: fonts.Role = "body", ink: str = "primary", *, wraps: bool = False) -> QLabel:
+class Label(QLabel):
+    """Any text as it is: never HTML, never a mnemonic, of bounded length."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self._text = text
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        self._text = text
+        shown = plain_text.bounded(text)
+        if self.wordWrap():
+            shown = _LONG_WORD.sub("\\1\u200b", shown)
+        if self.buddy() is not None:
+            shown = shown.replace("&", "&&")
+        super().setText(shown)
+
+    def text(self) -> str:
+        """The text that was set."""
+        return self._text
+
+    def setBuddy(self, buddy: QWidget) -> None:  # noqa: N802 - Qt's name
+        super().setBuddy(buddy)
+        self.setText(self._text)
+
+
+def label(text: str = "", role: fonts.Role = "body", ink: str = "primary", *, wraps: bool = False) -> Label:
     """`ink` is primary, secondary, muted or fault."""
-    made = QLabel(text)
+    made = Label()
     made.setFont(fonts.font(role))
-    made.setTextFormat(Qt.TextFormat.PlainText)
     made.setWordWrap(wraps)
+    made.setText(text)
     set_ink(made, ink)
     return made
 
@@ -26,23 +60,23 @@ def set_ink(of: QLabel, ink: str) -> None:
         of.style().polish(of)
 
 
-class ElidedLabel(QLabel):
+class ElidedLabel(Label):
     """One line that ends in an ellipsis where there is no room; the whole text is its tool tip then."""
 
     def __init__(self, text: str = "", role: fonts.Role = "body", ink: str = "primary") -> None:
         super().__init__()
-        self._whole = text
+        self._whole = plain_text.one_line(text)
         self._tip = ""
         self.setFont(fonts.font(role))
-        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         set_ink(self, ink)
         self._fit()
 
     def set_whole(self, text: str, tip: str = "") -> None:
         """`tip` instead of the whole text as tool tip, where there is more to say."""
-        if (text, tip) != (self._whole, self._tip):
-            self._whole, self._tip = text, tip
+        whole = plain_text.one_line(text)
+        if (whole, tip) != (self._whole, self._tip):
+            self._whole, self._tip = whole, tip
             self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
@@ -52,7 +86,7 @@ class ElidedLabel(QLabel):
     def _fit(self) -> None:
         shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, max(0, self.width()))
         self.setText(shown)
-        self.setToolTip(self._tip or (self._whole if shown != self._whole else ""))
+        plain_text.set_tip(self, self._tip or (self._whole if shown != self._whole else ""))
         self.setAccessibleName(self._whole)
 
 

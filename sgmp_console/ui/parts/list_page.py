@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from sgmp_console.errors import Cancelled, SgmpError
 from sgmp_console.store.errors import DatabaseUnavailable
-from sgmp_console.ui import fonts, formats
+from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import button
@@ -96,6 +96,7 @@ class ListPage(Page, Generic[Row, Found]):
         """What was read last."""
         self._loads = LatestOnly[Found](services.tasks, self._loaded, self._not_loaded, self)
         self._acts: dict[str, tuple[ListAction, QAction, QPushButton]] = {}
+        self._why_not: dict[str, str] = {}
         self._notice: EmptyState | None = None
         self.table: RowsTable[Row] = RowsTable(
             self._called[0].upper() + self._called[1:], columns, id_, copied=copied
@@ -126,7 +127,7 @@ class ListPage(Page, Generic[Row, Found]):
         """Why there is none, with the acts (by their ids) that change it."""
 
     def actions_shown(self, chosen: Sequence[Row]) -> None:
-        """The selection or the list changed: enable, disable or rename acts with `action(id_)`."""
+        """The selection or the list changed: enable, disable, hide or rename acts."""
 
     def acted(self, id_: str) -> None:
         """A button of strip or notice was pressed that is none of the acts'."""
@@ -196,7 +197,7 @@ class ListPage(Page, Generic[Row, Found]):
     def declare(self, acts: Sequence[ListAction]) -> None:
         """The acts in the order of the toolbar; the context menu has them the other way round. Call it once."""
         for act in acts:
-            action = QAction(act.words, self)
+            action = QAction(plain_text.mnemonic_free(act.words), self)
             action.triggered.connect(act.do)
             made = button(act.words, action.trigger, "primary" if act.primary else "")
             self.addAction(action)
@@ -218,6 +219,17 @@ class ListPage(Page, Generic[Row, Found]):
     def button(self, id_: str) -> QPushButton:
         return self._acts[id_][2]
 
+    def rename(self, id_: str, words: str) -> None:
+        """What an act is called with what is chosen now."""
+        _, action, made = self._acts[id_]
+        action.setText(plain_text.mnemonic_free(words))
+        made.setText(words)
+
+    def disable(self, id_: str, why: str) -> None:
+        """The act is not possible with what is chosen now; `why` is its button's tool tip."""
+        self.action(id_).setEnabled(False)
+        self._why_not[id_] = why
+
     def _double_clicked(self) -> None:
         for act, action, _ in self._acts.values():
             if "Return" in act.keys:
@@ -237,13 +249,13 @@ class ListPage(Page, Generic[Row, Found]):
             enough = act.needs == "" or number == 1 or (act.needs == "some" and number > 1)
             action.setEnabled(enough and self.found is not None)
             several = act.counted and number > 1
-            action.setText(f"{act.words} {number} {self._plural}" if several else act.words)
+            self.rename(act.id_, f"{act.words} {number} {self._plural}" if several else act.words)
+            self._why_not[act.id_] = ""
         self.actions_shown(chosen)
-        for _, action, made in self._acts.values():
+        for id_, (_, action, made) in self._acts.items():
             made.setEnabled(action.isEnabled())
             made.setVisible(action.isVisible())
-            made.setText(action.text())
-            made.setToolTip(action.toolTip() if action.toolTip() != action.text() else "")
+            plain_text.set_tip(made, self._why_not[id_])
         self._show_acts_of_notice()
 
     def _show_acts_of_notice(self) -> None:

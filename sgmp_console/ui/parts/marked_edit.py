@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QPlainTextEdit, QToolTip, QWidget
 
 from sgmp_console.formula import Problem
-from sgmp_console.ui import fonts, theme
+from sgmp_console.ui import fonts, plain_text, theme
 
 _WAVE = 2.0
 """Half the height of the wavy line, and a quarter of its length, in pixels."""
@@ -94,7 +94,7 @@ class MarkedEdit(QPlainTextEdit):
             for problem in self._problems:
                 near = self._rects(problem.position, problem.length)
                 if any(rect.adjusted(-2, -rect.height(), 2, 4).contains(where) for rect in near):
-                    QToolTip.showText(event.globalPos(), problem.message, self)
+                    QToolTip.showText(event.globalPos(), plain_text.tip(problem.message), self)
                     return True
             QToolTip.hideText()
             return True

@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sgmp_console.ui import fonts, icons, theme
+from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.theme import Tokens
 
 ROW_HEIGHT = 32
@@ -136,11 +136,11 @@ class RowsModel(QAbstractTableModel, Generic[Row]):
         if role == ROW_ROLE:
             return row
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return column.text(row)
+            return plain_text.one_line(column.text(row))
         if role == _SORT_ROLE:
             return column.sort(row) if column.sort else column.text(row)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tip(column, row)
+            return plain_text.tip(_tip(column, row))
         if role == Qt.ItemDataRole.FontRole:
             return fonts.font("strong" if column.strong else "body")
         return None
@@ -333,7 +333,8 @@ def paint_text(
     """One line, its end elided."""
     painter.setFont(fonts.font("strong" if strong else "body"))
     painter.setPen(ink)
-    shown = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(area.width()))
+    line = plain_text.one_line(text)
+    shown = painter.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, int(area.width()))
     painter.drawText(area, alignment, shown)
 
 

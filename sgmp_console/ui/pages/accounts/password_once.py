@@ -6,7 +6,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.accounts import NewAccount
-from sgmp_console.ui import fonts
+from sgmp_console.ui import fonts, plain_text
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.parts.buttons import CheckBox, button
 from sgmp_console.ui.parts.fields import Field
@@ -20,7 +20,7 @@ class PasswordOnce(QDialog):
         super().__init__(parent)
         self._leaving = False
         title = f"Initial password of {made.account.email}"
-        self.setWindowTitle(title)
+        self.setWindowTitle(plain_text.title(title))
         self.setFixedWidth(560)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 16, 24, 16)

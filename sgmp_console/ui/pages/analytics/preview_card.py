@@ -12,7 +12,7 @@ from sgmp_console.reports.assessment import Preview
 from sgmp_console.reports.home import GAP_MS, STALE_AFTER_MS, Curve
 from sgmp_console.timeseries.alignment import typical_interval_ms
 from sgmp_console.timeseries.series import Series
-from sgmp_console.ui import formats
+from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.time_chart import Pane, TimeChart
 from sgmp_console.ui.parts.card import Card
@@ -25,7 +25,7 @@ _LEAST_SPANS = {"kW": 0.5, "W": 500.0, "kWh": 0.5, "V": 4.0, "Hz": 0.1, "%": 10.
 _FROM_ZERO = {"kW", "W", "kWh", "%", "A", "VA", "var", "kVA", "kvar", "MW"}
 _OTHER = "other"  # the token quantity_other, which is no quantity's own
 _EVENTS_LISTED = 12
-_NUMBERS = ("LatestOnly", "Mean", "Lowest", "Highest", "Coverage")
+_NUMBERS = ("Newest", "Mean", "Lowest", "Highest", "Coverage")
 
 
 class PreviewCard(Card):
@@ -140,7 +140,7 @@ class PreviewCard(Card):
             "there. Wrapped in avg, both have a mean at the same times.",
             (("avg", "Wrap in avg"),),
         )
-        self._strip.buttons()["avg"].setToolTip(apart.suggestion)
+        plain_text.set_tip(self._strip.buttons()["avg"], apart.suggestion)
 
     def _accept_avg(self, _ident: str) -> None:
         if self._suggestion:
@@ -153,7 +153,7 @@ class PreviewCard(Card):
         if len(values) and preview.now_ms - int(values.timestamps[-1]) <= max(STALE_AFTER_MS, 3 * interval):
             newest = float(values.values[-1])
         for name, value, at_ms in (
-            ("LatestOnly", newest, int(values.timestamps[-1]) if len(values) else None),
+            ("Newest", newest, int(values.timestamps[-1]) if len(values) else None),
             ("Mean", preview.mean, None),
             ("Lowest", found.minimum if found else None, found.minimum_ms if found else None),
             ("Highest", found.maximum if found else None, found.maximum_ms if found else None),
@@ -166,7 +166,7 @@ class PreviewCard(Card):
         if preview.of_events:
             self._events.setText(_events(values, unit, preview.now_ms, self._zone))
             self._holder.setCurrentWidget(self._events)
-            numbers["LatestOnly"].set_whole(formats.MISSING)
+            numbers["Newest"].set_whole(formats.MISSING)
             return
         curve = Curve(_CURVE, unit, values, gap_ms=max(GAP_MS, round(2.5 * interval)))
         self._holder.setCurrentWidget(self.chart)

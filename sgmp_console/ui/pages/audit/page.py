@@ -35,7 +35,7 @@ from sgmp_console.fleet import audit_sheet
 from sgmp_console.fleet.audit_sheet import AuditFilter
 from sgmp_console.store import audit, houses
 from sgmp_console.store.audit import ACTS, KINDS, AuditEntry
-from sgmp_console.ui import fonts, formats
+from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.pages.audit import labels
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, button
@@ -327,8 +327,8 @@ class AuditPage(Page):
         self.details.setRowCount(len(rows))
         for number, cells in enumerate(rows):
             for column, text in enumerate(cells):
-                item = QTableWidgetItem(text)
-                item.setToolTip(text)
+                item = QTableWidgetItem(plain_text.one_line(text))
+                plain_text.set_tip(item, text)
                 item.setFont(fonts.font("body" if column == 0 else "fixed"))
                 self.details.setItem(number, column, item)
 

@@ -64,7 +64,7 @@ COLUMNS: tuple[Column[DeviceRow], ...] = (
         ink=lambda row: "ink_muted" if row.told.tint == "ink_muted" else "ink_primary",
     ),
     Column(
-        "LatestOnly reading",
+        "Newest reading",
         _newest,
         128,
         # As floating point: milliseconds overflow an int of Qt.

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.store.devices import MASK
+from sgmp_console.ui import plain_text
 from sgmp_console.ui.pages.devices import config_text
 from sgmp_console.ui.pages.devices.config_text import ConfigText
 from sgmp_console.ui.pages.devices.setting_entry import SettingEntry
@@ -314,7 +315,7 @@ class ConfigEditor(QWidget):
         self.secrets.setVisible(possible)
         self.secrets.setText("Hide secrets" if self._shown else "Show secrets")
         recorded = "The audit records that they were shown, and to whom." if masked else ""
-        self.secrets.setToolTip(recorded)
+        plain_text.set_tip(self.secrets, recorded)
         self.secrets.setAccessibleDescription(recorded)
 
     def _toggle_secrets(self) -> None:

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import Cancelled, SgmpError, Unavailable
 from sgmp_console.fleet.device_test import EdgeAway, ProbeResult
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
-from sgmp_console.ui import fonts, formats
+from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
@@ -160,9 +160,9 @@ class ProbeCard(Card):
                 formats.with_unit(one.value, one.unit) if isinstance(one.value, float) else f"“{one.value}”"
             )
             for column, words in enumerate((one.field, shown)):
-                cell = QTableWidgetItem(words)
+                cell = QTableWidgetItem(plain_text.one_line(words))
                 cell.setFont(fonts.font("strong" if column else "body"))
-                cell.setToolTip(words)
+                plain_text.set_tip(cell, words)
                 if column:
                     cell.setTextAlignment(_RIGHT)
                 self.values.setItem(row, column, cell)

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.devices_overview import FormerDevice
-from sgmp_console.ui import formats
+from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import IconLabel, label
 
@@ -21,7 +21,7 @@ class SameMeterDialog(QDialog):
     def __init__(self, former: FormerDevice, now_ms: int, zone: tzinfo, parent: QWidget) -> None:
         super().__init__(parent)
         name = former.device.name
-        self.setWindowTitle(f"Is {name} the same meter?")
+        self.setWindowTitle(plain_text.title(f"Is {name} the same meter?"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setFixedWidth(560)
         column = QVBoxLayout(self)

@@ -10,7 +10,7 @@ from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QWidget
 
 from sgmp_console.store.devices import MASK
-from sgmp_console.ui import fonts
+from sgmp_console.ui import fonts, plain_text
 from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.parts.fields import Field
 from sgmp_edge.contract import ConfigField
@@ -34,7 +34,7 @@ class SettingEntry(Field):
         title = setting.title if setting.required else f"{setting.title}, optional"
         super().__init__(title, entry, setting.help, parent)
         entry.setAccessibleName(setting.title)
-        entry.setToolTip(f"`{setting.key}` in the JSON")
+        plain_text.set_tip(entry, f"`{setting.key}` in the JSON")
         self.setting = setting
         self.touched = False
         self._masked = False

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from sgmp_console.fleet.devices_overview import DevicesOverview
-from sgmp_console.ui import edge_words
+from sgmp_console.ui import edge_words, plain_text
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import IconLabel, label
 
@@ -39,7 +39,7 @@ class SyncBar(QFrame):
         told = edge_words.sync_state(found.sync, now_ms, ZoneInfo(found.house.time_zone))
         self._icon.set_icon(told.icon, told.tint)
         self._words.setText(told.text)
-        self._words.setToolTip(told.tip)
+        plain_text.set_tip(self._words, told.tip)
         self._edge.setText(edge_words.edge_words(found.edge, now_ms))
 
     def text(self) -> str:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from sgmp_console.reports.home import ENERGY_SOURCES, EnergyToday
-from sgmp_console.ui import formats, theme
+from sgmp_console.ui import formats, plain_text, theme
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import ValueLabel, label
 from sgmp_console.ui.quantities import QUANTITIES
@@ -38,7 +38,7 @@ class EnergyCard(Card):
         self._cells = {}
         for row, item in enumerate(ENERGY_SOURCES, start=1):
             name = label(_SOURCES[item], "body", "secondary")
-            name.setToolTip(QUANTITIES[item].title)
+            plain_text.set_tip(name, QUANTITIES[item].title)
             table.addWidget(_Swatch(item), row, 0)
             table.addWidget(name, row, 1)
             cells = (label("", "strong"), label("", "body", "secondary"), label("", "body", "secondary"))

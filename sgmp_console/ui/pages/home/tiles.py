@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import GAP_MS, HomeSnapshot, Latest
 from sgmp_console.timeseries.series import Series
-from sgmp_console.ui import fonts, formats, theme
+from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.parts.labels import ElidedLabel, IconLabel, ValueLabel, label, set_ink
 from sgmp_console.ui.parts.sparkline import Sparkline
 from sgmp_console.ui.quantities import QUANTITIES
@@ -78,7 +78,7 @@ class Tile(QFrame):
             age, ink, tip = formats.age(curve.latest.timestamp_ms, now_ms), "muted", ""
         self._age.setText(age)
         set_ink(self._age, ink)
-        self.setToolTip(tip)
+        plain_text.set_tip(self, tip)
         self.setAccessibleName(f"{self._title}: {self._value.text()}, {age}")
 
     def value_text(self) -> str:

@@ -95,7 +95,7 @@ COLUMNS: tuple[Column[HouseRow], ...] = (
         tip=lambda row: f"{edge_words.edge_words(row.overview.edge, row.now_ms)}.",
     ),
     # Sorted as floating point: milliseconds overflow an int of Qt.
-    Column("LatestOnly reading", _newest, 128, sort=lambda row: float(row.overview.newest_ms or 0)),
+    Column("Newest reading", _newest, 128, sort=lambda row: float(row.overview.newest_ms or 0)),
     Column("Configuration", lambda row: _sync(row)[0], 152, mark=lambda row: _sync(row)[1], tip=_sync_tip),
     Column(
         "Credentials",

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from sgmp_console.errors import UserError
 from sgmp_console.store import House
-from sgmp_console.ui import fonts
+from sgmp_console.ui import fonts, plain_text
 from sgmp_console.ui.dialogs.act_dialog import sentence
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.page import Services
@@ -107,7 +107,7 @@ class CredentialsDialog(QDialog):
         self._name = f"{credentials.client_id or house.name}_credentials.json"
         self._to_replace: Path | None = None
         self._leaving = False
-        self.setWindowTitle(f"Credentials of {house.name}")
+        self.setWindowTitle(plain_text.title(f"Credentials of {house.name}"))
         self.resize(1040, 640)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)

@@ -88,11 +88,9 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
         )
 
     def actions_shown(self, chosen: Sequence[HouseRow]) -> None:
-        synchronize = self.action("synchronize")
         if not self.services.session.may("view_secrets"):
-            synchronize.setEnabled(False)
-            synchronize.setToolTip(
-                "The secrets of the devices are sent with it, and your role may not see them."
+            self.disable(
+                "synchronize", "The secrets of the devices are sent with it, and your role may not see them."
             )
         self.action("revoke").setVisible(len(self._valid_of_chosen()) > 1)
 

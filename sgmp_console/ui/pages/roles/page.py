@@ -91,7 +91,7 @@ class RolesPage(ListPage[Role, RolesFound]):
         self.action("delete").setEnabled(bool(chosen) and not any(role.built_in for role in chosen))
         mine = self.services.session.account.permissions
         only_shown = len(chosen) == 1 and (chosen[0].built_in or not chosen[0].permissions <= mine)
-        self.action("edit").setText("Open" if only_shown else "Edit")
+        self.rename("edit", "Open" if only_shown else "Edit")
 
     def _create(self) -> None:
         self._open(None, None)

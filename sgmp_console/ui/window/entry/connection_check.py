@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from sgmp_console.errors import SgmpError
 from sgmp_console.settings import Profile
+from sgmp_console.ui import plain_text
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import IconLabel, label
 from sgmp_console.ui.tasks import Task, Tasks
@@ -42,7 +43,7 @@ class ConnectionTestDialog(QDialog):
         parent: QWidget,
     ) -> None:
         super().__init__(parent)
-        self.setWindowTitle(f"Test of {profile.name}")
+        self.setWindowTitle(plain_text.title(f"Test of {profile.name}"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(640, 560)
         self._failed = 0

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import UserError
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, profile_problems
-from sgmp_console.ui import fonts
+from sgmp_console.ui import fonts, plain_text
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.fields import Field
@@ -258,7 +258,7 @@ class ConnectionsDialog(QDialog):
         self._list.blockSignals(True)
         self._list.clear()
         for draft in self._drafts:
-            self._list.addItem(draft["name"] or "New connection")
+            self._list.addItem(plain_text.one_line(draft["name"] or "New connection"))
         self._list.blockSignals(False)
         self._shown = -1
         self._list.setCurrentRow(row)

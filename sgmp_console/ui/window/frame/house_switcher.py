@@ -19,7 +19,7 @@ from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QStandardItem,
 from PySide6.QtWidgets import QAbstractButton, QFrame, QLineEdit, QListView, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.store.houses import House
-from sgmp_console.ui import fonts, icons, theme
+from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.parts.labels import label
 
 _SEARCH_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -79,7 +79,9 @@ class HouseSwitcher(QAbstractButton):
         if self._house is None:
             return "No house", ""
         zone = self._house.time_zone.replace("_", " ")
-        return self._house.name, " · ".join(part for part in (self._house.description, zone) if part)
+        return plain_text.one_line(self._house.name), plain_text.one_line(
+            " · ".join(part for part in (self._house.description, zone) if part)
+        )
 
     def sizeHint(self) -> QSize:  # noqa: N802
         name, detail = self._words()
@@ -154,11 +156,11 @@ class _Popup(QFrame):
         shown = self._current_id()
         self._model.clear()
         for house in houses:
-            item = QStandardItem(house.name)
+            item = QStandardItem(plain_text.one_line(house.name))
             item.setEditable(False)
             item.setData(f"{house.name} {house.description}", _SEARCH_ROLE)
             item.setData(house.house_id, _ID_ROLE)
-            item.setToolTip(house.description)
+            plain_text.set_tip(item, house.description)
             self._model.appendRow(item)
         self._select(shown)
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from sgmp_console.errors import SgmpError
 from sgmp_console.store.ingest_state import IngestState
-from sgmp_console.ui import formats
+from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.parts.labels import IconLabel, label, set_ink
 from sgmp_console.ui.tasks import Tasks
 
@@ -75,8 +75,8 @@ class IngestLight(QWidget):
         self._icon.set_icon("broker" if well else "fault", "ink_muted" if well else "state_fault")
         self._icon.setVisible(bool(words))
         received = sum(int(state.statistics.get("rejected", 0)) for state in states)
-        self.setToolTip(
-            f"{formats.count(received, 'message')} in quarantine since it started" if received else ""
+        plain_text.set_tip(
+            self, f"{formats.count(received, 'message')} in quarantine since it started" if received else ""
         )
 
     def stop(self) -> None:

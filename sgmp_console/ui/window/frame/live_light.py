@@ -9,7 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sgmp_console.reports.home import STALE_AFTER_MS, HomeSnapshot
-from sgmp_console.ui import fonts, formats, theme
+from sgmp_console.ui import fonts, formats, plain_text, theme
 
 Freshness = Literal["live", "stale", "silent", "offline", "unknown"]
 
@@ -44,7 +44,7 @@ class LiveLight(QWidget):
             f"{device.name}: {'no reading yet' if device.newest_ms is None else formats.age(device.newest_ms, now_ms)}"
             for device in devices
         ]
-        self.setToolTip("\n".join(["LatestOnly reading of each device", *lines]) if lines else "")
+        plain_text.set_tip(self, "\n".join(["Newest reading of each device", *lines]) if lines else "")
         if (state, text) != (self._state, self._text):
             self._state, self._text = state, text
             self.setAccessibleName(text)

@@ -18,6 +18,7 @@ from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.errors import SignInRefused
 from sgmp_console.store.houses import House
 from sgmp_console.store.ingest_state import IngestState
+from sgmp_console.ui import plain_text
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed, HomeReader
@@ -259,13 +260,15 @@ class MainView(QWidget):
     def _build_account_menu(self) -> QMenu:
         menu = QMenu(self)
         account = self.session.account
-        who = menu.addAction(f"{account.name} ({account.role})" if account.name else account.role)
+        who = menu.addAction(
+            plain_text.mnemonic_free(f"{account.name} ({account.role})" if account.name else account.role)
+        )
         who.setEnabled(False)
         menu.addSeparator()
         themes = menu.addMenu("Theme")
         group = QActionGroup(themes)
         for choice, words in _THEMES:
-            action = QAction(words, themes, checkable=True)
+            action = QAction(plain_text.mnemonic_free(words), themes, checkable=True)
             action.setData(choice)
             action.setChecked(choice == self._appearance.choice)
             group.addAction(action)

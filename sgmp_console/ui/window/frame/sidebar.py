@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from sgmp_console.resources import resource
-from sgmp_console.ui import fonts, icons, theme
+from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.parts.buttons import IconButton
 from sgmp_console.ui.parts.labels import label
 
@@ -110,7 +110,7 @@ class _Entry(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setAccessibleName(title)
-        self.setToolTip(f"{title}{self._keys}")
+        plain_text.set_tip(self, f"{title}{self._keys}")
 
     def set_narrow(self, narrow: bool) -> None:
         self._narrow = narrow

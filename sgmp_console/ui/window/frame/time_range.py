@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QDateTimeEdit, QFrame, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from sgmp_console.timeseries import calendar
+from sgmp_console.ui import plain_text
 from sgmp_console.ui.parts.buttons import DateTimeEdit, IconButton, button
 from sgmp_console.ui.parts.labels import label, set_ink
 from sgmp_console.ui.window.frame import ranges
@@ -36,7 +37,7 @@ class TimeRangeControl(QWidget):
         self._menu = QMenu(self)
         self._group = QActionGroup(self)
         for preset, words in ranges.PRESETS.items():
-            action = QAction(words, self._menu, checkable=True)
+            action = QAction(plain_text.mnemonic_free(words), self._menu, checkable=True)
             action.setData(preset)
             self._group.addAction(action)
             self._menu.addAction(action)
