@@ -150,8 +150,6 @@ def test_no_exception_dies_silently() -> None:
     )
 
 
-UI = [path for path in CONSOLE if (ROOT / "sgmp_console" / "ui") in path.parents]
-
 RICH_TEXT = {
     *(
         "QMessageBox",
@@ -192,29 +190,37 @@ def _is_plain(argument: ast.expr) -> bool:
     return False
 
 
-@pytest.mark.parametrize("path", UI, ids=_name)
-def test_text_of_others_is_never_rich(path: Path) -> None:
-    if path.name == "plain_text.py":
-        return
-    tree = ast.parse(path.read_text("utf-8"))
-    found = [f"line {line}: {name}" for line, name in _called_names(path) if name in RICH_TEXT]
+def _rich_texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines at which text could be taken for more than text, and the remedy."""
+    for line, name in _called_names(path):
+        if name in RICH_TEXT:
+            yield line, f"{name} is never used"
     if "parts" not in path.parts:
-        found += [
-            f"line {line}: {name}; use what ui/parts has"
-            for line, name in (*_called_names(path), *_defined_bases(path))
-            if name in WIDGETS_OF_PARTS
-        ]
-    for node in ast.walk(tree):
+        for line, name in (*_called_names(path), *_base_names(path)):
+            if name in WIDGETS_OF_PARTS:
+                yield line, f"use what ui/parts has instead of {name}"
+    for node in _nodes(path):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            texts = [argument for argument in node.args if name != "showText"][:1] or node.args[1:2]
-            if name in TAKES_PLAIN_TEXT and not all(map(_is_plain, texts)):
-                found.append(f"line {node.lineno}: {name}; use plain_text.{TAKES_PLAIN_TEXT[name]}")
+            text = node.args[1:2] if name == "showText" else node.args[:1]
+            if name in TAKES_PLAIN_TEXT and not all(map(_is_plain, text)):
+                yield node.lineno, f"plain_text.{TAKES_PLAIN_TEXT[name]} for {name}"
         elif isinstance(node, ast.If) and "ToolTipRole" in ast.unparse(node.test):
             returned = [part.value for part in node.body if isinstance(part, ast.Return)]
             if not returned or not all(value is not None and _is_plain(value) for value in returned):
-                found.append(f"line {node.lineno}: return plain_text.tip(text)")
-    assert not found, f"text of an edge, file or other account could be taken for HTML: {found}"
+                yield node.lineno, "return plain_text.tip(text)"
+
+
+def test_text_of_others_is_never_rich() -> None:
+    _refuse(
+        [
+            f"{_name(path)}:{line} {remedy}"
+            for path in CONSOLE
+            if ROOT / "sgmp_console" / "ui" in path.parents and path.name != "plain_text.py"
+            for line, remedy in _rich_texts(path)
+        ],
+        "Text of an edge, a file or another account could be taken for HTML or a mnemonic",
+    )
 
 
 def test_heavy_libraries_are_loaded_only_when_used() -> None:
