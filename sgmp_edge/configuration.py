@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import contract
+from .contract import RejectionCode
 from .files import replace_file
 from .polling.drivers import Catalogue
 
@@ -53,12 +54,13 @@ class Configuration:
             log.info("No devices configured yet; waiting for the console to synchronize them")
             return
         except OSError as error:
-            self._reject(f"the stored configuration can't be read: {error.strerror}", b"")
+            text = f"the stored configuration can't be read: {error.strerror}"
+            self._reject(contract.ContractError(text, RejectionCode.UNREADABLE), b"")
             return
         try:
             document = contract.parse_config(payload, self._catalogue.types())
         except contract.ContractError as error:
-            self._reject(f"the stored configuration can't be used as a whole: {error}", payload)
+            self._reject(error, payload, "the stored configuration can't be used as a whole: ")
             usable = self._usable(payload)
             log.warning("Of the stored configuration, %d devices can be used", len(usable))
             if usable:
@@ -93,7 +95,7 @@ class Configuration:
         try:
             document = contract.parse_config(payload, self._catalogue.types())
         except contract.ContractError as error:
-            self._reject(str(error), payload)
+            self._reject(error, payload)
             return
         answer = _answer(document)
         if document == self.current:
@@ -103,7 +105,8 @@ class Configuration:
         try:
             replace_file(self._file, payload)
         except OSError as error:
-            self._reject(f"it can't be stored: {error.strerror}", payload, document)
+            text = f"it can't be stored: {error.strerror}"
+            self._reject(contract.ContractError(text, RejectionCode.NOT_STORED), payload)
             return
         self._use(document)
         self._confirm(document, answer)
@@ -119,14 +122,24 @@ class Configuration:
         data = {"version": document.version, "sha256": document.sha256}
         self._report(contract.CONFIG_APPLIED, data, {STATE_KEY: answer})
 
-    def _reject(self, reason: str, payload: bytes, document: contract.ConfigDocument | None = None) -> None:
+    def _reject(self, error: contract.ContractError, payload: bytes, prefix: str = "") -> None:
+        reason = f"{prefix}{error}"
         fingerprint = hashlib.sha256(payload).hexdigest() + reason
         if fingerprint == self._rejected:
             return  # the broker keeps it and gives it again at each connection
         self._rejected = fingerprint
         log.error("A configuration was rejected: %s", reason)
-        version, sha256 = (document.version, document.sha256) if document else claims(payload)
-        self._report(contract.CONFIG_REJECTED, {"reason": reason, "version": version, "sha256": sha256}, {})
+        version, sha256 = claims(payload)
+        data = {
+            "reason": reason,
+            "code": error.code,
+            "device": error.device or None,
+            "setting": error.setting or None,
+            "problem": error.problem,
+            "version": version,
+            "sha256": sha256,
+        }
+        self._report(contract.CONFIG_REJECTED, data, {})
 
 
 def claims(payload: bytes) -> tuple[int | None, str | None]:

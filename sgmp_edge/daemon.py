@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from . import VERSION, contract
 from .configuration import Configuration
+from .contract import EdgeState, WarningChange, WarningKind
 from .delivery.courier import Courier, Status
 from .delivery.outbox import Message, Outbox
 from .delivery.publisher import CannotConnect, Connection, Handlers, Will
@@ -129,7 +130,10 @@ class Daemon:
         self._courier.start()
         self._configuration.start()
         if self._outbox_set_aside is not None:
-            self._warn(f"The outbox could not be read; it is kept as {self._outbox_set_aside.name}")
+            self._warn(
+                WarningKind.OUTBOX_DAMAGED,
+                f"The outbox could not be read; it is kept as {self._outbox_set_aside.name}",
+            )
         if self._once:
             self._poller.poll_all_once()
             self._poller.pause()
@@ -203,32 +207,37 @@ class Daemon:
         now = self._poller.clock.now_ms()
         return drivers.event_message(contract.EDGE_DEVICE_ID, contract.EDGE_DEVICE_NAME, now, kind, data)
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, kind: WarningKind, text: str) -> None:
         """A WARNING of the edge itself; the same one at most once an hour."""
         now = time.monotonic()
         if now - self._warned.get(text, -WARN_EVERY_S) >= WARN_EVERY_S:
             self._warned[text] = now
-            self._report(contract.WARNING, {"data": text})
+            self._report(contract.WARNING, {"data": text, "kind": kind, "change": WarningChange.NOTICE})
 
     def _connected(self) -> None:
         self._status_at = time.monotonic() + STATUS_AFTER_S
 
     def _taken_over(self) -> None:
-        self._warn("Another program uses this house's credentials; each of the two cuts the other off")
+        self._warn(
+            WarningKind.SECOND_EDGE,
+            "Another program uses this house's credentials; each of the two cuts the other off",
+        )
 
     def _publish_status(self, status: Status) -> None:
         if status.dropped > self._dropped:
-            self._warn("The outbox is full; the oldest readings are dropped")
+            self._warn(WarningKind.OUTBOX_FULL, "The outbox is full; the oldest readings are dropped")
         if status.disk_problem:
-            self._warn(f"The disk takes no readings ({status.disk_problem}); they wait in memory")
+            self._warn(
+                WarningKind.DISK, f"The disk takes no readings ({status.disk_problem}); they wait in memory"
+            )
         self._status, self._dropped = status, status.dropped
         self._notifier.status(
             f"{'connected' if status.connected else 'not connected'}, backlog {status.backlog}"
         )
         self._told_at, self._told_devices = time.monotonic(), self._poller.health()
-        self._courier.publish_unstored(self._event(contract.EDGE_STATUS, self._status_data("online")))
+        self._courier.publish_unstored(self._event(contract.EDGE_STATUS, self._status_data(EdgeState.ONLINE)))
 
-    def _status_data(self, state: str) -> dict[str, Any]:
+    def _status_data(self, state: EdgeState) -> dict[str, Any]:
         document = self._configuration.current
         return {
             "state": state,
@@ -268,7 +277,7 @@ class Daemon:
             contract.EDGE_DEVICE_NAME,
             int(time.time() * 1000),
             contract.EDGE_STATUS,
-            {"state": "offline", "software": VERSION},
+            {"state": EdgeState.OFFLINE, "software": VERSION},
         )
         try:
             identity = load_identity(self._home, self._settings)
@@ -321,7 +330,7 @@ class Daemon:
             return 0.05
         if waited_s < RELEASE_S and not self._control.idle():
             return 0.05
-        farewell = self._event(contract.EDGE_STATUS, self._status_data("stopped"))
+        farewell = self._event(contract.EDGE_STATUS, self._status_data(EdgeState.STOPPED))
         self._poller.close(0.5)
         if self._once:
             self._courier.stop(SEND_ALL_S if self._connects else SEND_S, farewell, send_all=self._connects)

@@ -26,7 +26,7 @@ def check_document(payload: bytes) -> dict[str, Any]:
 
 
 def check_device(payload: bytes, type_name: str) -> dict[str, Any]:
-    """Of one device's config: `ok`, `error` (no JSON, no such type), `problems` [{"setting", "message"}]."""
+    """Of one device's config: `ok`, `error` (no JSON, no such type), `problems` [{"setting", "code", "message"}]."""
     types = contract.device_types()
     if type_name not in types:
         known = ", ".join(sorted(types))
@@ -40,7 +40,8 @@ def check_device(payload: bytes, type_name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         return {"ok": False, "error": f"the config is not valid JSON: {error}", "problems": []}
     problems = [
-        {"setting": problem.key, "message": problem.message} for problem in types[type_name].problems(config)
+        {"setting": problem.key, "code": problem.code, "message": problem.message}
+        for problem in types[type_name].problems(config)
     ]
     return {"ok": not problems, "error": None, "problems": problems}
 
@@ -50,10 +51,7 @@ def as_text(result: Mapping[str, Any]) -> str:
     if result["error"]:
         return f"This can't be used: {result['error']}."
     if not result["ok"]:
-        lines = (
-            f"  {one['setting']}: {one['message']}" if one["setting"] else f"  {one['message']}"
-            for one in result["problems"]
-        )
+        lines = (f"  {one['setting'] or 'the config'} {one['message']}" for one in result["problems"])
         return "\n".join(("This config can't be used:", *lines))
     if "devices" not in result:
         return "The config is in order."

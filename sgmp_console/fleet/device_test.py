@@ -23,6 +23,7 @@ from sgmp_console.ingest.decode import Unreadable, flatten
 from sgmp_console.store import Change, Database, Reconnected, devices, events, houses, ingest_state, listen
 from sgmp_console.store.database import attempt
 from sgmp_edge import contract
+from sgmp_edge.contract import Outcome
 
 ANSWER_WITHIN_S = 45.0
 """The edge gives a device 30 s, and as much as that may be waiting before it."""
@@ -62,10 +63,10 @@ class ReadValue:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What came of the device. `outcome` is the edge's word (docs/edge.md), `text` its reason, `headline` and `advice`
+    """What came of the device. `outcome` is what the edge reports (docs/edge.md), `text` its reason, `headline` and `advice`
     say both in sentences; `values` in order of field, where it was read."""
 
-    outcome: str
+    outcome: Outcome
     headline: str
     text: str
     advice: str
@@ -73,35 +74,35 @@ class ProbeResult:
 
     @property
     def is_ok(self) -> bool:
-        return self.outcome == "ok"
+        return self.outcome is Outcome.OK
 
 
-_WORDS: Mapping[str, tuple[str, str]] = {
+_WORDS: Mapping[Outcome, tuple[str, str]] = {
     # outcome: (headline, what to do)
-    "ok": ("The device answers", ""),
-    "unreachable": (
+    Outcome.OK: ("The device answers", ""),
+    Outcome.UNREACHABLE: (
         "The edge can't reach the device",
         "Check its address, that it is switched on, and that it is in the same network as the Raspberry Pi.",
     ),
-    "timed_out": (
+    Outcome.TIMED_OUT: (
         "The device did not answer in time",
         "Check its address and that nothing between the Raspberry Pi and the device blocks the connection; then test "
         "again.",
     ),
-    "unauthorized": (
+    Outcome.UNAUTHORIZED: (
         "The device does not accept the credentials",
         "Check user name, password or token in the config.",
     ),
-    "bad_answer": (
+    Outcome.BAD_ANSWER: (
         "Something answers that is not this kind of device",
         "Check that the address belongs to this device, and that the type is right.",
     ),
-    "not_ready": (
+    Outcome.NOT_READY: (
         "The device answers, but has no values yet",
         "It may be starting. Test again in a minute.",
     ),
-    "refused": ("The edge did not run the test", ""),
-    "error": ("The device could not be read", "The edge's log on the Raspberry Pi says more."),
+    Outcome.REFUSED: ("The edge did not run the test", ""),
+    Outcome.ERROR: ("The device could not be read", "The edge's log on the Raspberry Pi says more."),
 }
 
 
@@ -152,8 +153,8 @@ def probe(
 
 def result_of(kind: str, answer: Mapping[str, Any]) -> ProbeResult:
     """A PROBE_RESULT's data in words and values; whatever an edge says can be read."""
-    outcome = str(answer.get("outcome", "error"))
-    headline, advice = _WORDS.get(outcome, _WORDS["error"])
+    outcome = Outcome.of(answer.get("outcome"))
+    headline, advice = _WORDS.get(outcome, _WORDS[Outcome.ERROR])
     result = ProbeResult(outcome, headline, str(answer.get("text") or ""), advice)
     reading = answer.get("reading")
     if not isinstance(reading, dict):
@@ -163,7 +164,7 @@ def result_of(kind: str, answer: Mapping[str, Any]) -> ProbeResult:
     except Unreadable as error:
         return replace(
             result,
-            outcome="bad_answer",
+            outcome=Outcome.BAD_ANSWER,
             headline="The device answers, but not with values that can be stored",
             text=str(error),
             advice="The driver of this device type must be mended.",

@@ -131,11 +131,31 @@ def check(name: str, kind: str, config: Mapping[str, Any], before: Device | None
             f"Device {name} can't be stored: there is no device type {kind[:40]!r}; choose one of "
             f"{', '.join(sorted(types))}."
         )
-    masked = {key for key, value in config.items() if value == MASK}
-    problems = [
-        contract.ConfigProblem(key, "is masked; enter it") for key in sorted(masked - stored.keys())
-    ] + [problem for problem in types[kind].problems(config) if problem.key not in masked]
+    problems = config_problems(types[kind], config, stored)
     if problems:
         raise DeviceError(
-            f"The config of device {name} can't be used: {'; '.join(map(str, problems))}.", tuple(problems)
+            f"The config of device {name} can't be used: {'; '.join(map(str, problems))}.", problems
         )
+
+
+def config_problems(
+    device_type: contract.DeviceType, config: Mapping[str, Any], stored: Mapping[str, Any]
+) -> tuple[contract.ConfigProblem, ...]:
+    """Everything wrong with a config in which masked settings stand for those in `stored`."""
+    masked = {key for key, value in config.items() if value == MASK}
+    unknown = contract.ProblemCode.UNKNOWN_SETTING
+    return (
+        *(
+            contract.ConfigProblem(
+                key,
+                contract.ProblemCode.SECRET_NOT_STORED,
+                f"is masked ({MASK}), but no secret is stored; enter it",
+            )
+            for key in sorted(masked - stored.keys())
+        ),
+        *(
+            problem
+            for problem in device_type.problems(config)
+            if problem.key not in masked or problem.code is unknown
+        ),
+    )

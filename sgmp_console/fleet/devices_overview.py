@@ -13,19 +13,19 @@ from sgmp_console.fleet.sync import SyncState
 from sgmp_console.formula import users_of_device
 from sgmp_console.store import Device, House, analytics, devices, events, houses, readings
 from sgmp_edge import contract
+from sgmp_edge.contract import Outcome, WarningChange
 
-OK = "ok"
 UNKNOWN = ""
 
 _SAID_AGAIN_MS = 2 * 3_600_000
-"""An edge says hourly that a device is still down."""
+"""An edge repeats hourly that a device is down; this leaves room for one lost repeat."""
 
 
 @dataclass(frozen=True)
 class DeviceOverview:
     """A device and how it stands.
 
-    `state` is the edge's word for it (docs/edge.md), UNKNOWN where the edge has said none: it is not synchronized yet.
+    `state` is an Outcome as the edge reports it, UNKNOWN where it reports none: it is not synchronized yet.
     `state_since_ms` (UTC) is known for a device that is down. `newest_ms`: its newest reading, None if it has none.
     `used_by`: the analytic items whose formulas mention it.
     """
@@ -72,7 +72,7 @@ def overview(connection: sa.Connection, house_id: int, now_ms: int) -> DevicesOv
             DeviceOverview(
                 device,
                 state := edge.devices.get(device.name, UNKNOWN),
-                since.get(device.name) if state not in (OK, UNKNOWN) else None,
+                since.get(device.name) if state not in (Outcome.OK, UNKNOWN) else None,
                 newest.get(device.name),
                 users_of_device(device.name, items),
             )
@@ -100,7 +100,7 @@ def _newest(connection: sa.Connection, house_id: int) -> Mapping[str, int]:
 
 def _down_since(connection: sa.Connection, house_id: int, edge: EdgeStanding) -> Mapping[str, int]:
     """Since when devices have been down, as the edge warned."""
-    names = [name for name, state in edge.devices.items() if state != OK]
+    names = [name for name, state in edge.devices.items() if state != Outcome.OK]
     if edge.heard_ms is None or not names:
         return {}
     since: dict[str, int] = {}
@@ -112,9 +112,10 @@ def _down_since(connection: sa.Connection, house_id: int, edge: EdgeStanding) ->
         devices=names,
         types=[contract.WARNING],
     ):
-        change, began = event.data.get("change"), event.data.get("since_ms")
-        if change in ("down", "still down") and isinstance(began, int) and not isinstance(began, bool):
+        change, began = WarningChange.of(event.data.get("change")), event.data.get("since_ms")
+        is_down = change in (WarningChange.DOWN, WarningChange.STILL_DOWN)
+        if is_down and isinstance(began, int) and not isinstance(began, bool):
             since[event.device] = began
-        elif change == "back":
+        elif change is WarningChange.BACK:
             since.pop(event.device, None)
     return since

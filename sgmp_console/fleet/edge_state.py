@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from sgmp_console.store import config_versions
 from sgmp_console.store.config_versions import EdgeState
+from sgmp_edge import contract
 
 SILENT_AFTER_MS = 150_000
 """An edge reports each minute while it is connected; two reports may be lost or late."""
@@ -56,9 +57,11 @@ def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
         if isinstance(reported, dict)
         else {}
     )
-    said = state.status.get("state")
-    if said in (Presence.OFFLINE.value, Presence.STOPPED.value):
-        presence = Presence(said)
+    reported_state = state.status.get("state")
+    if reported_state == contract.EdgeState.OFFLINE:
+        presence = Presence.OFFLINE
+    elif reported_state == contract.EdgeState.STOPPED:
+        presence = Presence.STOPPED
     elif now_ms - state.status_ms > SILENT_AFTER_MS:
         presence = Presence.SILENT
     else:

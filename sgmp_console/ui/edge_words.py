@@ -6,31 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from sgmp_console.fleet.devices_overview import OK, UNKNOWN, DeviceOverview
+from sgmp_console.fleet.devices_overview import UNKNOWN, DeviceOverview
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
-from sgmp_console.fleet.sync import Outcome, SyncState
+from sgmp_console.fleet.sync import Outcome as SyncOutcome
+from sgmp_console.fleet.sync import SyncState
 from sgmp_console.store import Device
 from sgmp_console.ui import formats
+from sgmp_edge.contract import Outcome
 
 _STATES: Mapping[str, str] = {
-    OK: "Ok",
-    "starting": "Starting",
-    "unreachable": "Unreachable",
-    "timed_out": "No answer in time",
-    "unauthorized": "Credentials refused",
-    "bad_answer": "Unusable answer",
-    "not_ready": "Not ready",
-    "error": "Error",
+    Outcome.OK: "Ok",
+    Outcome.STARTING: "Starting",
+    Outcome.UNREACHABLE: "Unreachable",
+    Outcome.TIMED_OUT: "No answer in time",
+    Outcome.UNAUTHORIZED: "Credentials refused",
+    Outcome.BAD_ANSWER: "Unusable answer",
+    Outcome.NOT_READY: "Not ready",
+    Outcome.ERROR: "Error",
 }
 _TIPS: Mapping[str, str] = {
-    "unreachable": "The edge finds nothing at the device's address.",
-    "timed_out": "The device is there, but does not answer in time.",
-    "unauthorized": "The device does not accept the user name, password or token in its config. The edge tries again "
+    Outcome.UNREACHABLE: "The edge finds nothing at the device's address.",
+    Outcome.TIMED_OUT: "The device is there, but does not answer in time.",
+    Outcome.UNAUTHORIZED: "The device does not accept the user name, password or token in its config. The edge tries again "
     "hourly, since devices may lock an account that keeps trying.",
-    "bad_answer": "What answers is not understood: another device, or other firmware.",
-    "not_ready": "The device answers, but has no values yet.",
-    "error": "The device's driver failed. The edge's log says more.",
-    "starting": "The edge has not read the device yet.",
+    Outcome.BAD_ANSWER: "What answers is not understood: another device, or other firmware.",
+    Outcome.NOT_READY: "The device answers, but has no values yet.",
+    Outcome.ERROR: "The device's driver failed. The edge's log says more.",
+    Outcome.STARTING: "The edge has not read the device yet.",
 }
 
 
@@ -59,9 +61,9 @@ def device_state(row: DeviceOverview, edge: EdgeStanding, now_ms: int) -> Status
     if row.state_since_ms is not None:
         words = f"{words} for {formats.duration(now_ms - row.state_since_ms)}"
     tip = _TIPS.get(row.state, "")
-    if row.state == OK:
+    if row.state == Outcome.OK:
         return StatusText(words, "check", "state_ok", tip)
-    if row.state in ("starting", "not_ready"):
+    if row.state in (Outcome.STARTING, Outcome.NOT_READY):
         return StatusText(words, "clock", "ink_muted", tip)
     return StatusText(words, "fault", "state_fault", tip)
 
@@ -86,36 +88,36 @@ def sync_state(state: SyncState, now_ms: int, zone: tzinfo) -> StatusText:
     version = f"version {state.version}"
     since = "" if state.since_ms is None else formats.moment(state.since_ms, now_ms, zone)
     told = _outcome(state, version, since)
-    if state.changed and state.outcome is not Outcome.NEVER:
+    if state.changed and state.outcome is not SyncOutcome.NEVER:
         changed = f"Devices were changed since {version} was sent: the edge does not know of it yet."
-        if state.outcome is Outcome.NOT_SENT:
+        if state.outcome is SyncOutcome.NOT_SENT:
             return told  # sending brings what was changed since, too
-        rest = "" if state.outcome in (Outcome.IN_SYNC, Outcome.PENDING) else f" {told.text}"
+        rest = "" if state.outcome in (SyncOutcome.IN_SYNC, SyncOutcome.PENDING) else f" {told.text}"
         return StatusText(changed + rest, "warning", "state_warning", told.text)
     return told
 
 
 def _outcome(state: SyncState, version: str, since: str) -> StatusText:
     match state.outcome:
-        case Outcome.NEVER:
+        case SyncOutcome.NEVER:
             return StatusText(
                 "Nothing was ever sent to the edge of this house: it knows no devices.", "info", "ink_muted"
             )
-        case Outcome.NOT_SENT:
+        case SyncOutcome.NOT_SENT:
             return StatusText(
                 f"Not sent yet: the broker did not take {version}, created {since}. Synchronize again to send it.",
                 "warning",
                 "state_warning",
             )
-        case Outcome.PENDING:
+        case SyncOutcome.PENDING:
             return StatusText(
                 f"The edge has not confirmed {version} yet, sent {since}. It takes it when it is online.",
                 "clock",
                 "ink_muted",
             )
-        case Outcome.IN_SYNC:
+        case SyncOutcome.IN_SYNC:
             return StatusText(f"In sync: the edge runs {version}, confirmed {since}.", "check", "state_ok")
-        case Outcome.REJECTED:
+        case SyncOutcome.REJECTED:
             return StatusText(
                 f"The edge refused {version} at {since} and goes on with what it had: {state.reason}.",
                 "fault",

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .codes import RejectionCode
 from .declarations import DeviceType, device_types
 from .json_text import parse_json
 from .vocabulary import ContractError, name_problem
@@ -16,7 +17,7 @@ from .vocabulary import ContractError, name_problem
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """One device as the edge is told of it. `config` may hold secrets: never log or format it."""
+    """One device that an edge polls. `config` may hold secrets: never log or format it."""
 
     device_id: int
     name: str
@@ -76,13 +77,15 @@ def parse_config(payload: bytes, types: Mapping[str, DeviceType] | None = None) 
             Counter(getattr(device, what) for device in devices).most_common(1)[0] if devices else ("", 0)
         )
         if count > 1:
-            raise ContractError(f"two devices have the {what} {value!r}")
+            raise ContractError(f"two devices have the {what} {value!r}", RejectionCode.DUPLICATE)
     try:
         sha256 = devices_sha256(devices)
     except ValueError:  # 1e999, or half of a UTF-16 pair: readable JSON, but not writable
         raise ContractError("a device's config holds a number or text that JSON can't carry") from None
     if promised is not None and promised != sha256:
-        raise ContractError("`sha256` does not match the devices: the document was changed on its way")
+        raise ContractError(
+            "`sha256` does not match the devices: the document was changed on its way", RejectionCode.CHANGED
+        )
     return ConfigDocument(version, sha256, devices)
 
 
@@ -99,18 +102,29 @@ def parse_device(row: Any, index: int, types: Mapping[str, DeviceType]) -> Devic
     """One row of the document, the `index`th from 0. Raises ContractError."""
     if not isinstance(row, dict):
         raise ContractError(f"device {index + 1} is not an object")
-    device_id, name, kind, config = (row.get(key) for key in ("device_id", "name", "type", "config"))
+    device_id, name, type_name, config = (row.get(key) for key in ("device_id", "name", "type", "config"))
     if not isinstance(device_id, int) or isinstance(device_id, bool) or device_id < 1:
         raise ContractError(f"device {index + 1}: `device_id` must be a whole number from 1")
     if not isinstance(name, str):
         raise ContractError(f"device {index + 1}: `name` must be a text")
     problem = name_problem(name)
     if problem:
-        raise ContractError(f"device {index + 1}: {problem}")
-    if not isinstance(kind, str) or kind not in types:
+        raise ContractError(f"device {index + 1}: {problem}", RejectionCode.WRONG_NAME, device=name)
+    if not isinstance(type_name, str) or type_name not in types:
         known = ", ".join(sorted(types))
-        raise ContractError(f"device {name}: unknown type {str(kind)[:40]!r}; known are {known}")
-    problems = types[kind].problems(config)
+        raise ContractError(
+            f"device {name}: unknown type {str(type_name)[:40]!r}; known are {known}",
+            RejectionCode.UNKNOWN_TYPE,
+            device=name,
+        )
+    problems = types[type_name].problems(config)
     if problems or not isinstance(config, dict):
-        raise ContractError(f"device {name}: {problems[0]}")
-    return DeviceConfig(device_id, name, kind, config)
+        first = problems[0]
+        raise ContractError(
+            f"device {name}: {first}",
+            RejectionCode.WRONG_SETTING,
+            device=name,
+            setting=first.key,
+            problem=first.code,
+        )
+    return DeviceConfig(device_id, name, type_name, config)

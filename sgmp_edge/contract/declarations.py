@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .addresses import is_host, is_url
+from .codes import ProblemCode
 from .vocabulary import ContractError
 
 log = logging.getLogger(__name__)
@@ -38,13 +39,15 @@ FIELD_KINDS = ("text", "host", "url", "integer", "number", "boolean", "choice", 
 
 @dataclass(frozen=True)
 class ConfigProblem:
-    """`key` is the setting at fault ("" for the whole config). The text never holds the setting's value."""
+    """`key` is the setting at fault ("" for the whole config), `message` what is said of it: "must be a number". The
+    text never holds the setting's value."""
 
     key: str
+    code: ProblemCode
     message: str
 
     def __str__(self) -> str:
-        return f"`{self.key}`: {self.message}" if self.key else self.message
+        return f"`{self.key}` {self.message}" if self.key else f"the config {self.message}"
 
 
 @dataclass(frozen=True)
@@ -72,23 +75,27 @@ class DeviceType:
     def problems(self, config: Any) -> list[ConfigProblem]:
         """Everything wrong with a config; empty if it can be used. Unknown keys are wrong, too: they are typos."""
         if not isinstance(config, Mapping):
-            return [ConfigProblem("", "the config must be a JSON object")]
+            return [ConfigProblem("", ProblemCode.NOT_AN_OBJECT, "must be a JSON object")]
         if not self.declared:
             return []
         known = {field.key: field for field in self.fields}
         problems = [
-            ConfigProblem(str(key)[:80], f"unknown setting; a {self.name} has {', '.join(known)}")
+            ConfigProblem(
+                str(key)[:80],
+                ProblemCode.UNKNOWN_SETTING,
+                f"is not a setting of a {self.name}, which has {', '.join(known)}",
+            )
             for key in config
             if key not in known
         ]
         for field in self.fields:
             if field.key not in config:
                 if field.required:
-                    problems.append(ConfigProblem(field.key, "is missing"))
+                    problems.append(ConfigProblem(field.key, ProblemCode.MISSING, "is missing"))
                 continue
-            message = _value_problem(field, config[field.key])
-            if message:
-                problems.append(ConfigProblem(field.key, message))
+            problem = _value_problem(field, config[field.key])
+            if problem is not None:
+                problems.append(ConfigProblem(field.key, *problem))
         return problems
 
 
@@ -216,32 +223,37 @@ def device_type(declared: Mapping[str, Any]) -> DeviceType:
     )
 
 
-def _value_problem(field: ConfigField, value: Any) -> str | None:
+def _value_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | None:
     kind = field.kind
     if kind in ("text", "host", "url", "choice"):
-        if not isinstance(value, str):
-            return "must be a text in quotes"
-        if field.required and not value.strip():
-            return "must not be empty"
-        if kind == "host" and not is_host(value):
-            return (
-                "must be an IP address or host name, with a port if it needs one (192.168.1.20 or meter:8080)"
-            )
-        if kind == "url" and not is_url(value):
-            return "must be a web address (https://host:port)"
-        if kind == "choice" and value not in field.choices:
-            return f"must be one of {', '.join(field.choices)}"
-        return None
+        return _text_problem(field, value)
     if kind == "boolean":
-        return None if isinstance(value, bool) else "must be true or false"
+        return None if isinstance(value, bool) else (ProblemCode.WRONG_TYPE, "must be true or false")
     if kind == "text_list":
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-            return "must be a list of texts"
-        return "must not be empty" if field.required and not value else None
+            return ProblemCode.WRONG_TYPE, "must be a list of texts"
+        return (ProblemCode.EMPTY, "must not be empty") if field.required and not value else None
     if isinstance(value, bool) or not isinstance(value, int if kind == "integer" else (int, float)):
-        return "must be a whole number" if kind == "integer" else "must be a number"
+        return ProblemCode.WRONG_TYPE, ("must be a whole number" if kind == "integer" else "must be a number")
     if field.minimum is not None and value < field.minimum:
-        return f"must be at least {field.minimum:g}"
+        return ProblemCode.TOO_SMALL, f"must be at least {field.minimum:g}"
     if field.maximum is not None and value > field.maximum:
-        return f"must be at most {field.maximum:g}"
+        return ProblemCode.TOO_LARGE, f"must be at most {field.maximum:g}"
+    return None
+
+
+def _text_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | None:
+    if not isinstance(value, str):
+        return ProblemCode.WRONG_TYPE, "must be a text in quotes"
+    if field.required and not value.strip():
+        return ProblemCode.EMPTY, "must not be empty"
+    if field.kind == "host" and not is_host(value):
+        return (
+            ProblemCode.WRONG_FORM,
+            "must be an IP address or host name, with a port if it needs one (192.168.1.20 or meter:8080)",
+        )
+    if field.kind == "url" and not is_url(value):
+        return ProblemCode.WRONG_FORM, "must be a web address (https://host:port)"
+    if field.kind == "choice" and value not in field.choices:
+        return ProblemCode.NOT_A_CHOICE, f"must be one of {', '.join(field.choices)}"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .codes import RejectionCode
 from .vocabulary import ContractError
 
 
@@ -15,7 +16,7 @@ def parse_json(payload: bytes | str, what: str) -> Any:
         return json.loads(text, parse_constant=_refuse_constant)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         # A JSON error quotes no payload text, only a position.
-        raise ContractError(f"{what} not valid JSON: {error}") from None
+        raise ContractError(f"{what} not valid JSON: {error}", RejectionCode.INVALID_JSON) from None
 
 
 def _refuse_constant(name: str) -> Any:

@@ -1,8 +1,10 @@
-"""The words of the contract: what an edge calls itself, its events, the rule of names, the limits."""
+"""Names of the contract: what an edge calls itself, its events, the rule of names, the limits."""
 
 from __future__ import annotations
 
 import re
+
+from .codes import ProblemCode, RejectionCode
 
 DEFAULT_DEPLOYMENT = "sgmp"
 
@@ -30,7 +32,25 @@ MAX_READING_BYTES = MAX_PAYLOAD_BYTES - 1024
 
 
 class ContractError(ValueError):
-    """A topic or document that does not keep the contract; `str(error)` says where and why, without secrets."""
+    """A topic or document that does not keep the contract; `str(error)` says where and why, without secrets.
+
+    `code`: what is wrong; `device` and `setting`: where, "" if it is the whole; `problem`: with WRONG_SETTING.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        code: RejectionCode = RejectionCode.WRONG_SHAPE,
+        *,
+        device: str = "",
+        setting: str = "",
+        problem: ProblemCode | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.device = device
+        self.setting = setting
+        self.problem = problem
 
 
 def name_problem(name: str) -> str | None:

@@ -17,11 +17,12 @@ from typing import Any, Protocol
 
 from sgmp_edge import contract
 from sgmp_edge.common import DeviceError
+from sgmp_edge.contract import CommandCode, CommandOutcome, Outcome
 from sgmp_edge.threads import Loop
 
 from . import drivers
 from .device import Device, same_device
-from .drivers import OK, Outcome
+from .drivers import CallResult
 from .poller import Poller
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,8 @@ log = logging.getLogger(__name__)
 RETRY_RELEASE_S = (2.0, 60.0)
 REMEMBERED = 256
 """Requests remembered, since a broker may deliver one twice."""
-LATE_MS = 5_000
+CLOCK_TOLERANCE_MS = 5_000
 """How far the two clocks may differ before a command counts as issued in the future."""
-
-DONE, REFUSED, FAILED = "done", "refused", "failed"
-RELEASED, RELEASE_FAILED, REPLACED = "released", "release_failed", "replaced"
 
 
 class Store(Protocol):
@@ -46,6 +44,12 @@ class Store(Protocol):
         states: Mapping[str, str | None],
         then: Callable[[bool], None] | None = None,
     ) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    code: CommandCode
+    reason: str
 
 
 @dataclass
@@ -97,57 +101,64 @@ class Control:
         try:
             command = contract.parse_command(payload)
         except contract.ContractError as error:
-            self._result(name, contract.request_of(payload), REFUSED, reason=str(error))
+            self._refuse(name, contract.request_of(payload), _Refusal(CommandCode.INVALID, str(error)))
             return
         if command.request in self._seen:
             return
         self._seen[command.request] = None
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        refusal, seconds = self._verdict(name, command)
-        device = self._poller.find(name)
-        if refusal or device is None:
-            log.warning("A command for %s was refused: %s", name, refusal)
-            self._result(name, command.request, REFUSED, reason=refusal)
+        admitted = self._admit(name, command)
+        if isinstance(admitted, _Refusal):
+            self._refuse(name, command.request, admitted)
             return
+        device, seconds = admitted
         lease = Lease(device.config, command.request, command.undo, time.monotonic() + seconds)
         stored = partial(self._leased, device, lease, command)
         self._store(
             None, {}, {lease.key: lease.text()}, lambda durable: self._loop.post(partial(stored, durable))
         )
 
-    def _verdict(self, name: str, command: contract.Command) -> tuple[str, float]:
-        """Why a command is not carried out, or "" and for how many seconds it is."""
+    def _admit(self, name: str, command: contract.Command) -> tuple[Device, float] | _Refusal:
+        """The device and for how many seconds the command holds, or why it is not carried out."""
         device = self._poller.find(name)
         if not self._enabled:
-            return "control is off on this edge; set allow_control = True in its config.py", 0.0
+            return _Refusal(
+                CommandCode.CONTROL_OFF,
+                "control is off on this edge; set allow_control = True in its config.py",
+            )
         if device is None:
-            return f"this edge has no device {name!r}", 0.0
+            return _Refusal(CommandCode.UNKNOWN_DEVICE, f"this edge has no device {name!r}")
         if device.hung:
-            return "the device does not answer", 0.0
+            return _Refusal(CommandCode.NOT_ANSWERING, "the device does not answer")
         if command.issued_ms is None:
-            return "", command.ttl_s
+            return device, command.ttl_s
         age_ms = self._now_ms() - command.issued_ms
-        if age_ms < -LATE_MS:
-            return "it was issued in the future; the clocks of console and edge differ", 0.0
-        left = command.ttl_s - max(age_ms, 0) / 1000
-        return ("", left) if left > 0 else ("it came after its time-to-live was over", 0.0)
+        if age_ms < -CLOCK_TOLERANCE_MS:
+            return _Refusal(
+                CommandCode.IN_THE_FUTURE,
+                "it was issued in the future; the clocks of console and edge differ",
+            )
+        left_s = command.ttl_s - max(age_ms, 0) / 1000
+        if left_s <= 0:
+            return _Refusal(CommandCode.TOO_LATE, "it came after its time-to-live was over")
+        return device, left_s
 
     def _leased(self, device: Device, lease: Lease, command: contract.Command, durable: bool) -> None:
         if not durable:
-            self._result(lease.device.name, lease.request, REFUSED, reason="the edge's disk takes no lease")
+            refusal = _Refusal(CommandCode.NOT_STORED, "the edge's disk takes no lease")
+            self._refuse(lease.device.name, lease.request, refusal)
             return
         if self._poller.get(lease.device.device_id) is not device:
-            self._result(
-                lease.device.name, lease.request, REFUSED, reason="the device was reconfigured", forget=lease
-            )
+            refusal = _Refusal(CommandCode.RECONFIGURED, "the device was reconfigured")
+            self._refuse(lease.device.name, lease.request, refusal, forget=lease)
             return
         before = self._leases.get(lease.device.device_id)
         self._leases[lease.device.device_id] = lease
         if before is not None:
-            self._result(before.device.name, before.request, REPLACED)
+            self._result(before.device.name, before.request, CommandOutcome.REPLACED)
 
-        def use(driver: Any) -> Outcome:
+        def use(driver: Any) -> CallResult:
             if time.monotonic() >= lease.lapses_at:
                 raise DeviceError("its time was over before the device was free")
             if not drivers.can_release(driver) and command.undo is None:
@@ -156,21 +167,27 @@ class Control:
 
         device.call(use, self._handed_back(self._acted, device, lease))
 
-    def _acted(self, device: Device, lease: Lease, outcome: Outcome) -> None:
+    def _acted(self, device: Device, lease: Lease, result: CallResult) -> None:
         device.finished()
-        if outcome.outcome != OK:
-            log.warning("%s: a command failed: %s", device.config.name, outcome.text)
-            self._result(device.config.name, lease.request, FAILED, reason=outcome.text)
+        if result.outcome is not Outcome.OK:
+            log.warning("%s: a command failed: %s", device.config.name, result.text)
+            self._result(
+                device.config.name,
+                lease.request,
+                CommandOutcome.FAILED,
+                code=CommandCode.DEVICE_FAILED,
+                reason=result.text,
+            )
             lease.lapses_at = 0.0  # whether it reached the device is not known: it is undone
             return
-        answer = dict(outcome.answer or {})
+        answer = dict(result.answer or {})
         clamped = answer.pop("clamped", None)
         left_ms = int((lease.lapses_at - time.monotonic()) * 1000)
         log.info("%s: command %s carried out for %.0f s", device.config.name, lease.request, left_ms / 1000)
         self._result(
             device.config.name,
             lease.request,
-            DONE,
+            CommandOutcome.DONE,
             read_back=answer or None,
             clamped=clamped,
             expires_ms=self._now_ms() + left_ms,
@@ -228,44 +245,63 @@ class Control:
         if device is None or not same_device(device.config, lease.device):
             self._leases.pop(lease.device.device_id, None)
             self._result(
-                lease.device.name, lease.request, RELEASE_FAILED, reason="reconfigured", forget=lease
+                lease.device.name,
+                lease.request,
+                CommandOutcome.RELEASE_FAILED,
+                code=CommandCode.RECONFIGURED,
+                reason="the device was reconfigured before it could be given back",
+                forget=lease,
             )
             return
         lease.releasing = True
 
-        def use(driver: Any) -> Outcome:
+        def use(driver: Any) -> CallResult:
             if drivers.can_release(driver):
                 return drivers.release(driver)
-            return drivers.act(driver, lease.undo) if lease.undo is not None else Outcome(OK)
+            return drivers.act(driver, lease.undo) if lease.undo is not None else CallResult(Outcome.OK)
 
         device.call(use, self._handed_back(self._released, device, lease))
 
-    def _released(self, device: Device, lease: Lease, outcome: Outcome) -> None:
+    def _released(self, device: Device, lease: Lease, result: CallResult) -> None:
         device.finished()
         lease.releasing = False
         name = lease.device.name
         current = self._leases.get(lease.device.device_id) is lease
-        if outcome.outcome == OK:
+        if result.outcome is Outcome.OK:
             log.info("%s: given back to its own control", name)
             if current:
                 del self._leases[lease.device.device_id]
-                self._result(name, lease.request, RELEASED, read_back=outcome.answer, forget=lease)
+                self._result(
+                    name, lease.request, CommandOutcome.RELEASED, read_back=result.answer, forget=lease
+                )
             return
         lease.tries += 1
         lease.lapses_at = time.monotonic() + min(
             RETRY_RELEASE_S[0] * 2.0 ** min(lease.tries - 1, 16), RETRY_RELEASE_S[1]
         )
         if lease.tries == 1 and current:
-            log.error("%s: could not be given back (%s); it is tried again", name, outcome.text)
-            self._result(name, lease.request, RELEASE_FAILED, reason=outcome.text)
+            log.error("%s: could not be given back (%s); it is tried again", name, result.text)
+            self._result(
+                name,
+                lease.request,
+                CommandOutcome.RELEASE_FAILED,
+                code=CommandCode.DEVICE_FAILED,
+                reason=result.text,
+            )
 
     def _handed_back(
-        self, then: Callable[[Device, Lease, Outcome], None], device: Device, lease: Lease
-    ) -> Callable[[Outcome], None]:
-        return lambda outcome: self._loop.post(partial(then, device, lease, outcome))
+        self, then: Callable[[Device, Lease, CallResult], None], device: Device, lease: Lease
+    ) -> Callable[[CallResult], None]:
+        return lambda result: self._loop.post(partial(then, device, lease, result))
+
+    def _refuse(self, name: str, request: str, refusal: _Refusal, *, forget: Lease | None = None) -> None:
+        log.warning("A command for %s was refused: %s", name, refusal.reason)
+        self._result(
+            name, request, CommandOutcome.REFUSED, code=refusal.code, reason=refusal.reason, forget=forget
+        )
 
     def _result(
-        self, name: str, request: str, outcome: str, *, forget: Lease | None = None, **more: object
+        self, name: str, request: str, outcome: CommandOutcome, *, forget: Lease | None = None, **more: object
     ) -> None:
         data: dict[str, object] = {"request": request, "device": name, "outcome": outcome}
         data |= {key: value for key, value in more.items() if value is not None}

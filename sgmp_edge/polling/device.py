@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any
 
 from sgmp_edge import contract
-from sgmp_edge.common import TimedOut
+from sgmp_edge.contract import Outcome
 from sgmp_edge.delivery.outbox import Message
 from sgmp_edge.threads import Loop
 
 from . import drivers
-from .drivers import OK, Catalogue, Outcome, Redactor
+from .drivers import CallResult, Catalogue, Redactor
 from .health import Health
 
 log = logging.getLogger(__name__)
@@ -74,15 +74,15 @@ class Device:
         """Whether the call on its way takes longer than any call should."""
         return self.busy and time.monotonic() - self._busy_since > HUNG_AFTER_S
 
-    def read(self, timestamp_ms: int, done: Callable[[Outcome], None]) -> None:
+    def read(self, timestamp_ms: int, done: Callable[[CallResult], None]) -> None:
         """Start reading the device; `done` is called on the driver's thread. Only while not `busy`."""
         self.call(lambda driver: drivers.read(driver, self.config, timestamp_ms), done)
 
-    def recover(self, start_ms: int, end_ms: int, done: Callable[[Outcome], None]) -> None:
+    def recover(self, start_ms: int, end_ms: int, done: Callable[[CallResult], None]) -> None:
         """Start asking for a gap. Only while not `busy`."""
         self.call(lambda driver: drivers.recover(driver, self.config, start_ms, end_ms), done)
 
-    def call(self, use: Callable[[Any], Outcome], done: Callable[[Outcome], None]) -> None:
+    def call(self, use: Callable[[Any], CallResult], done: Callable[[CallResult], None]) -> None:
         """Have `use(driver)` called after what is on its way; `done` on the driver's thread."""
         if not self._pending:
             self._busy_since = time.monotonic()
@@ -96,7 +96,7 @@ class Device:
     def join(self, timeout_s: float) -> bool:
         return self._loop.join(timeout_s)
 
-    def _call(self, use: Callable[[Any], Outcome], done: Callable[[Outcome], None]) -> None:
+    def _call(self, use: Callable[[Any], CallResult], done: Callable[[CallResult], None]) -> None:
         done(drivers.guarded(lambda: use(self._opened()), self.redact))
 
     def _opened(self) -> Any:
@@ -124,7 +124,7 @@ class Device:
         close = getattr(self.driver, "close", None)
         if callable(close):
             ended = drivers.guarded(lambda: _closed(close), self.redact)
-            if ended.outcome != OK:
+            if ended.outcome != Outcome.OK:
                 log.warning("%s: close() failed: %s", self.config.name, ended.text)
         self._loop.quit()
 
@@ -135,20 +135,20 @@ class Device:
         self._pending -= 1
         self._busy_since = time.monotonic()
 
-    def polled(self, tick_ms: int, now_ms: int, outcome: Outcome) -> list[Message]:
+    def polled(self, tick_ms: int, now_ms: int, result: CallResult) -> list[Message]:
         """Take note of a poll; everything to publish because of it."""
-        if outcome.outcome != OK:
-            return self.failed(now_ms, outcome.outcome, outcome.text)
+        if result.outcome != Outcome.OK:
+            return self.failed(now_ms, result.outcome, result.text)
         if self._last_ok_ms is not None and tick_ms - self._last_ok_ms > GAP_MS + self.interval_ms:
             self._note_gap(self._last_ok_ms + 1, tick_ms)
         self._last_ok_ms = tick_ms
-        self._driver_state = outcome.state
+        self._driver_state = result.state
         warnings = self.health.succeeded(now_ms)
         if warnings:
             log.info("%s: back", self.config.name)
-        return outcome.messages + [self._warning(now_ms, data) for data in warnings]
+        return result.messages + [self._warning(now_ms, data) for data in warnings]
 
-    def failed(self, now_ms: int, outcome: str, text: str) -> list[Message]:
+    def failed(self, now_ms: int, outcome: Outcome, text: str) -> list[Message]:
         """Take note of a failure; the warning to publish, if any."""
         warnings = self.health.failed(now_ms, outcome, text)
         for _ in warnings:
@@ -159,7 +159,7 @@ class Device:
         """A tick is due while a call is on its way: nothing, unless the call hangs."""
         if not self.hung:
             return []
-        return self.failed(now_ms, TimedOut.outcome, f"the driver has not answered for {HUNG_AFTER_S:.0f} s")
+        return self.failed(now_ms, Outcome.TIMED_OUT, f"the driver has not answered for {HUNG_AFTER_S:.0f} s")
 
     def next_gap(self, now_ms: int) -> tuple[int, int] | None:
         """The range to ask the device's own history for now; half-open, UTC ms."""
@@ -168,26 +168,26 @@ class Device:
         start, end = self._gaps[0]
         return start, min(end, start + GAP_CHUNK_MS)
 
-    def recovered(self, chunk: tuple[int, int], now_ms: int, outcome: Outcome) -> list[Message]:
+    def recovered(self, chunk: tuple[int, int], now_ms: int, result: CallResult) -> list[Message]:
         """Take note of an answer about a gap; what to publish."""
         if not self._gaps or self._gaps[0][0] != chunk[0]:
-            return outcome.messages
+            return result.messages
         end = self._gaps[0][1]
-        if outcome.outcome == OK:
+        if result.outcome == Outcome.OK:
             self._gap_tries = 0
             self._gap_at_ms = now_ms
-            log.info("%s: %d rows recovered from its own history", self.config.name, len(outcome.messages))
+            log.info("%s: %d rows recovered from its own history", self.config.name, len(result.messages))
             self._gaps[0] = (chunk[1], end)
         else:
             self._gap_tries += 1
             self._gap_at_ms = now_ms + GAP_RETRY_MS * 2 ** (self._gap_tries - 1)
             if self._gap_tries >= GAP_TRIES:
-                log.warning("%s: its history can't be read (%s); a gap stays", self.config.name, outcome.text)
+                log.warning("%s: its history can't be read (%s); a gap stays", self.config.name, result.text)
                 self._gap_tries = 0
                 self._gaps[0] = (end, end)
         if self._gaps[0][0] >= end:
             self._gaps.pop(0)
-        return outcome.messages
+        return result.messages
 
     def _note_gap(self, start_ms: int, end_ms: int) -> None:
         self._gaps.append((max(start_ms, end_ms - OLDEST_GAP_MS), end_ms))
@@ -226,9 +226,9 @@ class Device:
             log.warning("%s: its memory can't be read; it starts anew", self.config.name)
 
 
-def _closed(close: Callable[[], None]) -> Outcome:
+def _closed(close: Callable[[], None]) -> CallResult:
     close()
-    return Outcome(OK)
+    return CallResult(Outcome.OK)
 
 
 def _fingerprint(config: contract.DeviceConfig) -> str:

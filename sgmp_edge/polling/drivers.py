@@ -20,13 +20,11 @@ from typing import Any
 
 from sgmp_edge import contract
 from sgmp_edge.common import AT_TICK, DeviceError, NotReady, ReadResult
+from sgmp_edge.contract import Outcome
 from sgmp_edge.delivery.outbox import Message
 
 log = logging.getLogger(__name__)
 
-OK = "ok"
-OUTCOMES = frozenset({OK, DeviceError.outcome} | {kind.outcome for kind in DeviceError.__subclasses__()})
-"""All the ways a poll can end."""
 MAX_TEXT = 300
 
 
@@ -90,10 +88,10 @@ class Redactor:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a call of a driver ended: `outcome` is one of OUTCOMES; `text` tells the operator why, "" if it is ok."""
+class CallResult:
+    """How a call of a driver ended; `text` says why to the operator, "" if it is ok."""
 
-    outcome: str
+    outcome: Outcome
     text: str = ""
     messages: list[Message] = field(default_factory=list)
     state: str | None = None
@@ -102,19 +100,18 @@ class Outcome:
     """What `act` or `release` returned."""
 
 
-def guarded(call: Callable[[], Outcome], redact: Redactor) -> Outcome:
+def guarded(call: Callable[[], CallResult], redact: Redactor) -> CallResult:
     """Make a call of a driver, whatever it raises."""
     try:
         return call()
     except DeviceError as error:
-        outcome = next((known for known in OUTCOMES if known == error.outcome), DeviceError.outcome)
-        return Outcome(outcome, redact(_text_of(error)) or type(error).__name__)
+        return CallResult(Outcome.of(error.outcome), redact(_text_of(error)) or type(error).__name__)
     except BaseException as error:  # noqa: BLE001 - a bug in somebody's driver, sys.exit() included, is a failed poll
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}, line {frame.lineno}"
         text = redact(f"{type(error).__name__} in {where}: {_text_of(error)}")
         log.debug("A driver failed: %s", text)
-        return Outcome(DeviceError.outcome, text)
+        return CallResult(Outcome.ERROR, text)
 
 
 def _text_of(error: BaseException) -> str:
@@ -124,30 +121,30 @@ def _text_of(error: BaseException) -> str:
         return f"({type(again).__name__} in its text)"
 
 
-def read(driver: Any, device: contract.DeviceConfig, timestamp_ms: int) -> Outcome:
+def read(driver: Any, device: contract.DeviceConfig, timestamp_ms: int) -> CallResult:
     """Read a device once; `timestamp_ms` is for readings that carry none. Raises whatever the driver raises."""
     return _outcome(driver, device, timestamp_ms, driver.read())
 
 
-def recover(driver: Any, device: contract.DeviceConfig, start_ms: int, end_ms: int) -> Outcome:
+def recover(driver: Any, device: contract.DeviceConfig, start_ms: int, end_ms: int) -> CallResult:
     """Ask a device for what it has recorded itself of a gap. Raises whatever the driver raises."""
     return _outcome(driver, device, start_ms, driver.recover(start_ms, end_ms))
 
 
-def act(driver: Any, data: Mapping[str, Any]) -> Outcome:
+def act(driver: Any, data: Mapping[str, Any]) -> CallResult:
     """Have a driver carry out a command. Raises whatever the driver raises."""
     if not callable(getattr(driver, "act", None)):
         raise DeviceError("devices of this type can't be commanded")
-    return Outcome(OK, answer=_answer(driver.act(dict(data))))
+    return CallResult(Outcome.OK, answer=_answer(driver.act(dict(data))))
 
 
 def can_release(driver: Any) -> bool:
     return callable(getattr(driver, "release", None))
 
 
-def release(driver: Any) -> Outcome:
+def release(driver: Any) -> CallResult:
     """Have a driver undo its commands. Raises whatever the driver raises."""
-    return Outcome(OK, answer=_answer(driver.release()))
+    return CallResult(Outcome.OK, answer=_answer(driver.release()))
 
 
 def _answer(value: Any) -> Mapping[str, Any] | None:
@@ -162,9 +159,9 @@ def _answer(value: Any) -> Mapping[str, Any] | None:
     return plain
 
 
-def _outcome(driver: Any, device: contract.DeviceConfig, timestamp_ms: int, result: Any) -> Outcome:
+def _outcome(driver: Any, device: contract.DeviceConfig, timestamp_ms: int, result: Any) -> CallResult:
     messages = messages_of(device, timestamp_ms, result)
-    return Outcome(OK, messages=messages, state=state_of(driver))
+    return CallResult(Outcome.OK, messages=messages, state=state_of(driver))
 
 
 def messages_of(device: contract.DeviceConfig, timestamp_ms: int, result: Any) -> list[Message]:

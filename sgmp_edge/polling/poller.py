@@ -11,13 +11,13 @@ from functools import partial
 from typing import Protocol
 
 from sgmp_edge import contract
+from sgmp_edge.contract import Outcome
 from sgmp_edge.delivery.outbox import Message
 from sgmp_edge.threads import Loop
 
-from . import drivers
 from .clock import Clock, Mark
 from .device import Device, interval_ms, same_device
-from .drivers import Catalogue, Outcome
+from .drivers import CallResult, Catalogue
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Poller:
     def devices(self) -> list[Device]:
         return list(self._devices.values())
 
-    def health(self) -> dict[str, str]:
+    def health(self) -> dict[str, Outcome]:
         """State by device name: an outcome, or `starting`."""
         return {device.config.name: device.health.state for device in self._devices.values()}
 
@@ -178,17 +178,19 @@ class Poller:
         if chunk is not None:
             device.recover(*chunk, partial(self._hand_back, self._recovered, device, chunk))
 
-    def _hand_back(self, then: Callable[..., None], device: Device, about: object, outcome: Outcome) -> None:
+    def _hand_back(
+        self, then: Callable[..., None], device: Device, about: object, result: CallResult
+    ) -> None:
         """On the driver's thread."""
-        self._loop.post(partial(then, device, about, outcome))
+        self._loop.post(partial(then, device, about, result))
 
-    def _polled(self, device: Device, timestamp: int, outcome: Outcome) -> None:
+    def _polled(self, device: Device, timestamp: int, result: CallResult) -> None:
         device.finished()
         if self._devices.get(device.config.device_id) is not device:
             return  # taken away meanwhile
         now = self.clock.now_ms()
-        messages = device.polled(timestamp, now, outcome)
-        if outcome.outcome == drivers.OK:
+        messages = device.polled(timestamp, now, result)
+        if result.outcome is Outcome.OK:
             self.polls += 1
             self._batch_states[device.state_key] = device.saved_state()
         pause = device.health.pause_ms(device.interval_ms)
@@ -196,11 +198,11 @@ class Poller:
             device.due_ms = max(device.due_ms, self.clock.next_tick(device.interval_ms, now + pause))
         self._gather(messages, device)
 
-    def _recovered(self, device: Device, chunk: tuple[int, int], outcome: Outcome) -> None:
+    def _recovered(self, device: Device, chunk: tuple[int, int], result: CallResult) -> None:
         device.finished()
         if self._devices.get(device.config.device_id) is not device:
             return
-        messages = device.recovered(chunk, self.clock.now_ms(), outcome)
+        messages = device.recovered(chunk, self.clock.now_ms(), result)
         self._put(messages, {device.state_key: device.saved_state()}, live=False)
 
     def _gather(self, messages: list[Message], device: Device) -> None:

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from sgmp_edge import contract
-from sgmp_edge.common import NotReady
+from sgmp_edge.contract import Outcome
 from sgmp_edge.threads import Loop
 
 from . import drivers
 from .device import Device
-from .drivers import OK, Catalogue, Outcome
+from .drivers import CallResult, Catalogue
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ TRIES = 3
 """A driver that differences two answers has nothing to say after its first."""
 PAUSE_S = 1.5
 DEADLINE_S = 30.0
-REFUSED = "refused"
 
 
 class Probes:
@@ -51,14 +50,16 @@ class Probes:
         try:
             probe = contract.parse_probe(payload, self._catalogue.types())
         except contract.ContractError as error:
-            self._answer(contract.request_of(payload), REFUSED, str(error))
+            self._answer(contract.request_of(payload), Outcome.REFUSED, str(error))
             return
         if probe.request in self._running:
             return
         self._left_behind = [device for device in self._left_behind if not device.join(0.0)]
         if len(self._running) >= AT_ONCE or len(self._left_behind) >= LEFT_BEHIND:
             self._answer(
-                probe.request, REFUSED, "the edge is testing other devices; try again in half a minute"
+                probe.request,
+                Outcome.REFUSED,
+                "the edge is testing other devices; try again in half a minute",
             )
             return
         config = contract.DeviceConfig(contract.EDGE_DEVICE_ID, "probe", probe.type, probe.config)
@@ -71,38 +72,38 @@ class Probes:
         now = time.monotonic()
         for request, (_, deadline) in list(self._running.items()):
             if now >= deadline:
-                self._end(request, "timed_out", f"the device did not answer within {DEADLINE_S:.0f} s")
+                self._end(request, Outcome.TIMED_OUT, f"the device did not answer within {DEADLINE_S:.0f} s")
         return min((deadline - now for _, deadline in self._running.values()), default=3600.0)
 
     def _read(self, request: str, device: Device, attempt: int) -> None:
-        def use(driver: Any) -> Outcome:
+        def use(driver: Any) -> CallResult:
             if attempt > 1:
                 time.sleep(PAUSE_S)  # on the device's own thread
             return drivers.read(driver, device.config, self._now_ms())
 
         device.call(
-            use, lambda outcome: self._loop.post(partial(self._done, request, device, attempt, outcome))
+            use, lambda result: self._loop.post(partial(self._done, request, device, attempt, result))
         )
 
-    def _done(self, request: str, device: Device, attempt: int, outcome: Outcome) -> None:
+    def _done(self, request: str, device: Device, attempt: int, result: CallResult) -> None:
         device.finished()
         if request not in self._running:
             return
-        if outcome.outcome == NotReady.outcome and attempt < TRIES:
+        if result.outcome is Outcome.NOT_READY and attempt < TRIES:
             self._read(request, device, attempt + 1)
             return
-        rows = [json.loads(message.payload) for message in outcome.messages if message.kind == "data"]
-        self._end(request, outcome.outcome, outcome.text, rows[-1] if rows else None)
+        rows = [json.loads(message.payload) for message in result.messages if message.kind == "data"]
+        self._end(request, result.outcome, result.text, rows[-1] if rows else None)
 
-    def _end(self, request: str, outcome: str, text: str, reading: Any = None) -> None:
+    def _end(self, request: str, outcome: Outcome, text: str, reading: Any = None) -> None:
         device, _ = self._running.pop(request)
         device.close()
         self._left_behind.append(device)
-        if outcome == OK and reading is None:
+        if outcome is Outcome.OK and reading is None:
             text = "the device answers, but has nothing to report now"
         self._answer(request, outcome, text, reading)
 
-    def _answer(self, request: str, outcome: str, text: str, reading: Any = None) -> None:
+    def _answer(self, request: str, outcome: Outcome, text: str, reading: Any = None) -> None:
         log.info("Test of a device: %s %s", outcome, text)
         self._report(
             contract.PROBE_RESULT, {"request": request, "outcome": outcome, "text": text, "reading": reading}

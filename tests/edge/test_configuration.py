@@ -292,3 +292,24 @@ def test_no_bytes_raise_anything_but_a_rejection(content: bytes) -> None:
         with suppress(contract.ContractError):
             parse(content)
     configuration.claims(content)
+
+
+def test_a_rejection_names_code_device_and_setting() -> None:
+    def rejection(row: dict[str, Any]) -> contract.ContractError:
+        with pytest.raises(contract.ContractError) as caught:
+            contract.parse_config(json.dumps([row]).encode())
+        return caught.value
+
+    meter = {"device_id": 1, "name": "meter", "type": "egauge", "config": {"ip": "10.0.0.9", "keys": ["A.L"]}}
+    wrong = rejection({**meter, "config": {"ip": 5, "keys": ["A.L"]}})
+    assert (wrong.code, wrong.device, wrong.setting, wrong.problem) == (
+        contract.RejectionCode.WRONG_SETTING,
+        "meter",
+        "ip",
+        contract.ProblemCode.WRONG_TYPE,
+    )
+    assert rejection({**meter, "type": "toaster"}).code is contract.RejectionCode.UNKNOWN_TYPE
+    assert rejection({**meter, "name": "9"}).code is contract.RejectionCode.WRONG_NAME
+    with pytest.raises(contract.ContractError) as caught:
+        contract.parse_config(b"{")
+    assert caught.value.code is contract.RejectionCode.INVALID_JSON

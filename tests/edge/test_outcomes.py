@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmp_edge import contract
+from sgmp_edge import common, contract
 from sgmp_edge.common import (
     BadAnswer,
     DeviceError,
@@ -25,9 +25,9 @@ from sgmp_edge.common import (
     Unauthorized,
     Unreachable,
 )
-from sgmp_edge.contract import declarations
+from sgmp_edge.contract import Outcome, declarations
 from sgmp_edge.polling import drivers
-from sgmp_edge.polling.drivers import OUTCOMES, Catalogue, Outcome, Redactor
+from sgmp_edge.polling.drivers import CallResult, Catalogue, Redactor
 
 DEVICE = contract.DeviceConfig(7, "meter", "thing", {"password": "s3cret-pass", "ip": "10.0.0.1"})
 REDACT = Redactor(contract.undeclared_type("thing"), DEVICE.config)
@@ -54,11 +54,11 @@ class Unspeakable(DeviceError):
         raise ValueError("no text")
 
 
-def outcome_of(result: Any) -> Outcome:
+def outcome_of(result: Any) -> CallResult:
     return drivers.guarded(lambda: drivers.read(Driver(result), DEVICE, 4000), REDACT)
 
 
-def bodies(outcome: Outcome) -> list[Any]:
+def bodies(outcome: CallResult) -> list[Any]:
     return [json.loads(message.payload) for message in outcome.messages]
 
 
@@ -86,7 +86,7 @@ def test_a_result_has_rows_and_events_at_their_own_times() -> None:
 
 @pytest.mark.parametrize("empty", [{}, ReadResult()])
 def test_nothing_new_is_a_good_poll_without_messages(empty: Any) -> None:
-    assert outcome_of(empty) == Outcome("ok")
+    assert outcome_of(empty) == CallResult(Outcome.OK)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_nothing_new_is_a_good_poll_without_messages(empty: Any) -> None:
 def test_what_is_raised_becomes_an_outcome_of_the_closed_set(error: Any, outcome: str) -> None:
     found = outcome_of(error)
     assert found.outcome == outcome
-    assert found.outcome in OUTCOMES
+    assert found.outcome in Outcome
     assert found.text
 
 
@@ -185,7 +185,7 @@ json_like = st.recursive(
 @given(st.dictionaries(st.text(max_size=10), json_like, max_size=6))
 def test_any_data_becomes_valid_json_or_an_error(data: dict[str, Any]) -> None:
     outcome = outcome_of(data)
-    assert outcome.outcome in OUTCOMES
+    assert outcome.outcome in Outcome
     for message in outcome.messages:
         json.loads(message.payload, parse_constant=pytest.fail)
 
@@ -269,4 +269,20 @@ def test_an_answer_that_the_broker_would_not_take_is_left_out_of_the_result() ->
             return {"a": "x" * data["size"]}
 
     assert drivers.act(Talkative(), {"size": 10}).answer == {"a": "x" * 10}
-    assert drivers.act(Talkative(), {"size": contract.MAX_READING_BYTES}) == Outcome("ok")
+    assert drivers.act(Talkative(), {"size": contract.MAX_READING_BYTES}) == CallResult(Outcome.OK)
+
+
+def test_each_way_a_driver_can_fail_is_an_outcome_of_the_contract() -> None:
+    kinds = [
+        kind for kind in vars(common).values() if isinstance(kind, type) and issubclass(kind, DeviceError)
+    ]
+    failures = set(Outcome) - {Outcome.OK, Outcome.STARTING, Outcome.REFUSED}
+    assert {kind.outcome for kind in kinds} == failures
+
+
+def test_what_a_newer_edge_says_is_read_as_the_general_code() -> None:
+    for newer in ("overheated", None, 5, ["down"]):
+        assert Outcome.of(newer) is Outcome.ERROR
+        assert contract.WarningChange.of(newer) is contract.WarningChange.NOTICE
+        assert contract.WarningKind.of(newer) is contract.WarningKind.DRIVER
+    assert contract.WarningChange.of("still down") is contract.WarningChange.STILL_DOWN

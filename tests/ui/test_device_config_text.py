@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgmp_console.ui.pages.devices import config_text
-from sgmp_edge.contract import ConfigProblem
+from sgmp_edge.contract import ConfigProblem, ProblemCode
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -68,7 +68,12 @@ def test_what_can_not_be_read_is_told_at_its_place(text: str, words: str, positi
 
 def test_problems_of_settings_stand_under_their_names() -> None:
     found = config_text.read('{\n  "ip": 5,\n  "keys": []\n}')
-    first, second = found.marks((ConfigProblem("ip", "must be a text"), ConfigProblem("url", "is missing")))
+    first, second = found.marks(
+        (
+            ConfigProblem("ip", ProblemCode.WRONG_TYPE, "must be a text"),
+            ConfigProblem("url", ProblemCode.MISSING, "is missing"),
+        )
+    )
     assert (first.position, first.length) == (4, 4)
     assert second.position == found.text.rindex("}")
 

@@ -163,7 +163,7 @@ def test_problems_of_the_schema_stand_at_their_field_and_their_place(
     editor.save.click()
     assert editor.config.entry("ip").problem == "This is needed."
     assert editor.config.entry("interval").problem == "Must be at least 1."
-    assert "`colour`: unknown setting" in editor.config.verdict()
+    assert "`colour` is not a setting" in editor.config.verdict()
     assert len(editor.config.text.marks()) == 3
     assert stored(deployed) == {}
     editor.discard()
@@ -352,7 +352,7 @@ def test_a_mask_for_nothing_is_told(qtbot: QtBot, open_editor: Open) -> None:
     choose_type(editor, "sonnen")
     editor.config.text.replace_all('{"ip": "10.0.0.5", "token": "***"}')
     editor.save.click()
-    assert "stands for a stored secret, and none is stored" in editor.config.verdict()
+    assert "is masked (***), but no secret is stored" in editor.config.verdict()
     editor.discard()
 
 

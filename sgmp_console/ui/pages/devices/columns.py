@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sgmp_console.fleet.devices_overview import OK, DeviceOverview
+from sgmp_console.fleet.devices_overview import DeviceOverview
 from sgmp_console.reports.home import STALE_AFTER_MS
 from sgmp_console.ui import formats
 from sgmp_console.ui.edge_words import StatusText
@@ -58,7 +58,7 @@ COLUMNS: tuple[Column[DeviceRow], ...] = (
         216,
         widest=320,
         # What is in order comes last.
-        sort=lambda row: f"{row.overview.state == OK} {row.told.text}",
+        sort=lambda row: f"{row.overview.state == contract.Outcome.OK} {row.told.text}",
         tip=lambda row: f"{row.told.text}\n{row.told.tip}".strip(),
         mark=lambda row: Mark(row.told.icon, row.told.tint),
         ink=lambda row: "ink_muted" if row.told.tint == "ink_muted" else "ink_primary",

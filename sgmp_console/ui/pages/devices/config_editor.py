@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from sgmp_console.fleet.devices import config_problems
 from sgmp_console.store.devices import MASK
 from sgmp_console.ui import plain_text
 from sgmp_console.ui.pages.devices import config_text
@@ -17,7 +18,7 @@ from sgmp_console.ui.pages.devices.setting_entry import SettingEntry
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label, set_ink
 from sgmp_console.ui.parts.marked_edit import MarkedEdit
-from sgmp_edge.contract import ConfigProblem, DeviceType
+from sgmp_edge.contract import ConfigProblem, DeviceType, ProblemCode
 
 _PAUSE_MS = 400
 """Of quiet before half a word of JSON is called wrong."""
@@ -88,15 +89,8 @@ class ConfigEditor(QWidget):
         config = self.config()
         if self._kind is None or config is None:
             return ()
-        found = list(self._kind.problems(config))
         kept = self._stored if self._stored_type == self._kind.name else {}
-        masked = {key for key, value in config.items() if value == MASK}
-        found = [one for one in found if one.key not in masked or one.message.startswith("unknown")]
-        found += [
-            ConfigProblem(key, "*** stands for a stored secret, and none is stored; type it")
-            for key in sorted(masked - kept.keys())
-        ]
-        return tuple(found)
+        return config_problems(self._kind, config, kept)
 
     def submit(self) -> bool:
         """Whether this can be stored; where it can't, all that is wrong is marked, and the first has the cursor."""
@@ -121,9 +115,9 @@ class ConfigEditor(QWidget):
         """What storing it found wrong."""
         for one in problems:
             if one.key in self._entries:
-                self._entries[one.key].set_problem(_sentence(one.message))
+                self._entries[one.key].set_problem(_under_entry(one))
         self.text.set_problems(self._read.marks(problems))
-        self._say(" ".join(map(config_text.told, problems)), "fault")
+        self._say(" ".join(map(config_text.sentence, problems)), "fault")
 
     def reveal(self, secrets: Mapping[str, Any]) -> None:
         """The stored config with its secrets: they are shown from now on."""
@@ -284,12 +278,12 @@ class ConfigEditor(QWidget):
         there = self._read.config or {}
         told = tuple(one for one in problems if self._submitted or one.key in there)
         self.text.set_problems(self._read.marks(told))
-        by_key = {one.key: _sentence(one.message) for one in problems}
+        by_key = {one.key: _under_entry(one) for one in problems}
         for key, entry in self._entries.items():
             entry.set_problem(by_key.get(key, "") if self._submitted or entry.touched else "")
         unknown = [one.key for one in told if one.key not in self._entries]
         if told:
-            self._say(" ".join(map(config_text.told, told[:3])), "fault")
+            self._say(" ".join(map(config_text.sentence, told[:3])), "fault")
         elif not self._read_only and not unknown:
             self._say("Form and JSON are the same config: change either.", "muted")
         else:
@@ -354,8 +348,8 @@ def _read(text: str) -> ConfigText:
     return ConfigText(text, {}, None, {})
 
 
-def _sentence(message: str) -> str:
+def _under_entry(problem: ConfigProblem) -> str:
     """A problem as it stands under its own entry."""
-    if message == "is missing":
+    if problem.code is ProblemCode.MISSING:
         return "This is needed."
-    return f"{message[0].upper()}{message[1:]}."
+    return f"{problem.message[0].upper()}{problem.message[1:]}."

@@ -34,7 +34,7 @@ class ConfigText:
         found = []
         for one in problems:
             position, length = self.places.get(one.key, (end, 1))
-            found.append(Problem(told(one), position, length))
+            found.append(Problem(sentence(one), position, length))
         return tuple(found)
 
 
@@ -77,11 +77,10 @@ def with_setting(config: Mapping[str, Any], key: str, value: Any, order: tuple[s
     return dict(items)
 
 
-def told(problem: contract.ConfigProblem) -> str:
+def sentence(problem: contract.ConfigProblem) -> str:
     """A problem as a sentence that names the setting."""
-    if problem.key and problem.message.startswith(("is ", "must ")):
-        return f"`{problem.key}` {problem.message}."
-    return f"{problem}."
+    text = str(problem)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def place_of(text: str, position: int) -> str:

@@ -22,6 +22,7 @@ from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
+from sgmp_edge.contract import Outcome
 
 _ROW = 26
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -86,7 +87,7 @@ class ProbeCard(Card):
 
     def show_result(self, result: ProbeResult) -> None:
         icon, tint = ("check", "state_ok") if result.is_ok else ("fault", "state_fault")
-        if result.outcome == "not_ready":
+        if result.outcome is Outcome.NOT_READY:
             icon, tint = "warning", "state_warning"
         values = formats.count(len(result.values), "value")
         headline = f"{result.headline} with {values}" if result.is_ok and result.values else result.headline
