@@ -77,7 +77,11 @@ def with_its_secrets(wanted: Device, stored: Device) -> Device:
             f"The address of device {wanted.name} changed, and its secrets would be sent there. Enter {', '.join(dropped)} "
             "again or remove the setting, or ask somebody who may see secrets to change the address.",
             tuple(
-                contract.ConfigProblem(key, "enter it again: it does not go to another address")
+                contract.ConfigProblem(
+                    key,
+                    contract.ProblemCode.SECRET_NOT_STORED,
+                    "must be entered again: what is stored does not go to another address",
+                )
                 for key in dropped
             ),
         )
