@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -197,6 +200,40 @@ def test_an_outage_is_said_and_over_by_itself(
         superuser.close()
     deliver(deployed, egauge, 3.5)
     qtbot.waitUntil(lambda: not view.banner.isVisible(), timeout=30_000)
+    qtbot.waitUntil(lambda: load.value_text() == "3.50\u00a0kW", timeout=WAIT_MS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows can't stop a process with a signal")
+def test_a_frozen_database_is_reported_within_ten_seconds_on_a_grey_page(
+    qtbot: QtBot, console: Console, deployed: Deployment, egauge: Device, database_server: TestServer
+) -> None:
+    deliver(deployed, egauge, 1.25)
+    view = sign_in(qtbot, console, deployed)
+    load = maple(view, deployed).tiles[3]
+    qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW", timeout=WAIT_MS)
+    with psycopg2.connect(database_server.url) as superuser, superuser.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name IN ('sgmp-console', 'sgmp-listen')"
+            " AND usename <> current_user"
+        )
+        backends = [pid for (pid,) in cursor.fetchall()]
+    assert backends
+    began = time.monotonic()
+    for pid in backends:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        qtbot.waitUntil(view.banner.isVisible, timeout=WAIT_MS)
+        assert time.monotonic() - began < 10
+        assert re.search(r"not answered for (9|10)\u00a0s", view.banner.text())
+        assert "not connected" in words(view.status)
+        picture = console.grab().toImage()
+        middle = [picture.pixelColor(x, picture.height() // 2) for x in range(300, picture.width(), 3)]
+        assert all(colour.hsvSaturation() < 40 for colour in middle)
+    finally:
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
+    qtbot.waitUntil(lambda: not view.banner.isVisible(), timeout=WAIT_MS)
+    deliver(deployed, egauge, 3.5)
     qtbot.waitUntil(lambda: load.value_text() == "3.50\u00a0kW", timeout=WAIT_MS)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import Unavailable
@@ -149,4 +151,44 @@ def test_an_error_while_trying_that_is_no_outage_still_tries_again(qtbot: QtBot,
     qtbot.waitUntil(lambda: not connection.trying)
     assert not connection.online
     assert connection._timer.isActive()
+    connection.stop()
+
+
+def test_a_database_that_stops_answering_is_lost_and_found_again_when_it_answers(
+    qtbot: QtBot, tasks: Tasks
+) -> None:
+    frozen = threading.Event()
+    thawed = threading.Event()
+
+    def probe() -> None:
+        frozen.set()
+        assert thawed.wait(20)
+
+    owner = QObject()
+    connection = Connection(tasks, probe, owner, silent_after_s=3)
+    with qtbot.waitSignal(connection.changed):
+        connection.start()
+    assert frozen.is_set()
+    assert "no answer for 3 s" in str(connection.error)
+    assert 3000 <= connection.silent_ms() < 4000
+    with qtbot.waitSignal(connection.restored):
+        thawed.set()
+    assert connection.online
+    assert connection.silent_ms() < 1000
+    connection.stop()
+
+
+def test_nothing_is_asked_of_the_database_while_pages_get_answers(qtbot: QtBot, tasks: Tasks) -> None:
+    asked: list[float] = []
+    owner = QObject()
+    connection = Connection(tasks, lambda: asked.append(time.monotonic()), owner)
+    answering = QTimer()
+    answering.timeout.connect(connection.answered)
+    answering.start(100)
+    began = time.monotonic()
+    connection.start()
+    qtbot.waitUntil(lambda: time.monotonic() - began > 3)
+    assert not asked
+    answering.stop()
+    qtbot.waitUntil(lambda: bool(asked))
     connection.stop()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
@@ -17,14 +15,10 @@ from sgmp_console.ui.parts.labels import ElidedLabel, IconLabel
 class OfflineBanner(QFrame):
     """Says since when the screen is not current, when the next attempt is, and offers to try at once."""
 
-    def __init__(
-        self, connection: Connection, now_ms: Callable[[], int], parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, connection: Connection, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("surface", "warning")
         self._connection = connection
-        self._now_ms = now_ms
-        self._since_ms = 0
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 8, 16, 8)
         row.setSpacing(12)
@@ -51,10 +45,7 @@ class OfflineBanner(QFrame):
         self._beat.stop()
 
     def _connection_changed(self) -> None:
-        offline = not self._connection.online
-        if offline and self.isHidden():
-            self._since_ms = self._now_ms()
-        self.setVisible(offline)
+        self.setVisible(not self._connection.online)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -63,6 +54,6 @@ class OfflineBanner(QFrame):
             return
         seconds = self._connection.seconds_to_next_attempt()
         coming = "Trying now." if self._connection.trying or not seconds else f"Next attempt in {seconds} s."
-        shown = formats.duration(self._now_ms() - self._since_ms)
-        self._text.set_whole(f"The database has not answered for {shown}. {coming}", str(error))
+        silent = formats.duration(self._connection.silent_ms())
+        self._text.set_whole(f"The database has not answered for {silent}. {coming}", str(error))
         self._retry.setEnabled(not self._connection.trying)

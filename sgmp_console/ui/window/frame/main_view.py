@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from PySide6.QtCore import QPoint, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGraphicsColorizeEffect,
+    QHBoxLayout,
+    QMenu,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import HomeSnapshot
@@ -18,7 +27,7 @@ from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.errors import SignInRefused
 from sgmp_console.store.houses import House
 from sgmp_console.store.ingest_state import IngestState
-from sgmp_console.ui import plain_text
+from sgmp_console.ui import plain_text, theme
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed, HomeReader
@@ -114,6 +123,7 @@ class MainView(QWidget):
         self.live.snapshot_ready.connect(self._snapshot_came)
         self.connection.restored.connect(self._restored)
         self.connection.changed.connect(self._refresh_light)
+        self.connection.changed.connect(self._grey_pages)
         self.connection.refused.connect(self.signed_out)
         self._beat = QTimer(self)
         self._beat.setInterval(1000)
@@ -147,6 +157,7 @@ class MainView(QWidget):
             self.show_house(house_id if house_id in self._houses else next(iter(self._houses)))
         else:
             self._show_no_houses()
+        self.connection.start()
         self._listening: Task[Change | Reconnected] = self._tasks.listen(
             self, self._listen, self._heard, self._not_heard
         )
@@ -232,10 +243,14 @@ class MainView(QWidget):
         bar.addWidget(self.light)
         bar.addWidget(self._account)
 
-        self.banner = OfflineBanner(self.connection, self._now_ms)
+        self.banner = OfflineBanner(self.connection)
         self._strip = MessageBar()
         self._strip.acted.connect(self._strip_pressed)
         self._stack = QStackedWidget()
+        self._grey = QGraphicsColorizeEffect(self._stack)
+        self._grey.setColor(theme.tokens().ink_muted)
+        self._grey.setEnabled(False)
+        self._stack.setGraphicsEffect(self._grey)
         self.ingest = IngestLight(self._tasks, self._read_ingest, self._now_ms)
         self.status = StatusBar(
             self.connection,
@@ -338,8 +353,8 @@ class MainView(QWidget):
         return HomeLoader(self.session.database, house_id)
 
     def _probe(self) -> None:
-        with self.session.database.begin() as connection:
-            houses.list_all(connection)
+        with self.session.database.begin():
+            pass  # the pool asks whether the connection is alive, or makes one
 
     def _read_ingest(self) -> list[IngestState]:
         with self.session.database.begin() as connection:
@@ -364,6 +379,7 @@ class MainView(QWidget):
             self.live.reload()  # says so where it is seen
 
     def _snapshot_came(self, _snapshot: HomeSnapshot) -> None:
+        self.connection.answered()
         self._refresh_light()
 
     def _read_account(self) -> Account:
@@ -397,6 +413,10 @@ class MainView(QWidget):
 
     def _refresh_light(self) -> None:
         self.light.show_freshness(self.live.snapshot, self._now_ms(), online=self.connection.online)
+
+    def _grey_pages(self) -> None:
+        """What is on screen is no longer current, whatever it says: without its colours, until it is read again."""
+        self._grey.setEnabled(not self.connection.online)
 
     def _refresh_houses(self) -> None:
         def read() -> list[House]:
