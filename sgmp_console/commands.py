@@ -219,15 +219,15 @@ def _users(arguments: argparse.Namespace) -> tuple[Directory, Mailer | None]:
 def admin_ingest(arguments: argparse.Namespace) -> int:
     from urllib.parse import quote
 
+    from sgmp_console import store
     from sgmp_console.fleet import accounts
-    from sgmp_console.store import access
 
     password = accounts.initial_password()
     with _database(arguments) as database:
         with database.begin() as connection:
-            access.set_ingest_password(connection, arguments.deployment, password)
+            store.set_ingest_password(connection, arguments.deployment, password)
         address = database.address
-    user = access.ingest_role(arguments.deployment)
+    user = store.ingest_role(arguments.deployment)
     if arguments.json:
         print(json.dumps({"user": user, "password": password}))
     else:

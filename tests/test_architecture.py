@@ -9,6 +9,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -61,6 +62,12 @@ def _called_names(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, function.attr
 
 
+def _attributes_of(path: Path, *names: str) -> Iterator[tuple[int, str]]:
+    for node in _nodes(path):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names:
+            yield node.lineno, node.attr
+
+
 def _base_names(path: Path) -> Iterator[tuple[int, str]]:
     for node in _nodes(path):
         if isinstance(node, ast.ClassDef):
@@ -86,6 +93,51 @@ def test_imports_keep_the_layers() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_each_module_of_the_store_is_public_or_internal() -> None:
+    from sgmp_console import store
+
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    internal = {
+        name.rpartition(".")[2]
+        for contract in contracts
+        if contract["name"] == "Others use of the store what it names"
+        for name in contract["forbidden_modules"]
+    }
+    modules = {path.stem for path in (ROOT / "sgmp_console" / "store").glob("*.py")} - {"__init__"}
+    assert modules - internal == modules & set(store.__all__), (
+        "name the module in store.__all__, or forbid it to others in pyproject.toml"
+    )
+
+
+def test_only_the_store_runs_sql() -> None:
+    sql = {
+        "text",
+        "func",
+        "select",
+        "insert",
+        "update",
+        "delete",
+        "execute",
+        "exec_driver_sql",
+        "copy_expert",
+    }
+    _refuse(
+        [
+            f"{_name(path)}:{line} {name}"
+            for path in CONSOLE
+            if ROOT / "sgmp_console" / "store" not in path.parents
+            # It makes its own server, before there is a database of ours.
+            and _name(path) != "sgmp_console/demo/postgres.py"
+            and {"sqlalchemy", "psycopg2"} & {package for _, package in _imported_packages(path)}
+            for line, name in _attributes_of(path, "sa", "connection", "cursor")
+            if name in sql
+        ],
+        "Write a function in sgmp_console/store and call that",
+    )
 
 
 def test_only_the_window_imports_qt() -> None:

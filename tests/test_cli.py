@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 
 from sgmp_console import cli, commands
-from sgmp_console.store import Database, SignInRefused, accounts, devices, houses, readings, sign_in
-from sgmp_console.store.access import ingest_role
+from sgmp_console.store import (
+    Database,
+    SignInRefused,
+    accounts,
+    devices,
+    houses,
+    ingest_role,
+    readings,
+    sign_in,
+)
 from sgmp_console.timeseries import Series
 from tests.database import TestDatabase
 from tests.fleet.configs import SONNEN

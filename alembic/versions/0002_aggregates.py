@@ -25,7 +25,7 @@ ALTER TABLE sgmp.series ADD COLUMN aggregated boolean NOT NULL DEFAULT false;
 ALTER TABLE sgmp.series ADD COLUMN unpopulated tstzrange;
 """
 
-# Kept by ingest, in the transaction that stores the readings (programs/6_aggregates.sql).
+# Kept by ingest, in the transaction that stores the readings (sql/aggregates.sql).
 PLAIN = """
 CREATE TABLE sgmp.slot (
     series_id integer NOT NULL,
@@ -85,7 +85,7 @@ SELECT add_continuous_aggregate_policy('sgmp.hour', start_offset => INTERVAL '26
     end_offset => INTERVAL '2 hours', schedule_interval => INTERVAL '15 minutes');
 SELECT add_retention_policy('sgmp.reading', INTERVAL '31 days');
 
--- Ranges in which readings arrived later than the policies look back; made whole by programs/6_aggregates.sql.
+-- Ranges in which readings arrived later than the policies look back; made whole by sql/aggregates.sql.
 CREATE TABLE sgmp.late (from_ts timestamptz NOT NULL, to_ts timestamptz NOT NULL);
 CREATE PROCEDURE sgmp.refresh_late(job_id integer, config jsonb) LANGUAGE plpgsql AS 'BEGIN END';
 SELECT add_job('sgmp.refresh_late', INTERVAL '1 minute');

@@ -27,7 +27,7 @@ from sgmp_console.demo.programs import DATABASE_URL
 from sgmp_console.demo.progress import ProgressFile
 from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import analytics, devices, houses, sync
-from sgmp_console.store.access import ingest_role, set_ingest_password
+from sgmp_console.store import ingest_role, set_ingest_password
 
 _STAGE = "Preparing the database and the houses"
 _ADDRESSES = ("ip", "url")

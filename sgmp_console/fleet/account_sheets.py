@@ -23,12 +23,19 @@ from sgmp_console.cloud.directory import Directory, DirectoryUser
 from sgmp_console.cloud.mail import Mailer
 from sgmp_console.errors import Cancelled, Refused, SgmpError, Unavailable, UserError
 from sgmp_console.fleet import sheets
-from sgmp_console.fleet.accounts import LOCAL, NewAccount, deployment_of, initial_password, user_of
+from sgmp_console.fleet.accounts import LOCAL, NewAccount, initial_password, user_of
 from sgmp_console.fleet.failures import restated
 from sgmp_console.fleet.sheets import Action, Existing, ImportRefused, LineProblem, Plan, Progress, Row, Step
-from sgmp_console.store import Account, Database, accounts, houses
-from sgmp_console.store.access import normal_email
-from sgmp_console.store.database import attempt
+from sgmp_console.store import (
+    Account,
+    Database,
+    accounts,
+    deployment_name,
+    houses,
+    keep_alive,
+    normal_email,
+    savepoint,
+)
 
 COLUMNS = ("email", "name", "role", "house", "enabled")
 COLUMNS_FOR_PEOPLE = ", ".join(COLUMNS)
@@ -71,7 +78,7 @@ def import_accounts(
     try:
         with database.begin() as connection:
             run = _Run(connection, existing)
-            deployment = deployment_of(connection)
+            deployment = deployment_name(connection)
             for done, row in enumerate(sheet.rows):
                 progress(done, len(sheet.rows))
                 run.take(row)
@@ -204,7 +211,7 @@ class _Run:
         before: Account | None,
     ) -> None:
         try:
-            with attempt(self._connection):
+            with savepoint(self._connection):
                 if before is None:
                     password = initial_password()
                     account = accounts.create(
@@ -251,14 +258,14 @@ def _tell_directory(
         undo.append((one.account.email, _removal(directory, one.account.email)))
         if not one.account.enabled:
             directory.update(user_of(one.account))
-        connection.execute(sa.select(1))  # a transaction that is idle for long is ended
+        keep_alive(connection)
     for done, account in enumerate(run.updated, len(run.created)):
         progress(done, count)
         before = directory.find(account.email)
         if before is not None:
             undo.append((account.email, _restoring(directory, before)))
             directory.update(user_of(account))
-        connection.execute(sa.select(1))
+        keep_alive(connection)
 
 
 def _removal(directory: Directory, email: str) -> Callable[[], None]:

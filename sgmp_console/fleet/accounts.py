@@ -11,16 +11,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import sqlalchemy as sa
-
 from sgmp_console.cloud.directory import Directory, DirectoryUser, LocalDirectory
 from sgmp_console.cloud.mail import Mailer
 from sgmp_console.errors import SgmpError, Unavailable, UserError
 from sgmp_console.fleet import passwords
 from sgmp_console.fleet.failures import restated, saying
-from sgmp_console.store import Account, Database, accounts
-from sgmp_console.store.connecting import connect
-from sgmp_console.store.tables import installation
+from sgmp_console.store import Account, Database, accounts, deployment_name
 
 ADMIN = "admin"
 
@@ -70,7 +66,9 @@ def create(
                 directory.add(user_of(account), password)
             added = True
             if mailer is not None and not directory.mails:
-                mailer.send_initial_password(account.email, account.name, deployment_of(connection), password)
+                mailer.send_initial_password(
+                    account.email, account.name, deployment_name(connection), password
+                )
                 mailed = True
     except BaseException as error:
         if account is None or not added:
@@ -159,7 +157,9 @@ def reset_password(
             else:
                 directory.set_temporary_password(account.email, password)
             if mailer is not None and not mailed:
-                mailer.send_initial_password(account.email, account.name, deployment_of(connection), password)
+                mailer.send_initial_password(
+                    account.email, account.name, deployment_name(connection), password
+                )
                 mailed = True
     except SgmpError as error:
         if not begun:
@@ -196,7 +196,7 @@ def change_own_password(
         except SgmpError as error:
             if not changed:
                 raise
-            if _accepts(database, new):
+            if database.accepts(new):
                 database.use_password(new)
                 return  # committed; only the answer was lost
             with saying(
@@ -335,18 +335,3 @@ def _is_stored(database: Database, account: Account) -> bool:
             return accounts.get(connection, account.account_id) == account
     except (Unavailable, UserError):
         return False
-
-
-def _accepts(database: Database, password: str) -> bool:
-    """Whether the account that `database` is signed in as has this password now."""
-    try:
-        connect({**database.parameters, "password": password}).close()
-    except (Unavailable, UserError):
-        return False
-    return True
-
-
-def deployment_of(connection: sa.Connection) -> str:
-    """The deployment's name, as mails tell it."""
-    chosen = sa.select(installation.c.value).where(installation.c.key == "deployment")
-    return str(connection.execute(chosen).scalar_one())

@@ -18,8 +18,7 @@ from sgmp_console.formula import (
     parse,
     users_of_item,
 )
-from sgmp_console.store import AnalyticItem, House, aggregates, analytics, houses, population
-from sgmp_console.store.series import FieldKey
+from sgmp_console.store import AnalyticItem, FieldKey, House, aggregates, analytics, houses, population
 
 
 @dataclass(frozen=True)

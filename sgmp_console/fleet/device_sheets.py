@@ -28,8 +28,7 @@ from sgmp_console.fleet import sheets
 from sgmp_console.fleet.devices import MASK, with_its_secrets
 from sgmp_console.fleet.editing import editing
 from sgmp_console.fleet.sheets import Action, Existing, ImportRefused, LineProblem, Plan, Progress, Row, Step
-from sgmp_console.store import Database, Device, devices
-from sgmp_console.store.database import attempt
+from sgmp_console.store import Database, Device, devices, savepoint
 from sgmp_edge import contract
 
 CONFIG = "config"
@@ -147,7 +146,7 @@ class _Run:
 
     def _store(self, row: Row, wanted: Device, before: Device | None, *, same_meter: bool) -> None:
         try:
-            with attempt(self._connection):
+            with savepoint(self._connection):
                 if before is not None:
                     changed = wanted != before
                     if changed:

@@ -20,8 +20,18 @@ from sgmp_console.errors import Refused, Unavailable, UserError
 from sgmp_console.fleet.devices import MASK, check
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence, standing
 from sgmp_console.ingest.decode import Unreadable, flatten
-from sgmp_console.store import Change, Database, Reconnected, devices, events, houses, ingest_state, listen
-from sgmp_console.store.database import attempt
+from sgmp_console.store import (
+    Change,
+    Database,
+    Reconnected,
+    devices,
+    events,
+    houses,
+    ingest_state,
+    listen,
+    permissions,
+    savepoint,
+)
 from sgmp_edge import contract
 from sgmp_edge.contract import Outcome
 
@@ -179,7 +189,7 @@ def result_of(kind: str, answer: Mapping[str, Any]) -> ProbeResult:
 
 
 def _require(connection: sa.Connection) -> None:
-    if not connection.execute(sa.select(sa.func.sgmp.may("manage_devices"))).scalar_one():
+    if not permissions.has(connection, "manage_devices"):
         raise Refused(
             "Your role lacks the permission manage_devices, which testing needs. An administrator can give it."
         )
@@ -200,7 +210,7 @@ def _unmasked(
         device = devices.get(connection, device_id)
         if device.house_id == house_id and device.type == kind:
             try:
-                with attempt(connection):
+                with savepoint(connection):
                     stored = devices.reveal(connection, device_id)
             except Refused as error:
                 raise UserError(

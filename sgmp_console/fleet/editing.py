@@ -7,10 +7,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from sgmp_console.errors import Refused
-from sgmp_console.store import ChangedMeanwhile, Database, devices
-
-_LOCK = 0x53474D50  # "SGMP"
+from sgmp_console.store import ChangedMeanwhile, Database, devices, lock_house
 
 
 @contextmanager
@@ -21,7 +18,7 @@ def editing(database: Database, house_id: int) -> Iterator[sa.Connection]:
     holds when the change is committed.
     """
     with database.begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, house_id)))
+        lock_house(connection, house_id)
         yield connection
 
 
@@ -38,9 +35,3 @@ def require_seen(connection: sa.Connection, house_id: int, house: str, looked_at
     """Raises ChangedMeanwhile where the devices of the house are others than the operator looked at; None: at nothing."""
     if looked_at is not None and seen(connection, house_id) != looked_at:
         raise ChangedMeanwhile(f"A device of {house}")
-
-
-def require(connection: sa.Connection, permission: str) -> None:
-    """Raises Refused. For what happens outside the database; inside, the database sees to it."""
-    if not connection.execute(sa.select(sa.func.sgmp.may(permission))).scalar_one():
-        raise Refused(f"Your role lacks the permission {permission}. An administrator can give it.")

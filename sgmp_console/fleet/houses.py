@@ -16,10 +16,20 @@ import sqlalchemy as sa
 
 from sgmp_console.cloud.credentials import CredentialsService
 from sgmp_console.errors import SgmpError, Unavailable, UserError
-from sgmp_console.fleet.editing import editing, require
+from sgmp_console.fleet.editing import editing
 from sgmp_console.fleet.failures import go_on, restated, saying
 from sgmp_console.fleet.sync import RetainingBroker
-from sgmp_console.store import Database, House, accounts, analytics, audit, devices, houses
+from sgmp_console.store import (
+    Database,
+    House,
+    accounts,
+    analytics,
+    audit,
+    devices,
+    houses,
+    lock_houses,
+    permissions,
+)
 from sgmp_edge.contract import HouseCredentials, config_topic
 
 
@@ -113,7 +123,7 @@ def renew_credentials(
     try:
         with editing(database, house_id) as connection:
             house = houses.get(connection, house_id)
-            require(connection, "manage_houses")
+            permissions.require(connection, "manage_houses")
             older = service.valid(house_id)
             checkpoint()
             issued = service.issue(house_id)
@@ -137,7 +147,7 @@ def revoke_others(database: Database, service: CredentialsService, house_id: int
     """
     with editing(database, house_id) as connection:
         house = houses.get(connection, house_id)
-        require(connection, "manage_houses")
+        permissions.require(connection, "manage_houses")
         older = [one for one in service.valid(house_id) if one != keep]
         service.revoke_others(house_id, keep)
         if older:
@@ -206,17 +216,14 @@ def leftovers(database: Database, service: CredentialsService) -> list[int]:
     Raises Refused where the account does not see all houses, and so can't tell.
     """
     with database.begin() as connection:
-        require(connection, "all_houses")
+        permissions.require(connection, "all_houses")
         # A house that is being made has its credentials before its row can be seen: wait for it.
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING})
+        lock_houses(connection)
         return sorted(service.houses() - {house.house_id for house in houses.list_all(connection)})
 
 
-_MAKING = 0x53474D5048  # "SGMPH": held while a house is made
-
-
 def _insert(connection: sa.Connection, name: str, description: str, time_zone: str) -> House:
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING})
+    lock_houses(connection)
     return houses.create(connection, name.strip(), description=description.strip(), time_zone=time_zone)
 
 

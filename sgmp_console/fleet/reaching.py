@@ -16,8 +16,7 @@ from sgmp_console.cloud.checking import NotAsNeeded, Step, step
 from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import deployment
 from sgmp_console.settings import Profile
-from sgmp_console.store import Database, SignInRefused
-from sgmp_console.store.access import login_name
+from sgmp_console.store import Database, SignInRefused, login_name, server_version
 from sgmp_console.store.connecting import connect, is_this_machine, parameters_of
 
 _TIMEOUT_S = 8.0
@@ -166,8 +165,8 @@ def _signed_in(profile: Profile, email: str, password: str) -> Iterator[Step]:
             Database.connect(profile.database_url, user=user, password=password, application="sgmp-test")
         )
         with opened[0].begin() as connection:
-            version = str(connection.exec_driver_sql("SHOW server_version").scalar_one())
-        return f"PostgreSQL {version.split()[0]} accepts {email}."
+            version = server_version(connection)
+        return f"PostgreSQL {version} accepts {email}."
 
     def look() -> str:
         return deployment.schema(opened[0], profile.deployment)

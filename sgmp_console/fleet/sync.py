@@ -18,7 +18,7 @@ from sgmp_console.errors import Unavailable, UserError
 from sgmp_console.fleet import config_changes, edge_state
 from sgmp_console.fleet.config_changes import DeviceChange
 from sgmp_console.fleet.edge_state import EdgeStanding
-from sgmp_console.fleet.editing import Seen, editing, require, require_seen, seen
+from sgmp_console.fleet.editing import Seen, editing, require_seen, seen
 from sgmp_console.formula import users_of_device
 from sgmp_console.store import (
     Database,
@@ -31,6 +31,7 @@ from sgmp_console.store import (
     devices,
     events,
     houses,
+    permissions,
 )
 from sgmp_console.store.config_versions import ConfigVersion, EdgeState
 from sgmp_edge import contract
@@ -241,7 +242,7 @@ def roll_back(
     """
     with editing(database, house_id) as connection:
         house = houses.get(connection, house_id)
-        require(connection, "manage_devices")
+        permissions.require(connection, "manage_devices")
         require_seen(connection, house_id, house.name, looked_at)
         wanted = {one.device_id: one for one in config_versions.to_send(connection, house_id, version)}
         present = {one.device_id: one for one in devices.list_all(connection, house_id)}

@@ -29,7 +29,7 @@ from sgmp_console.ingest.decode import (
 )
 from sgmp_console.ingest.inbox import Inbox, Message
 from sgmp_console.ingest.subscriber import BrokerSettings, Subscriber
-from sgmp_console.store.access import checked_deployment
+from sgmp_console.store import checked_deployment
 
 _log = logging.getLogger(__name__)
 

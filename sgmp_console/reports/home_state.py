@@ -26,8 +26,7 @@ from sgmp_console.reports.home import (
     Latest,
 )
 from sgmp_console.reports.items import ItemGraph, ItemValues, after
-from sgmp_console.store import AnalyticItem, Device, Event, House
-from sgmp_console.store.series import FieldKey
+from sgmp_console.store import AnalyticItem, Device, Event, FieldKey, House
 from sgmp_console.timeseries import SLOT_MS, Series, SlotMeans, slot_means
 from sgmp_console.timeseries.calendar import day_of
 from sgmp_edge.contract import WARNING

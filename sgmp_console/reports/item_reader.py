@@ -30,9 +30,17 @@ from sgmp_console.formula import (
     parse,
 )
 from sgmp_console.formula.items import SourceIdentifier
-from sgmp_console.store import AnalyticItem, aggregates, analytics, events, readings
+from sgmp_console.store import (
+    AnalyticItem,
+    FieldKey,
+    SeriesIds,
+    aggregates,
+    analytics,
+    events,
+    readings,
+    series_of,
+)
 from sgmp_console.store.aggregates import Standing
-from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates
 from sgmp_console.timeseries.series import Series
 from sgmp_console.timeseries.slots import (

@@ -1,42 +1,63 @@
 """PostgreSQL and TimescaleDB: everything that is stored, and who may see it.
 
-Functions take a Connection of `Database.begin()`, one transaction each; what they return are frozen dataclasses.
+Functions take a Connection of `Database.begin()`, one transaction each; what they return are frozen dataclasses. What
+other packages use stands in `__all__`; they import nothing else of this package (`pyproject.toml`, import-linter).
 """
 
 from sgmp_console.store import (
     accounts,
+    aggregates,
     analytics,
     audit,
+    changes,
     config_versions,
+    connecting,
     devices,
     events,
     houses,
     ingest_state,
+    migrations,
+    permissions,
+    population,
     quarantine,
     readings,
     roles,
+)
+from sgmp_console.store.access import (
+    accounts_role,
+    checked_deployment,
+    deployment_name,
+    ingest_role,
+    login_name,
+    normal_email,
+    set_ingest_password,
 )
 from sgmp_console.store.accounts import Account, sign_in
 from sgmp_console.store.analytics import AnalyticItem
 from sgmp_console.store.audit import AuditEntry
 from sgmp_console.store.changes import Change, Reconnected, listen
-from sgmp_console.store.database import Database
+from sgmp_console.store.config_versions import ConfigVersion, EdgeState
+from sgmp_console.store.database import Database, keep_alive, savepoint, server_version
 from sgmp_console.store.devices import Device
 from sgmp_console.store.errors import (
     AccountDisabled,
     ChangedMeanwhile,
     DatabaseUnavailable,
     PasswordExpired,
+    SignedOut,
     SignInRefused,
     StatementFailed,
 )
 from sgmp_console.store.events import Event, EventRow
 from sgmp_console.store.houses import House
+from sgmp_console.store.ingest_state import IngestState
+from sgmp_console.store.locks import lock_house, lock_houses
 from sgmp_console.store.maintenance import Maintenance
 from sgmp_console.store.migrations import migrate
 from sgmp_console.store.quarantine import Rejected
 from sgmp_console.store.readings import Batch, ReadingRow, TextRow, Written
 from sgmp_console.store.roles import Role
+from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 
 __all__ = [
     "Account",
@@ -46,34 +67,59 @@ __all__ = [
     "Batch",
     "Change",
     "ChangedMeanwhile",
+    "ConfigVersion",
     "Database",
     "DatabaseUnavailable",
     "Device",
+    "EdgeState",
     "Event",
     "EventRow",
+    "FieldKey",
     "House",
+    "IngestState",
     "Maintenance",
     "PasswordExpired",
     "ReadingRow",
     "Reconnected",
     "Rejected",
     "Role",
+    "SeriesIds",
     "SignInRefused",
+    "SignedOut",
     "StatementFailed",
     "TextRow",
     "Written",
     "accounts",
+    "accounts_role",
+    "aggregates",
     "analytics",
     "audit",
+    "changes",
+    "checked_deployment",
     "config_versions",
+    "connecting",
+    "deployment_name",
     "devices",
     "events",
     "houses",
+    "ingest_role",
     "ingest_state",
+    "keep_alive",
     "listen",
+    "lock_house",
+    "lock_houses",
+    "login_name",
     "migrate",
+    "migrations",
+    "normal_email",
+    "permissions",
+    "population",
     "quarantine",
     "readings",
     "roles",
+    "savepoint",
+    "series_of",
+    "server_version",
+    "set_ingest_password",
     "sign_in",
 ]

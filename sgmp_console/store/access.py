@@ -14,6 +14,7 @@ from psycopg2 import sql
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.rows import driver
+from sgmp_console.store.tables import installation
 
 _DEPLOYMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
 
@@ -25,6 +26,12 @@ def checked_deployment(deployment: str) -> str:
             "A deployment's name starts with a letter and holds at most 32 letters A-Z, digits and underscores."
         )
     return deployment
+
+
+def deployment_name(connection: sa.Connection) -> str:
+    """The deployment that this database belongs to."""
+    chosen = sa.select(installation.c.value).where(installation.c.key == "deployment")
+    return str(connection.execute(chosen).scalar_one())
 
 
 def accounts_role(deployment: str) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
-from sgmp_console.store.access import login_name, normal_email, verifier
+from sgmp_console.store.access import deployment_name, login_name, normal_email, verifier
 from sgmp_console.store.connecting import parameters_of
 from sgmp_console.store.database import Database
 from sgmp_console.store.errors import AccountDisabled, ChangedMeanwhile, PasswordExpired, SignInRefused
 from sgmp_console.store.tables import account as table
-from sgmp_console.store.tables import installation, role_permission
 from sgmp_console.store.tables import role as role_table
+from sgmp_console.store.tables import role_permission
 
 # What accounts read.
 _view = sa.table("accounts", *(sa.column(c.name, c.type) for c in table.c), schema="sgmp")
@@ -132,7 +132,7 @@ def create(
             "name": name,
             "role": role,
             "house": house_id,
-            "verifier": verifier(connection, password, login_name(_deployment(connection), email)),
+            "verifier": verifier(connection, password, login_name(deployment_name(connection), email)),
             "must_change": must_change_password,
         },
     ).scalar_one()
@@ -171,7 +171,7 @@ def delete(connection: sa.Connection, account_id: int) -> None:
 def reset_password(connection: sa.Connection, account_id: int, password: str) -> None:
     """Set an account's password, to be changed at its next sign-in; its sessions end. Raises UserError, Refused."""
     account = get(connection, account_id)
-    login = login_name(_deployment(connection), account.email)
+    login = login_name(deployment_name(connection), account.email)
     connection.execute(
         sa.text("SELECT sgmp.reset_password(:account, :verifier)"),
         {"account": account_id, "verifier": verifier(connection, password, login)},
@@ -209,11 +209,3 @@ def _select() -> sa.Select[tuple[object, ...]]:
 def _account(row: sa.Row[tuple[object, ...]]) -> Account:
     values = row._asdict()
     return Account(**{**values, "permissions": frozenset(values["permissions"] or ())})
-
-
-def _deployment(connection: sa.Connection) -> str:
-    return str(
-        connection.execute(
-            sa.select(installation.c.value).where(installation.c.key == "deployment")
-        ).scalar_one()
-    )

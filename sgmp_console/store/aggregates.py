@@ -1,6 +1,6 @@
 """Continuous aggregates of series: registered by analytic items, populated, kept, read.
 
-What the numbers mean is said in `timeseries.aggregates`; how they are kept, in `sql/6_aggregates.sql`.
+What the numbers mean is said in `timeseries.aggregates`; how they are kept, in `sql/aggregates.sql`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MOST_FOLDED = 2_000
 """More slots than these are cheaper counted anew by the server than sent to it."""
 
 _FOLD = sa.text(  # made once: SQLAlchemy looks for parameters each time
-    "SELECT sgmp.fold(CAST(:series AS integer[]), CAST(:slots AS bigint[]), CAST(:counts AS bigint[]),"
+    "SELECT sgmp.add_to_slots(CAST(:series AS integer[]), CAST(:slots AS bigint[]), CAST(:counts AS bigint[]),"
     " CAST(:sums AS float8[]), CAST(:positive AS float8[]), CAST(:negative AS float8[]),"
     " CAST(:minima AS float8[]), CAST(:maxima AS float8[]), CAST(:instants AS bigint[]))"
 )
@@ -159,7 +159,7 @@ def fold(
     of_series, starts = array_literal(series[first]), array_literal(slots[first] * SLOT_MS)
     if len(first) > _MOST_FOLDED:
         connection.execute(
-            sa.text("SELECT sgmp.refold_between(:series, :from_ms, :to_ms)"),
+            sa.text("SELECT sgmp.recompute_between(:series, :from_ms, :to_ms)"),
             {
                 "series": np.unique(series).tolist(),
                 "from_ms": int(slots.min()) * SLOT_MS,
@@ -169,7 +169,7 @@ def fold(
         return
     if not all_new:
         connection.execute(
-            sa.text("SELECT sgmp.refold(CAST(:series AS integer[]), CAST(:slots AS bigint[]))"),
+            sa.text("SELECT sgmp.recompute_slots(CAST(:series AS integer[]), CAST(:slots AS bigint[]))"),
             {"series": of_series, "slots": starts},
         )
         return

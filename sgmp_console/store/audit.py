@@ -1,4 +1,4 @@
-"""Who changed and did what. The database writes it (`sql/4_audit.sql`), with secrets masked; nothing changes it."""
+"""Who changed and did what. The database writes it (`sql/audit.sql`), with secrets masked; nothing changes it."""
 
 from __future__ import annotations
 
@@ -134,12 +134,12 @@ def note(
 ) -> None:
     """Tell of an act outside the database, which must not hold secrets, in the transaction that it belongs to.
 
-    Raises Refused where the account may not do it, UserError for another act than those of `note_act` in
-    `sql/4_audit.sql`. Without `house_id` it is about all houses.
+    Raises Refused where the account may not do it, UserError for another act than those of `audit_external` in
+    `sql/audit.sql`. Without `house_id` it is about all houses.
     """
     connection.execute(
         sa.select(
-            sa.func.sgmp.note_act(
+            sa.func.sgmp.audit_external(
                 act, kind, subject, house_id, sa.null() if details is None else sa.cast(dict(details), JSONB)
             )
         )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from psycopg2 import errorcodes
 from sqlalchemy import event
 
-from sgmp_console.errors import Refused, Taken, UserError
+from sgmp_console.errors import Refused, Taken, Unavailable, UserError
 from sgmp_console.store.connecting import (
     LOCK_TIMEOUT_MS,
     STATEMENT_TIMEOUT_MS,
@@ -37,6 +37,16 @@ REFUSED_STATE = "SG002"
 
 TAKEN_STATE = "SG003"
 """The same where what was chosen is another's already."""
+
+
+def keep_alive(connection: sa.Connection) -> None:
+    """Keep a transaction open while something outside the database takes its time: an idle one is ended."""
+    connection.exec_driver_sql("SELECT 1")
+
+
+def server_version(connection: sa.Connection) -> str:
+    """PostgreSQL's, such as 17.4."""
+    return str(connection.exec_driver_sql("SHOW server_version").scalar_one()).split()[0]
 
 
 class Database:
@@ -157,13 +167,21 @@ class Database:
         except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
             raise translated(error).with_traceback(error.__traceback__) from None
 
+    def accepts(self, password: str) -> bool:
+        """Whether the account that this is signed in as has that password now; False where it can't be asked."""
+        try:
+            connect({**self.parameters, "password": password}).close()
+        except (Unavailable, UserError):
+            return False
+        return True
+
     def dispose(self) -> None:
         """Close all connections that are not in use; others when they are returned."""
         self._engine.dispose()
 
 
 @contextmanager
-def attempt(connection: sa.Connection) -> Iterator[None]:
+def savepoint(connection: sa.Connection) -> Iterator[None]:
     """Part of a transaction: what fails in it is undone, and the transaction goes on. Raises as `Database.begin`."""
     try:
         with connection.begin_nested():

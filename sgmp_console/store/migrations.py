@@ -31,9 +31,22 @@ _LOCK_TIMEOUT_MS = 10_000
 _STATEMENT_TIMEOUT_MS = 30 * 60_000
 _ATTEMPTS = 5
 
-_VISIBLE = "((SELECT sgmp.sees_every_house()) OR house_id = (SELECT sgmp.my_house()))"
+_HOUSE_VISIBLE = "((SELECT sgmp.sees_every_house()) OR house_id = (SELECT sgmp.my_house()))"
 
 _SQL = Path(__file__).resolve().parent / "sql"
+_SUBJECTS = (
+    "identity",
+    "accounts",
+    "roles",
+    "ingest",
+    "audit",
+    "devices",
+    "readings",
+    "aggregates",
+    "hardening",
+    "rights",
+)
+"""The files of `sql`, in their order: rights last, when all functions are there."""
 
 
 def scripts() -> Path:
@@ -100,7 +113,7 @@ def _migrate(connection: sa.Connection, deployment: str) -> None:
     timescale = known["timescale"] == "true" if "timescale" in known else _offers_timescale(connection)
     if timescale:
         connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb")
-    _execute(connection, (_SQL / "0_drop.sql").read_text("utf-8"))
+    _execute(connection, _sql("drop"))
     _upgrade(connection, timescale)
     _execute(connection, programs)
     connection.execute(device_setting.delete())
@@ -190,11 +203,11 @@ def _offers_timescale(connection: sa.Connection) -> bool:
     preloaded = "SELECT 1 FROM pg_settings WHERE starts_with(name, 'timescaledb.')"
     if connection.exec_driver_sql(preloaded).first() is None:
         return False
-    with connection.begin_nested() as savepoint:
+    with connection.begin_nested() as trial:
         connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb")
         edition = connection.exec_driver_sql("SELECT current_setting('timescaledb.license', true)").scalar()
         if edition != "timescale":
-            savepoint.rollback()
+            trial.rollback()
     return edition == "timescale"
 
 
@@ -228,15 +241,19 @@ def _programs(deployment: str) -> str:
         "ingest_text": f"'{ingest_role(deployment)}'",
         "deployment_text": f"'{deployment}'",
         "addresses": _address_settings(),
-        "visible": _VISIBLE,
-        "inside": f"((SELECT sgmp.sees_contents()) AND {_VISIBLE})",
-        "visible_series": (
+        "house_visible": _HOUSE_VISIBLE,
+        "contents_visible": f"((SELECT sgmp.sees_contents()) AND {_HOUSE_VISIBLE})",
+        "series_visible": (
             "((SELECT sgmp.sees_contents()) AND ((SELECT sgmp.sees_every_house()) OR series_id IN"
             " (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house()))))"
         ),
     }
-    text = "".join(file.read_text("utf-8") for file in sorted(_SQL.glob("[1-9]*.sql")))
+    text = "".join(map(_sql, _SUBJECTS))
     return re.sub(r"\{([a-z_]+)\}", lambda found: values[found[1]], text)
+
+
+def _sql(subject: str) -> str:
+    return (_SQL / f"{subject}.sql").read_text("utf-8")
 
 
 def _identifier(name: str) -> str:

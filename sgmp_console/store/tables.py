@@ -140,7 +140,7 @@ account = Table(
     Index(None, "role_id"),
 )
 
-# What was changed and done, by whom; only ever added to (sql/4_audit.sql). It outlives what it tells of.
+# What was changed and done, by whom; only ever added to (sql/audit.sql). It outlives what it tells of.
 audit = Table(
     "audit",
     metadata,

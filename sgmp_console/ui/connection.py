@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from sgmp_console.errors import Unavailable
-from sgmp_console.store.errors import DatabaseUnavailable, SignInRefused
+from sgmp_console.store import DatabaseUnavailable, SignInRefused
 from sgmp_console.ui.tasks import Tasks
 
 SILENT_AFTER_S = 9.0

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     # The database libraries are loaded while the operator types a password, not before the window is there; those of
     # the cloud when something is asked of it.
     from sgmp_console.cloud.services import Services
+    from sgmp_console.store import Database
     from sgmp_console.store.accounts import Account
-    from sgmp_console.store.database import Database
 
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,7 @@ from psycopg2 import sql
 from sgmp_console import store
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts, analytics, devices, houses, roles
-from sgmp_console.store import Database, StatementFailed
-from sgmp_console.store.access import accounts_role, ingest_role, login_name
+from sgmp_console.store import Database, StatementFailed, accounts_role, ingest_role, login_name
 from tests.access.scene import PASSWORD, Place, Scene, set_up
 from tests.database import TestServer
 
@@ -233,7 +232,11 @@ def test_programs_print_nothing_whoever_calls_them(scene: Scene) -> None:
             "SELECT proname FROM pg_proc WHERE pronamespace = 'sgmp'::regnamespace AND NOT COALESCE("
             "proconfig @> '{\"search_path=pg_catalog, pg_temp\",debug_print_plan=off,client_min_messages=warning}', false)"
         )
-        assert {row.proname for row in rows} - {"refresh_late"} == {"from_ms", "timestamp_hash", "opaque"}
+        assert {row.proname for row in rows} - {"refresh_late"} == {
+            "from_ms",
+            "timestamp_hash",
+            "leak_barrier",
+        }
 
 
 def explained(connection: psycopg2.extensions.connection, query: str) -> str:

@@ -25,9 +25,9 @@ from sgmp_console.store import (
     aggregates,
     analytics,
     events,
+    login_name,
     readings,
 )
-from sgmp_console.store.access import login_name
 from tests.access.scene import PASSWORD, PEOPLE, T0, Place, Scene, set_up
 from tests.database import TestServer
 
@@ -253,7 +253,7 @@ ACTS = {
     ),
     "note new credentials": Act(
         done(lambda c, p: store.audit.note(c, "issue_credentials", "credentials", "x", house_id=p.house_id)),
-        "SELECT sgmp.note_act('issue_credentials', 'credentials', 'x', {house}, NULL)",
+        "SELECT sgmp.audit_external('issue_credentials', 'credentials', 'x', {house}, NULL)",
     ),
     "store a configuration": Act(
         done(lambda c, p: store.config_versions.add(c, p.house_id, 2, "sha", [])),
@@ -300,11 +300,11 @@ ACTS = {
     ),
     "note an export": Act(
         done(lambda c, p: store.audit.note(c, "export", "report", "x", house_id=p.house_id)),
-        "SELECT sgmp.note_act('export', 'report', 'x', {house}, NULL)",
+        "SELECT sgmp.audit_external('export', 'report', 'x', {house}, NULL)",
     ),
     "note a command": Act(
         done(lambda c, p: store.audit.note(c, "control", "device", "x", house_id=p.house_id)),
-        "SELECT sgmp.note_act('control', 'device', 'x', {house}, NULL)",
+        "SELECT sgmp.audit_external('control', 'device', 'x', {house}, NULL)",
     ),
     "create an account": Act(
         create_account,

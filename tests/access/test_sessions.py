@@ -14,8 +14,7 @@ from psycopg2 import sql
 from sgmp_console import store
 from sgmp_console.errors import Unavailable
 from sgmp_console.fleet import accounts
-from sgmp_console.store import Account, Database
-from sgmp_console.store.access import login_name
+from sgmp_console.store import Account, Database, login_name
 from tests.database import TestDatabase, TestServer
 
 PASSWORD = "correct horse battery"

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgmp_console.fleet import analytics
-from sgmp_console.store import Batch, ReadingRow, binary_copy, readings
+from sgmp_console.store import Batch, ReadingRow, binary_copy, readings, series_of
 from sgmp_console.store.rows import driver
-from sgmp_console.store.series import series_of
 from tests.benchmarks import ancestor
 from tests.benchmarks.result import Result, once
 from tests.benchmarks.world import FIELDS, HOUR_MS, World, make_house

@@ -8,8 +8,8 @@ from io import BytesIO
 from psycopg2 import sql
 
 from sgmp_console.reports.item_reader import ItemReader
+from sgmp_console.store import series_of
 from sgmp_console.store.rows import driver, from_ms
-from sgmp_console.store.series import series_of
 from tests.benchmarks import ancestor
 from tests.benchmarks.result import Result, ms, seconds, side_by_side
 from tests.benchmarks.world import DAY_MS, World

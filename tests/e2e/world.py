@@ -56,8 +56,15 @@ from sgmp_console.demo.processes import Child, Program
 from sgmp_console.fleet import accounts as fleet_accounts
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile
-from sgmp_console.store import Database, accounts, devices, readings, sign_in
-from sgmp_console.store.access import ingest_role, set_ingest_password
+from sgmp_console.store import (
+    Database,
+    accounts,
+    devices,
+    ingest_role,
+    readings,
+    set_ingest_password,
+    sign_in,
+)
 from tests.aws import REGION, LocalAws
 from tests.database import TestDatabase
 from tests.e2e.edge import Edge, SimulatedDevices, simulated_devices

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from sgmp_console import store
-from sgmp_console.store.access import ingest_role, set_ingest_password
+from sgmp_console.store import ingest_role, set_ingest_password
 from sgmp_edge.contract import ReadTopic, client_id, read_topic
 from tests.database import TestDatabase
 from tests.mosquitto import CredentialFiles, TestBroker, TestClient, running_broker

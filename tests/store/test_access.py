@@ -9,8 +9,18 @@ import pytest
 
 from sgmp_console import store
 from sgmp_console.errors import Refused
-from sgmp_console.store import Batch, Database, EventRow, ReadingRow, Rejected, StatementFailed, TextRow
-from sgmp_console.store.access import accounts_role, ingest_role, set_ingest_password
+from sgmp_console.store import (
+    Batch,
+    Database,
+    EventRow,
+    ReadingRow,
+    Rejected,
+    StatementFailed,
+    TextRow,
+    accounts_role,
+    ingest_role,
+    set_ingest_password,
+)
 from tests.database import TestDatabase
 from tests.store.conftest import Place, make_place
 
@@ -341,3 +351,17 @@ def test_tables_of_accounts_have_row_level_security(database: Database, deployme
             "role",
             "role_permission",
         ]
+
+
+def test_a_function_is_closed_until_it_is_granted(
+    database: Database, database_url: str, deployment: str
+) -> None:
+    name = "sgmp.made_by_a_test"
+    with database.begin() as connection:
+        connection.exec_driver_sql(f"CREATE FUNCTION {name}() RETURNS integer LANGUAGE sql RETURN 1")
+        open_to = connection.exec_driver_sql(
+            "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s) AND has_function_privilege(oid, %s, 'EXECUTE')",
+            ([accounts_role(deployment), ingest_role(deployment)], f"{name}()"),
+        ).scalars()
+        assert list(open_to) == []
+        connection.exec_driver_sql(f"DROP FUNCTION {name}()")

@@ -19,8 +19,8 @@ from sgmp_console.store import (
     Database,
     PasswordExpired,
     SignInRefused,
+    login_name,
 )
-from sgmp_console.store.access import login_name
 from tests.database import TestDatabase
 
 PASSWORD = "correct horse battery"

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QProgressBar, QWi
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.settings import Profile
-from sgmp_console.store.errors import DatabaseUnavailable, SignInRefused
+from sgmp_console.store import DatabaseUnavailable, SignInRefused
 from sgmp_console.ui.window.entry.preparation import (
     Preparation,
     PreparationPage,

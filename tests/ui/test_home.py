@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import UserError
 from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot, Latest
-from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui.pages.home.flow import flows
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.parts.empty_state import Details, EmptyState, Skeleton

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import Unavailable
 from sgmp_console.reports.home import HomeSnapshot
-from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed
 from sgmp_console.ui.tasks import Tasks

@@ -13,9 +13,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
-from sgmp_console.store import ingest_state
+from sgmp_console.store import DatabaseUnavailable, ingest_state
 from sgmp_console.store.changes import Change, Reconnected
-from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.store.ingest_state import IngestState
 from sgmp_console.ui.page import Page
 from sgmp_console.ui.tasks import Report, Tasks

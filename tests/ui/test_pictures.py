@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import Profile, ThemeChoice, WindowSettings
-from sgmp_console.store.errors import DatabaseUnavailable, SignInRefused
+from sgmp_console.store import DatabaseUnavailable, SignInRefused
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.parts.empty_state import Skeleton
 from sgmp_console.ui.parts.labels import ElidedLabel

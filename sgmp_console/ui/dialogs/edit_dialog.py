@@ -11,7 +11,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.errors import Cancelled, Conflict, SgmpError, Unavailable, UserError
-from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui import plain_text
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.page import Services

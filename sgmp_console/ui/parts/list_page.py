@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from sgmp_console.errors import Cancelled, SgmpError
-from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Page, Services

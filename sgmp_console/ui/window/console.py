@@ -27,8 +27,8 @@ from sgmp_console.ui.window.entry.sign_in import SignInPage, SignInRequest
 from sgmp_console.ui.window.uncaught import UncaughtErrors, crash_dialog, uncaught_dialog
 
 if TYPE_CHECKING:
+    from sgmp_console.store import SignInRefused
     from sgmp_console.store.accounts import Account
-    from sgmp_console.store.errors import SignInRefused
     from sgmp_console.store.houses import House
     from sgmp_console.ui.window.frame.main_view import MainView
 
@@ -290,7 +290,7 @@ class Console(QMainWindow):
 
     def _signed_out(self, error: SignInRefused) -> None:
         """The database no longer lets this account in: what was on screen is none of its business any more."""
-        from sgmp_console.store.errors import SignedOut, SignInRefused
+        from sgmp_console.store import SignedOut, SignInRefused
 
         self._leave()
         self.ask_to_sign_in(self._profiles)

@@ -27,7 +27,7 @@ import psutil
 
 from sgmp_console import store
 from sgmp_console.demo.postgres import EmbeddedPostgres
-from sgmp_console.store.access import ingest_role, set_ingest_password
+from sgmp_console.store import ingest_role, set_ingest_password
 from tests.benchmarks.edge_house import simulator
 from tests.edge.chaos.faults import Tally, Trouble, of_devices, of_edge, of_process, of_wire
 from tests.edge.chaos.house import COUNTERS, ROOT, House

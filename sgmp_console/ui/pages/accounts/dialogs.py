@@ -11,9 +11,8 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 from sgmp_console.errors import UserError
 from sgmp_console.fleet import accounts
 from sgmp_console.fleet.accounts import NewAccount
-from sgmp_console.store import Account, House, Role
+from sgmp_console.store import Account, House, Role, normal_email
 from sgmp_console.store import accounts as stored_accounts
-from sgmp_console.store.access import normal_email
 from sgmp_console.ui.dialogs.form_dialog import FormDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox

@@ -100,7 +100,7 @@ _NEW: Values = {one.name: getattr(Profile, one.name, "") for one in fields(Profi
 
 def problems(values: Values, other_names: Sequence[str]) -> dict[str, str]:
     """What is wrong with what was typed, by field; besides what a profile refuses, what this computer does not have."""
-    from sgmp_console.store.access import checked_deployment
+    from sgmp_console.store import checked_deployment
     from sgmp_console.store.connecting import parameters_of
 
     found: dict[str, str] = {}

@@ -200,7 +200,7 @@ class SignInPage(QWidget):
         """Whoever is refused again and again waits, longer and longer: who tries passwords, and who types the same wrong
         one again, before the server shuts them out."""
         # Whoever has such an error has loaded these libraries already.
-        from sgmp_console.store.errors import SignInRefused
+        from sgmp_console.store import SignInRefused
 
         if isinstance(error, SignInRefused):
             self._refusals += 1

@@ -21,10 +21,9 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import ThemeChoice
-from sgmp_console.store import accounts, changes, houses, ingest_state
+from sgmp_console.store import SignInRefused, accounts, changes, houses, ingest_state
 from sgmp_console.store.accounts import Account
 from sgmp_console.store.changes import Change, Reconnected
-from sgmp_console.store.errors import SignInRefused
 from sgmp_console.store.houses import House
 from sgmp_console.store.ingest_state import IngestState
 from sgmp_console.ui import plain_text, theme

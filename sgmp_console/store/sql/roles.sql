@@ -6,8 +6,8 @@ AS $$
 DECLARE
     missing text;
 BEGIN
-    PERFORM sgmp.require('manage_roles');
-    PERFORM sgmp.require('all_houses');
+    PERFORM sgmp.require_permission('manage_roles');
+    PERFORM sgmp.require_permission('all_houses');
     SELECT string_agg(p, ', ' ORDER BY p) INTO missing
     FROM (SELECT unnest(asked) AS p EXCEPT SELECT p.name FROM sgmp.permission p) unknown;
     IF missing IS NOT NULL THEN
@@ -102,6 +102,6 @@ SELECT r.role_id, r.name, r.description, r.built_in, r.revision,
        (SELECT count(*) FROM sgmp.account a
         WHERE a.role_id = r.role_id
           AND ((SELECT sgmp.may('manage_roles')) AND (SELECT sgmp.sees_every_house())
-               OR (SELECT sgmp.may('manage_accounts')) AND {visible}))::integer AS members
+               OR (SELECT sgmp.may('manage_accounts')) AND {house_visible}))::integer AS members
 FROM sgmp.role r;
 COMMENT ON VIEW sgmp.roles IS 'sgmp program';

@@ -30,14 +30,14 @@ CREATE VIEW sgmp.devices WITH (security_barrier) AS
 SELECT d.device_id, d.house_id, d.name, d.type, d.description, d.revision, d.created_at, d.deleted_at,
        sgmp.masked(d.type, d.config, (SELECT sgmp.may('view_devices'))) AS config
 FROM sgmp.device d
-WHERE {inside};
+WHERE {contents_visible};
 COMMENT ON VIEW sgmp.devices IS 'sgmp program';
 
 CREATE VIEW sgmp.config_versions WITH (security_barrier) AS
-SELECT v.house_id, v.version, v.sha256, sgmp.opaque(v.created_by) AS created_by, v.created_at, v.published_at,
+SELECT v.house_id, v.version, v.sha256, sgmp.leak_barrier(v.created_by) AS created_by, v.created_at, v.published_at,
        sgmp.masked_devices(v.devices, (SELECT sgmp.may('view_devices'))) AS devices
 FROM sgmp.config_version v
-WHERE {inside};
+WHERE {contents_visible};
 COMMENT ON VIEW sgmp.config_versions IS 'sgmp program';
 
 -- Whether a setting says where a device's secrets are sent: hosts and addresses as its type declares them. Of a setting
@@ -110,7 +110,7 @@ CREATE FUNCTION sgmp.note_published(house integer, published_version integer) RE
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM sgmp.require('manage_houses');
+    PERFORM sgmp.require_permission('manage_houses');
     UPDATE sgmp.config_version v SET published_at = clock_timestamp()
     WHERE v.house_id = house AND v.version = published_version AND sgmp.sees_house(v.house_id);
 END
@@ -162,13 +162,13 @@ AS $$
 DECLARE
     subject record;
 BEGIN
-    PERFORM sgmp.require('view_secrets');
+    PERFORM sgmp.require_permission('view_secrets');
     IF kind = 'device' THEN
         SELECT d.name, d.house_id, NULL::jsonb AS details INTO subject
         FROM sgmp.device d
         WHERE d.device_id = id AND d.deleted_at IS NULL AND sgmp.sees_house(d.house_id);
     ELSE
-        PERFORM sgmp.require('manage_houses');
+        PERFORM sgmp.require_permission('manage_houses');
         SELECT h.name, h.house_id, CASE WHEN asked_version IS NOT NULL THEN jsonb_build_object('version', asked_version) END
                AS details INTO subject
         FROM sgmp.house h
@@ -199,14 +199,14 @@ BEGIN
     IF NOT FOUND OR pg_xact_status(entry.transaction::xid8) <> 'committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE = 'Secrets are given only after audit has noted it.';
     END IF;
-    PERFORM sgmp.require('view_secrets');
+    PERFORM sgmp.require_permission('view_secrets');
     IF NOT sgmp.sees_house(entry.house_id) THEN
         RETURN NULL;
     END IF;
     IF entry.kind = 'device' THEN
         RETURN (SELECT d.config FROM sgmp.device d WHERE d.device_id = entry.subject_id AND d.deleted_at IS NULL);
     END IF;
-    PERFORM sgmp.require('manage_houses');
+    PERFORM sgmp.require_permission('manage_houses');
     RETURN sgmp.devices_of(entry.house_id, (entry.after ->> 'version')::integer);
 END
 $$;

@@ -30,8 +30,8 @@ CREATE FUNCTION sgmp.from_ms(ms bigint) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE
 RETURN timestamptz '1970-01-01 00:00:00+00' + ms * interval '1 millisecond';
 
--- timeseries.aggregates.instant_hash.
-CREATE FUNCTION sgmp.instant_hash(ts timestamptz) RETURNS bigint
+-- timeseries.aggregates.timestamp_hash.
+CREATE FUNCTION sgmp.timestamp_hash(ts timestamptz) RETURNS bigint
 LANGUAGE sql IMMUTABLE
 RETURN hashint8((date_part('epoch', ts) * 1000)::bigint);
 
@@ -73,13 +73,13 @@ $$;
 
 -- Count these slots anew from what raw rows there are. A slot that had counted more keeps what it knew: its raw rows
 -- were dropped since.
-CREATE FUNCTION sgmp.refold_slots(of_series integer[], slots bigint[]) RETURNS void
+CREATE FUNCTION sgmp.recompute_slots_of(of_series integer[], slots bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO sgmp.slot AS known
     SELECT given.series_id, given.slot, count(*), sum(r.value), sum(greatest(r.value, 0)), sum(least(r.value, 0)),
-           min(r.value), max(r.value), sum(sgmp.instant_hash(r.ts))::bigint
+           min(r.value), max(r.value), sum(sgmp.timestamp_hash(r.ts))::bigint
     FROM (SELECT DISTINCT s.series_id, sgmp.from_ms(s.slot) AS slot FROM unnest(of_series, slots) AS s (series_id, slot)) given
     JOIN sgmp.reading r
       ON r.series_id = given.series_id AND r.ts >= given.slot AND r.ts < given.slot + interval '5 minutes'
@@ -92,14 +92,14 @@ END
 $$;
 
 -- The same for all slots of a range, which begins and ends on slots.
-CREATE FUNCTION sgmp.refold_range(of_series integer[], from_slot timestamptz, to_slot timestamptz) RETURNS void
+CREATE FUNCTION sgmp.recompute_range(of_series integer[], from_slot timestamptz, to_slot timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO sgmp.slot AS known
     SELECT r.series_id, date_bin('5 minutes', r.ts, timestamptz '2000-01-01 00:00:00+00'), count(*), sum(r.value),
            sum(greatest(r.value, 0)), sum(least(r.value, 0)), min(r.value), max(r.value),
-           sum(sgmp.instant_hash(r.ts))::bigint
+           sum(sgmp.timestamp_hash(r.ts))::bigint
     FROM sgmp.reading r
     WHERE r.series_id = ANY (of_series) AND r.ts >= from_slot AND r.ts < to_slot
     GROUP BY 1, 2
@@ -131,7 +131,7 @@ END
 $$;
 
 -- Readings that were stored just now and are all new, summed per series and slot (its start in UTC ms).
-CREATE FUNCTION sgmp.fold(
+CREATE FUNCTION sgmp.add_to_slots(
     of_series integer[], slots bigint[], counts bigint[], sums double precision[], positive_sums double precision[],
     negative_sums double precision[], minima double precision[], maxima double precision[], instants bigint[]
 ) RETURNS void
@@ -164,7 +164,7 @@ BEGIN
     FROM unnest(of_series, slots) AS g (series_id, slot)
     WHERE g.series_id = ANY (kept) AND sgmp.from_ms(g.slot) < kept_from;
     IF late_series IS NOT NULL THEN
-        PERFORM sgmp.refold_slots(late_series, late_slots);
+        PERFORM sgmp.recompute_slots_of(late_series, late_slots);
     END IF;
     PERFORM sgmp.derive_hours_of(array_agg(g.series_id), array_agg(g.slot))
     FROM unnest(of_series, slots) AS g (series_id, slot) WHERE g.series_id = ANY (kept);
@@ -172,7 +172,7 @@ END
 $$;
 
 -- Slots into which something was stored, some of it new and some not.
-CREATE FUNCTION sgmp.refold(of_series integer[], slots bigint[]) RETURNS void
+CREATE FUNCTION sgmp.recompute_slots(of_series integer[], slots bigint[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -184,14 +184,14 @@ BEGIN
     SELECT array_agg(g.series_id), array_agg(g.slot) INTO kept_series, kept_slots
     FROM unnest(of_series, slots) AS g (series_id, slot) JOIN sgmp.series s USING (series_id) WHERE s.aggregated;
     IF kept_series IS NOT NULL THEN
-        PERFORM sgmp.refold_slots(kept_series, kept_slots);
+        PERFORM sgmp.recompute_slots_of(kept_series, kept_slots);
         PERFORM sgmp.derive_hours_of(kept_series, kept_slots);
     END IF;
 END
 $$;
 
 -- The same for whole ranges (UTC ms) of series, when much was stored at once.
-CREATE FUNCTION sgmp.refold_between(of_series integer[], from_ms bigint, to_ms bigint) RETURNS void
+CREATE FUNCTION sgmp.recompute_between(of_series integer[], from_ms bigint, to_ms bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -201,7 +201,7 @@ BEGIN
     PERFORM sgmp.lock_aggregates(ARRAY(SELECT DISTINCT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series)));
     kept := ARRAY(SELECT s.series_id FROM sgmp.series s WHERE s.series_id = ANY (of_series) AND s.aggregated);
     IF cardinality(kept) > 0 THEN
-        PERFORM sgmp.refold_range(kept, sgmp.from_ms(from_ms), sgmp.from_ms(to_ms));
+        PERFORM sgmp.recompute_range(kept, sgmp.from_ms(from_ms), sgmp.from_ms(to_ms));
     END IF;
 END
 $$;
@@ -209,7 +209,7 @@ $$;
 -- Registration -------------------------------------------------------------------------------------------------------
 
 -- An identifier is asked for by its device's name: the series of whichever device has it now.
-CREATE FUNCTION sgmp.settle_registration(house integer, device text, asked text) RETURNS void
+CREATE FUNCTION sgmp.apply_registration(house integer, device text, asked text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -240,9 +240,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        PERFORM sgmp.settle_registration(OLD.house_id, OLD.device_name, OLD.field);
+        PERFORM sgmp.apply_registration(OLD.house_id, OLD.device_name, OLD.field);
     ELSE
-        PERFORM sgmp.settle_registration(NEW.house_id, NEW.device_name, NEW.field);
+        PERFORM sgmp.apply_registration(NEW.house_id, NEW.device_name, NEW.field);
     END IF;
     RETURN NULL;
 END
@@ -279,7 +279,7 @@ DECLARE
     newest timestamptz;
 BEGIN
     IF NOT (sgmp.may('manage_analytics') AND sgmp.sees_house(house)) THEN
-        PERFORM sgmp.require('manage_analytics');
+        PERFORM sgmp.require_permission('manage_analytics');
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house. It may have been deleted.';
     END IF;
     IF sgmp.on_timescale() THEN
@@ -301,7 +301,7 @@ BEGIN
                        ORDER BY r.ts DESC LIMIT 1) last ON true;
     IF oldest IS NOT NULL THEN
         reached := date_trunc('day', newest, 'UTC');
-        PERFORM sgmp.refold_range(chosen, reached, upper_end);
+        PERFORM sgmp.recompute_range(chosen, reached, upper_end);
     END IF;
     UPDATE sgmp.series s SET unpopulated = CASE WHEN reached > oldest THEN tstzrange(NULL, reached) END
     WHERE s.series_id = ANY (chosen);
@@ -384,46 +384,18 @@ $$;
 -- Reading ------------------------------------------------------------------------------------------------------------
 
 CREATE VIEW sgmp.slots WITH (security_barrier) AS
-SELECT a.series_id, a.slot, sgmp.opaque(a.n) AS n, sgmp.opaque(a.sum) AS sum,
-       sgmp.opaque(a.positive_sum) AS positive_sum, sgmp.opaque(a.negative_sum) AS negative_sum,
-       sgmp.opaque(a.minimum) AS minimum, sgmp.opaque(a.maximum) AS maximum, sgmp.opaque(a.instants) AS instants
+SELECT a.series_id, a.slot, sgmp.leak_barrier(a.n) AS n, sgmp.leak_barrier(a.sum) AS sum,
+       sgmp.leak_barrier(a.positive_sum) AS positive_sum, sgmp.leak_barrier(a.negative_sum) AS negative_sum,
+       sgmp.leak_barrier(a.minimum) AS minimum, sgmp.leak_barrier(a.maximum) AS maximum, sgmp.leak_barrier(a.instants) AS instants
 FROM sgmp.slot a
-WHERE {visible_series};
+WHERE {series_visible};
 COMMENT ON VIEW sgmp.slots IS 'sgmp program';
 
 CREATE VIEW sgmp.hours WITH (security_barrier) AS
-SELECT a.series_id, a.hour, sgmp.opaque(a.covered) AS covered, sgmp.opaque(a.sum) AS sum,
-       sgmp.opaque(a.positive_sum) AS positive_sum, sgmp.opaque(a.negative_sum) AS negative_sum,
-       sgmp.opaque(a.minimum) AS minimum, sgmp.opaque(a.maximum) AS maximum, sgmp.opaque(a.n) AS n,
-       sgmp.opaque(a.instants) AS instants
+SELECT a.series_id, a.hour, sgmp.leak_barrier(a.covered) AS covered, sgmp.leak_barrier(a.sum) AS sum,
+       sgmp.leak_barrier(a.positive_sum) AS positive_sum, sgmp.leak_barrier(a.negative_sum) AS negative_sum,
+       sgmp.leak_barrier(a.minimum) AS minimum, sgmp.leak_barrier(a.maximum) AS maximum, sgmp.leak_barrier(a.n) AS n,
+       sgmp.leak_barrier(a.instants) AS instants
 FROM sgmp.hour a
-WHERE {visible_series};
+WHERE {series_visible};
 COMMENT ON VIEW sgmp.hours IS 'sgmp program';
-
-REVOKE ALL ON FUNCTION
-    sgmp.on_timescale(), sgmp.lock_aggregates(integer[]), sgmp.from_ms(bigint), sgmp.instant_hash(timestamptz),
-    sgmp.derive_hours(integer[], timestamptz, timestamptz), sgmp.derive_hours_of(integer[], bigint[]),
-    sgmp.refold_slots(integer[], bigint[]), sgmp.refold_range(integer[], timestamptz, timestamptz), sgmp.raw_kept_from(),
-    sgmp.fold(integer[], bigint[], bigint[], double precision[], double precision[], double precision[],
-              double precision[], double precision[], bigint[]),
-    sgmp.refold(integer[], bigint[]), sgmp.refold_between(integer[], bigint, bigint),
-    sgmp.settle_registration(integer, text, text), sgmp.note_registration(), sgmp.note_series(),
-    sgmp.populate(integer), sgmp.drop_old_readings(interval), sgmp.note_late(bigint, bigint)
-FROM PUBLIC;
-REVOKE ALL ON PROCEDURE sgmp.refresh_late(integer, jsonb) FROM PUBLIC;
-
-GRANT EXECUTE ON FUNCTION
-    sgmp.fold(integer[], bigint[], bigint[], double precision[], double precision[], double precision[],
-              double precision[], double precision[], bigint[]),
-    sgmp.refold(integer[], bigint[]), sgmp.refold_between(integer[], bigint, bigint), sgmp.on_timescale(),
-    sgmp.drop_old_readings(interval), sgmp.note_late(bigint, bigint)
-TO {ingest};
-
-GRANT EXECUTE ON FUNCTION sgmp.populate(integer), sgmp.on_timescale(), sgmp.raw_kept_from() TO {accounts};
-GRANT SELECT ON sgmp.slots, sgmp.hours TO {accounts};
-
-ALTER TABLE sgmp.aggregation ENABLE ROW LEVEL SECURITY;
-GRANT SELECT, INSERT, DELETE ON sgmp.aggregation TO {accounts};
-CREATE POLICY reads ON sgmp.aggregation FOR SELECT TO {accounts} USING ({inside});
-CREATE POLICY manages ON sgmp.aggregation TO {accounts}
-    USING ((SELECT sgmp.may('manage_analytics')) AND {visible});

@@ -46,7 +46,7 @@ DECLARE
     login text := sgmp.login_name(email);
     made integer;
 BEGIN
-    PERFORM sgmp.require('manage_accounts');
+    PERFORM sgmp.require_permission('manage_accounts');
     IF house IS NOT NULL AND NOT sgmp.sees_house(house) THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house.';
     END IF;
@@ -119,7 +119,7 @@ AS $$
 DECLARE
     managed sgmp.account;
 BEGIN
-    PERFORM sgmp.require('manage_accounts');
+    PERFORM sgmp.require_permission('manage_accounts');
     SELECT * INTO managed FROM sgmp.account a
     WHERE a.account_id = chosen
       AND (sgmp.sees_every_house() OR a.house_id = sgmp.my_house())
@@ -254,7 +254,7 @@ CREATE FUNCTION sgmp.visible_accounts() RETURNS SETOF sgmp.account
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT a.* FROM sgmp.account a
-    WHERE a.login = session_user OR ((SELECT sgmp.may('manage_accounts')) AND {visible});
+    WHERE a.login = session_user OR ((SELECT sgmp.may('manage_accounts')) AND {house_visible});
 END;
 
 CREATE VIEW sgmp.accounts AS SELECT * FROM sgmp.visible_accounts();

@@ -61,9 +61,9 @@ RETURN EXISTS (
 
 CREATE FUNCTION sgmp.sees_house(asked integer) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN EXISTS (SELECT FROM sgmp.house WHERE house_id = asked AND {visible});
+RETURN EXISTS (SELECT FROM sgmp.house WHERE house_id = asked AND {house_visible});
 
-CREATE FUNCTION sgmp.require(asked text) RETURNS void
+CREATE FUNCTION sgmp.require_permission(asked text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -95,14 +95,14 @@ END;
 -- What it is given. PostgreSQL knows of comparisons that they tell nothing, and compares before it asks whose row it is;
 -- but EXPLAIN tells how that came out. Not so with what a volatile function gives: that is compared last. This one is
 -- inlined and costs nothing.
-CREATE FUNCTION sgmp.opaque(value double precision) RETURNS double precision
+CREATE FUNCTION sgmp.leak_barrier(value double precision) RETURNS double precision
 LANGUAGE sql VOLATILE PARALLEL SAFE
 RETURN value;
 
-CREATE FUNCTION sgmp.opaque(value text) RETURNS text
+CREATE FUNCTION sgmp.leak_barrier(value text) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL SAFE
 RETURN value;
 
-CREATE FUNCTION sgmp.opaque(value bigint) RETURNS bigint
+CREATE FUNCTION sgmp.leak_barrier(value bigint) RETURNS bigint
 LANGUAGE sql VOLATILE PARALLEL SAFE
 RETURN value;

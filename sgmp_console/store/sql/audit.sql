@@ -1,7 +1,7 @@
 -- Who changed and did what: written by the database in the transaction of the change, read by few, changed by nobody.
 --
 -- Rows are told by triggers, whoever writes them and however; acts that change no row by the functions that do them
--- (`write_audit`), and those that happen outside the database by the console (`note_act`). Of a change, `before` and
+-- (`write_audit`), and those that happen outside the database by the console (`audit_external`). Of a change, `before` and
 -- `after` hold what differs. A secret that changed stands in both, masked.
 
 CREATE FUNCTION sgmp.write_audit(
@@ -26,7 +26,7 @@ CREATE TRIGGER sgmp_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON sgmp.audi
 FOR EACH STATEMENT EXECUTE FUNCTION sgmp.refuse_change();
 
 -- What audit tells of a row.
-CREATE FUNCTION sgmp.told(of_table text, stored jsonb) RETURNS jsonb
+CREATE FUNCTION sgmp.audit_columns(of_table text, stored jsonb) RETURNS jsonb
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 RETURN CASE of_table
     WHEN 'account' THEN jsonb_build_object(
@@ -47,12 +47,12 @@ RETURN CASE of_table
 END;
 
 -- What `one` holds otherwise than `other`.
-CREATE FUNCTION sgmp.differing(one jsonb, other jsonb) RETURNS jsonb
+CREATE FUNCTION sgmp.jsonb_diff(one jsonb, other jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 RETURN COALESCE((SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(one) e
                  WHERE e.value IS DISTINCT FROM other -> e.key), '{}');
 
-CREATE FUNCTION sgmp.note_change() RETURNS trigger
+CREATE FUNCTION sgmp.audit_row() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -60,8 +60,8 @@ DECLARE
     new_row jsonb := to_jsonb(NEW);
     stored jsonb := COALESCE(new_row, old_row);
     house integer := (stored ->> 'house_id')::integer;
-    before jsonb := sgmp.told(TG_TABLE_NAME, old_row);
-    after jsonb := sgmp.told(TG_TABLE_NAME, new_row);
+    before jsonb := sgmp.audit_columns(TG_TABLE_NAME, old_row);
+    after jsonb := sgmp.audit_columns(TG_TABLE_NAME, new_row);
     act text := CASE TG_OP WHEN 'INSERT' THEN 'create' WHEN 'DELETE' THEN 'delete' ELSE 'change' END;
 BEGIN
     IF TG_OP = 'UPDATE' AND old_row -> 'deleted_at' IS DISTINCT FROM new_row -> 'deleted_at' THEN
@@ -73,13 +73,13 @@ BEGIN
             after := NULL;
         END IF;
     ELSIF TG_OP = 'UPDATE' THEN
-        SELECT sgmp.differing(before, after), sgmp.differing(after, before) INTO before, after;
+        SELECT sgmp.jsonb_diff(before, after), sgmp.jsonb_diff(after, before) INTO before, after;
         IF before = '{}' THEN
             RETURN NULL;
         END IF;
         IF before ? 'config' THEN
-            SELECT before || jsonb_build_object('config', sgmp.differing(before -> 'config', after -> 'config')),
-                   after || jsonb_build_object('config', sgmp.differing(after -> 'config', before -> 'config'))
+            SELECT before || jsonb_build_object('config', sgmp.jsonb_diff(before -> 'config', after -> 'config')),
+                   after || jsonb_build_object('config', sgmp.jsonb_diff(after -> 'config', before -> 'config'))
             INTO before, after;
         END IF;
     END IF;
@@ -109,23 +109,23 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER sgmp_note_change AFTER INSERT OR UPDATE OR DELETE ON sgmp.account
-FOR EACH ROW EXECUTE FUNCTION sgmp.note_change();
-CREATE TRIGGER sgmp_note_change AFTER INSERT OR UPDATE OR DELETE ON sgmp.role
-FOR EACH ROW EXECUTE FUNCTION sgmp.note_change();
-CREATE TRIGGER sgmp_note_change AFTER INSERT OR UPDATE OR DELETE ON sgmp.house
-FOR EACH ROW EXECUTE FUNCTION sgmp.note_change();
-CREATE TRIGGER sgmp_note_change AFTER INSERT OR UPDATE OR DELETE ON sgmp.device
-FOR EACH ROW EXECUTE FUNCTION sgmp.note_change();
-CREATE TRIGGER sgmp_note_change AFTER INSERT OR UPDATE OR DELETE ON sgmp.analytic_item
-FOR EACH ROW EXECUTE FUNCTION sgmp.note_change();
-CREATE TRIGGER sgmp_note_change AFTER INSERT OR UPDATE OR DELETE ON sgmp.config_version
-FOR EACH ROW EXECUTE FUNCTION sgmp.note_change();
+CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.account
+FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
+CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.role
+FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
+CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.house
+FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
+CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.device
+FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
+CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.analytic_item
+FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
+CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.config_version
+FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
 -- Not what ingest and populating do to series, which is no act of anybody's.
-CREATE TRIGGER sgmp_note_change AFTER UPDATE OF unit ON sgmp.series
-FOR EACH ROW EXECUTE FUNCTION sgmp.note_change();
+CREATE TRIGGER sgmp_audit_row AFTER UPDATE OF unit ON sgmp.series
+FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
 
-CREATE FUNCTION sgmp.note_permissions() RETURNS trigger
+CREATE FUNCTION sgmp.audit_permissions() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -148,13 +148,13 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER sgmp_note_permissions AFTER INSERT ON sgmp.role_permission REFERENCING NEW TABLE AS moved_rows
-FOR EACH STATEMENT EXECUTE FUNCTION sgmp.note_permissions();
-CREATE TRIGGER sgmp_note_permissions_gone AFTER DELETE ON sgmp.role_permission REFERENCING OLD TABLE AS moved_rows
-FOR EACH STATEMENT EXECUTE FUNCTION sgmp.note_permissions();
+CREATE TRIGGER sgmp_audit_permissions AFTER INSERT ON sgmp.role_permission REFERENCING NEW TABLE AS moved_rows
+FOR EACH STATEMENT EXECUTE FUNCTION sgmp.audit_permissions();
+CREATE TRIGGER sgmp_audit_permissions_gone AFTER DELETE ON sgmp.role_permission REFERENCING OLD TABLE AS moved_rows
+FOR EACH STATEMENT EXECUTE FUNCTION sgmp.audit_permissions();
 
 -- What the console did elsewhere, on its word: in the broker, the credentials service, a file.
-CREATE FUNCTION sgmp.note_act(act text, kind text, subject text, house integer, details jsonb) RETURNS void
+CREATE FUNCTION sgmp.audit_external(act text, kind text, subject text, house integer, details jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -172,9 +172,9 @@ BEGIN
     IF needed IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = format('The audit knows no act %s.', left(act, 64));
     END IF;
-    PERFORM sgmp.require(needed);
+    PERFORM sgmp.require_permission(needed);
     IF house IS NULL THEN
-        PERFORM sgmp.require('all_houses');
+        PERFORM sgmp.require_permission('all_houses');
     ELSIF NOT sgmp.sees_house(house) THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house. It may have been deleted.';
     END IF;
@@ -187,9 +187,9 @@ $$;
 
 -- Who looks after accounts sees what these did. In order, so that a page of it is read from the index.
 CREATE VIEW sgmp.audit_entries WITH (security_barrier) AS
-SELECT a.entry_id, a.at, sgmp.opaque(a.actor) AS actor, sgmp.opaque(a.act) AS act, sgmp.opaque(a.kind) AS kind,
-       sgmp.opaque(a.subject) AS subject, a.subject_id, a.house_id, a.before, a.after
+SELECT a.entry_id, a.at, sgmp.leak_barrier(a.actor) AS actor, sgmp.leak_barrier(a.act) AS act, sgmp.leak_barrier(a.kind) AS kind,
+       sgmp.leak_barrier(a.subject) AS subject, a.subject_id, a.house_id, a.before, a.after
 FROM sgmp.audit a
-WHERE (SELECT sgmp.may('manage_accounts')) AND {visible}
+WHERE (SELECT sgmp.may('manage_accounts')) AND {house_visible}
 ORDER BY a.entry_id DESC;
 COMMENT ON VIEW sgmp.audit_entries IS 'sgmp program';

@@ -3,9 +3,9 @@
 -- an index through such a view.
 
 CREATE VIEW sgmp.readings WITH (security_barrier) AS
-SELECT r.series_id, r.ts, sgmp.opaque(r.value) AS value
+SELECT r.series_id, r.ts, sgmp.leak_barrier(r.value) AS value
 FROM sgmp.reading r
-WHERE {visible_series};
+WHERE {series_visible};
 COMMENT ON VIEW sgmp.readings IS 'sgmp program';
 
 CREATE FUNCTION sgmp.latest_readings(house integer)
