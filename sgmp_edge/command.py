@@ -14,6 +14,8 @@ from . import VERSION
 from .delivery.outbox import Message
 
 FAILED, USAGE = 1, 2
+PRIVATE_UMASK = 0o077
+"""Readings, logs and credentials are for the edge's own user; the systemd unit says the same."""
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ def run(arguments: Sequence[str], device_types: Mapping[str, type], *, default_h
         from .installation.systemd_install import install
 
         return install(arguments[1:])
+    os.umask(PRIVATE_UMASK)
     if arguments and arguments[0] == "install-certs":
         from .install_certs import main
 

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from sgmp_edge.contract import HouseCredentials
 
-TEST_S = 20.0
-LARGEST = 256 * 1024
-"""Bytes; no credentials are larger, so a wrong file is not read to its end."""
+TEST_TIMEOUT_S = 20.0
+MAX_BYTES = 256 * 1024
+"""No credentials are larger, so a wrong file is not read to its end."""
+QUIET_S = 1.0
+"""A paste is over when nothing has come for this long; pieces of one come closer together, over a slow line too."""
 
 
 class Refused(Exception):
@@ -88,14 +90,14 @@ def read_text(source: str | None) -> str:
             content = Path(source).expanduser().read_bytes()
         except OSError as error:
             raise Refused(f"{source} can't be read: {error.strerror}.") from error
-        return _decoded(content[: LARGEST + 1])
+        return _decoded(content[: MAX_BYTES + 1])
     if source is None and sys.stdin.isatty():
         return _pasted(sys.stdin.fileno())
-    return _decoded(sys.stdin.buffer.read(LARGEST + 1))
+    return _decoded(sys.stdin.buffer.read(MAX_BYTES + 1))
 
 
 def _decoded(content: bytes) -> str:
-    if len(content) > LARGEST:
+    if len(content) > MAX_BYTES:
         raise Refused("that is larger than any credentials; give the file that the console saved.")
     try:
         return content.decode("utf-8-sig")
@@ -104,49 +106,62 @@ def _decoded(content: bytes) -> str:
 
 
 def _pasted(terminal: int) -> str:
-    """What is typed or pasted until a JSON object is complete, or until Ctrl-D."""
+    """What is typed or pasted until a JSON object is complete, the text is something else, or Ctrl-D."""
     content = b""
-    with _raw_lines(terminal):
+    with _silent_terminal(terminal):
         print(
             "Paste the credentials that the console showed, from { to }. They are not shown here.", flush=True
         )
-        while len(content) <= LARGEST:
+        while len(content) <= MAX_BYTES:
             part = os.read(terminal, 65536)
+            if b"\x03" in part:
+                raise KeyboardInterrupt
             content += part.split(b"\x04")[0]
-            if not part or b"\x04" in part or _is_complete(content):
+            if not part or b"\x04" in part or _is_decided(content):
                 break
-    return _decoded(content)
+    text = _decoded(content).strip()
+    return text[: _object_end(text)]
 
 
 @contextlib.contextmanager
-def _raw_lines(terminal: int) -> Iterator[None]:
-    """Take lines of any length (a terminal cuts them at 4,095 characters by default), and show nothing of them."""
+def _silent_terminal(terminal: int) -> Iterator[None]:
+    """Take lines of any length (a terminal cuts them at 4,095 characters by default), and show nothing of them.
+
+    However reading ends, the rest of what is being pasted is read and thrown away before the terminal shows what is
+    typed again: it may hold a private key, and would go to the shell. Ctrl-C, Ctrl-D and Ctrl-Z are characters here.
+    """
     try:
+        import select
         import termios
     except ImportError:  # not on Windows, whose terminal does not cut
         yield
         return
     before = termios.tcgetattr(terminal)
     changed = termios.tcgetattr(terminal)
-    changed[3] &= ~(termios.ICANON | termios.ECHO)
+    changed[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
     changed[0] |= termios.ICRNL
     changed[6][termios.VMIN], changed[6][termios.VTIME] = 1, 0
     termios.tcsetattr(terminal, termios.TCSADRAIN, changed)
     try:
         yield
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        while select.select([terminal], [], [], QUIET_S)[0] and os.read(terminal, 65536):
+            pass
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
 
-def _is_complete(content: bytes) -> bool:
-    """Whether reading on can't change the verdict: an object is closed, or it never was one."""
+def _is_decided(content: bytes) -> bool:
+    """Whether reading on can't change the verdict: an object is closed, or the text is something else."""
     text = content.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
-    if not text:
-        return False
+    return _object_end(text) is not None or (not text.startswith("{") and "\n" in text)
+
+
+def _object_end(text: str) -> int | None:
+    """Where the JSON object ends with which a text begins; None if there is none, or not all of it."""
     if not text.startswith("{"):
-        return "\n" in text
+        return None
     depth, quoted, escaped = 0, False, False
-    for character in text:
+    for position, character in enumerate(text):
         if quoted:
             quoted = escaped or character != '"'
             escaped = character == "\\" and not escaped
@@ -155,8 +170,8 @@ def _is_complete(content: bytes) -> bool:
         elif character in "{}":
             depth += 1 if character == "{" else -1
             if depth == 0:
-                return True
-    return False
+                return position + 1
+    return None
 
 
 # --- Checking -----------------------------------------------------------------------------------------------------
@@ -174,7 +189,7 @@ def check(text: str, now: datetime) -> HouseCredentials:
         raise Refused("nothing was given.")
     if not stripped.startswith("{"):
         raise Refused("the text does not begin with {. Copy all of it, from { to }.")
-    if not _is_complete(stripped.encode()):
+    if _object_end(stripped) is None:
         raise Refused(
             f"the text ends after {len(stripped):,} characters, before the closing }}. It was cut off on its way:"
             " save it to a file and give the file's name."
@@ -281,11 +296,11 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
         raise Refused(f"{error}.") from error
     connection.start()
     try:
-        connected.result(TEST_S)
+        connected.result(TEST_TIMEOUT_S)
     except TimeoutError:
         reason = reasons[-1] if reasons else "no answer"
         raise Refused(
-            f"the broker {host}:{port} could not be reached within {TEST_S:.0f} s: {reason}."
+            f"the broker {host}:{port} could not be reached within {TEST_TIMEOUT_S:.0f} s: {reason}."
         ) from None
     finally:
         connection.stop(5.0)
@@ -303,7 +318,7 @@ def _check_broker(host: str, port: int, root_ca_pem: str | None) -> None:
     context = ssl.create_default_context(cadata=root_ca_pem)
     try:
         with (
-            socket.create_connection((host, port), TEST_S) as plain,
+            socket.create_connection((host, port), TEST_TIMEOUT_S) as plain,
             context.wrap_socket(plain, server_hostname=host),
         ):
             pass
@@ -350,4 +365,5 @@ def next_steps(home: Path, credentials: HouseCredentials) -> list[str]:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     raise SystemExit(main())

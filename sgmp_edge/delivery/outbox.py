@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .rows import FAULTS, as_text, is_of_the_disk, is_sound, readable_states, row_of, sound_rows
+from .rows import FAULTS, as_text, is_disk_error, is_sound, readable_states, row_of, sound_rows
 from .rows import Message as Message
 
 log = logging.getLogger(__name__)
@@ -29,14 +30,18 @@ log = logging.getLogger(__name__)
 MEMORY_BYTES = 4 * 1024 * 1024
 """Payload bytes kept in memory while the disk refuses."""
 CORRUPT_FILES_KEPT = 1
-CHECKED_BYTES = 64 * 1024 * 1024
+MAX_CHECKED_BYTES = 64 * 1024 * 1024
 """A larger file is not checked as a whole when it is opened: on a card that would take minutes."""
 INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
-LARGEST_ID = 2**62
+INSERT_UNLESS_THERE = "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
+DAMAGED, CORRUPT = "damaged", "corrupt"
+"""`outbox.damaged-1.sqlite3` is still to be salvaged, `outbox.corrupt-1.sqlite3` is kept for people."""
+SQLITE_FILES = ("", "-wal", "-shm")
+MAX_ID = 2**62
 """No outbox comes near; a number beyond is damage."""
 IDS_APART = 2**32
 """Left free for messages that a file may hold unseen."""
-DROP_AT_LEAST = 64
+MIN_DROPPED = 64
 """Messages dropped at once when the outbox is full, so that not each put has to make room."""
 
 _SCHEMA = """
@@ -82,9 +87,9 @@ class Outbox:
         try:
             self._open()
         except FAULTS as error:
-            self._trouble(error)
+            self._handle_error(error)
             if self._db is None:
-                self._peek()
+                self._read_only_probe()
 
     # --- What the courier does with it ---------------------------------------------------------------------------
 
@@ -199,6 +204,7 @@ class Outbox:
     # --- The file ------------------------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
+        _keep_private(self.path)
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             db.text_factory = as_text
@@ -213,23 +219,23 @@ class Outbox:
             counters = dict(db.execute("SELECT key, value FROM counter").fetchall())
             last = db.execute("SELECT max(id) FROM message").fetchone()[0] or 0
             known = [counters.get(key) for key in ("messages", "dropped", "next_id")]
-            if not all(isinstance(each, int) and 0 <= each < LARGEST_ID for each in (*known, last)):
+            if not all(isinstance(each, int) and 0 <= each < MAX_ID for each in (*known, last)):
                 raise sqlite3.DatabaseError("its counters are damaged")
-            if self.path.stat().st_size <= CHECKED_BYTES:
+            if self.path.stat().st_size <= MAX_CHECKED_BYTES:
                 verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
                 if verdict != "ok":
                     raise sqlite3.DatabaseError(str(verdict))
+            self._messages, self._dropped = counters["messages"], counters["dropped"]
+            self._next_id = max(self._next_id, counters["next_id"], last + 1)
+            for number, damaged in _numbered(self.path, DAMAGED):
+                self._salvage(db, damaged, number)
         except BaseException:
             db.close()
             raise
-        self._messages, self._dropped = counters["messages"], counters["dropped"]
-        self._next_id = max(self._next_id, counters["next_id"], last + 1)
         self._db = db
-        with suppress(PermissionError):  # whoever made the file for us decides who reads it
-            self.path.chmod(0o600)
         return db
 
-    def _peek(self) -> None:
+    def _read_only_probe(self) -> None:
         """Read what must be known of a file that the disk does not let us open: a full one has no room for the index
         of its journal. That is the memory of the drivers, and which ids are taken, so that messages that wait in
         memory find theirs free. What only the journal holds can't be seen; ids are left free for it.
@@ -241,7 +247,7 @@ class Outbox:
         ):
             self._states_before = dict(db.execute("SELECT key, value FROM state"))
             for (count,) in db.execute("SELECT value FROM counter WHERE key = 'next_id'"):
-                next_id = count + IDS_APART if isinstance(count, int) and 0 <= count < LARGEST_ID else next_id
+                next_id = count + IDS_APART if isinstance(count, int) and 0 <= count < MAX_ID else next_id
         self._next_id = max(self._next_id, next_id)
 
     def _rows(self, last_id: int, before_id: int, limit: int) -> list[Stored]:
@@ -264,7 +270,7 @@ class Outbox:
             try:
                 return self._db.execute(sql, parameters).fetchall()
             except FAULTS as error:
-                if not self._trouble(error):
+                if not self._handle_error(error):
                     break
         return []
 
@@ -276,7 +282,7 @@ class Outbox:
             try:
                 self._transaction(messages, states, self._unremoved, durable=durable)
             except FAULTS as error:
-                if not self._trouble(error):
+                if not self._handle_error(error):
                     return False
             else:
                 self._unremoved.clear()
@@ -322,7 +328,7 @@ class Outbox:
     def _make_room(self) -> None:
         """Drop the oldest messages until the file is within its bound."""
         while self._messages > 0 and self.used_bytes > self._max_bytes:
-            share = max(DROP_AT_LEAST, self._messages // 100)
+            share = max(MIN_DROPPED, self._messages // 100)
             oldest = {row[0] for row in self._query("SELECT id FROM message ORDER BY id LIMIT ?", (share,))}
             if not oldest:
                 return
@@ -340,9 +346,9 @@ class Outbox:
             self._memory_bytes -= len(self._memory.pop(oldest).payload)
             self._dropped_in_memory += 1
 
-    def _trouble(self, error: Exception) -> bool:
+    def _handle_error(self, error: Exception) -> bool:
         """Deal with an error of SQLite's. True: the file was replaced, and trying again can help."""
-        if is_of_the_disk(error):
+        if is_disk_error(error):
             if self.problem is None:
                 log.error("The disk does not take readings (%s); they wait in memory", error)
             self.problem = str(error)
@@ -358,43 +364,77 @@ class Outbox:
             with suppress(*FAULTS):  # nothing more is expected of it
                 self._db.close()
             self._db = None
-        aside = self.path.with_name(
-            f"{self.path.stem}.corrupt-{time.time_ns() // 1_000_000}{self.path.suffix}"
+        # By number: the clock of a Pi that boots without a network may be years behind.
+        number = max(
+            (known for name in (DAMAGED, CORRUPT) for known, _ in _numbered(self.path, name)), default=0
         )
-        log.error("The outbox can't be read (%s); it is kept as %s", error, aside.name)
+        damaged = _beside(self.path, DAMAGED, number + 1)
+        self.set_aside = _beside(self.path, CORRUPT, number + 1)
+        log.error("The outbox can't be read (%s); it is kept as %s", error, self.set_aside.name)
+        self._messages = 0
         try:
-            for suffix in ("-wal", ""):
-                source = self.path.with_name(self.path.name + suffix)
-                if source.exists():
-                    source.rename(aside.with_name(aside.name + suffix))
-            self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
-            self._forget_old_corrupt_files()
-            self.set_aside = aside
-            self._messages = 0
-            self._salvage(self._open(), aside)
+            _rename(self.path, damaged)
+            self._open()
         except (OSError, *FAULTS) as again:
             self.problem = str(again)
             log.error("No new outbox can be made (%s); readings wait in memory", again)
             return False
         return True
 
-    def _salvage(self, db: sqlite3.Connection, aside: Path) -> None:
-        for rows in _chunks(sound_rows(aside), 1000):
+    def _salvage(self, db: sqlite3.Connection, damaged: Path, number: int) -> None:
+        """Save what is readable in a damaged file. Until all of that is saved it keeps its name, and is read again."""
+        saved = 0
+        for rows in _chunks(sound_rows(damaged), 1000):
             db.execute("BEGIN IMMEDIATE")
-            db.executemany(INSERT, rows)
-            self._messages += len(rows)
+            added = db.executemany(INSERT_UNLESS_THERE, rows).rowcount
+            saved += added
+            self._messages += added
             self._next_id = max(self._next_id, *(row[0] + 1 for row in rows))
             self._write_counters(db, self._messages, self._dropped)
             db.execute("COMMIT")
-        db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", readable_states(aside))
-        log.warning("Saved %d messages out of the unreadable outbox", self._messages)
+        db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", readable_states(damaged))
+        kept = _beside(self.path, CORRUPT, number)
+        _rename(damaged, kept)
+        log.warning("Saved %d messages out of the unreadable outbox", saved)
+        for _, old in _numbered(self.path, CORRUPT)[:-CORRUPT_FILES_KEPT]:
+            for suffix in SQLITE_FILES:
+                old.with_name(old.name + suffix).unlink(missing_ok=True)
 
-    def _forget_old_corrupt_files(self) -> None:
-        found = sorted(self.path.parent.glob(f"{self.path.stem}.corrupt-*{self.path.suffix}"))
-        for old in found[:-CORRUPT_FILES_KEPT]:
-            old.unlink()
-            old.with_name(old.name + "-wal").unlink(missing_ok=True)
-            old.with_name(old.name + "-shm").unlink(missing_ok=True)
+
+def _keep_private(path: Path) -> None:
+    """Make the file if it is missing. SQLite gives its companions the mode of the file.
+
+    What can't be done here is no obstacle: opening the file says what is wrong, and who made it for us under another
+    account decides who reads it.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    for suffix in SQLITE_FILES:
+        with suppress(OSError):
+            path.with_name(path.name + suffix).chmod(0o600)
+
+
+def _beside(path: Path, name: str, number: int) -> Path:
+    return path.with_name(f"{path.stem}.{name}-{number}{path.suffix}")
+
+
+def _numbered(path: Path, name: str) -> list[tuple[int, Path]]:
+    """Files that were set aside under a name, in order of their numbers."""
+    found = []
+    for file in path.parent.glob(f"{path.stem}.{name}-*{path.suffix}"):
+        number = file.name.removeprefix(f"{path.stem}.{name}-").removesuffix(path.suffix)
+        if number.isdecimal():
+            found.append((int(number), file))
+    return sorted(found)
+
+
+def _rename(source: Path, target: Path) -> None:
+    """With its journal; the index of the journal is made again."""
+    for suffix in ("-wal", ""):
+        file = source.with_name(source.name + suffix)
+        if file.exists():
+            file.rename(target.with_name(target.name + suffix))
+    source.with_name(source.name + "-shm").unlink(missing_ok=True)
 
 
 def _chunks(rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:

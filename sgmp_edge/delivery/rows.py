@@ -75,7 +75,7 @@ _DAMAGE_CODES = frozenset(
 )
 
 
-def is_of_the_disk(error: Exception) -> bool:
+def is_disk_error(error: Exception) -> bool:
     """Whether the disk is at fault, which may get better; else the file is, which does not."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     return code & 0xFF in _DISK_CODES and code not in _DAMAGE_CODES

@@ -8,7 +8,9 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -141,26 +143,45 @@ def command(home: Path) -> list[str]:
     return [sys.executable, str(SCRIPT), "--home", str(home)]
 
 
-def paste(text: bytes, *command: str) -> tuple[int, str]:
-    """Into the terminal of a command, as a person does; its exit code and what the terminal showed."""
+@dataclass(frozen=True)
+class Pasted:
+    """What came of a paste: the command's exit code, what the terminal showed, what the next program there would read."""
+
+    exit_code: int
+    shown: str
+    left: str
+
+
+def paste(*pieces: bytes, home: Path) -> Pasted:
+    """Into the terminal of `install_certs.py`, as a person does; pieces come apart, as over a slow line."""
     process, terminal = pty.fork()
     if process == 0:
-        os.execv(command[0], command)
+        # A shell reads on in the same terminal, as it does for a person.
+        script = '"$@"; echo "exit=$?"; exec cat'
+        os.execv("/bin/sh", ["/bin/sh", "-c", script, "sh", *command(home)])
     shown = b""
-    while b"Paste" not in shown or b"here." not in shown:
-        shown += os.read(terminal, 1000)
-    pending = text
-    while True:
-        try:
-            if pending:
-                pending = pending[os.write(terminal, pending[:500]) :]
-            else:
-                shown += os.read(terminal, 1000)
-        except OSError:  # the other side has ended
-            break
-    _, status = os.waitpid(process, 0)
+
+    def show_until(wanted: bytes) -> None:
+        nonlocal shown
+        while wanted not in shown:
+            shown += os.read(terminal, 1000)
+
+    show_until(b"not shown here.")
+    for number, piece in enumerate(pieces):
+        if number:
+            time.sleep(0.3)
+        while piece:
+            piece = piece[os.write(terminal, piece[:500]) :]
+    show_until(b"exit=")
+    show_until(b"\n" if shown.endswith(b"\n") else b"exit=")
+    os.write(terminal, b"end of test\n")
+    show_until(b"end of test\r\nend of test")
+    os.write(terminal, b"\x04")
+    os.waitpid(process, 0)
     os.close(terminal)
-    return os.waitstatus_to_exitcode(status), shown.decode()
+    text = shown.decode()
+    _, _, after = text.partition("exit=")
+    return Pasted(int(after.split()[0]), text, after.split("\n", 1)[1].replace("end of test", "").strip())
 
 
 @pytest.mark.parametrize("indent", [None, 2], ids=["one line", "several lines"])
@@ -168,24 +189,57 @@ def test_pasted_into_a_terminal_even_a_line_longer_than_it_takes_arrives(
     tmp_path: Path, indent: int | None
 ) -> None:
     document = json.loads(contract.dump_credentials(credentials(root_ca_pem=AUTHORITY.pem * 12)))
-    code, shown = paste(json.dumps(document, indent=indent).encode() + b"\n", *command(tmp_path))
-    assert code == 0, shown
+    pasted = paste(json.dumps(document, indent=indent).encode() + b"\n", home=tmp_path)
+    assert pasted.exit_code == 0, pasted.shown
     assert installed(tmp_path).root_ca_pem == AUTHORITY.pem * 12
-    assert "PRIVATE KEY" not in shown
+    assert "PRIVATE KEY" not in pasted.shown
 
 
 def test_a_paste_that_was_cut_is_told_when_the_person_ends_it(tmp_path: Path) -> None:
     text = contract.dump_credentials(credentials())
-    code, shown = paste(text[:1000].encode() + b"\n\x04", *command(tmp_path))
-    assert code == 1
-    assert "cut off" in shown
-    assert "PRIVATE KEY" not in shown
+    pasted = paste(text[:1000].encode() + b"\n\x04", home=tmp_path)
+    assert pasted.exit_code == 1
+    assert "cut off" in pasted.shown
+    assert "PRIVATE KEY" not in pasted.shown
 
 
-def test_something_else_pasted_is_told_at_once(tmp_path: Path) -> None:
-    code, shown = paste(b"hello\n", *command(tmp_path))
-    assert code == 1
-    assert "does not begin with {" in shown
+DOCUMENT = contract.dump_credentials(credentials()).encode()
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"hello\n",),
+        (b"Credentials of house 3:\n" + DOCUMENT + b"\n",),
+        (b"$ cat saved.json\n", DOCUMENT[:700], DOCUMENT[700:] + b"\n"),
+        (KEY.encode(),),
+        (b"\n\n  certificate\n" + KEY.encode(), KEY.encode()),
+        (b'"certificatePem": "x",\n' + DOCUMENT * 3,),
+        (b"x" * 300_000 + b"\n" + KEY.encode(),),
+        (b"{}\n" + KEY.encode(),),
+        (DOCUMENT[:500] + b"\x03" + DOCUMENT[500:] + b"\n",),
+        (DOCUMENT[:500] + b"\n\x04" + DOCUMENT[500:] + b"\n",),
+    ],
+    ids=[
+        "a word", "a heading", "a command in front", "the key alone", "blank lines", "a part of it", "too much",
+        "an empty object", "Ctrl-C in the middle", "Ctrl-D in the middle",
+    ],
+)  # fmt: skip
+def test_of_something_else_that_is_pasted_nothing_is_shown_and_nothing_reaches_the_shell(
+    tmp_path: Path, pieces: tuple[bytes, ...]
+) -> None:
+    pasted = paste(*pieces, home=tmp_path)
+    assert pasted.exit_code != 0
+    assert "Not installed" in pasted.shown
+    assert pasted.left == ""
+    for line in KEY.splitlines():
+        assert line not in pasted.shown
+
+
+def test_what_follows_the_credentials_in_a_paste_does_not_reach_the_shell_either(tmp_path: Path) -> None:
+    pasted = paste(DOCUMENT + b"\nrm -r important\n", home=tmp_path)
+    assert (pasted.exit_code, pasted.left) == (0, "")
+    assert "important" not in pasted.shown
 
 
 def other_key() -> str:

@@ -8,6 +8,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -323,6 +324,90 @@ def test_a_file_of_another_form_keeps_nobody_from_starting(
     damaged.close()
 
 
-def test_only_the_owner_can_read_the_outbox(tmp_path: Path) -> None:
-    open_outbox(tmp_path).put([message(1)])
-    assert (tmp_path / "outbox.sqlite3").stat().st_mode & 0o077 == 0
+def damaged_outbox(folder: Path, first: int, count: int) -> int:
+    """An outbox of `count` messages from number `first` on, one page of which was overwritten; how many are readable."""
+    outbox = open_outbox(folder)
+    outbox.put([message(first + number, size=200) for number in range(count)])
+    outbox.close()
+    file = folder / "outbox.sqlite3"
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096] = b"\xa5" * 4096
+    file.write_bytes(content)
+    return count - 4096 // 200 * 2
+
+
+@pytest.mark.parametrize("clock_s", [0, 1_600_000_000, 4_000_000_000])
+@pytest.mark.parametrize("before", ["", "outbox.corrupt-1700000000000.sqlite3", "outbox.corrupt-x.sqlite3"])
+def test_a_damaged_outbox_is_salvaged_whatever_the_clock_says_and_was_set_aside_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_s: int, before: str
+) -> None:
+    if before:
+        (tmp_path / before).write_bytes(b"of a month ago")
+    readable = damaged_outbox(tmp_path, 0, 500)
+    monkeypatch.setattr(time, "time", lambda: float(clock_s))
+    monkeypatch.setattr(time, "time_ns", lambda: clock_s * 1_000_000_000)
+    outbox = open_outbox(tmp_path)
+    held(outbox)  # reading meets the damage
+    assert len(numbers(outbox)) >= readable
+    assert outbox.set_aside is not None
+    assert outbox.set_aside.exists()
+
+
+def test_of_several_damaged_outboxes_the_newest_is_kept_and_all_are_salvaged(tmp_path: Path) -> None:
+    total = 0
+    for number in range(12):
+        total += damaged_outbox(tmp_path, number * 1000, 100)
+        outbox = open_outbox(tmp_path)
+        held(outbox)
+        newest = outbox.set_aside
+        outbox.close()
+    assert newest is not None
+    assert [file.name for file in tmp_path.glob("outbox.corrupt-*")] == [newest.name]
+    assert newest.name == "outbox.corrupt-12.sqlite3"
+    assert len(numbers(open_outbox(tmp_path))) >= total
+
+
+def test_what_a_full_disk_kept_from_being_salvaged_is_salvaged_later_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    readable = damaged_outbox(tmp_path, 0, 2000)
+    with largest_file(64 * 1024):
+        outbox = open_outbox(tmp_path)
+        held(outbox)
+        outbox.put([message(9001)])
+        assert outbox.problem is not None
+        outbox.close()
+    again = open_outbox(tmp_path)
+    again.put([message(9002)])
+    assert again.problem is None
+    found = numbers(again)
+    assert len([number for number in found if number < 2000]) >= readable
+    assert 9002 in found
+    assert not list(tmp_path.glob("outbox.damaged-*"))
+
+
+def test_messages_put_while_salvage_waits_for_the_disk_take_nobodys_place(tmp_path: Path) -> None:
+    readable = damaged_outbox(tmp_path, 0, 2000)
+    with largest_file(64 * 1024):
+        outbox = open_outbox(tmp_path)
+        outbox.put([message(9001)])
+    outbox.put([message(9002)])
+    found = numbers(outbox)
+    assert len([number for number in found if number < 2000]) >= readable
+    assert {9001, 9002} <= set(found)
+    assert outbox.count == len(found)
+
+
+def test_only_the_owner_can_read_the_outbox_and_its_journal(tmp_path: Path) -> None:
+    for name in ("outbox.sqlite3", "outbox.sqlite3-wal"):  # of an edge before
+        (tmp_path / name).touch(0o644)
+    before = os.umask(0o022)
+    try:
+        outbox = open_outbox(tmp_path)
+        outbox.put([message(1)])
+    finally:
+        os.umask(before)
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+    assert modes.keys() >= {"outbox.sqlite3", "outbox.sqlite3-wal", "outbox.sqlite3-shm"}
+    assert set(modes.values()) == {"0o600"}
