@@ -8,6 +8,7 @@ without importing the driver, so a file dropped into that folder appears in the 
 from __future__ import annotations
 
 from .addresses import (
+    certificate_sha256,
     endpoint_of,
 )
 from .codes import (
@@ -117,6 +118,7 @@ __all__ = [
     "RejectionCode",
     "WarningChange",
     "WarningKind",
+    "certificate_sha256",
     "client_id",
     "config_topic",
     "control_topic",

@@ -49,3 +49,12 @@ def is_url(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def certificate_sha256(text: str) -> str | None:
+    """The 64 hexadecimal digits of a certificate's SHA-256 fingerprint, as programs print it; None if it is not one.
+
+    `sha256 Fingerprint=AB:CD:...` of openssl, `AB:CD:...` of a browser, or the bare digits.
+    """
+    digits = re.sub(r"(?i)^\s*sha-?256(\s+fingerprint)?\s*[=:]?|[\s:]", "", text).lower()
+    return digits if re.fullmatch(r"[0-9a-f]{64}", digits, re.ASCII) else None

@@ -8,7 +8,8 @@ from typing import Any
 
 from sgmp_edge.common import BadAnswer, Unauthorized, Unreachable
 from sgmp_edge.devices._egauge_meter import History, HistoryRow, Register, Snapshot
-from sgmp_edge.devices._http import FOR_ITS_RECORDS, Answer, HttpClient, Patience, number
+from sgmp_edge.devices._http import HISTORY, Answer, HttpClient, Timeouts
+from sgmp_edge.devices._values import number
 
 
 class WebApiMeter:
@@ -43,7 +44,7 @@ class WebApiMeter:
         )
 
     def history(self, start_s: int, end_s: int) -> History:
-        document = self._get(f"/api/register?virtual=value&raw&time={start_s}:60:{end_s}", FOR_ITS_RECORDS)
+        document = self._get(f"/api/register?virtual=value&raw&time={start_s}:60:{end_s}", HISTORY)
         registers = _registers(document)
         names = [register["name"] for register in registers]
         return History(
@@ -57,19 +58,19 @@ class WebApiMeter:
     def close(self) -> None:
         self._http.close()
 
-    def _get(self, path: str, patience: Patience | None = None) -> dict[str, Any]:
-        answer = self._authorized(path, patience)
+    def _get(self, path: str, timeouts: Timeouts | None = None) -> dict[str, Any]:
+        answer = self._authorized(path, timeouts)
         if answer.status == 401:
             self._log_in()
-            answer = self._authorized(path, patience)
+            answer = self._authorized(path, timeouts)
         if answer.status == 404:
             raise Unreachable(f"{self._http.who} has no WebAPI here (HTTP 404): offline, or older firmware")
         document = self._http.decode_json(self._http.expect_ok(answer))
         return _checked(document)
 
-    def _authorized(self, path: str, patience: Patience | None) -> Answer:
+    def _authorized(self, path: str, timeouts: Timeouts | None) -> Answer:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        return self._http.request("GET", path, headers=headers, patience=patience)
+        return self._http.request("GET", path, headers=headers, timeouts=timeouts)
 
     def _log_in(self) -> None:
         """Exchange a digest of the password for a token of about ten minutes."""

@@ -10,7 +10,8 @@ from defusedxml.ElementTree import fromstring
 
 from sgmp_edge.common import BadAnswer, Unauthorized, Unreachable
 from sgmp_edge.devices._egauge_meter import History, HistoryRow, Register, Snapshot
-from sgmp_edge.devices._http import FOR_ITS_RECORDS, HttpClient, Patience, number
+from sgmp_edge.devices._http import HISTORY, HttpClient, Timeouts
+from sgmp_edge.devices._values import number
 
 # In the stored data the computed totals have other names than in the live data.
 _STORED_NAMES = {"use": "Total Usage", "gen": "Total Generation"}
@@ -25,13 +26,13 @@ class XmlMeter:
 
     def history(self, start_s: int, end_s: int) -> History:
         # `f` is the newest row and `t` the oldest; `a` adds the totals and virtual registers.
-        return parse_history(self._get(f"/cgi-bin/egauge-show?a&m&f={end_s}&t={start_s}", FOR_ITS_RECORDS))
+        return parse_history(self._get(f"/cgi-bin/egauge-show?a&m&f={end_s}&t={start_s}", HISTORY))
 
     def close(self) -> None:
         self._http.close()
 
-    def _get(self, path: str, patience: Patience | None = None) -> bytes:
-        answer = self._http.request("GET", path, patience=patience)
+    def _get(self, path: str, timeouts: Timeouts | None = None) -> bytes:
+        answer = self._http.request("GET", path, timeouts=timeouts)
         if answer.status == 404:
             raise Unreachable(
                 f"{self._http.who} is not there (HTTP 404): offline behind its proxy, or no eGauge"

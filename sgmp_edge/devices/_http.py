@@ -1,69 +1,70 @@
-"""HTTP as the drivers need it: every wait bounded, every failure one of common.py's outcomes, nothing secret told."""
+"""HTTP as the drivers need it: every wait bounded, every failure one of common.py's outcomes, no secret in a text."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
-import logging
-import math
 import re
+import ssl
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-from http.client import HTTPException
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
-
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
+from sgmp_edge.contract import certificate_sha256 as sha256_of
+from sgmp_edge.contract import integer_in
+from sgmp_edge.devices._digest import DigestAuth
+from sgmp_edge.devices._values import MAX_REPAIRED_BYTES, parse_json
+from sgmp_edge.devices._wire import Answer, AnswerTooLarge, Budget, Connection, Peer, Timeouts
 
-log = logging.getLogger(__name__)
+__all__ = ["Answer", "AnswerTooLarge", "HttpClient", "Pause", "Timeouts", "has_port", "origin"]
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """More than any of the devices sends; a Pi must not run out of memory over one that sends without end."""
 
-
-@dataclass(frozen=True)
-class Patience:
-    """Seconds for the connection, for each silence, and for the whole exchange, however it drips."""
-
-    connect_s: float
-    silence_s: float
-    whole_s: float
-
-
-IN_THE_HOUSE = Patience(2, 3, 6)
-ON_THE_INTERNET = Patience(3, 6, 15)
-FOR_ITS_RECORDS = Patience(2, 10, 20)
+LAN = Timeouts(2, 3, 6)
+INTERNET = Timeouts(3, 6, 15)
+HISTORY = Timeouts(2, 10, 20)
 """A small device takes its time over what it has stored."""
 
+LONGEST_WAIT_S = 24.0
+"""What the time for a slow device grows to; a poll that takes 30 s counts as one that hangs."""
 
-class AnswerTooLarge(BadAnswer):
-    """More than MAX_ANSWER_BYTES; asking for less can help."""
+LONGEST_PAUSE_S = 3600.0
+"""However long a server asks to be left alone: an hour without readings is enough."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A complete HTTP answer of any status. Its repr leaves the body out: a body may hold a token."""
+class Pause:
+    """Until when a server asked to be left alone; shared by the clients that use it on the same account."""
 
-    status: int
-    body: bytes
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: tuple[float, DeviceError] | None = None
 
-    def __repr__(self) -> str:
-        return f"Answer(status={self.status}, {len(self.body)} bytes)"
+    def begin(self, seconds: float, error: DeviceError) -> None:
+        with self._lock:
+            self._asked = (time.monotonic() + seconds, error)
+
+    def check(self) -> None:
+        """Raises the failure that the pause began with while it lasts."""
+        with self._lock:
+            asked = self._asked
+        if asked is not None and time.monotonic() < asked[0]:
+            raise type(asked[1])(str(asked[1])) from asked[1]
 
 
 class HttpClient:
-    """Requests to one device or service over kept-alive connections; for one thread at a time.
+    """Requests to one device or service over a kept-alive connection; for one thread at a time.
 
     `who` begins every message ("the meter at 192.168.1.20"); `origin` is scheme, host and port. A `remote` service
     is given more time, and is reached through the environment's proxy if it is outside and there is one. With
     `certificate_sha256` the server must show exactly that certificate, and no authority needs to have signed it.
+    After a time-out the next request is given twice the time, up to LONGEST_WAIT_S and then from the start again.
 
     Raises Unreachable, TimedOut, Unauthorized, BadAnswer or NotReady, with the cause chained.
     """
@@ -75,21 +76,19 @@ class HttpClient:
         *,
         remote: bool = False,
         headers: Mapping[str, str] | None = None,
-        auth: AuthBase | None = None,
+        auth: DigestAuth | None = None,
         certificate_sha256: str | None = None,
+        pause: Pause | None = None,
     ) -> None:
         self.who = who
-        self._origin = origin.rstrip("/")
-        self._patience = ON_THE_INTERNET if remote else IN_THE_HOUSE
-        self._session = requests.Session()
-        # A proxy of the environment leads out of the house, not to a device in it.
-        self._session.trust_env = remote and not _is_in_the_house(self._origin)
-        # Without an auth of its own, requests would take one for this host from ~/.netrc.
-        self._session.auth = auth or _NoAuth()
-        self._session.headers.update(headers or {})
-        if certificate_sha256:
-            self._session.verify = False
-            self._session.mount("https://", _PinnedCertificate(certificate_sha256))
+        self._base_path = urlsplit(origin).path.rstrip("/")
+        self._connection = Connection(_peer(origin, certificate_sha256, remote))
+        self._https = urlsplit(origin).scheme == "https"
+        self._timeouts = INTERNET if remote else LAN
+        self._headers = {"Accept-Encoding": "gzip", "User-Agent": "sgmp-edge", **(headers or {})}
+        self._auth = auth
+        self._pause = pause or Pause()
+        self._growth = 1.0
 
     def request(
         self,
@@ -99,34 +98,42 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
+        patient: bool = True,
     ) -> Answer:
-        """One exchange. It must bear being repeated, `path` must hold no secret, redirects are not followed."""
-        exchange = partial(self._exchange, method, path, headers, json_body, form, patience or self._patience)
+        """One exchange. It must bear being repeated, `path` must hold no secret, redirects are not followed.
+
+        Not `patient`: within the usual time, however slow the device was found to be.
+        """
+        self._pause.check()
+        body, content_type = _encoded(json_body, form)
+        content = {"Content-Type": content_type} if content_type else {}
+        sent = self._sendable({**self._headers, **content, **(headers or {})})
+        budget = Budget(self.who, self._grown(timeouts or self._timeouts, patient), MAX_ANSWER_BYTES)
         try:
-            return exchange()
-        except _Closed:
-            # Most likely a kept-alive connection that the other side had ended meanwhile.
-            log.debug("%s closed the connection; the request is repeated", self.who)
-        try:
-            return exchange()
-        except _Closed as closed:
-            raise Unreachable(f"{self.who} closed the connection without an answer") from closed.__cause__
+            answer = self._exchange(method, self._base_path + path, sent, body, budget)
+        except TimedOut:
+            if patient:
+                grown = budget.timeouts.whole_s >= LONGEST_WAIT_S
+                self._growth = 1.0 if grown else self._growth * 2
+            raise
+        pause_s = _pause_asked(answer)
+        if pause_s > 0:
+            self._pause.begin(pause_s, self._paused_error(answer.status, pause_s))
+        return answer
 
     def expect_ok(self, answer: Answer) -> Answer:
         """The answer itself if its status is 200; else raises what the status means."""
         if answer.status == 200:
             return answer
+        if 300 <= answer.status < 400:
+            raise self._redirected(answer)
         raise self.status_error(answer.status)
 
     def status_error(self, status: int) -> DeviceError:
         if status in (401, 403):
             return Unauthorized(
                 f"{self.who} refuses the credentials (HTTP {status}); check user, password or token"
-            )
-        if 300 <= status < 400:
-            return BadAnswer(
-                f"{self.who} sends the request elsewhere (HTTP {status}); check the address and protocol"
             )
         if status in (502, 504):
             return Unreachable(f"{self.who} is not reached by its gateway (HTTP {status})")
@@ -138,110 +145,108 @@ class HttpClient:
 
     def decode_json(self, answer: Answer) -> Any:
         try:
-            return json.loads(answer.body)
-        except (ValueError, RecursionError) as error:
-            raise BadAnswer(f"{self.who} sent an answer that is not JSON") from error
+            return parse_json(answer.body)
+        except ValueError as error:
+            if len(answer.body) > MAX_REPAIRED_BYTES:
+                raise AnswerTooLarge(f"{self.who} sent a long answer that is not JSON") from error
+            raise self.unreadable(answer, "sent an answer that is not JSON") from error
+
+    def unreadable(self, answer: Answer, what: str) -> BadAnswer:
+        """What to raise for a body that can't be read: `what`, unless something else explains it."""
+        return BadAnswer(
+            f"{self.who} announces a compression that it does not use"
+            if answer.misnamed
+            else f"{self.who} {what}"
+        )
 
     def close(self) -> None:
-        self._session.close()
+        self._connection.close()
 
     def _exchange(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None,
-        json_body: Any,
-        form: Mapping[str, str] | None,
-        patience: Patience,
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, budget: Budget
     ) -> Answer:
-        deadline = time.monotonic() + patience.whole_s
+        answer = self._connection.exchange(method, path, self._signed(method, path, headers), body, budget)
+        challenges = answer.headers.get_all("WWW-Authenticate", [])
+        if answer.status == 401 and self._auth is not None and self._auth.accept(challenges, self.who):
+            signed = self._signed(method, path, headers)
+            return self._connection.exchange(method, path, signed, body, budget)
+        return answer
+
+    def _signed(self, method: str, path: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        value = self._auth.header(method, path) if self._auth is not None else None
+        return headers if value is None else self._sendable({**headers, "Authorization": value})
+
+    def _sendable(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        if all(value.isprintable() for value in headers.values()):
+            return headers
+        raise Unauthorized(f"{self.who} can't be given a token or user name with such characters")
+
+    def _grown(self, timeouts: Timeouts, patient: bool) -> Timeouts:
+        if not patient or self._growth == 1:
+            return timeouts
+        longest = max(LONGEST_WAIT_S, timeouts.whole_s)
+        grown = (min(seconds * self._growth, longest) for seconds in (timeouts.silence_s, timeouts.whole_s))
+        return Timeouts(timeouts.connect_s, *grown)
+
+    def _redirected(self, answer: Answer) -> BadAnswer:
+        to_https = (answer.headers.get("Location") or "").casefold().startswith("https:")
+        remedy = (
+            "set the protocol to https" if to_https and not self._https else "check the address and protocol"
+        )
+        return BadAnswer(f"{self.who} sends the request elsewhere (HTTP {answer.status}); {remedy}")
+
+    def _paused_error(self, status: int, seconds: float) -> DeviceError:
+        until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%H:%M UTC")
+        return type(self.status_error(status))(
+            f"{self.who} asks to be left alone until {until} (HTTP {status}); a longer interval asks less"
+        )
+
+
+def _pause_asked(answer: Answer) -> float:
+    """Seconds for which the server asks to be left alone; 0 if it does not."""
+    if answer.status not in (429, 503):
+        return 0.0
+    text = answer.headers.get("Retry-After") or ""
+    seconds = integer_in(text)
+    if seconds is None:
         try:
-            with self._session.request(
-                method,
-                self._origin + path,
-                headers=headers,
-                json=json_body,
-                data=form,
-                timeout=(patience.connect_s, patience.silence_s),
-                allow_redirects=False,
-                stream=True,
-                # Said for each request, since the environment's bundle of authorities would go before the session's.
-                verify=self._session.verify,
-            ) as response:
-                return Answer(response.status_code, self._body(response, deadline))
-        except requests.ConnectTimeout as error:
-            raise Unreachable(f"{self.who} does not take the connection") from error
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise self._timed_out() from error
-        except (requests.exceptions.InvalidHeader, UnicodeError):
-            # The cause quotes the header.
-            raise Unauthorized(
-                f"{self.who} can't be given a token or user name with such characters"
-            ) from None
-        except requests.exceptions.SSLError as error:
-            raise BadAnswer(f"{self.who} shows a certificate that is not trusted") from error
-        except requests.exceptions.ProxyError as error:
-            raise Unreachable(f"{self.who} is not reached by the proxy") from error
-        except requests.ConnectionError as error:
-            raise self._connection_error(error) from error
-        except urllib3.exceptions.HTTPError as error:
-            raise BadAnswer(f"{self.who} broke off in the middle of its answer") from error
-        except (requests.RequestException, ValueError) as error:
-            raise BadAnswer(f"{self.who} sent an answer that breaks HTTP") from error
-
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        """The decoded body, taken as it comes, so that its size and the total time stay bounded."""
-        parts: list[bytes] = []
-        size = 0
-        while part := response.raw.read1(65536, decode_content=True):
-            parts.append(part)
-            size += len(part)
-            if size > MAX_ANSWER_BYTES:
-                raise AnswerTooLarge(f"{self.who} sent more than {MAX_ANSWER_BYTES // 2**20} MiB")
-            if time.monotonic() > deadline:
-                raise self._timed_out()
-        return b"".join(parts)
-
-    def _timed_out(self) -> TimedOut:
-        return TimedOut(f"{self.who} did not answer in time")
-
-    def _connection_error(self, error: requests.ConnectionError) -> Exception:
-        reason = error.args[0] if error.args else None
-        if isinstance(reason, urllib3.exceptions.MaxRetryError):
-            reason = reason.reason
-        if isinstance(reason, urllib3.exceptions.NameResolutionError):
-            return Unreachable(f"{self.who} is not known by that name")
-        if isinstance(reason, urllib3.exceptions.NewConnectionError):
-            refused = isinstance(reason.__cause__, ConnectionRefusedError)
-            return Unreachable(f"{self.who} {'refuses the connection' if refused else 'cannot be reached'}")
-        cause = getattr(reason, "__cause__", None) or getattr(reason, "__context__", None)
-        if isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError):
-            return BadAnswer(f"{self.who} sent an answer that breaks HTTP")
-        return _Closed()
+            # Both are of the server's clock, whatever ours shows.
+            now = answer.headers.get("Date")
+            begun = parsedate_to_datetime(now) if now else datetime.now(UTC)
+            seconds = int((parsedate_to_datetime(text) - begun).total_seconds())
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+    return min(max(float(seconds), 0.0), LONGEST_PAUSE_S)
 
 
-class _Closed(Exception):
-    """The other side closed the connection before it answered."""
+def _peer(origin: str, sha256: str | None, remote: bool) -> Peer:
+    url = urlsplit(origin)
+    tls = None
+    if url.scheme == "https":
+        tls = ssl.create_default_context()
+        if sha256:
+            # The fingerprint takes the place of an authority's signature.
+            tls.check_hostname = False
+            tls.verify_mode = ssl.CERT_NONE
+    # A proxy of the environment leads out of the house, not to a device in it.
+    proxy = None
+    if remote and not _is_in_the_house(url.hostname or "") and not proxy_bypass(url.hostname or ""):
+        proxies = getproxies()
+        address = proxies.get(url.scheme) or proxies.get("all") or ""
+        proxy = urlsplit(address if "//" in address else f"//{address}") if address else None
+    return Peer(url, tls, sha256_of(sha256) if sha256 else None, proxy)
 
 
-class _NoAuth(AuthBase):
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        return r
+def _encoded(json_body: Any, form: Mapping[str, str] | None) -> tuple[bytes | None, str]:
+    """(body, its content type)."""
+    if json_body is not None:
+        return json.dumps(json_body, allow_nan=False).encode(), "application/json"
+    if form is not None:
+        return urlencode(form).encode(), "application/x-www-form-urlencoded"
+    return None, ""
 
 
-class _PinnedCertificate(HTTPAdapter):
-    """Trusts one certificate by its SHA-256 fingerprint, as devices sign their own."""
-
-    def __init__(self, sha256: str) -> None:
-        self._sha256 = sha256
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, assert_fingerprint=self._sha256)
-
-
-def _is_in_the_house(origin: str) -> bool:
-    host = urlsplit(origin).hostname or ""
+def _is_in_the_house(host: str) -> bool:
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
@@ -262,20 +267,3 @@ def origin(host: str, *, scheme: str = "http", port: int | None = None) -> str:
 
 def has_port(host: str) -> bool:
     return re.search(r"(^[^:]+|\]):\d+$", host) is not None
-
-
-def number(value: Any) -> float | int | None:
-    """A device's number, which may come as text or as a flag; None for null, NaN, infinities and anything else."""
-    if isinstance(value, str):
-        try:
-            value = int(value)
-        except ValueError:
-            try:
-                value = float(value)
-            except ValueError:
-                return None
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int):
-        return value if -(2**63) <= value < 2**63 else None
-    return value if isinstance(value, float) and math.isfinite(value) else None

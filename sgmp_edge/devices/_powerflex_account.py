@@ -11,7 +11,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from sgmp_edge.common import BadAnswer, DeviceError, Unauthorized
-from sgmp_edge.devices._http import Answer, AnswerTooLarge, HttpClient, number
+from sgmp_edge.devices._http import Answer, AnswerTooLarge, HttpClient
+from sgmp_edge.devices._values import number
 
 _TOKEN_LIFE_S = 23 * 3600
 """The token is valid for a day."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sgmp_edge.common import BadAnswer, NotReady
-from sgmp_edge.devices._http import number
+from sgmp_edge.devices._values import number
 
 _NO_SENSOR = -273.15
 """What a temperature says that nothing measures."""

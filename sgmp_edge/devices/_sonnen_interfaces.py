@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
-from sgmp_edge.devices._http import Answer, HttpClient, has_port, number, origin
+from sgmp_edge.devices._http import Answer, HttpClient, has_port, origin
 from sgmp_edge.devices._sonnen_documents import off_grid
+from sgmp_edge.devices._values import number
 
 _RETRY_BETTER_S = 60.0
 """How often an interface further up in the list is tried again while a lower one serves."""

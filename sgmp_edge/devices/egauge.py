@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from requests.auth import HTTPDigestAuth
-
 from sgmp_edge.common import AT_TICK, BadAnswer, Event, NotReady, Reading, ReadResult
 from sgmp_edge.contract import WARNING
+from sgmp_edge.devices._digest import DigestAuth
 from sgmp_edge.devices._egauge_meter import (
     HistoryRow,
     Meter,
@@ -279,7 +278,7 @@ def _meter(config: Mapping[str, Any]) -> Meter:
     http = HttpClient(
         f"the meter at {config['ip']}",
         origin(config["ip"], scheme=scheme),
-        auth=HTTPDigestAuth(username, password) if username and not webapi else None,
+        auth=DigestAuth(username, password) if username and not webapi else None,
         certificate_sha256=config.get("certificate_sha256"),
     )
     return WebApiMeter(http, username, password) if webapi else XmlMeter(http)

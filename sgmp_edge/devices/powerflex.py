@@ -15,8 +15,8 @@ from typing import Any
 
 from sgmp_edge.common import Event, NotReady, Reading, ReadResult
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
-from sgmp_edge.devices._http import number
 from sgmp_edge.devices._powerflex_account import Row, account
+from sgmp_edge.devices._values import number
 
 DEVICE_TYPE = {
     "name": "powerflex",

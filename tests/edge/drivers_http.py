@@ -25,14 +25,14 @@ from cryptography.x509.oid import NameOID
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unreachable
 from sgmp_edge.devices import _http
 
-HURRIED = _http.Patience(0.5, 0.8, 1.5)
+HURRIED = _http.Timeouts(0.5, 0.8, 1.5)
 """So that a test of a silent device takes a second; enough for one that speaks, also on a busy machine."""
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drivers made from now on wait less."""
-    monkeypatch.setattr(_http, "IN_THE_HOUSE", HURRIED)
-    monkeypatch.setattr(_http, "ON_THE_INTERNET", HURRIED)
+    monkeypatch.setattr(_http, "LAN", HURRIED)
+    monkeypatch.setattr(_http, "INTERNET", HURRIED)
 
 
 @dataclass(frozen=True)
@@ -275,21 +275,27 @@ def texts_of(error: BaseException) -> str:
     return "\n".join(texts)
 
 
-def digest_protected(answer: Answering, username: str, password: str) -> Answering:
-    """HTTP digest authentication (MD5, qop auth) before `answer`."""
+def digest_protected(answer: Answering, username: str, password: str, algorithm: str = "MD5") -> Answering:
+    """HTTP digest authentication (qop auth) before `answer`."""
+    name = algorithm.removesuffix("-sess").replace("-", "").lower()
+
+    def digest(*parts: object) -> str:
+        return hashlib.new(name, ":".join(map(str, parts)).encode()).hexdigest()
 
     def guard(request: Request) -> Reply:
-        given = dict(re.findall(r'(\w+)="?([^",]+)"?', request.headers.get("Authorization", "")))
-        ha1 = _md5(f"{username}:eGauge Administration:{password}")
-        ha2 = _md5(f"{request.method}:{request.target}")
-        fields = (ha1, "nonce1", given.get("nc"), given.get("cnonce"), "auth", ha2)
-        if given.get("username") == username and given.get("response") == _md5(":".join(map(str, fields))):
+        sent = request.headers.get("Authorization", "").encode("latin-1").decode()
+        given = {
+            key: re.sub(r"\\(.)", r"\1", quoted) or bare
+            for key, quoted, bare in re.findall(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^",]+))', sent)
+        }
+        ha1 = digest(username, "eGauge Administration", password)
+        if algorithm.endswith("-sess"):
+            ha1 = digest(ha1, "nonce1", given.get("cnonce"))
+        ha2 = digest(request.method, request.target)
+        wanted = digest(ha1, "nonce1", given.get("nc"), given.get("cnonce"), "auth", ha2)
+        if given.get("username") == username and given.get("response") == wanted:
             return answer(request)
-        challenge = 'Digest realm="eGauge Administration", qop="auth", nonce="nonce1"'
+        challenge = f'Digest realm="eGauge Administration", qop="auth", algorithm={algorithm}, nonce="nonce1"'
         return Reply("<html>login</html>", 401, {"WWW-Authenticate": challenge})
 
     return guard
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()
