@@ -1,9 +1,12 @@
 """Days and months as the house's clock has them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import available_timezones
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sgmp_console.errors import UserError
 from sgmp_console.timeseries import HOUR_MS, calendar
@@ -86,3 +89,73 @@ def test_local_time_carries_its_offset_where_an_hour_repeats() -> None:
 def test_a_zone_that_does_not_exist_is_the_operators_to_mend(name: str) -> None:
     with pytest.raises(UserError, match="no time zone"):
         calendar.zone(name)
+
+
+def test_a_minute_past_midnight_that_the_clock_takes_back_belongs_to_the_day_before() -> None:
+    """On 7 November 2010 the clocks of St John's went from 00:01 to 23:01."""
+    zone = "America/St_Johns"
+    start, end = calendar.day_of(1289097060000, zone)
+
+    assert start <= 1289097060000 < end
+    assert (start, end) == (ms("2010-11-06T00:00-02:30"), ms("2010-11-07T00:00-03:30"))
+    assert calendar.day_of(ms("2010-11-07T00:00:30-02:30"), zone) == (start, end)
+    assert calendar.month_of(ms("2009-11-01T00:00:30-02:30"), zone) == calendar.month(2009, 10, zone)
+
+
+def test_a_midnight_that_comes_twice_on_the_same_date_begins_the_day_at_first() -> None:
+    assert calendar.day(date(2026, 11, 1), "America/Havana")[0] == ms("2026-11-01T00:00-04:00")
+
+
+def test_a_midnight_within_the_hour_that_is_skipped_begins_the_day_with_the_change() -> None:
+    assert calendar.day(date(1919, 3, 31), "America/Toronto")[0] == ms("1919-03-31T04:30+00:00")
+
+
+ODD_ZONES = (
+    "America/Havana",
+    "America/St_Johns",
+    "America/Sao_Paulo",
+    "America/Scoresbysund",
+    "Africa/Cairo",
+    "Asia/Beirut",
+    "Asia/Gaza",
+    "Asia/Kathmandu",
+    "Asia/Tehran",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Pacific/Chatham",
+    "Pacific/Kwajalein",
+    "Antarctica/Troll",
+)
+ZONES = sorted(name for name in available_timezones() if not name.startswith(("posix/", "right/")))
+
+
+@given(
+    zone=st.one_of(st.sampled_from(ODD_ZONES), st.sampled_from(ZONES)),
+    instant=st.integers(ms("1970-01-01T00:00Z"), ms("2037-12-31T00:00Z")),
+)
+@settings(max_examples=400, deadline=None)
+def test_every_instant_is_inside_its_own_day_month_and_year(zone: str, instant: int) -> None:
+    for period in (calendar.day_of, calendar.month_of, calendar.year_of):
+        start, end = period(instant, zone)
+        assert start <= instant < end
+        assert period(start, zone) == period(end - 1, zone) == (start, end)
+        assert period(end, zone)[0] == end
+        assert period(start - 1, zone)[1] == start
+
+
+@pytest.mark.parametrize("zone", ODD_ZONES)
+def test_days_tile_time(zone: str) -> None:
+    start, end = ms("2006-01-01T12:00Z"), ms("2014-01-01T12:00Z")
+    days = calendar.days(start, end, zone)
+
+    assert days[0][0] <= start < end <= days[-1][1]
+    assert all(one[1] == after[0] for one, after in pairwise(days))
+    assert all(first < last for first, last in days)
+
+
+@pytest.mark.parametrize("zone", ODD_ZONES)
+def test_the_clock_shows_the_days_date_all_day_but_for_what_it_takes_back(zone: str) -> None:
+    quarter = HOUR_MS // 4
+    for instant in range(ms("2010-01-01T00:00Z"), ms("2012-01-01T00:00Z"), quarter):
+        shown = calendar.local(instant, zone).date()
+        assert calendar.date_of(instant, zone) in (shown, shown - timedelta(days=1))
