@@ -17,7 +17,14 @@ from sgmp_console.formula.identifiers import (
 )
 from sgmp_console.formula.items import ItemValues, evaluate_items
 from sgmp_console.formula.linear import LinearForm
-from sgmp_console.formula.validation import aggregation_refusal, equal_items, misaligned, problems, unit
+from sgmp_console.formula.validation import (
+    aggregation_refusal,
+    energy_refusal,
+    equal_items,
+    misaligned,
+    problems,
+    unit,
+)
 
 __all__ = [
     "AnalyticsIdentifier",
@@ -31,6 +38,7 @@ __all__ = [
     "LinearForm",
     "Problem",
     "aggregation_refusal",
+    "energy_refusal",
     "equal_items",
     "evaluate_items",
     "event_series",

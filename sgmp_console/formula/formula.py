@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sgmp_console.formula.evaluation import evaluate, reaches
 from sgmp_console.formula.grammar import read
 from sgmp_console.formula.identifiers import AnalyticsIdentifier
-from sgmp_console.formula.linear import LinearForm, linear_form, slotwise, slotwise_values
+from sgmp_console.formula.linear import LinearForm, linear_form, slotwise, slotwise_unsure, slotwise_values
 from sgmp_console.formula.tree import Node, Reference, references
 from sgmp_console.timeseries.aggregates import SlotAggregates
 from sgmp_console.timeseries.series import Series
@@ -79,14 +79,17 @@ class Formula:
         """The formula's slots in [start_ms, end_ms), a range of whole slots, from continuous aggregates.
 
         `aggregates` by identifier as written, over `reach(start_ms, end_ms)`. The second result holds the starts of
-        slots that can't be vouched for, since the timestamps of their series differ: read those raw. Raises
-        ValueError unless `exact_on_aggregates`.
+        slots that can't be vouched for, since the timestamps of their series differ or a value is beyond
+        READING_LIMIT: read those raw. Raises ValueError unless `exact_on_aggregates`.
         """
         if not self.exact_on_aggregates:
             raise ValueError(f"{self!r} is not exact on aggregates")
         if self.linear is not None:
             return self.linear.slot_means(aggregates, start_ms, end_ms)
-        return slot_means(slotwise_values(self.tree, aggregates), start_ms, end_ms), np.empty(0, np.int64)
+        means = slot_means(slotwise_values(self.tree, aggregates), start_ms, end_ms)
+        unsure = slotwise_unsure(self.tree, aggregates, start_ms, end_ms)
+        sure = np.isin(means.starts, unsure, assume_unique=True, invert=True)
+        return SlotMeans(means.start_ms, means.end_ms, means.starts[sure], means.means[sure]), unsure
 
     def evaluate(self, series: Mapping[str, Series]) -> Series:
         """The formula's values, given the series of each identifier as written.

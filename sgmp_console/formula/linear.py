@@ -10,7 +10,9 @@ and abs of a scaled series. `linear_form` brings a tree to it in rational arithm
 With several series the mean of the sum is the sum of the means only in a slot where all of them have the same
 timestamps, since a formula has values only where all have. That is a fact about the data, not about the formula:
 `LinearForm.slot_means` compares the fingerprints of the slots and returns those it can't vouch for, to be read raw.
-Coefficients outside 1e-100 to 1e100 are not taken, so that what is finite here is finite on raw values, too.
+
+Coefficients outside 1e-100 to 1e100 are not taken, nor are slots with a value beyond `READING_LIMIT`: so whatever is
+computed here is finite, on raw values as on aggregates. Slots with larger values are read raw.
 """
 
 from __future__ import annotations
@@ -97,15 +99,17 @@ class LinearForm:
         """The means of the form's slots in [start_ms, end_ms), a range of whole slots.
 
         `aggregates` by identifier as written. Also returns the starts of the slots that may be covered but can't be
-        computed, since their series' timestamps differ or are not known to agree: read these raw.
+        computed, since their series' timestamps differ or are not known to agree, or a value is beyond
+        READING_LIMIT: read these raw.
         """
         found = [aggregates[name] for name in self.terms]
         starts, rows = _common([one.starts for one in found], start_ms, end_ms)
         n = [one.n[at] for one, at in zip(found, rows, strict=True)]
-        sure = _sure(n, [_taken(one.instants, at) for one, at in zip(found, rows, strict=True)], len(starts))
+        sure = _sure(n, found, rows, len(starts))
         means = np.full(len(starts), float(self.constant))
-        for term, one, at, count in zip(self.terms.values(), found, rows, n, strict=True):
-            means += _part(term, one, at) / count
+        with np.errstate(over="ignore", invalid="ignore"):
+            for term, one, at, count in zip(self.terms.values(), found, rows, n, strict=True):
+                means += _part(term, one, at) / count
         return SlotMeans(start_ms, end_ms, starts[sure], means[sure]), starts[~sure]
 
     def hour_means(
@@ -115,11 +119,12 @@ class LinearForm:
         found = [aggregates[name] for name in self.terms]
         starts, rows = _common([one.starts for one in found], start_ms, end_ms)
         n = [_taken(one.n, at) for one, at in zip(found, rows, strict=True)]
-        sure = _sure(n, [_taken(one.instants, at) for one, at in zip(found, rows, strict=True)], len(starts))
+        sure = _sure(n, found, rows, len(starts))
         covered = found[0].covered[rows[0]] if found else np.empty(0, np.int64)
         sums = np.multiply(covered, float(self.constant), dtype=np.float64)
-        for term, one, at in zip(self.terms.values(), found, rows, strict=True):
-            sums += _part(term, one, at)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for term, one, at in zip(self.terms.values(), found, rows, strict=True):
+                sums += _part(term, one, at)
         return HourMeans(starts[sure], covered[sure], sums[sure]), starts[~sure]
 
 
@@ -147,11 +152,19 @@ def _common(
 
 
 def _sure(
-    n: Sequence[NDArray[np.int64] | None], instants: Sequence[NDArray[np.int64] | None], count: int
+    n: Sequence[NDArray[np.int64] | None],
+    each: Sequence[SlotAggregates] | Sequence[HourAggregates],
+    rows: Sequence[NDArray[np.intp]],
+    count: int,
 ) -> NDArray[np.bool_]:
-    """Where all series have the same timestamps; nowhere, with several series, if that was not kept."""
+    """Where all values are in bounds and all series have the same timestamps.
+
+    With several series that is nowhere if the fingerprints were not kept.
+    """
     sure = np.ones(count, np.bool_)
-    for column in (n, instants):
+    for one, at in zip(each, rows, strict=True):
+        sure &= one.in_bounds[at]
+    for column in (n, [_taken(one.instants, at) for one, at in zip(each, rows, strict=True)]):
         for other in column[1:]:
             if column[0] is None or other is None:
                 return np.zeros(count, np.bool_)
@@ -351,6 +364,20 @@ def _of_one_series(root: Node) -> bool:
     return form is not None and len(form.terms) == 1
 
 
+def slotwise_unsure(
+    root: Node, aggregates: Mapping[str, SlotAggregates], start_ms: int, end_ms: int
+) -> NDArray[np.int64]:
+    """The slots of the range whose values may depend on a reading beyond READING_LIMIT: to be read raw."""
+    # A value stands at the start of its period, so a reading changes none that is more than all periods before it.
+    reach = sum(node.period_ms for node in nodes(root) if isinstance(node, Average))
+    every = np.arange(start_ms, end_ms, SLOT_MS, dtype=np.int64)
+    unsure = np.zeros(len(every), np.bool_)
+    for one in aggregates.values():
+        for beyond in one.starts[~one.in_bounds].tolist():
+            unsure |= (every > beyond - reach - SLOT_MS) & (every <= beyond)
+    return every[unsure]
+
+
 def slotwise_values(root: Node, aggregates: Mapping[str, SlotAggregates]) -> Series:
     """The values of a slotwise formula, at the starts of its periods. `aggregates` by identifier as written."""
     return evaluate(root, _no_series, lambda node: _average(node, aggregates))
@@ -369,7 +396,8 @@ def _average(node: Average, aggregates: Mapping[str, SlotAggregates]) -> Series 
     if not len(first):
         return Series.empty()
     every = np.arange(len(slots.starts))
-    totals = np.add.reduceat(_part(term, slots, every), first)
+    with np.errstate(over="ignore", invalid="ignore"):
+        totals = np.add.reduceat(_part(term, slots, every), first)
     counts = np.add.reduceat(slots.n, first)
     return Series(periods[first] * node.period_ms, totals / counts + float(form.constant))
 

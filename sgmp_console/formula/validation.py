@@ -71,6 +71,30 @@ def aggregation_refusal(formula: Formula) -> str | None:
     return None
 
 
+POWER_UNIT = "kW"
+"""The unit whose slot means add up to kWh."""
+
+
+def energy_refusal(formula: Formula, unit_name: str) -> str | None:
+    """Why the values of an item have no energy in kWh, as the end of a sentence; None if they have.
+
+    `formula` with the items it mentions written out (`inlined`); `unit_name` is the item's, "" where unknown. An
+    `avg` of more than a slot has a value in one slot of each period only: its sum would be a part of the energy.
+    """
+    if unit_name != POWER_UNIT:
+        what = f"its unit is {unit_name}" if unit_name else "its unit is not known"
+        return f"{what}, and only a power in {POWER_UNIT} has an energy"
+    if all(isinstance(reference.identifier, EventIdentifier) for reference in formula.references):
+        return "it has a value per event, not a power over time"
+    for node in nodes(formula.tree):
+        if isinstance(node, Average) and node.period_ms > SLOT_MS:
+            return (
+                f"it averages over {node.period_ms / 60_000:g} minutes, so it has a value in one slot of each period "
+                f"only; use avg(…, {SLOT_MS})"
+            )
+    return None
+
+
 def _constants(formula: Formula) -> list[Problem]:
     """Constant parts without a value, innermost only; and a formula that is nothing but a constant."""
     found: list[Problem] = []

@@ -12,7 +12,7 @@ from sgmp_console.timeseries.aggregates import (
 )
 from sgmp_console.timeseries.alignment import align, shared_fraction, typical_interval_ms
 from sgmp_console.timeseries.averages import period_means
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries.series import READING_LIMIT, Series
 from sgmp_console.timeseries.slots import (
     HOUR_MS,
     SLOT_MS,
@@ -29,6 +29,7 @@ from sgmp_console.timeseries.slots import (
 
 __all__ = [
     "HOUR_MS",
+    "READING_LIMIT",
     "SLOTS_PER_HOUR",
     "SLOT_MS",
     "Extremes",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmp_console.timeseries.averages import starts_of_runs
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries.series import READING_LIMIT, Series
 from sgmp_console.timeseries.slots import HOUR_MS, SLOT_MS
 
 
@@ -34,6 +34,11 @@ class SlotAggregates:
     maxima: NDArray[np.float64]
     instants: NDArray[np.int64] | None = None
 
+    @property
+    def in_bounds(self) -> NDArray[np.bool_]:
+        """Where no value is beyond READING_LIMIT: the sums are finite there, and so is what is computed from them."""
+        return _in_bounds(self.minima, self.maxima)
+
 
 @dataclass(frozen=True, eq=False)
 class HourAggregates:
@@ -52,6 +57,15 @@ class HourAggregates:
     maxima: NDArray[np.float64]
     n: NDArray[np.int64] | None = None
     instants: NDArray[np.int64] | None = None
+
+    @property
+    def in_bounds(self) -> NDArray[np.bool_]:
+        """As in SlotAggregates."""
+        return _in_bounds(self.minima, self.maxima)
+
+
+def _in_bounds(minima: NDArray[np.float64], maxima: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (minima >= -READING_LIMIT) & (maxima <= READING_LIMIT)  # false for NaN
 
 
 def timestamp_hash(timestamps: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -80,7 +94,7 @@ def timestamp_hash(timestamps: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def aggregate(series: Series) -> SlotAggregates:
-    """The slots of a series. NaN and infinities don't count."""
+    """The slots of a series. NaN and infinities don't count; sums that overflow are infinite."""
     series = series.finite()
     t, x = series.timestamps, series.values
     slots = np.floor_divide(t, SLOT_MS)
@@ -88,16 +102,17 @@ def aggregate(series: Series) -> SlotAggregates:
     if not len(first):
         nothing, none = np.empty(0), np.empty(0, np.int64)
         return SlotAggregates(none, none, nothing, nothing, nothing, nothing, nothing, none)
-    return SlotAggregates(
-        starts=slots[first] * SLOT_MS,
-        n=np.diff(np.append(first, len(t))).astype(np.int64),
-        sums=np.add.reduceat(x, first),
-        positive_sums=np.add.reduceat(np.maximum(x, 0.0), first),
-        negative_sums=np.add.reduceat(np.minimum(x, 0.0), first),
-        minima=np.minimum.reduceat(x, first),
-        maxima=np.maximum.reduceat(x, first),
-        instants=np.add.reduceat(timestamp_hash(t), first),
-    )
+    with np.errstate(over="ignore"):
+        return SlotAggregates(
+            starts=slots[first] * SLOT_MS,
+            n=np.diff(np.append(first, len(t))).astype(np.int64),
+            sums=np.add.reduceat(x, first),
+            positive_sums=np.add.reduceat(np.maximum(x, 0.0), first),
+            negative_sums=np.add.reduceat(np.minimum(x, 0.0), first),
+            minima=np.minimum.reduceat(x, first),
+            maxima=np.maximum.reduceat(x, first),
+            instants=np.add.reduceat(timestamp_hash(t), first),
+        )
 
 
 def hourly(slots: SlotAggregates) -> HourAggregates:
@@ -107,14 +122,15 @@ def hourly(slots: SlotAggregates) -> HourAggregates:
     if not len(first):
         nothing, none = np.empty(0), np.empty(0, np.int64)
         return HourAggregates(none, none, nothing, nothing, nothing, nothing, nothing, none, none)
-    return HourAggregates(
-        starts=hours[first] * HOUR_MS,
-        covered=np.diff(np.append(first, len(hours))).astype(np.int64),
-        sums=np.add.reduceat(slots.sums / slots.n, first),
-        positive_sums=np.add.reduceat(slots.positive_sums / slots.n, first),
-        negative_sums=np.add.reduceat(slots.negative_sums / slots.n, first),
-        minima=np.minimum.reduceat(slots.minima, first),
-        maxima=np.maximum.reduceat(slots.maxima, first),
-        n=np.add.reduceat(slots.n, first),
-        instants=None if slots.instants is None else np.add.reduceat(slots.instants, first),
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        return HourAggregates(
+            starts=hours[first] * HOUR_MS,
+            covered=np.diff(np.append(first, len(hours))).astype(np.int64),
+            sums=np.add.reduceat(slots.sums / slots.n, first),
+            positive_sums=np.add.reduceat(slots.positive_sums / slots.n, first),
+            negative_sums=np.add.reduceat(slots.negative_sums / slots.n, first),
+            minima=np.minimum.reduceat(slots.minima, first),
+            maxima=np.maximum.reduceat(slots.maxima, first),
+            n=np.add.reduceat(slots.n, first),
+            instants=None if slots.instants is None else np.add.reduceat(slots.instants, first),
+        )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+READING_LIMIT = 1e100
+"""The largest size of a reading, in its unit. No meter comes near; below it no sum over a range overflows."""
+
 
 @dataclass(frozen=True, eq=False)
 class Series:

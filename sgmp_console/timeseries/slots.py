@@ -7,6 +7,7 @@ so a quantity is the same at every zoom, on screen and in every export.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,13 +62,15 @@ class SlotMeans:
 
     @property
     def mean(self) -> float | None:
-        """The mean of the covered slots, in the unit of the series; None if there is none."""
-        return float(self.means.mean()) if self.covered else None
+        """The mean of the covered slots, in the unit of the series; None if there is none or it overflows."""
+        total = _total(self.means)
+        return None if total is None else total / self.covered
 
     @property
     def energy_kwh(self) -> float | None:
-        """The energy of a power in kW, in the covered slots only; None, not zero, if there is none."""
-        return float(self.means.sum()) / SLOTS_PER_HOUR if self.covered else None
+        """The energy of a power in kW, in the covered slots only; None, not zero, if there is none or it overflows."""
+        total = _total(self.means)
+        return None if total is None else total / SLOTS_PER_HOUR
 
     @property
     def series(self) -> Series:
@@ -90,14 +93,18 @@ class SlotMeans:
         """
         keys = np.floor_divide(self.starts - origin_ms, HOUR_MS)
         first = starts_of_runs(keys)
-        sums = np.add.reduceat(self.means, first) if len(first) else np.empty(0)
+        with np.errstate(over="ignore"):
+            sums = np.add.reduceat(self.means, first) if len(first) else np.empty(0)
         covered = np.diff(np.append(first, len(keys))).astype(np.int64)
         return HourMeans(keys[first] * HOUR_MS + origin_ms, covered, sums)
 
 
 @dataclass(frozen=True, eq=False)
 class HourMeans:
-    """The hours that have a covered slot. `covered`: how many of their twelve; `sums`: the sum of the slots' means."""
+    """The hours that have a covered slot. `covered`: how many of their twelve; `sums`: the sum of the slots' means.
+
+    A sum that overflows is infinite, and nothing that it is part of has a value.
+    """
 
     starts: NDArray[np.int64]
     covered: NDArray[np.int64]
@@ -116,11 +123,21 @@ class HourMeans:
     @property
     def mean(self) -> float | None:
         """The mean of all covered slots; equal to that of the slots the hours were made of."""
-        return float(self.sums.sum() / self.covered.sum()) if len(self.starts) else None
+        total = _total(self.sums)
+        return None if total is None else total / float(self.covered.sum())
 
     @property
     def energy_kwh(self) -> float | None:
-        return float(self.sums.sum()) / SLOTS_PER_HOUR if len(self.starts) else None
+        """The energy of a power in kW, in the covered slots only."""
+        total = _total(self.sums)
+        return None if total is None else total / SLOTS_PER_HOUR
+
+
+def _total(parts: NDArray[np.float64]) -> float | None:
+    """The sum; None where there is nothing to add up or the sum overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(parts.sum())
+    return total if len(parts) and math.isfinite(total) else None
 
 
 def slot_means(series: Series, start_ms: int, end_ms: int) -> SlotMeans:
@@ -159,4 +176,5 @@ def cumulative_energy(slots: SlotMeans) -> Series:
 
     An uncovered slot adds nothing and has no point: the curve is broken there, and goes on at the level it had.
     """
-    return Series(slots.starts + SLOT_MS, np.cumsum(slots.means) / SLOTS_PER_HOUR)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Series(slots.starts + SLOT_MS, np.cumsum(slots.means) / SLOTS_PER_HOUR).finite()

@@ -231,3 +231,60 @@ def test_other_extremes_need_the_raw_values(text: str) -> None:
 def test_asking_aggregates_for_what_they_cannot_tell_is_the_callers_fault() -> None:
     with pytest.raises(ValueError, match="not exact"):
         parse("a.x^2").slot_means({}, 0, SLOT_MS)
+
+
+HUGE = 1.7e308
+
+
+def overflowing() -> Series:
+    """A slot whose sum overflows, and one of ordinary values."""
+    return Series([0, 60_000, 120_000, 180_000, SLOT_MS, SLOT_MS + 60_000], [1.0, HUGE, HUGE, 2.0, 1.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m.p",
+        "m.p - m.p",
+        "m.p*10 - m.p*10",
+        "pos(m.p)",
+        "-neg(m.p) + 2",
+        "m.p + m.q",
+        "avg(m.p, 300000)",
+        "avg(m.p, 600000)",
+        "avg(m.p - m.p, 300000)",
+        "avg(avg(m.p, 300000), 600000) + avg(m.q, 300000)",
+    ],
+)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_values_that_overflow_give_the_same_numbers_by_aggregates_and_by_every_reading(
+    text: str, sign: float
+) -> None:
+    huge = overflowing()
+    series = {
+        "m.p": Series(huge.timestamps, huge.values * sign),
+        "m.q": Series(huge.timestamps, np.ones(6)),
+    }
+    formula = parse(text)
+    kept = {name: aggregate(series[name]) for name in formula.identifiers}
+    raw = slot_means(formula.evaluate(series), 0, HOUR_MS)
+
+    means, unsure = formula.slot_means(kept, 0, HOUR_MS)
+
+    assert np.isfinite(means.means).all()
+    vouched = np.isin(raw.starts, unsure, invert=True)
+    assert means.starts.tolist() == raw.starts[vouched].tolist()
+    assert means.means.tolist() == pytest.approx(raw.means[vouched].tolist())
+    assert 0 in unsure
+    if formula.linear is not None:
+        hours, unsure_hours = formula.linear.hour_means(
+            {n: hourly(one) for n, one in kept.items()}, 0, HOUR_MS
+        )
+        assert (len(hours.starts), unsure_hours.tolist()) == (0, [0])
+
+
+def test_a_slot_that_overflows_has_no_mean_and_no_energy() -> None:
+    slots = slot_means(overflowing(), 0, HOUR_MS)
+
+    assert (slots.means.tolist(), slots.coverage) == ([2.0], 1 / 12)
+    assert slots.energy_kwh == pytest.approx(2.0 / 12)

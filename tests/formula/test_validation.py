@@ -9,6 +9,7 @@ from sgmp_console.formula import (
     Catalogue,
     DeviceIdentifier,
     aggregation_refusal,
+    energy_refusal,
     equal_items,
     misaligned,
     parse,
@@ -246,3 +247,23 @@ def test_reading_and_checking_a_formula_takes_less_than_five_milliseconds() -> N
         durations.append(time.process_time() - started)
 
     assert sorted(durations)[len(durations) // 2] < 0.005
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "why"),
+    [
+        ("m.p", "%", "its unit is %, and only a power in kW has an energy"),
+        ("m.p", "W", "its unit is W, and only a power in kW has an energy"),
+        ("m.p", "", "its unit is not known, and only a power in kW has an energy"),
+        ("avg(m.p, 3600000)", "kW", "averages over 60 minutes"),
+        ("m.q + avg(avg(m.p, 900000), 300000)", "kW", "averages over 15 minutes"),
+        ("events.::EV_END_CHARGING.energy", "kW", "a value per event"),
+    ],
+)
+def test_what_is_not_a_power_in_every_slot_has_no_energy(text: str, unit: str, why: str) -> None:
+    assert why in (energy_refusal(parse(text), unit) or "")
+
+
+@pytest.mark.parametrize("text", ["m.p", "avg(m.p, 300000)", "avg(m.p, 60000) + 1"])
+def test_a_power_in_kilowatts_has_an_energy(text: str) -> None:
+    assert energy_refusal(parse(text), "kW") is None

@@ -13,6 +13,7 @@ from sgmp_console.timeseries import (
     HOUR_MS,
     SLOT_MS,
     Series,
+    SlotMeans,
     calendar,
     cumulative_energy,
     extremes,
@@ -192,3 +193,14 @@ def test_slots_agree_with_plain_arithmetic(series: Series) -> None:
     assert slots.starts.tolist() == sorted(groups)
     expected = [float(sum(groups[start]) / len(groups[start])) for start in sorted(groups)]
     assert slots.means.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_what_overflows_has_no_value_in_slots_hours_months_and_curves() -> None:
+    means = SlotMeans(0, 2 * HOUR_MS, np.array([0, SLOT_MS, HOUR_MS]), np.array([1.7e308, 1.7e308, 1.0]))
+    hours = means.hours()
+
+    assert means.mean is None
+    assert means.energy_kwh is None
+    assert hours.mean is None
+    assert hours.energy_kwh is None
+    assert np.isfinite(cumulative_energy(means).values).all()
