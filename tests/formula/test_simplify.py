@@ -110,3 +110,33 @@ def test_random_formulas_keep_their_values() -> None:
         )
         compared += len(shared)
     assert compared > 4_000
+
+
+@pytest.mark.parametrize("shape", ["abs({}-a.x)", "abs(a.x/({}))", "tan({}-a.x)", "pos({}*a.x-2)"])
+def test_functions_inside_one_another_are_simplified_under_a_second(shape: str) -> None:
+    text = "b.v"
+    for _ in range(60):
+        deeper = shape.format(text)
+        try:
+            parse(deeper)
+        except FormulaError:  # too deep for a formula
+            break
+        text = deeper
+    began = time.process_time()
+
+    simplified(parse(text).tree)
+
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("abs(-2*a.x*b.y) - abs(2*a.x*b.y) + a.x*b.y", "a.x*b.y"),
+        ("abs(a.x*b.y)^2", "a.x^2*b.y^2"),
+        ("abs(exp(a.x))", "exp(a.x)"),
+        ("abs(-sin(a.x)) - abs(sin(a.x)) + a.x*a.x", "a.x^2"),
+    ],
+)
+def test_abs_is_simplified_as_for_real_numbers(text: str, expected: str) -> None:
+    assert simple(text) == expected
