@@ -153,7 +153,7 @@ def _common(
 
 def _sure(
     n: Sequence[NDArray[np.int64] | None],
-    each: Sequence[SlotAggregates] | Sequence[HourAggregates],
+    each: Sequence[SlotAggregates | HourAggregates],
     rows: Sequence[NDArray[np.intp]],
     count: int,
 ) -> NDArray[np.bool_]:
