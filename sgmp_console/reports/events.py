@@ -1,28 +1,147 @@
-"""What pages say of a house's events."""
+"""What a house's events say: warnings that are active, warnings that are over, charging sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sgmp_console.reports.home import WarningGroup
 from sgmp_console.store import Event
-from sgmp_edge.contract import WARNING
+from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, WARNING, WarningChange
+
+FirstReading = Callable[[str, int], int | None]
+"""When a device first delivered a reading after a time (UTC ms); None where it has not."""
+
+_QUOTED = re.compile(r"`([^`]+)`")
+_BEGINS_AND_ENDS = (
+    (
+        re.compile(r"no value from register (.+?); the meter has .*", re.DOTALL),
+        re.compile(r"register (.+) has values again"),
+    ),
+    (re.compile(r"the battery reports (.+)"), re.compile(r"the battery no longer reports (.+)")),
+)
+"""Texts of drivers that carry no `change`: what begins a condition, what ends it, and what each is about. The one place
+that reads a sentence, for edges that do not yet send codes with it."""
 
 
-def warning_groups(events: Iterable[Event]) -> tuple[WarningGroup, ...]:
-    """The WARNING events among `events`, grouped by device and text, the newest group first."""
-    times: dict[tuple[str, str], list[int]] = {}
-    for event in events:
+@dataclass
+class _Open:
+    """A warning as its events come in. `subjects`: what has not recovered yet, where the texts name it."""
+
+    device: str
+    text: str
+    first_ms: int
+    last_ms: int
+    count: int = 0
+    is_outage: bool = False
+    subjects: set[str] = field(default_factory=set)
+
+    def group(self, resolved_ms: int | None = None) -> WarningGroup:
+        return WarningGroup(
+            self.device, self.text, self.count, self.first_ms, self.last_ms, resolved_ms, self.is_outage
+        )
+
+
+def warning_groups(
+    events: Iterable[Event], first_reading: FirstReading = lambda _device, _after_ms: None
+) -> tuple[WarningGroup, ...]:
+    """The WARNING events among `events`, grouped: those still active first, each part with the newest first.
+
+    What a device recovers from closes a warning, and is none itself. An outage is also over once the device delivers
+    readings again: a device that was configured again does not say that it is back.
+    """
+    opened: dict[tuple[str, str], _Open] = {}
+    over: list[WarningGroup] = []
+    for event in sorted(events, key=lambda event: event.timestamp_ms):
         if event.type == WARNING:
-            times.setdefault((event.device, _warning_text(event.data)), []).append(event.timestamp_ms)
-    groups = [
-        WarningGroup(device, text, len(stamps), min(stamps), max(stamps))
-        for (device, text), stamps in times.items()
-    ]
-    return tuple(sorted(groups, key=lambda group: (-group.last_ms, group.device, group.text)))
+            _take(event, opened, over, first_reading)
+    active: list[WarningGroup] = []
+    for warning in opened.values():
+        back_ms = first_reading(warning.device, warning.last_ms) if warning.is_outage else None
+        (active if back_ms is None else over).append(warning.group(back_ms))
+    active.sort(key=lambda group: (-group.last_ms, group.device, group.text))
+    over.sort(key=lambda group: (-(group.resolved_ms or 0), group.device, group.text))
+    return (*active, *over)
+
+
+def _take(
+    event: Event,
+    opened: dict[tuple[str, str], _Open],
+    over: list[WarningGroup],
+    first_reading: FirstReading,
+) -> None:
+    at_ms, device, text = event.timestamp_ms, event.device, _warning_text(event.data)
+    change = WarningChange.of(event.data.get("change"))
+    outage = (device, "")
+    if change is WarningChange.BACK:
+        if outage in opened:
+            over.append(opened.pop(outage).group(at_ms))
+        return
+    if change is WarningChange.NOTICE:
+        if ended := _subjects(text, ends=True):
+            _end(ended, event, opened, over)
+            return
+        key, began_ms = (device, text), at_ms
+    else:
+        key, began_ms = outage, _since(event)
+        before = opened.get(outage)
+        back_ms = first_reading(device, before.last_ms) if before is not None else None
+        if before is not None and back_ms is not None and back_ms < began_ms:
+            over.append(opened.pop(outage).group(back_ms))  # another outage: between them it delivered
+    warning = opened.setdefault(key, _Open(device, text, began_ms, at_ms))
+    warning.text, warning.last_ms, warning.is_outage = text, at_ms, key == outage
+    warning.first_ms = min(warning.first_ms, began_ms)
+    warning.count += 1
+    warning.subjects |= _subjects(text, ends=False)
+
+
+def _end(
+    ended: set[str], event: Event, opened: dict[tuple[str, str], _Open], over: list[WarningGroup]
+) -> None:
+    for key, warning in list(opened.items()):
+        if warning.device == event.device and warning.subjects & ended:
+            warning.subjects -= ended
+            if not warning.subjects:
+                over.append(opened.pop(key).group(event.timestamp_ms))
+
+
+def _subjects(text: str, *, ends: bool) -> set[str]:
+    """What a text says has begun (or ended), each with the place of its pattern; empty where it says neither."""
+    for place, patterns in enumerate(_BEGINS_AND_ENDS):
+        if match := patterns[ends].fullmatch(text):
+            return {f"{place} {name}" for name in _QUOTED.findall(match[1]) or [match[1]]}
+    return set()
+
+
+def _since(event: Event) -> int:
+    since = event.data.get("since_ms")
+    if isinstance(since, int) and not isinstance(since, bool) and 0 < since <= event.timestamp_ms:
+        return since
+    return event.timestamp_ms
 
 
 def _warning_text(data: Mapping[str, Any]) -> str:
     text = data.get("data")
     return text.strip() if isinstance(text, str) and text.strip() else "no text given"
+
+
+def sessions(events: Iterable[Event], start_ms: int, end_ms: int) -> int:
+    """Charging sessions of which a part is in [start_ms, end_ms), also those that began before.
+
+    `events` from before `start_ms` tell of a car that stays plugged in.
+    """
+    carried: dict[str, bool] = {}  # by device: a session of before goes on
+    count = 0
+    for event in sorted(events, key=lambda event: event.timestamp_ms):
+        if event.timestamp_ms >= end_ms or event.type not in (EV_START_CHARGING, EV_END_CHARGING):
+            continue
+        starts = event.type == EV_START_CHARGING
+        if event.timestamp_ms < start_ms:
+            carried[event.device] = starts
+            continue
+        # An end that nothing known began belongs to a session that is older than what is known.
+        count += starts or carried.get(event.device, True)
+        carried[event.device] = False
+    return count + sum(carried.values())

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sgmp_console.timeseries.series import Series
+
+if TYPE_CHECKING:
+    from sgmp_console.fleet.edge_state import EdgeStanding
 
 POWER_ITEMS = (
     "solar",
@@ -32,7 +36,10 @@ ENERGY_SOURCES = ("grid_import", "battery_discharging", "solar")
 """Where today's energy came from, in the order shown."""
 
 STALE_AFTER_MS = 60_000
-"""A newest value older than this is not shown as current: edges poll every few seconds."""
+"""A newest value older than this is not shown as current, where it is not known how often its device is polled."""
+
+LEAST_STALE_AFTER_MS = 20_000
+"""However often a device is polled: a batch may be late by so much without anything being wrong."""
 
 GAP_MS = 150_000
 """Readings further apart than this have a gap between them: history is kept at one-minute steps or finer."""
@@ -42,7 +49,7 @@ GAP_MS = 150_000
 class Latest:
     """The newest value of a quantity, however old.
 
-    `stale_after_ms` is longer than STALE_AFTER_MS where the devices behind it are polled less often than usual.
+    `stale_after_ms` is a few polls of the devices behind it.
     """
 
     timestamp_ms: int
@@ -100,24 +107,36 @@ class EnergyToday:
 class ChargingToday:
     """EV charging since the house's midnight, from the chargers' own events.
 
-    `started` and `ended` count sessions; None where the house lacks the item. `energy_kwh` is what the sessions that
-    ended took; None where the house lacks the item or none ended.
+    `sessions` counts those of which a part is today's: a car that was plugged in the evening before counts, too.
+    `started` and `ended` count what happened today. None where the house has no such item. `energy_kwh` is what the
+    sessions that ended took; None where the house has no such item or none ended.
     """
 
     started: int | None
     ended: int | None
     energy_kwh: float | None
+    sessions: int | None = None
 
 
 @dataclass(frozen=True)
 class WarningGroup:
-    """WARNING events of today (the house's day) of the same device and text."""
+    """WARNING events of the same device about the same thing.
+
+    `resolved_ms`: since when it is over; None while it is active. `is_outage`: the device is (or was) down, from
+    `first_ms` on; others may have been reported `count` times without lasting.
+    """
 
     device: str
     text: str
     count: int
     first_ms: int
     last_ms: int
+    resolved_ms: int | None = None
+    is_outage: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        return self.resolved_ms is None
 
 
 @dataclass(frozen=True)
@@ -127,6 +146,12 @@ class DeviceAge:
     name: str
     type: str
     newest_ms: int | None
+    stale_after_ms: int = STALE_AFTER_MS
+    """A few polls of this device."""
+
+    def is_silent(self, now_ms: int) -> bool:
+        """It delivered readings before, and none lately."""
+        return self.newest_ms is not None and now_ms - self.newest_ms > self.stale_after_ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +159,9 @@ class HomeSnapshot:
     """All that Home shows of a house at `now_ms`.
 
     `curves` has an entry for each of HOME_ITEMS that the house has, over `[start_ms, end_ms)` (24 h, and what an edge
-    whose clock is ahead has already sent). `devices` are in order of name. `missing_items` are the required analytic items that the house lacks, in the playbook's order. `warnings` come
-    newest first.
+    whose clock is ahead has already sent). `devices` are in order of name. `missing_items` are the required analytic items
+    that the house does not have, in the playbook's order. `warnings`: what is active, then what was resolved today,
+    each with the newest first.
     """
 
     house_id: int
@@ -150,11 +176,21 @@ class HomeSnapshot:
     energy_today: EnergyToday
     charging_today: ChargingToday
     warnings: tuple[WarningGroup, ...]
+    edge: EdgeStanding | None = None
+    """What the house's edge last reported of itself; None: not read."""
 
     @property
     def newest_ms(self) -> int | None:
         """The newest reading of any device; None where there never was one."""
         return max((d.newest_ms for d in self.devices if d.newest_ms is not None), default=None)
+
+    def silent_devices(self, now_ms: int) -> tuple[DeviceAge, ...]:
+        """Those that delivered before and do not now."""
+        return tuple(device for device in self.devices if device.is_silent(now_ms))
+
+    def is_heard(self, now_ms: int) -> bool:
+        """Whether any device delivers readings now."""
+        return any(device.newest_ms is not None and not device.is_silent(now_ms) for device in self.devices)
 
     def latest(self, item: str) -> Latest | None:
         """The newest value of an item; None where the house lacks it or there never was one."""

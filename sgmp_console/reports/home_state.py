@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sgmp_console.fleet import edge_state
 from sgmp_console.fleet.required import required_items
 from sgmp_console.formula import Identifier, event_series
-from sgmp_console.reports.events import warning_groups
+from sgmp_console.reports.events import sessions, warning_groups
 from sgmp_console.reports.growing import GrowingSeries
 from sgmp_console.reports.home import (
     ENERGY_SOURCES,
     GAP_MS,
     HOME_ITEMS,
+    LEAST_STALE_AFTER_MS,
     STALE_AFTER_MS,
     ChargingToday,
     Curve,
@@ -24,12 +29,14 @@ from sgmp_console.reports.home import (
     EnergyToday,
     HomeSnapshot,
     Latest,
+    WarningGroup,
 )
 from sgmp_console.reports.items import ItemGraph, ItemValues, after
 from sgmp_console.store import AnalyticItem, Device, Event, FieldKey, House
+from sgmp_console.store.config_versions import EdgeState
 from sgmp_console.timeseries import SLOT_MS, Series, SlotMeans, slot_means
 from sgmp_console.timeseries.calendar import day_of
-from sgmp_edge.contract import WARNING
+from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, WARNING
 
 DAY_MS = 86_400_000
 
@@ -43,6 +50,12 @@ _POLLS = 5
 """So many polls without a value make it stale, and a gap."""
 
 _MWH_PER_KWH = 1e6
+
+_MINUTE_MS = 60_000
+_RECENT, _LEAST_RECENT = 9, 3
+"""Timestamps of a device that tell how often it is polled: at most, and at least."""
+
+_NO_TIMES = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,9 @@ class HomeState:
         self._newest_of_device: dict[str, int] = {}
         self._older: dict[str, Latest] = {}
         self._witnesses: dict[str, FieldKey] = {}
+        self._minutes: dict[str, dict[int, int]] = {}  # by device: each minute with readings, and its first
+        self._recent: dict[str, NDArray[np.int64]] = {}  # by device: its newest timestamps
+        self._edge = EdgeState()
 
     @property
     def fields(self) -> frozenset[FieldKey]:
@@ -100,6 +116,10 @@ class HomeState:
         if any(not len(self._values[step.name]) for step in self._graph.steps if step.devices):
             self._older = self._values_of(newest)
 
+    def note_edge(self, edge: EdgeState) -> None:
+        """Learn what the house's edge last reported of itself."""
+        self._edge = edge
+
     def take(
         self, now_ms: int, from_ms: int, readings: Mapping[FieldKey, Series], events: Iterable[Event]
     ) -> None:
@@ -118,8 +138,10 @@ class HomeState:
         self._sum_up(from_ms)
         for (device, _), series in readings.items():
             if len(series):
-                newest = int(series.timestamps[-1])
-                self._newest_of_device[device] = max(newest, self._newest_of_device.get(device, newest))
+                self._note_delivery(device, series.timestamps)
+        for minutes in self._minutes.values():
+            for minute in [minute for minute in minutes if minute < start // _MINUTE_MS]:
+                del minutes[minute]
 
     def snapshot(self, now_ms: int) -> HomeSnapshot:
         """All that Home shows at `now_ms`."""
@@ -135,7 +157,12 @@ class HomeState:
             start_ms=now_ms - DAY_MS,
             end_ms=now_ms,
             devices=tuple(
-                DeviceAge(device.name, device.type, self._newest_of_device.get(device.name))
+                DeviceAge(
+                    device.name,
+                    device.type,
+                    self._newest_of_device.get(device.name),
+                    self._stale_after_ms([device]),
+                )
                 for device in sorted(definition.devices, key=lambda device: device.name)
             ),
             missing_items=tuple(name for name in required_items() if name not in present),
@@ -146,8 +173,43 @@ class HomeState:
             },
             energy_today=self._energy(today, now_ms),
             charging_today=self._charging(today, end),
-            warnings=warning_groups(event for event in self._events if today <= event.timestamp_ms < end),
+            warnings=tuple(
+                group
+                for group in warning_groups(
+                    (event for event in self._events if event.timestamp_ms < end), self._first_reading
+                )
+                if _is_of(group, today)
+            ),
+            edge=edge_state.judge(self._edge, now_ms),
         )
+
+    def _note_delivery(self, device: str, timestamps: NDArray[np.int64]) -> None:
+        newest = int(timestamps[-1])
+        self._newest_of_device[device] = max(newest, self._newest_of_device.get(device, newest))
+        known = self._recent.get(device, _NO_TIMES)
+        if not len(known) or newest >= known[-1]:
+            self._recent[device] = np.unique(np.concatenate((known, timestamps[-_RECENT:])))[-_RECENT:]
+        minutes = self._minutes.setdefault(device, {})
+        numbers, first = np.unique(timestamps // _MINUTE_MS, return_index=True)
+        for minute, at_ms in zip(numbers.tolist(), timestamps[first].tolist(), strict=True):
+            minutes[minute] = min(at_ms, minutes.get(minute, at_ms))
+
+    def _first_reading(self, device: str, after_ms: int) -> int | None:
+        """To the minute: within the minute of `after_ms` itself it is not known what came after it."""
+        later = (at_ms for at_ms in self._minutes.get(device, {}).values() if at_ms > after_ms)
+        return min(later, default=None)
+
+    def _stale_after_ms(self, devices: Iterable[Device]) -> int:
+        """A few polls of the slowest of these devices."""
+        return max((self._stale_of(device) for device in devices), default=STALE_AFTER_MS)
+
+    def _stale_of(self, device: Device) -> int:
+        interval_ms = _interval_ms(device)
+        recent = self._recent.get(device.name, _NO_TIMES)
+        if not interval_ms and len(recent) < _LEAST_RECENT:
+            return STALE_AFTER_MS
+        measured_ms = float(np.median(np.diff(recent))) if len(recent) >= _LEAST_RECENT else 0.0
+        return max(LEAST_STALE_AFTER_MS, round(_POLLS * max(interval_ms, measured_ms)))
 
     def _first_needed(self, now_ms: int) -> int:
         """The last 24 hours and the house's day so far, which can have 25."""
@@ -155,7 +217,7 @@ class HomeState:
         return min(now_ms - DAY_MS, today)
 
     def _event_types(self) -> tuple[str, ...]:
-        types = {WARNING}
+        types = {WARNING, EV_START_CHARGING, EV_END_CHARGING}
         for identifier in self._graph.events:
             if not identifier.types:
                 return ()
@@ -166,6 +228,7 @@ class HomeState:
         step = self._graph.step(item.name)
         if step is None:
             return Curve(item.name, item.unit, Series.empty(), problem=self._graph.problems[item.name])
+        stale_after_ms = self._stale_after_ms(self._devices(step.devices))
         polls = _POLLS * max((_interval_ms(device) for device in self._devices(step.devices)), default=0)
         shown = self._values[item.name].between(start_ms, end_ms)
         latest = self._older.get(item.name)
@@ -173,7 +236,7 @@ class HomeState:
             latest = Latest(int(shown.timestamps[-1]), float(shown.values[-1]))
         if latest is not None:
             # A mean of `avg` carries the start of its period.
-            latest = replace(latest, stale_after_ms=max(STALE_AFTER_MS, polls) + step.lookback_ms)
+            latest = replace(latest, stale_after_ms=stale_after_ms + step.lookback_ms)
         gap = max(GAP_MS, polls, step.lookback_ms * 3 // 2)
         return Curve(item.name, item.unit, shown, latest, gap_ms=gap)
 
@@ -215,6 +278,7 @@ class HomeState:
             energy_kwh=None
             if energy is None or not len(energy)
             else float(energy.values.sum()) / _MWH_PER_KWH,
+            sessions=None if started is None else sessions(self._events, today_ms, end_ms),
         )
 
     def _values_of(self, newest: Mapping[FieldKey, tuple[int, float]]) -> dict[str, Latest]:
@@ -230,6 +294,13 @@ class HomeState:
             for step in self._graph.steps
             if len(last := values[step.name])
         }
+
+
+def _is_of(group: WarningGroup, day_ms: int) -> bool:
+    """Whether a warning belongs to the day: it lasts, or something of it happened then."""
+    if group.resolved_ms is not None:
+        return group.resolved_ms >= day_ms
+    return group.is_outage or group.last_ms >= day_ms
 
 
 def _interval_ms(device: Device) -> int:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.reports.home_state import DAY_MS, Definition, HomeState
-from sgmp_console.store import Database, analytics, devices, events, houses, readings
+from sgmp_console.store import Database, analytics, config_versions, devices, events, houses, readings
 
 _CHECK_EVERY_MS = 10_000
 """How often it is looked whether somebody changed the house, and whether a device delivers other fields than before."""
@@ -71,6 +71,7 @@ class HomeLoader:
 
     def _note_newest(self, connection: sa.Connection, day: HomeState, now_ms: int) -> None:
         day.note_newest(readings.latest(connection, self._house_id))
+        day.note_edge(config_versions.edge_state(connection, self._house_id))
         self._checked_ms = now_ms
 
     def _due_from(self, now_ms: int, from_ms: int) -> int:

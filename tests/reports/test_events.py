@@ -1,10 +1,19 @@
-"""What pages say of events."""
+"""What pages say of events: what is wrong now, what is over, how many sessions there were."""
 
 from __future__ import annotations
 
-from sgmp_console.reports.events import warning_groups
+import pytest
+
+from sgmp_console.reports.events import sessions, warning_groups
 from sgmp_console.reports.home import WarningGroup
+from sgmp_console.store import Event
 from tests.reports.houses import event
+
+DOWN = "Device is down: no answer within 3 s"
+
+
+def warning(at_ms: int, text: str, change: str = "", device: str = "sonnen", **data: object) -> Event:
+    return event(at_ms, device, "WARNING", data=text, **({"change": change, **data} if change else data))
 
 
 def test_warnings_are_grouped_per_device_and_text_the_newest_first() -> None:
@@ -20,3 +29,97 @@ def test_warnings_are_grouped_per_device_and_text_the_newest_first() -> None:
         WarningGroup("sonnen", "no text given", 1, 25, 25),
         WarningGroup("egauge", "no answer within 3 s", 1, 20, 20),
     )
+
+
+def test_a_recovery_closes_the_outage_and_is_no_warning() -> None:
+    events = [
+        warning(100, DOWN, "down", since_ms=90),
+        warning(200, DOWN, "still down", since_ms=90),
+        warning(300, "Device is back", "back"),
+    ]
+    assert warning_groups(events) == (WarningGroup("sonnen", DOWN, 2, 90, 200, 300, is_outage=True),)
+
+
+def test_each_outage_is_one_warning_and_the_active_one_comes_first() -> None:
+    events = [
+        warning(100, DOWN, "down"),
+        warning(200, "Device is back", "back"),
+        warning(250, "the meter is slow", device="egauge"),
+        warning(400, "Device is down: the token was refused", "down"),
+    ]
+    groups = warning_groups(events)
+    assert [(group.first_ms, group.is_active) for group in groups] == [(400, True), (250, True), (100, False)]
+
+
+def test_a_recovery_of_something_that_is_not_known_is_nothing() -> None:
+    assert warning_groups([warning(1, "Device is back", "back")]) == ()
+
+
+def test_an_outage_is_over_once_the_device_delivers_again_without_saying_so() -> None:
+    def delivered(device: str, after_ms: int) -> int | None:
+        return 500 if device == "sonnen" and after_ms < 500 else None
+
+    (group,) = warning_groups([warning(100, DOWN, "down")], delivered)
+    assert (group.is_active, group.resolved_ms) == (False, 500)
+    active, over = warning_groups([warning(100, DOWN, "down"), warning(600, DOWN, "down")], delivered)
+    assert (active.first_ms, over.first_ms, over.resolved_ms) == (600, 100, 500)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [
+        ("no value from register `A.Pool`; the meter has A.Load", "register `A.Pool` has values again"),
+        ("the battery reports alarm overtemperature", "the battery no longer reports alarm overtemperature"),
+    ],
+)
+def test_what_a_driver_says_is_over_closes_what_it_said_before(begins: str, ends: str) -> None:
+    (group,) = warning_groups([warning(10, begins), warning(70, ends)])
+    assert (group.text, group.first_ms, group.resolved_ms) == (begins, 10, 70)
+
+
+def test_a_warning_about_two_registers_lasts_until_both_have_values() -> None:
+    both = "no value from register `A.Pool` and `A.Sauna`; the meter has A.Load"
+    first = [warning(10, both), warning(70, "register `A.Pool` has values again")]
+    assert [group.is_active for group in warning_groups(first)] == [True]
+    second = [*first, warning(90, "register `A.Sauna` has values again")]
+    assert [group.resolved_ms for group in warning_groups(second)] == [90]
+
+
+def test_another_devices_recovery_closes_nothing() -> None:
+    events = [warning(10, DOWN, "down"), warning(20, "Device is back", "back", device="egauge")]
+    assert [group.is_active for group in warning_groups(events)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("history", "count"),
+    [
+        ([], 0),
+        ([(110, "START"), (120, "END")], 1),
+        ([(50, "START")], 1),
+        ([(50, "START"), (150, "END"), (160, "START")], 2),
+        ([(50, "START"), (60, "END")], 0),
+        ([(150, "END")], 1),
+        ([(150, "END"), (160, "START"), (170, "END")], 2),
+        ([(150, "START"), (250, "END")], 1),
+    ],
+    ids=[
+        "none",
+        "within the day",
+        "plugged in since before",
+        "until this morning and again",
+        "over before midnight",
+        "began before what is known",
+        "of before and of today",
+        "ends tomorrow",
+    ],
+)
+def test_a_session_counts_for_each_day_of_which_it_has_a_part(
+    history: list[tuple[int, str]], count: int
+) -> None:
+    events = [event(at_ms, "station", f"EV_{change}_CHARGING") for at_ms, change in history]
+    assert sessions(events, 100, 200) == count
+
+
+def test_two_stations_have_sessions_of_their_own() -> None:
+    events = [event(50, "north", "EV_START_CHARGING"), event(120, "south", "EV_START_CHARGING")]
+    assert sessions(events, 100, 200) == 2

@@ -132,7 +132,7 @@ def test_the_current_value_is_the_newest_one_and_no_maximum() -> None:
 
 
 @pytest.mark.parametrize(("age_ms", "stale"), [(60_000, False), (60_001, True)])
-def test_a_value_older_than_a_minute_is_stale(age_ms: int, stale: bool) -> None:
+def test_where_the_interval_is_not_known_a_value_is_stale_after_a_minute(age_ms: int, stale: bool) -> None:
     latest = filled(NOON, {SOLAR: Series([NOON - age_ms], [1.5])}).snapshot(NOON).latest("solar")
     assert latest is not None
     assert latest.is_stale(NOON) is stale
@@ -290,3 +290,44 @@ def test_battery_watts_become_kilowatts_with_the_sign_of_discharging() -> None:
     snapshot = day.snapshot(NOON)
     assert snapshot.curves["battery_discharging"].series.values.tolist() == [1.5, 0.0]
     assert snapshot.curves["battery_charging"].series.values.tolist() == [0.0, 0.8]
+
+
+# --- Silence --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "stale_after_ms"), [(2000, 20_000), (10_000, 50_000), (60_000, 300_000)]
+)
+def test_a_device_is_silent_and_its_values_stale_after_a_few_of_its_polls(
+    interval_ms: int, stale_after_ms: int
+) -> None:
+    times = np.arange(NOON - 3_600_000, NOON + 1, interval_ms)
+    snapshot = filled(NOON, {SOLAR: Series(times, np.ones(len(times)))}).snapshot(NOON)
+    meter = next(device for device in snapshot.devices if device.name == "egauge")
+    latest = snapshot.latest("solar")
+    assert latest is not None
+    for now, stale in (
+        (latest.timestamp_ms + stale_after_ms, False),
+        (latest.timestamp_ms + stale_after_ms + 1, True),
+    ):
+        assert meter.is_silent(now) is stale
+        assert latest.is_stale(now) is stale
+
+
+def test_a_device_that_delivers_again_is_no_longer_down() -> None:
+    down = event(NOON - 30 * 60_000, "egauge", "WARNING", data="Device is down: gone", change="down")
+    silent = Series([NOON - 40 * 60_000], [1.0])
+    assert [group.is_active for group in filled(NOON, {SOLAR: silent}, [down]).snapshot(NOON).warnings] == [
+        True
+    ]
+    again = Series([NOON - 40 * 60_000, NOON - 5 * 60_000], [1.0, 1.0])
+    (group,) = filled(NOON, {SOLAR: again}, [down]).snapshot(NOON).warnings
+    assert group.resolved_ms == NOON - 5 * 60_000
+
+
+def test_an_outage_of_yesterday_that_lasts_is_shown_and_one_that_is_over_is_not() -> None:
+    yesterday = MIDNIGHT - HOUR_MS
+    down = event(yesterday, "egauge", "WARNING", data="Device is down: gone", change="down")
+    back = event(yesterday + 1000, "egauge", "WARNING", data="Device is back", change="back")
+    assert len(filled(NOON, {}, [down]).snapshot(NOON).warnings) == 1
+    assert not filled(NOON, {}, [down, back]).snapshot(NOON).warnings

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.reports.home import (
     ChargingToday,
     Curve,
@@ -95,14 +96,34 @@ def snapshot(
                 EnergyShare("solar", 21.77, 0.86),
             ),
         ),
-        charging_today=ChargingToday(started=2, ended=1, energy_kwh=7.9),
+        charging_today=ChargingToday(started=2, ended=1, energy_kwh=7.9, sessions=2),
         warnings=(
-            WarningGroup("sonnen", "no answer within 3 s", 3, now_ms - 38_000_000, now_ms - 31_000_000),
             WarningGroup(
-                "powerflex", "sign-in refused: check username and password", 1, now_ms - 9e6, now_ms - 9e6
+                "powerflex",
+                "Device is down: sign-in refused: check username and password",
+                3,
+                now_ms - 9_000_000,
+                now_ms - 1_800_000,
+                is_outage=True,
             ),
-            WarningGroup("egauge", "register A.SubPanel is missing", 12, now_ms - 5e6, now_ms - 1.2e5),
+            WarningGroup(
+                "egauge",
+                "register A.SubPanel jumped further than can be",
+                12,
+                now_ms - 5_000_000,
+                now_ms - 120_000,
+            ),
+            WarningGroup(
+                "sonnen",
+                "Device is down: no answer within 3 s",
+                1,
+                now_ms - 38_000_000,
+                now_ms - 38_000_000,
+                now_ms - 31_000_000,
+                is_outage=True,
+            ),
         ),
+        edge=EdgeStanding(Presence.ONLINE, now_ms - 20_000),
     )
 
 

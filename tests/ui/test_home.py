@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import UserError
+from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot, Latest
 from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui.pages.home.flow import flows
@@ -33,6 +34,12 @@ def texts(widget: QWidget) -> str:
     labels = [label for label in widget.findChildren(QLabel) if label.isVisible()]
     buttons = [button for button in widget.findChildren(QPushButton) if button.isVisible()]
     return "\n".join(part.text() for part in [*labels, *buttons]).replace("\u00a0", " ")
+
+
+def press(widget: QWidget, text: str) -> None:
+    """Click the button with this text."""
+    found = next(button for button in widget.findChildren(QPushButton) if plain(button.text()) == text)
+    QTest.mouseClick(found, Qt.MouseButton.LeftButton)
 
 
 def plain(text: str) -> str:
@@ -135,15 +142,55 @@ def test_energy_that_is_not_known_is_a_dash_not_zero(show: Show) -> None:
     assert "0.00" not in texts(page.energy)
 
 
-def test_warnings_are_grouped_with_count_and_times(show: Show) -> None:
-    said = texts(show(snapshots.snapshot()).warnings)
-    assert "16 warnings" in said
-    assert "no answer within 3 s\nsonnen · 3 times, 03:29 to 05:26" in said
-    assert "powerflex · once at 11:33" in said
+def test_active_warnings_are_shown_and_counted_resolved_ones_are_folded_with_how_long_they_lasted(
+    show: Show,
+) -> None:
+    card = show(snapshots.snapshot()).warnings
+    said = texts(card)
+    assert "2 active" in said
+    assert "sign-in refused: check username and password\npowerflex · since 11:33" in said
+    assert "egauge · 12 times, 12:39 to 14:01" in said
+    assert "no answer within 3 s" not in said
+    press(card, "Show 1 resolved today")
+    assert "no answer within 3 s\nsonnen · 03:29 to 05:26, 1 h 56 min" in texts(card)
+    press(card, "Hide 1 resolved today")
+    assert "no answer within 3 s" not in texts(card)
 
 
 def test_a_quiet_day_says_so(show: Show) -> None:
-    assert "No warnings" in texts(show(replace(snapshots.snapshot(), warnings=())).warnings)
+    assert "No active warnings" in texts(show(replace(snapshots.snapshot(), warnings=())).warnings)
+
+
+@pytest.mark.parametrize(
+    ("presence", "title"),
+    [
+        (Presence.OFFLINE, "The edge is offline"),
+        (Presence.SILENT, "The edge is silent"),
+        (Presence.STOPPED, "The edge was stopped"),
+    ],
+)
+def test_while_the_edge_is_away_home_says_so_and_nothing_is_said_to_be_well(
+    show: Show, presence: Presence, title: str
+) -> None:
+    away = EdgeStanding(presence, snapshots.NOW_MS - 90_000)
+    said = texts(show(replace(snapshots.snapshot(), warnings=(), edge=away)).warnings)
+    assert title in said
+    assert "1 min ago" in said
+    assert "1 active" in said
+    assert "No active warnings" not in said
+
+
+def test_a_house_that_is_not_heard_is_not_said_to_be_without_warnings(show: Show) -> None:
+    said = texts(show(replace(snapshots.stale(), warnings=())).warnings)
+    assert "Nothing is heard from this house\nThe newest reading came 25 min ago." in said
+    assert "No active warnings" not in said
+
+
+def test_a_house_that_never_delivered_has_no_green_tick_either(show: Show) -> None:
+    full = snapshots.snapshot()
+    never = tuple(replace(device, newest_ms=None) for device in full.devices)
+    said = texts(show(replace(full, devices=never, warnings=(), edge=None)).warnings)
+    assert "No device of this house has delivered a reading yet." in said
 
 
 def test_the_crosshair_lists_all_values_at_the_local_time(qtbot: QtBot, show: Show) -> None:

@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
+from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.store import DatabaseUnavailable, ingest_state
 from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.ingest_state import IngestState
@@ -193,6 +194,11 @@ def test_the_light_says_how_fresh_the_data_is() -> None:
     assert said(snapshots.empty(devices=True, missing=())) == ("silent", "No data yet")
     assert said(live, online=False) == ("offline", "Offline")
     assert said(None) == ("unknown", "")
+    offline = EdgeStanding(Presence.OFFLINE, now - 89_000)
+    assert said(replace(live, edge=offline)) == ("stale", "Edge offline · 1 min ago")
+    first, *others = live.devices
+    silent = replace(first, newest_ms=now - 47_000, stale_after_ms=20_000)
+    assert said(replace(live, devices=(silent, *others))) == ("partial", "1 of 3 devices down")
 
 
 def ingest(updated_ms: int, **statistics: object) -> IngestState:

@@ -161,7 +161,6 @@ class HomePage(Page):
         self.power_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
         self.line_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
         self.energy.set_energy(snapshot.energy_today, zone)
-        self.warnings.set_warnings(snapshot.warnings, zone)
         self.lacks.set_snapshot(
             snapshot,
             may_create=self.services.session.may("manage_analytics"),
@@ -181,6 +180,7 @@ class HomePage(Page):
         self.legend.set_values({item: current(snapshot.latest(item), now_ms) for item in POWER_ITEMS})
         self.flow.set_flows(flows(snapshot, now_ms))
         self._readout.set_values({item: current(snapshot.latest(item), now_ms) for item in LINE_ITEMS})
+        self.warnings.show_warnings(snapshot, now_ms, ZoneInfo(snapshot.time_zone))
 
     # --- What stands there instead -------------------------------------------------------------------------------
 

@@ -109,14 +109,14 @@ class BatteryTile(Tile):
 
 
 class ChargingTile(Tile):
-    """EV charging, with the sessions of the day."""
+    """EV charging, with the sessions of the day: those that began the evening before are counted, too."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("ev", parent)
 
     def _note_text(self, snapshot: HomeSnapshot, now_ms: int) -> str:
-        started = snapshot.charging_today.started
-        return "" if started is None else f"{formats.count(started, 'session')} today"
+        sessions = snapshot.charging_today.sessions
+        return "" if sessions is None else f"{formats.count(sessions, 'session')} today"
 
 
 class ChargeGauge(QWidget):

@@ -8,28 +8,36 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from sgmp_console.reports.home import STALE_AFTER_MS, HomeSnapshot
+from sgmp_console.fleet.edge_state import Presence
+from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.ui import fonts, formats, plain_text, theme
 
-Freshness = Literal["live", "stale", "silent", "offline", "unknown"]
+_AWAY = {Presence.OFFLINE: "offline", Presence.SILENT: "silent", Presence.STOPPED: "stopped"}
+
+Freshness = Literal["live", "partial", "stale", "silent", "offline", "unknown"]
 
 
 def freshness(snapshot: HomeSnapshot | None, now_ms: int, *, online: bool) -> tuple[Freshness, str]:
-    """The state and its words: `Live · 3 s ago`, `Stale · 25 min ago`, `No data yet`, `Offline`."""
+    """The state and its text: `Live · 3 s ago`, `2 of 4 devices down`, `Stale · 25 min ago`, `Edge offline · 90 s ago`,
+    `No data yet`, `Offline` (the database)."""
     if not online:
         return "offline", "Offline"
     if snapshot is None:
         return "unknown", ""
-    newest = snapshot.newest_ms
+    edge, newest = snapshot.edge, snapshot.newest_ms
+    if edge is not None and edge.presence in _AWAY and edge.heard_ms is not None:
+        return "stale", f"Edge {_AWAY[edge.presence]} · {formats.age(edge.heard_ms, now_ms)}"
     if newest is None:
         return "silent", "No data yet"
-    if now_ms - newest > STALE_AFTER_MS:
+    if not snapshot.is_heard(now_ms):
         return "stale", f"Stale · {formats.age(newest, now_ms)}"
+    if silent := snapshot.silent_devices(now_ms):
+        return "partial", f"{len(silent)} of {formats.count(len(snapshot.devices), 'device')} down"
     return "live", f"Live · {formats.age(newest, now_ms)}"
 
 
 class LiveLight(QWidget):
-    """Filled and green: live. Half and yellow: stale. Empty: nothing yet. Crossed and red: offline."""
+    """Filled and green: live. Half and yellow: stale, in part or whole. Empty: nothing yet. Crossed and red: offline."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,13 +76,16 @@ class LiveLight(QWidget):
         text_width = fonts.metrics("body").horizontalAdvance(self._text)
         left = self.width() - text_width - 20
         dot = QRectF(left, self.height() / 2 - 5, 10, 10)
-        colour = {"live": tokens.state_ok, "stale": tokens.state_warning, "offline": tokens.state_fault}.get(
-            self._state, tokens.ink_muted
-        )
+        colour = {
+            "live": tokens.state_ok,
+            "partial": tokens.state_warning,
+            "stale": tokens.state_warning,
+            "offline": tokens.state_fault,
+        }.get(self._state, tokens.ink_muted)
         painter.setPen(QPen(colour, 1.5))
         painter.setBrush(colour if self._state == "live" else Qt.BrushStyle.NoBrush)
         painter.drawEllipse(dot)
-        if self._state == "stale":
+        if self._state in ("partial", "stale"):
             painter.setBrush(colour)
             painter.drawChord(dot, 90 * 16, 180 * 16)
         elif self._state == "offline":
