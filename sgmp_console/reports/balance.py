@@ -327,8 +327,7 @@ def _through_battery(flows: _Array, opening: Ledger) -> tuple[_Array, Ledger]:
             shares[slot] = (0.0, 0.0, 1.0)
             continue
         known = 1.0 if out <= stored else stored / out  # the part of the discharge that the ledger has
-        share = known / stored
-        shares[slot] = (solar * share, grid * share, unknown * share + 1.0 - known)
+        shares[slot] = (solar / stored * known, grid / stored * known, unknown / stored * known + 1.0 - known)
         kept = 1.0 - out / stored if out < stored else 0.0
         solar, grid, unknown = solar * kept, grid * kept, unknown * kept
     return shares[:, :, None] * flows[:, None, _BATTERY, :], Ledger(solar, grid, unknown)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sgmp_console.reports.balance import (
@@ -375,6 +375,8 @@ def test_a_month_is_the_sum_of_its_days_whatever_parts_it_is_computed_in() -> No
     st.fixed_dictionaries({name: st.one_of(st.just(0.0), st.floats(0, 1e6)) for name in BALANCE_ITEMS}),
     st.booleans(),
 )
+@example(dict.fromkeys(BALANCE_ITEMS, 0.0) | {"battery_charging": 5e-310, "battery_discharging": 1.0}, False)
+@settings(deadline=None)
 def test_any_powers_have_a_balance(kwh: dict[str, float], contains: bool) -> None:
     day = total(load_contains_ev=contains, **kwh)
 
