@@ -1,0 +1,381 @@
+"""The parts that reports are built of: items over a period, and figures with their reasons.
+
+A `Builder` reads each item once. All numbers come from `ItemReader`, so they are those of every other view: a mean is
+that of the covered slots, an energy the sum of their means / 12, an extreme that of the raw values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from sgmp_console.formula import FormulaError, inlined, parse
+from sgmp_console.formula.render import text as written
+from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Source
+from sgmp_console.reports.periods import Period
+from sgmp_console.reports.report import Column, Curve, Figure, Gap, Table, TableColumn, Why
+from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers
+from sgmp_console.store import AnalyticItem, House, events, readings
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, calendar
+from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
+
+POWER_UNIT = "kW"
+_STATION_POWER = "power"
+"""The field of a charging station with its power, kW."""
+
+_MAX_GAPS = 3
+_MIN_GAP_MS = 2 * SLOT_MS
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """An item in the steps of a period (slots or hours) that have a value.
+
+    `covered`: how many five-minute slots of the step have one; `sums`: the sum of their means, in the item's unit.
+    """
+
+    starts: NDArray[np.int64]
+    covered: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    step_ms: int
+    source: Source
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        return self.sums / self.covered
+
+    @property
+    def energies_kwh(self) -> NDArray[np.float64]:
+        """The energy in each step of a power in kW, in its covered slots."""
+        return self.sums / SLOTS_PER_HOUR
+
+    @property
+    def mean(self) -> float | None:
+        return float(self.sums.sum() / self.covered.sum()) if len(self.starts) else None
+
+    @property
+    def energy_kwh(self) -> float | None:
+        return float(self.sums.sum()) / SLOTS_PER_HOUR if len(self.starts) else None
+
+
+@dataclass(eq=False)
+class Builder:
+    """Builds the parts of one report of `house` over [period.start_ms, passed_ms), within one transaction."""
+
+    connection: sa.Connection
+    house: House
+    period: Period
+    now_ms: int
+
+    def __post_init__(self) -> None:
+        self.missing: dict[str, None] = {}
+        self.problems: dict[str, None] = {}
+        self._steps: dict[str, Steps | None] = {}
+
+    @cached_property
+    def reader(self) -> ItemReader:
+        return ItemReader(self.connection, self.house.house_id)
+
+    @cached_property
+    def passed_ms(self) -> int:
+        return self.period.passed_ms(self.now_ms)
+
+    @property
+    def slots(self) -> int:
+        """The slots of the period that have passed."""
+        return (self.passed_ms - self.period.start_ms) // SLOT_MS
+
+    # --- Items -------------------------------------------------------------------------------------------------------
+
+    def item(self, name: str) -> AnalyticItem | None:
+        """None, and noted as missing, where the house does not have it."""
+        found = self.reader.items.get(name)
+        if found is None:
+            self.missing[name] = None
+        return found
+
+    def steps(self, *names: str) -> list[Steps | None]:
+        """The items in the steps of the period, read together; None for those that are missing or can't be read."""
+        wanted = [name for name in names if name not in self._steps]
+        present = [name for name in wanted if self.item(name) is not None]
+        self._steps |= dict.fromkeys(wanted)
+        try:
+            self._steps |= self._read(present)
+        except ItemUnreadable:
+            for name in present:  # one of them can't be read, the others can
+                try:
+                    self._steps |= self._read([name])
+                except ItemUnreadable as error:
+                    self.problems[str(error)] = None
+        return [self._steps[name] for name in names]
+
+    def _read(self, names: Sequence[str]) -> dict[str, Steps]:
+        if not names or self.passed_ms <= self.period.start_ms:
+            return {}
+        start, end = self.period.start_ms, self.passed_ms
+        if self.period.step_ms == SLOT_MS:
+            found = self.reader.slots(names, start, end)
+            return {
+                name: Steps(
+                    one.slots.starts,
+                    np.ones(len(one.slots.starts), np.int64),
+                    one.slots.means,
+                    SLOT_MS,
+                    one.source,
+                )
+                for name, one in found.items()
+            }
+        parts: dict[str, list[Steps]] = {name: [] for name in names}
+        for first, last, origin in _hour_grids(start, end, self.period.zone):
+            for name, hours in self.reader.hours(names, first, last, origin_ms=origin).items():
+                means = hours.hours
+                parts[name].append(Steps(means.starts, means.covered, means.sums, HOUR_MS, hours.source))
+        return {name: _joined(one) for name, one in parts.items()}
+
+    def slot_means(self, name: str) -> NDArray[np.float64]:
+        """The means of the item's covered five-minute slots; empty where it can't be read."""
+        if self.steps(name)[0] is None or not self.slots:
+            return np.empty(0)
+        return self.reader.slots([name], self.period.start_ms, self.passed_ms)[name].slots.means
+
+    def sessions(self) -> list[Session]:
+        """The charging sessions of which a part lies in the period, with what the stations' powers say of them."""
+        start, end = self.period.start_ms, self.passed_ms
+        happened = events.read(
+            self.connection,
+            self.house.house_id,
+            start - LOOK_BACK_MS,
+            max(end, min(self.now_ms, end + LOOK_BACK_MS)),
+            types=(EV_START_CHARGING, EV_END_CHARGING),
+        )
+        found = [one for one in paired(happened) if one.overlaps(start, end)]
+        stations = {one.station for one in found}
+        powers = readings.read(
+            self.connection, self.house.house_id, [(one, _STATION_POWER) for one in stations], start, end
+        )
+        return [with_powers(one, powers[one.station, _STATION_POWER], start, end) for one in found]
+
+    # --- Reasons and figures -----------------------------------------------------------------------------------------
+
+    def why(self, name: str, note: str = "") -> Why:
+        """Where figures of an item come from."""
+        item = self.reader.items.get(name)
+        if item is None:
+            return Why(name, "", "", 0, self.slots, note=f"This house has no analytic item `{name}`.")
+        steps = self.steps(name)[0]
+        problem = next((text for text in self.problems if f"`{name}`" in text), "")
+        if steps is None:
+            waiting = "" if self.slots else "This period has not begun yet."
+            return Why(name, item.formula, "", 0, self.slots, note=problem or note or waiting)
+        covered = int(steps.covered.sum())
+        if not covered and not note:
+            note = "There are no readings in this period."
+        return Why(
+            name,
+            item.formula,
+            self._expanded(item),
+            covered,
+            self.slots,
+            _gaps(steps, self.period.start_ms, self.passed_ms),
+            steps.source,
+            note,
+        )
+
+    def why_events(self, note: str) -> Why:
+        """Where figures about sessions come from."""
+        identifier = "events.::EV_END_CHARGING"
+        return Why(identifier, identifier, identifier, self.slots, self.slots, source=Source.RAW, note=note)
+
+    def _expanded(self, item: AnalyticItem) -> str:
+        try:
+            formulas = {one.name: one.formula for one in self.reader.items.values()}
+            return written(inlined(parse(item.formula), formulas).tree)
+        except FormulaError:
+            return ""
+
+    def mean(self, key: str, title: str, name: str) -> Figure:
+        steps = self.steps(name)[0]
+        return Figure(key, title, steps.mean if steps else None, self._unit(name), self.why(name))
+
+    def energy(self, key: str, title: str, name: str) -> Figure:
+        """The energy of a power. An item that is no power has none, with the reason."""
+        unit = self._unit(name)
+        if name in self.reader.items and unit != POWER_UNIT:
+            note = (
+                f"`{name}` is in {unit or 'no unit'} and not in {POWER_UNIT}: only a power has an energy. "
+                f"Set the item's unit to {POWER_UNIT} if it is one."
+            )
+            return Figure(key, title, None, "kWh", self.why(name, note))
+        steps = self.steps(name)[0]
+        return Figure(key, title, steps.energy_kwh if steps else None, "kWh", self.why(name))
+
+    def highest(self, key: str, title: str, name: str) -> Figure:
+        return self._extreme(key, title, name, highest=True)
+
+    def lowest(self, key: str, title: str, name: str) -> Figure:
+        return self._extreme(key, title, name, highest=False)
+
+    def _extreme(self, key: str, title: str, name: str, *, highest: bool) -> Figure:
+        why = self.why(name)
+        if not why.covered:
+            return Figure(key, title, None, self._unit(name), why)
+        found = self.reader.extremes(name, self.period.start_ms, self.passed_ms)
+        if found is None:
+            return Figure(key, title, None, self._unit(name), why)
+        if highest:
+            value, at_ms, hour_ms = found.maximum, found.maximum_ms, found.maximum_hour_ms
+        else:
+            value, at_ms, hour_ms = found.minimum, found.minimum_ms, found.minimum_hour_ms
+        return Figure(key, title, value, self._unit(name), why, at_ms, hour_ms)
+
+    def _unit(self, name: str) -> str:
+        item = self.reader.items.get(name)
+        return item.unit if item else ""
+
+    # --- Curves and tables -------------------------------------------------------------------------------------------
+
+    def curve(self, key: str, title: str, name: str, quantity: str) -> Curve | None:
+        """The item's mean in each step; None where there is none."""
+        steps = self.steps(name)[0]
+        if steps is None:
+            return None
+        return Curve(key, title, self._unit(name), quantity, steps.step_ms, steps.starts, steps.means)
+
+    def cumulative(self, key: str, title: str, name: str, quantity: str) -> Curve | None:
+        """The energy since the start of the period, at the end of each step, kWh. A gap adds nothing."""
+        steps = self.steps(name)[0]
+        if steps is None or self._unit(name) != POWER_UNIT:
+            return None
+        totals = np.cumsum(steps.energies_kwh)
+        return Curve(key, title, "kWh", quantity, steps.step_ms, steps.starts, totals, cumulative=True)
+
+    def step_table(self, names: Sequence[tuple[str, str]]) -> Table:
+        """One row per step of the period: start, end, and for each (item, title) its mean, energy and covered slots."""
+        found = [
+            (name, title, steps)
+            for (name, title), steps in zip(names, self.steps(*[n for n, _ in names]), strict=True)
+        ]
+        columns = [TableColumn("Start", Column.TIME), TableColumn("End", Column.TIME)]
+        for name, title, _ in found:
+            columns.append(TableColumn(f"{title}, mean", Column.NUMBER, self._unit(name)))
+            if self._unit(name) == POWER_UNIT:
+                columns.append(TableColumn(f"{title}, energy", Column.NUMBER, "kWh"))
+            columns.append(TableColumn(f"{title}, slots covered", Column.NUMBER))
+        step_ms = self.period.step_ms
+        rows = self._step_rows([(self._unit(name) == POWER_UNIT, steps) for name, _, steps in found])
+        title = "Hours" if step_ms == HOUR_MS else "Five-minute slots"
+        return Table("steps", title, tuple(columns), tuple(rows))
+
+    def _step_rows(
+        self, items: Sequence[tuple[bool, Steps | None]]
+    ) -> list[tuple[float | int | str | None, ...]]:
+        """`items`: for each whether it has an energy, and its steps. The first and last row are cut by the period."""
+        start, end = self.period.start_ms, self.passed_ms
+        starts = _all_steps(start, end, self.period.step_ms, self.period.zone)
+        ends = np.append(starts[1:], [end] * min(1, len(starts)))
+        places = [
+            {} if steps is None else {at: place for place, at in enumerate(steps.starts.tolist())}
+            for _, steps in items
+        ]
+        rows = []
+        for first, last in zip(starts.tolist(), ends.tolist(), strict=True):
+            row: list[float | int | str | None] = [max(first, start), last]
+            for (has_energy, steps), place_of in zip(items, places, strict=True):
+                place = place_of.get(first)
+                if steps is None or place is None:
+                    row += [None, *([None] if has_energy else []), 0]
+                    continue
+                row.append(float(steps.means[place]))
+                if has_energy:
+                    row.append(float(steps.energies_kwh[place]))
+                row.append(int(steps.covered[place]))
+            rows.append(tuple(row))
+        return rows
+
+    def day_table(self, names: Sequence[tuple[str, str]]) -> Table:
+        """One row per day of the house: start, end, and for each (power, title) its energy and coverage."""
+        found = self.steps(*[name for name, _ in names])
+        columns = [TableColumn("Day", Column.TIME), TableColumn("End", Column.TIME)]
+        for _, title in names:
+            columns += [
+                TableColumn(f"{title}, energy", Column.NUMBER, "kWh"),
+                TableColumn(f"{title}, coverage", Column.NUMBER, "%"),
+            ]
+        rows = []
+        for start, end in calendar.days(
+            self.period.start_ms, max(self.passed_ms, self.period.start_ms), self.period.zone
+        ):
+            first, last = max(start, self.period.start_ms), min(end, self.passed_ms)
+            row: list[float | int | str | None] = [first, last]
+            for steps in found:
+                if steps is None:
+                    row += [None, 0.0]
+                    continue
+                # The first step may begin before the period that cuts it.
+                one, two = np.searchsorted(steps.starts, (start, last))
+                covered = int(steps.covered[one:two].sum())
+                energy = float(steps.sums[one:two].sum()) / SLOTS_PER_HOUR if covered else None
+                row += [energy, 100.0 * covered / ((last - first) // SLOT_MS) if last > first else 0.0]
+            rows.append(tuple(row))
+        return Table("days", "Days", tuple(columns), tuple(rows))
+
+
+def _hour_grids(start_ms: int, end_ms: int, zone: str) -> list[tuple[int, int, int]]:
+    """Parts of a range whose hours begin at the same minute, as (start, end, origin of its hours).
+
+    Hours are counted from the midnight of each house day. That is one part for nearly all zones; more where clocks
+    change by half an hour.
+    """
+    parts: list[tuple[int, int, int]] = []
+    for midnight, after in calendar.days(start_ms, end_ms, zone):
+        first, last = max(midnight, start_ms), min(after, end_ms)
+        if parts and (midnight - parts[-1][2]) % HOUR_MS == 0 and parts[-1][1] == first:
+            parts[-1] = (parts[-1][0], last, parts[-1][2])
+        else:
+            parts.append((first, last, midnight))
+    return parts
+
+
+def _all_steps(start_ms: int, end_ms: int, step_ms: int, zone: str) -> NDArray[np.int64]:
+    """The starts of all steps of a range; the first and last hour may be cut by its ends."""
+    if step_ms == SLOT_MS:
+        return np.arange(start_ms, end_ms, SLOT_MS, dtype=np.int64)
+    parts = []
+    for first, last, origin in _hour_grids(start_ms, end_ms, zone):
+        begin = (first - origin) // HOUR_MS * HOUR_MS + origin
+        parts.append(np.arange(begin, last, HOUR_MS, dtype=np.int64))
+    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+
+
+def _joined(parts: Sequence[Steps]) -> Steps:
+    sources = {part.source for part in parts if len(part.starts)} or {part.source for part in parts}
+    source = (
+        Source.APPROXIMATE
+        if Source.APPROXIMATE in sources
+        else next(iter(sources))
+        if len(sources) == 1
+        else Source.MIXED
+    )
+    return Steps(
+        np.concatenate([part.starts for part in parts]),
+        np.concatenate([part.covered for part in parts]),
+        np.concatenate([part.sums for part in parts]),
+        parts[0].step_ms,
+        source,
+    )
+
+
+def _gaps(steps: Steps, start_ms: int, end_ms: int) -> tuple[Gap, ...]:
+    """The longest times without a covered slot, longest first. Of hours, those without any covered slot."""
+    edges = np.concatenate([[start_ms], steps.starts, [end_ms]])
+    ends = np.concatenate([[start_ms], steps.starts + steps.step_ms, [end_ms]])
+    lengths = edges[1:] - ends[:-1]
+    longest = np.argsort(-lengths, kind="stable")[:_MAX_GAPS]
+    return tuple(
+        Gap(int(ends[place]), int(edges[place + 1])) for place in longest if lengths[place] >= _MIN_GAP_MS
+    )

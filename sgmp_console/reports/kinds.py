@@ -1,0 +1,192 @@
+"""The reports: which figures, curves and tables each consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import sqlalchemy as sa
+
+from sgmp_console.reports.builder import Builder
+from sgmp_console.reports.periods import Period
+from sgmp_console.reports.report import Column, Curve, Figure, Kind, Report, Table, TableColumn
+from sgmp_console.reports.sessions import Session
+from sgmp_console.store import House
+from sgmp_console.timeseries import HOUR_MS
+
+_Parts = tuple[list[Figure], list[Curve | None], list[Table]]
+
+BASE_LOAD_PERCENTILE = 5.0
+"""The base load is the power that 95 % of the five-minute means exceed."""
+
+
+def build(
+    connection: sa.Connection,
+    house: House,
+    kind: Kind,
+    period: Period,
+    now_ms: int,
+    compared_with: Period | None = None,
+) -> Report:
+    """A report, with the same one of `compared_with` beside it. A worker thread's work; one transaction."""
+    builder = Builder(connection, house, period, now_ms)
+    figures, curves, tables = _PARTS[kind](builder)
+    return Report(
+        kind,
+        house,
+        period,
+        builder.passed_ms,
+        tuple(figures),
+        tuple(curve for curve in curves if curve is not None),
+        tuple(tables),
+        tuple(builder.missing),
+        tuple(builder.problems),
+        None if compared_with is None else build(connection, house, kind, compared_with, now_ms),
+    )
+
+
+def _solar(builder: Builder) -> _Parts:
+    return (
+        [
+            builder.energy("energy", "Energy", "solar"),
+            builder.highest("peak", "Peak", "solar"),
+            builder.mean("mean", "Mean power", "solar"),
+        ],
+        [
+            builder.curve("solar", "Solar", "solar", "solar"),
+            builder.cumulative("cumulative", "Energy", "solar", "solar"),
+        ],
+        [builder.step_table([("solar", "Solar")]), builder.day_table([("solar", "Solar")])],
+    )
+
+
+def _battery(builder: Builder) -> _Parts:
+    powers = [("battery_charging", "Charging"), ("battery_discharging", "Discharging")]
+    builder.steps("battery_charging", "battery_discharging", "soc")
+    return (
+        [
+            builder.energy("charged", "Energy in", "battery_charging"),
+            builder.energy("discharged", "Energy out", "battery_discharging"),
+            builder.mean("charging", "Mean charging", "battery_charging"),
+            builder.mean("discharging", "Mean discharging", "battery_discharging"),
+            builder.highest("soc_high", "Highest state of charge", "soc"),
+            builder.lowest("soc_low", "Lowest state of charge", "soc"),
+        ],
+        [
+            builder.curve("charging", "Charging", "battery_charging", "battery_charging"),
+            builder.curve("discharging", "Discharging", "battery_discharging", "battery_discharging"),
+            builder.curve("soc", "State of charge", "soc", "soc"),
+        ],
+        [builder.step_table([*powers, ("soc", "State of charge")]), builder.day_table(powers)],
+    )
+
+
+def _load(builder: Builder) -> _Parts:
+    return (
+        [
+            builder.energy("energy", "Energy", "load"),
+            builder.mean("mean", "Mean power", "load"),
+            builder.highest("peak", "Peak", "load"),
+            _base_load(builder),
+        ],
+        [
+            builder.curve("load", "Load", "load", "load"),
+            builder.cumulative("cumulative", "Energy", "load", "load"),
+        ],
+        [builder.step_table([("load", "Load")]), builder.day_table([("load", "Load")])],
+    )
+
+
+def _base_load(builder: Builder) -> Figure:
+    """Of five-minute slots whatever the steps of the period, so that it has one value at every zoom."""
+    means = builder.slot_means("load")
+    value = float(np.percentile(means, BASE_LOAD_PERCENTILE)) if len(means) else None
+    note = f"The power that {100 - BASE_LOAD_PERCENTILE:.0f} % of the five-minute means exceed."
+    return Figure("base", "Base load", value, "kW", builder.why("load", note))
+
+
+def _ev(builder: Builder) -> _Parts:
+    found = builder.sessions()
+    start, end = builder.period.start_ms, builder.passed_ms
+    plugged = [length for one in found if (length := one.plugged_in_ms(start, end)) is not None]
+    charging = [one.charging_ms for one in found if one.charging_ms is not None]
+    ended = [one.energy_kwh for one in found if one.energy_kwh is not None]
+    why = builder.why_events("Sessions that lie in the period, wholly or in part; cut at its ends.")
+
+    def figure(key: str, title: str, value: float | None, unit: str) -> Figure:
+        return Figure(key, title, value, unit, why)
+
+    def mean_hours(lengths: list[int]) -> float | None:
+        return sum(lengths) / len(lengths) / HOUR_MS if lengths else None
+
+    return (
+        [
+            builder.energy("energy", "Energy", "ev"),
+            builder.mean("mean", "Mean power", "ev"),
+            builder.highest("peak", "Peak", "ev"),
+            figure("sessions", "Sessions", float(len(found)), ""),
+            figure("plugged", "Mean time plugged in", mean_hours(plugged), "h"),
+            figure("charging", "Mean time charging", mean_hours(charging), "h"),
+            figure("by_chargers", "Energy by the chargers", sum(ended) if ended else None, "kWh"),
+        ],
+        [
+            builder.curve("ev", "EV charging", "ev", "ev"),
+            builder.cumulative("cumulative", "Energy", "ev", "ev"),
+        ],
+        [
+            _session_table(found, start, end),
+            builder.step_table([("ev", "EV")]),
+            builder.day_table([("ev", "EV")]),
+        ],
+    )
+
+
+def _session_table(found: list[Session], start_ms: int, end_ms: int) -> Table:
+    columns = (
+        TableColumn("Station", Column.TEXT),
+        TableColumn("Start", Column.TIME),
+        TableColumn("End", Column.TIME),
+        TableColumn("Plugged in", Column.DURATION),
+        TableColumn("Charging", Column.DURATION),
+        TableColumn("Energy by the charger", Column.NUMBER, "kWh"),
+        TableColumn("Mean power", Column.NUMBER, "kW"),
+        TableColumn("Peak power", Column.NUMBER, "kW"),
+        TableColumn("Pauses", Column.NUMBER),
+        TableColumn("Remark", Column.TEXT),
+    )
+    rows = tuple(
+        (
+            one.station,
+            one.plugged_ms,
+            one.unplugged_ms,
+            one.plugged_in_ms(start_ms, end_ms),
+            one.charging_ms,
+            one.energy_kwh,
+            one.mean_kw,
+            one.peak_kw,
+            one.pauses,
+            _remark(one, start_ms, end_ms),
+        )
+        for one in found
+    )
+    return Table("sessions", "Charging sessions", columns, rows)
+
+
+def _remark(session: Session, start_ms: int, end_ms: int) -> str:
+    cut_start, cut_end = session.cut_at(start_ms, end_ms)
+    remarks = [
+        ("Still plugged in", session.is_running),
+        ("End was not recorded", session.end_missing),
+        ("Start was not recorded", session.start_missing),
+        ("Began before the period", cut_start),
+        ("Ended after the period", cut_end),
+    ]
+    return "; ".join(text for text, applies in remarks if applies)
+
+
+_PARTS: dict[Kind, Callable[[Builder], _Parts]] = {
+    Kind.SOLAR: _solar,
+    Kind.BATTERY: _battery,
+    Kind.EV: _ev,
+    Kind.LOAD: _load,
+}

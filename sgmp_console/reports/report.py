@@ -1,0 +1,160 @@
+"""What a report is: plain values, no Qt, no SQL. The window draws it, exports write it, to the last bit.
+
+A report is whole and never changes. Missing stays missing: a figure without a value says why, a step without readings
+has no row value, and coverage stands beside every mean and energy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgmp_console.reports.item_reader import Source
+from sgmp_console.reports.periods import Period
+from sgmp_console.store import House
+
+
+class Kind(Enum):
+    """The reports there are. The value names them on the command line."""
+
+    ENERGY = "energy"
+    SOLAR = "solar"
+    BATTERY = "battery"
+    EV = "ev"
+    LOAD = "load"
+
+    @property
+    def title(self) -> str:
+        return "EV charging" if self is Kind.EV else self.value.capitalize()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time without readings: [start_ms, end_ms), UTC."""
+
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class Why:
+    """Where a figure comes from: what "Why?" shows and exports carry.
+
+    `formula` as written, `expanded` with its items written out. `covered` of `slots` five-minute slots had a value.
+    `gaps`: the longest times without one, longest first. `note`: what else one has to know, or why there is no value.
+    """
+
+    item: str
+    formula: str
+    expanded: str
+    covered: int
+    slots: int
+    gaps: tuple[Gap, ...] = ()
+    source: Source | None = None
+    note: str = ""
+
+    @property
+    def coverage(self) -> float | None:
+        """0 to 1; None for a period of which nothing has passed yet."""
+        return self.covered / self.slots if self.slots else None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of a report. `value` is None where it is not known; `why.note` says why.
+
+    `at_ms`: when an extreme was reached, UTC; None where only its hour is known (`hour_ms`) or for other figures.
+    """
+
+    key: str
+    title: str
+    value: float | None
+    unit: str
+    why: Why
+    at_ms: int | None = None
+    hour_ms: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """An item over the steps of the period: `values[i]` is the mean over [starts[i], starts[i] + step_ms).
+
+    Steps without a reading are absent. `quantity` chooses the colour. `cumulative`: a running total, kWh at the end of
+    each step, drawn on an axis of its own.
+    """
+
+    key: str
+    title: str
+    unit: str
+    quantity: str
+    step_ms: int
+    starts: NDArray[np.int64]
+    values: NDArray[np.float64]
+    cumulative: bool = False
+
+
+class Column(Enum):
+    """How the cells of a table's column are written."""
+
+    TIME = "time"
+    """UTC ms, shown by the clock of the house."""
+    DURATION = "duration"
+    """Milliseconds."""
+    NUMBER = "number"
+    TEXT = "text"
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    title: str
+    kind: Column
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows behind a chart or a list. A cell is None where it is not known."""
+
+    key: str
+    title: str
+    columns: tuple[TableColumn, ...]
+    rows: tuple[tuple[float | int | str | None, ...], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report of one house over one period.
+
+    `passed_ms`: up to where the period has passed; figures and coverage are about [period.start_ms, passed_ms).
+    `missing`: required items that the house does not have; `problems`: sentences about items that can't be evaluated.
+    """
+
+    kind: Kind
+    house: House
+    period: Period
+    passed_ms: int
+    figures: tuple[Figure, ...]
+    curves: tuple[Curve, ...]
+    tables: tuple[Table, ...]
+    missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    comparison: Report | None = field(default=None)
+    """The same report of the period it is compared with."""
+
+    @property
+    def has_data(self) -> bool:
+        return any(figure.value is not None for figure in self.figures)
+
+    def figure(self, key: str) -> Figure:
+        """Raises KeyError."""
+        return next(figure for figure in self.figures if figure.key == key)
+
+    def difference(self, key: str) -> float | None:
+        """The figure's change against the comparison, in its unit; None where either is not known."""
+        if self.comparison is None:
+            return None
+        mine, theirs = self.figure(key).value, self.comparison.figure(key).value
+        return None if mine is None or theirs is None else mine - theirs

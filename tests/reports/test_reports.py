@@ -1,0 +1,290 @@
+"""Every figure of every report, computed again by plain Python from the raw readings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from sgmp_console import store
+from sgmp_console.fleet import analytics
+from sgmp_console.reports import periods
+from sgmp_console.reports.kinds import build
+from sgmp_console.reports.periods import Period
+from sgmp_console.reports.report import Kind, Report
+from sgmp_console.store import AnalyticItem, Batch, Database, EventRow, devices, houses, readings
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS
+from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
+from tests.reports.houses import BATTERY, EV, LOAD, SOC, SOLAR, Readings, balanced, without
+
+MINUTE_MS = 60_000
+
+# What the required items make of a field, in the plainest words.
+VALUE = {
+    "solar": lambda value: max(value, 0.0),
+    "load": lambda value: -value,
+    "ev": lambda value: -value,
+    "battery_charging": lambda value: max(-value / 1000, 0.0),
+    "battery_discharging": lambda value: max(value / 1000, 0.0),
+    "soc": lambda value: value,
+}
+FIELD = {
+    "solar": SOLAR,
+    "load": LOAD,
+    "ev": EV,
+    "battery_charging": BATTERY,
+    "battery_discharging": BATTERY,
+    "soc": SOC,
+}
+
+
+class StoredHouse:
+    """A house with the required items and its readings, in a real database."""
+
+    def __init__(self, database: Database, zone: str) -> None:
+        self.database = database
+        with database.begin() as connection:
+            self.house = houses.create(connection, "Maple House", time_zone=zone)
+            self.devices = {
+                name: devices.create(connection, self.house.house_id, name, name, {}).device_id
+                for name in ("sonnen", "egauge", "powerflex")
+            }
+        self.readings: Readings = {}
+
+    def store(self, fields: Readings) -> None:
+        with self.database.begin() as connection:
+            for name, number in self.devices.items():
+                mine = {field: series for (device, field), series in fields.items() if device == name}
+                readings.write_series(connection, self.house.house_id, number, mine)
+        self.readings = fields
+        analytics.create_required(self.database, self.house.house_id)
+        analytics.populate(self.database, self.house.house_id)
+
+    def report(self, kind: Kind, period: Period, now_ms: int, compared_with: Period | None = None) -> Report:
+        with self.database.begin() as connection:
+            return build(connection, self.house, kind, period, now_ms, compared_with)
+
+    def item(self, name: str) -> AnalyticItem:
+        with self.database.begin() as connection:
+            return next(
+                one for one in store.analytics.list_all(connection, self.house.house_id) if one.name == name
+            )
+
+    def slots(self, item: str, start_ms: int, end_ms: int) -> dict[int, float]:
+        """Slot -> mean, by adding up."""
+        values = defaultdict(list)
+        series = self.readings[FIELD[item]]
+        for at, value in zip(series.timestamps.tolist(), series.values.tolist(), strict=True):
+            if start_ms <= at < end_ms:
+                values[at // SLOT_MS].append(VALUE[item](value))
+        return {slot: sum(found) / len(found) for slot, found in values.items()}
+
+    def raw(self, item: str, start_ms: int, end_ms: int) -> list[tuple[float, int]]:
+        series = self.readings[FIELD[item]]
+        return [
+            (VALUE[item](value), at)
+            for at, value in zip(series.timestamps.tolist(), series.values.tolist(), strict=True)
+            if start_ms <= at < end_ms
+        ]
+
+
+CASES = {
+    "a day in slots": ("America/Los_Angeles", lambda zone: periods.day(date(2026, 3, 7), zone)),
+    "the day the clocks go forward": ("America/Los_Angeles", lambda zone: periods.day(date(2026, 3, 8), zone)),
+    "the day they go back": ("Europe/Berlin", lambda zone: periods.day(date(2025, 10, 26), zone)),
+    "days around half an hour's change": (
+        "Australia/Lord_Howe",
+        lambda zone: periods.days(date(2026, 4, 3), date(2026, 4, 7), zone),
+    ),
+    "a range cut within an hour": (
+        "Asia/Kathmandu",
+        lambda zone: periods.parse("2026-03-03T10:05..2026-03-06T17:25", 0, zone),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request: pytest.FixtureRequest, database: Database) -> tuple[StoredHouse, Period]:
+    zone, make = CASES[request.param]
+    period = make(zone)
+    stored = StoredHouse(database, zone)
+    fields = balanced(period.start_ms - 2 * HOUR_MS, period.end_ms + 2 * HOUR_MS, MINUTE_MS)
+    middle = (period.start_ms + period.end_ms) // 2 // SLOT_MS * SLOT_MS
+    stored.store(without(fields, middle, middle + 3 * HOUR_MS + 17 * MINUTE_MS))
+    return stored, period
+
+
+def test_every_figure_is_what_plain_python_makes_of_the_readings(case: tuple[StoredHouse, Period]) -> None:
+    stored, period = case
+    now = period.end_ms + HOUR_MS
+    start, end = period.start_ms, period.end_ms
+    count = (end - start) // SLOT_MS
+
+    def means(item: str) -> Mapping[int, float]:
+        return stored.slots(item, start, end)
+
+    def energy(item: str) -> float:
+        return sum(means(item).values()) / 12
+
+    def mean(item: str) -> float:
+        return sum(means(item).values()) / len(means(item))
+
+    expected = {
+        Kind.SOLAR: {
+            "energy": energy("solar"),
+            "mean": mean("solar"),
+            "peak": max(stored.raw("solar", start, end))[0],
+        },
+        Kind.BATTERY: {
+            "charged": energy("battery_charging"),
+            "discharged": energy("battery_discharging"),
+            "charging": mean("battery_charging"),
+            "discharging": mean("battery_discharging"),
+            "soc_high": max(stored.raw("soc", start, end))[0],
+            "soc_low": min(stored.raw("soc", start, end))[0],
+        },
+        Kind.LOAD: {
+            "energy": energy("load"),
+            "mean": mean("load"),
+            "peak": max(stored.raw("load", start, end))[0],
+            "base": float(np.percentile(sorted(means("load").values()), 5)),
+        },
+        Kind.EV: {"energy": energy("ev"), "mean": mean("ev"), "peak": max(stored.raw("ev", start, end))[0]},
+    }
+    for kind, figures in expected.items():
+        report = stored.report(kind, period, now)
+        assert not report.problems
+        for key, value in figures.items():
+            assert report.figure(key).value == pytest.approx(value, rel=1e-9), (kind, key)
+        covered = report.figures[0].why.covered, report.figures[0].why.slots
+        assert covered == (len(means("solar")), count)
+
+
+def test_rows_of_steps_and_days_add_up_to_the_energy(case: tuple[StoredHouse, Period]) -> None:
+    stored, period = case
+    report = stored.report(Kind.SOLAR, period, period.end_ms)
+    energy = report.figure("energy").value
+    for table in report.tables:
+        column = next(place for place, one in enumerate(table.columns) if one.title == "Solar, energy")
+        total = sum(float(row[column]) for row in table.rows if row[column] is not None)
+        assert total == pytest.approx(energy, rel=1e-9), table.key
+        edges = [(row[0], row[1]) for row in table.rows]
+        assert edges[0][0] == period.start_ms
+        assert edges[-1][1] == period.end_ms
+        assert all(before[1] == after[0] for before, after in pairwise(edges)), table.key
+
+
+def test_the_longest_gap_is_named(case: tuple[StoredHouse, Period]) -> None:
+    stored, period = case
+    (gap, *_) = stored.report(Kind.SOLAR, period, period.end_ms).figure("energy").why.gaps
+    assert gap.end_ms - gap.start_ms >= 2 * HOUR_MS
+    assert period.start_ms < gap.start_ms < gap.end_ms < period.end_ms
+
+
+def test_the_time_of_a_peak_is_that_of_the_raw_value(case: tuple[StoredHouse, Period]) -> None:
+    stored, period = case
+    peak = stored.report(Kind.SOLAR, period, period.end_ms).figure("peak")
+    assert (peak.value, peak.at_ms) == max(
+        stored.raw("solar", period.start_ms, period.end_ms), key=lambda pair: (pair[0], -pair[1])
+    )
+
+
+@pytest.fixture
+def day_house(database: Database) -> StoredHouse:
+    stored = StoredHouse(database, "UTC")
+    stored.store(balanced(DAY.start_ms, DAY.end_ms, MINUTE_MS))
+    return stored
+
+
+DAY = periods.day(date(2026, 5, 13), "UTC")
+
+
+def test_a_period_that_is_running_is_about_what_has_passed(day_house: StoredHouse) -> None:
+    now = DAY.start_ms + 10 * HOUR_MS + 7 * MINUTE_MS
+    report = day_house.report(Kind.SOLAR, DAY, now)
+    assert report.passed_ms == DAY.start_ms + 10 * HOUR_MS + SLOT_MS
+    assert report.figure("energy").why.coverage == 1.0
+    assert report.figure("energy").value == pytest.approx(
+        sum(day_house.slots("solar", DAY.start_ms, report.passed_ms).values()) / 12, rel=1e-9
+    )
+
+
+def test_a_period_without_readings_says_so_and_has_no_zero(day_house: StoredHouse) -> None:
+    report = day_house.report(Kind.SOLAR, DAY.moved(-1), DAY.end_ms)
+    assert not report.has_data
+    assert report.figure("energy").why.note == "There are no readings in this period."
+    assert report.figure("energy").why.coverage == 0.0
+
+
+def test_a_period_that_has_not_begun_says_so(day_house: StoredHouse) -> None:
+    report = day_house.report(Kind.BATTERY, DAY.moved(2), DAY.end_ms)
+    assert report.figure("charged").why.note == "This period has not begun yet."
+
+
+def test_a_second_period_stands_beside_with_the_difference(day_house: StoredHouse) -> None:
+    first = periods.custom(DAY.start_ms, DAY.start_ms + 6 * HOUR_MS, "UTC")
+    report = day_house.report(Kind.LOAD, first.moved(1), DAY.end_ms, compared_with=first)
+    assert report.comparison is not None
+    mine, theirs = report.figure("energy").value, report.comparison.figure("energy").value
+    assert mine is not None
+    assert theirs is not None
+    assert report.difference("energy") == mine - theirs
+
+
+def test_a_missing_item_is_named_and_costs_only_its_own_figures(day_house: StoredHouse) -> None:
+    analytics.delete(day_house.database, day_house.house.house_id, [day_house.item("soc").item_id])
+    report = day_house.report(Kind.BATTERY, DAY, DAY.end_ms)
+    assert report.missing == ("soc",)
+    assert report.figure("soc_high").value is None
+    assert report.figure("charged").value is not None
+
+
+def test_an_item_that_is_no_power_has_no_energy(day_house: StoredHouse) -> None:
+    with day_house.database.begin() as connection:
+        store.analytics.update(connection, replace(day_house.item("solar"), unit="V"))
+    figure = day_house.report(Kind.SOLAR, DAY, DAY.end_ms).figure("energy")
+    assert figure.value is None
+    assert "only a power has an energy" in figure.why.note
+
+
+def test_why_carries_the_formula_as_written_and_written_out(day_house: StoredHouse) -> None:
+    why = day_house.report(Kind.SOLAR, DAY, DAY.end_ms).figure("energy").why
+    assert (why.item, why.formula, why.expanded) == ("solar", "pos(egauge.A.Solar)", "pos(egauge.A.Solar)")
+
+
+def test_cumulative_energy_ends_at_the_energy(day_house: StoredHouse) -> None:
+    report = day_house.report(Kind.SOLAR, DAY, DAY.end_ms)
+    curve = next(one for one in report.curves if one.cumulative)
+    assert curve.values[-1] == pytest.approx(report.figure("energy").value, rel=1e-12)
+    assert np.all(np.diff(curve.values) >= 0)
+
+
+def test_sessions_are_counted_wherever_they_overlap_the_period(day_house: StoredHouse) -> None:
+    hour = DAY.start_ms + HOUR_MS
+    with day_house.database.begin() as connection:
+        rows = [
+            EventRow(day_house.house.house_id, day_house.devices["powerflex"], "powerflex", at, kind, data)
+            for at, kind, data in (
+                (hour - 3 * HOUR_MS, EV_START_CHARGING, {}),
+                (hour, EV_END_CHARGING, {"duration": 3 * HOUR_MS, "energy": 9_000_000}),
+                (hour + 10 * HOUR_MS, EV_START_CHARGING, {}),
+            )
+        ]
+        readings.write(connection, Batch([], [], rows, []))
+    report = day_house.report(Kind.EV, DAY, DAY.end_ms)
+    assert report.figure("sessions").value == 2
+    assert report.figure("plugged").value == pytest.approx((1 + 13) / 2)
+    assert report.figure("by_chargers").value == pytest.approx(9.0)
+    (table,) = [one for one in report.tables if one.key == "sessions"]
+    assert [row[-1] for row in table.rows] == ["Began before the period", "Still plugged in"]
+
+
+def test_without_sessions_there_is_no_mean_duration(day_house: StoredHouse) -> None:
+    report = day_house.report(Kind.EV, DAY, DAY.end_ms)
+    assert report.figure("sessions").value == 0.0
+    assert report.figure("plugged").value is None
