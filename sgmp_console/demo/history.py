@@ -29,7 +29,7 @@ from sgmp_console.demo.simulator import history
 from sgmp_console.demo.simulator.history import Row
 from sgmp_console.demo.simulator.house import House
 from sgmp_console.errors import SgmpError
-from sgmp_console.ingest.decode import flatten
+from sgmp_console.measurements import flatten
 from sgmp_console.timeseries import Series
 
 DAY_MS = 86_400_000
@@ -106,12 +106,12 @@ def load(database: store.Database, state: DemoState, span: Span, *, everything: 
     shown: dict[tuple[str, str], str] = {}
     for row in _rows(model, span, everything=everything):
         for device in ("egauge", "sonnen", "powerflex"):
-            numbers, words = flatten(getattr(row, device))
-            for field, value in numbers.items():
+            read = flatten(getattr(row, device))
+            for field, value in read.values.items():
                 times, series = values.setdefault((device, field), ([], []))
                 times.append(row.time_ms)
                 series.append(value)
-            for field, word in words.items():
+            for field, word in read.texts.items():
                 if shown.get((device, field)) != word:
                     shown[device, field] = word
                     texts.setdefault((device, row.time_ms), {})[field] = word

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sgmp_console.errors import Refused, Unavailable, UserError
 from sgmp_console.fleet.devices import MASK, check
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence, standing
-from sgmp_console.ingest.decode import Unreadable, flatten
+from sgmp_console.measurements import flatten
 from sgmp_console.store import (
     Change,
     Database,
@@ -169,18 +169,17 @@ def result_of(kind: str, answer: Mapping[str, Any]) -> ProbeResult:
     reading = answer.get("reading")
     if not isinstance(reading, dict):
         return result
-    try:
-        numbers, texts = flatten(reading)
-    except Unreadable as error:
+    read = flatten(reading)
+    if read.odd and not (read.values or read.texts):
         return replace(
             result,
             outcome=Outcome.BAD_ANSWER,
             headline="The device answers, but not with values that can be stored",
-            text=str(error),
-            advice="The driver of this device type must be mended.",
+            text=str(read.odd[0]),
+            advice="The driver of this device type must be repaired.",
         )
     declared = contract.device_types().get(kind)
-    fields: dict[str, float | str] = {**numbers, **texts}
+    fields: dict[str, float | str] = {**read.values, **read.texts}
     values = [
         ReadValue(field, value, declared.unit_of(field) if declared else "")
         for field, value in sorted(fields.items())

@@ -21,7 +21,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
-from sgmp_console.ingest.decode import EARLIEST_MS, FUTURE_MS, MAX_FIELD_LENGTH
+from sgmp_console.measurements import AHEAD_MS, EARLIEST_MS, MAX_FIELD_LENGTH, MAX_VALUE
 from sgmp_console.store import Database, aggregates, devices, readings
 from sgmp_console.timeseries import Series
 
@@ -224,7 +224,7 @@ class _Lines:
     def __init__(self, file: TextIO, devices: Mapping[str, int]) -> None:
         self._file = file
         self._devices = devices
-        self._latest_ms = int(time.time() * 1000) + FUTURE_MS
+        self._latest_ms = int(time.time() * 1000) + AHEAD_MS
         self._checked: set[FieldKey] = set()
         header = file.readline(_LONGEST_LINE)
         self._delimiter = next((one for one in _DELIMITERS if one in header), ",")
@@ -315,7 +315,7 @@ class _Lines:
         if timestamp < EARLIEST_MS:
             raise _Unreadable("the time is before 2010; whole numbers count milliseconds since 1970, UTC")
         if timestamp > self._latest_ms:
-            raise _Unreadable("the time is more than a day ahead of this computer's clock")
+            raise _Unreadable("the time is ahead of this computer's clock")
         return timestamp
 
 
@@ -326,5 +326,7 @@ def _number(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or "_" in text:
-        raise _Unreadable(f"the value {text[:40]!r} is no finite number")
+        raise _Unreadable(f"the value {text[:40]!r} is not a finite number")
+    if abs(value) > MAX_VALUE:
+        raise _Unreadable(f"the value {text[:40]!r} is beyond {MAX_VALUE:g}")
     return value

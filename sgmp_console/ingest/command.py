@@ -8,9 +8,9 @@ import os
 import signal
 import threading
 
+from sgmp_console.cloud.mqtt import BrokerSettings
 from sgmp_console.errors import UserError
 from sgmp_console.ingest.service import IngestSettings, run
-from sgmp_console.ingest.subscriber import BrokerSettings
 
 DATABASE_URL = "SGMP_DATABASE_URL"
 """Environment variable with ingest's database address, password included."""

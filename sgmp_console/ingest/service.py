@@ -1,46 +1,38 @@
 """What `sgmp-console ingest` runs: batches from the broker into the database, acknowledged when they are committed.
 
-One thread of ours. While the database is away nothing is acknowledged: the broker keeps what it has not got rid of,
-and sends us no more than `subscriber.IN_FLIGHT` ahead.
+The main thread stores, `subscriber`'s receives. While the database is away nothing is acknowledged: the broker keeps what
+we have not taken, and our inbox is bounded whatever the broker sends.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-
-import sqlalchemy as sa
+from functools import partial
 
 from sgmp_console import store
-from sgmp_console.errors import SgmpError
-from sgmp_console.ingest.decode import (
-    Decoded,
-    Directory,
-    UnknownSender,
-    Unreadable,
-    decode,
-    house_of,
-    storable_text,
-)
-from sgmp_console.ingest.inbox import Inbox, Message
-from sgmp_console.ingest.subscriber import BrokerSettings, Subscriber
+from sgmp_console.cloud.mqtt import BrokerSettings
+from sgmp_console.ingest.backoff import delays
+from sgmp_console.ingest.health import Health
+from sgmp_console.ingest.inbox import Inbox
+from sgmp_console.ingest.subscriber import Subscriber
+from sgmp_console.ingest.writer import Statistics, Writer
 from sgmp_console.store import checked_deployment
 
 _log = logging.getLogger(__name__)
 
 BATCH_MESSAGES = 500
+"""A batch that has so many waits for no more; one of a long queue may have ten times as many."""
+
+_MAX_BATCH_MESSAGES = 5_000
+_MAX_BATCH_BYTES = 4 * 1024 * 1024
 BATCH_AGE_S = 0.2
 """A message waits this long for others at most."""
 
 _IDLE_WAIT_S = 0.5
-_REPORT_EVERY_S = 5.0
-_FIRST_RETRY_S = 0.5
-_LONGEST_RETRY_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -54,25 +46,8 @@ class IngestSettings:
     database_url: str = field(repr=False)
     broker: BrokerSettings
     name: str = ""
-    share_group: str = ""
+    share_group: str = field(default="", repr=False)
     keep_days: int = store.aggregates.RAW_RETENTION_DAYS
-
-
-@dataclass
-class Statistics:
-    """Since the start. Times in ms."""
-
-    messages: int = 0
-    readings: int = 0
-    repeated: int = 0
-    texts: int = 0
-    events: int = 0
-    rejected: int = 0
-    batches: int = 0
-    delay_ms: int = 0
-    """From arrival to commit, of the oldest message of the last batch."""
-    newest_ms: int = 0
-    """The newest timestamp of any reading."""
 
 
 def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
@@ -93,122 +68,31 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
             return Statistics()
         with closing(store.Maintenance(database, settings.keep_days)) as maintenance:
             writer = Writer(settings.deployment, database)
-            reported = time.monotonic()
+            health = Health(name, settings.deployment, database, writer, inbox, subscriber)
             while not stop.is_set():
-                messages = inbox.take(BATCH_MESSAGES, wait_s=_IDLE_WAIT_S, fill_s=BATCH_AGE_S)
+                messages = inbox.take(
+                    BATCH_MESSAGES,
+                    _MAX_BATCH_MESSAGES,
+                    _MAX_BATCH_BYTES,
+                    wait_s=_IDLE_WAIT_S,
+                    fill_s=BATCH_AGE_S,
+                )
                 if messages:
-                    if not _persist(writer, messages, stop):
+                    subscriber.wake()
+                    if not _until_done(partial(writer.write, messages), len(messages), stop, health):
                         break
                     subscriber.acknowledge(messages)
                 maintenance.look()
-                if time.monotonic() - reported >= _REPORT_EVERY_S:
-                    reported = time.monotonic()
-                    subscriber.ensure_subscribed()
-                    writer.report(name, receiving=subscriber.receiving, waiting=len(inbox))
+                health.report_when_due()
         database.dispose()
         return writer.statistics
     finally:
         subscriber.stop()
 
 
-class Writer:
-    """Decodes messages and stores them; keeps what is needed for that between batches."""
-
-    def __init__(self, deployment: str, database: store.Database) -> None:
-        self._deployment = deployment
-        self._database = database
-        self._directory: Directory = {}
-        self.statistics = Statistics()
-
-    def write(self, messages: Sequence[Message]) -> None:
-        """Store all of them, in one transaction if possible. What can't be read or stored goes to quarantine.
-
-        Raises DatabaseUnavailable; Refused where the database does not let this account do its work.
-        """
-        try:
-            with self._database.begin() as connection:
-                batch = self._decode(connection, messages)
-                written = store.readings.write(connection, batch)
-        except SgmpError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a message may hold, the stream must go on
-            if len(messages) == 1:
-                _log.exception("a message can't be stored and goes to quarantine: %s", messages[0].topic)
-                self._quarantine(messages[0], f"It can't be stored: {type(error).__name__}.")
-                return
-            _log.warning("a batch of %d can't be stored whole: %s", len(messages), type(error).__name__)
-            middle = len(messages) // 2
-            self.write(messages[:middle])
-            self.write(messages[middle:])
-            return
-        self._count(messages, batch, written)
-
-    def report(self, name: str, *, receiving: bool, waiting: int) -> None:
-        """Tell the console how ingest is doing; a database that is away is told by the next batch."""
-        about = {**vars(self.statistics), "receiving": receiving, "waiting": waiting}
-        try:
-            with self._database.begin() as connection:
-                store.ingest_state.report(connection, name, about)
-        except SgmpError as error:
-            _log.warning("%s", error)
-
-    def _decode(self, connection: sa.Connection, messages: Sequence[Message]) -> store.Batch:
-        batch = store.Batch()
-        looked_up = False
-        for message in messages:
-            try:
-                try:
-                    content = self._read(message)
-                except UnknownSender:
-                    if looked_up:
-                        raise
-                    looked_up = True
-                    self._directory = store.devices.known(connection)
-                    content = self._read(message)
-            except Unreadable as error:
-                batch.rejected.append(self._rejected(message, str(error)))
-                continue
-            if content.reading is not None:
-                batch.readings.append(content.reading)
-            if content.texts is not None:
-                batch.texts.append(content.texts)
-            if content.event is not None:
-                batch.events.append(content.event)
-        return batch
-
-    def _read(self, message: Message) -> Decoded:
-        return decode(self._deployment, self._directory, message.topic, message.payload, message.received_ms)
-
-    def _rejected(self, message: Message, reason: str) -> store.Rejected:
-        house_id = house_of(self._deployment, message.topic)
-        if (house_id, 0) not in self._directory:
-            house_id = None
-        return store.Rejected(
-            message.received_ms, storable_text(message.topic), message.payload, reason, house_id
-        )
-
-    def _quarantine(self, message: Message, reason: str) -> None:
-        with self._database.begin() as connection:
-            store.readings.write(connection, store.Batch(rejected=[self._rejected(message, reason)]))
-        self.statistics.messages += 1
-        self.statistics.rejected += 1
-
-    def _count(self, messages: Sequence[Message], batch: store.Batch, written: store.Written) -> None:
-        known = self.statistics
-        known.messages += len(messages)
-        known.batches += 1
-        known.readings += written.readings
-        known.repeated += written.repeated
-        known.texts += written.texts
-        known.events += written.events
-        known.rejected += len(batch.rejected)
-        known.delay_ms = int(time.time() * 1000) - min(message.received_ms for message in messages)
-        known.newest_ms = max([known.newest_ms, *(row.timestamp_ms for row in batch.readings)])
-
-
 def _open(url: str, stop: threading.Event) -> store.Database | None:
     """None where `stop` came first."""
-    for delay_s in _delays():
+    for delay_s in delays():
         try:
             return store.Database.connect(url, application="sgmp-ingest", pre_ping=False)
         except store.DatabaseUnavailable as error:
@@ -218,25 +102,20 @@ def _open(url: str, stop: threading.Event) -> store.Database | None:
     raise AssertionError("delays never end")
 
 
-def _persist(writer: Writer, messages: Sequence[Message], stop: threading.Event) -> bool:
-    """Store for as long as it takes; False where `stop` came first."""
-    for delay_s in _delays():
+def _until_done(work: Callable[[], None], count: int, stop: threading.Event, health: Health) -> bool:
+    """Store for as long as it takes, whatever hinders it; False where `stop` came first. Raises SignInRefused."""
+    for delay_s in delays():
         try:
-            writer.write(messages)
+            work()
         except store.SignInRefused:
             raise
-        except SgmpError as error:
-            _log.warning("%d messages wait: %s", len(messages), error)
+        except Exception as error:  # noqa: BLE001 - nothing but the data may cost a message; Health makes it an alarm
+            _log.warning("%d messages wait: %s", count, error)
+            health.note_failure(error)
         else:
+            health.note_stored()
             return True
+        health.report_when_due()
         if stop.wait(delay_s):
             return False
     raise AssertionError("delays never end")
-
-
-def _delays() -> Iterator[float]:
-    """Seconds between attempts, without end: longer and longer, and never in step with others'."""
-    delay = _FIRST_RETRY_S
-    while True:
-        yield delay * random.uniform(0.7, 1.3)  # noqa: S311 - no secret
-        delay = min(delay * 2, _LONGEST_RETRY_S)

@@ -1,48 +1,73 @@
-"""Our connection to the broker: a session that outlives us, and messages acknowledged only when we say so.
+"""Our connection to the broker: a session that outlives us, and messages acknowledged only once they are stored.
 
-Callbacks run on the MQTT library's thread; they only put messages into the inbox and note how the connection is.
-awscrt is loaded with the first Subscriber, not with this module.
+One thread, which only moves messages into the inbox and receipts out: neither waits for the database. While the inbox is
+full it does not read, whatever the broker sends, and goes on acknowledging.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import Counter, deque
 from collections.abc import Iterable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from enum import StrEnum
 
+from sgmp_console.cloud.mqtt import (
+    Answer,
+    BrokerSettings,
+    Cause,
+    Connection,
+    Disconnected,
+    Published,
+    tls_context,
+)
 from sgmp_console.errors import UserError
-from sgmp_console.ingest.inbox import Inbox, Message
+from sgmp_console.ingest.backoff import delays
+from sgmp_console.ingest.inbox import Inbox, Message, Receipt
 from sgmp_edge import contract
 
 _log = logging.getLogger(__name__)
 
 IN_FLIGHT = 1_000
-"""Messages that the broker sends ahead of our acknowledgements: what bounds our memory, and feeds the batches."""
+"""Messages that the broker should send ahead of our acknowledgements. Mosquitto 2.0 sends more: see `inbox.MAX_MESSAGES`."""
 
-MAX_PACKET_BYTES = 1024 * 1024
 SESSION_S = 7 * 86_400
 """How long the broker keeps messages for us; AWS IoT Core's longest."""
 
-_KEEP_ALIVE_S = 30
-_PING_TIMEOUT_MS = 10_000
-_CONNECT_TIMEOUT_MS = 15_000
-_STOP_TIMEOUT_S = 5.0
+_CONNECT_TIMEOUT_S = 15.0
+_STOP_TIMEOUT_S = 20.0
+_FLUSH_S = 2.0
+_TURN_S = 1.0
+_SUBSCRIBE_AGAIN_S = 5.0
+_TAKEN_OVER_WAIT_S = 20.0
+"""Two ingests of one name push each other off; not many times a second."""
+
+_QUEUED, _DROPPED = "$SYS/broker/messages/stored", "$SYS/broker/publish/messages/dropped"
+"""What Mosquitto publishes of itself each `sys_interval` seconds."""
+
+
+class Link(StrEnum):
+    """How the connection to the broker is."""
+
+    CONNECTING = "connecting"
+    RECEIVING = "receiving"
+    UNREACHABLE = "unreachable"
+    NOT_SUBSCRIBED = "not_subscribed"
+    TAKEN_OVER = "taken_over"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+
+
+_LINKS = {Cause.TAKEN_OVER: Link.TAKEN_OVER, Cause.EXPIRED: Link.CERTIFICATE_EXPIRED}
 
 
 @dataclass(frozen=True)
-class BrokerSettings:
-    """Where the broker is, and the PEM files of who we are to it. No `ca`: the system's authorities (AWS)."""
+class BrokerQueue:
+    """Mosquitto's own figures: messages that it keeps, and those that it dropped since we first heard. None: not heard."""
 
-    host: str
-    port: int
-    ca: Path | None
-    cert: Path
-    key: Path
+    queued: int | None = None
+    dropped: int | None = None
 
 
 class Subscriber:
@@ -52,138 +77,170 @@ class Subscriber:
         self, broker: BrokerSettings, deployment: str, client_id: str, share_group: str, inbox: Inbox
     ) -> None:
         """Raises UserError where the credentials can't be used."""
+        self._broker = broker
+        self._client_id = client_id
         self._inbox = inbox
         topics = contract.read_filter(deployment)
-        self._filter = f"$share/{share_group}/{topics}" if share_group else topics
-        self._stopped: Future[None] = Future()
-        self._online = False
-        self.receiving = False
+        self._filters = [f"$share/{share_group}/{topics}" if share_group else topics]
+        if not broker.host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            # AWS IoT Core ends the connection of a client that asks for these.
+            self._filters += [_QUEUED, _DROPPED]
+        self._stopping = threading.Event()
+        self._receipts: deque[Receipt] = deque()
+        self._connection: Connection | None = None
+        self._connections = 0
+        self._without_receipt: Counter[str] = Counter()
+        self._dropped_before: int | None = None
+        self.queue = BrokerQueue()
+        self.link = Link.CONNECTING
+        self.connected_since: float | None = None
+        """Monotonic seconds."""
+        try:
+            tls_context(broker)
+        except Disconnected as error:
+            raise UserError(f"Ingest can't use its broker credentials: {error}.") from error
+        self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
+
+    @property
+    def receiving(self) -> bool:
         """Whether messages can arrive: connected and subscribed."""
-        self._client = _client(broker, client_id, self)
+        return self.link is Link.RECEIVING
 
     def start(self) -> None:
-        self._client.start()
+        self._thread.start()
 
     def acknowledge(self, messages: Iterable[Message]) -> None:
-        """Tell the broker that these are stored.
+        """Report to the broker that these are stored.
 
-        A receipt of a connection that is gone is void, and the library knows: the broker sends its message again.
+        A receipt of a connection that is gone is void: the broker sends its message again.
         """
-        for message in messages:
-            for receipt in message.receipts:
-                self._client.invoke_publish_acknowledgement(receipt)
+        self._receipts.extend(receipt for message in messages for receipt in message.receipts)
+        self.wake()
 
-    def ensure_subscribed(self) -> None:
-        """Ask again where the broker refused the subscription; to be called now and then."""
-        if self._online and not self.receiving:
-            self._subscribe()
+    def wake(self) -> None:
+        """There is room in the inbox again."""
+        connection = self._connection
+        if connection is not None:
+            connection.wake()
+
+    def without_receipt(self) -> dict[str, int]:
+        """How many messages of each sender came with QoS 0, and were dropped for that, since the start."""
+        return dict(self._without_receipt)
 
     def stop(self) -> None:
         """Disconnect; the broker goes on collecting for us."""
-        self._client.stop()
-        try:
-            self._stopped.result(_STOP_TIMEOUT_S)
-        except FutureTimeout:
+        self._stopping.set()
+        self.wake()
+        self._thread.join(_STOP_TIMEOUT_S)
+        if self._thread.is_alive():
             _log.warning("the broker connection did not close within %g s", _STOP_TIMEOUT_S)
 
-    # --- On the library's thread -----------------------------------------------------------------------------------
+    # --- On the subscriber's thread ----------------------------------------------------------------------------------
 
-    def on_message(self, data: Any) -> None:
-        acquire = data.acquire_publish_acknowledgement_control
-        receipts = (acquire(),) if acquire is not None else ()  # none for QoS 0
-        packet = data.publish_packet
-        self._inbox.put(
-            Message(packet.topic, bytes(packet.payload or b""), int(time.time() * 1000), receipts)
+    def _run(self) -> None:
+        waits = delays()
+        while not self._stopping.is_set():
+            wait_s = next(waits)
+            started = self._connections
+            try:
+                self._receive_until_stopped()
+            except Disconnected as error:
+                self.link = _LINKS.get(error.cause, Link.UNREACHABLE)
+                if error.cause is Cause.TAKEN_OVER:
+                    wait_s = _TAKEN_OVER_WAIT_S
+                    _log.error(
+                        "another ingest connected as %s and ended this connection: give each its own --name, with a "
+                        "certificate for it",
+                        self._client_id,
+                    )
+                elif self._connections > started:
+                    _log.warning("the broker connection ended: %s", error)
+                else:
+                    _log.warning("no connection to the broker: %s", error)
+            except Exception:  # noqa: BLE001 - the thread must not end while ingest runs
+                self.link = Link.UNREACHABLE
+                _log.exception("the broker connection failed by a fault of ours")
+            finally:
+                self._connection = self.connected_since = None
+            if self._connections > started:
+                waits = delays()
+            self._stopping.wait(wait_s)
+
+    def _receive_until_stopped(self) -> None:
+        """One connection. Raises Disconnected."""
+        self.link = Link.CONNECTING if self._connections == 0 else self.link
+        connection = Connection(
+            self._broker,
+            self._client_id,
+            timeout_s=_CONNECT_TIMEOUT_S,
+            session_s=SESSION_S,
+            receive_maximum=IN_FLIGHT,
         )
+        try:
+            self._connections += 1
+            self._connection, self.connected_since = connection, time.monotonic()
+            # Each time: a session may be left over from before the first subscription was made.
+            asked = {connection.subscribe(one): one for one in self._filters}
+            ask_again = time.monotonic() + _SUBSCRIBE_AGAIN_S
+            while not self._stopping.is_set():
+                connection.acknowledge(self._due())
+                packets = connection.exchange(_TURN_S, read=not self._inbox.full)
+                self._deliver([packet for packet in packets if isinstance(packet, Published)])
+                for packet in packets:
+                    if isinstance(packet, Answer):
+                        self._on_subscribed(asked.get(packet.packet_id, ""), packet)
+                if not self.receiving and time.monotonic() > ask_again:
+                    asked = {connection.subscribe(one): one for one in self._filters}
+                    ask_again = time.monotonic() + _SUBSCRIBE_AGAIN_S
+            connection.acknowledge(self._due())
+            connection.flush(_FLUSH_S)
+        finally:
+            connection.close()
 
-    def on_connected(self, _data: Any) -> None:
-        self._online = True
-        # Each time: a session may be left over from before the first subscription was made.
-        self._subscribe()
+    def _due(self) -> list[int]:
+        """Receipts of this connection that wait to be sent."""
+        due = []
+        while self._receipts:
+            receipt = self._receipts.popleft()
+            if receipt.connection == self._connections:
+                due.append(receipt.packet_id)
+        return due
 
-    def _subscribe(self) -> None:
-        from awscrt import mqtt5
+    def _deliver(self, packets: Iterable[Published]) -> None:
+        received_ms = int(time.time() * 1000)
+        messages = []
+        for packet in packets:
+            if packet.packet_id:
+                receipt = Receipt(self._connections, packet.packet_id)
+                messages.append(Message(packet.topic, packet.payload, received_ms, (receipt,)))
+            elif packet.topic.startswith("$SYS/"):
+                self._note_queue(packet)
+            else:
+                # No edge does that: it would get round the flow control that receipts give us.
+                self._without_receipt[Message(packet.topic, b"", 0).sender] += 1
+        if messages:
+            self._inbox.put(messages)
 
-        subscription = mqtt5.Subscription(
-            topic_filter=self._filter,
-            qos=mqtt5.QoS.AT_LEAST_ONCE,
-            retain_handling_type=mqtt5.RetainHandlingType.DONT_SEND,
-        )
-        answer = self._client.subscribe(mqtt5.SubscribePacket(subscriptions=[subscription]))
-        answer.add_done_callback(self._on_subscribed)
-
-    def _on_subscribed(self, answer: Future[Any]) -> None:
-        from awscrt import mqtt5
-
-        if error := answer.exception():
-            _log.warning("could not subscribe: %s", error)
+    def _note_queue(self, packet: Published) -> None:
+        if not packet.payload.isdigit():
             return
-        code = answer.result().reason_codes[0]
-        if code > mqtt5.SubackReasonCode.GRANTED_QOS_2:
+        figure = int(packet.payload)
+        if packet.topic == _QUEUED:
+            self.queue = BrokerQueue(figure, self.queue.dropped)
+        elif packet.topic == _DROPPED:
+            if self._dropped_before is None or figure < self._dropped_before:
+                self._dropped_before = figure  # of before our time, or the broker started again
+            self.queue = BrokerQueue(self.queue.queued, figure - self._dropped_before)
+
+    def _on_subscribed(self, topic_filter: str, answer: Answer) -> None:
+        if topic_filter != self._filters[0]:
+            return
+        if answer.refused:
+            self.link = Link.NOT_SUBSCRIBED
             _log.error(
-                "the broker refuses the subscription to %s (%s); its access list must let ingest read it",
-                self._filter,
-                code.name,
+                "the broker refuses the subscription to what edges publish (%s); its access list must let ingest read it",
+                answer.reason,
             )
             return
-        self.receiving = True
-        _log.info("connected; receiving %s", self._filter)
-
-    def on_connection_failed(self, data: Any) -> None:
-        _log.warning("no connection to the broker: %s", _reason(data))
-
-    def on_disconnected(self, data: Any) -> None:
-        self._online = self.receiving = False
-        _log.warning("the broker connection ended: %s", _reason(data))
-
-    def on_stopped(self, _data: Any) -> None:
-        self._online = self.receiving = False
-        if not self._stopped.done():
-            self._stopped.set_result(None)
-
-
-def _client(broker: BrokerSettings, client_id: str, subscriber: Subscriber) -> Any:
-    from awscrt import mqtt5
-    from awscrt.exceptions import AwsCrtError
-    from awsiot import mqtt5_client_builder
-
-    try:
-        return mqtt5_client_builder.mtls_from_bytes(
-            broker.cert.read_bytes(),
-            broker.key.read_bytes(),
-            ca_bytes=broker.ca.read_bytes() if broker.ca else None,
-            endpoint=broker.host,
-            port=broker.port,
-            client_id=client_id,
-            session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
-            session_expiry_interval_sec=SESSION_S,
-            receive_maximum=IN_FLIGHT,
-            maximum_packet_size=MAX_PACKET_BYTES,
-            keep_alive_interval_sec=_KEEP_ALIVE_S,
-            ping_timeout_ms=_PING_TIMEOUT_MS,
-            connack_timeout_ms=_CONNECT_TIMEOUT_MS,
-            min_reconnect_delay_ms=250,
-            max_reconnect_delay_ms=15_000,
-            enable_metrics_collection=False,
-            on_publish_received=subscriber.on_message,
-            on_lifecycle_connection_success=subscriber.on_connected,
-            on_lifecycle_connection_failure=subscriber.on_connection_failed,
-            on_lifecycle_disconnection=subscriber.on_disconnected,
-            on_lifecycle_stopped=subscriber.on_stopped,
-        )
-    except OSError as error:
-        raise UserError(
-            f"Ingest's broker credentials can't be read ({error.strerror}: {error.filename}). Check the paths."
-        ) from error
-    except AwsCrtError as error:
-        raise UserError(
-            f"Ingest's broker credentials can't be used ({error.name}). Check that {broker.cert.name} and "
-            f"{broker.key.name} belong together."
-        ) from error
-
-
-def _reason(data: Any) -> str:
-    packet = getattr(data, "connack_packet", None) or getattr(data, "disconnect_packet", None)
-    if packet is not None:
-        return str(packet.reason_code.name).lower().replace("_", " ")
-    return str(getattr(data.exception, "message", data.exception))
+        self.link = Link.RECEIVING
+        _log.info("connected; receiving what edges publish")

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import psycopg2
 
 from sgmp_console.store.connecting import connect, parameters_of
-from sgmp_console.store.database import Database
+from sgmp_console.store.database import CHANGE_CHANNEL, Database
 from sgmp_console.store.errors import DatabaseUnavailable
-from sgmp_console.store.readings import CHANGE_CHANNEL
 
 _POLL_S = 1.0
 _PAYLOAD = re.compile(r"([0-9]{1,9}) (-?[0-9]{1,15})", re.ASCII)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg2
@@ -21,6 +22,8 @@ from sgmp_console.store.connecting import (
 from sgmp_console.store.errors import DatabaseUnavailable, StatementFailed
 from sgmp_console.store.rows import driver
 
+_log = logging.getLogger(__name__)
+
 POOL_SIZE = 4
 _POOL_WAIT_S = 15
 _RECYCLE_S = 1800
@@ -28,6 +31,10 @@ _RECYCLE_S = 1800
 SERIES_CACHE = "sgmp_series"
 PARTITION_CACHE = "sgmp_partitions"
 """What `readings.write` knows of this connection's database, kept in `Connection.info`."""
+
+CHANGE_CHANNEL = "sgmp_change"
+_CHANGES = "sgmp_changes"
+_NOTIFY = sa.text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message")
 
 USER_ERROR_STATE = "SG001"
 """SQLSTATE with which our database functions refuse; the message is the operator's sentence."""
@@ -63,6 +70,8 @@ class Database:
         self._parameters = parameters
         self._password_lock = password_lock
         self._application = application
+        self._unnotified: dict[int, int] = {}
+        self._notifying = threading.Lock()
 
     @classmethod
     def connect(
@@ -155,8 +164,10 @@ class Database:
         Raises DatabaseUnavailable, Refused (the account lacks the right), UserError (the database's own sentence),
         StatementFailed (a bug of ours); texts and causes hold no data of the statement.
         """
+        changes: dict[int, int] = {}
         try:
             with self._engine.begin() as connection:
+                connection.info[_CHANGES] = changes
                 try:
                     yield connection
                 except psycopg2.Error:
@@ -166,6 +177,30 @@ class Database:
                     raise
         except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
             raise translated(error).with_traceback(error.__traceback__) from None
+        if changes:
+            self._notify(changes)
+
+    def _notify(self, changes: Mapping[int, int]) -> None:
+        """Listeners hear from which timestamp on (UTC ms) houses changed.
+
+        In a transaction of its own, after the data are committed: a full queue of notifications (SQLSTATE 54000), which
+        any account can cause, must not undo them. What can't be sent is sent with the next changes.
+        """
+        with self._notifying:
+            _merge(self._unnotified, changes)
+            try:
+                with self._engine.begin() as connection:
+                    messages = [f"{house} {ms}" for house, ms in self._unnotified.items()]
+                    connection.execute(_NOTIFY, {"channel": CHANGE_CHANNEL, "messages": messages})
+            except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
+                _log.warning("listeners were not notified: %s", translated(error))
+            else:
+                self._unnotified.clear()
+
+    @property
+    def listeners_notified(self) -> bool:
+        """Whether all changes that were committed were also notified."""
+        return not self._unnotified
 
     def accepts(self, password: str) -> bool:
         """Whether the account that this is signed in as has that password now; False where it can't be asked."""
@@ -178,6 +213,17 @@ class Database:
     def dispose(self) -> None:
         """Close all connections that are not in use; others when they are returned."""
         self._engine.dispose()
+
+
+def note_change(connection: sa.Connection, house_id: int, from_ms: int) -> None:
+    """Something of this house changed in this transaction, nothing before `from_ms` (UTC ms): listeners hear of it
+    once it is committed."""
+    _merge(connection.info.setdefault(_CHANGES, {}), {house_id: from_ms})
+
+
+def _merge(changes: dict[int, int], more: Mapping[int, int]) -> None:
+    for house_id, from_ms in more.items():
+        changes[house_id] = min(changes.get(house_id, from_ms), from_ms)
 
 
 @contextmanager

@@ -67,3 +67,8 @@ class StatementFailed(Exception):
         super().__init__(f"SQLSTATE {sqlstate}: {message}")
         self.sqlstate = sqlstate
         self.constraint = constraint
+
+    @property
+    def is_about_data(self) -> bool:
+        """Whether the data is at fault (SQLSTATE class 22, data exception, or 23, constraint), not the database."""
+        return self.sqlstate is not None and self.sqlstate[:2] in ("22", "23")

@@ -15,13 +15,22 @@ from sgmp_console.store.tables import quarantine as table
 
 @dataclass(frozen=True)
 class Rejected:
-    """`house_id` as far as the topic tells; None where it does not. `payload` can hold anything: not in the repr."""
+    """`house_id` as far as the topic shows it, else None. `payload` can hold anything: not in the repr.
+
+    `once`: identifies what is reported; of several with the same only the first is stored. Empty: topic and payload do.
+    """
 
     received_ms: int
     topic: str
     payload: bytes = field(repr=False)
     reason: str = ""
     house_id: int | None = None
+    once: str = ""
+
+    def content_key(self) -> bytes:
+        """Equal for two deliveries of one message."""
+        content = self.once.encode() or self.topic.encode() + b"\0" + self.payload
+        return hashlib.sha256(content).digest()
 
 
 def read(connection: sa.Connection, house_id: int | None = None, *, limit: int = 1000) -> list[Rejected]:
@@ -49,7 +58,7 @@ def store(connection: sa.Connection, rows: Sequence[Rejected]) -> int:
             row.topic,
             row.payload,
             row.reason,
-            hashlib.sha256(row.topic.encode("utf-8") + b"\0" + row.payload).digest(),
+            row.content_key(),
         )
         for row in rows
     ]

@@ -18,13 +18,12 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from psycopg2 import sql
 
+from sgmp_console.measurements import MAX_VALUE
 from sgmp_console.store import aggregates, binary_copy, events, quarantine
-from sgmp_console.store.database import PARTITION_CACHE, SERIES_CACHE
+from sgmp_console.store.database import PARTITION_CACHE, SERIES_CACHE, note_change
 from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
 from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 from sgmp_console.timeseries.series import Series
-
-CHANGE_CHANNEL = "sgmp_change"
 
 _WEEK_MS = 7 * 86_400_000
 _MONDAY_MS = 4 * 86_400_000  # 1970-01-05 was a Monday
@@ -33,8 +32,6 @@ _FEW = 5_000
 _MAX_SHAPES = 20_000
 _MAX_RUNS = 2_000
 """Rows come from indexes in runs, one for each series and week; with more runs than this they came otherwise."""
-
-_NOTIFY = sa.text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message")
 
 _Shape = tuple[int, int, tuple[str, ...]]
 """(house id, device id, fields)."""
@@ -84,9 +81,9 @@ class Written:
 
 
 def write(connection: sa.Connection, batch: Batch) -> Written:
-    """Store a batch; what is stored already is left as it is. Listeners hear of it when the transaction commits.
+    """Store a batch; what is stored already is left as it is. Listeners hear of it after the transaction commits.
 
-    Values that are not finite are left out. As ingest or owner. A device that is not of its house is a bug of the
+    Values that are not finite, or beyond MAX_VALUE, are left out. As ingest or owner. A device that is not of its house is a bug of the
     caller: StatementFailed.
     """
     ids = _SeriesIds(connection)
@@ -101,7 +98,8 @@ def write(connection: sa.Connection, batch: Batch) -> Written:
     texts = _store_texts(connection, ids, batch.texts)
     new_events = events.store(connection, batch.events)
     rejected = quarantine.store(connection, batch.rejected)
-    notify(connection, _earliest([*batch.readings, *batch.texts, *batch.events]))
+    for house_id, earliest_ms in _earliest([*batch.readings, *batch.texts, *batch.events]).items():
+        note_change(connection, house_id, earliest_ms)
     return Written(new, repeated, texts, new_events, rejected)
 
 
@@ -118,7 +116,7 @@ def write_series(
     values = np.concatenate([one.values for _, one in parts])
     new, repeated = _store(connection, series, timestamps, values)
     if len(timestamps):
-        notify(connection, {house_id: int(timestamps.min())})
+        note_change(connection, house_id, int(timestamps.min()))
     return Written(new, repeated, 0, 0, 0)
 
 
@@ -183,15 +181,6 @@ def units(connection: sa.Connection, house_id: int) -> dict[FieldKey, str]:
     }
 
 
-def notify(connection: sa.Connection, changes: Mapping[int, int]) -> None:
-    """Tell listeners, at commit, from which timestamp on (UTC ms) houses changed."""
-    if changes:
-        connection.execute(
-            _NOTIFY,
-            {"channel": CHANGE_CHANNEL, "messages": [f"{house} {ms}" for house, ms in changes.items()]},
-        )
-
-
 def _earliest(rows: Iterable[ReadingRow | TextRow | events.EventRow]) -> dict[int, int]:
     """House -> its earliest timestamp (UTC ms)."""
     earliest: dict[int, int] = {}
@@ -235,9 +224,9 @@ def _store(
     values: NDArray[np.float64],
 ) -> tuple[int, int]:
     """Returns how many were new and how many not."""
-    finite = np.isfinite(values)
-    if not finite.all():
-        series, timestamps, values = series[finite], timestamps[finite], values[finite]
+    possible = np.abs(values) <= MAX_VALUE  # not so for NaN
+    if not possible.all():
+        series, timestamps, values = series[possible], timestamps[possible], values[possible]
     if len(series) == 0:
         return 0, 0
     given = len(series)

@@ -49,11 +49,13 @@ def parse_read_topic(deployment: str, topic: str) -> ReadTopic:
         raise ContractError(f"a topic ends with data or event, not {kind[:40]!r}")
     if not re.fullmatch(r"[0-9]{1,18}", device_id, re.ASCII):
         raise ContractError(f"device id {device_id[:40]!r} is not a number")
-    if not re.fullmatch(r"[0-9]{1,15}", timestamp, re.ASCII):
+    # Edges that are deployed since before this contract write milliseconds as `1750000000000.0`.
+    milliseconds = re.fullmatch(r"([0-9]{1,15})(\.0{1,6})?", timestamp, re.ASCII)
+    if milliseconds is None:
         raise ContractError(f"timestamp {timestamp[:40]!r} is not a number of milliseconds")
     if device_name != EDGE_DEVICE_NAME and not DEVICE_NAME.fullmatch(device_name):
         raise ContractError(f"device name {device_name[:80]!r} breaks the naming rule")
-    return ReadTopic(house_id_of(deployment, client), int(device_id), device_name, int(timestamp), kind)
+    return ReadTopic(house_id_of(deployment, client), int(device_id), device_name, int(milliseconds[1]), kind)
 
 
 def read_filter(deployment: str) -> str:

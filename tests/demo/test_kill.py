@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from sgmp_console.ingest.decode import flatten
+from sgmp_console.measurements import flatten
 from sgmp_edge.contract import EDGE_DEVICE_ID
 from tests.demo.conftest import RunningDemo
 from tests.waiting import wait_until
@@ -93,7 +93,7 @@ def _journal(outbox: Path, until_ms: int) -> list[tuple[int, int, str, bytes]]:
 def _readings(house: int, rows: list[tuple[int, int, str, bytes]]) -> Iterator[Reading]:
     for device, timestamp_ms, kind, payload in rows:
         if kind == "data":
-            for field in flatten(json.loads(payload))[0]:
+            for field in flatten(json.loads(payload)).values:
                 yield house, device, field, timestamp_ms
 
 

@@ -266,8 +266,10 @@ def test_ingest_waits_for_a_database_that_is_not_there_yet(chain: Chain) -> None
 
 
 def test_the_password_is_never_told(chain: Chain) -> None:
-    chain.to_database.cut()
     chain.publish(T0)
+    chain.wait(lambda: len(chain.stored()) == 1)
+    chain.to_database.cut()
+    chain.publish(T0 + 1)
     chain.wait(lambda: chain.ingest.said("messages wait"))
     chain.ingest.stop()
     assert not chain.ingest.said(PASSWORD)

@@ -13,7 +13,7 @@ from sgmp_console.demo.simulator import history
 from sgmp_console.demo.simulator.house import House
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.fleet.required import required_items
-from sgmp_console.ingest.decode import flatten
+from sgmp_console.measurements import flatten
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Source
 from sgmp_console.store import Batch, Database, EventRow, aggregates, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series
@@ -284,7 +284,7 @@ def simulated(database_server: TestServer) -> Iterator[tuple[Database, int]]:
             columns: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
             for row in history.rows(model, start_ms, end_ms, 60_000, everything=False):
                 for kind in configs:
-                    for field, value in flatten(getattr(row, kind))[0].items():
+                    for field, value in flatten(getattr(row, kind)).values.items():
                         times, values = columns.setdefault((kind, field), ([], []))
                         times.append(row.time_ms)
                         values.append(value)

@@ -15,7 +15,7 @@ from sgmp_console.demo.simulator import history
 from sgmp_console.demo.simulator.house import House as SimulatedHouse
 from sgmp_console.errors import UserError
 from sgmp_console.fleet import analytics, devices, houses
-from sgmp_console.ingest.decode import flatten
+from sgmp_console.measurements import flatten
 from sgmp_console.reports.home import HOME_ITEMS, POWER_ITEMS, HomeSnapshot
 from sgmp_console.reports.live import HomeLoader
 from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
@@ -40,7 +40,7 @@ def day() -> Sent:
     """What the devices measured each minute from 30 hours before NOON to an hour after."""
     rows = history.rows(SIMULATED, NOON - 30 * HOUR_MS, NOON + HOUR_MS, MINUTE_MS, everything=False)
     return [
-        (row.time_ms, device, flatten(getattr(row, device))[0])
+        (row.time_ms, device, flatten(getattr(row, device)).values)
         for row in rows
         for device in ("egauge", "sonnen", "powerflex")
     ]

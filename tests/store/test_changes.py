@@ -11,7 +11,7 @@ import pytest
 from sgmp_console import store
 from sgmp_console.errors import UserError
 from sgmp_console.store import Batch, Change, Database, EventRow, ReadingRow, Reconnected
-from sgmp_console.store.readings import CHANGE_CHANNEL
+from sgmp_console.store.database import CHANGE_CHANNEL
 from tests.database import TestDatabase
 from tests.proxy import proxy_to
 from tests.store.conftest import Place, make_place

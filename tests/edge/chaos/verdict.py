@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg2
 
-from sgmp_console.ingest.decode import flatten
+from sgmp_console.measurements import flatten
 from tests.edge.chaos.house import COUNTERS, House
 
 IN_FLIGHT_AT_MOST = 3
@@ -83,7 +83,7 @@ def _expect(verdict: Verdict, house: House, wanted: dict[Row, float], healed: se
         if message["kind"] != "data":
             continue
         verdict.numbers["messages stored by the edges"] += 1
-        for name, value in flatten(message["payload"])[0].items():
+        for name, value in flatten(message["payload"]).values.items():
             row = (house.house_id, house.device_ids[message["device"]], name, message["timestamp_ms"])
             if "journal" not in message["payload"]:
                 healed.add(row)
@@ -125,7 +125,7 @@ def _check_journal(
             placed.keys() <= set(range(1, len(journal) + 1)), f"{house.name} {device}: something was made up"
         )
         for number, at in placed.items():
-            for name, value in flatten(journal[number - 1][2])[0].items():
+            for name, value in flatten(journal[number - 1][2]).values.items():
                 row = (*where, name, at)
                 verdict.check(row in healed or arrived.get(row) == value, f"arrived changed: {row}")
         missing = [number for number in range(1, len(journal) + 1) if number not in placed]

@@ -9,7 +9,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from sgmp_console.errors import SgmpError
-from sgmp_console.store.ingest_state import IngestState
+from sgmp_console.store.ingest_state import Alarm, IngestState
 from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.parts.labels import IconLabel, label, set_ink
 from sgmp_console.ui.tasks import Tasks
@@ -17,6 +17,20 @@ from sgmp_console.ui.tasks import Tasks
 _READ_EVERY_MS = 10_000
 _SILENT_AFTER_MS = 30_000
 """Ingest reports every five seconds."""
+
+_SHORT = {
+    Alarm.BROKER_DROPPED: "The broker drops messages",
+    Alarm.NOT_STORING: "Ingest can't store",
+    Alarm.CERTIFICATE_EXPIRED: "The broker's certificate is expired",
+    Alarm.TAKEN_OVER: "Two ingests of one name",
+    Alarm.ONLY_REPEATS: "Ingest receives only repeats",
+    Alarm.FLOOD: "A house floods ingest",
+    Alarm.BROKER_FILLING: "The broker's queue is filling",
+    Alarm.LATE_HOUSES: "Readings are late",
+    Alarm.WITHOUT_RECEIPT: "A house sends without receipt",
+    Alarm.NOT_NOTIFYING: "Windows are not notified",
+}
+"""For the status bar; the whole sentence is in its tool tip."""
 
 
 def ingest_words(states: Sequence[IngestState], now_ms: int) -> tuple[bool, str]:
@@ -31,8 +45,12 @@ def ingest_words(states: Sequence[IngestState], now_ms: int) -> tuple[bool, str]
     if silent_ms > _SILENT_AFTER_MS:
         return False, f"Ingest silent for {formats.duration(silent_ms)}"
     reporting = [state for state in states if now_ms - state.updated_ms <= _SILENT_AFTER_MS]
-    if not any(state.statistics.get("receiving") for state in reporting):
+    connected = any(state.statistics.get("receiving") for state in reporting)
+    if not connected and not any(state.alarms for state in reporting):
         return False, "Ingest not connected to the broker"
+    if alarms := [alarm for state in reporting for alarm in state.alarms.items()]:
+        order = list(Alarm)
+        return False, _SHORT[min(alarms, key=lambda alarm: order.index(alarm[0]))[0]]
     waiting = sum(int(state.statistics.get("waiting", 0)) for state in reporting)
     delay_ms = max(int(state.statistics.get("delay_ms", 0)) for state in reporting)
     words = f"Ingest {delay_ms / 1000:.1f}\u00a0s behind"
@@ -75,9 +93,10 @@ class IngestLight(QWidget):
         self._icon.set_icon("broker" if well else "fault", "ink_muted" if well else "state_fault")
         self._icon.setVisible(bool(words))
         received = sum(int(state.statistics.get("rejected", 0)) for state in states)
-        plain_text.set_tip(
-            self, f"{formats.count(received, 'message')} in quarantine since it started" if received else ""
-        )
+        sentences = [sentence for state in states for sentence in state.alarms.values()]
+        if received:
+            sentences.append(f"{formats.count(received, 'message')} in quarantine since it started")
+        plain_text.set_tip(self, "\n".join(sentences))
 
     def stop(self) -> None:
         self._timer.stop()
