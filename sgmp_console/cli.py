@@ -1,26 +1,31 @@
-"""`sgmp-console`: the window, and what is done without it. The words of all commands; `commands` has what they do."""
+"""`sgmp-console`: argument parsing; what the commands do is in `commands`."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
+import math
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sgmp_console import commands
-from sgmp_console.commands import DATABASE_URL, FAILED, SMTP_PASSWORD, USAGE, Usage
+from sgmp_console.commands import DATABASE_URL, DEFAULT_DEPLOYMENT, FAILED, SMTP_PASSWORD, USAGE, Usage
 from sgmp_console.errors import SgmpError
+from sgmp_edge import VERSION
 
 _INTERRUPTED = 130
 
 _OPTION = re.compile(r"-h|--([a-z]+(=.*)?)?")
 
-_Number = TypeVar("_Number", int, float)
+_HOURS_OF_TEN_YEARS = 87_600.0
+_DAYS_OF_TEN_YEARS = 3_650
+_DAYS_OF_A_CENTURY = 36_500
+
 _Command = Callable[[argparse.Namespace], int]
 if TYPE_CHECKING:
     _Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -28,26 +33,70 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code: 0 done, 1 failed (with a sentence), 2 wrong usage."""
+    _print_anything()
     arguments = _parser().parse_args(_with_formula(list(sys.argv[1:] if argv is None else argv)))
     if arguments.verbose:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     command: _Command = arguments.command
     try:
-        done = command(arguments)
+        _require_text(arguments)
+        exit_code = command(arguments)
         sys.stdout.flush()
-        return done
+        return exit_code
     except Usage as error:
         print(f"sgmp-console: {error}", file=sys.stderr)
         return USAGE
     except SgmpError as error:
         print(error, file=sys.stderr)
         return FAILED
+    except ImportError as error:
+        if not _is_foreign(error):
+            raise
+        logging.getLogger(__name__).info("import failed", exc_info=True)
+        print(_missing_part(error, arguments.extra), file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough (`| head`). What is left of it goes nowhere, without a complaint at exit.
+        # The reader of our output has read enough (`| head`). The rest goes nowhere, without a complaint at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _print_anything() -> None:
+    """Characters that a terminal or a redirect can't encode are escaped: they are no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _require_text(arguments: argparse.Namespace) -> None:
+    """Raises Usage for what no text or path can hold; files may have names that are not UTF-8."""
+    for name, value in vars(arguments).items():
+        if isinstance(value, (str, Path)) and "\0" in str(value):
+            raise Usage(f"--{name.replace('_', '-')} holds a NUL character")
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise Usage(f"--{name.replace('_', '-')} is not valid UTF-8") from None
+
+
+def _is_foreign(error: ImportError) -> bool:
+    """Whether a library is at fault, and not a module of ours."""
+    return error.name is not None and error.name.partition(".")[0] not in ("sgmp_console", "sgmp_edge")
+
+
+def _missing_part(error: ImportError, extra: str) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"This needs the library {error.name}, which is not installed. Install SGMP with what this command needs: "
+            f"pip install 'sgmp[{extra}]'."
+        )
+    return (
+        f"The library {error.name} can't be loaded: {error}. Install the system library that it names: ./run setup "
+        "does so on Debian and Ubuntu."
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,10 +105,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Smart Grid Management Platform. Without a command: the window.",
         epilog="Exit codes: 0 done, 1 failed (the sentence is on standard error), 2 wrong usage.",
     )
-    parser.add_argument("--version", action="version", version=f"sgmp-console {version('sgmp')}")
+    parser.add_argument("--version", action="version", version=f"sgmp-console {VERSION}")
     parser.add_argument("--profile", metavar="NAME", help="use this connection profile")
-    parser.add_argument("--verbose", action="store_true", help="tell on standard error what is being done")
-    parser.set_defaults(command=commands.window)
+    parser.add_argument("--verbose", action="store_true", help="log progress to standard error")
+    parser.set_defaults(command=commands.window, extra="console")
     parsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_demo(parsers)
     _add_migrate(parsers)
@@ -77,18 +126,18 @@ def _add_demo(parsers: _Parsers) -> None:
         description="Two simulated houses, their edges, an MQTT broker, ingest and a database, all on this computer, and "
         "the window on them. What they gather stays; closing the window stops everything.",
     )
-    demo.set_defaults(command=commands.demo)
+    demo.set_defaults(command=commands.demo, extra="demo")
     what = demo.add_mutually_exclusive_group()
     what.add_argument("--headless", action="store_true", help="no window; runs until Ctrl-C")
     what.add_argument(
         "--check",
         action="store_true",
-        help="no window on screen: wait until both houses are live, say so, and end with 0 (or 1 and what is missing)",
+        help="no window on screen: wait until both houses are live, report it, and exit with 0 (or 1 and what is missing)",
     )
     what.add_argument("--supervise", action="store_true", help=argparse.SUPPRESS)
     demo.add_argument("--data", type=Path, metavar="DIR", help="where its data are (a folder of its own)")
     demo.add_argument(
-        "--reset", action="store_true", help="begin anew: deletes the data of the demo in that folder"
+        "--reset", action="store_true", help="start afresh: deletes the data of the demo in that folder"
     )
     demo.add_argument(
         "--screenshot",
@@ -101,28 +150,53 @@ def _add_demo(parsers: _Parsers) -> None:
     demo.add_argument("--json", action="store_true", help="with --check: the result as JSON")
     demo.add_argument(
         "--history-days",
-        type=_at_least(int, 0),
+        type=_integer(0, _DAYS_OF_TEN_YEARS),
         default=30,
         metavar="N",
         help="days of history in a new demo (%(default)s)",
     )
     demo.add_argument(
         "--poll",
-        type=_at_least(float, 0.2),
+        type=_number(0.2, 3600.0),
         default=2.0,
         metavar="S",
         help="seconds between two reads of a device (%(default)s)",
     )
 
 
-def _at_least(kind: type[_Number], minimum: _Number) -> Callable[[str], _Number]:
-    def read(text: str) -> _Number:
-        value = kind(text)
-        if not value >= minimum:
-            raise argparse.ArgumentTypeError(f"{text} is less than {minimum}")
+def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Reads an option's whole number."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        _require_range(value, minimum, maximum)
         return value
 
     return read
+
+
+def _number(minimum: float, maximum: float) -> Callable[[str], float]:
+    """Reads an option's number, which is finite."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+        _require_range(value, minimum, maximum)
+        return value
+
+    return read
+
+
+def _require_range(value: float, minimum: float, maximum: float) -> None:
+    if not minimum <= value <= maximum:
+        raise argparse.ArgumentTypeError(f"it must be between {minimum:g} and {maximum:g}")
 
 
 def _add_migrate(parsers: _Parsers) -> None:
@@ -132,19 +206,24 @@ def _add_migrate(parsers: _Parsers) -> None:
         description="Make or update the tables, functions and roles of a deployment. Harmless when nothing is to be "
         "done. Uses TimescaleDB where the server has it.",
     )
-    migrate.set_defaults(command=commands.migrate)
-    _add_database(migrate)
+    migrate.set_defaults(command=commands.migrate, extra="server")
+    _add_database(migrate, deployment=False)
+    migrate.add_argument(
+        "--deployment", default=DEFAULT_DEPLOYMENT, help="name of the deployment (%(default)s)"
+    )
 
 
 def _add_ingest(parsers: _Parsers) -> None:
     ingest = parsers.add_parser(
         "ingest",
         help="receive what the edges publish and store it",
-        description="Receive what the edges of a deployment publish and store it; runs until it is told to stop (SIGTERM, "
+        description="Receive what the edges of a deployment publish and store it; runs until it is stopped (SIGTERM, "
         f"Ctrl-C). The database's address, with ingest's user and password, is in {DATABASE_URL}.",
     )
-    ingest.set_defaults(command=commands.ingest)
-    ingest.add_argument("--deployment", default="sgmp", help="name of the deployment (%(default)s)")
+    ingest.set_defaults(command=commands.ingest, extra="server")
+    ingest.add_argument(
+        "--deployment", default=DEFAULT_DEPLOYMENT, help="name of the deployment (%(default)s)"
+    )
     ingest.add_argument(
         "--broker", required=True, metavar="HOST[:PORT]", help="the MQTT broker; port 8883 if not given"
     )
@@ -169,7 +248,7 @@ def _add_ingest(parsers: _Parsers) -> None:
     )
     ingest.add_argument(
         "--keep-days",
-        type=_at_least(int, 7),
+        type=_integer(7, _DAYS_OF_A_CENTURY),
         default=31,
         metavar="N",
         help="keep raw readings for N days, aggregates for ever (31; on TimescaleDB its retention policy decides)",
@@ -182,9 +261,9 @@ def _add_check(parsers: _Parsers) -> None:
     formula = kinds.add_parser(
         "formula",
         help="check a formula, and evaluate it over readings",
-        description="Say whether a formula is in order, and what it means.",
+        description="Report whether a formula is valid, and what it means.",
     )
-    formula.set_defaults(command=commands.check_formula)
+    formula.set_defaults(command=commands.check_formula, extra="server")
     formula.add_argument("text", metavar="FORMULA")
     over = formula.add_mutually_exclusive_group()
     over.add_argument(
@@ -192,17 +271,22 @@ def _add_check(parsers: _Parsers) -> None:
     )
     over.add_argument("--house", metavar="NAME", help="check it against a house, and evaluate it there")
     formula.add_argument(
-        "--hours", type=float, default=24.0, metavar="N", help="with --house: over the last N hours (24)"
+        "--hours",
+        type=_number(0.01, _HOURS_OF_TEN_YEARS),
+        default=24.0,
+        metavar="N",
+        help="with --house: over the last N hours (24)",
     )
+    formula.add_argument("--values", action="store_true", help="with --house: print all values")
     _add_database(formula)
     formula.add_argument("--json", action="store_true", help="the result as JSON")
     config = kinds.add_parser(
         "config",
-        help="check what an edge is told of its devices",
-        description="Say whether an edge would take a document with a house's devices, or, with --type, whether a device "
-        "of that type could be made with a config.",
+        help="check the configuration of an edge's devices",
+        description="Report whether an edge would accept a document with a house's devices, or, with --type, whether a device "
+        "of that type could be created with a config.",
     )
-    config.set_defaults(command=commands.check_config)
+    config.set_defaults(command=commands.check_config, extra="server")
     config.add_argument("file", type=Path, metavar="FILE.json", help="- reads standard input")
     config.add_argument("--type", metavar="TYPE", help="FILE is the config of one device of this type")
     config.add_argument("--json", action="store_true", help="the result as JSON")
@@ -210,10 +294,10 @@ def _add_check(parsers: _Parsers) -> None:
         "deployment",
         help="look at all that a deployment needs",
         description="Look at the database, broker, certificates, mail and AWS of a connection profile, step by step, and "
-        f"say what is missing and how to mend it. Nothing is changed. The database's schema is looked at where {DATABASE_URL} "
+        f"report what is missing and what to do. Nothing is changed. The database's schema is looked at where {DATABASE_URL} "
         f"or --database-url names a user, an administrator's or the owner; the mail server's password is in {SMTP_PASSWORD}.",
     )
-    deployment.set_defaults(command=commands.check_deployment)
+    deployment.set_defaults(command=commands.check_deployment, extra="server")
     deployment.add_argument("of_profile", metavar="PROFILE", help="name of the connection profile")
     _add_database(deployment, deployment=False)
     what = deployment.add_mutually_exclusive_group()
@@ -238,13 +322,15 @@ def _add_import(parsers: _Parsers) -> None:
         help="store readings from a CSV file",
         description="Store the readings of a CSV file with the columns timestamp,device,field,value, as the database's "
         "owner. Timestamps are UTC milliseconds or ISO 8601 with an offset. What is stored already is left as it is, so "
-        "an import that was cut off can be repeated. Lines that can't be read are told, and the exit code is 1 then; "
+        "an import that was cut off can be repeated. Lines that can't be read are reported, and the exit code is 1 then; "
         "all others are stored.",
     )
-    importing.set_defaults(command=commands.import_readings)
+    importing.set_defaults(command=commands.import_readings, extra="server")
     importing.add_argument("file", type=Path, metavar="FILE.csv")
     importing.add_argument("--house", required=True, metavar="NAME", help="the house whose devices these are")
-    importing.add_argument("--dry-run", action="store_true", help="store nothing, only tell what would be")
+    importing.add_argument(
+        "--dry-run", action="store_true", help="store nothing, only report what would be stored"
+    )
     importing.add_argument("--json", action="store_true", help="the report as JSON")
     _add_database(importing)
 
@@ -263,7 +349,7 @@ def _add_admin(parsers: _Parsers) -> None:
         description="Make the administrator that a new deployment begins with, as the database's owner, and print the "
         "initial password where it is not mailed.",
     )
-    create.set_defaults(command=commands.admin_create)
+    create.set_defaults(command=commands.admin_create, extra="server")
     create.add_argument("email")
     create.add_argument("--name", required=True, help="name of the person")
     create.add_argument("--json", action="store_true", help="the result as JSON")
@@ -274,7 +360,7 @@ def _add_admin(parsers: _Parsers) -> None:
         description="Give an account a new initial password, as the database's owner or as an administrator, and print "
         "it.",
     )
-    reset.set_defaults(command=commands.admin_reset)
+    reset.set_defaults(command=commands.admin_reset, extra="server")
     reset.add_argument("email")
     reset.add_argument("--json", action="store_true", help="the result as JSON")
     _add_database(reset)
@@ -283,7 +369,7 @@ def _add_admin(parsers: _Parsers) -> None:
         help="give ingest a new database password",
         description="Give ingest a new password for the database, as the database's owner, and print its address.",
     )
-    ingest.set_defaults(command=commands.admin_ingest)
+    ingest.set_defaults(command=commands.admin_ingest, extra="server")
     ingest.add_argument("--json", action="store_true", help="the result as JSON")
     _add_database(ingest)
 
@@ -296,4 +382,7 @@ def _add_database(command: argparse.ArgumentParser, *, deployment: bool = True) 
         "An account is named by its email, with %%40 for @",
     )
     if deployment:
-        command.add_argument("--deployment", default="sgmp", help="name of the deployment (%(default)s)")
+        command.add_argument(
+            "--deployment",
+            help=f"name of the deployment, which must be the database's; for an account, {DEFAULT_DEPLOYMENT} if not given",
+        )

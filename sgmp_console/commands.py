@@ -1,4 +1,4 @@
-"""What each command of `sgmp-console` does: `cli` reads the words, a function here returns the exit code.
+"""What each command of `sgmp-console` does: `cli` parses the arguments, a function here returns the exit code.
 
 Each imports what it needs when it is run, so that `--help` and small commands are quick.
 """
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 OK, FAILED, USAGE = 0, 1, 2
 """Exit codes."""
 
+DEFAULT_DEPLOYMENT = "sgmp"
+
 DATABASE_URL = "SGMP_DATABASE_URL"
 """Environment variable: an address with its password, which would be seen by all on a command line."""
 
@@ -35,7 +37,7 @@ SMTP_PASSWORD = "SGMP_SMTP_PASSWORD"  # noqa: S105 - the name of an environment 
 
 
 class Usage(Exception):
-    """Words that do not go together; the text says which."""
+    """Invalid arguments, or an invalid combination of them; the text says which."""
 
 
 def window(arguments: argparse.Namespace) -> int:
@@ -52,7 +54,10 @@ def _profile(name: str) -> Profile:
     profiles = {profile.name: profile for profile in settings.load_profiles(settings.configuration_folder())}
     if name not in profiles:
         known = f" There are {', '.join(profiles)}." if profiles else ""
-        raise UserError(f"There is no connection profile {name}.{known}")
+        raise UserError(
+            f"There is no connection profile {name}.{known} Create one in the window (Connections, on the sign-in page), "
+            f"or in {settings.profiles_file()}."
+        )
     return profiles[name]
 
 
@@ -97,7 +102,10 @@ def check_formula(arguments: argparse.Namespace) -> int:
     else:
         with _opened(arguments.data) as readings:
             result = check.check(text, readings=readings)
-    print(json.dumps(result, indent=2, ensure_ascii=False) if arguments.json else check.as_text(result))
+    if arguments.json:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        print(check.as_text(result, all_values=arguments.values or arguments.data is not None))
     return OK if result["ok"] else FAILED
 
 
@@ -118,7 +126,13 @@ def _check_on_house(text: str, arguments: argparse.Namespace) -> dict[str, Any]:
         end_ms = time.time_ns() // 1_000_000
         start_ms = end_ms - round(arguments.hours * 3_600_000)
         reader = ItemReader(connection, house.house_id)
-        return check.check_on_house(text, known, start_ms, end_ms, reader.load)
+        result = check.check_on_house(text, known, start_ms, end_ms, reader.load)
+        for formula in formulas:
+            texts = analytics.text_fields(connection, house.house_id, formula, start_ms, end_ms)
+            result["warnings"] += [
+                check.warning(f"`{name}` is text, and only numbers are values of a formula") for name in texts
+            ]
+        return result
 
 
 def check_config(arguments: argparse.Namespace) -> int:
@@ -225,9 +239,10 @@ def admin_ingest(arguments: argparse.Namespace) -> int:
     password = accounts.initial_password()
     with _database(arguments) as database:
         with database.begin() as connection:
-            store.set_ingest_password(connection, arguments.deployment, password)
+            deployment = store.deployment_name(connection)
+            store.set_ingest_password(connection, deployment, password)
         address = database.address
-    user = store.ingest_role(arguments.deployment)
+    user = store.ingest_role(deployment)
     if arguments.json:
         print(json.dumps({"user": user, "password": password}))
     else:
@@ -252,11 +267,23 @@ def _show_password(made: NewAccount, *, as_json: bool) -> None:
 
 @contextmanager
 def _database(arguments: argparse.Namespace, deployment: str = "") -> Iterator[Database]:
-    """`deployment` where no argument names it."""
+    """The database that the arguments name, which belongs to the deployment that they name, or `deployment`, if any."""
     from sgmp_console import store
 
-    database = store.accounts.connect(_database_url(arguments), deployment or arguments.deployment)
+    expected = deployment or arguments.deployment
+    database = store.accounts.connect(_database_url(arguments), expected or DEFAULT_DEPLOYMENT)
     try:
+        with database.begin() as connection:
+            state = store.migrations.state(connection)
+        if state is None:
+            raise UserError(
+                f"The database {database.address} has no tables of SGMP. Run `sgmp-console migrate` as its owner first."
+            )
+        if expected and state.deployment != expected:
+            raise UserError(
+                f"The database {database.address} belongs to deployment {state.deployment}, not {expected}. Correct --deployment or "
+                "the database's address."
+            )
         yield database
     finally:
         database.dispose()

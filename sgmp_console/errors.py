@@ -1,4 +1,4 @@
-"""What can go wrong, told apart once.
+"""The kinds of failure.
 
 `str(error)` is the sentence shown to the operator: what happened and what to do. The cause, for the log, is
 chained with `raise ... from`. An exception that is none of these is our bug and reaches the one hook for
@@ -31,4 +31,4 @@ class Unavailable(SgmpError):
 
 
 class Cancelled(SgmpError):
-    """The operator stopped it; nothing needs to be said."""
+    """Cancelled by the operator; show nothing."""

@@ -1,4 +1,4 @@
-"""Passwords in the keyring of this computer's user, where it has a real one. All of it may block: on worker threads.
+"""Passwords in the operating system's keyring, if one is available. Blocking; call from worker threads.
 
 A password is kept for the very server that it was given to, so that a connection profile pointed at another one can't
 take it along.
@@ -6,12 +6,15 @@ take it along.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from sgmp_console.errors import Unavailable
 from sgmp_console.settings import Profile
+
+log = logging.getLogger(__name__)
 
 _REAL = frozenset(
     f"keyring.backends.{name}" for name in ("macOS", "Windows", "SecretService", "libsecret", "kwallet")
@@ -59,11 +62,11 @@ class Keychain:
         self._keep(_database(profile), email, "")
 
     def _get(self, service: str, user: str) -> str | None:
-        with _told("read"):
+        with _unavailable("read"):
             return self._backend.get_password(service, user)
 
     def _keep(self, service: str, user: str, password: str) -> None:
-        with _told("written"):
+        with _unavailable("written"):
             if password:
                 self._backend.set_password(service, user, password)
             elif self._backend.get_password(service, user) is not None:
@@ -71,13 +74,16 @@ class Keychain:
 
 
 def of_this_computer() -> Keychain | None:
-    """None where there is no real keyring, or its user has turned keyrings off."""
-    import keyring
+    """None where there is no real keyring, its user has turned keyrings off, or the chosen one can't be loaded."""
+    try:
+        import keyring
 
-    chosen = keyring.get_keyring()
-    for backend in [chosen, *getattr(chosen, "backends", [])]:
-        if type(backend).__module__ in _REAL:
-            return Keychain(backend)
+        chosen = keyring.get_keyring()
+        for backend in [chosen, *getattr(chosen, "backends", [])]:
+            if type(backend).__module__ in _REAL:
+                return Keychain(backend)
+    except Exception as error:  # noqa: BLE001 - loading a backend runs libraries of the system, which raise anything
+        log.warning("No keyring can be used (%s: %s)", type(error).__name__, error)
     return None
 
 
@@ -90,7 +96,7 @@ def _mail(profile: Profile) -> str:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _unavailable(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - its backends raise whatever their system's libraries do

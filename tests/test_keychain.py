@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -107,3 +110,20 @@ def test_what_is_no_real_keyring_is_not_offered(
 def test_the_systems_own_is(chosen: None) -> None:
     keyring.set_keyring(SecretService.Keyring())
     assert keychain.of_this_computer() is not None
+
+
+@pytest.mark.parametrize(
+    "backend_name", ["keyrings.alt.file.PlaintextKeyring", "", "keyring.backends.SecretService.Keyring"]
+)
+def test_a_keyring_that_cannot_be_loaded_is_none_at_all(backend_name: str) -> None:
+    """As PYTHON_KEYRING_BACKEND may name it; the library decides once in a process, so it gets one of its own."""
+    environment = {name: value for name, value in os.environ.items() if name != "DBUS_SESSION_BUS_ADDRESS"}
+    program = "from sgmp_console import keychain; print(keychain.of_this_computer())"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, "PYTHON_KEYRING_BACKEND": backend_name},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr

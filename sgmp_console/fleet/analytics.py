@@ -138,6 +138,23 @@ def catalogue(connection: sa.Connection, house_id: int, *formulas: Formula) -> C
     )
 
 
+def text_fields(
+    connection: sa.Connection, house_id: int, formula: Formula, start_ms: int, end_ms: int
+) -> list[str]:
+    """The identifiers of event fields in a formula that are text in the range [start_ms, end_ms), which has no values."""
+    found = []
+    for reference in formula.references:
+        match reference.identifier:
+            case EventIdentifier(devices=names, types=kinds, field=str(field)):
+                seen = events.read(
+                    connection, house_id, start_ms, end_ms, devices=list(names), types=list(kinds)
+                )
+                values = [event.data[field] for event in seen if field in event.data]
+                if values and all(isinstance(value, str) for value in values):
+                    found.append(reference.text)
+    return sorted(set(found))
+
+
 # --- The required items ---------------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sgmp_console.formula import identifiers, render
@@ -17,7 +17,7 @@ from sgmp_console.formula.identifiers import AnalyticsIdentifier, Identifier
 from sgmp_console.formula.items import Load, SourceIdentifier, evaluate_items
 from sgmp_console.formula.simplify import simplified
 from sgmp_console.formula.tree import Reference
-from sgmp_console.formula.validation import equal_items, misaligned, problems, unit
+from sgmp_console.formula.validation import aggregation_refusal, equal_items, misaligned, problems, unit
 from sgmp_console.timeseries.series import Series
 
 COLUMNS = ("timestamp", "identifier", "value")
@@ -62,7 +62,7 @@ def check(
     result["warnings"] = [_place(p.message, p.position, p.length) for p in found if not p.is_error]
     result["ok"] = not errors
     result["identifiers"] = sorted(formula.identifiers)
-    result["exact_on_aggregates"] = formula.exact_on_aggregates
+    result["exact_on_aggregates"] = formula.exact_on_aggregates and aggregation_refusal(formula) is None
     result["simplified"] = render.text(simplified(formula.tree))
     result["latex"] = render.latex(formula.tree)
     if catalogue is not None:
@@ -104,14 +104,19 @@ def check_on_house(
     return result
 
 
-def as_text(result: Mapping[str, Any]) -> str:
-    """The result of `check` for a person."""
+def warning(message: str) -> dict[str, Any]:
+    """One of `warnings`, about the data and not a place in the formula."""
+    return _place(message, 0, 0)
+
+
+def as_text(result: Mapping[str, Any], *, all_values: bool = True) -> str:
+    """The result of `check` for a person. `all_values`: a line for each value, and not only what range they have."""
     lines = []
     if result["error"] is not None:
         lines.append(f"Error at character {result['error']['position'] + 1}: {result['error']['message']}")
     lines += [f"Note: {warning['message']}" for warning in result["warnings"]]
     if result["ok"]:
-        lines.append("The formula is in order.")
+        lines.append("The formula is valid.")
     if result["identifiers"]:
         lines.append(f"Identifiers: {', '.join(result['identifiers'])}")
     if result["simplified"] is not None:
@@ -123,9 +128,22 @@ def as_text(result: Mapping[str, Any]) -> str:
         lines.append(f"The same as: {', '.join('analytics.' + name for name in result['equals'])}")
     lines += [f"Line {entry['line']} was left out: {entry['reason']}" for entry in result.get("rejected", [])]
     if "values" in result:
-        lines.append(f"Values: {len(result['values'])}")
-        lines += [f"{timestamp}\t{value!r}" for timestamp, value in result["values"]]
+        lines += _values_lines(result["values"], all_values=all_values)
     return "\n".join(lines)
+
+
+def _values_lines(pairs: Sequence[Sequence[float]], *, all_values: bool) -> list[str]:
+    count = f"Values: {len(pairs)}"
+    if all_values:
+        return [count, *(f"{timestamp}\t{value!r}" for timestamp, value in pairs)]
+    if not pairs:
+        return [count]
+    first, last = (
+        datetime.fromtimestamp(pair[0] / 1000, UTC).isoformat(timespec="seconds")
+        for pair in (pairs[0], pairs[-1])
+    )
+    values = [value for _, value in pairs]
+    return [f"{count}, {min(values):g} to {max(values):g}, from {first} to {last}; --values prints them"]
 
 
 def _place(message: str, position: int, length: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sgmp_console.formula import (
     FormulaError,
     Identifier,
     Problem,
+    aggregation_refusal,
     equal_items,
     evaluate_items,
     inlined,
@@ -91,9 +92,10 @@ def assess(
 
 def _is_exact(formula: Formula, items: Mapping[str, str]) -> bool:
     try:
-        return inlined(formula, items).exact_on_aggregates
+        whole = inlined(formula, items)
     except FormulaError:
         return False
+    return whole.exact_on_aggregates and aggregation_refusal(whole) is None
 
 
 @dataclass(frozen=True, eq=False)

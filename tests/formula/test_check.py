@@ -158,7 +158,7 @@ def test_the_answer_for_a_person() -> None:
     text = as_text(check("sonnen.status.Pac_total_W*0.001", catalogue=HOUSE, readings=READINGS.splitlines()))
 
     assert text.splitlines() == [
-        "The formula is in order.",
+        "The formula is valid.",
         "Identifiers: sonnen.status.Pac_total_W",
         "Simplified: sonnen.status.Pac_total_W/1000",
         "Exact on aggregates: yes",

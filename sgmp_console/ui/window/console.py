@@ -143,11 +143,14 @@ class Console(QMainWindow):
 
         def connect() -> tuple[Session, list[House]]:
             # The database libraries are loaded here, on the worker thread, while the window is on screen already.
+            from sgmp_console.fleet import passwords
             from sgmp_console.store import accounts
 
             database, account = accounts.sign_in(
                 profile.database_url, profile.deployment, request.email, request.password
             )
+            if account.must_change_password:
+                passwords.load()
             session = Session(profile, database, account, chain)
             try:
                 return session, _houses_of(session)

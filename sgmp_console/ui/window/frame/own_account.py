@@ -7,6 +7,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.errors import SgmpError
+from sgmp_console.fleet import passwords
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label
@@ -79,6 +80,8 @@ class OwnAccountDialog(QDialog):
             QShortcut(QKeySequence(keys), self, self._submit)
         self._show_busy(False)
         self.fields.focus_first()
+        # Else the first password that is typed would wait for it on this thread.
+        self._tasks.run(self, passwords.load, lambda _loaded: None, self._not_changed)
 
     def reject(self) -> None:
         """Asks first where something was typed; not while the password is being changed."""
