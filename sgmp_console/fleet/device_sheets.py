@@ -36,7 +36,6 @@ SETTING = "config."
 COLUMNS = ("name", "type", "description", CONFIG, "same_meter")
 COLUMNS_FOR_PEOPLE = "name, type, description, config, config.ip and the like, same_meter"
 
-_TEXT_KINDS = ("text", "host", "url", "choice")
 _NUMBER_LIKE = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[+-]?[0-9][0-9.,:/eE+-]*|true|false|null", re.IGNORECASE)
 
 
@@ -245,7 +244,7 @@ def _written(value: Any) -> str:
 def _read_value(cell: str, kind: str) -> Any:
     """A cell as a setting of a kind ("" where the kind is not known); what can't be read stays text, for the schema
     to refuse."""
-    if kind in _TEXT_KINDS and not cell.startswith('"'):
+    if kind in contract.TEXT_KINDS and not cell.startswith('"'):
         return cell
     if kind == "boolean":
         cell = cell.lower()
@@ -255,7 +254,7 @@ def _read_value(cell: str, kind: str) -> Any:
         value = cell
     if kind == "text_list" and isinstance(value, str):
         return [line.strip() for line in value.splitlines() if line.strip()]
-    if kind in _TEXT_KINDS and not isinstance(value, str):
+    if kind in contract.TEXT_KINDS and not isinstance(value, str):
         return cell
     return value
 

@@ -45,6 +45,7 @@ from .credentials import (
 )
 from .declarations import (
     EDGE_FOLDER,
+    TEXT_KINDS,
     ConfigField,
     ConfigProblem,
     DeviceType,
@@ -99,6 +100,7 @@ __all__ = [
     "MAX_TERMINAL_LINE",
     "PROBE_RESULT",
     "RESERVED_DEVICE_NAMES",
+    "TEXT_KINDS",
     "WARNING",
     "Command",
     "CommandCode",

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .addresses import is_host, is_url
+from .addresses import certificate_sha256, is_host, is_url
 from .codes import ProblemCode
 from .vocabulary import ContractError
 
@@ -34,7 +34,9 @@ class ConfigField:
     maximum: float | None
 
 
-FIELD_KINDS = ("text", "host", "url", "integer", "number", "boolean", "choice", "text_list")
+FIELD_KINDS = ("text", "host", "url", "fingerprint", "integer", "number", "boolean", "choice", "text_list")
+TEXT_KINDS = ("text", "host", "url", "fingerprint", "choice")
+"""Whose value is a text."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def device_type(declared: Mapping[str, Any]) -> DeviceType:
 
 def _value_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | None:
     kind = field.kind
-    if kind in ("text", "host", "url", "choice"):
+    if kind in TEXT_KINDS:
         return _text_problem(field, value)
     if kind == "boolean":
         return None if isinstance(value, bool) else (ProblemCode.WRONG_TYPE, "must be true or false")
@@ -254,6 +256,11 @@ def _text_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | N
         )
     if field.kind == "url" and not is_url(value):
         return ProblemCode.WRONG_FORM, "must be a web address (https://host:port)"
+    if field.kind == "fingerprint" and value and certificate_sha256(value) is None:
+        return (
+            ProblemCode.WRONG_FORM,
+            "must be a SHA-256 fingerprint of 64 hexadecimal digits (openssl x509 -noout -fingerprint -sha256)",
+        )
     if field.kind == "choice" and value not in field.choices:
         return ProblemCode.NOT_A_CHOICE, f"must be one of {', '.join(field.choices)}"
     return None

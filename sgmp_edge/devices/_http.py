@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
+from weakref import WeakValueDictionary
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
 from sgmp_edge.contract import certificate_sha256 as sha256_of
@@ -22,7 +23,7 @@ from sgmp_edge.devices._digest import DigestAuth
 from sgmp_edge.devices._values import MAX_REPAIRED_BYTES, parse_json
 from sgmp_edge.devices._wire import Answer, AnswerTooLarge, Budget, Connection, Peer, Timeouts
 
-__all__ = ["Answer", "AnswerTooLarge", "HttpClient", "Pause", "Timeouts", "has_port", "origin"]
+__all__ = ["Answer", "AnswerTooLarge", "HttpClient", "Pause", "Timeouts", "has_port", "origin", "pause_of"]
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """More than any of the devices sends; a Pi must not run out of memory over one that sends without end."""
@@ -32,7 +33,7 @@ INTERNET = Timeouts(3, 6, 15)
 HISTORY = Timeouts(2, 10, 20)
 """A small device takes its time over what it has stored."""
 
-LONGEST_WAIT_S = 24.0
+LONGEST_WAIT_S = 22.0
 """What the time for a slow device grows to; a poll that takes 30 s counts as one that hangs."""
 
 LONGEST_PAUSE_S = 3600.0
@@ -56,6 +57,16 @@ class Pause:
             asked = self._asked
         if asked is not None and time.monotonic() < asked[0]:
             raise type(asked[1])(str(asked[1])) from asked[1]
+
+
+_pauses: WeakValueDictionary[tuple[str, ...], Pause] = WeakValueDictionary()
+_pauses_lock = threading.Lock()
+
+
+def pause_of(*account: str) -> Pause:
+    """The one pause of a device or account, whoever asks it."""
+    with _pauses_lock:
+        return _pauses.setdefault(account, Pause())
 
 
 class HttpClient:
@@ -100,12 +111,15 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         patient: bool = True,
+        urgent: bool = False,
     ) -> Answer:
         """One exchange. It must bear being repeated, `path` must hold no secret, redirects are not followed.
 
-        Not `patient`: within the usual time, however slow the device was found to be.
+        Not `patient`: within the usual time, however slow the device was found to be. `urgent`: also while the
+        device asks to be left alone.
         """
-        self._pause.check()
+        if not urgent:
+            self._pause.check()
         body, content_type = _encoded(json_body, form)
         content = {"Content-Type": content_type} if content_type else {}
         sent = self._sendable({**self._headers, **content, **(headers or {})})
@@ -119,22 +133,28 @@ class HttpClient:
             raise
         pause_s = _pause_asked(answer)
         if pause_s > 0:
-            self._pause.begin(pause_s, self._paused_error(answer.status, pause_s))
+            self._pause.begin(pause_s, self._paused_error(answer, pause_s))
         return answer
 
     def expect_ok(self, answer: Answer) -> Answer:
         """The answer itself if its status is 200; else raises what the status means."""
         if answer.status == 200:
             return answer
-        if 300 <= answer.status < 400:
-            raise self._redirected(answer)
-        raise self.status_error(answer.status)
+        raise self.failure(answer)
 
-    def status_error(self, status: int) -> DeviceError:
+    def failure(self, answer: Answer) -> DeviceError:
+        """What an answer's status means that is not a success."""
+        status = answer.status
         if status in (401, 403):
             return Unauthorized(
                 f"{self.who} refuses the credentials (HTTP {status}); check user, password or token"
             )
+        if 300 <= status < 400:
+            to_https = (answer.headers.get("Location") or "").casefold().startswith("https:")
+            remedy = "check the address" if self._https else "check the address and protocol"
+            if to_https and not self._https:
+                remedy = "set the protocol to https"
+            return BadAnswer(f"{self.who} sends the request elsewhere (HTTP {status}); {remedy}")
         if status in (502, 504):
             return Unreachable(f"{self.who} is not reached by its gateway (HTTP {status})")
         if status == 503:
@@ -188,17 +208,10 @@ class HttpClient:
         grown = (min(seconds * self._growth, longest) for seconds in (timeouts.silence_s, timeouts.whole_s))
         return Timeouts(timeouts.connect_s, *grown)
 
-    def _redirected(self, answer: Answer) -> BadAnswer:
-        to_https = (answer.headers.get("Location") or "").casefold().startswith("https:")
-        remedy = (
-            "set the protocol to https" if to_https and not self._https else "check the address and protocol"
-        )
-        return BadAnswer(f"{self.who} sends the request elsewhere (HTTP {answer.status}); {remedy}")
-
-    def _paused_error(self, status: int, seconds: float) -> DeviceError:
+    def _paused_error(self, answer: Answer, seconds: float) -> DeviceError:
         until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%H:%M UTC")
-        return type(self.status_error(status))(
-            f"{self.who} asks to be left alone until {until} (HTTP {status}); a longer interval asks less"
+        return type(self.failure(answer))(
+            f"{self.who} asks to be left alone until {until} (HTTP {answer.status}); choose a longer interval"
         )
 
 

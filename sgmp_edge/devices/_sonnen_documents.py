@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from sgmp_edge.common import BadAnswer, NotReady
-from sgmp_edge.devices._values import number
+from sgmp_edge.contract import number_in
+from sgmp_edge.devices._values import field_name, number, plain_text
 
-_NO_SENSOR = -273.15
-"""What a temperature says that nothing measures."""
+_NO_SENSOR_C = -273.15
+"""What a temperature is that nothing measures, degrees Celsius."""
 
-_LARGEST_W = 1_000_000
+_MAX_W = 1_000_000
 _LIMITS = {
     "RSOC": (-1, 110),
     "USOC": (-1, 110),
@@ -19,48 +21,62 @@ _LIMITS = {
     "Fac": (0, 100),
     "Uac": (0, 1000),
 }
+_MAX_FIELDS = 500
+"""Of one document; the largest known one has 40."""
 
 _CLOCK = "Timestamp"
 
+_BALANCE = ("GridFeedIn_W", "Production_W", "Pac_total_W", "Consumption_W")
+"""GridFeedIn = Production + Pac - Consumption, within a few watts on recorded documents."""
+_BALANCED_W = 500
+"""How far the four may be apart; they are not measured at one instant. A lost sign makes 65,536 W or more."""
 
-def status_fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `status`, numbers as numbers. Raises NotReady while the battery boots, BadAnswer if absurd."""
-    fields = _fields(document)
+
+def status_fields(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """(the fields of `status`, numbers as numbers; what is odd, by field).
+
+    Raises NotReady while the battery boots, BadAnswer where it is not a status.
+    """
     if not any(key.endswith("_W") for key in document):
         raise BadAnswer("the battery's status has no power values")
+    fields, odd = _fields(document, "status.")
     measured = [
-        fields[key] for key in fields if key.endswith("_W") or key in ("Fac", "Uac", "Ubat", "RSOC", "USOC")
+        value
+        for key, value in fields.items()
+        if key.endswith("_W") or key in ("Fac", "Uac", "Ubat", "RSOC", "USOC")
     ]
     if fields.get("Fac") == 0 and not any(measured):
         raise NotReady("the battery is starting up: all its values are zero")
     if not any(key.endswith("_W") for key in fields):
+        if odd:
+            raise BadAnswer(next(iter(odd.values())))
         raise NotReady("the battery has no power values yet")
     # It stands for the age of the values, and would be stored as text at every poll.
     fields.pop(_CLOCK, None)
-    return fields
+    return fields, odd
 
 
-def battery_fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `battery_status`: nested text in v1, flat numbers in v2. Raises as `status_fields`."""
+def battery_fields(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """(the fields of `battery_status`, what is odd): nested text in v1, flat numbers in v2. Raises NotReady."""
     nested = document.get("battery_status")
-    cells = _fields(nested if isinstance(nested, Mapping) else document)
+    cells, odd = _fields(nested if isinstance(nested, Mapping) else document, "battery.battery_status.")
     if not any(isinstance(value, int | float) and value for value in cells.values()):
         raise NotReady("the battery's cell values are all zero or missing")
-    return cells
+    return cells, odd
 
 
 def alerts_of(document: Mapping[str, Any]) -> frozenset[str]:
     """What the battery raises: v1 by name, v2 as a code."""
     alerts: set[str] = set()
-    for kind in ("alarm", "warning"):
-        named = document.get(f"{kind}s")
+    for level in ("alarm", "warning"):
+        named = document.get(f"{level}s")
         if isinstance(named, Mapping):
-            alerts |= {f"{kind} {name}" for name, raised in named.items() if number(raised)}
+            alerts |= {f"{level} {plain_text(name)}" for name, raised in named.items() if number(raised)}
             continue
         nested = document.get("battery_status")
-        code = number((nested if isinstance(nested, Mapping) else document).get(f"system{kind}"))
+        code = number((nested if isinstance(nested, Mapping) else document).get(f"system{level}"))
         if code:
-            alerts.add(f"{kind} code {code:g}")
+            alerts.add(f"{level} code {code:g}")
     return frozenset(alerts)
 
 
@@ -68,18 +84,52 @@ def off_grid(document: Mapping[str, Any]) -> bool:
     return document.get("SystemStatus") == "OffGrid" or number(document.get("Uac")) == 0
 
 
-def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(document: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """(fields, what is odd by field): a value that can't be is left out alone."""
     fields: dict[str, Any] = {}
-    for key, raw in document.items():
-        value = number(raw)
-        if value is None:
-            # Null is no value; nested objects are no measurements.
-            if isinstance(raw, str) and raw and raw.casefold() not in ("nan", "inf", "-inf", "null"):
-                fields[key] = raw
+    odd: dict[str, str] = {}
+    for key, raw in list(document.items())[:_MAX_FIELDS]:
+        name = field_name(key, prefix)
+        if name is None:
+            odd["name"] = "the battery has a value whose name can't be that of a field; it is left out"
             continue
-        low, high = _LIMITS.get(key, (-_LARGEST_W, _LARGEST_W) if key.endswith("_W") else (None, None))
-        if low is not None and high is not None and not low <= value <= high:
-            raise BadAnswer(f"the battery says {key} is {value:g}, which can't be")
-        if value != _NO_SENSOR:
-            fields[key] = value
-    return fields
+        value = number(raw)
+        if value is not None:
+            fields[name] = value
+        elif isinstance(raw, str) and raw.strip() and number_in(raw) is None and raw.casefold() != "null":
+            fields[name] = plain_text(raw)
+    odd |= _restore_signs(fields)
+    for name, value in list(fields.items()):
+        if isinstance(value, str):
+            continue
+        low, high = _LIMITS.get(name, (-_MAX_W, _MAX_W) if name.endswith("_W") else (value, value))
+        if value == _NO_SENSOR_C:
+            del fields[name]
+        elif not low <= value <= high:
+            del fields[name]
+            odd[name] = f"the battery says {name} is {value:g}, which can't be; the value is left out"
+    return fields, odd
+
+
+def _restore_signs(fields: dict[str, Any]) -> dict[str, str]:
+    """Correct powers that the battery gives as an unsigned -45 (65491), where the four of the balance show it."""
+    values: list[float] = [fields[name] for name in _BALANCE if isinstance(fields.get(name), int | float)]
+    if len(values) < len(_BALANCE):
+        return {}
+    candidates = [
+        [value, *(value - width for width in (2**16, 2**32) if width / 2 <= value < width)]
+        for value in values
+    ]
+
+    def residual(powers: tuple[float, ...]) -> float:
+        feed_in, production, battery, consumption = powers
+        return abs(production + battery - consumption - feed_in)
+
+    best = min(product(*candidates), key=residual)
+    if residual(best) > _BALANCED_W or list(best) == values:
+        return {}
+    wrong = [name for name, value, signed in zip(_BALANCE, values, best, strict=True) if value != signed]
+    fields.update(zip(_BALANCE, best, strict=True))
+    return {
+        "sign": f"the battery gives {', '.join(wrong)} without its sign; it is corrected by the other powers"
+    }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
-from sgmp_edge.devices._http import Answer, HttpClient, has_port, origin
+from sgmp_edge.devices._http import Answer, HttpClient, has_port, origin, pause_of
 from sgmp_edge.devices._sonnen_documents import off_grid
-from sgmp_edge.devices._values import number
+from sgmp_edge.devices._values import number, plain_text
 
 _RETRY_BETTER_S = 60.0
 """How often an interface further up in the list is tried again while a lower one serves."""
@@ -21,8 +22,8 @@ class Interface(Protocol):
     @property
     def name(self) -> str: ...
 
-    def document(self, kind: str) -> dict[str, Any]:
-        """The body of `status` or `battery`."""
+    def document(self, kind: str, *, patient: bool = True) -> dict[str, Any]:
+        """The body of `status` or `battery`. Not `patient`: within the usual time, however slow it was before."""
         ...
 
     def close(self) -> None: ...
@@ -34,33 +35,33 @@ class V2:
     Setpoints count in operating mode 1 ("manual") and hold until they are replaced or the mode changes.
     """
 
-    def __init__(self, host: str, token: str) -> None:
+    def __init__(self, config: Mapping[str, Any]) -> None:
         self.name = "v2"
-        headers = {"Auth-Token": token} if token else {}
-        self._http = _local_client(host, 80, "v2", headers)
+        token = config.get("local_token") or config.get("token", "")
+        self._http = _local_client(config, 80, self.name, {"Auth-Token": token} if token else {})
 
-    def document(self, kind: str) -> dict[str, Any]:
-        return _document(self._http, f"/api/v2/{kind}")
+    def document(self, kind: str, *, patient: bool = True) -> dict[str, Any]:
+        return _document(self._http, f"/api/v2/{kind}", patient=patient)
 
     def off_grid(self) -> bool:
-        return off_grid(self.document("status"))
+        return off_grid(_document(self._http, "/api/v2/status", urgent=True))
 
     def mode(self) -> str:
-        return _mode_of(_document(self._http, "/api/v2/configurations/EM_OperatingMode"), "EM_OperatingMode")
+        path = "/api/v2/configurations/EM_OperatingMode"
+        return _mode_of(_document(self._http, path, urgent=True), "EM_OperatingMode")
 
     def set_mode(self, mode: str) -> None:
-        _accepted(
-            self._http,
-            self._http.request("PUT", "/api/v2/configurations", form={"EM_OperatingMode": mode}),
-        )
+        form = {"EM_OperatingMode": mode}
+        _accepted(self._http, self._http.request("PUT", "/api/v2/configurations", form=form, urgent=True))
 
     def set_power(self, action: str, watts: int) -> None:
         """`action` is charge or discharge."""
-        _accepted(self._http, self._http.request("POST", f"/api/v2/setpoint/{action}/{watts}"))
+        path = f"/api/v2/setpoint/{action}/{watts}"
+        _accepted(self._http, self._http.request("POST", path, urgent=True))
 
     def setpoint_w(self) -> float | None:
         """The setpoint in force; positive discharges."""
-        return number(self.document("latestdata").get("SetPoint_W"))
+        return number(_document(self._http, "/api/v2/latestdata", urgent=True).get("SetPoint_W"))
 
     def close(self) -> None:
         self._http.close()
@@ -69,27 +70,29 @@ class V2:
 class V1:
     """`/api/v1/status` and `/api/battery`, on port 8080 of older and port 80 of newer firmware; no token."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self.name = "v1" if has_port(host) else f"v1 on port {port}"
-        self._http = _local_client(host, port, self.name, {})
+    def __init__(self, config: Mapping[str, Any], port: int) -> None:
+        self.name = "v1" if _has_one_port(config) else f"v1 on port {port}"
+        self._http = _local_client(config, port, self.name, {})
 
-    def document(self, kind: str) -> dict[str, Any]:
-        return _document(self._http, _V1_PATHS[kind])
+    def document(self, kind: str, *, patient: bool = True) -> dict[str, Any]:
+        return _document(self._http, _V1_PATHS[kind], patient=patient)
 
     def off_grid(self) -> bool:
-        return off_grid(self.document("status"))
+        return off_grid(_document(self._http, _V1_PATHS["status"], urgent=True))
 
     def mode(self) -> str:
-        return _mode_of(self.document("status"), "OperatingMode")
+        return _mode_of(_document(self._http, _V1_PATHS["status"], urgent=True), "OperatingMode")
 
     def set_mode(self, mode: str) -> None:
-        _accepted(self._http, self._http.request("GET", f"/api/setting?EM_OperatingMode={mode}"))
+        path = f"/api/setting?EM_OperatingMode={mode}"
+        _accepted(self._http, self._http.request("GET", path, urgent=True))
 
     def set_power(self, action: str, watts: int) -> None:
-        _accepted(self._http, self._http.request("GET", f"/api/v1/setpoint/{action}/{watts}"))
+        path = f"/api/v1/setpoint/{action}/{watts}"
+        _accepted(self._http, self._http.request("GET", path, urgent=True))
 
     def setpoint_w(self) -> float | None:
-        """None: v1 does not tell."""
+        """None: v1 has no way to ask for it."""
         return None
 
     def close(self) -> None:
@@ -97,11 +100,11 @@ class V1:
 
 
 class Cloud:
-    """The v1 documents through the vendor's proxy. Read only: a command must not hang on the internet."""
+    """The v1 documents through the vendor's proxy. Read only: a command must not depend on the internet."""
 
     def __init__(self, url: str, serial: str, token: str) -> None:
         self.name = "cloud"
-        self._proxy = f"/proxy/{serial}"
+        self._proxy = f"/proxy/{quote(serial, safe='')}"
         self._http = HttpClient(
             "the battery's remote interface",
             url,
@@ -110,10 +113,11 @@ class Cloud:
                 "Accept": "application/vnd.sonnenbatterie.api.core.v1+json",
             },
             remote=True,
+            pause=pause_of(url, token),
         )
 
-    def document(self, kind: str) -> dict[str, Any]:
-        return _document(self._http, self._proxy + _V1_PATHS[kind])
+    def document(self, kind: str, *, patient: bool = True) -> dict[str, Any]:
+        return _document(self._http, self._proxy + _V1_PATHS[kind], patient=patient)
 
     def close(self) -> None:
         self._http.close()
@@ -128,25 +132,29 @@ def interfaces(config: Mapping[str, Any]) -> list[Interface]:
     A host with a port of its own (a forwarded one, a simulator) stands for one server: v2 and v1 are looked for there,
     and the vendor's cloud, which knows nothing of it, is asked only where the config names its address.
     """
-    host, choice = config["ip"], config.get("interface", "auto")
+    choice = config.get("interface", "auto")
     token, serial, cloud_url = config.get("token", ""), config.get("serial", ""), config.get("cloud_url")
-    found: list[Interface] = []
+    usable: list[Interface] = []
     if choice in ("auto", "v2"):
-        found.append(V2(host, config.get("local_token") or token))
+        usable.append(V2(config))
     if choice in ("auto", "v1"):
-        ports = (8080,) if has_port(host) else (8080, 80)
-        found += [V1(host, port) for port in ports]
-    cloud_is_known = bool(token and serial and (cloud_url or not has_port(host)))
+        usable += [V1(config, port) for port in ((8080,) if _has_one_port(config) else (8080, 80))]
+    cloud_is_known = bool(token and serial and (cloud_url or not has_port(config["ip"])))
     if choice == "cloud" or (choice == "auto" and cloud_is_known):
-        found.append(Cloud(cloud_url or "https://core-api.sonnenbatterie.de", serial, token))
-    return found
+        usable.append(Cloud(cloud_url or "https://core-api.sonnenbatterie.de", serial, token))
+    return usable
 
 
-class Choice:
+def _has_one_port(config: Mapping[str, Any]) -> bool:
+    """Whether all local interfaces are on the same port: the host's own, or that of https."""
+    return has_port(config["ip"]) or config.get("scheme") == "https"
+
+
+class Fallback:
     """Fetches one document from the interface that served last, else from the first one that answers.
 
     Refusal, silence, errors of the server and wrong credentials all lead on to the next interface; the one that
-    answered is stayed with. After a complete failure nothing is tried for `pause_s` seconds.
+    answered is kept. After a complete failure nothing is tried for `pause_s` seconds.
     """
 
     def __init__(self, kind: str, interfaces: Sequence[Interface], *, pause_s: float = 0) -> None:
@@ -181,8 +189,10 @@ class Choice:
         for interface in order:
             if failures and time.monotonic() > deadline:
                 break
+            # Another that serves, or a poll that took its time already, shall not wait long for this one.
+            patient = self._serving in (None, interface) and time.monotonic() < deadline
             try:
-                body = interface.document(self._kind)
+                body = interface.document(self._kind, patient=patient)
             except DeviceError as error:
                 failures.append((interface, error))
             else:
@@ -205,11 +215,7 @@ class Choice:
             self._retry_better_at = now + _RETRY_BETTER_S
             first = [better[self._retries % len(better)]]
             self._retries += 1
-        order: list[Interface] = []
-        for interface in (*first, *serving, *self._interfaces):
-            if interface not in order:
-                order.append(interface)
-        return order
+        return list(dict.fromkeys([*first, *serving, *self._interfaces]))
 
     def _says_most(self, failure: tuple[Interface, DeviceError]) -> tuple[bool, int]:
         interface, error = failure
@@ -218,12 +224,19 @@ class Choice:
         return interface is not self._serving, rank
 
 
-def _local_client(host: str, port: int, name: str, headers: Mapping[str, str]) -> HttpClient:
-    return HttpClient(f"the battery at {host} ({name})", origin(host, port=port), headers=headers)
+def _local_client(config: Mapping[str, Any], port: int, name: str, headers: Mapping[str, str]) -> HttpClient:
+    scheme = config.get("scheme", "http")
+    return HttpClient(
+        f"the battery at {config['ip']} ({name})",
+        origin(config["ip"], scheme=scheme, port=port if scheme == "http" else None),
+        headers=headers,
+        certificate_sha256=config.get("certificate_sha256"),
+        pause=pause_of(config["ip"]),
+    )
 
 
-def _document(http: HttpClient, path: str) -> dict[str, Any]:
-    answer = http.request("GET", path)
+def _document(http: HttpClient, path: str, *, patient: bool = True, urgent: bool = False) -> dict[str, Any]:
+    answer = http.request("GET", path, patient=patient, urgent=urgent)
     if answer.status == 404:
         raise Unreachable(f"{http.who} does not offer this interface (HTTP 404)")
     document = http.decode_json(http.expect_ok(answer))
@@ -236,7 +249,7 @@ def _document(http: HttpClient, path: str) -> dict[str, Any]:
 def _accepted(http: HttpClient, answer: Answer) -> None:
     """Refuse what is a refusal, also one that comes with HTTP 200. Whether it took effect tells the read-back."""
     if not 200 <= answer.status < 300:
-        raise http.status_error(answer.status)
+        raise http.failure(answer)
     if answer.body.strip():
         document = http.decode_json(answer)
         if document is False:
@@ -246,15 +259,15 @@ def _accepted(http: HttpClient, answer: Answer) -> None:
 
 
 def _refuse_failure(http: HttpClient, document: Mapping[str, Any]) -> None:
-    code = document.get("ReturnCode", 0)
-    if number(code) != 0:
-        raise BadAnswer(f"{http.who} answers with return code {str(code)[:40]}")
+    code = document.get("ReturnCode")
+    if code is not None and number(code) != 0:
+        raise BadAnswer(f"{http.who} answers with return code {plain_text(str(code))}")
     if document.get("error"):
-        raise BadAnswer(f"{http.who} says: {str(document['error'])[:200]}")
+        raise BadAnswer(f"{http.who} says: {plain_text(str(document['error']))}")
 
 
 def _mode_of(document: Mapping[str, Any], key: str) -> str:
     mode = number(document.get(key))
     if mode is None:
-        raise BadAnswer("the battery does not tell its operating mode")
+        raise BadAnswer("the battery does not report its operating mode")
     return str(int(mode))

@@ -66,7 +66,7 @@ DEVICE_TYPE: dict[str, Any] = {
         },
         "certificate_sha256": {
             "title": "Certificate fingerprint",
-            "kind": "text",
+            "kind": "fingerprint",
             "help": "With https: the SHA-256 fingerprint of the meter's self-signed certificate.",
         },
         "username": {

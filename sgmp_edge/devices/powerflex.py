@@ -64,7 +64,7 @@ DEVICE_TYPE = {
         },
         "certificate_sha256": {
             "title": "Certificate fingerprint",
-            "kind": "text",
+            "kind": "fingerprint",
             "help": "The SHA-256 fingerprint of the endpoint's certificate, where no public authority signed it.",
         },
     },

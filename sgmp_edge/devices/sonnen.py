@@ -22,8 +22,9 @@ from sgmp_edge.common import (
     ReadResult,
 )
 from sgmp_edge.contract import WARNING
+from sgmp_edge.devices._notices import Notices
 from sgmp_edge.devices._sonnen_documents import alerts_of, battery_fields, status_fields
-from sgmp_edge.devices._sonnen_interfaces import V1, V2, Choice, interfaces
+from sgmp_edge.devices._sonnen_interfaces import V1, V2, Fallback, interfaces
 
 DEVICE_TYPE = {
     "name": "sonnen",
@@ -44,7 +45,7 @@ DEVICE_TYPE = {
             "title": "Token",
             "kind": "text",
             "secret": True,
-            "help": "Authorization token of the remote interface; also given to the battery itself unless it has "
+            "help": "Authorization token of the remote interface; also sent to the battery itself unless it has "
             "a token of its own.",
         },
         "interval": {
@@ -61,11 +62,23 @@ DEVICE_TYPE = {
             "default": "auto",
             "help": "`auto` tries v2, v1 and the remote interface, and stays with the one that answers.",
         },
+        "scheme": {
+            "title": "Protocol",
+            "kind": "choice",
+            "choices": ["http", "https"],
+            "default": "http",
+            "help": "`https` for a battery that answers encrypted requests only.",
+        },
+        "certificate_sha256": {
+            "title": "Certificate fingerprint",
+            "kind": "fingerprint",
+            "help": "With https: the SHA-256 fingerprint of the battery's self-signed certificate.",
+        },
         "local_token": {
             "title": "Token of the battery",
             "kind": "text",
             "secret": True,
-            "help": "The JSON API token made on the battery's own page, where it differs from the token above.",
+            "help": "The JSON API token from the battery's own page, where it differs from the token above.",
         },
         "cloud_url": {
             "title": "Remote address",
@@ -92,7 +105,7 @@ DEVICE_TYPE = {
             "kind": "choice",
             "choices": ["8", "2"],
             "help": "Operating mode that is self-consumption: 8 in the US, 2 in Europe and Australia. Without it, "
-            "the mode that was found.",
+            "the mode that was in force before.",
         },
     },
     "example": {
@@ -140,10 +153,10 @@ class Sonnen:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = dict(config)
         self._interfaces = interfaces(config)
-        self._status = Choice("status", self._interfaces)
-        self._battery = Choice("battery", self._interfaces, pause_s=60)
+        self._status = Fallback("status", self._interfaces)
+        self._battery = Fallback("battery", self._interfaces, pause_s=60)
         self._alerts: frozenset[str] = frozenset()
-        self._problems: frozenset[str] = frozenset()
+        self._notices = Notices()
         self._clock: tuple[object, float] = (None, 0.0)
         self._own_mode: str | None = None
 
@@ -155,22 +168,23 @@ class Sonnen:
         deadline = time.monotonic() + _TIME_FOR_A_POLL_S
         document = self._status.fetch(deadline)
         self._refuse_frozen(document.get("Timestamp"))
-        status = status_fields(document)
-        cells, alerts, problems = self._cells(deadline)
+        status, odd = status_fields(document)
+        cells, alerts, faults = self._cells(deadline)
+        faults = odd | faults
         if "relativestateofcharge" not in cells and "RSOC" in status:
             cells["relativestateofcharge"] = status["RSOC"]
         self._note_mode(status.get("OperatingMode"))
         row = {"status": status, "battery": {"battery_status": cells}}
-        if POWER not in status:
-            problems["power"] = f"the battery gives no {POWER}"
-        events = self._events(alerts, problems)
+        if POWER not in status and POWER not in odd:
+            faults["power"] = f"the battery gives no {POWER}"
+        events = self._events(alerts, faults)
         return ReadResult([Reading(AT_TICK, row)], events) if events else row
 
     def act(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out `{"action": "charge" | "discharge", "power_w": W}` or `{"action": "self_consumption"}`.
 
         The power is clamped to the config's limit. Returns what the battery says afterwards: `operating_mode`,
-        `setpoint_w` (positive discharges; absent where the interface does not tell), and `clamped` if it was.
+        `setpoint_w` (positive discharges; absent where the interface does not report it), and `clamped` if it was.
         Raises DeviceError for a command that can't be carried out as it stands. If the battery does not follow, it is
         given back to its own automatic mode.
         """
@@ -228,12 +242,13 @@ class Sonnen:
             interface.close()
 
     def _cells(self, deadline: float) -> tuple[dict[str, Any], frozenset[str], dict[str, str]]:
-        """(battery fields, alerts, why there are none). Power does not wait for cell values."""
+        """(battery fields, alerts, what is wrong with them). Power does not wait for cell values."""
         if self._battery.served_by is None:
             self._battery.begin_with(self._status.served_by)
         try:
             document = self._battery.fetch(deadline)
-            return battery_fields(document), alerts_of(document), {}
+            cells, odd = battery_fields(document)
+            return cells, alerts_of(document), odd
         except DeviceError as error:
             return {}, self._alerts, {"cells": f"cell values are missing: {error}"}
 
@@ -244,12 +259,12 @@ class Sonnen:
         elif now - self._clock[1] > _STALE_S:
             raise NotReady(f"the battery's clock stands still at {str(stamp)[:40]}")
 
-    def _events(self, alerts: frozenset[str], problems: Mapping[str, str]) -> list[Event]:
-        """What came up, or went, since the last poll: said once each."""
+    def _events(self, alerts: frozenset[str], faults: Mapping[str, str]) -> list[Event]:
+        """Alerts that came or went since the last poll, and faults of the documents."""
         texts = [f"the battery reports {alert}" for alert in sorted(alerts - self._alerts)]
         texts += [f"the battery no longer reports {alert}" for alert in sorted(self._alerts - alerts)]
-        texts += [text for kind, text in problems.items() if kind not in self._problems]
-        self._alerts, self._problems = alerts, frozenset(problems)
+        texts += self._notices.new(faults)
+        self._alerts = alerts
         return [Event(AT_TICK, WARNING, {"data": text}) for text in texts]
 
     def _commanded(self, command: Callable[[V1 | V2], T]) -> T:
@@ -286,10 +301,10 @@ class Sonnen:
 def _await_mode(interface: V1 | V2, mode: str) -> None:
     """Wait until the battery says that it is in this mode. Raises BadAnswer if it does not follow."""
     deadline = time.monotonic() + SETTLE_S
-    while (found := interface.mode()) != mode:
+    while (current := interface.mode()) != mode:
         if time.monotonic() > deadline:
             raise BadAnswer(
-                f"the battery stays in operating mode {found} instead of {mode}; is it under remote control?"
+                f"the battery stays in operating mode {current} instead of {mode}; is it under remote control?"
             )
         time.sleep(0.25)
 

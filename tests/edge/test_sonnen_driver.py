@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sgmp_edge.common import AT_TICK, BadAnswer, DeviceError, NotReady, ReadResult, Unauthorized
+from sgmp_edge.common import AT_TICK, BadAnswer, DeviceError, NotReady, ReadResult, TimedOut, Unauthorized
 from sgmp_edge.contract import WARNING, device_types
-from sgmp_edge.devices import _sonnen_interfaces, sonnen
+from sgmp_edge.devices import _http, _sonnen_interfaces, sonnen
+from sgmp_edge.devices._http import Timeouts
 from sgmp_edge.devices._sonnen_documents import alerts_of, battery_fields, status_fields
 from sgmp_edge.devices.sonnen import Sonnen
-from tests.edge.drivers_http import HttpDevice, Reply, as_json, each_fault, hurry, texts_of
+from tests.edge.drivers_http import (
+    HttpDevice,
+    Reply,
+    Request,
+    as_json,
+    each_fault,
+    hurry,
+    own_certificate,
+    texts_of,
+)
 from tests.edge.drivers_sonnen import BOOTING, CLOUD_TOKEN, LOCAL_TOKEN, SERIAL, Battery
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "sonnen"
@@ -178,10 +190,105 @@ def test_a_status_that_stays_the_same_is_a_frozen_one(
 @pytest.mark.parametrize(
     ("key", "value"), [("Pac_total_W", 10**9), ("USOC", 240), ("Fac", -3), ("Uac", 10**6)]
 )
-def test_what_cannot_be_is_a_bad_answer(make: Any, battery: Battery, key: str, value: float) -> None:
+def test_a_value_that_cannot_be_is_left_out_alone_and_reported_once(
+    make: Any, battery: Battery, key: str, value: float
+) -> None:
     battery.status[key] = value
-    with pytest.raises(BadAnswer, match=key):
+    driver = make()
+    first = driver.read()
+    assert row_of(first)["status"].keys() == {*row_of(make(interface="v1").read())["status"]}
+    assert key not in row_of(first)["status"]
+    assert row_of(first)["status"]["Consumption_W"] == 1300
+    assert len(warnings_of(first)) == 1
+    assert key in warnings_of(first)[0]
+    assert warnings_of(driver.read()) == []
+    battery.status[key] = 61
+    assert row_of(driver.read())["status"][key] == 61
+    battery.status[key] = value
+    assert warnings_of(driver.read()) == []
+
+
+def test_a_status_of_which_no_power_can_be_is_a_bad_answer(make: Any, battery: Battery) -> None:
+    battery.status = {key: 10**9 if key.endswith("_W") else value for key, value in battery.status.items()}
+    with pytest.raises(BadAnswer, match="can't be"):
         make().read()
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+@pytest.mark.parametrize("power", ["GridFeedIn_W", "Pac_total_W"])
+def test_a_power_without_its_sign_is_corrected_by_the_other_powers(
+    make: Any, battery: Battery, power: str, bits: int
+) -> None:
+    battery.status |= {
+        "GridFeedIn_W": -100,
+        "Production_W": 1_850,
+        "Pac_total_W": -650,
+        "Consumption_W": 1_300,
+    }
+    true = battery.status[power]
+    battery.status[power] = true % 2**bits
+    driver = make()
+    first = driver.read()
+    assert row_of(first)["status"][power] == true
+    assert len(warnings_of(first)) == 1
+    assert power in warnings_of(first)[0]
+    assert warnings_of(driver.read()) == []
+
+
+def test_a_large_power_that_adds_up_is_left_as_it_is(make: Any, battery: Battery) -> None:
+    battery.status |= {
+        "GridFeedIn_W": 64_200,
+        "Production_W": 64_700,
+        "Pac_total_W": 800,
+        "Consumption_W": 1_300,
+    }
+    result = make().read()
+    assert row_of(result)["status"]["GridFeedIn_W"] == 64_200
+    assert warnings_of(result) == []
+
+
+@pytest.mark.parametrize(
+    ("odd", "value"),
+    [
+        ("-nan", None),
+        ("nan", None),
+        ("+812", 812),
+        ('"1234567890_00"', "1234567890_00"),
+        ('" 812.5 "', 812.5),
+        ('"１２"', "１２"),
+        ('"' + "x" * 20_000 + '"', "x" * 200),
+        ("", None),
+        ("[1]", None),
+        ("9" * 5_000, None),
+    ],
+)
+@pytest.mark.parametrize("interface", ["v2", "v1", "cloud"])
+def test_an_odd_value_costs_no_other_one(
+    make: Any, battery: Battery, device: HttpDevice, cloud: HttpDevice, interface: str, odd: str, value: Any
+) -> None:
+    def answer(request: Request) -> Reply:
+        reply = battery.answer(request)
+        body = reply.body if isinstance(reply.body, str) else reply.body.decode()
+        return replace(reply, body=body.replace('"Apparent_output": 812', f'"Apparent_output": {odd}'))
+
+    device.answer = cloud.answer = answer
+    status = row_of(make(interface=interface).read())["status"]
+    assert status.get("Apparent_output") == value
+    assert status["Pac_total_W"] == 800
+
+
+def test_an_odd_name_costs_no_other_value(make: Any, battery: Battery) -> None:
+    battery.status |= {"Pool\u00a0Pump_W": 5, "": 6, "x" * 300: 7}
+    result = make().read()
+    status = row_of(result)["status"]
+    assert (status["Pool Pump_W"], status["Pac_total_W"]) == (5, 800)
+    assert all(name.strip() and len(name) < 255 for name in status)
+    assert len(warnings_of(result)) == 1
+
+
+def test_a_return_code_of_null_is_none(make: Any, battery: Battery) -> None:
+    battery.status["ReturnCode"] = None
+    assert row_of(make().read())["status"]["Pac_total_W"] == 800
 
 
 @pytest.mark.parametrize(
@@ -277,6 +384,7 @@ def test_whatever_is_wrong_with_the_battery_the_cloud_takes_over(
             ["v2", "v1", "cloud"],
         ),
         ({"ip": "10.0.0.5", "interface": "v1"}, ["v1 on port 8080", "v1 on port 80"]),
+        ({"ip": "10.0.0.5", "scheme": "https"}, ["v2", "v1"]),
         ({"ip": "10.0.0.5", "interface": "cloud", "serial": "1", "token": "t"}, ["cloud"]),
     ],
 )
@@ -355,6 +463,76 @@ def test_the_state_holds_no_secret(make: Any) -> None:
     driver.read()
     assert LOCAL_TOKEN not in json.dumps(driver.state())
     assert CLOUD_TOKEN not in json.dumps(driver.state())
+
+
+# --- Slow, busy, encrypted --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interface", ["v2", "v1"])
+def test_a_slow_battery_is_read_all_the_same(
+    make: Any, battery: Battery, device: HttpDevice, monkeypatch: pytest.MonkeyPatch, interface: str
+) -> None:
+    monkeypatch.setattr(_http, "LAN", Timeouts(0.5, 0.3, 0.6))
+
+    def slow(request: Request) -> Reply:
+        if request.path.endswith("status"):
+            time.sleep(0.7)
+        return battery.answer(request)
+
+    device.answer = slow
+    driver = make(interface=interface)
+    for _ in range(2):
+        with pytest.raises(TimedOut):
+            driver.read()
+    assert row_of(driver.read())["status"]["Pac_total_W"] == 800
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_battery_that_asks_to_be_left_alone_is_on_all_its_interfaces(
+    make: Any, battery: Battery, device: HttpDevice, status: int
+) -> None:
+    device.answer = lambda request: Reply(status=status, headers={"Retry-After": "3600"})
+    driver = make(serial="")
+    for _ in range(3):
+        with pytest.raises(DeviceError):
+            driver.read()
+    assert len(device.requests) == 1
+
+
+def test_the_cloud_serves_while_the_battery_asks_to_be_left_alone(make: Any, device: HttpDevice) -> None:
+    device.answer = lambda request: Reply(status=503, headers={"Retry-After": "3600"})
+    assert row_of(make().read())["status"]["Pac_total_W"] == 800
+    assert len(device.requests) == 1
+
+
+def test_a_battery_that_asks_to_be_left_alone_is_still_given_back(
+    make: Any, battery: Battery, device: HttpDevice
+) -> None:
+    driver = make(interface="v2", **LIMITS)
+    driver.act({"action": "charge", "power_w": 1000})
+    device.answer = lambda request: Reply(status=503, headers={"Retry-After": "3600"})
+    with pytest.raises(NotReady):
+        driver.read()
+    device.answer = battery.answer
+    driver.release()
+    assert battery.mode == "2"
+
+
+def test_a_battery_that_answers_https_only_can_be_read_and_says_so_before(
+    make: Any, battery: Battery, device: HttpDevice, tmp_path: Path
+) -> None:
+    device.answer = lambda request: Reply(status=301, headers={"Location": "https://192.0.2.1/"})
+    with pytest.raises(BadAnswer, match="set the protocol to https"):
+        make(interface="v2").read()
+    context, fingerprint = own_certificate(tmp_path)
+    encrypted = HttpDevice(battery.answer, tls=context)
+    try:
+        config = {"ip": encrypted.host, "scheme": "https", "certificate_sha256": fingerprint, "serial": ""}
+        assert row_of(make(**config).read())["status"]["Pac_total_W"] == 800
+        with pytest.raises(BadAnswer, match="not trusted"):
+            make(ip=encrypted.host, scheme="https", serial="").read()
+    finally:
+        encrypted.close()
 
 
 # --- Control ----------------------------------------------------------------------------------------------------------
@@ -495,11 +673,12 @@ def recorded(name: str) -> dict[str, Any]:
 
 @shared
 def test_recorded_v1_documents_are_read() -> None:
-    status = status_fields(recorded("v1_8080_status_eco8_discharging.json"))
+    status, odd = status_fields(recorded("v1_8080_status_eco8_discharging.json"))
+    assert odd == {}
     assert (status["Pac_total_W"], status["GridFeedIn_W"], status["RSOC"]) == (371, -35, 78)
     assert {"Sac2", "Sac3", "Timestamp"}.isdisjoint(status)
     document = recorded("v1_8080_api_battery_eco8.json")
-    cells = battery_fields(document)
+    cells, _ = battery_fields(document)
     assert (cells["relativestateofcharge"], cells["systemdcvoltage"]) == (13.0, 47.96)
     assert alerts_of(document) == frozenset()
 
@@ -507,7 +686,7 @@ def test_recorded_v1_documents_are_read() -> None:
 @shared
 @pytest.mark.parametrize("name", ["v1_8080_status_eco8_discharging.json", "v2_status_charging.json"])
 def test_what_is_recorded_adds_up_under_the_signs_that_are_published(name: str) -> None:
-    status = status_fields(recorded(name))
+    status, _ = status_fields(recorded(name))
     fed_in = status["Production_W"] + status["Pac_total_W"] - status["Consumption_W"]
     assert status["GridFeedIn_W"] == pytest.approx(fed_in, abs=5)
     assert (status["Pac_total_W"] > 0) == bool(status["BatteryDischarging"])
@@ -517,7 +696,7 @@ def test_what_is_recorded_adds_up_under_the_signs_that_are_published(name: str) 
 def test_every_recorded_measurement_has_its_unit() -> None:
     unit = device_types()["sonnen"].unit_of
     for status in ("v1_8080_status_eco8_discharging.json", "v2_status_charging.json"):
-        units = {key: unit(f"status.{key}") for key in status_fields(recorded(status))}
+        units = {key: unit(f"status.{key}") for key in status_fields(recorded(status))[0]}
         counts = {"BackupBuffer", "RSOC", "USOC"}
         assert {key for key, found in units.items() if found == "W"} >= {
             key for key in units if key.endswith("_W")
@@ -525,7 +704,7 @@ def test_every_recorded_measurement_has_its_unit() -> None:
         assert {units[key] for key in counts} == {"%"}
         assert {key: found for key, found in units.items() if found == ""}.keys() <= WITHOUT_UNIT
     for battery in ("v1_8080_api_battery_eco8.json", "v2_battery_charging.json"):
-        cells = {key: unit(f"battery.battery_status.{key}") for key in battery_fields(recorded(battery))}
+        cells = {key: unit(f"battery.battery_status.{key}") for key in battery_fields(recorded(battery))[0]}
         assert {key for key, found in cells.items() if found == ""} <= CELLS_WITHOUT_UNIT
 
 
