@@ -13,6 +13,8 @@ one worker thread, one call at a time. Optional, found by name:
 - `release()`: undo whatever `act` did and give the device back to its own automatic mode. Called when a command's
   time-to-live lapses, at SIGTERM, at start if a lease was open, and again until it succeeds: it must be harmless
   to repeat. A class without it is commanded only with an `undo` for `act` in the command itself.
+- `left_command() -> str | None`: asked after a `read()`: why the device no longer does what `act` commanded, though
+  nobody undid it (a battery that left manual mode); None while it does, or nothing is commanded.
 - `close()`: release connections.
 
 In a file of `devices/` the driver is the one public class defined there that has `read`.
@@ -60,6 +62,8 @@ class DeviceError(Exception):
     """
 
     outcome = "error"
+    retry_after_s = 0.0
+    """Set on an exception: for how many seconds the device asks to be left alone. It is, for up to an hour."""
 
 
 class Unreachable(DeviceError):

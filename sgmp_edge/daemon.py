@@ -33,6 +33,7 @@ from .settings import (
     OUTBOX_FILE,
     Settings,
     SetupError,
+    earliest_ms,
     load_identity,
 )
 from .systemd_notify import WATCHDOG_S, Notifier
@@ -101,7 +102,12 @@ class Daemon:
             on_takeover=lambda: self._loop.post(self._taken_over),
         )
         self._poller = Poller(
-            self._loop, catalogue, self._courier.put, interval_s=settings.poll_interval_s, states=states
+            self._loop,
+            catalogue,
+            self._courier.put,
+            interval_s=settings.poll_interval_s,
+            states=states,
+            earliest_ms=earliest_ms(home),
         )
         self._control = Control(
             self._loop,

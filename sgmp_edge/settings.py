@@ -5,7 +5,11 @@ The home of a copied folder is that folder; several edges on one machine share t
 
 from __future__ import annotations
 
+import re
+import ssl
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +130,36 @@ def load_identity(home: Path, settings: Settings) -> Identity:
         private_key_pem=credentials.private_key_pem,
         root_ca_pem=credentials.root_ca_pem,
     )
+
+
+def earliest_ms(home: Path) -> int:
+    """What a clock that is set can't be behind: the newest file that people and console put into the home, and the
+    begin of the certificate. UTC ms; 0 if there is none."""
+    known_s = [0.0]
+    for name in (CONFIG_FILE, CREDENTIALS_FILE, DEVICES_FILE):
+        with suppress(OSError):
+            known_s.append((home / name).stat().st_mtime)
+    with suppress(OSError, UnicodeDecodeError, contract.ContractError):
+        text = (home / CREDENTIALS_FILE).read_text("utf-8")
+        known_s.append(_not_before_s(contract.parse_credentials(text).certificate_pem))
+    return int(max(known_s) * 1000)
+
+
+def _not_before_s(certificate_pem: str) -> float:
+    """Begin of a certificate's validity, UTC seconds; 0 if it can't be read.
+
+    Its first time in DER: UTCTime (two digits of the year) or GeneralizedTime (RFC 5280, 4.1.2.5). A library for
+    certificates would cost the daemon 10 MB.
+    """
+    try:
+        der = ssl.PEM_cert_to_DER_cert(certificate_pem)
+        time = re.search(rb"\x17\x0d([0-9]{12})Z|\x18\x0f([0-9]{14})Z", der)
+        if time is None:
+            return 0.0
+        digits = (time[2] or (b"20" if time[1] < b"5" else b"19") + time[1]).decode()
+        return datetime.strptime(f"{digits}+0000", "%Y%m%d%H%M%S%z").timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _problem(key: str, value: Any) -> str | None:

@@ -159,6 +159,9 @@ class Sonnen:
         self._notices = Notices()
         self._clock: tuple[object, float] = (None, 0.0)
         self._own_mode: str | None = None
+        self._manual_since: float | None = None
+        """Monotonic; None while nothing is commanded."""
+        self._left_mode: str | None = None
 
     def read(self) -> dict[str, Any] | ReadResult:
         """One row; with events where an alert came or went.
@@ -211,6 +214,7 @@ class Sonnen:
             try:
                 interface.set_power(action, power)
                 _await_mode(interface, MANUAL_MODE)
+                self._manual_since = time.monotonic()
                 return _read_back(interface)
             except DeviceError:
                 self._give_back(interface)
@@ -221,6 +225,7 @@ class Sonnen:
 
     def release(self) -> None:
         """End manual mode: back to the config's mode, else the one the battery was in; harmless to repeat."""
+        self._manual_since = None
         self._commanded(self._give_back)
 
     def state(self) -> dict[str, Any]:
@@ -281,10 +286,21 @@ class Sonnen:
             failures[0] if failures else NotReady("the battery takes commands over its local interface only")
         )
 
+    def left_command(self) -> str | None:
+        """Why the battery no longer follows its command, as the last status has it."""
+        if self._manual_since is None or self._left_mode is None:
+            return None
+        return f"the battery left manual mode by itself; it is in operating mode {self._left_mode}"
+
     def _note_mode(self, mode: object) -> None:
         """Remember the battery's own mode, to give it back."""
-        if mode is not None and str(mode) != MANUAL_MODE:
-            self._own_mode = str(mode)
+        self._left_mode = None
+        if mode is None or str(mode) == MANUAL_MODE:
+            return
+        self._own_mode = str(mode)
+        # A status may be a few seconds older than the command.
+        if self._manual_since is not None and time.monotonic() - self._manual_since > SETTLE_S:
+            self._left_mode = str(mode)[:40]
 
     def _give_back(self, interface: V1 | V2) -> None:
         if interface.mode() != MANUAL_MODE:

@@ -8,8 +8,8 @@ repeat of the first:
 - set back by up to a minute: no polls until the last tick is over;
 - set back further (it was wrong before): polls go on at the new time, shifted by one more millisecond each time that
   happens, until the newest timestamp given so far is over;
-- behind the last tick at the start (a Pi that booted without a network): no polls until it is set, or for
-  `PATIENCE_S`. A reading at a wrong time is worse than none.
+- behind the last tick at the start, or behind the newest file of the edge (a Pi that booted without a network): no
+  polls until it is set, or for `PATIENCE_S`. A reading at a wrong time is worse than none.
 """
 
 from __future__ import annotations
@@ -37,26 +37,32 @@ class Mark:
 
 
 class Clock:
-    """Wall clock and ticks. `step_ms()` is to be asked each time the loop wakes."""
+    """Wall clock and ticks. `step_ms()` is to be asked each time the loop wakes.
+
+    `earliest_ms` (UTC): it can't be earlier than that.
+    """
 
     def __init__(
         self,
         mark: Mark,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        earliest_ms: int = 0,
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic
         self.mark = mark
         self._offset_ms = self._offset()
-        behind = mark.latest_ms > self.now_ms()
+        self._set_after_ms = max(mark.latest_ms, earliest_ms)
+        behind = self._set_after_ms > self.now_ms()
         self._patient_until = monotonic() + PATIENCE_S if behind else None
 
     def is_set(self) -> bool:
         """False while the clock is behind what it was before the start, and may yet be set."""
         if self._patient_until is None:
             return True
-        if self.now_ms() <= self.mark.latest_ms and self._monotonic() < self._patient_until:
+        if self.now_ms() <= self._set_after_ms and self._monotonic() < self._patient_until:
             return False
         self._patient_until = None
         self._shift_if_far_back()

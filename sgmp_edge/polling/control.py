@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from sgmp_edge import contract
+from sgmp_edge.backoff import BackOff
 from sgmp_edge.common import DeviceError
 from sgmp_edge.contract import CommandCode, CommandOutcome, Outcome
 from sgmp_edge.threads import Loop
@@ -27,8 +28,8 @@ from .poller import Poller
 
 log = logging.getLogger(__name__)
 
-RETRY_RELEASE_S = (2.0, 60.0)
-REMEMBERED = 256
+RETRY_RELEASE = BackOff(2.0, 60.0)
+MAX_REMEMBERED = 256
 """Requests remembered, since a broker may deliver one twice."""
 CLOCK_TOLERANCE_MS = 5_000
 """How far the two clocks may differ before a command counts as issued in the future."""
@@ -63,6 +64,10 @@ class Lease:
     """Monotonic seconds; in the past: it is being undone."""
     tries: int = 0
     releasing: bool = False
+    followed: bool = False
+    """The device carried it out; nothing was seen since that says otherwise."""
+    left: bool = False
+    """The device ended it by itself, which was reported: its release is not."""
 
     @property
     def key(self) -> str:
@@ -106,7 +111,7 @@ class Control:
         if command.request in self._seen:
             return
         self._seen[command.request] = None
-        if len(self._seen) > REMEMBERED:
+        if len(self._seen) > MAX_REMEMBERED:
             self._seen.popitem(last=False)
         admitted = self._admit(name, command)
         if isinstance(admitted, _Refusal):
@@ -180,6 +185,7 @@ class Control:
             )
             lease.lapses_at = 0.0  # whether it reached the device is not known: it is undone
             return
+        lease.followed, device.left_command = True, None  # what a poll before it saw does not count
         answer = dict(result.answer or {})
         clamped = answer.pop("clamped", None)
         left_ms = int((lease.lapses_at - time.monotonic()) * 1000)
@@ -217,10 +223,11 @@ class Control:
                 self._release(lease)
 
     def wake(self) -> float:
-        """Undo what has lapsed; seconds until the next does."""
+        """Undo what has lapsed or was ended by its device; seconds until the next lapses."""
         sleep = 3600.0
         now = time.monotonic()
         for lease in list(self._leases.values()):
+            self._check_followed(lease)
             if lease.releasing:
                 continue
             if lease.lapses_at <= now:
@@ -228,6 +235,20 @@ class Control:
             else:
                 sleep = min(sleep, lease.lapses_at - now)
         return sleep
+
+    def _check_followed(self, lease: Lease) -> None:
+        device = self._poller.get(lease.device.device_id)
+        watched = device is not None and lease.followed and not lease.releasing
+        reason = device.left_command if device is not None and watched else None
+        if reason is None:
+            return
+        name = lease.device.name
+        log.warning("%s: command %s is over: %s", name, lease.request, reason)
+        self._result(
+            name, lease.request, CommandOutcome.FAILED, code=CommandCode.LEFT_BY_ITSELF, reason=reason
+        )
+        lease.followed, lease.left = False, True
+        lease.lapses_at = 0.0  # undone all the same: what else the command did to the device is not known
 
     def release_all(self) -> None:
         """Let everything lapse now."""
@@ -269,16 +290,17 @@ class Control:
         current = self._leases.get(lease.device.device_id) is lease
         if result.outcome is Outcome.OK:
             log.info("%s: given back to its own control", name)
-            if current:
+            if current and lease.left:
+                del self._leases[lease.device.device_id]
+                self._store(None, {}, {lease.key: None})
+            elif current:
                 del self._leases[lease.device.device_id]
                 self._result(
                     name, lease.request, CommandOutcome.RELEASED, read_back=result.answer, forget=lease
                 )
             return
         lease.tries += 1
-        lease.lapses_at = time.monotonic() + min(
-            RETRY_RELEASE_S[0] * 2.0 ** min(lease.tries - 1, 16), RETRY_RELEASE_S[1]
-        )
+        lease.lapses_at = time.monotonic() + RETRY_RELEASE.after(lease.tries)
         if lease.tries == 1 and current:
             log.error("%s: could not be given back (%s); it is tried again", name, result.text)
             self._result(

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from sgmp_edge import contract
+from sgmp_edge.backoff import BackOff
 from sgmp_edge.contract import Outcome
 from sgmp_edge.delivery.outbox import Message
 from sgmp_edge.threads import Loop
@@ -29,7 +30,7 @@ GAP_CHUNK_MS = 6 * 3_600_000
 GAPS_KEPT = 20
 OLDEST_GAP_MS = 30 * 86_400_000
 GAP_TRIES = 8
-GAP_RETRY_MS = 60_000
+GAP_RETRY = BackOff(60.0, 7200.0)
 
 
 class Device:
@@ -43,8 +44,12 @@ class Device:
     ) -> None:
         self.config = config
         self.interval_ms = interval_ms
-        self.health = Health()
         self.due_ms = 0
+        """The tick of the next poll."""
+        self.rest_until_s: float | None = None
+        """It is left alone until then (monotonic), whatever the clock is set to; None: it is polled at each tick."""
+        self.left_command: str | None = None
+        """At the last poll: why the device no longer did what it was commanded; None if it did."""
         kind = catalogue.types()[config.type]
         self.redact = Redactor(kind, config.config)
         self._has_interval = kind.field("interval") is not None
@@ -58,8 +63,9 @@ class Device:
         self._last_ok_ms: int | None = None
         self._gaps: list[tuple[int, int]] = []
         self._gap_tries = 0
-        self._gap_at_ms = 0
+        self._gap_at_s = 0.0
         self._load(saved)
+        self.health = Health(credentials_worked=self._last_ok_ms is not None)
         self._loop.start()
 
     # --- The driver's thread -------------------------------------------------------------------------------------
@@ -137,50 +143,61 @@ class Device:
 
     def polled(self, tick_ms: int, now_ms: int, result: CallResult) -> list[Message]:
         """Take note of a poll; everything to publish because of it."""
-        if result.outcome != Outcome.OK:
-            return self.failed(now_ms, result.outcome, result.text)
+        if result.outcome is not Outcome.OK:
+            return self._failed(now_ms, result)
         if self._last_ok_ms is not None and tick_ms - self._last_ok_ms > GAP_MS + self.interval_ms:
             self._note_gap(self._last_ok_ms + 1, tick_ms)
         self._last_ok_ms = tick_ms
         self._driver_state = result.state
-        warnings = self.health.succeeded(now_ms)
+        self.left_command = result.left_command
+        self.rest_until_s = None
+        warnings = self.health.succeeded()
         if warnings:
             log.info("%s: back", self.config.name)
         return result.messages + [self._warning(now_ms, data) for data in warnings]
 
-    def failed(self, now_ms: int, outcome: Outcome, text: str) -> list[Message]:
-        """Take note of a failure; the warning to publish, if any."""
-        warnings = self.health.failed(now_ms, outcome, text)
+    def _failed(self, now_ms: int, result: CallResult) -> list[Message]:
+        now_s = time.monotonic()
+        warnings = self.health.failed(
+            result.outcome, result.text, now_s=now_s, now_ms=now_ms, retry_after_s=result.retry_after_s
+        )
+        pause_s = self.health.pause_s(self.interval_ms / 1000)
+        self.rest_until_s = now_s + pause_s if pause_s else None
         for _ in warnings:
-            log.warning("%s: %s: %s", self.config.name, outcome, text)
+            log.warning("%s: %s: %s", self.config.name, result.outcome, result.text)
         return [self._warning(now_ms, data) for data in warnings]
 
     def overdue(self, now_ms: int) -> list[Message]:
         """A tick is due while a call is on its way: nothing, unless the call hangs."""
         if not self.hung:
             return []
-        return self.failed(now_ms, Outcome.TIMED_OUT, f"the driver has not answered for {HUNG_AFTER_S:.0f} s")
+        text = f"the driver has not answered for {HUNG_AFTER_S:.0f} s"
+        return self._failed(now_ms, CallResult(Outcome.TIMED_OUT, text))
 
-    def next_gap(self, now_ms: int) -> tuple[int, int] | None:
+    def next_gap(self) -> tuple[int, int] | None:
         """The range to ask the device's own history for now; half-open, UTC ms."""
-        if not self._gaps or now_ms < self._gap_at_ms or not callable(getattr(self.driver, "recover", None)):
+        if (
+            not self._gaps
+            or time.monotonic() < self._gap_at_s
+            or not callable(getattr(self.driver, "recover", None))
+        ):
             return None
         start, end = self._gaps[0]
         return start, min(end, start + GAP_CHUNK_MS)
 
-    def recovered(self, chunk: tuple[int, int], now_ms: int, result: CallResult) -> list[Message]:
+    def recovered(self, chunk: tuple[int, int], result: CallResult) -> list[Message]:
         """Take note of an answer about a gap; what to publish."""
         if not self._gaps or self._gaps[0][0] != chunk[0]:
             return result.messages
         end = self._gaps[0][1]
         if result.outcome == Outcome.OK:
             self._gap_tries = 0
-            self._gap_at_ms = now_ms
+            self._gap_at_s = 0.0
             log.info("%s: %d rows recovered from its own history", self.config.name, len(result.messages))
             self._gaps[0] = (chunk[1], end)
         else:
             self._gap_tries += 1
-            self._gap_at_ms = now_ms + GAP_RETRY_MS * 2 ** (self._gap_tries - 1)
+            self._gap_at_s = time.monotonic() + GAP_RETRY.after(self._gap_tries)
             if self._gap_tries >= GAP_TRIES:
                 log.warning("%s: its history can't be read (%s); a gap stays", self.config.name, result.text)
                 self._gap_tries = 0

@@ -13,7 +13,7 @@ import logging
 import math
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,10 @@ class CallResult:
     """The driver's memory as JSON; None if it has none."""
     answer: Mapping[str, Any] | None = None
     """What `act` or `release` returned."""
+    left_command: str | None = None
+    """After a read: why the device no longer does what it was commanded; None while it does."""
+    retry_after_s: float = 0.0
+    """After a failure: for how many seconds the device asks to be left alone."""
 
 
 def guarded(call: Callable[[], CallResult], redact: Redactor) -> CallResult:
@@ -105,13 +109,23 @@ def guarded(call: Callable[[], CallResult], redact: Redactor) -> CallResult:
     try:
         return call()
     except DeviceError as error:
-        return CallResult(Outcome.of(error.outcome), redact(_text_of(error)) or type(error).__name__)
+        return CallResult(
+            Outcome.of(error.outcome),
+            redact(_text_of(error)) or type(error).__name__,
+            retry_after_s=_seconds(error.retry_after_s),
+        )
     except BaseException as error:  # noqa: BLE001 - a bug in somebody's driver, sys.exit() included, is a failed poll
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}, line {frame.lineno}"
         text = redact(f"{type(error).__name__} in {where}: {_text_of(error)}")
         log.debug("A driver failed: %s", text)
         return CallResult(Outcome.ERROR, text)
+
+
+def _seconds(value: object) -> float:
+    """What a driver may have set, as a number of seconds; 0 for anything that is none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < math.inf else 0.0  # type: ignore[operator,arg-type]
 
 
 def _text_of(error: BaseException) -> str:
@@ -123,7 +137,10 @@ def _text_of(error: BaseException) -> str:
 
 def read(driver: Any, device: contract.DeviceConfig, timestamp_ms: int) -> CallResult:
     """Read a device once; `timestamp_ms` is for readings that carry none. Raises whatever the driver raises."""
-    return _outcome(driver, device, timestamp_ms, driver.read())
+    result = _outcome(driver, device, timestamp_ms, driver.read())
+    ask = getattr(driver, "left_command", None)
+    left = ask() if callable(ask) else None
+    return replace(result, left_command=str(left)[:MAX_TEXT]) if left else result
 
 
 def recover(driver: Any, device: contract.DeviceConfig, start_ms: int, end_ms: int) -> CallResult:

@@ -35,7 +35,7 @@ class Put(Protocol):
 
 
 class Poller:
-    """`put` takes what is to be stored; `states` is what the outbox held at the start."""
+    """`put` takes what is to be stored; `states` is what the outbox held at the start; `earliest_ms`: see Clock."""
 
     def __init__(
         self,
@@ -45,9 +45,10 @@ class Poller:
         *,
         interval_s: float,
         states: Mapping[str, str],
+        earliest_ms: int = 0,
         clock: Clock | None = None,
     ) -> None:
-        self.clock = clock or Clock(_mark(states.get(CLOCK_KEY)))
+        self.clock = clock or Clock(_mark(states.get(CLOCK_KEY)), earliest_ms=earliest_ms)
         self._loop = loop
         self._catalogue = catalogue
         self._put = put
@@ -120,17 +121,26 @@ class Poller:
         now = self.clock.now_ms()
         if not self._paused and self._clock_is_set():
             for device in self._devices.values():
-                if now >= device.due_ms:
+                if self._is_due(device, now):
                     self._start(device, now)
                 elif not device.busy:
-                    self._start_recovery(device, now)
+                    self._start_recovery(device)
         return self._hand_over(now)
+
+    def _is_due(self, device: Device, now_ms: int) -> bool:
+        if device.rest_until_s is not None:
+            if time.monotonic() < device.rest_until_s:
+                return False
+            device.rest_until_s = None
+            device.due_ms = self.clock.next_tick(device.interval_ms)
+        return now_ms >= device.due_ms
 
     def _clock_is_set(self) -> bool:
         waited, self._waits_for_clock = self._waits_for_clock, not self.clock.is_set()
         if self._waits_for_clock and not waited:
             log.warning(
-                "The clock is behind the last reading; polls wait until it is set, or for five minutes"
+                "The clock is behind the last reading or the edge's own files; polls wait until it is set, or for"
+                " five minutes"
             )
         if waited and not self._waits_for_clock:
             for device in self._devices.values():
@@ -173,8 +183,8 @@ class Poller:
         timestamp = self.clock.timestamp(at)
         device.read(timestamp, partial(self._hand_back, self._polled, device, timestamp))
 
-    def _start_recovery(self, device: Device, now: int) -> None:
-        chunk = device.next_gap(now)
+    def _start_recovery(self, device: Device) -> None:
+        chunk = device.next_gap()
         if chunk is not None:
             device.recover(*chunk, partial(self._hand_back, self._recovered, device, chunk))
 
@@ -193,16 +203,13 @@ class Poller:
         if result.outcome is Outcome.OK:
             self.polls += 1
             self._batch_states[device.state_key] = device.saved_state()
-        pause = device.health.pause_ms(device.interval_ms)
-        if pause:
-            device.due_ms = max(device.due_ms, self.clock.next_tick(device.interval_ms, now + pause))
         self._gather(messages, device)
 
     def _recovered(self, device: Device, chunk: tuple[int, int], result: CallResult) -> None:
         device.finished()
         if self._devices.get(device.config.device_id) is not device:
             return
-        messages = device.recovered(chunk, self.clock.now_ms(), result)
+        messages = device.recovered(chunk, result)
         self._put(messages, {device.state_key: device.saved_state()}, live=False)
 
     def _gather(self, messages: list[Message], device: Device) -> None:
@@ -228,8 +235,13 @@ class Poller:
                 sleep = GATHER_S - waited
         if not self._paused and not self._waits_for_clock:
             for device in self._devices.values():
-                sleep = min(sleep, (device.due_ms - now) / 1000)
+                sleep = min(sleep, self._wait_s(device, now))
         return max(sleep, 0.0)
+
+    def _wait_s(self, device: Device, now_ms: int) -> float:
+        if device.rest_until_s is not None:
+            return device.rest_until_s - time.monotonic()
+        return (device.due_ms - now_ms) / 1000
 
     def _flush(self) -> None:
         if self._batch_since is None:

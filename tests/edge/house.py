@@ -46,6 +46,7 @@ class Script:
         self.history: Any = None
         self.acts: list[Any] = []
         self.releases = 0
+        self.left: str | None = None
         Script.all[name] = self
 
 
@@ -103,6 +104,9 @@ class Commanded(Scripted):
             if "power_w" in data
             else None
         )
+
+    def left_command(self) -> str | None:
+        return self.script.left
 
     def release(self) -> None:
         if isinstance(self.script.answer, Exception):

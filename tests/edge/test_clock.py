@@ -19,8 +19,10 @@ class Times:
         self.wall += seconds
         self.monotonic += seconds
 
-    def clock(self, mark: Mark | None = None) -> Clock:
-        return Clock(mark or Mark(), wall=lambda: self.wall, monotonic=lambda: self.monotonic)
+    def clock(self, mark: Mark | None = None, *, earliest_ms: int = 0) -> Clock:
+        return Clock(
+            mark or Mark(), wall=lambda: self.wall, monotonic=lambda: self.monotonic, earliest_ms=earliest_ms
+        )
 
 
 def test_a_tick_is_a_whole_multiple_of_the_interval() -> None:
@@ -95,6 +97,25 @@ def test_after_a_boot_without_a_network_polls_wait_for_the_clock_to_be_set() -> 
     clock.step_ms()
     assert clock.is_set()
     assert clock.timestamp(clock.next_tick(4000)) % 4000 == 0
+
+
+def test_at_the_first_boot_a_clock_behind_the_edges_own_files_was_not_set() -> None:
+    times = Times(1_718_928_000.0)
+    clock = times.clock(earliest_ms=1_795_000_000_000)
+    times.pass_s(60.0)
+    assert not clock.is_set()
+    times.wall = 1_795_000_100.0
+    clock.step_ms()
+    assert clock.is_set()
+
+
+def test_a_clock_that_nobody_sets_is_taken_after_five_minutes() -> None:
+    times = Times(1_718_928_000.0)
+    clock = times.clock(earliest_ms=1_795_000_000_000)
+    times.pass_s(PATIENCE_S - 1)
+    assert not clock.is_set()
+    times.pass_s(1)
+    assert clock.is_set()
 
 
 def test_a_clock_ahead_of_the_last_reading_is_taken_as_it_is() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sgmp_edge import contract
+from sgmp_edge.backoff import BackOff
 from sgmp_edge.common import BadAnswer, Unreachable
 from sgmp_edge.contract import Command
 from sgmp_edge.polling import control
@@ -232,7 +233,7 @@ def test_a_device_that_was_renamed_is_given_back_all_the_same(house: Open) -> No
 def test_a_release_that_fails_is_said_and_tried_until_it_succeeds(
     house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "RETRY_RELEASE_S", (0.1, 0.2))
+    monkeypatch.setattr(control, "RETRY_RELEASE", BackOff(0.1, 0.2))
     controlled = Controlled(house)
     controlled.send(ttl_s=1.0)
     controlled.result(1)
@@ -261,7 +262,7 @@ def test_a_release_that_failed_for_days_is_still_tried_at_its_pace(
 def test_a_command_that_failed_is_undone_at_once_since_it_may_have_arrived(
     house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "RETRY_RELEASE_S", (0.1, 0.2))
+    monkeypatch.setattr(control, "RETRY_RELEASE", BackOff(0.1, 0.2))
     controlled = Controlled(house)
     controlled.script.answer = BadAnswer("the read-back differs")
     controlled.send()
@@ -381,3 +382,37 @@ def test_ten_thousand_broken_commands_are_refused_and_the_house_goes_on(
     wait_until(lambda: len(controlled.house.messages("battery")) > polls + 1)
     controlled.send(request="after")
     wait_until(lambda: any(r["request"] == "after" and r["outcome"] == "done" for r in controlled.results))
+
+
+def test_a_device_that_leaves_its_command_by_itself_is_reported_once_and_at_the_first_poll(
+    house: Open,
+) -> None:
+    controlled = Controlled(house)
+    controlled.send(ttl_s=3600.0)
+    assert controlled.result(1)["outcome"] == "done"
+    polls = len(controlled.script.reads)
+    wait_until(lambda: len(controlled.script.reads) > polls + 2)
+    assert controlled.outcomes() == ["done"]
+    controlled.script.left = "the battery left manual mode by itself"
+    left = controlled.result(2)
+    assert (left["outcome"], left["code"]) == ("failed", "left_by_itself")
+    assert left["reason"] == "the battery left manual mode by itself"
+    wait_until(lambda: not controlled.leases())
+    polls = len(controlled.script.reads)
+    wait_until(lambda: len(controlled.script.reads) > polls + 2)
+    assert controlled.outcomes() == ["done", "failed"]
+    assert controlled.script.releases == 1
+
+
+def test_what_a_poll_before_the_command_saw_does_not_count(house: Open) -> None:
+    controlled = Controlled(house)
+    controlled.script.left = "in automatic mode"
+    wait_until(lambda: len(controlled.script.reads) >= 2)
+    controlled.script.gate.clear()
+    controlled.send(ttl_s=3600.0)
+    controlled.script.left = None
+    controlled.script.gate.set()
+    assert controlled.result(1)["outcome"] == "done"
+    polls = len(controlled.script.reads)
+    wait_until(lambda: len(controlled.script.reads) > polls + 2)
+    assert controlled.outcomes() == ["done"]

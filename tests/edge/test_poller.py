@@ -12,6 +12,7 @@ import pytest
 
 from sgmp_edge.common import Reading, ReadResult, TimedOut, Unauthorized, Unreachable
 from sgmp_edge.polling import device as device_module
+from sgmp_edge.polling import health
 from sgmp_edge.polling.device import GAP_CHUNK_MS
 from tests.edge.house import House, Script, device, wait_until
 
@@ -267,3 +268,39 @@ def test_a_device_without_history_keeps_its_gap(house: Open) -> None:
     running.apply(device(1, "meter"))
     polled(running, "meter")
     assert all(live for _, _, live in running.puts)
+
+
+def test_a_device_that_asks_to_be_left_alone_is_not_polled_before_and_a_step_of_the_clock_changes_nothing(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script("charger")
+    script.answer = TimedOut("too many requests")
+    script.answer.retry_after_s = 1.5
+    running = house()
+    running.apply(device(1, "charger"))
+    wait_until(lambda: len(script.reads) == 1)
+    real = time.time
+    for step_s in (86_400.0, -86_400.0):
+        monkeypatch.setattr(running.poller.clock, "_wall", lambda step_s=step_s: real() + step_s)
+        start = time.monotonic()
+        wait_until(lambda: time.monotonic() - start > 0.5)  # noqa: B023
+        assert len(script.reads) == 1
+    script.answer = {"power": 1.0}
+    wait_until(lambda: len(script.reads) >= 2)
+    assert script.reads[1] - script.reads[0] >= 1.5
+
+
+def test_credentials_that_worked_a_moment_ago_are_tried_again_soon(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "RECHECK_S", (0.3, 0.5))
+    script = Script("battery")
+    running = house()
+    running.apply(device(1, "battery"))
+    polled(running, "battery", 1)
+    script.answer = Unauthorized("401")
+    reads = len(script.reads)
+    wait_until(lambda: len(script.reads) > reads + 1)
+    script.answer = {"power": 1.0}
+    polled(running, "battery", 3)
+    assert running.events("battery") == []

@@ -738,3 +738,19 @@ def test_recorded_v2_documents_are_read_into_the_same_fields(make: Any, device: 
     assert row["status"]["Pac_total_W"] == -1394
     assert row["battery"]["battery_status"]["relativestateofcharge"] == 88.0
     assert -273.15 not in row["battery"]["battery_status"].values()
+
+
+def test_a_battery_that_leaves_manual_mode_by_itself_says_so_at_the_next_poll(
+    make: Any, battery: Battery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sonnen, "SETTLE_S", 0.0)
+    driver = make(max_charge_w=3000)
+    driver.act({"action": "charge", "power_w": 2000})
+    driver.read()
+    assert driver.left_command() is None
+    battery.mode = "2"
+    driver.read()
+    assert driver.left_command() == "the battery left manual mode by itself; it is in operating mode 2"
+    driver.release()
+    driver.read()
+    assert driver.left_command() is None

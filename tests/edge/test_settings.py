@@ -1,0 +1,40 @@
+"""What the edge's home says about the present time."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sgmp_edge import contract, settings
+from tests.edge.test_install_certs import AUTHORITY, credentials
+
+LONG_AGO = 1_000_000_000
+
+
+def put(home: Path, name: str, content: str = "", mtime_s: int = LONG_AGO) -> None:
+    (home / name).write_text(content)
+    os.utime(home / name, (mtime_s, mtime_s))
+
+
+def test_an_empty_home_says_nothing_about_the_time(tmp_path: Path) -> None:
+    assert settings.earliest_ms(tmp_path) == 0
+
+
+@pytest.mark.parametrize("newest", ["config.py", "credentials.json", "devices.json"])
+def test_the_newest_file_of_the_home_counts(tmp_path: Path, newest: str) -> None:
+    for name in ("config.py", "credentials.json", "devices.json"):
+        put(tmp_path, name, mtime_s=LONG_AGO + (1000 if name == newest else 0))
+    put(tmp_path, "outbox.sqlite3", mtime_s=LONG_AGO + 5000)  # the edge's own, whatever clock it had
+    assert settings.earliest_ms(tmp_path) == (LONG_AGO + 1000) * 1000
+
+
+@pytest.mark.parametrize("year", [1995, 2024, 2061])
+def test_the_begin_of_the_certificate_counts(tmp_path: Path, year: int) -> None:
+    begin = datetime(year, 3, 1, 12, 30, 15, tzinfo=UTC)
+    certificate, key = AUTHORITY.issue(begin=begin, end=begin + timedelta(days=400))
+    text = contract.dump_credentials(credentials(certificate_pem=certificate, private_key_pem=key))
+    put(tmp_path, "credentials.json", text, mtime_s=0)
+    assert settings.earliest_ms(tmp_path) == int(begin.timestamp() * 1000)
