@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 
 def write_atomic(file: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace a file whole or not at all; `mode` holds from the first byte. Raises OSError, and leaves nothing behind."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
-    temporary = Path(name)
+    """Replace a file whole or not at all; `mode` holds from the first byte, whatever the umask. Raises OSError."""
+    # One name, so that what a killed process left is used again and not added to.
+    temporary = file.with_name(f"{file.name}.new")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as opened:
             temporary.chmod(mode)

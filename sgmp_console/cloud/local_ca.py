@@ -2,38 +2,42 @@
 
 One folder holds the authority: `ca.crt`, `ca.key` (0600), `revoked.pem` (the revocation list that the broker reads)
 and `issued.json` (serial, fingerprint, name and expiry of each certificate, no keys). The private keys of what it
-issues are handed out once and kept nowhere.
+issues are handed out once and kept nowhere. An authority made elsewhere, as with openssl, is a folder with the first two.
+
+Certificates of houses last as long as AWS IoT Core's own do, for decades: nothing renews a Pi's certificate, so a short
+life would take houses off line that nobody visits. What ends a certificate is the revocation list.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import ipaddress
 import json
-import os
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from filelock import FileLock, Timeout
 
 from sgmp_console.errors import SgmpError, Unavailable, UserError
+from sgmp_console.files import write_atomic
 from sgmp_edge.contract import HouseCredentials, client_id
 
 _AUTHORITY_DAYS = 30 * 365
-_CERTIFICATE_DAYS = 20 * 365  # a Pi is left alone for years, and nothing renews its certificate
+_CERTIFICATE_DAYS = 20 * 365  # see above; never longer than the authority's
 _CLOCK_SLACK = datetime.timedelta(days=1)  # a Pi's or broker's clock may be behind ours
 _MAX_COMMON_NAME = 64
-_PATIENCE_S = 10.0
-_LOOK_AGAIN_S = 0.05
+_LOCK_TIMEOUT_S = 10.0
+
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_MIN_RSA_BITS = 2048
 
 
 class UnknownCertificate(UserError):
@@ -42,10 +46,22 @@ class UnknownCertificate(UserError):
 
 
 class AuthorityDamaged(SgmpError):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reason: str = "") -> None:
         super().__init__(
-            f"The certificate authority in {folder} can't be read. Restore the folder from a backup: without its "
-            "key, every house needs new credentials."
+            f"The certificate authority in {folder} can't be used{reason and ': '}{reason}. If it was in use, restore the "
+            "folder from a backup: without its key, every house needs new credentials."
+        )
+
+
+class _Unusable(ValueError):
+    """What is wrong with an authority's files, as the end of a sentence."""
+
+
+class AuthorityExpired(UserError):
+    def __init__(self, folder: Path, ended: datetime.datetime) -> None:
+        super().__init__(
+            f"The certificate authority in {folder} ended on {ended:%Y-%m-%d}, so it can't issue anything. Renew its "
+            "certificate with the same key, and give brokers and edges the new one."
         )
 
 
@@ -97,11 +113,11 @@ class LocalAuthority:
     """
 
     def __init__(
-        self, folder: Path, *, name: str = "SGMP local authority", patience_s: float = _PATIENCE_S
+        self, folder: Path, *, name: str = "SGMP local authority", patience_s: float = _LOCK_TIMEOUT_S
     ) -> None:
         """`patience_s`: for how long a change waits for another process's to end."""
         self._folder = folder
-        self._patience_s = patience_s
+        self._lock = FileLock(folder / "lock", timeout=patience_s)
         self.certificate_file = folder / "ca.crt"
         self.revocation_file = folder / "revoked.pem"
         self._key_file = folder / "ca.key"
@@ -109,10 +125,12 @@ class LocalAuthority:
         try:
             if not self._key_file.exists():
                 folder.mkdir(parents=True, exist_ok=True)
-                with _locked(folder, patience_s):
+                with self._lock:
                     if not self._key_file.exists():
-                        self._found(name)
+                        self._create(name)
             self._open()
+        except _Unusable as error:
+            raise AuthorityDamaged(folder, str(error)) from error
         except (OSError, ValueError) as error:
             raise AuthorityDamaged(folder) from error
 
@@ -171,8 +189,10 @@ class LocalAuthority:
     def _changing(self) -> Iterator[list[dict[str, Any]]]:
         """The certificates issued so far, while nobody else changes them. Raises AuthorityUnwritable."""
         try:
-            with _locked(self._folder, self._patience_s):
+            with self._lock:
                 yield self._read_issued()
+        except Timeout as error:
+            raise AuthorityUnwritable(self._folder, "another program holds it") from error
         except OSError as error:
             raise AuthorityUnwritable(self._folder, error.strerror or type(error).__name__) from error
 
@@ -184,39 +204,51 @@ class LocalAuthority:
         return issued
 
     def _open(self) -> None:
-        self._certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
-        key = serialization.load_pem_private_key(self._key_file.read_bytes(), password=None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError("not an elliptic curve key")
-        if key.public_key() != self._certificate.public_key():
-            raise ValueError("key and certificate of the authority do not belong together")
-        self._key = key
+        self._certificate = _authority_certificate(self.certificate_file)
+        self._key = _private_key(self._key_file)
+        if self._key.public_key() != self._certificate.public_key():
+            raise _Unusable("ca.key is not the key of ca.crt")
+        if not self._issued_file.exists():
+            if self.revocation_file.exists():
+                raise _Unusable("issued.json, the list of its certificates, is missing")
+            self._adopt()
         issued = self._read_issued()
         if not self.revocation_file.exists():
             self._write_revocations(issued)
 
-    def _found(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+    def _adopt(self) -> None:
+        """Begin the lists of an authority that was made elsewhere."""
+        with self._lock:
+            if not self._issued_file.exists():
+                self._save_issued([])
+
+    def _create(self, name: str) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._key = key
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._certificate = (
-            _builder(subject, subject, self._key.public_key(), _AUTHORITY_DAYS)
+            _builder(subject, subject, key.public_key(), _now() + datetime.timedelta(days=_AUTHORITY_DAYS))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(certificates=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
         )
         self._save_issued([])
         self._write_revocations([])
         _write(self.certificate_file, self.ca_pem.encode("ascii"))
-        _write(self._key_file, _key_pem(self._key), secret=True)  # last: its presence says that all is there
+        _write(self._key_file, _key_pem(key), secret=True)  # last: its presence says that all is there
 
     def _issue(self, common_name: str, usage: x509.ObjectIdentifier, names: Sequence[str]) -> Credentials:
         if not 1 <= len(common_name) <= _MAX_COMMON_NAME:
             raise ValueError(f"a common name has 1 to {_MAX_COMMON_NAME} characters")
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        authority_ends = self._certificate.not_valid_after_utc
+        if authority_ends <= _now():
+            raise AuthorityExpired(self._folder, authority_ends)
+        ends = min(_now() + datetime.timedelta(days=_CERTIFICATE_DAYS), authority_ends)
         builder = (
-            _builder(subject, self._certificate.subject, key.public_key(), _CERTIFICATE_DAYS)
+            _builder(subject, self._certificate.subject, key.public_key(), ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -281,7 +313,7 @@ class LocalAuthority:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, days: int
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, ends: datetime.datetime
 ) -> x509.CertificateBuilder:
     now = _now()
     return (
@@ -291,7 +323,7 @@ def _builder(
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCK_SLACK)
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_after(ends)
     )
 
 
@@ -325,51 +357,51 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _write(path: Path, data: bytes, *, secret: bool = False) -> None:
-    """Write a file whole or not at all; a secret one readable by its owner only, from the first byte."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, patience_s: float) -> Iterator[None]:
-    """While this holds, no other process changes the authority. The lock goes with its process, however that ends.
-
-    Raises TimeoutError, an OSError, where another holds it for longer than `patience_s`.
-    """
-    deadline = time.monotonic() + patience_s
-    with (folder / "lock").open("a+b") as file:
-        while not _lock(file):
-            if time.monotonic() > deadline:
-                raise TimeoutError(errno.ETIMEDOUT, "another program holds it")
-            time.sleep(_LOOK_AGAIN_S)
-        yield
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Whether the file is ours now; it is until it is closed."""
+def _authority_certificate(file: Path) -> x509.Certificate:
+    """Raises _Unusable where it can't issue what a broker takes."""
+    if not file.exists():
+        raise _Unusable("ca.crt, its certificate, is missing (a PEM file of that name)")
     try:
-        if sys.platform == "win32":
-            import msvcrt
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except ValueError:
+        raise _Unusable("ca.crt is not a certificate in PEM form") from None
+    try:
+        is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        is_authority = False
+    if not is_authority:
+        raise _Unusable("ca.crt is not the certificate of an authority (basicConstraints CA:TRUE)")
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return certificate  # then all is allowed
+    if not (usage.key_cert_sign and usage.crl_sign):
+        raise _Unusable(
+            "ca.crt may not sign certificates and revocation lists (keyUsage keyCertSign, cRLSign)"
+        )
+    return certificate
 
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except PermissionError:
-        if sys.platform != "win32":
-            raise
-        return False  # what Windows says of a lock that another holds
-    return True
+def _private_key(file: Path) -> _Key:
+    """Raises _Unusable."""
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    except TypeError:
+        raise _Unusable(
+            "ca.key is encrypted; decrypt it (openssl pkey -in ca.key -out ca.key), and let only its owner read it"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise _Unusable("ca.key is not a private key in PEM form") from None
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _MIN_RSA_BITS:
+        raise _Unusable(f"ca.key has {key.key_size} bits; an RSA key needs {_MIN_RSA_BITS}")
+    if not isinstance(key, _Key):
+        raise _Unusable("ca.key is neither an elliptic curve nor an RSA key")
+    return key
+
+
+def _write(path: Path, data: bytes, *, secret: bool = False) -> None:
+    """Brokers, which run as other users, read the rest."""
+    write_atomic(path, data, mode=0o600 if secret else 0o644)
 
 
 def _now() -> datetime.datetime:

@@ -24,6 +24,10 @@ class MailRefused(UserError):
     """The mail server does not take this mail; trying again as it stands is in vain."""
 
 
+class MailPasswordNeeded(MailRefused):
+    """The mail server wants a password of its user, and has none or another one of us."""
+
+
 class Mailer(Protocol):
     """What is needed of a way to send mail."""
 
@@ -73,6 +77,8 @@ class SmtpMailer:
         where = f"The mail server {self.host}:{self.port}"
         try:
             with self._connected() as server:
+                if self.user and not self.password:
+                    raise MailPasswordNeeded(f"{where} needs the password of {self.user}.")
                 if self.user:
                     server.login(self.user, self.password)
                 if message is None:
@@ -87,8 +93,9 @@ class SmtpMailer:
                 ) from None
             raise MailRefused(f"{where} takes no mail for {recipient} ({code}). Check the address.") from None
         except smtplib.SMTPAuthenticationError as error:
-            raise MailRefused(
-                f"{where} does not accept user and password ({error.smtp_code}). Check both in the connection profile."
+            raise MailPasswordNeeded(
+                f"{where} does not accept user and password ({error.smtp_code}). Enter the password again, or correct the "
+                f"user {self.user} in the connection profile."
             ) from None
         except smtplib.SMTPNotSupportedError as error:
             raise MailRefused(f"{where} can't do what is needed: {error}. Check its port.") from None
@@ -104,7 +111,7 @@ class SmtpMailer:
         except (OSError, smtplib.SMTPException) as error:
             # smtplib has no exception of its own for a time-out in mid-conversation.
             late = isinstance(error, TimeoutError) or "timed out" in str(error)
-            why = "it did not answer in time" if late else (str(error) or type(error).__name__)
+            why = "it did not answer in time" if late else _reason(error)
             raise MailUnavailable(
                 f"{where} can't be used: {why}. Check its address, then try again."
             ) from None
@@ -127,6 +134,14 @@ class SmtpMailer:
             server.close()
             raise
         return server
+
+
+def _reason(error: OSError | smtplib.SMTPException) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "the file of its authority is missing"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
 
 
 def _is_this_computer(host: str) -> bool:

@@ -44,7 +44,7 @@ def credentials(profile: Profile) -> CredentialsService | None:
     if profile.authority:
         folder = Path(profile.authority)
         if not (folder / "ca.key").exists():
-            raise AuthorityDamaged(folder)
+            raise AuthorityDamaged(folder, "ca.key, its key, is missing (a PEM file of that name)")
         return LocalCredentials(LocalAuthority(folder), profile.deployment, broker_address(profile))
     if profile.region:
         authority = Path(profile.broker_ca) if profile.broker_ca else None

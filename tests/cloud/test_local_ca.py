@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -168,3 +170,107 @@ with open(sys.argv[1], "a+b") as file:
     print(flush=True)
     sys.stdin.read()
 """
+
+
+_OPENSSL_KEYS = {
+    "RSA": ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+    "elliptic curve": ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    "elliptic curve with its parameters": ["ecparam", "-genkey", "-name", "prime256v1"],
+}
+
+
+def _openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def _openssl_authority(folder: Path, key: list[str], *extensions: str) -> None:
+    """As a page of instructions has it: two commands, and files of the names that we ask for."""
+    _openssl(folder, *key, "-out", "ca.key")
+    options = [option for extension in extensions for option in ("-addext", extension)]
+    subject = ("-subj", "/O=Example/CN=Our own authority")
+    _openssl(
+        folder, "req", "-x509", "-new", "-key", "ca.key", "-days", "365", *subject, *options, "-out", "ca.crt"
+    )
+
+
+@pytest.mark.parametrize("key", _OPENSSL_KEYS.values(), ids=_OPENSSL_KEYS)
+def test_an_authority_made_with_openssl_issues_and_revokes(tmp_path: Path, key: list[str]) -> None:
+    _openssl_authority(tmp_path, key)
+    authority = LocalAuthority(tmp_path)
+    house = authority.issue("sgmp_house_7")
+    (tmp_path / "house.crt").write_text(house.certificate_pem)
+    _openssl(tmp_path, "verify", "-CAfile", "ca.crt", "-purpose", "sslclient", "house.crt")
+    certificate = _certificate(house.certificate_pem)
+    assert certificate.not_valid_after_utc <= _certificate(authority.ca_pem).not_valid_after_utc
+    assert authority.valid("sgmp_house_7") == [house.fingerprint]
+    LocalAuthority(tmp_path).revoke(house.fingerprint)
+    _openssl(tmp_path, "crl", "-in", "revoked.pem", "-CAfile", "ca.crt", "-noout")
+    assert LocalAuthority(tmp_path).valid("sgmp_house_7") == []
+
+
+def _encrypted(folder: Path) -> None:
+    _openssl_authority(folder, _OPENSSL_KEYS["RSA"])
+    _openssl(folder, "pkey", "-in", "ca.key", "-aes256", "-passout", "pass:secret", "-out", "ca.key.new")
+    (folder / "ca.key.new").replace(folder / "ca.key")
+
+
+def _of_another_key(folder: Path) -> None:
+    _openssl_authority(folder, _OPENSSL_KEYS["RSA"])
+    _openssl(folder, *_OPENSSL_KEYS["elliptic curve"], "-out", "ca.key")
+
+
+def _no_authority(folder: Path) -> None:
+    _openssl_authority(folder, _OPENSSL_KEYS["RSA"], "basicConstraints=critical,CA:FALSE")
+
+
+def _may_not_revoke(folder: Path) -> None:
+    _openssl_authority(folder, _OPENSSL_KEYS["RSA"], "keyUsage=critical,keyCertSign")
+
+
+def _without_certificate(folder: Path) -> None:
+    _openssl_authority(folder, _OPENSSL_KEYS["RSA"])
+    (folder / "ca.crt").rename(folder / "ca.pem")
+
+
+def _binary(folder: Path) -> None:
+    _openssl_authority(folder, _OPENSSL_KEYS["RSA"])
+    _openssl(folder, "x509", "-in", "ca.crt", "-outform", "DER", "-out", "ca.der")
+    (folder / "ca.der").replace(folder / "ca.crt")
+
+
+def _small_key(folder: Path) -> None:
+    _openssl_authority(folder, ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"])
+
+
+def _another_algorithm(folder: Path) -> None:
+    _openssl_authority(folder, ["genpkey", "-algorithm", "ED25519"])
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why"),
+    [
+        (_encrypted, "ca.key is encrypted"),
+        (_of_another_key, "ca.key is not the key of ca.crt"),
+        (_no_authority, "CA:TRUE"),
+        (_may_not_revoke, "cRLSign"),
+        (_without_certificate, "ca.crt, its certificate, is missing"),
+        (_binary, "PEM"),
+        (_small_key, "1024 bits"),
+        (_another_algorithm, "neither an elliptic curve nor an RSA key"),
+    ],
+)
+def test_what_an_authority_is_missing_is_said(
+    tmp_path: Path, prepare: Callable[[Path], None], why: str
+) -> None:
+    prepare(tmp_path)
+    with pytest.raises(AuthorityDamaged, match=re.escape(why)):
+        LocalAuthority(tmp_path)
+
+
+def test_an_authority_in_use_that_lost_its_list_is_not_taken_for_a_new_one(
+    authority: LocalAuthority, tmp_path: Path
+) -> None:
+    authority.issue("sgmp_house_7")
+    (tmp_path / "authority" / "issued.json").unlink()
+    with pytest.raises(AuthorityDamaged, match=r"issued\.json"):
+        LocalAuthority(tmp_path / "authority")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sgmp_console.cloud.local_ca import LocalAuthority
-from sgmp_console.cloud.mail import MailRefused, MailUnavailable, SmtpMailer
+from sgmp_console.cloud.mail import MailPasswordNeeded, MailRefused, MailUnavailable, SmtpMailer
 from tests.smtp import SmtpServer, running_smtp
 
 PASSWORD = "abcde-FGHIJ-23456-klmno"
@@ -123,6 +123,17 @@ def test_each_failure_has_its_sentence(
     assert PASSWORD not in str(failure.value)
 
 
-def test_a_server_that_is_not_there_is_said() -> None:
-    with pytest.raises(MailUnavailable, match=r"127\.0\.0\.1:9 can't be used"):
+def test_a_password_that_is_missing_or_wrong_can_be_asked_for(server: SmtpServer) -> None:
+    with pytest.raises(MailPasswordNeeded, match="needs the password of sgmp"):
+        _mailer(server, user="sgmp", password="").check()
+
+
+def test_the_file_of_an_authority_that_is_missing_is_said(server: SmtpServer) -> None:
+    with pytest.raises(MailUnavailable, match="the file of its authority is missing") as failure:
+        _send(_mailer(server, ca_file="/nowhere/ca.pem"))
+    assert "Errno" not in str(failure.value)
+
+
+def test_a_server_that_is_not_there_is_said_without_numbers_of_the_system() -> None:
+    with pytest.raises(MailUnavailable, match=r"127\.0\.0\.1:9 can't be used: connection refused"):
         _send(SmtpMailer("127.0.0.1", "sgmp@example.org", 9))
