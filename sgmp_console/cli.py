@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_migrate(parsers)
     _add_ingest(parsers)
     _add_check(parsers)
+    _add_report(parsers)
     _add_import(parsers)
     _add_admin(parsers)
     return parser
@@ -307,6 +308,37 @@ def _add_check(parsers: _Parsers) -> None:
         action="store_true",
         help="instead, remove credentials of houses that do not exist in this database",
     )
+
+
+def _add_report(parsers: _Parsers) -> None:
+    from sgmp_console.reports.periods import EXAMPLES
+
+    report = parsers.add_parser(
+        "report",
+        help="reports of houses as CSV and XLSX files",
+        description="Compute reports of houses over a period and write them to files; needs no display. With several "
+        "houses or reports each file gets the names of both. Nothing is overwritten without --force.",
+    )
+    report.set_defaults(command=commands.report)
+    report.add_argument(
+        "--house", action="append", required=True, metavar="NAME", help="repeat for several; `all`"
+    )
+    report.add_argument(
+        "--report",
+        action="append",
+        required=True,
+        choices=["energy", "solar", "battery", "ev", "load", "all"],
+        help="repeat for several",
+    )
+    report.add_argument(
+        "--range", required=True, metavar="PERIOD", help=f"by the clock of the house: {EXAMPLES}"
+    )
+    report.add_argument("--compare", metavar="PERIOD", help="a second period; `previous` or `year-before`")
+    report.add_argument("--csv", type=Path, metavar="FILE", help="write CSV")
+    report.add_argument("--xlsx", type=Path, metavar="FILE", help="write a workbook")
+    report.add_argument("--force", action="store_true", help="overwrite files")
+    report.add_argument("--json", action="store_true", help="the figures as JSON on standard output")
+    _add_database(report)
 
 
 def _with_formula(argv: list[str]) -> list[str]:

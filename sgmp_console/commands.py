@@ -169,6 +169,13 @@ def check_deployment(arguments: argparse.Namespace) -> int:
     return OK if ok else FAILED
 
 
+def report(arguments: argparse.Namespace) -> int:
+    from sgmp_console.reports import command
+
+    with _database(arguments) as database:
+        return command.run(database, arguments, time.time_ns() // 1_000_000)
+
+
 def import_readings(arguments: argparse.Namespace) -> int:
     from sgmp_console import store
     from sgmp_console.fleet import imports

@@ -156,14 +156,14 @@ def write(
             writer = csv.writer(file)
             writer.writerow(columns)
             for row in rows:
-                writer.writerow([_written_cell(row.get(column, "")) for column in columns])
+                writer.writerow([written_cell(row.get(column, "")) for column in columns])
     except FileExistsError:
         raise UserError(f"{path.name} exists already. Choose another name.") from None
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror}.") from error
 
 
-def _written_cell(text: str) -> str:
+def written_cell(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 

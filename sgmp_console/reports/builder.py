@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sgmp_console.formula import FormulaError, inlined, parse
 from sgmp_console.formula.render import text as written
+from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, balance
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Column, Curve, Figure, Gap, Table, TableColumn, Why
@@ -142,6 +143,30 @@ class Builder:
         if self.steps(name)[0] is None or not self.slots:
             return np.empty(0)
         return self.reader.slots([name], self.period.start_ms, self.passed_ms)[name].slots.means
+
+    def balance(self) -> Balance | None:
+        """Where energy came from and went in the period; None where no item of it can be read.
+
+        Solar, battery or car that the house has no item of count as zero.
+        """
+        present = [name for name in BALANCE_ITEMS if name in self.reader.items]
+        for name in BALANCE_ITEMS:
+            self.item(name)
+        if not present or not self.slots:
+            return None
+        try:
+            found = self.reader.slots(present, self.period.start_ms, self.passed_ms)
+        except ItemUnreadable as error:
+            self.problems[str(error)] = None
+            return None
+        means = {name: one.slots for name, one in found.items()}
+        return balance(means, self.period.start_ms, self.passed_ms)
+
+    def day_bounds(self) -> list[int]:
+        """The starts of the house's days in the passed part of the period, and its end; UTC ms, on slots."""
+        start, end = self.period.start_ms, self.passed_ms
+        days = calendar.days(start, end, self.period.zone) if end > start else []
+        return [max(first, start) for first, _ in days] + [end] * min(1, len(days))
 
     def sessions(self) -> list[Session]:
         """The charging sessions of which a part lies in the period, with what the stations' powers say of them."""

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import sqlalchemy as sa
 
+from sgmp_console.reports.balance import (
+    BALANCE_ITEMS,
+    COLUMNS,
+    ROWS,
+    SOURCES,
+    UNKNOWN,
+    UNMATCHED,
+    USES,
+    Balance,
+    Totals,
+)
 from sgmp_console.reports.builder import Builder
 from sgmp_console.reports.periods import Period
-from sgmp_console.reports.report import Column, Curve, Figure, Kind, Report, Table, TableColumn
+from sgmp_console.reports.report import Column, Curve, Figure, Kind, Report, Table, TableColumn, Why
 from sgmp_console.reports.sessions import Session
 from sgmp_console.store import House
 from sgmp_console.timeseries import HOUR_MS
@@ -172,6 +184,95 @@ def _session_table(found: list[Session], start_ms: int, end_ms: int) -> Table:
     return Table("sessions", "Charging sessions", columns, rows)
 
 
+_ENERGY_NAMES = {
+    "solar": "Solar",
+    "grid_import": "Grid",
+    "battery_discharging": "Battery",
+    UNKNOWN: "Unknown source",
+    "load": "Load",
+    "ev": "EV",
+    "battery_charging": "Battery",
+    "grid_export": "Export",
+    UNMATCHED: "Not accounted for",
+}
+
+
+def _energy(builder: Builder) -> _Parts:
+    found = builder.balance()
+    total = found.total if found is not None else Totals()
+    known = found is not None and total.attributed > 0
+    note = (
+        "Sums over the slots in which every needed item has a value. Within a slot the sun serves load and car first, "
+        "then the battery, then the export; the battery before the grid. Energy from the battery keeps its origin."
+    )
+    needed = ", ".join(name for name in BALANCE_ITEMS if name in builder.reader.items)
+    why = Why(needed, needed, needed, total.attributed, builder.slots, note=note)
+
+    def figure(key: str, title: str, value: float | None, unit: str = "kWh") -> Figure:
+        return Figure(key, title, value if known else None, unit, why)
+
+    def percent(share: float | None) -> float | None:
+        return None if share is None else 100 * share
+
+    return (
+        [
+            figure("consumption", "Used", total.consumption),
+            figure("from_sun", "Used from the sun", total.consumed_from("solar")),
+            figure("from_grid", "Used from the grid", total.consumed_from("grid_import")),
+            figure("autarky", "Autarky", percent(total.autarky), "%"),
+            figure("self_consumption", "Self-consumption", percent(total.self_consumption), "%"),
+            figure("solar", "Solar", total.source("solar")),
+            figure("grid_import", "Imported", total.source("grid_import")),
+            figure("grid_export", "Exported", total.use("grid_export")),
+            figure("charged", "Into the battery", total.use("battery_charging")),
+            figure("discharged", "Out of the battery", total.source("battery_discharging")),
+            figure("residual", "Does not add up", total.residual),
+            Figure("not_attributed", "Not attributed", total.not_attributed_hours, "h", why),
+        ],
+        [builder.curve(name, QUANTITY_TITLES[name], name, name) for name in BALANCE_ITEMS],
+        [
+            _flow_table(total) if known else Table("flows", "Energy flows", (), ()),
+            _energy_days(builder, found),
+            builder.step_table([(name, QUANTITY_TITLES[name]) for name in BALANCE_ITEMS]),
+        ],
+    )
+
+
+def _flow_table(total: Totals) -> Table:
+    """From each source (rows) to each use (columns)."""
+    columns = (
+        TableColumn("From", Column.TEXT),
+        *(TableColumn(_ENERGY_NAMES[use], Column.NUMBER, "kWh") for use in COLUMNS),
+        TableColumn("Sum", Column.NUMBER, "kWh"),
+    )
+    rows: list[tuple[float | int | str | None, ...]] = [
+        (_ENERGY_NAMES[row], *(total.flow(row, use) for use in COLUMNS), float(total.flows[place].sum()))
+        for place, row in enumerate(ROWS)
+    ]
+    return Table("flows", "Energy flows", columns, tuple(rows))
+
+
+def _energy_days(builder: Builder, found: Balance | None) -> Table:
+    columns = (
+        TableColumn("Day", Column.TIME),
+        TableColumn("End", Column.TIME),
+        *(TableColumn(QUANTITY_TITLES[name], Column.NUMBER, "kWh") for name in BALANCE_ITEMS),
+        TableColumn("Autarky", Column.NUMBER, "%"),
+        TableColumn("Not attributed", Column.NUMBER, "h"),
+    )
+    bounds = builder.day_bounds()
+    rows: list[tuple[float | int | str | None, ...]] = []
+    for (first, last), total in zip(pairwise(bounds), found.parts(bounds) if found else [], strict=False):
+        sums = (
+            [*map(total.source, SOURCES), *map(total.use, USES)]
+            if total.attributed
+            else [None] * len(BALANCE_ITEMS)
+        )
+        autarky = None if total.autarky is None else 100 * total.autarky
+        rows.append((first, last, *sums, autarky, total.not_attributed_hours))
+    return Table("days", "Days", columns, tuple(rows))
+
+
 def _remark(session: Session, start_ms: int, end_ms: int) -> str:
     cut_start, cut_end = session.cut_at(start_ms, end_ms)
     remarks = [
@@ -184,7 +285,19 @@ def _remark(session: Session, start_ms: int, end_ms: int) -> str:
     return "; ".join(text for text, applies in remarks if applies)
 
 
+QUANTITY_TITLES = {
+    "solar": "Solar",
+    "grid_import": "Import",
+    "battery_discharging": "Discharging",
+    "load": "Load",
+    "ev": "EV",
+    "battery_charging": "Charging",
+    "grid_export": "Export",
+}
+"""What the items of the balance are called in curves and tables."""
+
 _PARTS: dict[Kind, Callable[[Builder], _Parts]] = {
+    Kind.ENERGY: _energy,
     Kind.SOLAR: _solar,
     Kind.BATTERY: _battery,
     Kind.EV: _ev,

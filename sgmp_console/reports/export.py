@@ -1,0 +1,225 @@
+"""Reports as files: the figures and rows of the screen, to the last bit, as CSV and XLSX.
+
+The same report gives the same bytes each time: no clock is read here. Every file begins with what it is about: house,
+zone, period, items with their formulas, coverage and source. Texts of others (names of houses and devices) are written
+so that a spreadsheet does not run them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO, StringIO
+from typing import Any
+
+from sgmp_console.fleet.sheets import written_cell
+from sgmp_console.reports.report import Column, Figure, Report, Table
+from sgmp_console.timeseries import calendar
+
+Cell = float | int | str | None
+
+_FIXED_DATE = datetime(2000, 1, 1)
+"""XLSX files carry the time they were written; a fixed one keeps the bytes the same."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table of a file: a title, the titles of its columns with their units, and rows."""
+
+    key: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def blocks(report: Report) -> list[Block]:
+    """All that a file of the report holds, in order. Times stand twice: by the house's clock with its offset, and UTC."""
+    return [
+        _about(report),
+        _figures(report),
+        *(_table(table, report.period.zone) for table in report.tables),
+        *(_compared(report) if report.comparison is not None else ()),
+    ]
+
+
+def csv_text(report: Report) -> str:
+    """The report as CSV: `,` between cells, blocks set apart by an empty line."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    for place, block in enumerate(blocks(report)):
+        if place:
+            writer.writerow([])
+        writer.writerow([written_cell(block.title)])
+        writer.writerow([written_cell(column) for column in block.columns])
+        writer.writerows([_csv_cell(cell) for cell in row] for row in block.rows)
+    return text.getvalue()
+
+
+def xlsx_bytes(reports: Sequence[Report]) -> bytes:
+    """One workbook; a sheet for each block. Numbers are numbers, times are ISO 8601 texts."""
+    import xlsxwriter  # loaded with the first export
+
+    stream = BytesIO()
+    book = xlsxwriter.Workbook(
+        stream, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    )
+    book.set_properties({"created": _FIXED_DATE})
+    bold = book.add_format({"bold": True})
+    names: set[str] = set()
+    for report in reports:
+        for block in blocks(report):
+            sheet = book.add_worksheet(_sheet_name(f"{report.kind.title} {block.title}", names))
+            sheet.freeze_panes(1, 0)
+            for column, title in enumerate(block.columns):
+                sheet.write_string(0, column, title, bold)
+                sheet.set_column(column, column, max(12, min(40, len(title) + 2)))
+            for number, row in enumerate(block.rows, 1):
+                for column, cell in enumerate(row):
+                    _write(sheet, number, column, cell)
+    book.close()
+    return stream.getvalue()
+
+
+def _about(report: Report) -> Block:
+    period = report.period
+    rows: list[tuple[Cell, ...]] = [
+        ("Report", report.kind.title),
+        ("House", report.house.name),
+        ("Time zone", period.zone),
+        ("Period", period.title),
+        ("From", *_both(period.start_ms, period.zone)),
+        ("To (not included)", *_both(period.end_ms, period.zone)),
+    ]
+    if report.passed_ms < period.end_ms:
+        rows.append(("Figures up to", *_both(report.passed_ms, period.zone)))
+    if period.snapped:
+        rows.append(("Note", "The period was widened to whole five-minute slots."))
+    rows += [("Missing item", name) for name in report.missing]
+    rows += [("Problem", sentence) for sentence in report.problems]
+    width = max(len(row) for row in rows)
+    return Block(
+        "about",
+        "SGMP report",
+        ("", "", "UTC")[:width],
+        tuple((*row, *([None] * (width - len(row)))) for row in rows),
+    )
+
+
+_FIGURE_COLUMNS = (
+    "Figure", "Value", "Unit", "At", "At (UTC)", "Slots covered", "Slots", "Source", "Item", "Formula",
+    "Formula written out", "Note",
+)  # fmt: skip
+
+
+def _figures(report: Report, title: str = "Figures") -> Block:
+    return Block(
+        "figures",
+        title,
+        _FIGURE_COLUMNS,
+        tuple(_figure_row(figure, report.period.zone) for figure in report.figures),
+    )
+
+
+def _figure_row(figure: Figure, zone: str) -> tuple[Cell, ...]:
+    why = figure.why
+    at = _both(figure.at_ms, zone) if figure.at_ms is not None else (None, None)
+    return (
+        figure.title,
+        figure.value,
+        figure.unit,
+        *at,
+        why.covered,
+        why.slots,
+        why.source.value if why.source else None,
+        why.item,
+        why.formula,
+        why.expanded,
+        why.note or None,
+    )
+
+
+def _compared(report: Report) -> Iterator[Block]:
+    other = report.comparison
+    if other is None:
+        return
+    yield _figures(other, f"Compared with {other.period.title}")
+    yield Block(
+        "differences",
+        "Differences",
+        ("Figure", report.period.title, other.period.title, "Difference", "Unit"),
+        tuple(
+            (
+                figure.title,
+                figure.value,
+                other.figure(figure.key).value,
+                report.difference(figure.key),
+                figure.unit,
+            )
+            for figure in report.figures
+        ),
+    )
+
+
+def _table(table: Table, zone: str) -> Block:
+    titles: list[str] = []
+    for column in table.columns:
+        if column.kind is Column.TIME:
+            titles += [column.title, f"{column.title} (UTC)"]
+        elif column.kind is Column.DURATION:
+            titles.append(f"{column.title} (h)")
+        else:
+            titles.append(f"{column.title} ({column.unit})" if column.unit else column.title)
+    rows = []
+    for row in table.rows:
+        cells: list[Cell] = []
+        for column, cell in zip(table.columns, row, strict=True):
+            if column.kind is Column.TIME:
+                cells += _both(int(cell), zone) if cell is not None else (None, None)
+            elif column.kind is Column.DURATION:
+                cells.append(float(cell) / 3_600_000 if cell is not None else None)
+            else:
+                cells.append(cell)
+        rows.append(tuple(cells))
+    return Block(table.key, table.title, tuple(titles), tuple(rows))
+
+
+def _both(timestamp_ms: int, zone: str) -> tuple[str, str]:
+    """By the clock of the house with its offset, and UTC; milliseconds only where there are any."""
+    precision = "milliseconds" if timestamp_ms % 1000 else "seconds"
+    return (
+        calendar.local(timestamp_ms, zone).isoformat(timespec=precision),
+        calendar.local(timestamp_ms, "UTC").isoformat(timespec=precision).replace("+00:00", "Z"),
+    )
+
+
+def _csv_cell(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    return written_cell(cell) if isinstance(cell, str) else repr(cell)
+
+
+def _write(sheet: Any, row: int, column: int, cell: Cell) -> None:
+    if isinstance(cell, str):
+        sheet.write_string(row, column, cell)
+    elif cell is not None:
+        sheet.write_number(row, column, cell)
+
+
+def _sheet_name(title: str, taken: set[str]) -> str:
+    """At most 31 characters, none of `[]:*?/\\`, unlike any other of the workbook."""
+    plain = (
+        "".join(" " if character in "[]:*?/\\'" else character for character in title)[:31].strip() or "Sheet"
+    )
+    name, number = plain, 2
+    while name.lower() in taken:
+        ending = f" {number}"
+        name, number = plain[: 31 - len(ending)] + ending, number + 1
+    taken.add(name.lower())
+    return name
+
+
+def merged_csv(reports: Iterable[Report]) -> str:
+    """Several reports in one file, one after the other."""
+    return "\r\n".join(csv_text(report) for report in reports)

@@ -1,0 +1,186 @@
+"""Reports as files: what the screen says, to the last bit, and the same bytes twice."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from datetime import datetime
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from sgmp_console import cli, commands, store
+from sgmp_console.reports import export, periods
+from sgmp_console.reports.report import Kind, Report
+from sgmp_console.store import Database
+from sgmp_console.timeseries import HOUR_MS
+from tests.database import TestDatabase
+from tests.reports.houses import balanced
+from tests.reports.test_reports import DAY, MINUTE_MS, StoredHouse
+
+
+@pytest.fixture
+def stored(database: Database) -> StoredHouse:
+    made = StoredHouse(database, "America/Los_Angeles")
+    made.store(balanced(DAY.start_ms, DAY.start_ms + 6 * HOUR_MS, MINUTE_MS))
+    return made
+
+
+@pytest.fixture
+def report(stored: StoredHouse) -> Report:
+    period = periods.custom(DAY.start_ms, DAY.start_ms + 6 * HOUR_MS, "America/Los_Angeles")
+    return stored.report(Kind.SOLAR, period, DAY.end_ms, compared_with=period.moved(-1))
+
+
+def rows_of(text: str, title: str) -> list[dict[str, str]]:
+    """The rows of one block of a CSV file, by column."""
+    lines = list(csv.reader(StringIO(text)))
+    first = next(place for place, line in enumerate(lines) if line == [title])
+    header, found = lines[first + 1], []
+    for line in lines[first + 2 :]:
+        if not line:
+            break
+        found.append(dict(zip(header, line, strict=True)))
+    return found
+
+
+def test_a_csv_has_the_figures_at_full_precision(report: Report) -> None:
+    figures = {row["Figure"]: row for row in rows_of(export.csv_text(report), "Figures")}
+    for figure in report.figures:
+        assert figure.value is not None
+        assert float(figures[figure.title]["Value"]) == figure.value
+        assert figures[figure.title]["Unit"] == figure.unit
+        assert figures[figure.title]["Formula"] == "pos(egauge.A.Solar)"
+
+
+def test_rows_add_up_to_the_figure_in_a_spreadsheet_too(report: Report) -> None:
+    steps = rows_of(export.csv_text(report), "Five-minute slots")
+    assert len(steps) == 72
+    total = sum(float(row["Solar, energy (kWh)"]) for row in steps)
+    assert total == pytest.approx(report.figure("energy").value, rel=1e-12)
+
+
+def test_times_stand_by_the_clock_of_the_house_with_offset_and_in_utc(report: Report) -> None:
+    first = rows_of(export.csv_text(report), "Five-minute slots")[0]
+    local, utc = datetime.fromisoformat(first["Start"]), datetime.fromisoformat(first["Start (UTC)"])
+    assert local == utc
+    assert first["Start"].endswith("-07:00")
+    assert utc.timestamp() * 1000 == report.period.start_ms
+
+
+def test_a_file_says_what_it_is_about(report: Report) -> None:
+    text = export.csv_text(report)
+    assert "House,Maple House" in text
+    assert "Time zone,America/Los_Angeles" in text
+    assert "Compared with" in text
+
+
+def test_a_workbook_holds_numbers_as_numbers(report: Report) -> None:
+    book = openpyxl.load_workbook(BytesIO(export.xlsx_bytes([report])))
+    sheet = book["Solar Figures"]
+    found = {row[0]: row[1] for row in sheet.iter_rows(min_row=2, values_only=True)}
+    assert found == {figure.title: figure.value for figure in report.figures}
+
+
+def test_the_same_report_gives_the_same_bytes(report: Report) -> None:
+    assert export.csv_text(report) == export.csv_text(report)
+    assert export.xlsx_bytes([report]) == export.xlsx_bytes([report])
+
+
+def test_a_house_that_is_called_like_a_formula_is_text_in_a_spreadsheet(stored: StoredHouse) -> None:
+    made = stored.report(Kind.SOLAR, DAY, DAY.end_ms)
+    evil = dataclasses.replace(made, house=dataclasses.replace(made.house, name="=1+1"))
+    assert "House,'=1+1" in export.csv_text(evil)
+    about = openpyxl.load_workbook(BytesIO(export.xlsx_bytes([evil])))["Solar SGMP report"]
+    cell = next(row[1] for row in about.iter_rows() if row[0].value == "House")
+    assert (cell.value, cell.data_type) == ("=1+1", "s")
+
+
+# --- The command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def owner(test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(commands.DATABASE_URL, test_database.url)
+
+
+ASK = ["report", "--house", "Maple House", "--range", "2026-05-12..2026-05-14"]
+
+
+def test_the_command_writes_reports_without_a_display(
+    stored: StoredHouse, owner: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, book = tmp_path / "report.csv", tmp_path / "report.xlsx"
+    assert cli.main([*ASK, "--report", "solar", "--csv", str(file), "--xlsx", str(book)]) == commands.OK
+    assert "Maple House: Solar, 12 May 2026 to 14 May 2026" in capsys.readouterr().out
+    assert "Figures" in file.read_text("utf-8-sig")
+    assert openpyxl.load_workbook(book).sheetnames[0] == "Solar SGMP report"
+
+
+def test_several_reports_get_files_of_their_own(stored: StoredHouse, owner: None, tmp_path: Path) -> None:
+    assert cli.main([*ASK, "--report", "all", "--csv", str(tmp_path / "may.csv")]) == commands.OK
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"may-Maple-House-{kind}.csv" for kind in ("battery", "energy", "ev", "load", "solar")
+    ]
+
+
+def test_a_file_that_exists_is_kept_unless_forced(
+    stored: StoredHouse, owner: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "report.csv"
+    file.write_text("mine")
+    assert cli.main([*ASK, "--report", "solar", "--csv", str(file)]) == commands.FAILED
+    assert (file.read_text(), "--force" in capsys.readouterr().err) == ("mine", True)
+    assert cli.main([*ASK, "--report", "solar", "--csv", str(file), "--force"]) == commands.OK
+    assert file.read_text("utf-8-sig") != "mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (["--range", "last century"], "is not a period"),
+        (["--house", "Nowhere"], "Nowhere"),
+        (["--csv", "/nowhere/at/all.csv"], "can't be written"),
+    ],
+)
+def test_what_can_not_be_done_is_a_sentence(
+    stored: StoredHouse,
+    owner: None,
+    capsys: pytest.CaptureFixture[str],
+    change: list[str],
+    sentence: str,
+) -> None:
+    assert cli.main([*ASK, "--report", "solar", *change]) == commands.FAILED
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_period_without_data_ends_with_1_for_cron(stored: StoredHouse, owner: None) -> None:
+    assert cli.main(["report", "--house", "all", "--report", "load", "--range", "2019"]) == commands.FAILED
+
+
+def test_an_account_without_the_permission_export_writes_no_file(
+    stored: StoredHouse,
+    test_database: TestDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with stored.database.begin() as connection:
+        store.accounts.create(
+            connection,
+            email="vera@example.org",
+            name="Vera",
+            role="visitor",
+            house_id=stored.house.house_id,
+            password="a long password",
+            must_change_password=False,
+        )
+    signed_in = test_database.address.replace("//", "//vera%40example.org:a%20long%20password@")
+    monkeypatch.setenv(commands.DATABASE_URL, signed_in)
+    ask = [*ASK, "--deployment", test_database.deployment, "--report", "solar"]
+    assert cli.main(ask) == commands.OK
+    assert cli.main([*ask, "--csv", str(tmp_path / "report.csv")]) == commands.FAILED
+    assert "export" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
