@@ -113,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(parsers)
     _add_migrate(parsers)
     _add_ingest(parsers)
+    _add_revocation(parsers)
     _add_check(parsers)
     _add_report(parsers)
     _add_import(parsers)
@@ -253,6 +254,32 @@ def _add_ingest(parsers: _Parsers) -> None:
         default=31,
         metavar="N",
         help="keep raw readings for N days, aggregates for ever (31; on TimescaleDB its retention policy decides)",
+    )
+
+
+def _add_revocation(parsers: _Parsers) -> None:
+    revocation = parsers.add_parser("revocation", help="make a broker of your own follow the revocation list")
+    acts = revocation.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    watch = acts.add_parser(
+        "watch",
+        help="restart the broker when a certificate is revoked",
+        description="Watch the authority's revocation list, copy it to Mosquitto's folder when it changes, and restart "
+        "Mosquitto, which ends the connections of revoked edges. Runs until it is told to stop (SIGTERM, Ctrl-C).",
+    )
+    watch.set_defaults(command=commands.revocation_watch)
+    watch.add_argument(
+        "--list",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="revoked.pem in the folder of the authority",
+    )
+    watch.add_argument("--broker-list", type=Path, required=True, metavar="FILE", help="Mosquitto's crlfile")
+    watch.add_argument(
+        "--restart",
+        default="systemctl restart mosquitto",
+        metavar="COMMAND",
+        help="what restarts Mosquitto (%(default)s)",
     )
 
 

@@ -91,6 +91,27 @@ def ingest(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def revocation_watch(arguments: argparse.Namespace) -> int:
+    import logging
+    import signal
+    import threading
+
+    from sgmp_console.cloud import revocation
+
+    if not arguments.restart.strip():
+        raise Usage("--restart needs the command that restarts the broker")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        restart = revocation.restarting_by(arguments.restart)
+    except ValueError as error:
+        raise Usage(f"--restart can't be read: {error}") from None
+    revocation.watch(arguments.list, arguments.broker_list, restart, stop)
+    return OK
+
+
 def check_formula(arguments: argparse.Namespace) -> int:
     from sgmp_console.formula import check
 

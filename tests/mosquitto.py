@@ -21,7 +21,7 @@ from awsiot import mqtt5_client_builder
 from sgmp_console.cloud.local_ca import Credentials, LocalAuthority
 from sgmp_console.demo.folder import LOOPBACK
 from sgmp_console.demo.folder import free_port as free_port  # for those who need a broker that is not there
-from sgmp_console.demo.mosquitto import prepare_broker
+from sgmp_console.demo.mosquitto import find_mosquitto, prepare_broker
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import Child, Program
 from tests.waiting import wait_until
@@ -50,8 +50,17 @@ class TestBroker:
         self._child: Child | None = None
 
     def start(self) -> None:
+        prepare_broker(self.folder / "broker", self.authority, self.deployment, self.port, ordinary_user())
+        self._start()
+
+    def restart(self) -> None:
+        """With the files that it has, as a service manager does."""
+        self.stop()
+        self._start()
+
+    def _start(self) -> None:
         owner = ordinary_user()
-        command = prepare_broker(self.folder / "broker", self.authority, self.deployment, self.port, owner)
+        command = [str(find_mosquitto()), "-c", str(self.folder / "broker" / "mosquitto.conf")]
         self._child = Child(Program("mosquitto", command, self.folder / "mosquitto.log", owner=owner))
         assert wait_until(self._answers, WAIT_S), (self.folder / "mosquitto.log").read_text()
 

@@ -41,7 +41,7 @@ _CONNECT, _CONNACK, _PUBLISH, _PUBACK, _SUBSCRIBE, _SUBACK = 1, 2, 3, 4, 8, 9
 _PINGREQ, _PINGRESP, _DISCONNECT = 12, 13, 14
 
 _SESSION_EXPIRY, _RECEIVE_MAXIMUM, _MAXIMUM_PACKET_SIZE, _MESSAGE_EXPIRY = 0x11, 0x21, 0x27, 0x02
-_DO_NOT_SEND_RETAINED = 0x20
+_DO_NOT_SEND_RETAINED, _RETAIN_AS_PUBLISHED = 0x20, 0x08
 _REFUSED = 0x80
 """Reason codes from here on are refusals."""
 
@@ -115,6 +115,8 @@ class Published:
     topic: str
     payload: bytes = field(repr=False)
     packet_id: int
+    retained: bool = False
+    """Left in the broker for later subscribers; only shown where the subscription asked for it."""
 
 
 @dataclass(frozen=True)
@@ -174,11 +176,17 @@ class Connection:
             self.close()
             raise
 
-    def subscribe(self, topic_filter: str) -> int:
-        """Ask for messages of QoS 0 and 1, without those that are retained. Returns the id of the Answer."""
+    def subscribe(self, topic_filter: str, *, qos: int = 1, show_retained: bool = False) -> int:
+        """Ask for messages up to `qos`, from now on: without those that were retained before. Returns the id of the Answer.
+
+        `show_retained`: say of each message whether its sender asked the broker to retain it.
+        """
         packet_id = self._next_id()
         body = struct.pack(">H", packet_id) + b"\0" + _text(topic_filter)
-        self._out += _packet(_SUBSCRIBE << 4 | 2, body + bytes([1 | _DO_NOT_SEND_RETAINED]))
+        self._out += _packet(
+            _SUBSCRIBE << 4 | 2,
+            body + bytes([qos | _DO_NOT_SEND_RETAINED | (_RETAIN_AS_PUBLISHED if show_retained else 0)]),
+        )
         return packet_id
 
     def publish(self, topic: str, payload: bytes, *, retain: bool, expires_s: int | None) -> int:
@@ -224,7 +232,7 @@ class Connection:
 
     def close(self) -> None:
         """Say good-bye where that is possible without waiting, and close."""
-        with contextlib.suppress(OSError, ssl.SSLError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
             self._out += _packet(_DISCONNECT << 4, b"")
             self._socket.send(self._out)
         self._selector.close()
@@ -288,7 +296,12 @@ class Connection:
                 del self._out[:sent]
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             pass
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
+            # Why it ended may have arrived before.
+            try:
+                self._receive()
+            except Disconnected as known:
+                raise known from error
             raise self._ended(error) from error
 
     def _receive(self) -> None:
@@ -303,7 +316,7 @@ class Connection:
                 self._in += data
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             if len(self._in) == before:
                 raise self._ended(error) from error
         if len(self._in) > before:
@@ -313,6 +326,8 @@ class Connection:
         # TLS 1.3 lets a broker refuse our certificate only after the handshake.
         if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
             return _not_let_in(error)
+        if isinstance(error, ssl.SSLError):
+            return Disconnected(Cause.ENDED, "the broker closed the connection")
         return Disconnected(Cause.ENDED, _os_text(error))
 
     def _packets(self) -> list[Published | Answer]:
@@ -417,7 +432,7 @@ def _published(flags: int, buffer: bytearray, start: int, stop: int) -> Publishe
     place += properties
     if place > stop:
         raise IndexError("a publication ends within its header")
-    return Published(topic, bytes(buffer[place:stop]), packet_id)
+    return Published(topic, bytes(buffer[place:stop]), packet_id, bool(flags & 1))
 
 
 def _answer(kind: int, body: bytes) -> Answer:

@@ -59,20 +59,8 @@ def prepare_broker(
     places = {"deployment": deployment, "address": LOOPBACK, "port": str(port), "folder": folder.as_posix()}
     for name in ("mosquitto.conf", "acl"):
         template = string.Template(resource(f"mosquitto/{name}").read_text("utf-8"))
-        (folder / name).write_text(template.substitute(places), "utf-8")
+        (folder / name).write_text(template.safe_substitute(places), "utf-8")
     if owner is not None and sys.platform != "win32":
         for path in (folder, data, *folder.iterdir(), *data.iterdir()):
             os.chown(path, *owner)
     return [str(program), "-c", str(folder / "mosquitto.conf")]
-
-
-def refresh_revocations(folder: Path, authority: Path) -> bool:
-    """Give the broker in `folder` the revocation list of `authority` if it has changed; whether it had.
-
-    The broker reads it when it starts (or on SIGHUP, which leaves connections that are open).
-    """
-    latest, known = (place / "revoked.pem" for place in (authority, folder))
-    if latest.read_bytes() == known.read_bytes():
-        return False
-    shutil.copyfile(latest, known)
-    return True

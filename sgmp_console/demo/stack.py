@@ -21,12 +21,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sgmp_console.cloud import revocation
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.demo import programs
 from sgmp_console.demo.certificates import ensure_service_files
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState, choose_ports
 from sgmp_console.demo.houses import DEMO_HOUSES
-from sgmp_console.demo.mosquitto import refresh_revocations
 from sgmp_console.demo.postgres import EmbeddedPostgres
 from sgmp_console.demo.processes import Child, Program, Service, bound_log, end_children_with_us
 from sgmp_console.demo.progress import ProgressReader, Reporter
@@ -180,7 +180,8 @@ class Stack:
         if self._postgres is not None and not self._postgres.is_running():
             _log.warning("the database ended; it starts again")
             self._postgres.start()
-        if self._broker is not None and refresh_revocations(self._folder.broker, self._folder.authority):
+        revoked, known = (place / "revoked.pem" for place in (self._folder.authority, self._folder.broker))
+        if self._broker is not None and revocation.install(revoked, known):
             _log.info("a certificate was revoked; the broker starts again, which ends its connection")
             self._broker.ask_to_stop()
         for service in self._all_services():

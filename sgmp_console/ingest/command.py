@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
+import secrets
 import signal
 import threading
 
@@ -16,6 +18,8 @@ DATABASE_URL = "SGMP_DATABASE_URL"
 """Environment variable with ingest's database address, password included."""
 
 DEFAULT_PORT = 8883
+_MIN_DISTINCT = 8
+"""Different characters; 24 random hexadecimal digits have 8 or more all but always."""
 
 
 def run_until_stopped(arguments: argparse.Namespace) -> None:
@@ -25,6 +29,8 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
         raise UserError(
             f"Which database? Set {DATABASE_URL} to ingest's address, with its user and password."
         )
+    if arguments.share_group:
+        _check_share_group(arguments.share_group)
     host, port = _host_and_port(arguments.broker)
     broker = BrokerSettings(host, port, arguments.broker_ca, arguments.broker_cert, arguments.broker_key)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -35,6 +41,18 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
         arguments.deployment, url, broker, arguments.name, arguments.share_group, arguments.keep_days
     )
     run(settings, stop)
+
+
+def _check_share_group(name: str) -> None:
+    """Mosquitto lets any client join a group whose name it knows, and then part of everybody's messages is its own.
+
+    Its access list is for deliveries and not for subscriptions, so the name must be a secret. Raises UserError.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9]{24,64}", name) or len(set(name)) < _MIN_DISTINCT:
+        raise UserError(
+            "The name of the share group could be guessed, and who guesses it takes part of everybody's messages. Use 24 to "
+            f"64 random letters and digits, for example {secrets.token_hex(16)}, the same for each ingest."
+        )
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

@@ -38,8 +38,9 @@ FLOOD_PER_S = 200.0
 """Messages of one house, more than AWS IoT Core lets an edge publish (100), backlog included."""
 
 _FLOOD_WINDOW_S = 10.0
+_QUIET = FLOOD_PER_S * _REPORT_EVERY_S
 _CATCHING_UP_S = 300.0
-"""What comes fast after a connection, until the inbox was empty once, is what the broker had kept for us."""
+"""What comes fast after a connection, until it was quiet once, is what the broker had kept for us."""
 
 _QUEUE_ALARM = 2_000_000
 """Messages that wait in the broker: a fifth of what `resources/mosquitto` lets it keep."""
@@ -82,7 +83,7 @@ class Health:
         self._failing_since: float | None = None
         self._failure = ""
         self._caught_up_with: float | None = None
-        self._without_receipt_before: dict[str, int] = {}
+        self._counted: dict[Alarm, dict[str, int]] = {}
 
     def note_failure(self, error: Exception) -> None:
         """A batch can't be stored now."""
@@ -92,8 +93,6 @@ class Health:
 
     def note_stored(self) -> None:
         self._failing_since = None
-        if not len(self._inbox):
-            self._caught_up_with = self._subscriber.connected_since
 
     def report_when_due(self) -> None:
         """Every few seconds: tell the console, and the log what is an alarm. A lost database is the next batch's."""
@@ -101,8 +100,6 @@ class Health:
         if now - self._reported < _REPORT_EVERY_S:
             return
         self._reported = now
-        if not len(self._inbox):
-            self._caught_up_with = self._subscriber.connected_since
         self._take_sample(now)
         report = self._figures(now)
         alarms = self._alarms(now)
@@ -119,7 +116,11 @@ class Health:
     def _take_sample(self, now: float) -> None:
         known = self._writer.statistics
         new = known.readings + known.texts + known.events
-        self._samples.append(_Sample(now, new, known.repeated, self._inbox.arrived()))
+        arrived = self._inbox.arrived()
+        self._samples.append(_Sample(now, new, known.repeated, arrived))
+        since = self._subscriber.connected_since
+        if since is not None and now - since > _REPORT_EVERY_S and sum(arrived.values()) < _QUIET:
+            self._caught_up_with = since
         while len(self._samples) > 2 and self._samples[1].at <= now - _WINDOW_S:
             self._samples.popleft()
 
@@ -153,8 +154,10 @@ class Health:
             alarms[Alarm.ONLY_REPEATS] = {}
         if flooding := self._flooding(now):
             alarms[Alarm.FLOOD] = {"houses": flooding}
-        if without := self._without_receipt():
+        if without := self._new(Alarm.WITHOUT_RECEIPT, self._subscriber.without_receipt()):
             alarms[Alarm.WITHOUT_RECEIPT] = {"houses": without}
+        if retained := self._new(Alarm.RETAINED, self._subscriber.retained()):
+            alarms[Alarm.RETAINED] = {"houses": retained}
         queue = self._subscriber.queue
         if queue.dropped:
             alarms[Alarm.BROKER_DROPPED] = {"messages": queue.dropped}
@@ -191,10 +194,9 @@ class Health:
             if count / seconds > FLOOD_PER_S
         }
 
-    def _without_receipt(self) -> dict[str, int]:
+    def _new(self, alarm: Alarm, counts: dict[str, int]) -> dict[str, int]:
         """Since the last report, by house."""
-        counts = self._subscriber.without_receipt()
-        before, self._without_receipt_before = self._without_receipt_before, counts
+        before, self._counted[alarm] = self._counted.get(alarm, {}), counts
         new = {sender: count - before.get(sender, 0) for sender, count in counts.items()}
         return {self._house(sender): count for sender, count in new.items() if count}
 

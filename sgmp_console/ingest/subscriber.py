@@ -81,15 +81,15 @@ class Subscriber:
         self._client_id = client_id
         self._inbox = inbox
         topics = contract.read_filter(deployment)
-        self._filters = [f"$share/{share_group}/{topics}" if share_group else topics]
-        if not broker.host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-            # AWS IoT Core ends the connection of a client that asks for these.
-            self._filters += [_QUEUED, _DROPPED]
+        self._filter = f"$share/{share_group}/{topics}" if share_group else topics
+        # AWS IoT Core has no such figures and ends the connection of a client that asks for them.
+        self._asks_for_queue = not broker.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
         self._stopping = threading.Event()
         self._receipts: deque[Receipt] = deque()
         self._connection: Connection | None = None
         self._connections = 0
         self._without_receipt: Counter[str] = Counter()
+        self._retained: Counter[str] = Counter()
         self._dropped_before: int | None = None
         self.queue = BrokerQueue()
         self.link = Link.CONNECTING
@@ -126,6 +126,10 @@ class Subscriber:
     def without_receipt(self) -> dict[str, int]:
         """How many messages of each sender came with QoS 0, and were dropped for that, since the start."""
         return dict(self._without_receipt)
+
+    def retained(self) -> dict[str, int]:
+        """How many messages each sender left in the broker, where nobody needs them, since the start."""
+        return dict(self._retained)
 
     def stop(self) -> None:
         """Disconnect; the broker goes on collecting for us."""
@@ -180,17 +184,20 @@ class Subscriber:
             self._connections += 1
             self._connection, self.connected_since = connection, time.monotonic()
             # Each time: a session may be left over from before the first subscription was made.
-            asked = {connection.subscribe(one): one for one in self._filters}
+            if self._asks_for_queue:
+                for topic in (_QUEUED, _DROPPED):
+                    connection.subscribe(topic, qos=0)
+            asked = connection.subscribe(self._filter, show_retained=self._asks_for_queue)
             ask_again = time.monotonic() + _SUBSCRIBE_AGAIN_S
             while not self._stopping.is_set():
                 connection.acknowledge(self._due())
                 packets = connection.exchange(_TURN_S, read=not self._inbox.full)
                 self._deliver([packet for packet in packets if isinstance(packet, Published)])
                 for packet in packets:
-                    if isinstance(packet, Answer):
-                        self._on_subscribed(asked.get(packet.packet_id, ""), packet)
+                    if isinstance(packet, Answer) and packet.packet_id == asked:
+                        self._on_subscribed(packet)
                 if not self.receiving and time.monotonic() > ask_again:
-                    asked = {connection.subscribe(one): one for one in self._filters}
+                    asked = connection.subscribe(self._filter, show_retained=self._asks_for_queue)
                     ask_again = time.monotonic() + _SUBSCRIBE_AGAIN_S
             connection.acknowledge(self._due())
             connection.flush(_FLUSH_S)
@@ -210,11 +217,13 @@ class Subscriber:
         received_ms = int(time.time() * 1000)
         messages = []
         for packet in packets:
-            if packet.packet_id:
+            if packet.retained and not packet.topic.startswith("$SYS/"):
+                self._retained[Message(packet.topic, b"", 0).sender] += 1
+            if packet.topic.startswith("$SYS/"):
+                self._note_queue(packet)
+            elif packet.packet_id:
                 receipt = Receipt(self._connections, packet.packet_id)
                 messages.append(Message(packet.topic, packet.payload, received_ms, (receipt,)))
-            elif packet.topic.startswith("$SYS/"):
-                self._note_queue(packet)
             else:
                 # No edge does that: it would get round the flow control that receipts give us.
                 self._without_receipt[Message(packet.topic, b"", 0).sender] += 1
@@ -232,9 +241,7 @@ class Subscriber:
                 self._dropped_before = figure  # of before our time, or the broker started again
             self.queue = BrokerQueue(self.queue.queued, figure - self._dropped_before)
 
-    def _on_subscribed(self, topic_filter: str, answer: Answer) -> None:
-        if topic_filter != self._filters[0]:
-            return
+    def _on_subscribed(self, answer: Answer) -> None:
         if answer.refused:
             self.link = Link.NOT_SUBSCRIBED
             _log.error(

@@ -26,6 +26,7 @@ class Alarm(StrEnum):
     BROKER_FILLING = "broker_filling"
     LATE_HOUSES = "late_houses"
     WITHOUT_RECEIPT = "without_receipt"
+    RETAINED = "retained"
     NOT_NOTIFYING = "not_notifying"
 
 
@@ -84,6 +85,11 @@ def sentence(alarm: Alarm, about: Mapping[str, Any]) -> str:
             return (
                 f"House {which} sends messages that ask for no receipt (QoS 0). They are not stored: an edge of SGMP "
                 "always asks for one."
+            )
+        case Alarm.RETAINED:
+            return (
+                f"House {which} leaves messages in the broker for good (retained), which no edge of SGMP does. They take the "
+                "broker's memory: renew its credentials, and remove them (mosquitto_pub -r -n)."
             )
         case Alarm.NOT_NOTIFYING:
             return (

@@ -28,6 +28,7 @@ _SHORT = {
     Alarm.BROKER_FILLING: "The broker's queue is filling",
     Alarm.LATE_HOUSES: "Readings are late",
     Alarm.WITHOUT_RECEIPT: "A house sends without receipt",
+    Alarm.RETAINED: "A house fills the broker",
     Alarm.NOT_NOTIFYING: "Windows are not notified",
 }
 """For the status bar; the whole sentence is in its tool tip."""
