@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgmp_console import commands
-from sgmp_console.commands import DATABASE_URL, DEFAULT_DEPLOYMENT, FAILED, SMTP_PASSWORD, USAGE, Usage
+from sgmp_console.commands import DEFAULT_DEPLOYMENT, FAILED, USAGE, Usage
+from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
 from sgmp_console.errors import SgmpError
 from sgmp_edge import VERSION
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
 from sgmp_console.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,12 +29,6 @@ OK, FAILED, USAGE = 0, 1, 2
 """Exit codes."""
 
 DEFAULT_DEPLOYMENT = "sgmp"
-
-DATABASE_URL = "SGMP_DATABASE_URL"
-"""Environment variable: an address with its password, which would be seen by all on a command line."""
-
-SMTP_PASSWORD = "SGMP_SMTP_PASSWORD"  # noqa: S105 - the name of an environment variable
-"""Environment variable: the password of the mail server."""
 
 
 class Usage(Exception):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import smtplib
 import ssl
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Protocol
@@ -31,6 +33,9 @@ class MailPasswordNeeded(MailRefused):
 class Mailer(Protocol):
     """What is needed of a way to send mail."""
 
+    def ready(self) -> None:
+        """Called before anything is begun that ends with a mail. Raises MailRefused where nothing could be sent."""
+
     def send_initial_password(self, email: str, name: str, deployment: str, password: str) -> None:
         """Raises MailUnavailable, MailRefused."""
 
@@ -51,6 +56,13 @@ class SmtpMailer:
     password: str = field(default="", repr=False)
     ca_file: str = ""
     timeout_s: float = 10.0
+
+    def ready(self) -> None:
+        """Raises MailPasswordNeeded where it is missing. Contacts nobody."""
+        if self.user and not self.password:
+            raise MailPasswordNeeded(
+                f"The mail server {self.host}:{self.port} needs the password of {self.user}."
+            )
 
     def send_initial_password(self, email: str, name: str, deployment: str, password: str) -> None:
         """Send it and return when the server has taken it. Blocks: call it on a worker thread."""
@@ -75,10 +87,9 @@ class SmtpMailer:
 
     def _send(self, message: EmailMessage | None, recipient: str) -> None:
         where = f"The mail server {self.host}:{self.port}"
+        self.ready()
         try:
             with self._connected() as server:
-                if self.user and not self.password:
-                    raise MailPasswordNeeded(f"{where} needs the password of {self.user}.")
                 if self.user:
                     server.login(self.user, self.password)
                 if message is None:
@@ -134,6 +145,37 @@ class SmtpMailer:
             server.close()
             raise
         return server
+
+
+class AskingMailer:
+    """Sends through `mailer`, and has its password asked for where it is missing, or was refused the last time.
+
+    `ask` gets a sentence why, and blocks; it may raise Cancelled.
+    """
+
+    def __init__(self, mailer: SmtpMailer, ask: Callable[[str], str]) -> None:
+        self._mailer = mailer
+        self._ask = ask
+        self._refused = ""
+        self._lock = threading.Lock()
+
+    def ready(self) -> None:
+        with self._lock:
+            why = self._refused
+            try:
+                self._mailer.ready()
+            except MailPasswordNeeded as error:
+                why = str(error)
+            if why:
+                self._mailer = replace(self._mailer, password=self._ask(why))
+                self._refused = ""
+
+    def send_initial_password(self, email: str, name: str, deployment: str, password: str) -> None:
+        try:
+            self._mailer.send_initial_password(email, name, deployment, password)
+        except MailPasswordNeeded as error:
+            self._refused = str(error)
+            raise
 
 
 def _reason(error: OSError | smtplib.SMTPException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sgmp_console.cloud.credentials import CredentialsService, LocalCredentials
 from sgmp_console.cloud.directory import Directory, LocalDirectory
 from sgmp_console.cloud.iot import IotCore
 from sgmp_console.cloud.local_ca import AuthorityDamaged, LocalAuthority
-from sgmp_console.cloud.mail import Mailer, SmtpMailer
+from sgmp_console.cloud.mail import AskingMailer, Mailer, SmtpMailer
 from sgmp_console.settings import Profile
 
 
@@ -26,9 +27,16 @@ class Services:
     broker: Broker | None
 
 
-def open_services(profile: Profile, *, smtp_password: str = "") -> Services:
-    """The services of a profile. Nothing is contacted yet. Raises AuthorityDamaged."""
-    return Services(credentials(profile), directory(profile), mailer(profile, smtp_password), broker(profile))
+def open_services(
+    profile: Profile, *, smtp_password: str = "", ask_smtp_password: Callable[[str], str] | None = None
+) -> Services:
+    """The services of a profile. Nothing is contacted yet. Raises AuthorityDamaged.
+
+    `ask_smtp_password`: see AskingMailer; None: a password that is missing is an error.
+    """
+    smtp = mailer(profile, smtp_password)
+    asking = AskingMailer(smtp, ask_smtp_password) if smtp and ask_smtp_password else smtp
+    return Services(credentials(profile), directory(profile), asking, broker(profile))
 
 
 def aws(profile: Profile) -> Aws:

@@ -23,8 +23,8 @@ from sgmp_console.demo.certificates import service_files
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState
 from sgmp_console.demo.history import MissingHistory, newest_readings
 from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
-from sgmp_console.demo.programs import DATABASE_URL
 from sgmp_console.demo.progress import ProgressFile
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import analytics, devices, houses, sync
 from sgmp_console.store import ingest_role, set_ingest_password

@@ -23,11 +23,11 @@ import sqlalchemy as sa
 from sgmp_console import store
 from sgmp_console.demo.folder import DemoFolder, DemoState
 from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
-from sgmp_console.demo.programs import DATABASE_URL
 from sgmp_console.demo.progress import ProgressFile
 from sgmp_console.demo.simulator import history
 from sgmp_console.demo.simulator.history import Row
 from sgmp_console.demo.simulator.house import House
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import SgmpError
 from sgmp_console.measurements import flatten
 from sgmp_console.timeseries import Series

@@ -17,12 +17,11 @@ from sgmp_console.demo.houses import (
 from sgmp_console.demo.mosquitto import prepare_broker
 from sgmp_console.demo.postgres import DATABASE
 from sgmp_console.demo.processes import Program
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.settings import Profile
 from sgmp_edge import contract
 
 _EDGE_MAIN = contract.EDGE_FOLDER / "Main_Publisher.py"
-DATABASE_URL = "SGMP_DATABASE_URL"
-"""The environment variable in which a child is told its database, password included."""
 
 
 def simulator(folder: DemoFolder, state: DemoState, house: DemoHouse) -> Program:

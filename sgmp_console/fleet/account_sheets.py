@@ -75,6 +75,8 @@ def import_accounts(
     undo: list[tuple[str, Callable[[], None]]] = []
     run: _Run | None = None
     deployment = ""
+    if mailer is not None and not directory.mails and not dry_run:
+        mailer.ready()
     try:
         with database.begin() as connection:
             run = _Run(connection, existing)

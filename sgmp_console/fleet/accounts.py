@@ -57,6 +57,8 @@ def create(
     password = initial_password()
     account: Account | None = None
     added, mailed = False, directory.mails
+    if mailer is not None and not directory.mails:
+        mailer.ready()
     try:
         with database.begin() as connection:
             account = accounts.create(
@@ -146,6 +148,8 @@ def reset_password(
     """
     password = initial_password()
     mailed, begun = False, False
+    if mailer is not None:
+        mailer.ready()
     try:
         with database.begin() as connection:
             accounts.reset_password(connection, account_id, password)

@@ -11,11 +11,9 @@ import signal
 import threading
 
 from sgmp_console.cloud.mqtt import BrokerSettings
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import UserError
 from sgmp_console.ingest.service import IngestSettings, run
-
-DATABASE_URL = "SGMP_DATABASE_URL"
-"""Environment variable with ingest's database address, password included."""
 
 DEFAULT_PORT = 8883
 _MIN_DISTINCT = 8

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
+from sgmp_console.environment import SMTP_PASSWORD
 from sgmp_console.keychain import Keychain, KeychainUnavailable
 from sgmp_console.settings import Profile
 
@@ -36,6 +40,8 @@ class Session:
     account: Account
     keychain: Keychain | None = None
     """Where the mail server's password is; None: nowhere."""
+    ask_mail_password: Callable[[Profile, str], str] | None = None
+    """Asks the operator for it and says why; on worker threads. None: nobody is there to ask."""
     _cloud: _Cloud = field(default_factory=_Cloud, init=False, repr=False, compare=False)
 
     def may(self, permission: str) -> bool:
@@ -52,16 +58,22 @@ class Session:
             if self._cloud.services is None:
                 from sgmp_console.cloud.services import open_services
 
-                self._cloud.services = open_services(self.profile, smtp_password=self._mail_password())
+                ask = self.ask_mail_password
+                self._cloud.services = open_services(
+                    self.profile,
+                    smtp_password=self._mail_password(),
+                    ask_smtp_password=partial(ask, self.profile) if ask is not None else None,
+                )
             return self._cloud.services
 
     def _mail_password(self) -> str:
         try:
-            return (self.keychain and self.keychain.mail_password(self.profile)) or ""
+            kept = (self.keychain and self.keychain.mail_password(self.profile)) or ""
         except KeychainUnavailable as error:
-            # The rest of the cloud does without; who mails is told that the server wants a password.
+            # The rest of the cloud does without; it is asked for when something is to be mailed.
             log.warning("%s", error)
-            return ""
+            kept = ""
+        return kept or os.environ.get(SMTP_PASSWORD, "")
 
     def close(self) -> None:
         """Leave it: connections that are not in use are closed now, others when they are returned."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sgmp_console.cloud.local_ca import LocalAuthority
-from sgmp_console.cloud.mail import MailPasswordNeeded, MailRefused, MailUnavailable, SmtpMailer
+from sgmp_console.cloud.mail import AskingMailer, MailPasswordNeeded, MailRefused, MailUnavailable, SmtpMailer
 from tests.smtp import SmtpServer, running_smtp
 
 PASSWORD = "abcde-FGHIJ-23456-klmno"
@@ -137,3 +137,36 @@ def test_the_file_of_an_authority_that_is_missing_is_said(server: SmtpServer) ->
 def test_a_server_that_is_not_there_is_said_without_numbers_of_the_system() -> None:
     with pytest.raises(MailUnavailable, match=r"127\.0\.0\.1:9 can't be used: connection refused"):
         _send(SmtpMailer("127.0.0.1", "sgmp@example.org", 9))
+
+
+def test_a_password_is_asked_for_when_it_is_needed_and_kept(
+    tls: ssl.SSLContext, authority: LocalAuthority
+) -> None:
+    asked: list[str] = []
+    answers = ["wrong-one", "letmein"]
+
+    def ask(why: str) -> str:
+        asked.append(why)
+        return answers.pop(0)
+
+    with running_smtp(tls=tls, password="letmein") as server:
+        mailer = AskingMailer(_mailer(server, user="sgmp", ca_file=str(authority.certificate_file)), ask)
+        assert asked == []
+        mailer.ready()
+        with pytest.raises(MailPasswordNeeded):
+            mailer.send_initial_password("ann@example.org", "Ann", "sgmp", PASSWORD)
+        for _ in range(2):
+            mailer.ready()
+            mailer.send_initial_password("ann@example.org", "Ann", "sgmp", PASSWORD)
+        assert len(server.mails) == 2
+    assert ["needs the password" in asked[0], "does not accept" in asked[1], len(asked)] == [True, True, 2]
+
+
+def test_a_server_that_wants_no_user_asks_for_no_password(server: SmtpServer) -> None:
+    def ask(why: str) -> str:
+        raise AssertionError(why)
+
+    mailer = AskingMailer(_mailer(server), ask)
+    mailer.ready()
+    mailer.send_initial_password("ann@example.org", "Ann", "sgmp", PASSWORD)
+    assert len(server.mails) == 1

@@ -16,6 +16,7 @@ from sgmp_console import keychain, settings
 from sgmp_console.errors import SgmpError
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, WindowSettings
+from sgmp_console.ui.dialogs.mail_password import MailPasswordPrompt
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
@@ -89,6 +90,7 @@ class Console(QMainWindow):
         self._loading = QTimer(self)
         self._loading.timeout.connect(self._load_next)
         tasks.run(self, _load_without_qt, self._loaded_without_qt, self._not_loaded)
+        self._mail_password = MailPasswordPrompt(self)
         self._remembered: RememberedPasswords | None = None
         if folder is not None:
             self._remembered = RememberedPasswords(tasks, self.sign_in, find_keychain, self)
@@ -123,6 +125,7 @@ class Console(QMainWindow):
     def shut_down(self) -> None:
         """Leave the session; the preparation's child is its owner's to stop."""
         self._loading.stop()
+        self._mail_password.close()
         self._remember()
         self.hide()
         self._leave()
@@ -151,7 +154,7 @@ class Console(QMainWindow):
             )
             if account.must_change_password:
                 passwords.load()
-            session = Session(profile, database, account, chain)
+            session = Session(profile, database, account, chain, self._mail_password.ask)
             try:
                 return session, _houses_of(session)
             except BaseException:

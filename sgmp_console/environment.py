@@ -1,0 +1,9 @@
+"""Names of the environment variables that hold secrets: on a command line, every user of the machine would see them."""
+
+from __future__ import annotations
+
+DATABASE_URL = "SGMP_DATABASE_URL"
+"""The database's address, with user and password."""
+
+SMTP_PASSWORD = "SGMP_SMTP_PASSWORD"  # noqa: S105 - the name of an environment variable
+"""The password of the mail server, for services and where there is no keyring."""
