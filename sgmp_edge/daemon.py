@@ -336,12 +336,14 @@ class Daemon:
             return 0.05
         if waited_s < RELEASE_S and not self._control.idle():
             return 0.05
-        farewell = self._event(contract.EDGE_STATUS, self._status_data(EdgeState.STOPPED))
+        last_message = self._event(contract.EDGE_STATUS, self._status_data(EdgeState.STOPPED))
         self._poller.close(0.5)
         if self._once:
-            self._courier.stop(SEND_ALL_S if self._connects else SEND_S, farewell, send_all=self._connects)
+            self._courier.stop(
+                SEND_ALL_S if self._connects else SEND_S, last_message, send_all=self._connects
+            )
         else:
-            self._courier.stop(SEND_S, farewell)
+            self._courier.stop(SEND_S, last_message)
         self._loop.quit()
         return 0.0
 

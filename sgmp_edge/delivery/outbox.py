@@ -71,6 +71,8 @@ class Outbox:
         """Why the disk does not take messages now; None when it does."""
         self.set_aside: Path | None = None
         """Where a corrupt file went, if one was found since the start."""
+        self.file_number = 0
+        """Grows whenever a file is opened: messages may be in it that were not known before."""
         self.expendable: AbstractSet[int] = frozenset()
         """Ids whose loss is none: they arrived, and are kept only in case the broker forgets them."""
         self._max_bytes = max_bytes
@@ -136,25 +138,27 @@ class Outbox:
         self._unremoved |= gone
         self._write({}, {}, durable=False)
 
-    def after(self, last_id: int, before_id: int, limit: int) -> list[Stored]:
-        """Up to `limit` messages with `last_id < id < before_id`, oldest first."""
+    def after(self, last_id: int, before_id: int, limit: int) -> list[Stored] | None:
+        """Up to `limit` messages with `last_id < id < before_id`, oldest first; None if the disk does not say now."""
         rows = self._rows(last_id, before_id, limit)
-        if len(rows) < limit:
+        if rows is not None and len(rows) < limit:
             waiting = [Stored(i, m) for i, m in self._memory.items() if last_id < i < before_id]
             rows += waiting[: limit - len(rows)]
         return rows
 
-    def oldest_ms(self, except_ids: frozenset[int] | set[int]) -> int | None:
+    def oldest_ms(self, except_ids: AbstractSet[int]) -> int | None:
         """Timestamp of the oldest message that is not among `except_ids`; UTC ms."""
         skip = except_ids | self._unremoved
-        for row in self._query("SELECT id, timestamp_ms FROM message ORDER BY id LIMIT ?", (len(skip) + 1,)):
+        for row in (
+            self._query("SELECT id, timestamp_ms FROM message ORDER BY id LIMIT ?", (len(skip) + 1,)) or ()
+        ):
             if row[0] not in skip:
                 return int(row[1])
         return next((m.timestamp_ms for i, m in self._memory.items() if i not in except_ids), None)
 
     def states(self) -> dict[str, str]:
         """All texts of state by key."""
-        found: dict[str, str] = dict(self._query("SELECT key, value FROM state", ()))
+        found: dict[str, str] = dict(self._query("SELECT key, value FROM state", ()) or ())
         if self._db is None:
             found = dict(self._states_before)
         for key, value in self._memory_states.items():
@@ -188,7 +192,7 @@ class Outbox:
     def used_bytes(self) -> int:
         """Of the file, pages that can be used again not counted."""
         pages, free, size = (
-            next(iter(self._query(f"PRAGMA {name}", ())), (0,))[0]
+            next(iter(self._query(f"PRAGMA {name}", ()) or ()), (0,))[0]
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
@@ -233,6 +237,7 @@ class Outbox:
             db.close()
             raise
         self._db = db
+        self.file_number += 1
         return db
 
     def _read_only_probe(self) -> None:
@@ -250,29 +255,31 @@ class Outbox:
                 next_id = count + IDS_APART if isinstance(count, int) and 0 <= count < MAX_ID else next_id
         self._next_id = max(self._next_id, next_id)
 
-    def _rows(self, last_id: int, before_id: int, limit: int) -> list[Stored]:
+    def _rows(self, last_id: int, before_id: int, limit: int) -> list[Stored] | None:
         sql = "SELECT * FROM message WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
         for _ in range(2):
             found = self._query(sql, (last_id, before_id, limit))
+            if found is None:
+                return None
             everything = last_id <= 0 and before_id >= self._next_id
             lost = everything and not found and self._db is not None and self._messages > 0
             if not lost and all(is_sound(row) for row in found):
                 return [Stored(row[0], Message(*row[1:6])) for row in found if row[0] not in self._unremoved]
             if not self._replace(sqlite3.DatabaseError("the disk changed what was written")):
                 break
-        return []
+        return None
 
-    def _query(self, sql: str, parameters: tuple[int, ...]) -> list[Any]:
-        """Rows; none if the file can't be read. A corrupt file is replaced first."""
+    def _query(self, sql: str, parameters: tuple[int, ...]) -> list[Any] | None:
+        """Rows; none of a file that is not open, None if the disk refuses. A corrupt file is replaced first."""
         for _ in range(2):
             if self._db is None:
-                break
+                return []
             try:
                 return self._db.execute(sql, parameters).fetchall()
             except FAULTS as error:
                 if not self._handle_error(error):
                     break
-        return []
+        return None
 
     def _write(
         self, messages: Mapping[int, Message], states: Mapping[str, str | None], *, durable: bool
@@ -329,7 +336,9 @@ class Outbox:
         """Drop the oldest messages until the file is within its bound."""
         while self._messages > 0 and self.used_bytes > self._max_bytes:
             share = max(MIN_DROPPED, self._messages // 100)
-            oldest = {row[0] for row in self._query("SELECT id FROM message ORDER BY id LIMIT ?", (share,))}
+            oldest = {
+                row[0] for row in self._query("SELECT id FROM message ORDER BY id LIMIT ?", (share,)) or ()
+            }
             if not oldest:
                 return
             self._unremoved |= oldest

@@ -1,7 +1,7 @@
 """The connection to the broker: MQTT 5 over mutual TLS, kept up for ever.
 
 awscrt keeps no queue for us (`FAIL_ALL_ON_DISCONNECT`; the outbox is the queue) and reconnects by itself with
-growing, jittered pauses. Its callbacks come on its own thread; whoever is called from here hands the call over to a
+growing, jittered pauses. Its callbacks come on its own thread; what is called from here hands the call over to a
 loop of its own (threads.py).
 """
 
@@ -84,7 +84,7 @@ class CannotConnect(Exception):
 
 
 class Connection:
-    """One client of the broker. `start` returns at once, connected or not; made anew for other credentials.
+    """One client of the broker. `start` returns at once, connected or not; other credentials need another object.
 
     Raises CannotConnect for a certificate or key that TLS can't use.
     """
@@ -101,8 +101,8 @@ class Connection:
         self._handlers = handlers
         self._subscriptions = tuple(subscriptions)
         self._stopped: Future[None] = Future()
-        self.deaf = False
-        """Whether the last attempt to subscribe failed; `subscribe` makes another."""
+        self.subscribed = True
+        """False after an attempt to subscribe failed; `subscribe` makes another."""
         # One thread; the default group has one per core.
         group = io.EventLoopGroup(1)
         try:
@@ -221,12 +221,12 @@ class Connection:
         if refused:
             self._not_subscribed("; ".join(refused))
         else:
-            self.deaf = False
+            self.subscribed = True
 
     def _not_subscribed(self, why: str) -> None:
-        if not self.deaf:
+        if self.subscribed:
             log.warning("The broker did not take the subscriptions (%s); they are tried again", why)
-        self.deaf = True
+        self.subscribed = False
 
 
 def _acknowledged(done: Callable[[str | None], None], future: Future[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 BURST_S = 0.05
@@ -18,22 +17,22 @@ class Limits:
     backlog_spread_s: float = 30.0
     """The longest random wait before a large backlog."""
     resend_s: float = 60.0
+    """How long a message is kept after it was acknowledged."""
 
 
 class Bucket:
-    """A rate limit: in any second at most `per_s` units go."""
+    """A rate limit: in any second at most `per_s` units go. `now` is monotonic seconds."""
 
-    def __init__(self, per_s: float, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, per_s: float) -> None:
         self._burst = per_s * BURST_S
         self._fill_per_s = per_s - self._burst
         self._level = self._burst
-        self._at = clock()
+        self._at: float | None = None
 
-    def wait_s(self, units: float, reserve: float = 0.0) -> float:
+    def wait_s(self, now: float, units: float, reserve: float = 0.0) -> float:
         """Seconds until `units` can be taken while the share `reserve` of a burst is left; 0: now."""
-        now = self._clock()
-        self._level = min(self._burst, self._level + (now - self._at) * self._fill_per_s)
+        passed_s = max(now - self._at, 0.0) if self._at is not None else 0.0
+        self._level = min(self._burst, self._level + passed_s * self._fill_per_s)
         self._at = now
         # A message larger than a burst goes when the bucket is full, and leaves it in debt.
         missing = min(units + reserve * self._burst, self._burst) - self._level
