@@ -140,11 +140,17 @@ class Outbox:
 
     def after(self, last_id: int, before_id: int, limit: int) -> list[Stored] | None:
         """Up to `limit` messages with `last_id < id < before_id`, oldest first; None if the disk does not say now."""
-        rows = self._rows(last_id, before_id, limit)
-        if rows is not None and len(rows) < limit:
-            waiting = [Stored(i, m) for i, m in self._memory.items() if last_id < i < before_id]
-            rows += waiting[: limit - len(rows)]
-        return rows
+        while True:
+            rows = self._rows(last_id, before_id, limit)
+            if rows is None:
+                return None
+            stored = [each for each in rows if each.id not in self._unremoved]
+            if len(rows) < limit:  # the disk has no more; what waits in memory was put later
+                waiting = [Stored(i, m) for i, m in self._memory.items() if last_id < i < before_id]
+                return stored + waiting[: limit - len(stored)]
+            if stored:
+                return stored
+            last_id = rows[-1].id
 
     def oldest_ms(self, except_ids: AbstractSet[int]) -> int | None:
         """Timestamp of the oldest message that is not among `except_ids`; UTC ms."""
@@ -264,7 +270,7 @@ class Outbox:
             everything = last_id <= 0 and before_id >= self._next_id
             lost = everything and not found and self._db is not None and self._messages > 0
             if not lost and all(is_sound(row) for row in found):
-                return [Stored(row[0], Message(*row[1:6])) for row in found if row[0] not in self._unremoved]
+                return [Stored(row[0], Message(*row[1:6])) for row in found]
             if not self._replace(sqlite3.DatabaseError("the disk changed what was written")):
                 break
         return None

@@ -204,6 +204,20 @@ def test_what_arrived_while_the_disk_was_full_is_gone_afterwards(tmp_path: Path)
     assert numbers(open_outbox(tmp_path)) == [2, 4]
 
 
+def test_what_waits_to_be_removed_from_a_full_disk_hides_nothing_behind_it(tmp_path: Path) -> None:
+    outbox = open_outbox(tmp_path)
+    stored = outbox.put([message(number) for number in range(20)])
+    with largest_file(1024):
+        outbox.remove([each.id for each in stored[:12]])
+        outbox.put([message(100)])
+        assert outbox.problem is not None
+        found, last_id = [], 0
+        while page := outbox.after(last_id, outbox.next_id, 5):
+            found += [each.message for each in page]
+            last_id = page[-1].id
+    assert found == [*(message(number) for number in range(12, 20)), message(100)]
+
+
 def test_a_folder_that_does_not_exist_leaves_messages_in_memory_until_it_does(tmp_path: Path) -> None:
     folder = tmp_path / "card"
     outbox = open_outbox(folder)
