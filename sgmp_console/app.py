@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -35,19 +35,24 @@ _LOG_BYTES = 2_000_000
 class Launch:
     """How to begin: what to prepare, or what to sign in to; with neither, this computer's profiles are offered.
 
-    With profile, email and password given, the window signs in by itself.
+    With profile, email and password given, the window signs in by itself. `folder`: where this window's settings and
+    profiles are kept; None: in this computer's usual folder. `house_id`: shown first where none is remembered.
     """
 
     profile: Profile | None = None
     email: str = ""
     password: str = field(default="", repr=False)
     preparation: Preparation | None = None
+    folder: Path | None = None
+    house_id: int = 0
 
 
 def run(launch: Launch) -> int:
     """The window, until it is closed; the exit code. Raises UserError where the profiles can't be read."""
-    folder, logs = settings.configuration_folder(), settings.log_folder()
+    folder, logs = launch.folder or settings.configuration_folder(), settings.log_folder()
     window = settings.load_window(folder)
+    if not window.house_id:
+        window = replace(window, house_id=launch.house_id)
     with _logging_to(logs):
         crash = crashes.take_report(logs)
         with crashes.recording(logs), _built(launch, window, folder, offscreen=False) as console:
@@ -112,6 +117,7 @@ def _built(
 def _logging_to(folder: Path) -> Iterator[None]:
     """A bounded log in the user's folder for logs, since a window has no terminal to write to."""
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # names, emails and addresses stand in it
     handler = RotatingFileHandler(
         folder / "console.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"
     )

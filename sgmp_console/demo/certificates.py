@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from sgmp_console.cloud.local_ca import LocalAuthority
+from sgmp_console.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,4 @@ def ensure_service_files(authority: LocalAuthority, folder: Path, deployment: st
 
 def write_secret(path: Path, text: str) -> None:
     """Write a text readable by its owner only, whole or not at all."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
-    with open(
-        temporary, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)
-    ) as file:
-        file.write(text)
-    temporary.replace(path)
+    write_atomic(path, text.encode("utf-8"))

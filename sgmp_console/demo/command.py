@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sgmp_console.demo.check import Verdict
 from sgmp_console.demo.folder import DemoFolder, default_folder
+from sgmp_console.demo.houses import DEMO_HOUSES
 from sgmp_console.demo.progress import JsonReporter, TextReporter
+from sgmp_console.demo.simulator.sun import elevation
+from sgmp_console.errors import UserError
 
 if TYPE_CHECKING:
     from sgmp_console.app import Preparation, Screenshot
@@ -77,13 +81,31 @@ def headless(options: StackOptions) -> int:
 
 def window(options: StackOptions) -> int:
     """The window, which opens at once, shows how far the stack is, and signs in when it is ready."""
-    from sgmp_console import app
+    from sgmp_console import app, settings
 
     if options.reset:
         # Done here and once: Retry runs the preparation again, and must not delete what was gathered.
         with options.folder.locked(reset=True):
             options = replace(options, reset=False)
-    return app.run(app.Launch(preparation=_preparation(options)))
+    launch = app.Launch(
+        preparation=_preparation(options),
+        # The console of this computer remembers its own connection, email and house.
+        folder=settings.configuration_folder() / "demo",
+        house_id=_house_by_day(options.folder),
+    )
+    return app.run(launch)
+
+
+def _house_by_day(folder: DemoFolder) -> int:
+    """The id of the house where the sun is highest now: the other has little to show. Before the first start, when no
+    house has an id yet, the one that it will get: its place among the houses."""
+    now_ms = time.time_ns() // 1_000_000
+    brightest = max(DEMO_HOUSES, key=lambda house: elevation(now_ms, house.latitude, house.longitude))
+    try:
+        known = folder.read().house_ids
+    except UserError:
+        known = {}  # the preparation says what is wrong with the folder
+    return known.get(brightest.key, DEMO_HOUSES.index(brightest) + 1)
 
 
 def check(options: StackOptions, screenshots: Sequence[Path]) -> dict[str, Any]:

@@ -13,11 +13,14 @@ import sys
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import TypeGuard
 
 import platformdirs
+from filelock import FileLock, Timeout
 
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.errors import UserError
+from sgmp_console.files import write_atomic
 
 _STATE = "demo.json"
 _LOCK = "lock"
@@ -46,8 +49,19 @@ class DemoState:
     admin_password: str = field(default_factory=lambda: secrets.token_urlsafe(15), repr=False)
     ports: dict[str, int] = field(default_factory=dict)
     """The loopback port of each server, by its name."""
+    known_ports: dict[str, int] = field(default_factory=dict)
+    """Where the houses' devices were last configured to be: an address of another port is an operator's."""
     house_ids: dict[str, int] = field(default_factory=dict)
     """The house that each of demo.houses became, by its key."""
+
+    def require_types(self) -> None:
+        """Raises TypeError for what no state of ours holds. Ports may be anything: others are chosen."""
+        if not all(isinstance(one, str) for one in (self.deployment, self.admin_email, self.admin_password)):
+            raise TypeError("a text is expected")
+        if not all(isinstance(one, dict) for one in (self.ports, self.known_ports, self.house_ids)):
+            raise TypeError("a table is expected")
+        if not all(isinstance(house_id, int) for house_id in self.house_ids.values()):
+            raise TypeError("the id of a house is a number")
 
 
 class DemoFolder:
@@ -87,13 +101,7 @@ class DemoFolder:
             yield state
 
     def save(self, state: DemoState) -> None:
-        temporary = self.path / (_STATE + ".new")
-        temporary.unlink(missing_ok=True)
-        with open(
-            temporary, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)
-        ) as file:
-            json.dump(asdict(state), file, indent=1)
-        temporary.replace(self.path / _STATE)
+        write_atomic(self.path / _STATE, json.dumps(asdict(state), indent=1).encode("utf-8"))
 
     def _make(self) -> None:
         try:
@@ -122,19 +130,11 @@ class DemoFolder:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        with (self.path / _LOCK).open("a+b") as file:
-            try:
-                if sys.platform == "win32":
-                    import msvcrt
-
-                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-                else:
-                    import fcntl
-
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise FolderInUse(self.path) from None
-            yield
+        try:
+            with FileLock(self.path / _LOCK, blocking=False):
+                yield
+        except Timeout:
+            raise FolderInUse(self.path) from None
 
     def _empty(self) -> None:
         for entry in self.path.iterdir():
@@ -153,7 +153,9 @@ class DemoFolder:
         try:
             stored = json.loads((self.path / _STATE).read_text("utf-8"))
             known = {field.name for field in fields(DemoState)}
-            return DemoState(**{key: value for key, value in stored.items() if key in known})
+            state = DemoState(**{key: value for key, value in stored.items() if key in known})
+            state.require_types()
+            return state
         except FileNotFoundError:
             return DemoState()
         except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -174,10 +176,14 @@ def choose_ports(state: DemoState, names: list[str]) -> None:
     chosen: set[int] = set()
     for name in names:
         port = state.ports.get(name)
-        if port is None or port in chosen or not _is_free(port):
+        if not _is_port(port) or port in chosen or not _is_free(port):
             port = free_port(chosen)
         chosen.add(port)
         state.ports[name] = port
+
+
+def _is_port(port: object) -> TypeGuard[int]:
+    return isinstance(port, int) and 1 <= port <= 65535
 
 
 def free_port(but_not: Collection[int] = ()) -> int:

@@ -1,7 +1,9 @@
 """Bring the demo's database to its state: `python -m sgmp_console.demo.furnish FOLDER HISTORY_DAYS`.
 
 Tables, the administrator, both houses with their devices and required items, and the configurations on their way to the
-edges. All of it is there after the first start; a later one only tells the edges where the simulators are now.
+edges. All of it is there after the first start. A later one changes nothing that an operator changed: where simulators
+moved to other ports, the devices that were configured to be there follow, which is reported. What was edited and not
+synchronized stays so.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from sgmp_console.demo.history import MissingHistory, newest_readings
 from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
 from sgmp_console.demo.progress import ProgressFile
 from sgmp_console.environment import DATABASE_URL
-from sgmp_console.errors import SgmpError
+from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import analytics, devices, houses, sync
 from sgmp_console.store import ingest_role, set_ingest_password
+
+log = logging.getLogger(__name__)
 
 _STAGE = "Preparing the database and the houses"
 _ADDRESSES = ("ip", "url")
@@ -54,8 +58,8 @@ def main(folder: DemoFolder, history_days: int) -> int:
                     newest_ms = newest_readings(connection, house_ids)
                 MissingHistory(folder).find(newest_ms, int(time.time() * 1000), history_days)
             progress.stage(_STAGE, 0.8)
-            for house_id in house_ids.values():
-                _synchronize(database, folder, state, house_id)
+            for house in DEMO_HOUSES:
+                _publish(database, folder, state, house, house_ids[house.key], progress)
         finally:
             database.dispose()
     except SgmpError as error:
@@ -80,7 +84,7 @@ def _ensure_administrator(connection: sa.Connection, state: DemoState) -> None:
 
 
 def _ingest_url(connection: sa.Connection, state: DemoState, owner_url: str) -> str:
-    """Ingest's own address, with a password made anew at each start."""
+    """Ingest's own address, with a new password at each start."""
     password = secrets.token_urlsafe(24)
     set_ingest_password(connection, state.deployment, password)
     database = urlsplit(owner_url).path
@@ -89,8 +93,7 @@ def _ingest_url(connection: sa.Connection, state: DemoState, owner_url: str) -> 
 
 
 def _ensure_house(database: store.Database, house: DemoHouse, state: DemoState) -> int:
-    """The house's id. What an operator changed since the first start stays, but for the simulators' addresses."""
-    configs = house.device_configs(state.ports)
+    """The house's id; with its devices and items where it is new."""
     with database.begin() as connection:
         found = next((one for one in store.houses.list_all(connection) if one.name == house.name), None)
         present = store.devices.list_all(connection, found.house_id) if found else []
@@ -98,24 +101,67 @@ def _ensure_house(database: store.Database, house: DemoHouse, state: DemoState) 
         if found is None:
             found = houses.create(database, house.name, description=house.description, time_zone=house.zone)
         there = {device.name for device in present}
-        for kind, config in configs.items():
+        for kind, config in house.device_configs(state.ports).items():
             if kind not in there:
                 devices.create(database, found.house_id, kind, kind, config)
         analytics.create_required(database, found.house_id)
-    for device in present:
-        wanted = configs.get(device.name, {}) if device.type == device.name else {}
-        moved = {
-            key: wanted[key] for key in _ADDRESSES if key in wanted and device.config.get(key) != wanted[key]
-        }
-        if moved:
-            devices.update(database, replace(device, config={**device.config, **moved}))
     return found.house_id
 
 
-def _synchronize(database: store.Database, folder: DemoFolder, state: DemoState, house_id: int) -> None:
-    files = service_files(folder.certificates, state.deployment, "console")
-    broker = Broker(LOOPBACK, state.ports["broker"], folder.authority_file, files.cert, files.key)
-    sync.synchronize(database, broker, state.deployment, house_id)
+def _publish(
+    database: store.Database,
+    folder: DemoFolder,
+    state: DemoState,
+    house: DemoHouse,
+    house_id: int,
+    progress: ProgressFile,
+) -> None:
+    """Leave the house's configuration with the broker, which may have lost it, unless that would send an operator's edits.
+
+    What can't be sent (a device of a type that there is no more) is reported, and keeps nothing else from starting.
+    """
+    with database.begin() as connection:
+        edited = store.config_versions.newest(
+            connection, house_id
+        ) is not None and store.config_versions.changed_since_newest(connection, house_id)
+    try:
+        moved = _follow_simulators(database, house, house_id, state)
+        if edited and not moved:
+            return
+        if moved:
+            progress.stage(
+                f"The devices of {house.name} are at other ports than before: {', '.join(moved)}", 0.9
+            )
+        files = service_files(folder.certificates, state.deployment, "console")
+        broker = Broker(LOOPBACK, state.ports["broker"], folder.authority_file, files.cert, files.key)
+        sync.synchronize(database, broker, state.deployment, house_id)
+    except UserError as error:
+        log.warning("The configuration of %s was not sent: %s", house.name, error)
+        progress.stage(f"The configuration of {house.name} was not sent: {error}", 0.9)
+
+
+def _follow_simulators(
+    database: store.Database, house: DemoHouse, house_id: int, state: DemoState
+) -> list[str]:
+    """The names of the devices that were at a simulator's last address and are now at its new one."""
+    wanted = house.device_configs(state.ports)
+    known = house.device_configs({**state.ports, **state.known_ports})
+    with database.begin() as connection:
+        present = store.devices.list_all(connection, house_id)
+    moved = []
+    for device in present:
+        if device.type != device.name or device.name not in wanted:
+            continue
+        addresses = {
+            key: wanted[device.name][key]
+            for key in _ADDRESSES
+            if key in wanted[device.name]
+            and device.config.get(key) == known[device.name][key] != wanted[device.name][key]
+        }
+        if addresses:
+            devices.update(database, replace(device, config={**device.config, **addresses}))
+            moved.append(device.name)
+    return moved
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from sgmp_console.demo.simulator.history import Row
 from sgmp_console.demo.simulator.house import House
 from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import SgmpError
+from sgmp_console.files import write_atomic
 from sgmp_console.measurements import flatten
 from sgmp_console.timeseries import Series
 
@@ -89,9 +90,7 @@ class MissingHistory:
         self._save()
 
     def _save(self) -> None:
-        temporary = self._file.with_name(self._file.name + ".new")
-        temporary.write_text(json.dumps(self._spans), "utf-8")
-        temporary.replace(self._file)
+        write_atomic(self._file, json.dumps(self._spans).encode("utf-8"))
 
 
 def load(database: store.Database, state: DemoState, span: Span, *, everything: bool) -> None:

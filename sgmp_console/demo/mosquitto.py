@@ -64,3 +64,15 @@ def prepare_broker(
         for path in (folder, data, *folder.iterdir(), *data.iterdir()):
             os.chown(path, *owner)
     return [str(program), "-c", str(folder / "mosquitto.conf")]
+
+
+def set_store_aside(folder: Path) -> bool:
+    """Keep what the broker in `folder` stored under another name, so that it can start without; whether there was any.
+
+    What was in it comes again: the edges have what was not acknowledged, and configurations are published at each start.
+    """
+    store = folder / "data" / "mosquitto.db"
+    if not store.exists():
+        return False
+    store.replace(store.with_name("mosquitto.db.damaged"))
+    return True

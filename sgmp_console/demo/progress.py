@@ -21,7 +21,8 @@ class Reporter(Protocol):
         """`text` is the operator's sentence; `fraction` 0 to 1 of this stage, None where it is not known."""
 
     def ready(self, ready: Mapping[str, Any]) -> None:
-        """The console can sign in: `{"profile": {...}, "email": ..., "password": ...}`."""
+        """The console can sign in: `{"profile": {...}, "email": ..., "password": ...}`; the password is "" where the
+        operator changed it."""
 
     def failed(self, sentence: str) -> None: ...
 
@@ -68,12 +69,17 @@ class TextReporter:
             f"  Database     {profile['database_url']}",
             f"  MQTT broker  {profile['broker_host']}:{profile['broker_port']}, certificates in "
             f"{Path(profile['broker_cert']).parent}",
-            f"  Sign in as   {ready['email']}, password in {self._folder / 'demo.json'}",
+            f"  Sign in as   {ready['email']}, {self._where_password(ready)}",
             "",
             sep="\n",
             file=self._out,
             flush=True,
         )
+
+    def _where_password(self, ready: Mapping[str, Any]) -> str:
+        if ready["password"]:
+            return f"password in {self._folder / 'demo.json'}"
+        return "with the password that was chosen in the window (--reset begins again with a new one)"
 
     def failed(self, sentence: str) -> None:
         print(sentence, file=self._errors, flush=True)

@@ -27,10 +27,13 @@ from sgmp_console.demo import programs
 from sgmp_console.demo.certificates import ensure_service_files
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState, choose_ports
 from sgmp_console.demo.houses import DEMO_HOUSES
+from sgmp_console.demo.mosquitto import set_store_aside
 from sgmp_console.demo.postgres import EmbeddedPostgres
 from sgmp_console.demo.processes import Child, Program, Service, bound_log, end_children_with_us
 from sgmp_console.demo.progress import ProgressReader, Reporter
 from sgmp_console.errors import SgmpError
+from sgmp_console.settings import Profile
+from sgmp_console.store import SignInRefused, connecting, login_name
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +81,7 @@ class Stack:
         self._postgres: EmbeddedPostgres | None = None
         self._services: list[list[Service]] = []  # in the order in which they start; they stop in reverse
         self._broker: Service | None = None
-        self._task: _Task | None = None
+        self._tasks: list[_Task] = []
         self._logs_bounded = 0.0
 
     def run(self, *, reset: bool) -> int:
@@ -86,6 +89,7 @@ class Stack:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         end_children_with_us()
+        os.umask(0o077)  # logs, progress and sockets: what a house does all day is nobody else's business
         try:
             with self._folder.locked(reset=reset) as state:
                 self._open_log()
@@ -128,18 +132,21 @@ class Stack:
         self._wait_for_ports(set(state.ports.values()))
 
         furnished = self._run_task("furnish", programs.furnish(folder, database_url, self._history_days))
-        state.house_ids = furnished["house_ids"]
+        state.house_ids, state.known_ports = furnished["house_ids"], dict(state.ports)
         folder.save(state)
         stage("edges", "Starting ingest and the edges of the houses")
         self._add(programs.ingest(folder, state, furnished["ingest_url"]))
         self._add(*(programs.edge(folder, state, authority, house, self._poll_s) for house in DEMO_HOUSES))
         if self._history_days > 0:
-            self._run_task("history", programs.history(folder, database_url))
+            self._run_task(
+                "history", programs.history(folder, database_url), finished="All of the history is loaded"
+            )
+        profile = programs.profile(folder, state)
         self._reporter.ready(
             {
-                "profile": asdict(programs.profile(folder, state)),
+                "profile": asdict(profile),
                 "email": state.admin_email,
-                "password": state.admin_password,
+                "password": state.admin_password if _lets_in(profile, state) else "",
             }
         )
 
@@ -152,21 +159,30 @@ class Stack:
         self._obey()
         return services
 
-    def _run_task(self, stage: str, program: Program) -> Mapping[str, Any]:
-        """Run a child that prepares something until it has its result; it may go on beside what follows.
+    def _run_task(self, stage: str, program: Program, *, finished: str = "") -> Mapping[str, Any]:
+        """Run a child that prepares something until it has its result; it may go on beside what follows, and `finished`
+        is reported when it has ended.
 
         Raises StackFailed.
         """
-        self._task = _Task(stage, program, self._folder.progress(stage), self._reporter)
-        while self._task.result is None:
+        task = _Task(stage, program, self._folder.progress(stage), self._reporter, finished)
+        self._tasks.append(task)
+        while task.result is None:
             self._look()
-        return self._task.result
+        return task.result
 
     def _wait_for_ports(self, ports: set[int]) -> None:
         """Until something listens at each of these loopback ports. Raises StackFailed."""
         deadline = time.monotonic() + _START_TIMEOUT_S
         while ports := {port for port in ports if not _answers(port)}:
             failing = [service for service in self._all_services() if service.restarts >= _GIVE_UP_AFTER]
+            if self._broker in failing and set_store_aside(self._folder.broker):
+                self._reporter.stage(
+                    "broker",
+                    "The broker's store was damaged: it is kept beside, and the broker starts with an empty one",
+                )
+                self._broker.restarts = 0
+                continue
             if failing or time.monotonic() > deadline:
                 logs = ", ".join(str(service.program.log) for service in failing) or str(self._folder.logs)
                 raise StackFailed(f"A part of the demo does not start; {logs} says why.")
@@ -186,8 +202,8 @@ class Stack:
             self._broker.ask_to_stop()
         for service in self._all_services():
             service.keep_running()
-        if self._task is not None:
-            self._task.look()
+        for task in self._tasks:
+            task.look()
         if time.monotonic() - self._logs_bounded > _BOUND_LOGS_EVERY_S:
             self._logs_bounded = time.monotonic()
             for log in (*self._folder.logs.glob("*.log"), *self._folder.database.glob("*.log")):
@@ -204,8 +220,8 @@ class Stack:
     # --- Stopping ------------------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        if self._task is not None:
-            self._task.stop(_STOP_TIMEOUT_S)
+        for task in self._tasks:
+            task.stop(_STOP_TIMEOUT_S)
         for group in reversed(self._services):
             for service in group:
                 service.ask_to_stop()
@@ -232,13 +248,16 @@ class Stack:
 class _Task:
     """A child that prepares something, and what it has said so far."""
 
-    def __init__(self, stage: str, program: Program, progress: Path, reporter: Reporter) -> None:
+    def __init__(
+        self, stage: str, program: Program, progress: Path, reporter: Reporter, finished: str
+    ) -> None:
         self.result: Mapping[str, Any] | None = None
         self._stage = stage
         self._program = program
         self._progress = ProgressReader(progress)
         self._reporter = reporter
         self._child = Child(program)
+        self._finished = finished
         self._ended = False
         self._lines: deque[dict[str, Any]] = deque()
         self._text = ""
@@ -267,11 +286,27 @@ class _Task:
             raise StackFailed(
                 f"A step of the start did not finish; {self._program.log} says why. Starting again repeats it."
             )
+        if code == 0 and self._finished:
+            self._reporter.stage(self._stage, self._finished, 1.0)
         if code != 0:
             _log.error("%s ended early (%s); the next start goes on with it", self._program.name, code)
 
     def stop(self, timeout_s: float) -> None:
         self._child.stop(timeout_s)
+
+
+def _lets_in(profile: Profile, state: DemoState) -> bool:
+    """Whether the administrator still has the password that the demo made."""
+    parameters = connecting.parameters_of(
+        profile.database_url,
+        user=login_name(state.deployment, state.admin_email),
+        password=state.admin_password,
+    )
+    try:
+        connecting.connect(parameters).close()
+    except SignInRefused:
+        return False
+    return True
 
 
 def _answers(port: int) -> bool:

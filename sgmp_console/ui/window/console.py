@@ -13,7 +13,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from sgmp_console import keychain, settings
-from sgmp_console.errors import SgmpError
+from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, WindowSettings
 from sgmp_console.ui.dialogs.mail_password import MailPasswordPrompt
@@ -68,6 +68,7 @@ class Console(QMainWindow):
         self._profiles: list[Profile] = []
         self._session: Session | None = None
         self._preparation: PreparationProcess | None = None
+        self._prepared_access: Prepared | None = None
         self._view: MainView | None = None
         self._signing_in: Task[tuple[Session, list[House]]] | None = None
         self._choosing: ChoosePasswordPage | None = None
@@ -137,6 +138,14 @@ class Console(QMainWindow):
 
     def _prepared(self, prepared: Prepared) -> None:
         self._profiles = [prepared.profile]
+        self._prepared_access = prepared
+        if not prepared.password:
+            self.ask_to_sign_in(self._profiles, prepared.email)
+            self.sign_in.show_error(
+                UserError("The password was changed in this window: sign in with the new one."),
+                slow_down=False,
+            )
+            return
         self._preparation_page.show_signing_in()
         self._sign_in(SignInRequest(prepared.profile, prepared.email, prepared.password))
 
@@ -293,6 +302,9 @@ class Console(QMainWindow):
     def _sign_out(self) -> None:
         self._leave()
         self.ask_to_sign_in(self._profiles)
+        if self._prepared_access is not None:
+            # Nobody has ever typed it.
+            self.sign_in.fill_in(self._prepared_access.email, self._prepared_access.password)
 
     def _signed_out(self, error: SignInRefused) -> None:
         """The database no longer lets this account in: what was on screen is none of its business any more."""
@@ -350,7 +362,9 @@ class Console(QMainWindow):
         self._show(self._preparation_page, "preparation")
 
     def _password_changed(self, password: str) -> None:
-        session = self._session
+        session, access = self._session, self._prepared_access
+        if session is not None and access is not None and access.email == session.account.email:
+            self._prepared_access = replace(access, password=password)
         if session is not None and self._remembered is not None:
             self._remembered.password_changed(session.profile, session.account.email, password)
 
@@ -362,9 +376,7 @@ class Console(QMainWindow):
     # --- Remembering ---------------------------------------------------------------------------------------------
 
     def _remember_house(self, house_id: int) -> None:
-        # What was prepared for a while is nothing to come back to.
-        if self._preparation is None:
-            self._window = replace(self._window, house_id=house_id)
+        self._window = replace(self._window, house_id=house_id)
 
     def _remember_rail(self, collapsed: bool) -> None:
         self._window = replace(self._window, rail_collapsed=collapsed)

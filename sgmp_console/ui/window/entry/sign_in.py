@@ -144,6 +144,12 @@ class SignInPage(QWidget):
             (self._profiles[max(0, self.profile.currentIndex())], email) if self._profiles and email else None
         )
 
+    def fill_in(self, email: str, password: str) -> None:
+        """An account that was prepared: all that is left is to press the button."""
+        self.email.setText(email)
+        self.password.setText(password)
+        self.submit.setFocus()
+
     def fill_remembered(self, password: str) -> None:
         """What the keyring holds for `who()`; what was typed meanwhile goes before."""
         if not self.password.text():
