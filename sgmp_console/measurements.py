@@ -52,6 +52,7 @@ class Problem(StrEnum):
     TOO_MANY = "too_many"
     TEXT_TOO_LONG = "text_too_long"
     OUT_OF_RANGE = "out_of_range"
+    NO_SERIES = "no_series"
 
 
 _SENTENCES = {
@@ -62,6 +63,7 @@ _SENTENCES = {
     Problem.TOO_DEEP: f"{{field}} is nested more than {MAX_DEPTH} levels deep.",
     Problem.TOO_MANY: f"It has more than {MAX_FIELDS} fields.",
     Problem.TEXT_TOO_LONG: f"The text {{field}} has more than {MAX_TEXT_LENGTH} characters.",
+    Problem.NO_SERIES: "Its device has more fields than can be stored; new ones are left out.",
     Problem.OUT_OF_RANGE: f"The value of {{field}} is beyond {MAX_VALUE:g}.",
 }
 

@@ -322,3 +322,22 @@ def test_a_lock_names_no_index_and_hashes_everything(lock: Path) -> None:
     pinned = [number for number, line in enumerate(lines) if line and line[0].isalnum()]
     assert pinned
     assert all("--hash=sha256:" in lines[number + 1] for number in pinned)
+
+
+def test_migrations_are_one_chain() -> None:
+    files = sorted((ROOT / "alembic" / "versions").glob("[0-9]*.py"))
+    revisions = []
+    for path in files:
+        assigned = {
+            node.targets[0].id: node.value.value
+            for node in _nodes(path)
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        }
+        revisions.append((assigned["down_revision"], assigned["revision"], path.name[:4]))
+    numbers = [f"{number:04}" for number in range(1, len(files) + 1)]
+    expected = [(before, number, number) for before, number in zip([None, *numbers], numbers, strict=False)]
+    assert revisions == expected, (
+        "Give your revision the next number, and the one before it as `down_revision`"
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ BATCH_AGE_S = 0.2
 """A message waits this long for others at most."""
 
 _IDLE_WAIT_S = 0.5
+_REPLAY_EVERY_S = 2.0
+_REPLAY_RETRY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
         with closing(store.Maintenance(database, settings.keep_days)) as maintenance:
             writer = Writer(settings.deployment, database)
             health = Health(name, settings.deployment, database, writer, inbox, subscriber)
+            replay_at = time.monotonic()
             while not stop.is_set():
                 messages = inbox.take(
                     BATCH_MESSAGES,
@@ -82,12 +86,25 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
                     if not _until_done(partial(writer.write, messages), len(messages), stop, health):
                         break
                     subscriber.acknowledge(messages)
+                if time.monotonic() >= replay_at:
+                    replay_at = time.monotonic() + _replay(writer)
                 maintenance.look()
                 health.report_when_due()
         database.dispose()
         return writer.statistics
     finally:
         subscriber.stop()
+
+
+def _replay(writer: Writer) -> float:
+    """Read again some of what somebody asked for; seconds until it is to be tried again. Never holds up what arrives."""
+    try:
+        return 0.0 if writer.replay() else _REPLAY_EVERY_S
+    except store.SignInRefused:
+        raise
+    except Exception as error:  # noqa: BLE001 - what is in quarantine can wait
+        _log.warning("messages in quarantine could not be read again: %s", error)
+        return _REPLAY_RETRY_S
 
 
 def _open(url: str, stop: threading.Event) -> store.Database | None:

@@ -18,7 +18,7 @@ from sgmp_console.ingest.decode import (
     house_of,
 )
 from sgmp_console.ingest.inbox import Message
-from sgmp_console.measurements import OddField, Unreadable, storable_text
+from sgmp_console.measurements import OddField, Problem, Unreadable, storable_text
 from sgmp_console.store import StatementFailed
 from sgmp_edge import contract
 
@@ -30,6 +30,7 @@ _MAX_REPORTED = 10_000
 _MAX_NAMED = 3
 """Odd fields that one sentence names."""
 
+_REPLAYED_AT_ONCE = 100
 _DAY_MS = 86_400_000
 
 
@@ -80,6 +81,9 @@ class Writer:
             with self._database.begin() as connection:
                 batch = self._decode(connection, messages)
                 written = store.readings.write(connection, batch)
+                if written.over_limit:
+                    left_out = self._left_out(messages, written.over_limit)
+                    store.readings.write(connection, store.Batch(rejected=left_out))
         except StatementFailed as error:
             if not error.is_about_data:
                 raise
@@ -131,12 +135,7 @@ class Writer:
             except Unreadable as error:
                 batch.rejected.append(self._rejected(message, str(error)))
                 continue
-            if content.reading is not None:
-                batch.readings.append(content.reading)
-            if content.texts is not None:
-                batch.texts.append(content.texts)
-            if content.event is not None:
-                batch.events.append(content.event)
+            _add(batch, content)
             if content.odd:
                 batch.rejected += self._odd(message, content.odd)
         return batch
@@ -167,6 +166,54 @@ class Writer:
         once = f"{day} {device} {sorted((one.problem, one.name) for one in new)}"
         return [self._rejected(message, reason, once)]
 
+    def _left_out(
+        self, messages: Sequence[Message], devices: frozenset[tuple[int, int]]
+    ) -> list[store.Rejected]:
+        """The first message of each of these devices, which have too many fields."""
+        rejected, reported = [], set()
+        for message in messages:
+            try:
+                where = contract.parse_read_topic(self._deployment, message.topic)
+            except contract.ContractError:
+                continue
+            device = (where.house_id, where.device_id)
+            if device in devices and device not in reported and where.kind == "data":
+                reported.add(device)
+                rejected += self._odd(message, [OddField("", Problem.NO_SERIES)])
+        return rejected
+
+    def replay(self) -> bool:
+        """Read again some messages of the quarantine for which somebody asked; whether there were any. Raises as `write`."""
+        with self._database.begin() as connection:
+            asked = store.quarantine.to_replay(connection, _REPLAYED_AT_ONCE)
+            if not asked:
+                return False
+            reasons: dict[int, str | None] = {}
+            for number, topic, payload in asked:
+                try:
+                    with store.savepoint(connection):
+                        reasons[number] = self._replay(connection, topic, payload)
+                except StatementFailed as error:
+                    if not error.is_about_data:
+                        raise
+                    reasons[number] = f"The database refuses its data (SQLSTATE {error.sqlstate})."
+            store.quarantine.settle_replay(connection, reasons)
+        return True
+
+    def _replay(self, connection: sa.Connection, topic: str, payload: bytes) -> str | None:
+        """Why the message can't be stored whole; None where it is."""
+        message = Message(topic, payload, int(time.time() * 1000))
+        self._devices = store.devices.known(connection)
+        try:
+            content = self._read(message)
+        except Unreadable as error:
+            return str(error)
+        batch = store.Batch()
+        _add(batch, content)
+        written = store.readings.write(connection, batch)
+        odd = [*content.odd, *([OddField("", Problem.NO_SERIES)] if written.over_limit else [])]
+        return f"Only part of it was stored. {' '.join(map(str, odd[:_MAX_NAMED]))}" if odd else None
+
     def _rejected(self, message: Message, reason: str, once: str = "") -> store.Rejected:
         house_id = house_of(self._deployment, message.topic)
         if (house_id, 0) not in self._devices:
@@ -194,3 +241,12 @@ class Writer:
         known.delay_ms = now_ms - min(message.received_ms for message in messages)
         newest_ms = max((row.timestamp_ms for row in batch.readings), default=0)
         known.newest_ms = max(known.newest_ms, min(newest_ms, now_ms))
+
+
+def _add(batch: store.Batch, content: Decoded) -> None:
+    if content.reading is not None:
+        batch.readings.append(content.reading)
+    if content.texts is not None:
+        batch.texts.append(content.texts)
+    if content.event is not None:
+        batch.events.append(content.event)

@@ -29,6 +29,8 @@ ACTS = {
     "probe": "tested a device",
     "control": "sent a command",
     "export": "exported",
+    "replay": "asked ingest to read again",
+    "discard": "discarded",
 }
 """Each act in words that follow who did it."""
 
@@ -42,6 +44,7 @@ KINDS = {
     "configuration": "configuration",
     "credentials": "credentials",
     "report": "report",
+    "quarantine": "messages in quarantine",
 }
 """What acts are about, in words."""
 

@@ -8,6 +8,7 @@ import time
 import psycopg2
 import psycopg2.extensions
 
+from sgmp_console.store import quarantine
 from sgmp_console.store.aggregates import RAW_RETENTION_DAYS
 from sgmp_console.store.connecting import dsn_of
 from sgmp_console.store.database import Database
@@ -29,6 +30,7 @@ class Maintenance:
         self._statements = (
             f"SELECT sgmp.drop_old_readings(make_interval(days => {keep_days:d}))",
             "SELECT sgmp.pack_week()",
+            f"SELECT sgmp.drop_old_quarantine(make_interval(days => {quarantine.KEEP_DAYS:d}))",
         )
         self._dsn = dsn_of(
             database.parameters,

@@ -41,6 +41,7 @@ _SUBJECTS = (
     "ingest",
     "audit",
     "devices",
+    "quarantine",
     "readings",
     "aggregates",
     "hardening",

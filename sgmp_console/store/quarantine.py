@@ -1,16 +1,24 @@
-"""Messages that could not be read: kept whole, with the reason, and shown to operators."""
+"""Messages that could not be read: kept whole with the reason, listed, stored again, discarded.
+
+Bounded: of a house 10,000 messages and 50 MB, in all 100,000 and 500 MB, for 90 days (`sql/quarantine.sql`). What finds no
+room is counted (`refused`).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from psycopg2.extras import execute_values
 
 from sgmp_console.store.rows import driver, from_ms, to_ms
 from sgmp_console.store.tables import quarantine as table
+from sgmp_console.store.tables import quarantine_usage
+
+KEEP_DAYS = 90
+_BEGINNING = 200
+"""Bytes of a payload in a list."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,70 @@ class Rejected:
         return hashlib.sha256(content).digest()
 
 
+@dataclass(frozen=True)
+class Quarantined:
+    """A message of the list: `beginning` of its payload, which has `size` bytes. `replay`: to be stored again soon."""
+
+    quarantine_id: int
+    received_ms: int
+    house_id: int | None
+    topic: str
+    reason: str
+    size: int
+    beginning: bytes = field(repr=False)
+    replay: bool
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Of one house; `refused` found no room, and are lost."""
+
+    messages: int
+    bytes: int
+    refused: int
+
+
+def list_all(
+    connection: sa.Connection,
+    house_id: int | None = None,
+    *,
+    before_id: int | None = None,
+    limit: int = 200,
+) -> list[Quarantined]:
+    """A page, latest first, of one house or of all that the account sees; `before_id`: the last id of the page before."""
+    query = sa.select(
+        table.c.quarantine_id,
+        table.c.received_at,
+        table.c.house_id,
+        table.c.topic,
+        table.c.reason,
+        sa.func.octet_length(table.c.payload),
+        sa.func.substring(table.c.payload, 1, _BEGINNING),
+        table.c.replay,
+    ).order_by(table.c.quarantine_id.desc())
+    if house_id is not None:
+        query = query.where(table.c.house_id == house_id)
+    if before_id is not None:
+        query = query.where(table.c.quarantine_id < before_id)
+    return [
+        Quarantined(number, to_ms(at), house, topic, reason, size, bytes(beginning), replay)
+        for number, at, house, topic, reason, size, beginning, replay in connection.execute(
+            query.limit(limit)
+        )
+    ]
+
+
+def whole(connection: sa.Connection, quarantine_id: int) -> Rejected | None:
+    """One message with all of its payload; None where it is gone or not the account's to see."""
+    query = sa.select(
+        table.c.received_at, table.c.topic, table.c.payload, table.c.reason, table.c.house_id
+    ).where(table.c.quarantine_id == quarantine_id)
+    row = connection.execute(query).first()
+    return None if row is None else Rejected(to_ms(row[0]), row[1], bytes(row[2]), row[3], row[4])
+
+
 def read(connection: sa.Connection, house_id: int | None = None, *, limit: int = 1000) -> list[Rejected]:
-    """The newest `limit`, newest first, of one house or of all that the account sees."""
+    """The newest `limit` with their payloads, newest first, of one house or of all that the account sees."""
     query = sa.select(
         table.c.received_at, table.c.topic, table.c.payload, table.c.reason, table.c.house_id
     ).order_by(table.c.received_at.desc(), table.c.quarantine_id.desc())
@@ -47,27 +117,70 @@ def read(connection: sa.Connection, house_id: int | None = None, *, limit: int =
     ]
 
 
+def usage(connection: sa.Connection) -> Mapping[int | None, Usage]:
+    """By house, as far as the account sees them; None stands for messages of no house."""
+    rows = connection.execute(
+        sa.select(
+            quarantine_usage.c.house_id,
+            quarantine_usage.c.messages,
+            quarantine_usage.c.bytes,
+            quarantine_usage.c.refused,
+        )
+    )
+    return {house or None: Usage(messages, size, refused) for house, messages, size, refused in rows}
+
+
+def request_replay(connection: sa.Connection, quarantine_ids: Sequence[int]) -> int:
+    """Have ingest read these again, soon; returns how many. Harmless when repeated. Needs manage_devices: Refused."""
+    return _act(connection, "replay", quarantine_ids)
+
+
+def discard(connection: sa.Connection, quarantine_ids: Sequence[int]) -> int:
+    """Delete these for good; returns how many. Needs manage_devices: Refused."""
+    return _act(connection, "discard", quarantine_ids)
+
+
+def to_replay(connection: sa.Connection, most: int) -> list[tuple[int, str, bytes]]:
+    """(id, topic, payload) of messages that somebody asked to store again, until the transaction ends. As ingest."""
+    rows = connection.execute(
+        sa.text("SELECT quarantine_id, topic, payload FROM sgmp.messages_to_replay(:most)"), {"most": most}
+    )
+    return [(number, topic, bytes(payload)) for number, topic, payload in rows]
+
+
+def settle_replay(connection: sa.Connection, reasons: Mapping[int, str | None]) -> None:
+    """By id: None where the message is stored now, else why it stays in quarantine. As ingest."""
+    if reasons:
+        connection.execute(
+            sa.text("SELECT sgmp.settle_replay(CAST(:ids AS bigint[]), CAST(:reasons AS text[]))"),
+            {"ids": list(reasons), "reasons": list(reasons.values())},
+        )
+
+
 def store(connection: sa.Connection, rows: Sequence[Rejected]) -> int:
-    """Insert those not stored yet; returns how many. As ingest or owner."""
+    """Insert those not stored yet, as far as there is room; returns how many. As ingest or owner."""
     if not rows:
         return 0
-    values = [
-        (
-            from_ms(row.received_ms),
-            row.house_id,
-            row.topic,
-            row.payload,
-            row.reason,
-            row.content_key(),
-        )
-        for row in rows
-    ]
     with driver(connection).cursor() as cursor:
-        execute_values(
-            cursor,
-            "INSERT INTO sgmp.quarantine (received_at, house_id, topic, payload, reason, content_key) VALUES %s"
-            " ON CONFLICT DO NOTHING",
-            values,
-            page_size=len(values),
+        cursor.execute(
+            "SELECT sgmp.set_aside(%s::timestamptz[], %s::integer[], %s::text[], %s::bytea[], %s::text[], %s::bytea[])",
+            (
+                [from_ms(row.received_ms) for row in rows],
+                [row.house_id for row in rows],
+                [row.topic for row in rows],
+                [row.payload for row in rows],
+                [row.reason for row in rows],
+                [row.content_key() for row in rows],
+            ),
         )
-        return cursor.rowcount
+        (stored,) = cursor.fetchone() or (0,)
+        return int(stored)
+
+
+def _act(connection: sa.Connection, act: str, quarantine_ids: Sequence[int]) -> int:
+    return int(
+        connection.execute(
+            sa.text("SELECT sgmp.act_on_quarantine(:act, CAST(:ids AS bigint[]))"),
+            {"act": act, "ids": list(quarantine_ids)},
+        ).scalar_one()
+    )

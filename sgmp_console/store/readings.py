@@ -25,10 +25,16 @@ from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
 from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 from sgmp_console.timeseries.series import Series
 
+MAX_SERIES = 4_000
+"""Of a device, in `sql/ingest.sql`, too: no device measures so much; whoever invents fields stops there."""
+
 _WEEK_MS = 7 * 86_400_000
 _MONDAY_MS = 4 * 86_400_000  # 1970-01-05 was a Monday
 _REPEATS = "sgmp_repeats"
 _FEW = 5_000
+_NO_SERIES = 0
+"""Stands for a field for which its device has no room: no series has this number."""
+
 _MAX_SHAPES = 20_000
 _MAX_RUNS = 2_000
 """Rows come from indexes in runs, one for each series and week; with more runs than this they came otherwise."""
@@ -78,6 +84,8 @@ class Written:
     texts: int
     events: int
     rejected: int
+    over_limit: frozenset[tuple[int, int]] = frozenset()
+    """(house id, device id) of devices with a field that was left out, because they have MAX_SERIES fields already."""
 
 
 def write(connection: sa.Connection, batch: Batch) -> Written:
@@ -95,12 +103,13 @@ def write(connection: sa.Connection, batch: Batch) -> Written:
         chain.from_iterable(row.values.values() for row in batch.readings), np.float64, len(series)
     )
     new, repeated = _store(connection, series, timestamps, values)
-    texts = _store_texts(connection, ids, batch.texts)
+    texts, texts_over_limit = _store_texts(connection, ids, batch.texts)
+    over_limit = texts_over_limit | _over_limit(batch.readings, of_rows)
     new_events = events.store(connection, batch.events)
     rejected = quarantine.store(connection, batch.rejected)
     for house_id, earliest_ms in _earliest([*batch.readings, *batch.texts, *batch.events]).items():
         note_change(connection, house_id, earliest_ms)
-    return Written(new, repeated, texts, new_events, rejected)
+    return Written(new, repeated, texts, new_events, rejected, over_limit)
 
 
 def write_series(
@@ -197,7 +206,7 @@ class _SeriesIds:
         self._known: dict[_Shape, NDArray[np.int32]] = connection.info.setdefault(SERIES_CACHE, {})
 
     def find(self, rows: Sequence[_Shape]) -> list[NDArray[np.int32]]:
-        """For each row the ids of its fields, made where there are none."""
+        """For each row the ids of its fields, created where there are none; _NO_SERIES beyond a device's limit."""
         missing = list(dict.fromkeys(row for row in rows if row not in self._known))
         if missing:
             if len(self._known) > _MAX_SHAPES:
@@ -209,9 +218,7 @@ class _SeriesIds:
                 sa.text("SELECT sgmp.series_ids(:houses, :devices, :fields)"),
                 {"houses": list(houses), "devices": list(devices), "fields": list(names)},
             ).scalars()
-            ids = np.fromiter(found, np.int32)
-            if len(ids) != len(fields):
-                raise ValueError("a reading names a device that is not of its house")
+            ids = np.fromiter((number or _NO_SERIES for number in found), np.int32)
             ends = np.cumsum([len(names) for _, _, names in missing])
             self._known.update(zip(missing, np.split(ids, ends[:-1]), strict=True))
         return [self._known[row] for row in rows]
@@ -224,7 +231,7 @@ def _store(
     values: NDArray[np.float64],
 ) -> tuple[int, int]:
     """Returns how many were new and how many not."""
-    possible = np.abs(values) <= MAX_VALUE  # not so for NaN
+    possible = (np.abs(values) <= MAX_VALUE) & (series != _NO_SERIES)  # NaN is not
     if not possible.all():
         series, timestamps, values = series[possible], timestamps[possible], values[possible]
     if len(series) == 0:
@@ -321,21 +328,37 @@ def _monday(week: int) -> date:
     return (datetime(1970, 1, 5, tzinfo=UTC) + timedelta(weeks=week)).date()
 
 
-def _store_texts(connection: sa.Connection, ids: _SeriesIds, rows: Sequence[TextRow]) -> int:
+def _store_texts(
+    connection: sa.Connection, ids: _SeriesIds, rows: Sequence[TextRow]
+) -> tuple[int, frozenset[tuple[int, int]]]:
+    """How many were stored, and whose fields are beyond the limit."""
     of_rows = ids.find([(row.house_id, row.device_id, tuple(row.texts)) for row in rows])
     texts = [
         (number, from_ms(row.timestamp_ms), text)
         for row, numbers in zip(rows, of_rows, strict=True)
         for number, text in zip(numbers.tolist(), row.texts.values(), strict=True)
+        if number != _NO_SERIES
     ]
+    over_limit = _over_limit(rows, of_rows)
     if not texts:
-        return 0
+        return 0, over_limit
     series, times, values = zip(*texts, strict=True)
-    return int(
+    stored = int(
         connection.execute(
             sa.text("SELECT sgmp.store_texts(:series, :times, :texts)"),
             {"series": list(series), "times": list(times), "texts": list(values)},
         ).scalar_one()
+    )
+    return stored, over_limit
+
+
+def _over_limit(
+    rows: Sequence[ReadingRow | TextRow], of_rows: Sequence[NDArray[np.int32]]
+) -> frozenset[tuple[int, int]]:
+    return frozenset(
+        (row.house_id, row.device_id)
+        for row, numbers in zip(rows, of_rows, strict=True)
+        if (numbers == _NO_SERIES).any()
     )
 
 

@@ -364,9 +364,21 @@ quarantine = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
     Column("content_key", LargeBinary, nullable=False),
+    Column("replay", Boolean, nullable=False, server_default=text("false")),  # ingest is to read it again
     UniqueConstraint("content_key"),
     Index(None, "house_id", "received_at"),
     Index(None, "received_at"),
+    Index("quarantine_replay_idx", "quarantine_id", postgresql_where=text("replay")),
+)
+
+# How much of each house is in quarantine; house 0 stands for messages of no house.
+quarantine_usage = Table(
+    "quarantine_usage",
+    metadata,
+    Column("house_id", Integer, primary_key=True, autoincrement=False),
+    Column("messages", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # How each ingest is doing.

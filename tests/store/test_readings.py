@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sgmp_console import store
 from sgmp_console.errors import UserError
+from sgmp_console.measurements import MAX_VALUE
 from sgmp_console.store import Batch, Database, ReadingRow, StatementFailed, Written
 from sgmp_console.timeseries import Series
 from tests.store.conftest import Place, make_place
@@ -58,7 +59,7 @@ def test_any_readings_in_any_order_and_batches_are_kept_once(
         given_rows = 0
         for row in rows:
             for name, value in row.values.items():
-                if math.isfinite(value):
+                if abs(value) <= MAX_VALUE:
                     given_rows += 1
                     expected.setdefault((name, row.timestamp_ms), value)
         with database.begin() as connection:

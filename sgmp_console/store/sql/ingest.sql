@@ -20,21 +20,30 @@ BEGIN
 END
 $$;
 
--- The series of these fields, in the order given, made where they are missing.
+-- The series of these fields, in the order given, created where they are missing; null where the device has 4,000 already.
 CREATE FUNCTION sgmp.series_ids(houses integer[], devices integer[], fields text[]) RETURNS SETOF integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM sgmp.require_ingest();
     INSERT INTO sgmp.series (house_id, device_id, field)
-    SELECT DISTINCT h, d, f FROM unnest(houses, devices, fields) AS asked (h, d, f)
-    WHERE NOT EXISTS (SELECT FROM sgmp.series s WHERE s.device_id = d AND s.field = f)
-    ORDER BY d, f  -- the same order in every ingest, so that two never wait for each other
+    SELECT n.h, n.d, n.f
+    FROM (SELECT m.*, row_number() OVER (PARTITION BY m.d ORDER BY m.first) AS number
+          FROM (SELECT h, d, f, min(position) AS first
+                FROM unnest(houses, devices, fields) WITH ORDINALITY AS asked (h, d, f, position)
+                WHERE NOT EXISTS (SELECT FROM sgmp.series s WHERE s.device_id = d AND s.field = f)
+                GROUP BY h, d, f) m) n
+    WHERE n.number + (SELECT count(*) FROM sgmp.series s WHERE s.device_id = n.d) <= 4000
+    ORDER BY n.d, n.f  -- the same order in every ingest, so that two never wait for each other
     ON CONFLICT (device_id, field) DO NOTHING;
+    IF EXISTS (SELECT FROM unnest(houses, devices) AS asked (h, d)
+               WHERE NOT EXISTS (SELECT FROM sgmp.device v WHERE v.device_id = d AND v.house_id = h)) THEN
+        RAISE EXCEPTION 'a reading names a device that is not of its house';
+    END IF;
     RETURN QUERY
         SELECT s.series_id
         FROM unnest(houses, devices, fields) WITH ORDINALITY AS asked (h, d, f, position)
-        JOIN sgmp.series s ON s.device_id = d AND s.field = f AND s.house_id = h
+        LEFT JOIN sgmp.series s ON s.device_id = d AND s.field = f AND s.house_id = h
         ORDER BY position;
 END
 $$;

@@ -20,7 +20,10 @@ BEGIN
         SELECT s.series_id, newest.ts, newest.value
         FROM sgmp.series s
         CROSS JOIN LATERAL (
-            SELECT r.ts, r.value FROM sgmp.reading r WHERE r.series_id = s.series_id ORDER BY r.ts DESC LIMIT 1
+            -- What a clock that was wrong stamped ahead of now does not hide that nothing comes any more.
+            SELECT r.ts, r.value FROM sgmp.reading r
+            WHERE r.series_id = s.series_id AND r.ts <= now() + interval '5 minutes'
+            ORDER BY r.ts DESC LIMIT 1
         ) newest
         WHERE s.house_id = house;
 END

@@ -11,10 +11,12 @@ ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC;
 GRANT USAGE ON SCHEMA sgmp TO {accounts}, {ingest};
 
 -- Ingest --------------------------------------------------------------------------------------------------------------
-GRANT INSERT ON sgmp.reading, sgmp.event, sgmp.quarantine TO {ingest};
+GRANT INSERT ON sgmp.reading, sgmp.event TO {ingest};
 GRANT EXECUTE ON FUNCTION
     sgmp.known_devices(), sgmp.series_ids(integer[], integer[], text[]), sgmp.ensure_weeks(date[]),
-    sgmp.pack_week(),
+    sgmp.pack_week(), sgmp.drop_old_quarantine(interval),
+    sgmp.set_aside(timestamptz[], integer[], text[], bytea[], text[], bytea[]),
+    sgmp.messages_to_replay(integer), sgmp.settle_replay(bigint[], text[]),
     sgmp.store_texts(integer[], timestamptz[], text[]), sgmp.report_ingest(text, jsonb),
     sgmp.add_to_slots(integer[], bigint[], bigint[], double precision[], double precision[], double precision[],
                       double precision[], double precision[], bigint[]),
@@ -35,6 +37,7 @@ GRANT EXECUTE ON FUNCTION
     sgmp.create_account(text, text, text, integer, text, boolean), sgmp.set_own_password(text),
     sgmp.reset_password(integer, text), sgmp.delete_account(integer), sgmp.visible_accounts(),
     sgmp.update_account(integer, integer, text, text, integer, boolean),
+    sgmp.act_on_quarantine(text, bigint[]),
     sgmp.populate(integer), sgmp.on_timescale(), sgmp.raw_kept_from()
 TO {accounts};
 
@@ -95,7 +98,12 @@ CREATE POLICY reads ON sgmp.quarantine FOR SELECT TO {accounts} USING (
     (SELECT sgmp.may('view_devices'))
     AND {house_visible});
 CREATE POLICY adds ON sgmp.event FOR INSERT TO {ingest} WITH CHECK (true);
-CREATE POLICY adds ON sgmp.quarantine FOR INSERT TO {ingest} WITH CHECK (true);
+
+ALTER TABLE sgmp.quarantine_usage ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON sgmp.quarantine_usage TO {accounts};
+CREATE POLICY reads ON sgmp.quarantine_usage FOR SELECT TO {accounts} USING (
+    (SELECT sgmp.may('view_devices'))
+    AND {house_visible});
 
 -- What was sent to an edge holds its devices' secrets.
 GRANT SELECT (house_id, version, sha256, created_at, published_at), INSERT (house_id, version, sha256, devices)
