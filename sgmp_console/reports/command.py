@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sgmp_console import store
-from sgmp_console.errors import UserError
 from sgmp_console.reports import export, periods
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.periods import Period
@@ -20,10 +18,6 @@ from sgmp_console.reports.report import Kind, Report
 from sgmp_console.store import Database, House
 
 _DONE, _NOTHING_THERE = 0, 1
-
-
-class CannotWrite(UserError):
-    """A file can't be written; the sentence says why."""
 
 
 def run(database: Database, arguments: argparse.Namespace, now_ms: int) -> int:
@@ -37,7 +31,7 @@ def run(database: Database, arguments: argparse.Namespace, now_ms: int) -> int:
     if not arguments.force:
         for file in files.values():
             if file.exists():
-                raise CannotWrite(f"{file} exists. Give another name, or --force to overwrite it.")
+                raise export.CannotWrite(f"{file} exists. Give another name, or --force to overwrite it.")
     shown: list[dict[str, Any]] = []
     any_data = False
     for house, kind in wanted:
@@ -48,9 +42,9 @@ def run(database: Database, arguments: argparse.Namespace, now_ms: int) -> int:
                 store.permissions.require(connection, "export")
             made = build(connection, house, kind, period, now_ms, second)
         any_data = any_data or made.has_data
-        for ending, content in (("csv", export.csv_text), ("xlsx", lambda one: export.xlsx_bytes([one]))):
+        for ending, content in (("csv", export.csv_bytes), ("xlsx", lambda one: export.xlsx_bytes([one]))):
             if (house, kind, ending) in files:
-                _write(files[house, kind, ending], content(made))
+                export.write_file(files[house, kind, ending], content(made))
         shown.append(_as_json(made))
         if not arguments.json:
             print(_as_text(made))
@@ -94,19 +88,8 @@ def _files(
                 name = file.with_name(f"{file.stem}-{slug}-{kind.value}{file.suffix or '.' + ending}")
             found[house, kind, ending] = name
     if len(set(found.values())) < len(found):
-        raise CannotWrite("Two of the houses would get one file. Report them one by one.")
+        raise export.CannotWrite("Two of the houses would get one file. Report them one by one.")
     return found
-
-
-def _write(file: Path, content: str | bytes) -> None:
-    """Whole or not at all: a file that is cut off looks like a report."""
-    part = file.with_name(f".{file.name}.part")
-    try:
-        part.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8-sig"))
-        os.replace(part, file)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise CannotWrite(f"{file} can't be written: {error.strerror}.") from error
 
 
 def _as_text(report: Report) -> str:

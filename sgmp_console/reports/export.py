@@ -8,12 +8,15 @@ so that a spreadsheet does not run them.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 
+from sgmp_console.errors import UserError
+from sgmp_console.files import write_atomic
 from sgmp_console.fleet.sheets import written_cell
 from sgmp_console.reports.report import Column, Figure, Report, Table
 from sgmp_console.timeseries import calendar
@@ -42,6 +45,23 @@ def blocks(report: Report) -> list[Block]:
         *(_table(table, report.period.zone) for table in report.tables),
         *(_compared(report) if report.comparison is not None else ()),
     ]
+
+
+class CannotWrite(UserError):
+    """A file can't be written; the sentence says why."""
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Whole or not at all: a file that is cut off looks like a report. Raises CannotWrite."""
+    try:
+        write_atomic(file, content, mode=0o644)
+    except OSError as error:
+        raise CannotWrite(f"{file} can't be written: {error.strerror}.") from error
+
+
+def csv_bytes(report: Report) -> bytes:
+    """`csv_text` with a byte order mark, by which spreadsheets know UTF-8."""
+    return csv_text(report).encode("utf-8-sig")
 
 
 def csv_text(report: Report) -> str:
@@ -218,8 +238,3 @@ def _sheet_name(title: str, taken: set[str]) -> str:
         name, number = plain[: 31 - len(ending)] + ending, number + 1
     taken.add(name.lower())
     return name
-
-
-def merged_csv(reports: Iterable[Report]) -> str:
-    """Several reports in one file, one after the other."""
-    return "\r\n".join(csv_text(report) for report in reports)

@@ -82,6 +82,11 @@ class Period:
         return f"{_date(start)} {start:%H:%M} to {_date(end)} {end:%H:%M}"
 
     @property
+    def first_day(self) -> date:
+        """The house's day in which it begins."""
+        return calendar.local(self.start_ms, self.zone).date()
+
+    @property
     def _is_whole_days(self) -> bool:
         return all(calendar.day_of(edge, self.zone)[0] == edge for edge in (self.start_ms, self.end_ms))
 

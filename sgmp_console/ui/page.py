@@ -11,6 +11,7 @@ from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed
 from sgmp_console.ui.session import Session
+from sgmp_console.ui.shown_period import ShownPeriod
 from sgmp_console.ui.tasks import Tasks
 
 
@@ -22,6 +23,7 @@ class Services:
     tasks: Tasks
     draw_clock: DrawClock
     live: HomeFeed
+    shown_period: ShownPeriod
     connection: Connection
     now_ms: Callable[[], int]
     navigate: Callable[[str], None]

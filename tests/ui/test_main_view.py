@@ -105,34 +105,31 @@ def test_the_time_range_is_there_for_pages_that_want_it(several: MainView) -> No
     assert several.time_range.button().text() == "Last 24 hours"
 
 
-def test_arrows_shift_the_time_range_and_a_menu_offers_presets(qtbot: QtBot, several: MainView) -> None:
+def test_arrows_shift_the_period_and_a_menu_offers_others(qtbot: QtBot, several: MainView) -> None:
     several.show_page("second")
-    control = several.time_range
-    before = control.range
-    assert not control._forward.isEnabled()
-    with qtbot.waitSignal(control.changed) as changed:
-        QTest.mouseClick(control._back, Qt.MouseButton.LeftButton)
-    assert changed.args[0].end_ms == before.start_ms
-    with qtbot.waitSignal(control.changed):
-        next(action for action in control._menu.actions() if action.text() == "This month").trigger()
-        control._menu.triggered.emit(next(a for a in control._menu.actions() if a.text() == "This month"))
-    assert control.button().text() == "This month"
+    control, shown = several.time_range, several.services.shown_period
+    before = shown.period
+    assert not control.later_button().isEnabled()
+    QTest.mouseClick(control.earlier_button(), Qt.MouseButton.LeftButton)
+    assert shown.period.end_ms == before.start_ms
+    next(action for action in control.menu().actions() if action.text() == "This month").trigger()
+    assert control.button().text() == "May 2025"
 
 
 def test_two_dates_are_wall_times_of_the_house(qtbot: QtBot, several: MainView) -> None:
     several.show_page("second")
     control = several.time_range
-    control._picked(control._choose)
+    next(action for action in control.menu().actions() if action.text() == "Choose from and to").trigger()
     popup = control._popup
-    assert popup._from.text() == "2025-05-13 14:05"
-    assert popup._to.text() == "2025-05-14 14:05"
+    assert popup._from.text() == "2025-05-13 14:00"
+    assert popup._to.text() == "2025-05-14 14:00"
     popup._from.setDateTime(popup._to.dateTime().addDays(1))
     assert not popup._apply.isEnabled()
     assert "must end after it starts" in popup._help.text()
     popup._from.setDateTime(popup._to.dateTime().addDays(-10))
-    with qtbot.waitSignal(control.changed) as changed:
-        QTest.mouseClick(popup._apply, Qt.MouseButton.LeftButton)
-    assert changed.args[0].end_ms - changed.args[0].start_ms == 10 * 86_400_000
+    QTest.mouseClick(popup._apply, Qt.MouseButton.LeftButton)
+    period = several.services.shown_period.period
+    assert period.end_ms - period.start_ms == 10 * 86_400_000
 
 
 def test_the_rail_collapses_to_icons_with_names(qtbot: QtBot, started: MainView) -> None:

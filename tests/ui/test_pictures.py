@@ -157,12 +157,12 @@ def test_house_switcher_and_menus(qtbot: QtBot, view: MainView, appearance: Appe
         appearance.choose(theme)
         view.switcher.open()
         view._account_menu.ensurePolished()
-        view.time_range._popup.open_below(view.switcher, view.time_range.range, "America/Los_Angeles")
+        view.time_range._popup.open_below(view.switcher, view.services.shown_period.period)
         qtbot.wait(20)
         for name, popup in (
             ("house_switcher", view.switcher.popup()),
             ("account_menu", view._account_menu),
-            ("time_range_menu", view.time_range._menu),
+            ("time_range_menu", view.time_range.menu()),
             ("time_range", view.time_range._popup),
         ):
             popup.adjustSize()

@@ -35,6 +35,7 @@ from sgmp_console.ui.parts.buttons import IconButton
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.session import Session
+from sgmp_console.ui.shown_period import ShownPeriod
 from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.banner import OfflineBanner
@@ -103,12 +104,14 @@ class MainView(QWidget):
         self._listen = listen or self._listen_to_database
         self.live = HomeFeed(tasks, open_house or self._open_house, now_ms, self)
         self.connection = Connection(tasks, self._probe, self)
+        self.shown_period = ShownPeriod(now_ms, self)
         self._declared = {page.id_: page for page in pages if session.may(page.permission)}
         self.services = Services(
             session=session,
             tasks=tasks,
             draw_clock=DrawClock(self),
             live=self.live,
+            shown_period=self.shown_period,
             connection=self.connection,
             now_ms=now_ms,
             navigate=self.show_page,
@@ -188,7 +191,7 @@ class MainView(QWidget):
     def show_house(self, house_id: int) -> None:
         house = self._houses[house_id]
         self.switcher.show_house(house)
-        self.time_range.set_zone(house.time_zone)
+        self.shown_period.set_zone(house.time_zone)
         self.live.select(house_id)
         self._refresh_light()
         self.house_shown.emit(house_id)
@@ -229,7 +232,7 @@ class MainView(QWidget):
         self.switcher.set_houses(list(self._houses.values()))
         self.switcher.chosen.connect(self.show_house)
         self.switcher.opened.connect(self._refresh_houses)
-        self.time_range = TimeRangeControl(self._now_ms)
+        self.time_range = TimeRangeControl(self.shown_period)
         self.time_range.hide()
         self.light = LiveLight()
         self._account = IconButton("account", f"Account {self.session.account.email}")
@@ -430,7 +433,7 @@ class MainView(QWidget):
         shown = self._houses.get(self.live.house_id or 0)
         if shown is not None:
             self.switcher.show_house(shown)
-            self.time_range.set_zone(shown.time_zone)
+            self.shown_period.set_zone(shown.time_zone)
         elif found:
             # The first there is, or the one on screen was deleted.
             self.show_house(found[0].house_id)

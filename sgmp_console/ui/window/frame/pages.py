@@ -28,6 +28,16 @@ def _home(services: Services) -> Page:
     return HomePage(services)
 
 
+def _report(kind: str) -> Callable[[Services], Page]:
+    def factory(services: Services) -> Page:
+        from sgmp_console.reports.report import Kind
+        from sgmp_console.ui.pages.reports.page import ReportPage
+
+        return ReportPage(Kind(kind), services)
+
+    return factory
+
+
 def _devices(services: Services) -> Page:
     from sgmp_console.ui.pages.devices.page import DevicesPage
 
@@ -66,6 +76,11 @@ def _roles(services: Services) -> Page:
 
 PAGES = (
     PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),
+    PageDeclaration("energy", "Energy", "grid", "Reports", "view_dashboards", _report("energy"), True),
+    PageDeclaration("solar", "Solar", "solar", "Reports", "view_dashboards", _report("solar"), True),
+    PageDeclaration("battery", "Battery", "battery", "Reports", "view_dashboards", _report("battery"), True),
+    PageDeclaration("ev", "EV charging", "ev", "Reports", "view_dashboards", _report("ev"), True),
+    PageDeclaration("load", "Load", "load", "Reports", "view_dashboards", _report("load"), True),
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
     PageDeclaration("houses", "Houses", "house", "Administration", "manage_houses", _houses),

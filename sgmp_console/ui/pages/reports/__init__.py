@@ -1,0 +1,1 @@
+"""The reports: Energy, Solar, Battery, EV charging, Load."""

@@ -1,0 +1,202 @@
+"""A report's figures as tiles: value, unit, period, coverage, difference; "Why?" on hover, click and F2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import tzinfo
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+
+from sgmp_console.reports.report import Figure, Report
+from sgmp_console.timeseries import HOUR_MS
+from sgmp_console.ui import formats
+from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
+
+_TILE_WIDTH, _TILE_HEIGHT = 208, 104
+
+
+class FigureTile(QFrame):
+    """One figure. It takes the focus: F2, Enter, Space or a click asks why."""
+
+    asked = Signal()
+
+    def __init__(self, report: Report, figure: Figure, zone: tzinfo, now_ms: int) -> None:
+        super().__init__()
+        self.figure = figure
+        self._report, self._zone, self._now_ms = report, zone, now_ms
+        self.setProperty("surface", "card")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.WhatsThisCursor)
+        self.setFixedHeight(_TILE_HEIGHT)
+        self.setMinimumWidth(_TILE_WIDTH)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 10, 16, 10)
+        column.setSpacing(2)
+        column.addWidget(ElidedLabel(figure.title, "body", "secondary"))
+        value = ValueLabel()
+        value.set_value(figure.value, figure.unit)
+        column.addWidget(value)
+        column.addWidget(ElidedLabel(self._line(), "caption", "muted"))
+        column.addWidget(ElidedLabel(self._difference(), "caption", "secondary"))
+        spoken = formats.with_unit(figure.value, figure.unit)
+        self.setAccessibleName(f"{figure.title}: {spoken}")
+        self.setAccessibleDescription(f"{report.period.title}. Press F2 to see where the number comes from.")
+
+    def _line(self) -> str:
+        figure = self.figure
+        if figure.value is None:
+            return figure.why.note
+        parts = []
+        if figure.at_ms is not None:
+            parts.append(formats.moment(figure.at_ms, self._now_ms, self._zone))
+        elif figure.hour_ms is not None:
+            parts.append(f"in the hour from {formats.moment(figure.hour_ms, self._now_ms, self._zone)}")
+        coverage = figure.why.coverage
+        if coverage is not None and coverage < 1:
+            parts.append(f"{formats.percent(coverage)} covered")
+        return ", ".join(parts) or self._report.period.title
+
+    def _difference(self) -> str:
+        other = self._report.comparison
+        if other is None:
+            return ""
+        difference = self._report.difference(self.figure.key)
+        if difference is None:
+            return f"no value in {other.period.title}"
+        sign = "+" if difference > 0 else ""
+        return f"{sign}{formats.with_unit(difference, self.figure.unit)} against {other.period.title}"
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        if event.key() in (Qt.Key.Key_F2, Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.asked.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.asked.emit()
+
+
+class FigureGrid(QWidget):
+    """The tiles of a report in as many columns as there is room for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(16)
+        self.tiles: list[FigureTile] = []
+        self._why: WhyCard | None = None
+        self._columns = 0
+
+    def set_report(self, report: Report, zone: tzinfo, now_ms: int) -> None:
+        focused = next((tile.figure.key for tile in self.tiles if tile.hasFocus()), None)
+        for tile in self.tiles:
+            self._grid.removeWidget(tile)
+            tile.deleteLater()
+        self.tiles = [FigureTile(report, figure, zone, now_ms) for figure in report.figures]
+        for tile in self.tiles:
+            tile.asked.connect(self._show_why)
+        self._columns = 0
+        self._arrange()
+        for tile in self.tiles:
+            if tile.figure.key == focused:
+                tile.setFocus()
+        self._report, self._zone = report, zone
+
+    def resizeEvent(self, _event: object) -> None:  # noqa: N802
+        self._arrange()
+
+    def _arrange(self) -> None:
+        columns = max(1, (self.width() + 16) // (_TILE_WIDTH + 16))
+        rows = -(-len(self.tiles) // columns)
+        if rows:
+            columns = -(-len(self.tiles) // rows)  # as even as can be
+        if columns == self._columns:
+            return
+        self._columns = columns
+        for place, tile in enumerate(self.tiles):
+            self._grid.addWidget(tile, place // columns, place % columns)
+        for column in range(self._grid.columnCount()):
+            self._grid.setColumnStretch(column, 1 if column < columns else 0)
+
+    def _show_why(self) -> None:
+        tile = self.sender()
+        if not isinstance(tile, FigureTile):
+            return
+        self._why = WhyCard(why_text(self._report, tile.figure, self._zone), tile)
+        self._why.move(tile.mapToGlobal(QPoint(0, tile.height() + 4)))
+        self._why.show()
+        self._why.copy_button.setFocus()
+
+
+class WhyCard(QFrame):
+    """Where a number comes from. Esc closes it; the text can be copied."""
+
+    def __init__(self, text: str, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Popup)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setProperty("surface", "overlay")
+        self.setAccessibleName("Why this number")
+        self.text = text
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 12, 16, 12)
+        column.setSpacing(8)
+        shown = label(text, "body", wraps=True)
+        shown.setFixedWidth(480)
+        shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        column.addWidget(shown)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        self.copy_button = button("Copy", self._copy)
+        row.addWidget(self.copy_button)
+        column.addLayout(row)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.text)
+        self.close()
+
+
+def why_text(report: Report, figure: Figure, zone: tzinfo) -> str:
+    """All that is known about where a figure comes from, line by line."""
+    return "\n".join(_why_lines(report, figure, zone))
+
+
+def _why_lines(report: Report, figure: Figure, zone: tzinfo) -> Iterator[str]:
+    why = figure.why
+    value = "no value" if figure.value is None else f"{figure.value!r} {figure.unit}".strip()
+    yield f"{figure.title}: {value}"
+    if why.note:
+        yield why.note
+    yield f"Item: {why.item}"
+    if why.formula:
+        yield f"Formula: {why.formula}"
+    if why.expanded and why.expanded != why.formula:
+        yield f"Written out: {why.expanded}"
+    yield f"House: {report.house.name}, times of {report.period.zone}"
+    yield f"Period: {report.period.title} ({_range(report.period.start_ms, report.passed_ms, zone)})"
+    if report.passed_ms < report.period.end_ms:
+        yield "The period is still running; the five minutes that are not over are left out."
+    if report.period.snapped:
+        yield "The period was widened to whole five-minute slots."
+    if figure.at_ms is not None:
+        yield f"Reached: {formats.local(figure.at_ms, zone).isoformat(' ', 'seconds')}"
+    elif figure.hour_ms is not None:
+        yield f"Reached in the hour from {_time(figure.hour_ms, zone)}; its raw readings are no longer kept."
+    if why.slots:
+        yield f"Slots of five minutes: {why.covered:,} of {why.slots:,} have a value ({why.covered / why.slots:.1%})."
+    for gap in why.gaps:
+        yield f"No value: {_range(gap.start_ms, gap.end_ms, zone)} ({(gap.end_ms - gap.start_ms) / HOUR_MS:.1f} h)"
+    if why.source is not None:
+        yield f"Source: {why.source.value}. {why.source.explanation}"
+
+
+def _range(start_ms: int, end_ms: int, zone: tzinfo) -> str:
+    return f"{_time(start_ms, zone)} to {_time(end_ms, zone)}"
+
+
+def _time(at_ms: int, zone: tzinfo) -> str:
+    return formats.local(at_ms, zone).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,103 @@
+"""The period that the top bar names and the report pages show, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from PySide6.QtCore import QObject, Signal
+
+from sgmp_console.reports import periods
+from sgmp_console.reports.periods import Period, Span
+
+
+class Compare(Enum):
+    """What a period is compared with. The value names it in menus."""
+
+    NOTHING = "Nothing"
+    PREVIOUS = "The period before"
+    YEAR_BEFORE = "A year before"
+
+
+class ShownPeriod(QObject):
+    """One for the window, so that all reports are about the same time. Rolling periods move on with the clock."""
+
+    changed = Signal()
+
+    def __init__(self, now_ms: Callable[[], int], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._now_ms = now_ms
+        self._zone = "UTC"
+        self._compare = Compare.NOTHING
+        self._period = periods.last_24_hours(now_ms(), self._zone)
+
+    @property
+    def period(self) -> Period:
+        """As of now."""
+        return self._as_of_now(self._period)
+
+    @property
+    def compare(self) -> Compare:
+        return self._compare
+
+    @property
+    def zone(self) -> str:
+        return self._zone
+
+    @property
+    def compared_with(self) -> Period | None:
+        if self._compare is Compare.NOTHING:
+            return None
+        period = self.period
+        return period.moved(-1) if self._compare is Compare.PREVIOUS else period.year_before()
+
+    def choose(self, period: Period) -> None:
+        self._period = period
+        self.changed.emit()
+
+    def choose_text(self, text: str) -> None:
+        """As on the command line: `today`, `month`, `2025-05`. Raises PeriodError."""
+        self.choose(periods.parse(text, self._now_ms(), self._zone))
+
+    def choose_compare(self, compare: Compare) -> None:
+        self._compare = compare
+        self.changed.emit()
+
+    def move(self, steps: int) -> None:
+        """Earlier or later by whole periods; into the running rolling period where it would pass now."""
+        moved = self.period.moved(steps)
+        if steps > 0 and moved.span is Span.CUSTOM and self._reaches_now(moved):
+            length = moved.end_ms - moved.start_ms
+            for rolling in (periods.last_24_hours, periods.last_7_days):
+                now = rolling(self._now_ms(), self._zone)
+                if now.end_ms - now.start_ms == length:
+                    moved = now
+        self.choose(moved)
+
+    @property
+    def can_move_later(self) -> bool:
+        return not self._reaches_now(self.period)
+
+    def set_zone(self, zone: str) -> None:
+        """Of the house on screen: the same days by its clock."""
+        if zone == self._zone:
+            return
+        period = self._period
+        self._zone = zone
+        if period.span in (Span.DAY, Span.MONTH, Span.YEAR):
+            name = {Span.DAY: "%Y-%m-%d", Span.MONTH: "%Y-%m", Span.YEAR: "%Y"}[period.span]
+            first = period.first_day
+            self._period = periods.parse(first.strftime(name), self._now_ms(), zone)
+        else:
+            self._period = Period(period.span, period.start_ms, period.end_ms, zone, period.snapped)
+        self.changed.emit()
+
+    def _reaches_now(self, period: Period) -> bool:
+        return period.is_running(self._now_ms()) or period.end_ms > self._now_ms()
+
+    def _as_of_now(self, period: Period) -> Period:
+        if period.span is Span.LAST_24_HOURS:
+            return periods.last_24_hours(self._now_ms(), self._zone)
+        if period.span is Span.LAST_7_DAYS:
+            return periods.last_7_days(self._now_ms(), self._zone)
+        return period

@@ -1,0 +1,172 @@
+"""The report pages: figures with their reasons, curves, period and comparison, files."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.fleet import analytics
+from sgmp_console.reports import periods
+from sgmp_console.reports.report import Kind
+from sgmp_console.store import devices, readings
+from sgmp_console.timeseries import HOUR_MS
+from sgmp_console.ui.pages.reports.figures import WhyCard, why_text
+from sgmp_console.ui.pages.reports.page import ReportPage
+from sgmp_console.ui.shown_period import Compare
+from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.frame.main_view import MainView
+from tests.reports.houses import balanced
+from tests.ui import snapshots
+from tests.ui.conftest import Deployment, save_picture
+from tests.ui.readers import Clock
+
+MINUTE_MS = 60_000
+DAY_MS = 24 * HOUR_MS
+
+
+@pytest.fixture
+def filled(deployed: Deployment, clock: Clock) -> Deployment:
+    """The first house has the required items and three days of readings up to now."""
+    house = deployed.houses[0]
+    with deployed.owner.begin() as connection:
+        numbers = {
+            name: devices.create(connection, house.house_id, name, name, {}).device_id
+            for name in ("sonnen", "egauge", "powerflex")
+        }
+        fields = balanced(snapshots.NOW_MS - 3 * DAY_MS, snapshots.NOW_MS, 5 * MINUTE_MS)
+        for name, number in numbers.items():
+            mine = {field: series for (device, field), series in fields.items() if device == name}
+            readings.write_series(connection, house.house_id, number, mine)
+    analytics.create_required(deployed.owner, house.house_id)
+    return deployed
+
+
+def opened(qtbot: QtBot, view: MainView, id_: str) -> ReportPage:
+    view.start()
+    view.show_page(id_)
+    page = view.page(id_)
+    assert isinstance(page, ReportPage)
+    qtbot.waitUntil(lambda: page.report is not None, timeout=20_000)
+    return page
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_report_shows_its_figures_for_the_period_in_the_top_bar(
+    qtbot: QtBot, filled: Deployment, view: MainView, appearance: Appearance, kind: Kind
+) -> None:
+    page = opened(qtbot, view, kind.value)
+    report = page.report
+    assert report is not None
+    assert report.has_data
+    assert [tile.figure for tile in page.figures.tiles] == list(report.figures)
+    assert view.time_range.button().text() == report.period.title == "Last 24 hours"
+    for theme in ("light", "dark"):
+        appearance.choose(theme)
+        for width, height in ((1280, 800), (1920, 1080), (1024, 650)):
+            view.resize(width, height)
+            qtbot.wait(50)
+            save_picture(view, f"report_{kind.value}")
+
+
+def test_the_arrows_and_the_menu_change_the_period(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+    page = opened(qtbot, view, "solar")
+    view.services.shown_period.choose_text("yesterday")
+    day = view.services.shown_period.period
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == day, timeout=20_000)
+    QTest.mouseClick(view.time_range.earlier_button(), Qt.MouseButton.LeftButton)
+    assert view.services.shown_period.period == day.moved(-1)
+    QTest.mouseClick(view.time_range.later_button(), Qt.MouseButton.LeftButton)
+    assert view.services.shown_period.period == day
+
+
+def test_a_comparison_stands_beside_each_figure(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+    page = opened(qtbot, view, "load")
+    view.services.shown_period.choose_compare(Compare.PREVIOUS)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.comparison is not None, timeout=20_000)
+    assert page.report is not None
+    assert page.report.difference("energy") is not None
+    assert view.time_range.compare_button().text().startswith("Compared with")
+    save_picture(view, "report_compared")
+
+
+def test_why_is_asked_by_key_and_says_where_the_number_comes_from(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    page = opened(qtbot, view, "solar")
+    tile = page.figures.tiles[0]
+    tile.setFocus()
+    QTest.keyClick(tile, Qt.Key.Key_F2)
+    card = next(one for one in tile.findChildren(WhyCard))
+    assert "Formula: pos(egauge.A.Solar)" in card.text
+    assert "Slots of five minutes: 288 of 288" in card.text
+    QTest.mouseClick(card.copy_button, Qt.MouseButton.LeftButton)
+    assert QGuiApplication.clipboard().text() == card.text
+
+
+def test_why_names_gaps_and_what_is_unknown(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+    page = opened(qtbot, view, "solar")
+    house = page.services.live.house_id
+    assert house is not None
+    zone = view.services.shown_period.zone
+    first = snapshots.NOW_MS - 3 * DAY_MS
+    view.services.shown_period.choose(periods.custom(first - 5 * HOUR_MS, first + 5 * HOUR_MS, zone))
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period.start_ms < first, timeout=20_000)
+    assert page.report is not None
+    text = why_text(page.report, page.report.figure("energy"), periods.calendar.zone(zone))
+    assert "No value: " in text
+    assert "(5." in text
+
+
+def test_a_period_without_readings_says_so_and_offers_a_way_out(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    page = opened(qtbot, view, "solar")
+    zone = view.services.shown_period.zone
+    view.services.shown_period.choose(periods.day(date(2001, 1, 1), zone))
+    qtbot.waitUntil(lambda: page.empty_state() is not None, timeout=20_000)
+    state = page.empty_state()
+    assert state is not None
+    save_picture(view, "report_empty")
+    QTest.mouseClick(state.buttons()["last-24-hours"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.has_data, timeout=20_000)
+
+
+def test_a_report_is_written_to_a_file(
+    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path
+) -> None:
+    page = opened(qtbot, view, "battery")
+    page.save(tmp_path / "battery.csv")
+    qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+    assert page.bar.text().startswith("Exported to")
+    assert "Figures" in (tmp_path / "battery.csv").read_text("utf-8-sig")
+
+
+def test_a_file_that_can_not_be_written_is_a_sentence(
+    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path
+) -> None:
+    page = opened(qtbot, view, "battery")
+    page.save(tmp_path / "missing" / "battery.csv")
+    qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+    assert "can't be written" in page.bar.text()
+
+
+def test_figures_are_copied_as_they_are(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+    page = opened(qtbot, view, "solar")
+    page.copy_figures()
+    assert page.report is not None
+    lines = QGuiApplication.clipboard().text().splitlines()
+    assert lines[1].split("\t") == ["Energy", repr(page.report.figure("energy").value), "kWh"]
+
+
+def test_a_page_that_is_left_gives_its_report_back(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+    page = opened(qtbot, view, "solar")
+    view.show_page("home")
+    assert page.report is None
+    view.show_page("solar")
+    qtbot.waitUntil(lambda: page.report is not None, timeout=20_000)
