@@ -12,10 +12,14 @@ from weakref import WeakValueDictionary
 
 from sgmp_edge.common import BadAnswer, DeviceError, Unauthorized
 from sgmp_edge.devices._http import Answer, AnswerTooLarge, HttpClient
-from sgmp_edge.devices._values import number
+from sgmp_edge.devices._notices import Notices
+from sgmp_edge.devices._values import number, plain_text
 
 _TOKEN_LIFE_S = 23 * 3600
 """The token is valid for a day."""
+
+_SIGN_IN_AGAIN_S = 600.0
+"""After a sign-in that did not help: the earliest next one."""
 
 _FRESH_S = 2.0
 """Stations polled at the same tick share one answer, or one failure."""
@@ -23,11 +27,21 @@ _FRESH_S = 2.0
 _TOGETHER_S = 15
 """A request begins this much earlier than asked, so that it serves the other stations of the account, too."""
 
-_LATEST_S = 1e11
+_MAX_TIME_S = 1e11
 """Far beyond any time in seconds, and far before any in milliseconds."""
 
-LONGEST_WINDOW_S = 1800
-"""The most that one request asks for, in seconds of recorded time: what was missed is fetched in pieces."""
+LONGEST_WINDOW_S = 1800.0
+_SHORTEST_WINDOW_S = 60.0
+"""What one request asks for, in seconds of recorded time: what was missed is fetched in pieces."""
+
+_AHEAD_S = 60
+"""How much later than now is asked for, since the clock of the API need not be ours."""
+
+_COLUMNS = ("time", "acc_id", "acs_id")
+"""Without which a row belongs to no time or station."""
+
+_NO_TOKEN_FAULT = frozenset({408, 429, 502, 503, 504})
+"""Statuses that say nothing about the token, beside redirects."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +53,40 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Rows by (acc_id, acs_id), in order of time. `complete_to`: where a partial answer ends (seconds, UTC), None if
+    the answer is complete. `unread`: how many rows could not be read."""
+
+    stations: Mapping[tuple[str, str], Sequence[Row]]
+    complete_to: float | None = None
+    unread: int = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One station's rows in [start, end), complete as far as the API had them. `faults` are for the operator."""
+
+    rows: Sequence[Row]
+    end: float
+    faults: Sequence[str]
+
+
+@dataclass(frozen=True)
 class _Fetched:
-    """The answer for [start, end] or its failure, at the monotonic time `at`."""
+    """The answer for [start, end) or its failure, at the monotonic time `at`."""
 
     at: float
     start: float
     end: float
-    rows: Mapping[tuple[str, str], Sequence[Row]]
-    failure: DeviceError | None
+    rows: Rows
+    failure: DeviceError | None = None
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    since: float
+    """Monotonic seconds."""
 
 
 class Account:
@@ -62,27 +102,30 @@ class Account:
         )
         self._credentials = {"username": username, "password": password}
         self._lock = threading.Lock()
-        self._token: tuple[str, float] | None = None
+        self._token: _Token | None = None
+        self._token_worked = False
         self._fetched: _Fetched | None = None
         self._window_s = LONGEST_WINDOW_S
-        self._holders = 0
+        self._notices = Notices()
+        self._faults: list[str] = []
+        self._users = 0
 
-    def hold(self) -> Account:
+    def acquire(self) -> Account:
         with self._lock:
-            self._holders += 1
+            self._users += 1
         return self
 
     def release(self) -> None:
         """End the connections when the last station is gone."""
         with self._lock:
-            self._holders -= 1
-            if self._holders <= 0:
+            self._users -= 1
+            if self._users <= 0:
                 self._http.close()
 
-    def rows(self, acc_id: str, acs_id: str, start: float, now: float) -> tuple[list[Row], float]:
-        """(the station's rows in [start, end] in order of time, end); `end` is later than `now` when caught up.
+    def rows(self, acc_id: str, acs_id: str, start: float, now: float) -> Piece:
+        """The station's rows from `start` on (seconds, UTC), up to a minute after `now` or in part.
 
-        Times in seconds, UTC. Raises common.py's DeviceErrors.
+        Raises common.py's DeviceErrors.
         """
         with self._lock:
             fetched = self._fetched
@@ -90,8 +133,9 @@ class Account:
                 fetched = self._fetched = self._fetch(start, now)
             if fetched.failure is not None:
                 raise type(fetched.failure)(str(fetched.failure)) from fetched.failure
-        mine = [row for row in fetched.rows.get((acc_id, acs_id), ()) if row.time >= start]
-        return mine, fetched.end
+            faults, self._faults = self._faults, []
+        mine = [row for row in fetched.rows.stations.get((acc_id, acs_id), ()) if row.time >= start]
+        return Piece(mine, fetched.end, faults)
 
     def _serves(self, fetched: _Fetched, start: float, now: float) -> bool:
         if time.monotonic() - fetched.at > _FRESH_S:
@@ -99,34 +143,62 @@ class Account:
         return fetched.failure is not None or (fetched.start <= start <= fetched.end and fetched.end >= now)
 
     def _fetch(self, start: float, now: float) -> _Fetched:
-        # A minute ahead, since the clock of the API need not be ours.
         begin = start - _TOGETHER_S
-        end = min(now + 60, start + self._window_s)
-        try:
-            rows = self._measurements(begin, end)
-        except AnswerTooLarge:
-            self._window_s = max(60, self._window_s // 2)
-            raise
-        except DeviceError as error:
-            return _Fetched(time.monotonic(), begin, end, {}, error)
-        return _Fetched(time.monotonic(), begin, end, rows, None)
+        while True:
+            end = min(now + _AHEAD_S, start + self._window_s)
+            try:
+                rows = self._measurements(begin, end)
+            except AnswerTooLarge as error:
+                if self._window_s > _SHORTEST_WINDOW_S:
+                    self._window_s = max(self._window_s / 2, _SHORTEST_WINDOW_S)
+                    continue
+                return _Fetched(time.monotonic(), begin, end, Rows({}), error)
+            except DeviceError as error:
+                return _Fetched(time.monotonic(), begin, end, Rows({}), error)
+            if rows.complete_to is not None:
+                if rows.complete_to <= start and begin < start:
+                    begin = start
+                    continue
+                # At least a second on, or the same question would be asked for ever.
+                end = min(end, max(rows.complete_to, start + 1))
+            break
+        self._window_s = min(self._window_s * 1.25, LONGEST_WINDOW_S)
+        if rows.unread:
+            fault = "the PowerFlex API sent a row without a time or station; such rows are left out"
+            self._faults += self._notices.new({"row": fault})
+        return _Fetched(time.monotonic(), begin, end, rows)
 
-    def _measurements(self, start: float, end: float) -> dict[tuple[str, str], list[Row]]:
+    def _measurements(self, start: float, end: float) -> Rows:
+        """Raises DeviceError. An answer that may mean that the token is not known any more leads to a new sign-in."""
         body = {"measurement": "ct_response", "time_filter": [int(start), int(end) + 1]}
-        answer = self._post(body)
-        document = None if answer.status == 401 else self._http.decode_json(self._http.expect_ok(answer))
-        if document is None or _token_refused(document):
+        answer, document = self._ask(body)
+        if not _has_results(document) and self._may_sign_in_again(answer.status):
             self._token = None
-            document = self._http.decode_json(self._http.expect_ok(self._post(body)))
-        return parse_rows(document)
+            answer, document = self._ask(body)
+        if answer.status in (401, 403):
+            raise BadAnswer(
+                f"the PowerFlex API gives no measurements to this user although it let them sign in (HTTP {answer.status})"
+            )
+        self._http.expect_ok(answer)
+        rows = parse_rows(document)
+        self._token_worked = True
+        return rows
 
-    def _post(self, body: Mapping[str, Any]) -> Answer:
-        if self._token is None or time.monotonic() - self._token[1] > _TOKEN_LIFE_S:
-            self._token = (self._log_in(), time.monotonic())
-        headers = {"Authorization": f"Bearer {self._token[0]}"}
-        return self._http.request("POST", "/get_measurement_data", headers=headers, json_body=body)
+    def _ask(self, body: Mapping[str, Any]) -> tuple[Answer, Any]:
+        """(the answer, its document if the status is 200)."""
+        if self._token is None or time.monotonic() - self._token.since > _TOKEN_LIFE_S:
+            self._token, self._token_worked = _Token(self._sign_in(), time.monotonic()), False
+        headers = {"Authorization": f"Bearer {self._token.text}"}
+        answer = self._http.request("POST", "/get_measurement_data", headers=headers, json_body=body)
+        return answer, self._http.decode_json(answer) if answer.status == 200 else None
 
-    def _log_in(self) -> str:
+    def _may_sign_in_again(self, status: int) -> bool:
+        """Whether a failure can be the token's, whatever the service calls it, and a new one was not tried lately."""
+        if self._token is None or status in _NO_TOKEN_FAULT or 300 <= status < 400:
+            return False
+        return self._token_worked or time.monotonic() - self._token.since > _SIGN_IN_AGAIN_S
+
+    def _sign_in(self) -> str:
         answer = self._http.request("POST", "/login", json_body=self._credentials)
         if answer.status in (400, 401, 403, 422):
             raise Unauthorized("the PowerFlex API refuses the sign-in; check user name and password")
@@ -145,39 +217,74 @@ def account(url: str, username: str, password: str, certificate_sha256: str | No
     """The account's one client, for one more station, which must `release` it."""
     key = (url.rstrip("/"), username, password, certificate_sha256)
     with _accounts_lock:
-        found = _accounts.get(key)
-        if found is None:
-            found = _accounts[key] = Account(*key)
-        return found.hold()
+        known = _accounts.get(key)
+        if known is None:
+            known = _accounts[key] = Account(*key)
+        return known.acquire()
 
 
-def parse_rows(document: Any) -> dict[tuple[str, str], list[Row]]:
-    """Rows by (acc_id, acs_id), in order of time, from InfluxDB's JSON. Raises BadAnswer.
+def parse_rows(document: Any) -> Rows:
+    """Rows from InfluxDB's JSON. Raises BadAnswer.
 
-    A window without rows has no series; an error can come as a result.
+    A window without rows has no series; an error can come as a result. A row that can't be read is left out; a
+    series without one of the columns that every row needs is a failure.
     """
     result = _result(document)
     if "error" in result:
-        raise BadAnswer(f"the PowerFlex API says: {str(result['error'])[:200]}")
+        raise BadAnswer(f"the PowerFlex API says: {plain_text(str(result['error']))}")
     stations: dict[tuple[str, str], list[Row]] = {}
+    ends: list[float] = []
+    unread = 0
+    all_series: Sequence[Any] = result.get("series") or []
     try:
-        for series in result.get("series") or ():
-            columns = list(series["columns"])
+        for series in all_series:
+            tags, columns = series.get("tags") or {}, list(series["columns"])
+            if missing := [column for column in _COLUMNS if column not in columns and column not in tags]:
+                raise BadAnswer(f"the PowerFlex API sent rows without {missing[0]}")
+            newest = None
             for values in series["values"]:
-                row = dict(zip(columns, values, strict=True))
-                station = (str(row["acc_id"]), str(row["acs_id"]))
-                stations.setdefault(station, []).append(Row(_seconds(row["time"]), row))
-    except (TypeError, KeyError, ValueError) as error:
+                row = _row(tags, columns, values)
+                if row is None:
+                    unread += 1
+                    continue
+                newest = row.time if newest is None else max(newest, row.time)
+                station = (row.columns["acc_id"], row.columns["acs_id"])
+                stations.setdefault(station, []).append(row)
+            if series.get("partial") or (result.get("partial") and series is all_series[-1]):
+                # Others of the same instant may have been cut off.
+                ends.append(newest if newest is not None else 0.0)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise BadAnswer("the PowerFlex API sent rows that can't be read") from error
     for rows in stations.values():
         rows.sort(key=lambda row: row.time)
-    return stations
+    return Rows(stations, min(ends) if ends else None, unread)
+
+
+def _row(tags: Mapping[str, Any], columns: Sequence[str], values: Any) -> Row | None:
+    """One row; None if it can't be read."""
+    try:
+        row = {**tags, **dict(zip(columns, values, strict=True))}
+        for column in ("acc_id", "acs_id"):
+            if not isinstance(row[column], str | int) or isinstance(row[column], bool):
+                return None
+            row[column] = str(row[column])
+        return Row(_seconds(row["time"]), row)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _has_results(document: Any) -> bool:
+    """Whether it is an answer of the database, be it an error, and not one of the service before it."""
+    try:
+        return isinstance(document["data"]["results"], list)
+    except (TypeError, KeyError):
+        return False
 
 
 def _result(document: Any) -> dict[str, Any]:
     try:
         if "error" in document:
-            raise BadAnswer(f"the PowerFlex API says: {str(document['error'])[:200]}")
+            raise BadAnswer(f"the PowerFlex API says: {plain_text(str(document['error']))}")
         result = document["data"]["results"][0]
     except (TypeError, KeyError, IndexError) as error:
         raise BadAnswer("the PowerFlex API sent something else than measurements") from error
@@ -186,23 +293,11 @@ def _result(document: Any) -> dict[str, Any]:
     return result
 
 
-def _token_refused(document: Any) -> bool:
-    """Whether an answer with HTTP 200 says that the token has run out."""
-    text = (
-        document.get("error") or document.get("message") or document.get("msg")
-        if isinstance(document, dict)
-        else ""
-    )
-    return isinstance(text, str) and any(
-        word in text.casefold() for word in ("token", "unauthorized", "expired")
-    )
-
-
 def _seconds(stamp: Any) -> float:
     """InfluxDB's time: seconds, or the finer units by their size, or RFC 3339 text. Raises ValueError."""
-    found = number(stamp)
-    seconds = datetime.fromisoformat(str(stamp)).timestamp() if found is None else float(found)
-    unit = next((unit for unit in (1e9, 1e6, 1e3) if seconds > _LATEST_S * unit / 100), 1)
-    if not 0 < seconds / unit < _LATEST_S:
+    value = number(stamp)
+    seconds = datetime.fromisoformat(str(stamp)).timestamp() if value is None else float(value)
+    unit = next((unit for unit in (1e9, 1e6, 1e3) if seconds > _MAX_TIME_S * unit / 100), 1)
+    if not 0 < seconds / unit < _MAX_TIME_S:
         raise ValueError("a row is of no time")
     return seconds / unit

@@ -1,22 +1,26 @@
 """PowerFlex charging stations.
 
-The API keeps what the stations said, so nothing is lost by asking late: each poll asks from the last row seen, with
-some overlap for rows that come in late, and each row is told once. A charging session lasts from the first row that
-is not UNPLUGGED to the next that is.
+The API keeps what the stations said, so nothing is lost by asking late: each poll asks from the last row on, with some
+overlap for rows that come in late, and each row is published once. What a station said is followed in the order of
+its own times, whenever it came in and whatever our clock shows.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
-from sgmp_edge.common import Event, NotReady, Reading, ReadResult
-from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
+from sgmp_edge.common import AT_TICK, DeviceError, Event, NotReady, Reading, ReadResult
+from sgmp_edge.contract import WARNING
 from sgmp_edge.devices._powerflex_account import Row, account
-from sgmp_edge.devices._values import number
+from sgmp_edge.devices._powerflex_sessions import Said, Session, Station, follow, plugged_by
+from sgmp_edge.devices._values import number, plain_text
+
+log = logging.getLogger(__name__)
 
 DEVICE_TYPE = {
     "name": "powerflex",
@@ -84,129 +88,181 @@ DEVICE_TYPE = {
     },
 }
 
-_UNPLUGGED = "UNPLUGGED"
-
 _OVERLAP_S = 30
-"""How much of the time before the last row is asked for again."""
+"""How much of the time before the last row is asked for again, for rows that come in late."""
 
 _FIRST_LOOK_S = 60
+
 _TRAIL_S = 300
-"""While no rows come, the last minutes are asked for: a clock of the API that is behind ours by less is no matter."""
+"""What a poll asks for of a station that has been silent for long."""
+
+_POLLS_FROM_LAST_ROW = 20
+"""So many silent polls in a row ask from the last row on; later ones only now and then."""
 
 _LONGEST_CATCH_UP_S = 31 * 86400
-"""The history that a first poll after a long time goes back to; older readings would not be kept anyway."""
+"""The history that a poll after a long time goes back to; older readings would not be kept anyway."""
+
+_CATCH_UP_S = 3.0
+"""How long one poll goes on with what was missed."""
 
 _SILENT_S = 600
 """A station says something every few seconds, also without a car; this long without a row is a failure."""
+
+_MAX_WINDOW_ROWS = 5000
+"""Rows kept to recognize repeats; a day's worth, while 30 seconds are enough unless a clock is wrong."""
 
 _NUMBERS = ("energy_delivered", "mamps_actual", "voltage", "power", "pilot_actual")
 
 _SCALES = (1.0, 1e-3, 1e-6)
 """kW in the units in which power may come: kW, W, mW."""
 
-_LARGEST_KW = 1000
-
-
-@dataclass
-class _Session:
-    """A car at the station. `start`: seconds, None if it was there before we looked; `energy`: mWh, the most said."""
-
-    start: float | None
-    energy: float
+_MAX_KW = 1000
 
 
 class PowerFlex:
     """Fields: charging_state, energy_delivered (mWh), mamps_actual (mA), voltage (mV), power (kW), pilot_actual (A).
 
-    Readings carry the station's own times.
+    Readings carry the station's own times. Up to `_complete_to` all is done: published, followed, and never asked
+    for again. The rows of after that which were published are in `_window`: what comes in late is put in its place
+    among them, and the sessions are followed again from there.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._station = (config["acc_id"], config["acs_id"])
+        self._id = (config["acc_id"], config["acs_id"])
         self._account = account(
             config["url"], config["username"], config["password"], config.get("certificate_sha256")
         )
         self._begun = time.time()
+        self._begun_at = monotonic()
         self._complete_to = self._begun - _FIRST_LOOK_S
-        self._told: set[float] = set()
+        self._settled = Station()
+        self._window: list[Said] = []
+        self._sent: set[tuple[str, int]] = set()
         self._last: float | None = None
-        self._plugged: bool | None = None
-        self._session: _Session | None = None
+        self._scan: float | None = None
+        self._scan_has_news = False
+        self._silent_polls = 0
         self._power_in_kw = 1.0
 
     def read(self) -> ReadResult:
-        """The rows that came in since the last poll, and the events in them; no row is no failure.
+        """The rows that came in since the last poll, and the events in them; no row is not a failure.
 
         Raises NotReady when the station has been silent for ten minutes, besides what can happen to a request.
         """
         now = time.time()
-        start = max(self._complete_to, now - _LONGEST_CATCH_UP_S)
-        rows, end = self._account.rows(*self._station, start, now)
+        if self._last is None:
+            # A clock that was ahead at the start: what came since then is not older than our start.
+            self._complete_to = min(self._complete_to, now - (monotonic() - self._begun_at) - _FIRST_LOOK_S)
+        newest = max(now, self._last or 0)
         result = ReadResult()
-        for row in rows:
-            if row.time not in self._told:
-                self._told.add(row.time)
-                result.readings.append(Reading(round(row.time * 1000), self._fields(row.columns)))
-                result.events += self._follow(row)
-        # Up to here nothing new is expected: the overlap before the last row, the trail before now.
-        self._complete_to = max(start, min(end, now) - _TRAIL_S, (self._last or 0) - _OVERLAP_S)
-        self._told = {at for at in self._told if at >= self._complete_to}
+        until = monotonic() + _CATCH_UP_S
+        try:
+            while not self._take_piece(newest, result) and monotonic() < until:
+                pass
+        except DeviceError:
+            if not result.readings and not result.events:
+                raise
+            log.debug("the rest of what was missed follows at the next poll", exc_info=True)
+        self._settle(now)
         heard = max(self._last or 0, self._begun)
-        if end >= now and now - heard > _SILENT_S:
+        if not result.readings and not result.events and self._scan is None and now - heard > _SILENT_S:
             when = datetime.fromtimestamp(heard, UTC).strftime("%Y-%m-%d %H:%M UTC")
             raise NotReady(
-                f"no row of station {'/'.join(self._station)} since {when}; check acc_id and acs_id"
+                f"no row of station {'/'.join(self._id)} since {when}; check acc_id, acs_id and this edge's clock"
             )
         return result
 
     def state(self) -> dict[str, Any]:
-        session = self._session
+        session = self._settled.session
         return {
             "complete_to": self._complete_to,
-            "told": sorted(self._told),
             "last": self._last,
-            "plugged": self._plugged,
+            "plugged": self._settled.plugged,
+            "energy": self._settled.energy,
             "session": [session.start, session.energy] if session else None,
+            "window": [[row.time, row.plugged, row.energy] for row in self._window],
+            "sent": sorted(self._sent),
             "power_in_kw": self._power_in_kw,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._complete_to = float(state["complete_to"])
-        self._told = set(state["told"])
         self._last = state["last"]
-        self._plugged = state["plugged"]
-        self._session = _Session(*state["session"]) if state["session"] else None
+        self._complete_to = float(state["complete_to"])
+        session = Session(*state["session"]) if state["session"] else None
+        if "window" in state:
+            energy = state["energy"]
+            self._window = [Said(*row) for row in state["window"]]
+            self._sent = {(type_, at) for type_, at in state["sent"]}
+        else:
+            # As earlier versions saved it: the watermark went on without rows, also with a wrong clock.
+            energy = session.energy if session else None
+            self._window = [Said(at) for at in state["told"]]
+            if self._last is not None:
+                self._complete_to = min(self._complete_to, self._last + 0.001)
+        self._settled = Station(state["plugged"], energy, session)
         self._power_in_kw = state["power_in_kw"]
 
     def close(self) -> None:
         self._account.release()
 
-    def _follow(self, row: Row) -> list[Event]:
-        """The events that a row brings. A row older than the last one followed only adds to the energy."""
-        text = row.columns.get("charging_state")
-        energy = number(row.columns.get("energy_delivered"))
-        late = self._last is not None and row.time < self._last
-        before, plugged = (
-            self._plugged,
-            self._plugged if late or not isinstance(text, str) else text != _UNPLUGGED,
-        )
-        events: list[Event] = []
-        if plugged and self._session is None:
-            # A car that is there at the first look came at a time that nobody knows.
-            self._session = _Session(row.time if before is False else None, 0.0)
-            if before is False:
-                events.append(Event(round(row.time * 1000), EV_START_CHARGING, {}))
-        if self._session is not None and energy is not None and row.time >= (self._session.start or 0):
-            self._session.energy = max(self._session.energy, energy)
-        if self._session is not None and not plugged:
-            data: dict[str, float] = {"energy": self._session.energy}
-            if self._session.start is not None:
-                data["duration"] = round((row.time - self._session.start) * 1000)
-            events.append(Event(round(row.time * 1000), EV_END_CHARGING, data))
-            self._session = None
-        if not late:
-            self._plugged, self._last = plugged, row.time
-        return events
+    def _take_piece(self, newest: float, result: ReadResult) -> bool:
+        """Fetch a piece and take what is new in it; True when all up to `newest` is fetched."""
+        start = self._scan
+        trailing = False
+        if start is None:
+            self._scan_has_news = False
+            start = max(self._complete_to, newest - _LONGEST_CATCH_UP_S)
+            silent = self._silent_polls
+            trailing = silent > _POLLS_FROM_LAST_ROW and silent & (silent - 1) != 0
+        if trailing:
+            start = max(start, newest - _TRAIL_S)
+        piece = self._account.rows(*self._id, start, newest)
+        result.events += [Event(AT_TICK, WARNING, {"data": text}) for text in piece.faults]
+        known = {row.time for row in self._window}
+        rows = {
+            row.time: row for row in piece.rows if row.time >= self._complete_to and row.time not in known
+        }
+        if rows and trailing and start > self._complete_to:
+            # It speaks again; what it said meanwhile may have come in only now, and is to be followed first.
+            self._silent_polls = 0
+            return False
+        if rows:
+            self._scan_has_news = True
+            self._publish(list(rows.values()), result)
+        if piece.end < newest:
+            self._scan = piece.end
+            return False
+        self._scan = None
+        self._silent_polls = 0 if self._scan_has_news else self._silent_polls + 1
+        return True
+
+    def _publish(self, rows: list[Row], result: ReadResult) -> None:
+        """Each row as a reading, and the events of the window, in which the rows are put in their places."""
+        for row in rows:
+            result.readings.append(Reading(round(row.time * 1000), self._fields(row.columns)))
+            energy = number(row.columns.get("energy_delivered"))
+            plugged = plugged_by(row.columns.get("charging_state"))
+            self._window.append(Said(row.time, plugged, energy if energy is None or energy >= 0 else None))
+        self._window.sort(key=lambda said: said.time)
+        self._last = max(self._last or 0, self._window[-1].time)
+        station = self._settled
+        for said in self._window:
+            station, events = follow(station, said)
+            for event in events:
+                if (event.type, event.timestamp) not in self._sent:
+                    self._sent.add((event.type, event.timestamp))
+                    result.events.append(event)
+
+    def _settle(self, now: float) -> None:
+        """Close the window up to the overlap before the last row: neither the passing of time nor a row that is
+        stamped ahead of now closes it."""
+        if self._last is not None:
+            self._complete_to = max(self._complete_to, min(self._last, now) - _OVERLAP_S)
+        if len(self._window) > _MAX_WINDOW_ROWS:
+            self._complete_to = max(self._complete_to, self._window[-_MAX_WINDOW_ROWS].time)
+        while self._window and self._window[0].time < self._complete_to:
+            self._settled, _ = follow(self._settled, self._window.pop(0))
+        self._sent = {(type_, at) for type_, at in self._sent if at >= self._complete_to * 1000 - 1}
 
     def _fields(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
@@ -214,8 +270,8 @@ class PowerFlex:
             value = number(columns.get(name))
             if value is not None:
                 fields[name] = value
-        if isinstance(columns.get("charging_state"), str):
-            fields["charging_state"] = columns["charging_state"]
+        if isinstance(columns.get("charging_state"), str) and columns["charging_state"].strip():
+            fields["charging_state"] = plain_text(columns["charging_state"])
         if "power" in fields:
             power = self._power_kw(fields["power"], fields.get("mamps_actual"), fields.get("voltage"))
             if power is None:
@@ -227,7 +283,7 @@ class PowerFlex:
     def _power_kw(self, power: float, milliamperes: float | None, millivolts: float | None) -> float | None:
         """The power in kW, whether the API gave kW, W or mW; None if it is neither.
 
-        The document says kW, stations were seen to send mW; current and voltage tell.
+        The document says kW, stations were seen to send mW; current and voltage show which.
         """
         if power == 0:
             return 0.0
@@ -238,6 +294,6 @@ class PowerFlex:
             if not fitting:
                 return None
             self._power_in_kw = fitting[0]
-        elif abs(power) * self._power_in_kw > _LARGEST_KW:
+        elif abs(power) * self._power_in_kw > _MAX_KW:
             return None
         return power * self._power_in_kw

@@ -38,6 +38,12 @@ class PowerFlexApi:
     error: dict[str, Any] | None = None
     """Said with HTTP 200 instead of rows."""
     refuses_with_200: bool = False
+    refusal: Reply | None = None
+    """What a measurement request with an unknown token gets, if not 401."""
+    limit: int | None = None
+    """The most rows that an answer has; it says `partial` if there are more."""
+    broken: list[Any] = field(default_factory=list)
+    """Rows as they are sent, between the others."""
     gate: threading.Event | None = None
     """Answers wait for it, to find out who asks meanwhile."""
 
@@ -79,6 +85,8 @@ class PowerFlexApi:
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             if self.refuses_with_200:
                 return as_json({"msg": "Token has expired"})
+            if self.refusal is not None:
+                return self.refusal
             return as_json({"msg": "Token has expired"}, 401)
         asked = request.json()
         assert asked["measurement"] == "ct_response"
@@ -86,9 +94,11 @@ class PowerFlexApi:
         self.windows.append((start, end))
         if self.error is not None:
             return as_json(self.error)
-        found = [row for row in self.rows if start <= row["time"] <= end]
-        result: dict[str, Any] = {"statement_id": 0}
-        if found:
-            values = [[row[column] for column in COLUMNS] for row in found]
-            result["series"] = [{"name": "ct_response", "columns": COLUMNS, "values": values}]
+        inside = [row for row in self.rows if start <= row["time"] < end]
+        sent = inside[: self.limit] if self.limit else inside
+        partial = {"partial": True} if len(sent) < len(inside) else {}
+        result: dict[str, Any] = {"statement_id": 0, **partial}
+        if sent or self.broken:
+            values = self.broken + [[row[column] for column in COLUMNS] for row in sent]
+            result["series"] = [{"name": "ct_response", "columns": COLUMNS, "values": values, **partial}]
         return as_json({"data": {"results": [result]}})

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, ReadResult, TimedOut, Unauthorized
-from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, device_types
+from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, WARNING, device_types
 from sgmp_edge.devices import _http, _powerflex_account, powerflex
-from sgmp_edge.devices._powerflex_account import parse_rows
+from sgmp_edge.devices._powerflex_account import Rows, parse_rows
 from sgmp_edge.devices.powerflex import PowerFlex
-from tests.edge.drivers_http import HttpDevice, Reply, as_json, each_fault, hurry, texts_of
-from tests.edge.drivers_powerflex import PASSWORD, USERNAME, PowerFlexApi
+from tests.edge.drivers_http import HttpDevice, Reply, Request, as_json, each_fault, hurry, texts_of
+from tests.edge.drivers_powerflex import COLUMNS, PASSWORD, USERNAME, PowerFlexApi
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "powerflex"
 shared = pytest.mark.skipif(not DATA.is_dir(), reason="recorded payloads are not beside this checkout")
@@ -271,7 +271,7 @@ def test_a_power_that_cannot_be_takes_no_other_field_with_it(
 def test_times_come_in_any_form_that_influxdb_has(stamp: Any) -> None:
     columns, values = ["time", "acc_id", "acs_id"], [[stamp, "03", "02"]]
     document = {"data": {"results": [{"series": [{"columns": columns, "values": values}]}]}}
-    assert [row.time for row in parse_rows(document)["03", "02"]] == [NOON]
+    assert [row.time for row in parse_rows(document).stations["03", "02"]] == [NOON]
 
 
 # --- Sessions ---------------------------------------------------------------------------------------------------------
@@ -365,6 +365,319 @@ def test_the_state_holds_no_secret(make: Any, api: PowerFlexApi) -> None:
     assert not any(secret in text for secret in (PASSWORD, USERNAME, "secret-token"))
 
 
+# --- Rows that come late, in part, broken, or by another clock -----------------------------------------------------------
+
+
+def polls(driver: PowerFlex, clock: Any, *at: float) -> ReadResult:
+    """What several polls gave; a poll may fail."""
+    whole = ReadResult()
+    for clock.now in at:
+        try:
+            result = driver.read()
+        except NotReady:
+            continue
+        whole.readings += result.readings
+        whole.events += result.events
+    return whole
+
+
+def every(step: int, start: float, end: float) -> list[float]:
+    return [float(at) for at in range(int(start), int(end), step)]
+
+
+def test_what_came_in_during_an_outage_is_published_before_the_silence_is_reported(
+    make: Any, api: PowerFlexApi, clock: Any
+) -> None:
+    driver = make()
+    api.say(NOON - 1, "UNPLUGGED")
+    driver.read()
+    for at in every(10, 10, 310):
+        api.say(NOON + at, "ADAPTIVE", amperes=8)
+    clock.now = NOON + 1205
+    result = driver.read()
+    assert times(result) == every(10, 10, 310)
+    assert events(result) == [(EV_START_CHARGING, 10.0, {})]
+    clock.now += 15
+    with pytest.raises(NotReady):
+        driver.read()
+
+
+@pytest.mark.parametrize("silent_s", [900, 4 * 3600])
+def test_what_a_gateway_held_back_is_published_in_order_when_it_comes(
+    make: Any, api: PowerFlexApi, clock: Any, silent_s: int
+) -> None:
+    driver = make()
+    api.say(NOON - 1, "UNPLUGGED")
+    driver.read()
+    polls(driver, clock, *every(15, NOON + 15, NOON + silent_s))
+    held = every(10, 10, silent_s - 100)
+    for at in held:
+        api.say(NOON + at, "ADAPTIVE" if at < 700 else "UNPLUGGED", energy_mwh=min(at, 690), amperes=8)
+    result = polls(driver, clock, *every(15, NOON + silent_s, NOON + silent_s + 60))
+    assert times(result) == held
+    assert events(result) == [
+        (EV_START_CHARGING, 10.0, {}),
+        (EV_END_CHARGING, 700.0, {"duration": 690_000, "energy": 690}),
+    ]
+
+
+@pytest.mark.parametrize("ahead_s", [-7200, -3600, -90, 90, 3600, 90 * 86_400])
+def test_a_wrong_clock_of_ours_loses_nothing(make: Any, api: PowerFlexApi, clock: Any, ahead_s: int) -> None:
+    driver = make()
+    api.say(NOON - 1, "UNPLUGGED")
+    driver.read()
+    seen: list[float] = []
+    for at in every(15, 15, 3600):
+        api.say(NOON + at, "UNPLUGGED")
+        wrong = ahead_s if at < 600 else 0
+        seen += times(polls(driver, clock, NOON + at + wrong))
+    assert seen == every(15, 15, 3600)
+
+
+def test_a_memory_of_before_that_is_ahead_of_the_clock_is_pulled_back(
+    make: Any, api: PowerFlexApi, clock: Any
+) -> None:
+    driver = make()
+    for at in every(15, 15, 600):
+        api.say(NOON + at, "ADAPTIVE" if at < 300 else "UNPLUGGED", energy_mwh=10 * at, amperes=8)
+    driver.restore(
+        {
+            "complete_to": NOON + 3600,
+            "told": [],
+            "last": NOON + 100,
+            "plugged": True,
+            "session": [NOON + 15, 1050],
+            "power_in_kw": 1.0,
+        }
+    )
+    clock.now = NOON + 600
+    result = driver.read()
+    assert times(result) == every(15, 105, 600)
+    assert events(result) == [(EV_END_CHARGING, 300.0, {"duration": 285_000, "energy": 3000})]
+
+
+def test_a_silence_names_the_stations_numbers_and_the_clock(make: Any, clock: Any) -> None:
+    driver = make()
+    driver.read()
+    clock.now += 3600
+    with pytest.raises(NotReady, match="acc_id, acs_id and this edge's clock"):
+        driver.read()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [None, "03", "09"],
+        [NOON, None, "09"],
+        [NOON, "03", None],
+        ["yesterday", "03", "09"],
+        [NOON],
+        None,
+        7,
+        [NOON, ["03"], "09"],
+        [1e300, "03", "02"],
+    ],
+)
+def test_a_row_that_cannot_be_read_is_left_out_alone_and_reported_once(
+    make: Any, api: PowerFlexApi, clock: Any, row: Any
+) -> None:
+    if isinstance(row, list) and len(row) == 3:
+        row = row + [None] * (len(COLUMNS) - 3)
+        row[2], row[3] = None, row[2]
+    api.broken = [row]
+    driver = make()
+    for at in every(10, -50, 0):
+        api.say(NOON + at, "UNPLUGGED")
+    first = driver.read()
+    assert times(first) == every(10, -50, 0)
+    assert [event.type for event in first.events] == [WARNING]
+    api.say(NOON + 2, "UNPLUGGED")
+    clock.now += 4
+    second = driver.read()
+    assert (times(second), second.events) == ([2], [])
+
+
+@pytest.mark.parametrize("missing", ["time", "acc_id", "acs_id"])
+def test_a_series_without_a_column_that_every_row_needs_is_a_failure(missing: str) -> None:
+    columns = [column for column in ("time", "acc_id", "acs_id", "power") if column != missing]
+    series = {"columns": columns, "values": [[NOON, "03", 1]]}
+    with pytest.raises(BadAnswer, match=missing):
+        parse_rows({"data": {"results": [{"series": [series]}]}})
+
+
+@pytest.mark.parametrize("limit", [30, 100])
+def test_a_partial_answer_is_complete_up_to_its_last_row_only(
+    make: Any, api: PowerFlexApi, clock: Any, limit: int
+) -> None:
+    driver = make()
+    driver.read()
+    api.limit = limit
+    for at in every(10, 0, 1200):
+        for number in range(10):
+            state = "ADAPTIVE" if 60 <= at < 900 else "UNPLUGGED"
+            api.say(NOON + at, state, energy_mwh=at, acs_id=f"{number:02}")
+    result = polls(driver, clock, *every(15, NOON + 1200, NOON + 1800))
+    assert sorted(times(result)) == every(10, 0, 1200)
+    assert events(result) == [
+        (EV_START_CHARGING, 60.0, {}),
+        (EV_END_CHARGING, 900.0, {"duration": 840_000, "energy": 900}),
+    ]
+
+
+def test_what_was_fetched_is_published_though_the_rest_fails(
+    make: Any, api: PowerFlexApi, server: HttpDevice, clock: Any
+) -> None:
+    driver = make()
+    driver.read()
+    for at in every(20, 0, 3600):
+        api.say(NOON + at, "UNPLUGGED")
+    clock.now = NOON + 3600
+
+    def once(request: Request) -> Reply:
+        server.misbehave("500")
+        return api.answer(request)
+
+    server.answer = once
+    first = driver.read()
+    assert times(first)
+    server.answer = api.answer
+    server.misbehave(None)
+    assert times(first) + times(driver.read()) == every(20, 0, 3600)
+
+
+STATES = ["UNPLUGGED", "READY", "ADAPTIVE", "IDLE", "NOT CHARGING"]
+
+
+def oracle(rows: list[dict[str, Any]]) -> list[Any]:
+    """The events of rows in order of time, as simple as can be."""
+    told: list[Any] = []
+    start, total, before = None, 0.0, rows[0]["energy_delivered"]
+    for row, last in zip(rows[1:], rows, strict=False):
+        energy, at = row["energy_delivered"], row["time"] - NOON
+        plugged, was = row["charging_state"] != "UNPLUGGED", last["charging_state"] != "UNPLUGGED"
+        if plugged and not was:
+            start, total = at, 0.0 if energy == before else energy
+            told.append((EV_START_CHARGING, at, {}))
+        elif was:
+            total += energy - before if energy >= before else energy
+        if was and not plugged:
+            told.append((EV_END_CHARGING, at, {"duration": (at - start) * 1000, "energy": total}))
+        before = energy
+    return told
+
+
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_every_row_is_published_once_and_sessions_are_right_whatever_comes_between(
+    any_api: HttpDevice, data: st.DataObject
+) -> None:
+    """Rows that a gateway holds back, that come in part, again or broken; our clock wanders, polls fail, we restart."""
+    draw = data.draw
+    api, clock = PowerFlexApi(limit=draw(st.sampled_from([None, 7, 40]))), SimpleNamespace(now=NOON)
+    api.say(NOON - 1, "UNPLUGGED")
+    coming = list(api.rows)
+    state, energy = "UNPLUGGED", 0
+    for at in every(10, 10, 10 * draw(st.integers(20, 120))):
+        state = draw(st.sampled_from(STATES)) if draw(st.integers(0, 7)) == 0 else state
+        energy = draw(st.sampled_from([energy, energy, energy + 50_000, energy + 50_000, 0]))
+        api.say(NOON + at, state, energy_mwh=energy)
+    coming, api.rows = api.rows, api.rows[:1]
+    api.broken = draw(st.sampled_from([[], [[None] * len(COLUMNS)], [coming[0] and 7]]))
+    held = sorted(draw(st.lists(st.tuples(st.integers(0, 1200), st.integers(10, 900)), max_size=3)))
+    wanders = {
+        draw(st.integers(3, 80)): draw(st.sampled_from([-3600, -300, -20, 20, 300, 3600, 0]))
+        for _ in range(4)
+    }
+    restarts = draw(st.sets(st.integers(1, 80), max_size=4))
+    fails = draw(st.sets(st.integers(1, 80), max_size=30))
+    any_api.answer = api.answer
+    published: list[float] = []
+    said: list[Any] = []
+    error = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(powerflex, "time", SimpleNamespace(time=lambda: clock.now))
+        driver = station(any_api)
+        for number in range(140):
+            true = 15.0 * number
+            error = wanders.get(number, error) if number < 90 else 0
+            clock.now = NOON + true + error
+            back_at = max(
+                (start + length for start, length in held if start <= true < start + length), default=None
+            )
+            if back_at is None or number > 120:
+                here = [row for row in coming if row["time"] <= NOON + true]
+                api.rows = here + draw(st.sampled_from([[], here[-3:]]))
+            any_api.misbehave("500" if number in fails else None)
+            if number in restarts:
+                remembered = json.loads(json.dumps(driver.state()))
+                driver.close()
+                driver = station(any_api)
+                driver.restore(remembered)
+            try:
+                result = driver.read()
+            except DeviceError:
+                continue
+            published += times(result)
+            said += [event for event in events(result) if event[0] != WARNING]
+        driver.close()
+    assert sorted(published) == [row["time"] - NOON for row in coming]
+    assert said == oracle(coming)
+
+
+@settings(max_examples=15, deadline=None)
+@given(delays=st.lists(st.integers(0, 25), min_size=60, max_size=60), every_s=st.integers(4, 30))
+def test_rows_that_overtake_each_other_are_published_once_each(
+    any_api: HttpDevice, delays: list[int], every_s: int
+) -> None:
+    api, clock = PowerFlexApi(), SimpleNamespace(now=NOON)
+    for number, delay in enumerate(delays):
+        api.say(NOON + 5 * number, "UNPLUGGED", delay=delay)
+    coming = api.rows
+    any_api.answer = api.answer
+    published: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(powerflex, "time", SimpleNamespace(time=lambda: clock.now))
+        driver = station(any_api)
+        for at in range(0, 400, every_s):
+            clock.now = NOON + at
+            api.rows = [row for row in coming if row["time"] + row["delay"] <= clock.now]
+            published += times(driver.read())
+        driver.close()
+    assert sorted(published) == [5.0 * number for number in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "energy"),
+    [
+        ("U20 R20 A20 A0.1 A3 A5 U5", 5),
+        ("U0 A1 A10 I0 A2 A8 U0", 18),
+        ("U9 A0.1 A0.7 N0 U0", 0.7),
+        ("U5 A5 A5 U5", 0),
+        ("U5 A6 A8 U8", 8),
+        ("U0 A4 A- A6 U6", 6),
+        ("U0 A4 A4 A3.99 A6 U6", 6),
+    ],
+)
+def test_the_energy_of_a_session_is_the_sum_of_the_rises(
+    make: Any, api: PowerFlexApi, rows: str, energy: float
+) -> None:
+    states = {"U": "UNPLUGGED", "R": "READY", "A": "ADAPTIVE", "I": "IDLE", "N": "NOT CHARGING"}
+    for number, (state, *kwh) in enumerate(rows.split()):
+        value = None if kwh == ["-"] else float("".join(kwh)) * 1e6
+        api.say(NOON - 50 + 5 * number, states[state], energy_delivered=value)
+    *_, (type_, _, data) = events(make().read())
+    assert (type_, data["energy"]) == (EV_END_CHARGING, pytest.approx(energy * 1e6))
+
+
+@pytest.mark.parametrize("state", ["", " ", None, 5])
+def test_a_state_that_says_nothing_neither_starts_nor_ends_a_session(
+    make: Any, api: PowerFlexApi, state: Any
+) -> None:
+    for at, said in ((-40, "UNPLUGGED"), (-30, state), (-20, "ADAPTIVE"), (-10, state)):
+        api.say(NOON + at, said)
+    assert events(make().read()) == [(EV_START_CHARGING, -20.0, {})]
+
+
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
 
 
@@ -409,6 +722,56 @@ def test_a_sign_in_without_token_is_a_refusal(make: Any, server: HttpDevice) -> 
     server.answer = lambda request: as_json({"msg": "locked"})
     with pytest.raises(Unauthorized):
         make().read()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 500])
+def test_a_token_that_the_service_forgot_is_renewed_whatever_it_calls_that(
+    make: Any, api: PowerFlexApi, status: int
+) -> None:
+    driver = make()
+    driver.read()
+    api.tokens.clear()
+    api.refusal = as_json({"msg": "Signature verification failed"}, status)
+    api.say(NOON - 8, "UNPLUGGED")
+    assert times(driver.read()) == [-8]
+    assert api.logins == 2
+
+
+def test_a_service_that_gives_no_measurements_is_not_signed_in_to_at_every_poll(
+    make: Any, api: PowerFlexApi
+) -> None:
+    driver = make()
+    driver.read()
+    api.error = {"msg": "no measurements for you"}
+    for _ in range(5):
+        with pytest.raises(BadAnswer):
+            driver.read()
+    assert api.logins == 2
+
+
+def test_a_user_that_may_sign_in_but_not_read_is_not_told_of_a_wrong_password(
+    make: Any, server: HttpDevice
+) -> None:
+    server.answer = lambda request: (
+        as_json({"access_token": "t"}) if request.path == "/login" else as_json({"msg": "Forbidden"}, 403)
+    )
+    with pytest.raises(BadAnswer, match="although"):
+        make().read()
+
+
+@pytest.mark.parametrize("path", ["/login", "/get_measurement_data"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_service_that_asks_to_be_left_alone_is_by_all_stations_of_the_account(
+    make: Any, api: PowerFlexApi, server: HttpDevice, path: str, status: int
+) -> None:
+    server.answer = lambda request: (
+        Reply(status=status, headers={"Retry-After": "3600"}) if request.path == path else api.answer(request)
+    )
+    for station in (make(), make(acs_id="05")):
+        for _ in range(3):
+            with pytest.raises(DeviceError):
+                station.read()
+    assert server.paths.count(path) == 1
 
 
 # --- One client for all stations --------------------------------------------------------------------------------------
@@ -492,11 +855,6 @@ def test_each_fault_has_its_outcome_and_is_recovered_from(
         {"data": None},
         [],
         {"data": {"results": [{"series": [{"columns": ["time"], "values": [[1]]}]}]}},
-        {
-            "data": {
-                "results": [{"series": [{"columns": ["time", "acc_id", "acs_id"], "values": [["x", 1, 2]]}]}]
-            }
-        },
         {"data": {"results": [{"series": [{"columns": ["time"]}]}]}},
         {"data": {"results": [{"series": 7}]}},
     ],
@@ -557,4 +915,4 @@ def test_documented_rows_are_read(make: Any, server: HttpDevice, api: PowerFlexA
 
 @shared
 def test_a_documented_empty_window_is_read() -> None:
-    assert parse_rows(json.loads((DATA / "INFERRED_ct_response_no_data.json").read_bytes())) == {}
+    assert parse_rows(json.loads((DATA / "INFERRED_ct_response_no_data.json").read_bytes())) == Rows({})
