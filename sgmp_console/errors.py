@@ -31,4 +31,7 @@ class Unavailable(SgmpError):
 
 
 class Cancelled(SgmpError):
-    """Cancelled by the operator; show nothing."""
+    """The operator stopped it."""
+
+    def __init__(self, sentence: str = "It was cancelled.") -> None:
+        super().__init__(sentence)

@@ -162,13 +162,30 @@ def text_fields(
 class RequiredCreated:
     """What `create_required` did, in the playbook's order.
 
-    `lacking`: name of an item that could not be made -> why. `remarks`: what is worth changing at the house's devices
-    or items, so that every item has values and long reports are quick.
+    `lacking`: name of an item that could not be created -> why. `absent_types`: titles of the device types that those
+    items need and the house has none of. `remarks`: what is worth changing at the house's devices or items, so that every
+    item has values and long reports are quick.
     """
 
     created: tuple[AnalyticItem, ...]
     lacking: Mapping[str, str]
+    absent_types: tuple[str, ...]
     remarks: tuple[str, ...]
+
+    @property
+    def not_created(self) -> tuple[str, ...]:
+        """Why items were not created, as few sentences as possible."""
+        if not self.lacking:
+            return ()
+        if not self.absent_types:
+            return tuple(f"{name} was not created: {why}" for name, why in self.lacking.items())
+        needed = " and ".join(
+            f"{'an' if title[0].lower() in 'aeiou' else 'a'} {title}" for title in self.absent_types
+        )
+        return (
+            f"{len(self.lacking)} of {len(required_items())} required items were not created: they need {needed}, "
+            "which this house does not have.",
+        )
 
 
 def create_required(database: Database, house_id: int) -> RequiredCreated:
@@ -179,6 +196,8 @@ def create_required(database: Database, house_id: int) -> RequiredCreated:
     """
     created: list[AnalyticItem] = []
     lacking: dict[str, str] = {}
+    absent: dict[str, bool] = {}
+    """Type of a device that an item needs -> whether the house has none of it; else it has several."""
     remarks: list[str] = []
     with editing(database, house_id) as connection:
         house_devices = devices.list_all(connection, house_id)
@@ -189,8 +208,9 @@ def create_required(database: Database, house_id: int) -> RequiredCreated:
                 remarks += _differing(required, present[required.name])
                 continue
             formula, missing = _fitted(required, house_devices)
-            if missing:
-                lacking[required.name] = missing
+            if missing is not None:
+                lacking[required.name] = missing.sentence(required.name)
+                absent[missing.type] = missing.count == 0
                 continue
             unread |= _unread_fields(formula, house_devices)
             item = AnalyticItem(
@@ -207,11 +227,31 @@ def create_required(database: Database, house_id: int) -> RequiredCreated:
         f"Device {device} does not read `{field}`: add it to its keys and synchronize the configuration."
         for device, field in sorted(unread)
     ]
-    return RequiredCreated(tuple(created), lacking, tuple(remarks))
+    types = contract.device_types()
+    titles = sorted((types[name].title if name in types else name for name in absent), key=str.casefold)
+    only_absent = all(absent.values())
+    return RequiredCreated(tuple(created), lacking, tuple(titles) if only_absent else (), tuple(remarks))
 
 
-def _fitted(required: RequiredItem, house_devices: Collection[Device]) -> tuple[Formula, str | None]:
-    """The suggested formula with this house's names of devices; or what the house lacks for it."""
+@dataclass(frozen=True)
+class _NoSingleDevice:
+    """A house has `count` devices of a type, and not one, so that it is not known which is meant."""
+
+    type: str
+    count: int
+
+    def sentence(self, item: str) -> str:
+        count = f"{self.count} devices" if self.count else "no device"
+        return (
+            f"{item} needs a device of type {self.type}, and this house has {count} of that "
+            f"type{' and none of that name' if self.count else ''}."
+        )
+
+
+def _fitted(
+    required: RequiredItem, house_devices: Collection[Device]
+) -> tuple[Formula, _NoSingleDevice | None]:
+    """The suggested formula with this house's names of devices; or the device that is missing for it."""
     formula = parse(required.formula)
     names = {device.name for device in house_devices}
     text = formula.text
@@ -221,11 +261,7 @@ def _fitted(required: RequiredItem, house_devices: Collection[Device]) -> tuple[
             continue
         of_type = [device.name for device in house_devices if device.type == identifier.device]
         if len(of_type) != 1:
-            count = f"{len(of_type)} devices" if of_type else "no device"
-            return formula, (
-                f"`{required.name}` needs a device of type {identifier.device}, and this house has {count} of that "
-                f"type{' and none of that name' if of_type else ''}."
-            )
+            return formula, _NoSingleDevice(identifier.device, len(of_type))
         own = identifiers.write(replace(identifier, device=of_type[0]))
         text = text[: reference.position] + own + text[reference.position + reference.length :]
     return parse(text), None

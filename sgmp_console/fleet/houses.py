@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from sgmp_console.cloud.credentials import CredentialsService
-from sgmp_console.errors import SgmpError, Unavailable, UserError
+from sgmp_console.errors import SgmpError, Taken, Unavailable, UserError
 from sgmp_console.fleet.editing import editing
 from sgmp_console.fleet.failures import go_on, restated, saying
 from sgmp_console.fleet.sync import RetainingBroker
@@ -155,9 +155,15 @@ def revoke_others(database: Database, service: CredentialsService, house_id: int
 
 
 def update(database: Database, house: House) -> House:
-    """Store description and time zone. Raises UserError, ChangedMeanwhile where `house` is stale."""
+    """Store name, description and time zone. Everything refers to a house by its id, so a name can change at any time.
+
+    Raises UserError (name taken or against the rule, no such time zone), ChangedMeanwhile where `house` is stale.
+    """
+    _check_name(house.name)
     _check_zone(house.time_zone)
     with editing(database, house.house_id) as connection:
+        lock_houses(connection)
+        _check_unlike(connection, house.name, house.house_id)
         return houses.update(connection, house)
 
 
@@ -224,6 +230,7 @@ def leftovers(database: Database, service: CredentialsService) -> list[int]:
 
 def _insert(connection: sa.Connection, name: str, description: str, time_zone: str) -> House:
     lock_houses(connection)
+    _check_unlike(connection, name)
     return houses.create(connection, name.strip(), description=description.strip(), time_zone=time_zone)
 
 
@@ -308,6 +315,13 @@ def _check_name(name: str) -> None:
         raise UserError("A house needs a name.")
     if not name.strip().isprintable():
         raise UserError("A house's name can't hold invisible characters.")
+
+
+def _check_unlike(connection: sa.Connection, name: str, house_id: int = 0) -> None:
+    """Names that differ only in capitals are the same to people."""
+    for other in houses.list_all(connection):
+        if other.house_id != house_id and other.name.casefold() == name.strip().casefold():
+            raise Taken(f"A house {other.name} exists already. Choose another name.")
 
 
 def _check_zone(name: str) -> None:

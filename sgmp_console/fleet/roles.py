@@ -10,6 +10,13 @@ from sgmp_console.fleet.accounts import LOCAL, user_of
 from sgmp_console.fleet.failures import saying
 from sgmp_console.store import Account, Database, Role, accounts, roles
 
+NEEDS = {
+    "view_secrets": "view_devices",
+    "manage_devices": "view_devices",
+    "control_devices": "view_devices",
+}
+"""Permissions that are of use only together with another."""
+
 
 def create(database: Database, name: str, *, description: str = "", permissions: Collection[str]) -> Role:
     """Make a role. Raises UserError (name taken), Refused (permissions that the account lacks itself)."""

@@ -65,21 +65,24 @@ def create(connection: sa.Connection, name: str, *, description: str = "", time_
 
 
 def update(connection: sa.Connection, house: House) -> House:
-    """Store description and time zone; the name stays. Raises ChangedMeanwhile where `house` is stale."""
-    row = connection.execute(
-        table.update()
-        .where(
-            table.c.house_id == house.house_id,
-            table.c.revision == house.revision,
-            table.c.deleted_at.is_(None),
-        )
-        .values(
-            description=house.description,
-            time_zone=house.time_zone,
-            revision=table.c.revision + 1,
-        )
-        .returning(*_COLUMNS)
-    ).one_or_none()
+    """Store name, description and time zone. Raises UserError where the name is taken or empty, ChangedMeanwhile where
+    `house` is stale."""
+    with constraint_errors(connection, _sentences(house.name)):
+        row = connection.execute(
+            table.update()
+            .where(
+                table.c.house_id == house.house_id,
+                table.c.revision == house.revision,
+                table.c.deleted_at.is_(None),
+            )
+            .values(
+                name=house.name.strip(),
+                description=house.description,
+                time_zone=house.time_zone,
+                revision=table.c.revision + 1,
+            )
+            .returning(*_COLUMNS)
+        ).one_or_none()
     if row is None:
         raise ChangedMeanwhile(f"House {house.name}")
     return House(*row)

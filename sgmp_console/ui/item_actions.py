@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from sgmp_console.errors import Cancelled, SgmpError
+from sgmp_console.errors import Cancelled
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Report, Tasks
 
@@ -16,8 +18,15 @@ if TYPE_CHECKING:
     from sgmp_console.fleet.analytics import RequiredCreated
 
 
-POPULATING = "Populating aggregates"
-"""How the title of a population begins."""
+@dataclass(frozen=True)
+class Population:
+    """The subject of the work that counts the stored readings of a house."""
+
+    house_id: int
+
+
+def is_populating(tasks: Tasks, house_id: int) -> bool:
+    return any(task.subject == Population(house_id) for task in tasks.shown())
 
 
 def create_required(
@@ -30,7 +39,7 @@ def create_required(
     on_error: Callable[[Exception], None],
     on_populated: Callable[[str], None],
 ) -> None:
-    """Make the required items the house lacks; then count what is stored for those with continuous aggregation.
+    """Make the required items that are missing in the house; then count what is stored for those with continuous aggregation.
 
     `on_populated` as in `populate`, which is called only where something was made that needs it.
     """
@@ -78,13 +87,18 @@ def populate(
     def failed(error: Exception) -> None:
         on_end(_left(error))
 
-    tasks.run_shown(owner, f"{POPULATING} of {house_name}", count, ended, failed)
+    tasks.run_shown(
+        owner,
+        f"Aggregating earlier readings of {house_name}",
+        count,
+        ended,
+        failed,
+        subject=Population(house_id),
+    )
 
 
 def _left(error: Exception) -> str:
-    tail = "The items are stored and show the right numbers; until all is counted, long reports take longer."
+    tail = "The items are stored and their numbers are right; until all earlier readings are aggregated, long reports take longer."
     if isinstance(error, Cancelled):
-        return f"Populating was cancelled. What was counted stays. {tail}"
-    if isinstance(error, SgmpError):
-        return f"Populating stopped: {error} {tail}"
-    return f"Populating stopped, since something in SGMP failed that should not have. {tail}"
+        return f"Aggregating earlier readings was cancelled. What was done stays. {tail}"
+    return f"Aggregating earlier readings stopped: {explain(error, then='')} {tail}"

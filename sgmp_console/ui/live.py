@@ -35,6 +35,8 @@ class HomeFeed(QObject):
     `open_house` makes the reader of a house; it is called on a worker thread.
     """
 
+    heard = Signal(int)
+    """Readings or events of this house arrived, of whatever house; 0: of any, since some may have been missed."""
     loading = Signal()
     snapshot_ready = Signal(object)
     """A HomeSnapshot of the selected house, never of one selected before."""
@@ -96,6 +98,10 @@ class HomeFeed(QObject):
 
     def house_changed(self, house_id: int, from_ms: int) -> None:
         """Readings or events from `from_ms` on came in."""
+        self.heard.emit(house_id)
+        self._read_from(house_id, from_ms)
+
+    def _read_from(self, house_id: int, from_ms: int) -> None:
         if house_id != self._house_id:
             return
         self._wanted_from_ms = from_ms if self._wanted_from_ms is None else min(from_ms, self._wanted_from_ms)
@@ -117,7 +123,7 @@ class HomeFeed(QObject):
     def _fetch_unasked(self) -> None:
         if self.snapshot is not None and self._house_id is not None:
             # From the newest known reading on: had nothing come since, there is nothing to read.
-            self.house_changed(self._house_id, self.snapshot.newest_ms or self.snapshot.start_ms)
+            self._read_from(self._house_id, self.snapshot.newest_ms or self.snapshot.start_ms)
 
     def _fetch(self) -> None:
         reader = self._reader

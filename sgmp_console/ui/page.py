@@ -39,6 +39,10 @@ class Page(QWidget):
         super().__init__(parent)
         self.services = services
 
+    def take_focus(self) -> None:
+        """It was shown: the keyboard is for it, so that its shortcuts work."""
+        self.setFocus()
+
     def reload(self) -> None:
         """Read again what is shown (F5)."""
         self.services.live.reload()

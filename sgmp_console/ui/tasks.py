@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -69,6 +69,8 @@ class Task(Generic[T]):
     ) -> None:
         self.id_ = id_
         self.title = title
+        self.subject: Hashable = None
+        """What the work is about, for who looks whether such work runs."""
         self.fraction: float | None = None
         self.text = ""
         self._owner = owner
@@ -134,11 +136,13 @@ class Tasks(QObject):
         on_result: Callable[[T], None],
         on_error: Callable[[Exception], None],
         *,
+        subject: Hashable = None,
         pool: str = "act",
     ) -> Task[T]:
         """Like `run`, for long work: it is listed in the status bar with its progress and can be cancelled there; with
         the title "" by its owner only."""
         task = self._start(owner, title, work, None, on_result, on_error, pool)
+        task.subject = subject
         if title:
             self.shown_changed.emit()
         return task
@@ -278,11 +282,11 @@ class Tasks(QObject):
     def _perform(self, job: _Job) -> None:
         def report(fraction: float | None, text: str) -> None:
             if job.stop.is_set():
-                raise Cancelled("Cancelled.")
+                raise Cancelled
             self._post(_Arrival(job.id_, "progress", (fraction, text)))
 
         if job.stop.is_set():
-            self._post(_Arrival(job.id_, "error", Cancelled("Cancelled.")))
+            self._post(_Arrival(job.id_, "error", Cancelled()))
             return
         try:
             result = job.work(report)

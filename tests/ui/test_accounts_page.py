@@ -199,11 +199,11 @@ def test_what_is_missing_is_said_at_its_field_and_nothing_is_sent(
 ) -> None:
     page = show()
     dialog = creating(page)
-    dialog.submit()
+    dialog.perform()
     assert dialog.email_field.problem == "Enter the email address they sign in with."
     assert dialog.role_field.problem == "Choose what the account may do."
     fill(dialog, "eve@example.org", "", "visitor")
-    dialog.submit()
+    dialog.perform()
     assert dialog.email_field.problem == ""
     assert dialog.house_field.problem == "The role visitor sees one house. Choose which."
     assert not dialog.busy
@@ -223,11 +223,11 @@ def test_a_taken_email_loses_nothing_that_was_typed(
 ) -> None:
     dialog = creating(show())
     fill(dialog, "vera@example.org", "Vera Again", "admin")
-    dialog.submit()
+    dialog.perform()
     qtbot.waitUntil(lambda: not dialog.busy)
     assert dialog.email_field.problem == "An account for vera@example.org exists already."
     assert dialog.name.text() == "Vera Again"
-    assert dialog.save.isEnabled()
+    assert dialog.act.isEnabled()
     pictures(qtbot, appearance, dialog, "account_create_refused")
     dialog.discard()
 
@@ -239,11 +239,11 @@ def test_without_the_database_what_was_typed_stays_and_can_be_sent_again(
     dialog = creating(page)
     fill(dialog, "eve@example.org", "Eve", "admin")
     with outage(test_database):
-        dialog.submit()
+        dialog.perform()
         qtbot.waitUntil(lambda: not dialog.busy, timeout=20_000)
         assert "What was typed is still here." in dialog.strip.text()
         assert not view.services.connection.online
-    dialog.submit()
+    dialog.perform()
     qtbot.waitUntil(lambda: bool(page.findChildren(PasswordOnce)), timeout=20_000)
     page.findChildren(PasswordOnce)[0].accept()
 
@@ -270,8 +270,8 @@ def test_waiting_can_be_ended_and_the_form_is_usable_again(
     fill(dialog, "eve@example.org", "Eve", "admin")
     with deployed.owner.begin() as connection:
         connection.exec_driver_sql("LOCK TABLE sgmp.account IN ACCESS EXCLUSIVE MODE")
-        dialog.submit()
-        assert dialog.save.text() == "Creating account"
+        dialog.perform()
+        assert dialog.act.text() == "Creating account"
         assert not dialog.fields.isEnabled()
         pictures(qtbot, appearance, dialog, "account_create_busy")
         dialog.cancel.click()
@@ -295,7 +295,7 @@ def test_a_change_by_somebody_else_is_told_and_one_chooses(
     dialog.name.setText("Vera Mine")
     theirs = stored(deployed)["vera@example.org"]
     accounts.update(deployed.owner, Account(**{**vars(theirs), "name": "Vera Theirs"}))
-    dialog.submit()
+    dialog.perform()
     qtbot.waitUntil(lambda: "mine" in dialog.strip.buttons())
     assert "name Vera Theirs" in dialog.strip.text()
     assert stored(deployed)["vera@example.org"].name == "Vera Theirs"
@@ -314,7 +314,7 @@ def test_an_account_that_was_deleted_meanwhile_is_told(
     (dialog,) = page.findChildren(EditAccount)
     accounts.delete(deployed.owner, [some[0].account_id])
     dialog.name.setText("Vera Late")
-    dialog.submit()
+    dialog.perform()
     qtbot.waitUntil(lambda: "There is no such account" in dialog.strip.text())
     assert dialog.name.text() == "Vera Late"
     dialog.discard()

@@ -239,7 +239,7 @@ def test_a_new_item_is_stored(qtbot: QtBot, edit: Edit, deployed: Deployment) ->
     write(qtbot, editor, " sonnen.status.Pac_total_W/1000 ")
     editor.aggregation.box.click()
     with qtbot.waitSignal(editor.saved) as saved:
-        QTest.mouseClick(editor.save, Qt.MouseButton.LeftButton)
+        QTest.mouseClick(editor.act, Qt.MouseButton.LeftButton)
     item = saved.args[0]
     assert houses.stored(deployed.owner, deployed.houses[0]) == {"battery": item}
     assert (item.formula, item.unit, item.aggregated) == ("sonnen.status.Pac_total_W/1000", "kW", True)
@@ -260,7 +260,7 @@ def test_a_name_that_will_not_do_is_told_at_its_field(
     editor = edit(None)
     editor.name.setText(name)
     write(qtbot, editor, "egauge.A.Solar")
-    QTest.mouseClick(editor.save, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(editor.act, Qt.MouseButton.LeftButton)
     assert editor._name_field.problem == problem
     leave(editor)
 
@@ -269,7 +269,7 @@ def test_a_wrong_formula_is_not_sent_but_pointed_at(qtbot: QtBot, edit: Edit, de
     editor = edit(None)
     editor.name.setText("x")
     write(qtbot, editor, "egauge.A.Solar + oops(1)")
-    QTest.mouseClick(editor.save, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(editor.act, Qt.MouseButton.LeftButton)
     assert editor.formula.textCursor().position() == 17
     assert houses.stored(deployed.owner, deployed.houses[0]) == {}
     leave(editor)
@@ -280,7 +280,7 @@ def test_an_error_found_only_at_saving_is_marked_at_its_place(qtbot: QtBot, edit
     editor.name.setText("x")
     editor.formula.replace_all("  egauge.A.Solar + sonen.y")
     editor._pause.stop()
-    editor.submit()
+    editor.perform()
     qtbot.waitUntil(lambda: not editor.busy)
     assert "no device `sonen`" in editor.verdict.text()
     assert editor.formula.textCursor().position() == 19
@@ -294,13 +294,13 @@ def test_what_was_typed_survives_a_database_that_does_not_answer(
     editor.name.setText("x")
     write(qtbot, editor, "egauge.A.Solar")
     with houses.outage(test_database):
-        editor.submit()
+        editor.perform()
         qtbot.waitUntil(lambda: not editor.busy)
         assert "The database is not available" in editor.strip.text()
         assert (editor.name.text(), editor.formula.toPlainText()) == ("x", "egauge.A.Solar")
         assert not view.connection.online
     with qtbot.waitSignal(editor.saved):
-        QTest.mouseClick(editor.save, Qt.MouseButton.LeftButton)
+        QTest.mouseClick(editor.act, Qt.MouseButton.LeftButton)
 
 
 def test_an_item_keeps_its_name_and_changes_the_rest(
@@ -313,7 +313,7 @@ def test_an_item_keeps_its_name_and_changes_the_rest(
     assert (editor.unit.text(), editor.unit.placeholderText()) == ("", "kW")
     write(qtbot, editor, "egauge.A.L1_Voltage")
     with qtbot.waitSignal(editor.saved):
-        editor.submit()
+        editor.perform()
     stored = houses.stored(deployed.owner, deployed.houses[0])["load"]
     assert (stored.formula, stored.unit, stored.item_id) == ("egauge.A.L1_Voltage", "V", item.item_id)
 
@@ -326,7 +326,7 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_decided(
     editor = edit(item)
     analytics.update(deployed.owner, replace(item, formula="-egauge.A.EV"))
     write(qtbot, editor, "-egauge.A.Load*2")
-    editor.submit()
+    editor.perform()
     qtbot.waitUntil(lambda: "theirs" in editor.strip.buttons())
     assert "Stored now: formula -egauge.A.EV" in editor.strip.text()
     assert editor.formula.toPlainText() == "-egauge.A.Load*2"
@@ -347,7 +347,7 @@ def test_an_item_deleted_meanwhile_can_be_made_again(
     item = make("load", "-egauge.A.Load")
     editor = edit(item)
     analytics.delete(deployed.owner, deployed.houses[0].house_id, [item.item_id])
-    editor.submit()
+    editor.perform()
     qtbot.waitUntil(lambda: "again" in editor.strip.buttons())
     with qtbot.waitSignal(editor.saved):
         QTest.mouseClick(editor.strip.buttons()["again"], Qt.MouseButton.LeftButton)

@@ -155,7 +155,7 @@ def test_a_saved_item_is_in_the_list_and_selected(qtbot: QtBot, some: None, show
     (editor,) = page.findChildren(ItemEditor)
     editor.name.setText("solar")
     editor.formula.replace_all("pos(egauge.A.Solar)")
-    editor.submit()
+    editor.perform()
     qtbot.waitUntil(lambda: "solar" in cells(page, NAME))
     assert [row.item.name for row in page.table.chosen()] == ["solar"]
 
@@ -252,7 +252,7 @@ def test_an_empty_house_offers_the_required_items_and_populates_them(
     loaded(qtbot, page)
     assert titles == {
         "Creating the required items of Maple House",
-        "Populating aggregates of Maple House",
+        "Aggregating earlier readings of Maple House",
     }
     with owner.begin() as connection:
         standing = aggregates.standing(connection, house.house_id)
@@ -263,14 +263,20 @@ def test_an_empty_house_offers_the_required_items_and_populates_them(
 def test_what_the_devices_lack_is_told(qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks) -> None:
     page = show()
     page._create_required()
-    qtbot.waitUntil(lambda: "solar was not created" in page.strip.text())
-    assert "needs a device of type egauge, and this house has no device of that type" in page.strip.text()
+    qtbot.waitUntil(lambda: "required items were not created" in page.strip.text())
+    assert page.strip.text().startswith(
+        "13 of 16 required items were not created: they need an eGauge meter and a sonnenBatterie, "
+        "which this house does not have."
+    )
+    page.strip.buttons()["devices"].click()
+    assert page.services.has_page("devices")
+    assert not page.isVisible()
     qtbot.waitUntil(lambda: not tasks.shown())
 
 
 def test_missing_required_items_are_named_in_a_house_that_has_others(some: None, show: Show) -> None:
     page = show()
-    assert page.strip.text().startswith("This house lacks 15 required items: battery, battery_charging")
+    assert page.strip.text().startswith("15 required items missing: battery, battery_charging")
     button = next(made for made in page.findChildren(QPushButton) if made.text() == "Create required items")
     assert button.isVisible()
 
@@ -284,14 +290,14 @@ def test_populating_can_be_cancelled_and_taken_up_again(
     houses.make(owner, house, "load", "-egauge.A.Load", aggregated=True)
     page = show()
     assert cells(page, AGGREGATION) == ["Not populated, Exact"]
-    assert "not all counted yet for load" in page.strip.text()
+    assert "Earlier readings of load are not aggregated yet" in page.strip.text()
     with houses.aggregates_locked(owner, house):
         QTest.mouseClick(page.strip.buttons()["populate"], Qt.MouseButton.LeftButton)
         (task,) = tasks.shown()
-        assert task.title == "Populating aggregates of Maple House"
+        assert task.title == "Aggregating earlier readings of Maple House"
         assert "populate" not in page.strip.buttons()
         task.cancel()
-    qtbot.waitUntil(lambda: "Populating was cancelled." in page.strip.text())
+    qtbot.waitUntil(lambda: "Aggregating earlier readings was cancelled." in page.strip.text())
     loaded(qtbot, page)
     assert cells(page, AGGREGATION) == ["Not populated, Exact"]
     QTest.mouseClick(page.strip.buttons()["populate"], Qt.MouseButton.LeftButton)
@@ -304,7 +310,9 @@ def test_why_populating_stopped_is_told(
     page = show()
     with houses.outage(test_database):
         page._populate()
-        qtbot.waitUntil(lambda: "Populating stopped: The database is not available" in page.strip.text())
+        qtbot.waitUntil(
+            lambda: "Aggregating earlier readings stopped: The database is not available" in page.strip.text()
+        )
     assert "The items are stored" in page.strip.text()
 
 
@@ -323,7 +331,7 @@ def test_home_s_button_is_the_same_act(
     assert home._notice is not None
     QTest.mouseClick(home._notice.buttons()["create"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(titles) == 2 and not tasks.shown())
-    assert any(title.startswith("Populating aggregates") for title in titles)
+    assert any(title.startswith("Aggregating earlier readings") for title in titles)
     assert len(houses.stored(owner, house)) == len(required_items())
     with owner.begin() as connection:
         assert set(aggregates.standing(connection, house.house_id).complete_from_ms.values()) == {None}

@@ -54,7 +54,7 @@ def test_any_text_is_read_as_json_does_or_has_a_problem_with_its_place(text: str
         ('{"ip": "a}', "A text begins here that has no closing quote (line 1, column 8)", 7),
         ("{ip: 5}", "A setting's name in double quotes is missing here", 1),
         ('{"ip": 1,}', "A setting's name in double quotes is missing here", 9),
-        ('{"ip": 1, "ip": 2}', "The setting `ip` stands here twice", 10),
+        ('{"ip": 1, "ip": 2}', "The setting ip stands here twice", 10),
         ('{"ip": 1} x', "The config ends before this", 10),
         ('{"ip": 1', "A comma or a closing bracket is missing here", 7),
     ],

@@ -88,7 +88,7 @@ def test_a_new_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance) -
     editor.type.activated.emit(editor.type.currentIndex())
     pictures(qtbot, appearance, editor, "device_new_sonnen")
     QTest.keyClicks(editor.name, "2nd battery")
-    editor.save.click()
+    editor.act.click()
     pictures(qtbot, appearance, editor, "device_new_problems")
     editor.discard()
 
@@ -103,7 +103,7 @@ def test_a_stored_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance
     qtbot.waitUntil(lambda: not editor.config._pause.isActive())
     pictures(qtbot, appearance, editor, "device_json_wrong")
     editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345,\n  "colour": "red"\n}')
-    editor.save.click()
+    editor.act.click()
     pictures(qtbot, appearance, editor, "device_settings_wrong")
     editor._task = editor.services.tasks.run(editor, lambda: None, print, print)
     editor._show_busy()
@@ -180,7 +180,7 @@ def test_the_question_of_the_same_meter(
     editor.type.setCurrentIndex(editor.type.findData("sonnen"))
     editor.type.activated.emit(editor.type.currentIndex())
     editor.config.text.replace_all('{"ip": "10.0.0.5"}')
-    editor.save.click()
+    editor.act.click()
     qtbot.waitUntil(lambda: bool(editor.findChildren(SameMeterDialog)))
     question = editor.findChildren(SameMeterDialog)[0]
     pictures(qtbot, appearance, question, "device_same_meter")

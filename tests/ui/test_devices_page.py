@@ -115,7 +115,8 @@ def test_ages_grow_and_news_arrive_by_themselves(
     equipped.say(
         deployed.owner, deployed.houses[0], clock(), contract.EDGE_STATUS, state="online", devices=states
     )
-    page._grow_older()
+    page.services.live.heard.emit(deployed.houses[0].house_id)
+    page.grow_older()
     loaded(qtbot, page)
     assert cells(page, STATE)[-1] == "Ok"
     assert cells(page, NEWEST)[0] == "14 s ago"
@@ -327,7 +328,7 @@ def test_who_may_only_look_sees_everything_but_secrets_and_changes_nothing(
     page.action("edit").trigger()
     (editor,) = page.findChildren(DeviceEditor)
     assert editor.windowTitle() == "sonnen"
-    assert editor.save.isHidden()
+    assert editor.act.isHidden()
     assert not editor.probe.start.isEnabled()
     assert editor.config.secrets.isHidden()
     assert editor.config.text.isReadOnly()

@@ -48,7 +48,7 @@ def test_a_device_of_a_type_that_was_dropped_in_is_made_in_the_dialog(
     assert folder is not None
     QTest.keyClicks(folder, "/srv/counter")
     with qtbot.waitSignal(editor.saved):
-        QTest.mouseClick(editor.save, Qt.MouseButton.LeftButton)
+        QTest.mouseClick(editor.act, Qt.MouseButton.LeftButton)
     with deployed.owner.begin() as connection:
         (made,) = devices.list_all(connection, house)
         entered = connection.exec_driver_sql("SELECT config FROM sgmp.device").scalar_one()

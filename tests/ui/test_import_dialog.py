@@ -77,8 +77,8 @@ def test_a_file_is_looked_through_before_anything_is_done(
 ) -> None:
     assert not of_devices.act.isEnabled()
     look(qtbot, of_devices, sheet(tmp_path, *DEVICES))
-    assert of_devices._summary.text() == "2 devices would be made."
-    assert rows(of_devices) == [["2", "roof", "Is made."], ["3", "pool", "Is made."]]
+    assert of_devices.summary() == "2 devices will be created."
+    assert rows(of_devices) == [["2", "roof", "Create"], ["3", "pool", "Create"]]
     assert of_devices.act.text() == "Import 2 devices"
     assert names(deployed) == []
     with qtbot.waitSignal(of_devices.imported):
@@ -91,7 +91,7 @@ def test_problems_are_listed_by_line_and_keep_the_file_out(
     qtbot: QtBot, of_devices: ImportDialog, deployed: Deployment, tmp_path: Path
 ) -> None:
     look(qtbot, of_devices, sheet(tmp_path, *DEVICES, "1st,egauge,10.0.0.3", "shed,toaster,10.0.0.4"))
-    assert of_devices._summary.text().startswith("2 problems.")
+    assert of_devices.summary().startswith("2 problems.")
     assert [row[:2] for row in rows(of_devices)] == [["4", "name"], ["5", "type"]]
     assert not of_devices.act.isEnabled()
     of_devices.reject()
@@ -103,11 +103,11 @@ def test_what_becomes_of_existing_ones_is_chosen_and_looked_at_anew(
 ) -> None:
     devices.create(deployed.owner, deployed.houses[0].house_id, "roof", "egauge", EGAUGE)
     look(qtbot, of_devices, sheet(tmp_path, *DEVICES))
-    assert "1 problem" in of_devices._summary.text()
+    assert "1 problem" in of_devices.summary()
     of_devices.existing.setCurrentIndex(1)
     of_devices.existing.activated.emit(1)
     qtbot.waitUntil(lambda: of_devices._task is None)
-    assert of_devices._summary.text() == "1 device would be made; 1 device would be changed."
+    assert of_devices.summary() == "1 device will be created; 1 device will be changed."
     of_devices.reject()
 
 
@@ -157,7 +157,7 @@ def test_initial_passwords_that_were_not_mailed_are_saved_once_for_their_owner(
     look(qtbot, dialog, sheet(tmp_path, *ACCOUNTS))
     with qtbot.waitSignal(dialog.imported):
         dialog.act.click()
-    assert "must be handed over" in dialog._summary.text()
+    assert "Hand over the initial passwords" in dialog.summary()
     dialog.act.click()
     (question,) = dialog.findChildren(ConfirmDialog)
     question.keep.click()

@@ -80,7 +80,7 @@ def test_a_role_is_made_of_chosen_permissions(
 ) -> None:
     page = show()
     dialog = opened(page, "create")
-    dialog.submit()
+    dialog.perform()
     assert dialog.name_field.problem == "Enter a name."
     dialog.name.setText("installer")
     dialog.boxes["manage_devices"].click()
@@ -88,7 +88,7 @@ def test_a_role_is_made_of_chosen_permissions(
     pictures(qtbot, appearance, dialog, "role_create")
     dialog.boxes["view_devices"].click()
     assert "Of no use without" not in texts(dialog)
-    dialog.submit()
+    dialog.perform()
     qtbot.waitUntil(lambda: "installer" in stored(deployed))
     assert stored(deployed)["installer"].permissions == {"manage_devices", "view_devices"}
     qtbot.waitUntil(lambda: [role.name for role in page.table.chosen()] == ["installer"])
@@ -102,7 +102,7 @@ def test_a_built_in_role_is_only_shown(
     assert page.action("edit").text() == "Open"
     assert not page.action("delete").isEnabled()
     dialog = opened(page, "edit")
-    assert not dialog.save.isVisible()
+    assert not dialog.act.isVisible()
     assert not any(box.isEnabled() for box in dialog.boxes.values())
     assert "Built-in roles stay as they are." in dialog.strip.text()
     pictures(qtbot, appearance, dialog, "role_built_in")
@@ -159,7 +159,7 @@ def test_theirs_can_be_taken_where_somebody_else_changed_the_role(
     dialog = opened(page, "edit")
     dialog.description.setText("mine")
     roles.update(deployed.owner, replace(operator, description="theirs"))
-    dialog.submit()
+    dialog.perform()
     qtbot.waitUntil(lambda: "theirs" in dialog.strip.buttons())
     dialog.strip.buttons()["theirs"].click()
     assert dialog.description.text() == "theirs"

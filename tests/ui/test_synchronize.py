@@ -11,14 +11,17 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console import store
 from sgmp_console.fleet import analytics, devices
-from sgmp_console.store import Batch, EventRow
+from sgmp_console.store import Batch, Database, EventRow, changes
+from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.ui.dialogs.synchronize import RollBackDialog, SynchronizeDialog
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge import contract
 from tests.fleet.configs import EGAUGE, SONNEN
 from tests.mosquitto import TestBroker, running_broker
+from tests.ui import snapshots
 from tests.ui.conftest import Deployment, save_picture
+from tests.ui.readers import ChosenReader
 
 Open = Callable[[], SynchronizeDialog]
 LATE_MS = 30_000
@@ -47,8 +50,26 @@ def deployed(deployed: Deployment, broker: TestBroker) -> Deployment:
     return dataclasses.replace(deployed, profile=profile)
 
 
+class _Hearing(ChosenReader):
+    """Hears of what arrives in the database."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(snapshots.snapshot())
+        self._database = database
+
+    def listen(self) -> Iterator[Change | Reconnected | None]:
+        return changes.listen(self._database)
+
+
+@pytest.fixture
+def reader(deployed: Deployment) -> ChosenReader:
+    return _Hearing(deployed.owner)
+
+
 @pytest.fixture
 def show(view: MainView, deployed: Deployment, qtbot: QtBot) -> Open:
+    view.start(deployed.houses[0].house_id)
+
     def shown() -> SynchronizeDialog:
         dialog = SynchronizeDialog(view.services, deployed.houses[0], view)
         dialog.open()

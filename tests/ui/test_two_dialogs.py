@@ -116,7 +116,7 @@ def subject(request: pytest.FixtureRequest, view: MainView, deployed: Deployment
 
 def stores(qtbot: QtBot, dialog: EditDialog[Any]) -> None:
     with qtbot.waitSignal(dialog.saved, timeout=LATE_MS):
-        dialog.save.click()
+        dialog.act.click()
 
 
 def refused(qtbot: QtBot, subject: Subject) -> EditDialog[Any]:
@@ -126,7 +126,7 @@ def refused(qtbot: QtBot, subject: Subject) -> EditDialog[Any]:
         dialog.open()
         subject.entry(dialog).setText(text)
     stores(qtbot, first)
-    second.save.click()
+    second.act.click()
     qtbot.waitUntil(lambda: set(second.strip.buttons()) == {"theirs", "mine"}, timeout=LATE_MS)
     return second
 
@@ -161,7 +161,7 @@ def test_that_it_was_deleted_meanwhile_is_told(qtbot: QtBot, subject: Subject) -
     dialog.open()
     subject.entry(dialog).setText("Mine")
     subject.delete()
-    dialog.save.click()
+    dialog.act.click()
     qtbot.waitUntil(lambda: bool(dialog.strip.text()), timeout=LATE_MS)
     if subject.can_be_made_again:
         qtbot.waitUntil(lambda: "again" in dialog.strip.buttons(), timeout=LATE_MS)

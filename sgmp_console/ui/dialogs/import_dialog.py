@@ -8,81 +8,83 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QDialog,
     QFrame,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
-    QProgressBar,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
-from sgmp_console.errors import Cancelled, SgmpError
+from sgmp_console.errors import Cancelled
 from sgmp_console.fleet.account_sheets import AccountsImported, write_passwords
 from sgmp_console.fleet.sheets import Action, Existing, ImportRefused, Plan
-from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.dialogs.import_kinds import ImportKind, Outcome
+from sgmp_console.ui.dialogs.task_dialog import TaskDialog
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.files import ask_what_to_open, ask_where_to_save
 from sgmp_console.ui.parts.labels import IconLabel, label
-from sgmp_console.ui.parts.message_bar import MessageBar
-from sgmp_console.ui.tasks import Report, Task
+from sgmp_console.ui.tasks import Report
 
 _ROW = 28
 _LISTED = 500
 """Lines in the table; more than that nobody reads."""
 
 
-class ImportDialog(QDialog):
+class ImportDialog(TaskDialog):
     """`open()` it. `imported` comes once something was changed."""
 
     imported = Signal()
 
     def __init__(self, services: Services, kind: ImportKind, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._services = services
+        super().__init__(
+            services.tasks,
+            f"Import {kind.plural}",
+            "Import",
+            parent,
+            context=kind.where,
+            connection=services.connection,
+        )
         self._kind = kind
         self._path: Path | None = None
         self._plan: Plan | None = None
-        self._task: Task[Outcome] | None = None
         self._done: AccountsImported | None = None
         self._finished = False
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(plain_text.title(f"Import {kind.plural}"))
         self.setAcceptDrops(True)
         self._build()
         window = parent.window().size()
         self.resize(min(920, window.width() - 48), min(680, window.height() - 48))
-        self._show_ready()
+        self._show_ready("Nothing is changed before you have seen what the file would do.")
+        self.choose.setFocus()
 
     # --- Building ------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self.file = QLineEdit()
         self.file.setFont(fonts.font("body"))
-        self.file.setReadOnly(True)
-        self.file.setPlaceholderText("Choose a file, or drop one here")
+        self.file.setPlaceholderText("Type a path, choose a file, or drop one here")
+        self.file.editingFinished.connect(self._typed)
         self.choose = button("Choose file", self._choose)
-        chooser = QWidget()
-        row = QHBoxLayout(chooser)
+        self.chooser = QWidget()
+        row = QHBoxLayout(self.chooser)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         row.addWidget(self.file, 1)
         row.addWidget(self.choose)
-        self._file_field = Field("CSV file", chooser, self._kind.columns)
+        file_field = Field("CSV file", self.chooser, self._kind.columns)
         self.file.setAccessibleName("CSV file")
         self.existing = ComboBox()
         self.existing.addItem("Refuse the file", Existing.REFUSE)
-        self.existing.addItem("Change them", Existing.UPDATE)
-        self.existing.activated.connect(self._plan_anew)
-        existing_field = Field(f"Where a line names an existing {self._kind.noun}", self.existing)
+        self.existing.addItem("Change it", Existing.UPDATE)
+        self.existing.activated.connect(self._check)
+        existing_field = Field(f"If a line names an existing {self._kind.noun}", self.existing)
         existing_field.setFixedWidth(280)
         self._icon = IconLabel("info", "ink_muted", 18)
         self._summary = label("", "body", wraps=True)
@@ -96,35 +98,23 @@ class ImportDialog(QDialog):
         inside = QVBoxLayout(card)
         inside.setContentsMargins(1, 4, 1, 4)
         inside.addWidget(self.table)
-        self._bar = QProgressBar()
-        self._bar.setTextVisible(False)
-        policy = self._bar.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self._bar.setSizePolicy(policy)
-        self.strip = MessageBar()
-        self.cancel = button("Cancel", self.reject)
         self.save_passwords = button("Save initial passwords", self._ask_where)
-        self.act = button("", self._import, "primary")
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addStretch(1)
-        for made in (self.cancel, self.save_passwords, self.act):
-            buttons.addWidget(made)
-        heading = QHBoxLayout()
-        heading.addWidget(label(self.windowTitle(), "heading"))
-        heading.addStretch(1)
-        heading.addWidget(label(self._kind.where, "body", "secondary"))
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(24, 16, 24, 16)
-        outer.setSpacing(12)
-        outer.addLayout(heading)
-        outer.addWidget(self.strip)
-        outer.addWidget(self._file_field)
-        outer.addWidget(existing_field)
-        outer.addLayout(summary)
-        outer.addWidget(card, 1)
-        outer.addWidget(self._bar)
-        outer.addLayout(buttons)
+        self.save_passwords.hide()
+        content = QVBoxLayout()
+        content.setSpacing(12)
+        content.addWidget(file_field)
+        content.addWidget(existing_field)
+        content.addLayout(summary)
+        content.addWidget(card, 1)
+        self.lay_out(content, self.save_passwords)
+
+    def set_free(self, free: bool) -> None:
+        for part in (self.chooser, self.existing):
+            part.setEnabled(free and not self._finished)
+
+    def summary(self) -> str:
+        """What the file would do, or did, in a sentence."""
+        return self._summary.text()
 
     # --- The file ------------------------------------------------------------------------------------------------
 
@@ -132,36 +122,44 @@ class ImportDialog(QDialog):
         """Find out what this file would do."""
         self._path = path
         self.file.setText(str(path))
-        self._plan_anew()
+        self._check()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
         urls = event.mimeData().urls()
-        if len(urls) == 1 and urls[0].isLocalFile() and self._task is None and not self._finished:
+        if len(urls) == 1 and urls[0].isLocalFile() and not self.busy and not self._finished:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
         self.set_file(Path(event.mimeData().urls()[0].toLocalFile()))
 
     def _choose(self) -> None:
-        ask_what_to_open(self, self.windowTitle(), "CSV files (*.csv)", self.set_file)
+        ask_what_to_open(self, self.title, "CSV files (*.csv)", self.set_file)
 
-    def _plan_anew(self) -> None:
-        if self._path is not None:
+    def _typed(self) -> None:
+        text = self.file.text().strip()
+        if text and not self.busy and not self._finished and text != str(self._path):
+            self.set_file(Path(text).expanduser())
+
+    def _check(self) -> None:
+        if self._path is not None and not self.busy:
             self._plan = None
-            self._run(dry_run=True)
+            self._run(self._path, dry_run=True)
 
     # --- Running -------------------------------------------------------------------------------------------------
 
-    def _import(self) -> None:
+    def may_act(self) -> bool:
+        return self._finished or (
+            self._plan is not None and not self._plan.problems and _changes(self._plan) > 0
+        )
+
+    def perform(self) -> None:
         if self._finished:
             self.accept()
-        elif self._plan is not None and not self._plan.problems:
-            self._run(dry_run=False)
+        elif self._path is not None and self.may_act():
+            self._run(self._path, dry_run=False)
 
-    def _run(self, *, dry_run: bool) -> None:
-        path, existing, kind = self._path, self.existing.currentData(), self._kind
-        if path is None or self._task is not None:
-            return
+    def _run(self, path: Path, *, dry_run: bool) -> None:
+        existing, kind = self.existing.currentData(), self._kind
 
         def work(report: Report) -> Outcome:
             def progress(done: int, everything: int) -> None:
@@ -170,114 +168,89 @@ class ImportDialog(QDialog):
             report(None, "")
             return kind.run(path, existing, dry_run, progress)
 
-        self.strip.hide_message()
-        words = f"Checking {path.name}" if dry_run else f"Importing {kind.plural}"
-        self._task = self._services.tasks.run_shown(
-            self, words, work, self._planned if dry_run else self._was_imported, self._failed
+        title = f"Checking {path.name}" if dry_run else f"Importing {kind.plural}"
+        self._say("clock", "ink_muted", title)
+        self.run(
+            work,
+            self._planned if dry_run else self._was_imported,
+            self.verb if dry_run else "Importing",
+            title=title,
         )
-        self._show_busy(words)
 
     def _planned(self, outcome: Outcome) -> None:
-        self._task = None
-        self._plan = outcome.plan if isinstance(outcome, AccountsImported) else outcome
-        self._show_plan(self._plan)
+        self._show_plan(outcome.plan if isinstance(outcome, AccountsImported) else outcome)
 
     def _was_imported(self, outcome: Outcome) -> None:
-        self._task = None
         self._finished = True
-        plan = outcome.plan if isinstance(outcome, AccountsImported) else outcome
-        if isinstance(outcome, AccountsImported):
-            self._done = outcome
         self.imported.emit()
-        if self._passwords_left():
-            self._show_passwords(plan)
+        if isinstance(outcome, AccountsImported) and outcome.to_hand_over():
+            self._done = outcome
+            self._show_passwords(outcome)
         else:
             self.accept()
 
-    def _failed(self, error: Exception) -> None:
-        self._task = None
-        if isinstance(error, DatabaseUnavailable):
-            self._services.connection.lost(error)
+    def failed(self, error: Exception) -> None:
+        self.tell_unavailable(error)
         if isinstance(error, ImportRefused):
             # The file, or what is there, has changed since it was looked at.
-            self._plan = error.plan
             self._show_plan(error.plan)
-        elif isinstance(error, Cancelled):
-            self._show_ready()
-            self._summary.setText("Cancelled. Nothing was changed.")
         else:
-            self._show_ready()
+            self._show_ready("Cancelled. Nothing was changed." if isinstance(error, Cancelled) else "")
         if not isinstance(error, Cancelled):
-            self.strip.say(
-                "fault",
-                str(error)
-                if isinstance(error, SgmpError)
-                else "Something in SGMP failed that should not have. Nothing was imported; trying again can help.",
-            )
+            self.strip.say("fault", explain(error, then="Nothing was imported. Try again."))
 
     # --- Showing -------------------------------------------------------------------------------------------------
 
-    def _show_ready(self) -> None:
-        self._set_busy(False)
-        self._icon.set_icon("info", "ink_muted")
-        self._summary.setText(
-            "The file is looked through first; nothing is changed before you say so."
-            if self._path is None
-            else ""
-        )
+    def _say(self, icon: str, tint: str, text: str) -> None:
+        self._icon.set_icon(icon, tint)
+        self._icon.setVisible(bool(text))
+        self._summary.setText(text)
+
+    def _show_ready(self, text: str) -> None:
+        self._plan = None
+        self._say("info", "ink_muted", text)
         self.table.setRowCount(0)
-        self.act.setText("Import")
-        self.act.setEnabled(False)
-
-    def _show_busy(self, words: str) -> None:
-        self._set_busy(True)
-        self._icon.set_icon("clock", "ink_muted")
-        self._summary.setText(words)
-
-    def _set_busy(self, busy: bool) -> None:
-        for part in (self.choose, self.existing):
-            part.setEnabled(not busy and not self._finished)
-        self.save_passwords.hide()
-        self._bar.setRange(0, 0 if busy else 1)
-        self._bar.setVisible(busy)
-        if busy:
-            self.act.setEnabled(False)
+        self.set_verb("Import")
+        self.refresh_act()
 
     def _show_plan(self, plan: Plan) -> None:
-        self._set_busy(False)
-        count = plan.count(Action.CREATE) + plan.count(Action.UPDATE)
+        self._plan = plan
+        count = _changes(plan)
         if plan.problems:
-            self._icon.set_icon("fault", "state_fault")
-            self._summary.setText(
-                f"{formats.count(len(plan.problems), 'problem')}. Nothing is imported from a file with problems: mend the "
-                "file, then choose it again."
+            self._say(
+                "fault",
+                "state_fault",
+                f"{formats.count(len(plan.problems), 'problem')}. Nothing is imported from a file with problems: "
+                "correct the file, then choose it again.",
             )
             self._fill(
-                ("Line", "Column", "What is wrong"),
-                [(str(one.line), one.column, one.sentence) for one in plan.problems],
+                ("Line", "Column", "Problem"),
+                [(str(problem.line), problem.column, problem.sentence) for problem in plan.problems],
             )
         else:
-            self._icon.set_icon("check" if count else "info", "state_ok" if count else "ink_muted")
-            self._summary.setText(self._would(plan))
+            self._say("check" if count else "info", "state_ok" if count else "ink_muted", self._would(plan))
             self._fill(
                 ("Line", self._kind.noun.capitalize(), "What happens"),
                 [
-                    (str(step.line), step.name, f"{_ACTIONS[step.action]}. {step.remark}".strip())
+                    (
+                        str(step.line),
+                        step.name,
+                        f"{_ACTIONS[step.action]}. {step.remark}" if step.remark else _ACTIONS[step.action],
+                    )
                     for step in plan.steps
                 ],
             )
-        self.act.setText(f"Import {formats.count(count, self._kind.noun)}" if count else "Import")
-        self.act.setEnabled(bool(count) and not plan.problems)
+        self.set_verb(f"Import {formats.count(count, self._kind.noun)}" if count else "Import")
+        self.refresh_act()
 
     def _would(self, plan: Plan) -> str:
-        """What the file would do, in a sentence."""
         noun = self._kind.noun
         parts = [
             f"{formats.count(number, noun)} {words}"
             for number, words in (
-                (plan.count(Action.CREATE), "would be made"),
-                (plan.count(Action.UPDATE), "would be changed"),
-                (plan.count(Action.NOTHING), "already as the file says"),
+                (plan.count(Action.CREATE), "will be created"),
+                (plan.count(Action.UPDATE), "will be changed"),
+                (plan.count(Action.NOTHING), "unchanged"),
             )
             if number
         ]
@@ -297,26 +270,20 @@ class ImportDialog(QDialog):
 
     # --- Initial passwords that were not mailed --------------------------------------------------------------------
 
-    def _passwords_left(self) -> bool:
-        return self._done is not None and bool(self._done.to_hand_over())
-
-    def _show_passwords(self, plan: Plan) -> None:
-        done = self._done
-        if done is None:
-            return
+    def _show_passwords(self, done: AccountsImported) -> None:
         count = formats.count(len(done.to_hand_over()), "account")
-        why = f"{done.mail_problem} " if done.mail_problem else "This connection profile sends no mail. "
-        self._show_plan(plan)
-        self._set_busy(False)
-        self._icon.set_icon("warning", "state_warning")
-        self._summary.setText(
-            f"The accounts are there. {why}The initial passwords of {count} must be handed over: save them now, since they "
-            "are kept nowhere. The file can be read by you alone; delete it when it has done its work."
+        why = f"{done.mail_problem} " if done.mail_problem else "This connection sends no mail. "
+        self._show_plan(done.plan)
+        self.set_free(False)
+        self._say(
+            "warning",
+            "state_warning",
+            f"The accounts were created. {why}Hand over the initial passwords of {count}: save them now, since they are "
+            "not stored. Only you can read the file; delete it afterwards.",
         )
         self.save_passwords.show()
         self.cancel.hide()
-        self.act.setText("Close")
-        self.act.setEnabled(True)
+        self.set_verb("Close")
         self.save_passwords.setFocus()
 
     def _ask_where(self) -> None:
@@ -330,28 +297,23 @@ class ImportDialog(QDialog):
         if done is None:
             return
         created = done.created
-        self._services.tasks.run(
-            self, lambda: write_passwords(path, created), self._saved, self._not_saved, pool="act"
-        )
+        self.tasks.run(self, lambda: write_passwords(path, created), self._saved, self._not_saved, pool="act")
 
     def _saved(self, _nothing: None) -> None:
         self._done = None
         self.accept()
 
     def _not_saved(self, error: Exception) -> None:
-        self.strip.say(
-            "fault", str(error) if isinstance(error, SgmpError) else "The file could not be written."
-        )
+        self.strip.say("fault", explain(error))
 
     # --- Leaving -------------------------------------------------------------------------------------------------
 
     def accept(self) -> None:
         """Close; asks where passwords would be lost."""
-        if self._passwords_left():
+        if self._done is not None:
             question = ConfirmDialog(
                 "Close without the initial passwords?",
-                "They are shown nowhere else. Without them each of these accounts needs a new password, by Reset "
-                "password.",
+                "They are shown nowhere else. Without them, reset the password of each of these accounts.",
                 "Close without them",
                 self,
                 refuse="Back",
@@ -366,23 +328,21 @@ class ImportDialog(QDialog):
         self.accept()
 
     def reject(self) -> None:
-        """Escape and Cancel; while it works, they stop the work."""
-        if self._task is not None:
-            self._task.cancel()
-        elif self._finished:
+        """Escape and Cancel."""
+        if self._finished:
             self.accept()
         else:
             super().reject()
 
-    def done(self, result: int) -> None:
-        self._services.tasks.forget_all(self)
-        super().done(result)
+
+def _changes(plan: Plan) -> int:
+    return plan.count(Action.CREATE) + plan.count(Action.UPDATE)
 
 
 _ACTIONS = {
-    Action.CREATE: "Is made",
-    Action.UPDATE: "Is changed",
-    Action.NOTHING: "Is so already",
+    Action.CREATE: "Create",
+    Action.UPDATE: "Update",
+    Action.NOTHING: "Unchanged",
 }
 
 

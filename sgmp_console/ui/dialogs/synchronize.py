@@ -15,7 +15,7 @@ from sgmp_console.fleet import sync
 from sgmp_console.fleet.sync import HistoryEntry, Outcome, Preview, RollBackPreview
 from sgmp_console.store import House
 from sgmp_console.ui import edge_words, formats
-from sgmp_console.ui.dialogs.act_dialog import ActDialog, sentence
+from sgmp_console.ui.dialogs.act_dialog import ActDialog
 from sgmp_console.ui.dialogs.changes import ChangesView
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
@@ -25,7 +25,10 @@ from sgmp_console.ui.parts.labels import IconLabel, label
 from sgmp_console.ui.parts.table import Column, Mark, RowsTable
 
 _LOOK_EVERY_MS = 1000
-"""What the edge answers arrives in the database within a second."""
+"""The edge's answer arrives in the database within a second; it is looked for where something arrived."""
+
+_UNASKED_TICKS = 30
+"""Looks although nothing arrived: another console may have changed the devices."""
 
 _NO_BROKER = "This connection profile names no broker, so nothing can be sent to edges."
 
@@ -81,12 +84,15 @@ class SynchronizeDialog(ActDialog):
         self._waits_for: int | None = None
         self._reads = LatestOnly[_Seen](services.tasks, self._came, self._did_not_come, self)
         self.resize(1120, 640)
-        self.cancel.setText("Close")
-        self.act.setEnabled(False)
+        self.set_refuse("Close")
         self._build()
+        self.refresh_act()
         self._look_again = QTimer(self)
         self._look_again.setInterval(_LOOK_EVERY_MS)
-        self._look_again.timeout.connect(self._look)
+        self._look_again.timeout.connect(self._look_if_due)
+        self._has_news = False
+        self._ticks = 0
+        services.live.heard.connect(self._heard)
         self._look_again.start()
         self._look()
 
@@ -132,9 +138,17 @@ class SynchronizeDialog(ActDialog):
 
     # --- Looking -------------------------------------------------------------------------------------------------
 
+    def _heard(self, house_id: int) -> None:
+        if house_id in (0, self._house.house_id):
+            self._has_news = True
+
+    def _look_if_due(self) -> None:
+        self._ticks += 1
+        if not self._reads.busy() and not self.busy and (self._has_news or self._ticks >= _UNASKED_TICKS):
+            self._look()
+
     def _look(self) -> None:
-        if self._reads.busy():
-            return
+        self._has_news, self._ticks = False, 0
         database, house_id, now_ms = (
             self.services.session.database,
             self._house.house_id,
@@ -157,8 +171,7 @@ class SynchronizeDialog(ActDialog):
         self._show_changes()
         self.history.set_rows([self._past(entry) for entry in seen.history])
         self._chosen()
-        if not self.busy:
-            self.act.setEnabled(True)
+        self.refresh_act()
         if first:
             self.act.setFocus()
 
@@ -244,22 +257,26 @@ class SynchronizeDialog(ActDialog):
             )
 
         title = f"Synchronizing the configuration of {self._house.name}"
-        self.run("Publishing", title, publish, self._was_sent)
+        self.run_with_cloud("Publishing", title, publish, self._was_sent)
+
+    def may_act(self) -> bool:
+        return self._seen is not None
 
     def _was_sent(self, version: int) -> None:
-        self.cancel.setText("Close")
         self._waits_for = version
         self.sent.emit()
+        self._reads.forget()  # what was read before it was sent
         self._look()
 
     def failed(self, error: Exception) -> None:
-        super().failed(error)
-        self.cancel.setText("Close")
         if isinstance(error, Conflict):
             self.strip.say(
                 "fault",
-                f"{sentence(error).split('.')[0]}. Nothing was sent: look at what changes, then publish again.",
+                "The devices were changed meanwhile. Nothing was sent: look at what changes, then send again.",
             )
+            self.fit()
+        else:
+            super().failed(error)
         self._look()
 
     # --- Going back ----------------------------------------------------------------------------------------------
@@ -301,7 +318,7 @@ class RollBackDialog(ActDialog):
         self.changes = ChangesView()
         self.body.addWidget(self._what)
         self.body.addWidget(self.changes, 1)
-        self.act.setEnabled(False)
+        self.refresh_act()
         self.cancel.setFocus()
         self._read()
 
@@ -325,8 +342,11 @@ class RollBackDialog(ActDialog):
         )
         if found.obstacles:
             self.strip.say("fault", "It can't be rolled back:\n" + "\n".join(found.obstacles))
-            self.grow()
-        self.act.setEnabled(not found.obstacles)
+            self.fit()
+        self.refresh_act()
+
+    def may_act(self) -> bool:
+        return self._preview is not None and not self._preview.obstacles
 
     def perform(self) -> None:
         if self._preview is None:
@@ -346,7 +366,9 @@ class RollBackDialog(ActDialog):
                 looked_at=looked_at,
             )
 
-        self.run("Rolling back", f"Rolling back {self._house.name}", go_back, self._was_rolled_back)
+        self.run_with_cloud(
+            "Rolling back", f"Rolling back {self._house.name}", go_back, self._was_rolled_back
+        )
 
     def _was_rolled_back(self, version: int) -> None:
         self.accept()

@@ -6,8 +6,16 @@ from collections.abc import Callable
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDateTimeEdit, QPushButton, QToolButton, QWidget
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QCheckBox,
+    QComboBox,
+    QDateTimeEdit,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
 
 from sgmp_console.ui import fonts, icons, plain_text, theme
 
@@ -44,6 +52,10 @@ class Button(QPushButton):
         """The text that was set."""
         return self._text
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        if not _pressed_by(self, event):
+            super().keyPressEvent(event)
+
 
 class IconButton(QToolButton):
     """A square button with one of our icons. It has no text, so it must have a name."""
@@ -63,6 +75,10 @@ class IconButton(QToolButton):
         plain_text.set_tip(self, name)
         self.setAccessibleName(name)
         self._tint()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        if not _pressed_by(self, event):
+            super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         super().changeEvent(event)
@@ -146,6 +162,19 @@ class DateTimeEdit(QDateTimeEdit):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)
         _paint_chevron(self)
+
+
+def _pressed_by(what: QAbstractButton, event: QKeyEvent) -> bool:
+    """Enter presses the button that has the focus: Qt would look for the default button of the dialog. The repeats of a
+    key that is held are not for a dialog that the first press opened."""
+    if (
+        event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        or event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    ):
+        return False
+    if not event.isAutoRepeat():
+        what.click()
+    return True
 
 
 def _paint_chevron(on: QWidget) -> None:

@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLineEdit,
@@ -24,9 +25,11 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import Cancelled, SgmpError
 from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui import fonts, formats, plain_text
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Page, Services
-from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.action_bar import ActionBar
+from sgmp_console.ui.parts.buttons import Button, button
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
@@ -38,9 +41,14 @@ Found = TypeVar("Found")
 T = TypeVar("T")
 
 _MARGIN = 16
+_UNASKED_MS = 60_000
+"""Between two reads although nothing was heard of: other consoles change what no notification tells of."""
+
+_SEARCH_WIDTH = 240
+"""Pixels, at most."""
+
 _DISMISS = (("dismiss", "Dismiss"),)
 _GRAVITY: tuple[Tone, ...] = ("info", "warning", "fault")
-OUR_MISTAKE = "Something in SGMP failed that should not have."
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,9 @@ class ListPage(Page, Generic[Row, Found]):
     """Say `noun`, columns, ids and acts; implement `reader`, `rows_of` and `empty_notice`. `called`: what the rows are
     called where nothing around says what they are. `copied`: what Ctrl+C takes of a row.
 
-    It reads when it is shown, on F5, when the connection is back, with `of_house` when another house is chosen, and
-    while it is shown every `every_ms`, if that is given: then `rows_of` is asked as often even without a connection,
-    so that ages grow. What is selected and searched stays. Acts with the key Enter happen on a double click, too.
+    It reads when it is shown, on F5, when the connection is back, and with `of_house` when another house is chosen. With
+    `every_ms`, while it is shown, `rows_of` is asked that often, so that ages grow, and the list is read again where
+    something arrived in the meantime (of the house, with `of_house`). What is selected and searched stays. Acts with the key Enter happen on a double click, too.
     """
 
     def __init__(
@@ -91,11 +99,11 @@ class ListPage(Page, Generic[Row, Found]):
         self._of_house = of_house
         self._house_id: int | None = None
         self._select_after: Hashable = None
-        self._said: tuple[Tone, str] | None = None
+        self._said: tuple[Tone, str, tuple[tuple[str, str], ...]] | None = None
         self.found: Found | None = None
         """What was read last."""
         self._loads = LatestOnly[Found](services.tasks, self._loaded, self._not_loaded, self)
-        self._acts: dict[str, tuple[ListAction, QAction, QPushButton]] = {}
+        self._acts: dict[str, tuple[ListAction, QAction, Button]] = {}
         self._why_not: dict[str, str] = {}
         self._notice: EmptyState | None = None
         self.table: RowsTable[Row] = RowsTable(
@@ -108,8 +116,11 @@ class ListPage(Page, Generic[Row, Found]):
         self._stack.addWidget(self._content)
         self._again = QTimer(self)
         self._again.setInterval(every_ms)
-        self._again.timeout.connect(self._grow_older)
+        self._again.timeout.connect(self.grow_older)
+        self._has_news = False
+        self._ticks = 0
         services.connection.restored.connect(self.reload)
+        services.live.heard.connect(self._heard)
         if of_house:
             services.live.loading.connect(self._house_may_have_changed)
 
@@ -154,18 +165,17 @@ class ListPage(Page, Generic[Row, Found]):
         self.search.setPlaceholderText(f"Search {self._called}")
         self.search.setAccessibleName(f"Search {self._called}")
         self.search.setClearButtonEnabled(True)
-        self.search.setFixedWidth(240)
+        self.search.setMinimumWidth(_SEARCH_WIDTH // 2)
+        self.search.setMaximumWidth(_SEARCH_WIDTH)
         self.search.textChanged.connect(self._searched)
         self.count = label("", "caption", "muted")
-        self.bar = QHBoxLayout()
-        self.bar.setSpacing(8)
-        self.bar.addWidget(self.search)
-        self.bar.addWidget(self.count)
-        self.bar.addStretch(1)
-        column.addLayout(self.bar)
-        self.strip = MessageBar()
-        self.strip.acted.connect(self._act)
-        column.addWidget(self.strip)
+        self.actions_bar = ActionBar()
+        bar = QHBoxLayout()
+        bar.setSpacing(8)
+        bar.addWidget(self.search, 1)
+        bar.addWidget(self.count)
+        bar.addWidget(self.actions_bar, 3)
+        column.addLayout(bar)
         self.beside(column)
         card = QFrame()
         card.setProperty("surface", "card")
@@ -178,6 +188,10 @@ class ListPage(Page, Generic[Row, Found]):
         self._none_found.hide()
         inside.addWidget(self._none_found)
         column.addWidget(card, 1)
+        # Below the table: no row moves under the pointer when it appears.
+        self.strip = MessageBar()
+        self.strip.acted.connect(self._act)
+        column.addWidget(self.strip)
         self.table.selectionModel().selectionChanged.connect(self.show_actions)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(self._open_menu)
@@ -201,7 +215,7 @@ class ListPage(Page, Generic[Row, Found]):
             action.triggered.connect(act.do)
             made = button(act.words, action.trigger, "primary" if act.primary else "")
             self.addAction(action)
-            self.bar.addWidget(made)
+            self.actions_bar.add(action, made)
             self._acts[act.id_] = (act, action, made)
             for keys in act.keys:
                 shortcut = QShortcut(QKeySequence(keys), self.table if act.needs else self)
@@ -211,6 +225,10 @@ class ListPage(Page, Generic[Row, Found]):
                     else Qt.ShortcutContext.WidgetWithChildrenShortcut
                 )
                 shortcut.activated.connect(action.trigger)
+        before: QWidget = self.search
+        for made in self.actions_bar.buttons():
+            self.setTabOrder(before, made)
+            before = made
         self.show_actions()
 
     def action(self, id_: str) -> QAction:
@@ -253,9 +271,11 @@ class ListPage(Page, Generic[Row, Found]):
             self._why_not[act.id_] = ""
         self.actions_shown(chosen)
         for id_, (_, action, made) in self._acts.items():
+            if made.hasFocus() and not (action.isEnabled() and action.isVisible()):
+                self.table.setFocus()  # and not what happens to be the next button
             made.setEnabled(action.isEnabled())
-            made.setVisible(action.isVisible())
             plain_text.set_tip(made, self._why_not[id_])
+        self.actions_bar.arrange()
         self._show_acts_of_notice()
 
     def _show_acts_of_notice(self) -> None:
@@ -286,6 +306,19 @@ class ListPage(Page, Generic[Row, Found]):
         if len(searched) == len(columns):
             return "what is shown of it"
         return f"its {', '.join(searched[:-1])} or {searched[-1]}"
+
+    def take_focus(self) -> None:
+        """Where the keyboard begins: the table, or the first button of what stands in its place."""
+        if self._stack.currentWidget() is self._content:
+            self.table.setFocus()
+        elif (
+            self._notice is not None
+            and self._stack.currentWidget() is self._notice
+            and self._notice.buttons()
+        ):
+            next(iter(self._notice.buttons().values())).setFocus()
+        else:
+            self.setFocus()
 
     def _focus_search(self) -> None:
         self.search.setFocus()
@@ -324,9 +357,17 @@ class ListPage(Page, Generic[Row, Found]):
             self.show_count()  # what is searched may be found now, or no more
             self.show_actions()
 
-    def _grow_older(self) -> None:
+    def _heard(self, house_id: int) -> None:
+        if not self._of_house or house_id in (0, self._house_id):
+            self._has_news = True
+
+    def grow_older(self) -> None:
+        """Ages grow, and what arrived is read."""
         self.show_rows()
-        if self.found is not None and self.services.connection.online:
+        self._ticks += 1
+        due = self._has_news or self._ticks * self._again.interval() >= _UNASKED_MS
+        if due and self.found is not None and self.services.connection.online:
+            self._has_news, self._ticks = False, 0
             self._loads.ask(self.reader())
 
     def _house_may_have_changed(self) -> None:
@@ -351,7 +392,7 @@ class ListPage(Page, Generic[Row, Found]):
         self.show_count()
         self.show_actions()
         self.show_strip()
-        self._stack.setCurrentWidget(self._content)
+        self._put(self._content)
 
     def _not_loaded(self, error: Exception) -> None:
         away = isinstance(error, DatabaseUnavailable)
@@ -365,7 +406,7 @@ class ListPage(Page, Generic[Row, Found]):
             EmptyState(
                 "offline" if away else "fault",
                 f"The {self._called} could not be loaded",
-                str(error) if expected else f"{OUR_MISTAKE} Retrying can help.",
+                explain(error, then="Retrying can help."),
                 (("retry", "Retry"),),
                 "" if expected else "".join(traceback.format_exception(error)),
                 tint="ink_muted" if expected else "state_fault",
@@ -375,7 +416,7 @@ class ListPage(Page, Generic[Row, Found]):
     def _show_notice(self, notice: EmptyState) -> None:
         if self._notice is not None and self._notice.says == notice.says:
             notice.deleteLater()
-            self._stack.setCurrentWidget(self._notice)
+            self._put(self._notice)
             return
         if self._notice is not None:
             self._stack.removeWidget(self._notice)
@@ -384,23 +425,34 @@ class ListPage(Page, Generic[Row, Found]):
         notice.acted.connect(self._act)
         self._show_acts_of_notice()
         self._stack.addWidget(notice)
-        self._stack.setCurrentWidget(notice)
+        self._put(notice)
+
+    def _put(self, shown: QWidget) -> None:
+        """Show this, and keep the focus in the page if it has it."""
+        changes = self._stack.currentWidget() is not shown
+        focus = QApplication.focusWidget()
+        inside = focus is not None and (focus is self or self.isAncestorOf(focus))
+        self._stack.setCurrentWidget(shown)
+        if changes and inside:
+            self.take_focus()
 
     # --- What acts have to say -------------------------------------------------------------------------------------
 
-    def say(self, text: str, tone: Tone = "warning") -> None:
-        """In the strip, until it is dismissed; "" takes it back."""
-        self._said = (tone, text) if text else None
+    def say(self, text: str, tone: Tone = "warning", actions: tuple[tuple[str, str], ...] = ()) -> None:
+        """In the strip, until it is dismissed; "" takes it back. `actions` are (id, text), besides "Dismiss"."""
+        self._said = (tone, text, actions) if text else None
         self.show_strip()
 
     def show_strip(self) -> None:
         standing = self.standing()
         if self._said is not None and standing is not None:
             tone, text, buttons = standing
-            graver = max(self._said[0], tone, key=_GRAVITY.index)
-            self.strip.say(graver, f"{self._said[1]}\n{text}", (*buttons, *_DISMISS))
+            said_tone, said, actions = self._said
+            graver = max(said_tone, tone, key=_GRAVITY.index)
+            self.strip.say(graver, f"{said}\n{text}", (*buttons, *actions, *_DISMISS))
         elif self._said is not None:
-            self.strip.say(*self._said, _DISMISS)
+            tone, text, actions = self._said
+            self.strip.say(tone, text, (*actions, *_DISMISS))
         elif standing is not None:
             self.strip.say(*standing)
         else:
@@ -412,10 +464,8 @@ class ListPage(Page, Generic[Row, Found]):
             self.services.connection.lost(error)
         if isinstance(error, Cancelled):
             self.say("")
-        elif isinstance(error, SgmpError):
-            self.say(str(error))
         else:
-            self.say(f"{OUR_MISTAKE} Look at the list before trying again.")
+            self.say(explain(error, then="Look at the list before trying again."))
         self.reload()
 
     def run_act(self, title: str, work: Callable[[Report], T], on_result: Callable[[T], None]) -> None:

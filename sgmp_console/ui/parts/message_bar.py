@@ -12,6 +12,9 @@ from sgmp_console.ui.parts.labels import IconLabel, label
 
 Tone = Literal["warning", "fault", "info"]
 
+_TWO_LINES = 56
+"""Pixels."""
+
 _LOOKS: dict[Tone, tuple[str, str, str]] = {
     # tone: (surface, icon, tint)
     "warning": ("strip", "warning", "state_warning"),
@@ -25,8 +28,14 @@ class MessageBar(QFrame):
 
     acted = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, keeps_place: bool = False) -> None:
+        """`keeps_place`: it has the room of two lines also while it is hidden, so that nothing moves when it appears."""
         super().__init__(parent)
+        if keeps_place:
+            policy = self.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            self.setSizePolicy(policy)
+            self.setMinimumHeight(_TWO_LINES)
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 8, 8, 8)
         row.setSpacing(12)

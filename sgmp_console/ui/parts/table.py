@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,12 +12,22 @@ from PySide6.QtCore import (
     QObject,
     QPersistentModelIndex,
     QPointF,
+    QRect,
     QRectF,
     QSize,
     QSortFilterProxyModel,
     Qt,
 )
-from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QPainter, QPen, QResizeEvent, QShortcut
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QKeySequence,
+    QPainter,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+    QShortcut,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -35,6 +45,17 @@ ROW_HEIGHT = 32
 _ICON = 16
 ROW_ROLE = Qt.ItemDataRole.UserRole
 _SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+
+_MEASURED_ROWS = 200
+"""Of which the content decides how wide columns are."""
+_WIDEST = 320
+"""Pixels that a column takes by itself, unless it takes what is left."""
+_ELASTIC = 220
+"""Pixels that a column wants which takes what is left."""
+_NARROWEST_NAME = 160
+"""Pixels of a column that says which row it is: about twenty characters."""
+_PADDING = 26
+_ARROW_ROOM = 18
 
 Row = TypeVar("Row")
 _Index = QModelIndex | QPersistentModelIndex
@@ -60,13 +81,13 @@ class Mark:
 @dataclass(frozen=True)
 class Column(Generic[Row]):
     """`text` is shown, searched, copied and read aloud; `mark` stands before it, `ink` is the token it is written in.
-    `sort`: by what it is sorted, else by the text. `width` 0 takes what is left; up to `widest`, a column has a fifth
-    of the table. `badges` or `paint` draw the cell instead of its text."""
+    `sort`: by what it is sorted, else by the text. A column is as wide as its content, at least `width`; one with 0
+    takes what is left. `strong`: it says which row this is, and becomes narrower last. `badges` or `paint` draw the cell
+    instead of its text."""
 
     title: str
     text: Callable[[Row], str]
     width: int = 0
-    widest: int = 0
     sort: Callable[[Row], Any] | None = None
     tip: Callable[[Row], str] | None = None
     mark: Callable[[Row], Mark | None] | None = None
@@ -206,30 +227,73 @@ class RowsTable(QTableView, Generic[Row]):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setSortingEnabled(True)
-        self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.setHorizontalHeader(_Header(self))
         header = self.horizontalHeader()
-        header.setFont(fonts.font("caption"))
-        header.setHighlightSections(False)
-        header.setFixedHeight(34)
-        for place, column in enumerate(self.model_of_rows.columns):
-            stretches = column.width == 0
-            modes = QHeaderView.ResizeMode
-            header.setSectionResizeMode(place, modes.Stretch if stretches else modes.Interactive)
-            if not stretches:
-                self.setColumnWidth(place, column.width)
+        header.sectionResized.connect(self._resized)
+        self.setSortingEnabled(True)
+        self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self._chosen_widths: dict[int, int] = {}
+        """By the operator, of columns."""
+        self._is_fitting = False
+        self._needed: list[int] = []
         copying = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self)
         copying.setContext(Qt.ShortcutContext.WidgetShortcut)
         copying.activated.connect(self.copy)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
-        for place, column in enumerate(self.model_of_rows.columns):
-            if column.widest:
-                self.setColumnWidth(place, min(max(column.width, self.width() // 5), column.widest))
+        self._fit_columns()
+
+    def _resized(self, place: int, _old: int, new: int) -> None:
+        if not self._is_fitting:
+            self._chosen_widths[place] = new
+
+    def _measure(self) -> None:
+        """How wide the columns must be for what the first rows hold."""
+        metrics = fonts.metrics("strong")
+        self._needed = []
+        for column in self.model_of_rows.columns:
+            mark = _ICON + 8 if column.mark is not None else 0
+            texts = (plain_text.one_line(column.text(row), 80) for row in self.rows()[:_MEASURED_ROWS])
+            widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + mark + _PADDING
+            most = _WIDEST if column.paint is None else column.width or _ELASTIC
+            self._needed.append(round(max(_title_width(column), min(widest, most))))
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Share the width: each column gets what it wants. Where there is no room for that, columns give up what they do
+        not need, then the widest texts give way, and at last what names the row; icons and badges stay whole."""
+        columns = self.model_of_rows.columns
+        needed = self._needed or [_title_width(column) for column in columns]
+        widths = [
+            self._chosen_widths.get(place, max(column.width, needed[place]))
+            for place, column in enumerate(columns)
+        ]
+        room = self.viewport().width()
+        free = [place for place in range(len(columns)) if place not in self._chosen_widths]
+        for place in free:
+            if columns[place].width == 0:
+                least = needed[place] if columns[place].strong else max(needed[place], _ELASTIC)
+                widths[place] = max(least, room - sum(widths) + widths[place])
+        for place in sorted(free, key=lambda place: needed[place] - widths[place]):
+            widths[place] -= max(0, min(widths[place] - needed[place], sum(widths) - room))
+        drawn = {
+            p for p, column in enumerate(columns) if column.badges is not None or column.mark is not None
+        }
+        names = {p for p, column in enumerate(columns) if column.strong}
+        leasts = [
+            _NARROWEST_NAME if p in names else needed[p] if p in drawn else _title_width(column)
+            for p, column in enumerate(columns)
+        ]
+        for gives_way in (set(free) - drawn - names, set(free) & names):
+            _shrink(widths, gives_way, leasts, room)
+        self._is_fitting = True
+        for place, width in enumerate(widths):
+            self.setColumnWidth(place, width)
+        self._is_fitting = False
 
     def rows(self) -> tuple[Row, ...]:
         """All of them, whatever is searched."""
@@ -241,6 +305,7 @@ class RowsTable(QTableView, Generic[Row]):
         chosen = {id_(row) for row in self.chosen()}
         current = self.currentIndex().data(ROW_ROLE)
         if not self.model_of_rows.set_rows(rows):
+            self._measure()
             self.select(chosen, id_(current) if current is not None else None)
 
     def append_rows(self, rows: Sequence[Row]) -> None:
@@ -274,6 +339,53 @@ class RowsTable(QTableView, Generic[Row]):
 
     def _all_columns(self, row: Row) -> Sequence[str]:
         return [column.text(row) for column in self.model_of_rows.columns]
+
+
+def _title_width(column: Column[Any]) -> int:
+    """Of its title with the arrow of sorting."""
+    return round(fonts.metrics("caption").horizontalAdvance(column.title) + _PADDING + _ARROW_ROOM)
+
+
+def _shrink(widths: list[int], places: Collection[int], leasts: Sequence[int], room: int) -> None:
+    """Take from the widest of these columns until all fit into the room, or none is wider than it must be."""
+    while (over := sum(widths) - room) > 0:
+        wide = [place for place in places if widths[place] > leasts[place]]
+        if not wide:
+            return
+        widest = max(wide, key=lambda place: widths[place])
+        next_width = max((widths[place] for place in wide if widths[place] < widths[widest]), default=0)
+        widths[widest] -= max(1, min(over, widths[widest] - max(next_width, leasts[widest])))
+
+
+class _Header(QHeaderView):
+    """Titles with the arrow of the sorted column behind them, up where the smallest comes first."""
+
+    def __init__(self, table: RowsTable[Any]) -> None:
+        super().__init__(Qt.Orientation.Horizontal, table)
+        self.setFont(fonts.font("caption"))
+        self.setHighlightSections(False)
+        self.setSectionsClickable(True)
+        self.setFixedHeight(34)
+        self._columns = table.model_of_rows.columns
+
+    def paintSection(self, painter: QPainter, rect: QRect, section: int) -> None:  # noqa: N802
+        super().paintSection(painter, rect, section)
+        if not self.isSortIndicatorShown() or self.sortIndicatorSection() != section:
+            return
+        column = self._columns[section]
+        title = fonts.metrics("caption").horizontalAdvance(column.title)
+        middle = rect.center().y() + 0.5
+        left = rect.right() - 12 - title - 14 if column.right else rect.left() + 12 + title + 6
+        if left < rect.left() + 2 or left + 8 > rect.right():
+            return  # no room beside the title
+        up = self.sortIndicatorOrder() == Qt.SortOrder.AscendingOrder
+        tip, base = (middle - 2.5, middle + 2.5) if up else (middle + 2.5, middle - 2.5)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.tokens().ink_secondary)
+        painter.drawPolygon(QPolygonF([QPointF(left, base), QPointF(left + 8, base), QPointF(left + 4, tip)]))
+        painter.restore()
 
 
 class _Cell(QStyledItemDelegate):

@@ -17,7 +17,8 @@ from sgmp_console.reports.assessment import Assessment, Preview
 from sgmp_console.store import AnalyticItem, House
 from sgmp_console.store import analytics as stored_items
 from sgmp_console.ui import fonts
-from sgmp_console.ui.dialogs.edit_dialog import EditDialog, sentence
+from sgmp_console.ui.dialogs.edit_dialog import EditDialog
+from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.analytics import completion
@@ -97,11 +98,9 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self.verdict = Verdict()
         self.rendered = RenderedFormula()
         self.aggregation = AggregationBox()
-        self._name_field = Field(
-            "Analytics name", self.name, "Letters, digits and underscores; starts with a letter."
-        )
+        self._name_field = Field("Name", self.name, "Letters, digits and underscores; starts with a letter.")
         if self._item is not None:
-            self._name_field.set_help("The name stays, since others refer to it.")
+            self._name_field.set_help("The name can't change, since formulas and reports refer to it.")
             self.name.setEnabled(False)
         self._description_field = Field("Description", self.description)
         self._unit_field = Field("Unit", self.unit)
@@ -161,11 +160,15 @@ class ItemEditor(EditDialog[AnalyticItem]):
 
     def _connect(self) -> None:
         self.formula.edited.connect(self._formula_changed)
-        self.formula.submitted.connect(self.submit)
+        self.formula.submitted.connect(self.perform)
         self.name.textEdited.connect(self._name_edited)
         self.name.editingFinished.connect(self._judge_name)
-        self.preview.avg_wanted.connect(self.formula.replace_all)
+        self.preview.avg_wanted.connect(self._take_suggestion)
         (self.formula if self._item else self.name).setFocus()
+
+    def _take_suggestion(self, formula: str) -> None:
+        self.formula.replace_all(formula)
+        self.formula.setFocus()  # Ctrl+Z takes it back
 
     def _size(self) -> QSize:
         """Most of the window: the preview wants room, and there is nothing else to be seen meanwhile."""
@@ -282,13 +285,13 @@ class ItemEditor(EditDialog[AnalyticItem]):
         if found.error is None and found.formula is not None:
             self._read_preview(found.formula)
         elif self.preview.shown() is None:
-            self.preview.show_nothing("Values appear here once the formula is in order.")
+            self.preview.show_nothing("Values appear here once the formula is valid.")
         else:
             self.preview.show_outdated("before the last change")
 
     def _not_assessed(self, error: Exception) -> None:
         self.tell_unavailable(error)
-        self.verdict.say_unknown(sentence(error))
+        self.verdict.say_unknown(explain_in_form(error))
 
     def _read_preview(self, formula: Formula) -> None:
         database, house_id, now_ms = (
@@ -306,7 +309,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
 
     def _not_previewed(self, error: Exception) -> None:
         self.tell_unavailable(error)
-        self.preview.show_nothing(sentence(error))
+        self.preview.show_nothing(explain_in_form(error))
 
     def _refresh_preview(self) -> None:
         found = self._assessed

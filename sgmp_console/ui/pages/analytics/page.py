@@ -82,26 +82,26 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
         if found is None:
             return None
         waiting = [row.item.name for row in found.items if not row.populated]
-        if any(task.title.startswith(item_actions.POPULATING) for task in self.services.tasks.shown()):
+        if item_actions.is_populating(self.services.tasks, found.house.house_id):
             waiting = []
         parts = []
         if found.missing:
             words = formats.count(len(found.missing), "required item")
-            parts.append(
-                f"This house lacks {words}: {', '.join(found.missing)}. Dashboards and reports need them."
-            )
+            parts.append(f"{words} missing: {', '.join(found.missing)}. Dashboards and reports need them.")
         if waiting:
             parts.append(
-                f"Readings that were stored before are not all counted yet for {', '.join(waiting)}. Numbers are "
-                "right, but long reports take longer."
+                f"Earlier readings of {', '.join(waiting)} are not aggregated yet. Numbers are right, but long reports "
+                "take longer."
             )
         if not parts:
             return None
-        buttons = (("populate", "Populate now"),) if waiting else ()
+        buttons = (("populate", "Aggregate them now"),) if waiting else ()
         return "warning" if found.missing else "info", "\n".join(parts), buttons
 
     def acted(self, id_: str) -> None:
-        if id_ == "populate":
+        if id_ == "devices":
+            self.services.navigate("devices")
+        elif id_ == "populate":
             self.say("")
             self._populate()
 
@@ -187,8 +187,11 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
 
     def _required_created(self, outcome: RequiredCreated) -> None:
         self._is_creating_required = False
-        lines = [f"{name} was not created: {why}" for name, why in outcome.lacking.items()]
-        self.say("\n".join([*lines, *outcome.remarks]))
+        needs_devices = bool(outcome.absent_types) and self.services.has_page("devices")
+        self.say(
+            "\n".join([*outcome.not_created, *outcome.remarks]),
+            actions=(("devices", "Show devices"),) if needs_devices else (),
+        )
         self.reload()
         # What Home is made of has changed.
         self.services.live.reload()

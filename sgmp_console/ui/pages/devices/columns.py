@@ -56,7 +56,6 @@ COLUMNS: tuple[Column[DeviceRow], ...] = (
         "State",
         lambda row: row.told.text,
         216,
-        widest=320,
         # What is in order comes last.
         sort=lambda row: f"{row.overview.state == contract.Outcome.OK} {row.told.text}",
         tip=lambda row: f"{row.told.text}\n{row.told.tip}".strip(),

@@ -43,8 +43,10 @@ def read(text: str) -> ConfigText:
     places: dict[str, tuple[int, int]] = {}
     try:
         config = _object(text, places)
+    except _Unreadable as error:
+        return ConfigText(text, None, _problem(text, error.sentence, error.position), {})
     except JSONDecodeError as error:
-        return ConfigText(text, None, _problem(text, error.msg, error.pos), {})
+        return ConfigText(text, None, _problem(text, _inside_value(text, error.pos), error.pos), {})
     except RecursionError:
         return ConfigText(text, None, _problem(text, "It is nested too deeply", 0), {})
     return ConfigText(text, config, None, places)
@@ -79,8 +81,8 @@ def with_setting(config: Mapping[str, Any], key: str, value: Any, order: tuple[s
 
 def sentence(problem: contract.ConfigProblem) -> str:
     """A problem as a sentence that names the setting."""
-    text = str(problem)
-    return f"{text[0].upper()}{text[1:]}."
+    text = f"{problem.key} {problem.message}" if problem.key else f"the config {problem.message}"
+    return f"{text}." if problem.key else f"{text[0].upper()}{text[1:]}."
 
 
 def place_of(text: str, position: int) -> str:
@@ -91,58 +93,73 @@ def place_of(text: str, position: int) -> str:
 
 def _problem(text: str, message: str, position: int) -> Problem:
     at = min(position, max(len(text) - 1, 0))
-    return Problem(f"{_words(message)} ({place_of(text, position)}).", at, 1)
+    return Problem(f"{message} ({place_of(text, position)}).", at, 1)
 
 
-def _words(message: str) -> str:
-    """The JSON library's message as an operator reads it."""
-    if message.startswith("Expecting property name"):
-        return "A setting's name in double quotes is missing here"
-    if message.startswith("Expecting ',' delimiter"):
-        return "A comma or a closing bracket is missing here"
-    if message.startswith("Expecting ':' delimiter"):
-        return "A colon is missing here"
-    if message.startswith("Expecting value"):
-        return "A value is missing here: a text in double quotes, a number, true, false or a list"
-    if message.startswith("Unterminated string"):
-        return "A text begins here that has no closing quote"
-    if message.startswith("Extra data"):
-        return "The config ends before this"
-    return message
+_NO_VALUE = "A value is missing here: a text in double quotes, a number, true, false or a list"
+_NO_COMMA = "A comma or a closing bracket is missing here"
+_NO_QUOTE = "A text begins here that has no closing quote"
+
+
+class _Unreadable(Exception):
+    def __init__(self, sentence: str, position: int) -> None:
+        super().__init__(sentence)
+        self.sentence, self.position = sentence, position
+
+
+def _inside_value(text: str, position: int) -> str:
+    """What is wrong where the JSON library gave up inside a value: by what stands there, not by its words."""
+    here, before = text[position : position + 1], text[:position].rstrip(_BLANK)[-1:]
+    if here == "\\":
+        return 'After \\ only one of " \\ / b f n r t u can stand'
+    if here and here < " ":
+        return "A text has no closing quote before the end of its line"
+    if here == '"' and _is_open(text, position):
+        return _NO_QUOTE
+    return _NO_VALUE if before in ("", "[", "{", ",", ":") else _NO_COMMA
+
+
+def _is_open(text: str, position: int) -> bool:
+    """Whether the text that begins there never ends."""
+    try:
+        json.JSONDecoder().raw_decode(text, position)
+    except JSONDecodeError:
+        return True
+    return False
 
 
 def _object(text: str, places: dict[str, tuple[int, int]]) -> dict[str, Any]:
-    """The object that the whole text is. Raises JSONDecodeError."""
+    """The object that the whole text is. Raises _Unreadable, and JSONDecodeError inside a value."""
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
-        raise JSONDecodeError("The config must be a JSON object, from { to }", text, at)
+        raise _Unreadable("The config must be a JSON object, from { to }", at)
     config: dict[str, Any] = {}
     at = _skip(text, at + 1)
     decode = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
     while text[at : at + 1] != "}":
         if config:
             if text[at : at + 1] != ",":
-                raise JSONDecodeError("Expecting ',' delimiter", text, at)
+                raise _Unreadable(_NO_COMMA, at)
             at = _skip(text, at + 1)
         if text[at : at + 1] != '"':
-            raise JSONDecodeError("Expecting property name", text, at)
+            raise _Unreadable("A setting's name in double quotes is missing here", at)
         begin = at
         key, at = decode(text, at)
         if key in config:
-            raise JSONDecodeError(f"The setting `{key[:40]}` stands here twice", text, begin)
+            raise _Unreadable(f"The setting {key[:40]} stands here twice", begin)
         places[key] = (begin, at - begin)
         at = _skip(text, at)
         if text[at : at + 1] != ":":
-            raise JSONDecodeError("Expecting ':' delimiter", text, at)
+            raise _Unreadable("A colon is missing here", at)
         at = _skip(text, at + 1)
         try:
             config[key], at = decode(text, at)
         except _NotFinite as error:
-            raise JSONDecodeError(f"{error} is not a JSON number", text, at) from None
+            raise _Unreadable(f"{error} is not a JSON number", at) from None
         at = _skip(text, at)
     at = _skip(text, at + 1)
     if at < len(text):
-        raise JSONDecodeError("Extra data", text, at)
+        raise _Unreadable("The config ends before this", at)
     return config
 
 

@@ -17,7 +17,8 @@ from sgmp_console.fleet.devices_overview import FormerDevice, former_device
 from sgmp_console.store import Device, House
 from sgmp_console.store import devices as stored_devices
 from sgmp_console.ui import edge_words, fonts
-from sgmp_console.ui.dialogs.edit_dialog import EditDialog, sentence
+from sgmp_console.ui.dialogs.edit_dialog import EditDialog
+from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.devices.config_editor import ConfigEditor
 from sgmp_console.ui.pages.devices.probe_card import ProbeCard
@@ -72,6 +73,7 @@ class DeviceEditor(EditDialog[Device]):
         self._taken = frozenset(taken)
         self._types = contract.device_types()
         self._read_only = not may_change
+        self._secrets_had_focus = False
         self._same_meter: bool | None = None
         """Whether a new device continues a former one of its name; None until that was asked."""
         self._build()
@@ -131,8 +133,8 @@ class DeviceEditor(EditDialog[Device]):
         middle.addLayout(right, 1)
         self.lay_out(middle)
         if self._read_only:
-            self.save.hide()
-            self.cancel.setText("Close")
+            self.act.hide()
+            self.set_refuse("Close")
             self.probe.say_nothing("Your role may look at devices, but not change or test them.")
         else:
             self.note.setText("The edge learns of it by Synchronize Configuration.")
@@ -282,7 +284,7 @@ class DeviceEditor(EditDialog[Device]):
 
     def _answered(self, same_meter: bool) -> None:
         self._same_meter = same_meter
-        self.submit()
+        self.perform()
         self._same_meter = None
 
     # --- Secrets -------------------------------------------------------------------------------------------------
@@ -297,21 +299,27 @@ class DeviceEditor(EditDialog[Device]):
             with database.begin() as connection:
                 return stored_devices.reveal(connection, device.device_id)
 
+        self._secrets_had_focus = self.config.secrets.hasFocus()
         self.config.secrets.setEnabled(False)
         self.services.tasks.run(self, read, self._revealed, self._not_revealed, pool="act")
 
     def _revealed(self, config: Mapping[str, Any]) -> None:
-        self.config.secrets.setEnabled(True)
+        self._enable_secrets()
         changed = self.changed
         self.config.reveal(config)
         if not changed:
             self.settle()
         self.note.setText("The audit records that you were shown the secrets.")
 
-    def _not_revealed(self, error: Exception) -> None:
+    def _enable_secrets(self) -> None:
         self.config.secrets.setEnabled(True)
+        if self._secrets_had_focus:
+            self.config.secrets.setFocus()
+
+    def _not_revealed(self, error: Exception) -> None:
+        self._enable_secrets()
         self.tell_unavailable(error)
-        self.strip.say("fault", sentence(error))
+        self.strip.say("fault", explain_in_form(error))
 
     # --- Test ----------------------------------------------------------------------------------------------------
 

@@ -15,10 +15,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sgmp_console.errors import Cancelled, SgmpError, Unavailable
+from sgmp_console.errors import Cancelled, Unavailable
 from sgmp_console.fleet.device_test import EdgeAway, ProbeResult
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.ui import fonts, formats, plain_text
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
@@ -82,8 +83,11 @@ class ProbeCard(Card):
         self._show("clock", "ink_muted", f"Asking the edge of {self._house}", "It may take half a minute.")
         self._bar.setRange(0, 0)
         self._bar.show()
-        self.start.hide()
+        had_focus = self.start.hasFocus()
         self.stop.show()
+        if had_focus:
+            self.stop.setFocus()
+        self.start.hide()
 
     def show_result(self, result: ProbeResult) -> None:
         icon, tint = ("check", "state_ok") if result.is_ok else ("fault", "state_fault")
@@ -107,15 +111,8 @@ class ProbeCard(Card):
             )
         elif isinstance(error, Unavailable):
             self._show("offline", "state_fault", "The request did not get through", str(error))
-        elif isinstance(error, SgmpError):
-            self._show("fault", "state_fault", "There was no test", str(error))
         else:
-            self._show(
-                "fault",
-                "state_fault",
-                "There was no test",
-                "Something in SGMP failed that should not have. Trying again can help.",
-            )
+            self._show("fault", "state_fault", "There was no test", explain(error))
 
     def mark_outdated(self) -> None:
         """The config has changed since what is shown was read."""
@@ -143,7 +140,10 @@ class ProbeCard(Card):
         self._hint.setText("")
         self._bar.setRange(0, 1)
         self._bar.hide()
+        had_focus = self.stop.hasFocus()
         self.start.show()
+        if had_focus:
+            self.start.setFocus()
         self.stop.hide()
         self._icon.set_icon(icon, tint)
         self._icon.setVisible(bool(headline))

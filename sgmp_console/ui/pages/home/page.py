@@ -16,6 +16,7 @@ from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, HomeSnapshot
 from sgmp_console.ui import formats, item_actions
 from sgmp_console.ui.charts.legend import Legend, Readout
 from sgmp_console.ui.charts.time_chart import Pane, TimeChart
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.pages.home.energy import EnergyCard
 from sgmp_console.ui.pages.home.flow import FlowDiagram, flows
@@ -218,14 +219,11 @@ class HomePage(Page):
     def _show_error(self, error: Exception) -> None:
         self._skeleton.end()
         expected = isinstance(error, SgmpError)
-        sentence = (
-            str(error) if expected else "Something in SGMP failed that should not have. Retrying can help."
-        )
         self._show_notice(
             EmptyState(
                 "fault",
                 "The dashboard of this house could not be loaded",
-                sentence,
+                explain(error, then="Retrying can help."),
                 (("retry", "Retry"),),
                 "" if expected else "".join(traceback.format_exception(error)),
                 tint="state_fault",
@@ -280,8 +278,7 @@ class HomePage(Page):
         house_id = snapshot.house_id
 
         def created(outcome: RequiredCreated) -> None:
-            lacking = (f"`{name}` was not created: {why}" for name, why in outcome.lacking.items())
-            self._note_remarks(house_id, (*lacking, *outcome.remarks))
+            self._note_remarks(house_id, (*outcome.not_created, *outcome.remarks))
 
         def populated(left: str) -> None:
             if left:

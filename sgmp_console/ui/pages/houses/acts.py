@@ -12,21 +12,24 @@ from sgmp_console.errors import UserError
 from sgmp_console.fleet import houses
 from sgmp_console.fleet.houses import NewCredentials
 from sgmp_console.store import House
-from sgmp_console.ui import fonts
-from sgmp_console.ui.dialogs.act_dialog import ActDialog, sentence
+from sgmp_console.ui import fonts, plain_text
+from sgmp_console.ui.dialogs.act_dialog import ActDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import CheckBox
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
 
-NO_CREDENTIALS = "This connection profile names neither an authority nor AWS, so credentials can't be made or revoked with it."
+NO_CREDENTIALS = (
+    "This connection names neither a certificate authority nor AWS, so it can't generate or revoke credentials. Add one "
+    "under Connections, at the sign-in."
+)
 _LATER = (
     "The present credentials stay valid beside the new ones, so the edge goes on. Install the new ones on the Raspberry "
     "Pi, and revoke the old ones here once the edge is online with them."
 )
 _AT_ONCE = (
-    "As soon as the new ones are made, the present credentials let nobody in: the edge loses its connection and keeps "
-    "what it measures until the new ones are installed on the Raspberry Pi. Choose this where they got into wrong hands."
+    "As soon as the new ones are generated, the present credentials are refused: the edge loses its connection and keeps "
+    "what it measures until the new ones are installed on the Raspberry Pi. Choose this if others may have them."
 )
 
 
@@ -64,7 +67,9 @@ class RenewDialog(ActDialog):
                 database, cloud.credentials, house_id, revoke_older=at_once, checkpoint=checkpoint
             )
 
-        self.run("Generating", f"Generating credentials for {self._house.name}", renew, self._was_renewed)
+        self.run_with_cloud(
+            "Generating", f"Generating credentials for {self._house.name}", renew, self._was_renewed
+        )
 
     def _was_renewed(self, made: NewCredentials) -> None:
         self.accept()
@@ -112,7 +117,9 @@ class RevokeDialog(ActDialog):
                 raise UserError(NO_CREDENTIALS)
             houses.revoke_others(database, cloud.credentials, house_id, keep)
 
-        self.run("Revoking", f"Revoking old credentials of {self._house.name}", revoke, self._was_revoked)
+        self.run_with_cloud(
+            "Revoking", f"Revoking old credentials of {self._house.name}", revoke, self._was_revoked
+        )
 
     def _was_revoked(self, _nothing: None) -> None:
         self.accept()
@@ -126,7 +133,11 @@ class DeleteDialog(ActDialog):
 
     def __init__(self, services: Services, house: House, parent: QWidget) -> None:
         super().__init__(
-            services, f"Delete {house.name}?", f"Delete {house.name}", parent, is_destructive=True
+            services,
+            f"Delete {house.name}?",
+            f"Delete {plain_text.one_line(house.name, 32)}",
+            parent,
+            is_destructive=True,
         )
         self._house = house
         self._what = label("Looking at what the house still has", "body", "secondary", wraps=True)
@@ -138,8 +149,8 @@ class DeleteDialog(ActDialog):
         self.body.addWidget(self._what)
         self.body.addWidget(self._field)
         self.body.addStretch(1)
-        self.act.setEnabled(False)
-        self.name.textChanged.connect(self._typed)
+        self.refresh_act()
+        self.name.textChanged.connect(self.refresh_act)
         database = services.session.database
 
         def look() -> list[str]:
@@ -156,24 +167,24 @@ class DeleteDialog(ActDialog):
                 f"{self._house.name} can't be deleted while it still has:\n{words}\n\nDelete these first. What was "
                 "measured stays in the database."
             )
-            self.cancel.setText("Close")
+            self.set_refuse("Close")
             self.act.hide()
-            self.grow()
+            self.fit()
             return
         self._what.setText(
             f"The edge of {self._house.name} is not let in any more: its credentials are revoked and removed, and so is "
             "the configuration that waits for it. What was measured stays in the database."
         )
         self._field.show()
-        self.grow()
+        self.fit()
         self.name.setFocus()
 
     def _not_looked(self, error: Exception) -> None:
         self._what.setText("")
-        self.strip.say("fault", sentence(error))
+        self.failed(error)
 
-    def _typed(self, text: str) -> None:
-        self.act.setEnabled(text.strip() == self._house.name)
+    def may_act(self) -> bool:
+        return self.name.text().strip() == self._house.name
 
     def perform(self) -> None:
         session, house_id = self.services.session, self._house.house_id
@@ -188,7 +199,7 @@ class DeleteDialog(ActDialog):
                 checkpoint=checkpoint,
             )
 
-        self.run("Deleting", f"Deleting {self._house.name}", delete, self._was_deleted)
+        self.run_with_cloud("Deleting", f"Deleting {self._house.name}", delete, self._was_deleted)
 
     def _was_deleted(self, _nothing: None) -> None:
         self.accept()

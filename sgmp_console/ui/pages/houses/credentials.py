@@ -22,8 +22,8 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import UserError
 from sgmp_console.store import House
 from sgmp_console.ui import fonts, plain_text
-from sgmp_console.ui.dialogs.act_dialog import sentence
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import CheckBox, button
 from sgmp_console.ui.parts.card import Card
@@ -232,7 +232,7 @@ class CredentialsDialog(QDialog):
 
     def _not_written(self, error: Exception) -> None:
         self.save.setEnabled(True)
-        self.strip.say("fault", sentence(error))
+        self.strip.say("fault", explain_in_form(error))
 
     def _say(self, words: str) -> None:
         self._done_words.setText(words)

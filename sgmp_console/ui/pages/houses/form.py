@@ -1,4 +1,4 @@
-"""The dialog in which a house is made or changed."""
+"""The dialog in which a house is created or changed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
 
+from sgmp_console.cloud.services import issues_credentials
 from sgmp_console.fleet import houses
 from sgmp_console.fleet.houses import NewHouse
 from sgmp_console.store import House
@@ -15,6 +16,7 @@ from sgmp_console.store import houses as stored_houses
 from sgmp_console.ui import fonts
 from sgmp_console.ui.dialogs.form_dialog import FormDialog
 from sgmp_console.ui.page import Services
+from sgmp_console.ui.pages.houses.acts import NO_CREDENTIALS
 from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.tasks import Report
 from sgmp_console.ui.zones import this_computers_zone, zones
@@ -23,8 +25,8 @@ _LONGEST_NAME = 64
 
 
 class HouseForm(FormDialog[House | NewHouse]):
-    """`house` None makes a new one: `saved` carries a NewHouse with credentials, or a House where the connection profile
-    names nothing that makes them. `names`: those that are taken, as far as is known.
+    """`house` None creates one: `saved` carries a NewHouse with credentials, or a House where the connection
+    can't generate any. `names`: those that are taken, as far as is known.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class HouseForm(FormDialog[House | NewHouse]):
             "Save changes" if house else "Create house",
             "Saving" if house else "Creating",
             parent,
+            context=f"House ID {house.house_id}" if house else "",
         )
         self._house = house
         self._names = frozenset(names)
@@ -46,9 +49,7 @@ class HouseForm(FormDialog[House | NewHouse]):
         self.name_field = self.naming = self.add_field(
             "House name",
             self.name,
-            "The name stays, since it must be unique in the deployment."
-            if house
-            else "Must be unique in the deployment, and stays.",
+            "Unique among all houses. Everything refers to the house by its ID, so the name can change.",
             check=self._name_problem,
         )
         self.add_field("Description", self.description)
@@ -59,14 +60,15 @@ class HouseForm(FormDialog[House | NewHouse]):
             check=self._zone_problem,
         )
         if house is not None:
-            self.name.setText(house.name)
-            self.name.setEnabled(False)
             self.fill(house)
-        else:
+        elif issues_credentials(services.session.profile):
             self.note.setText("Credentials for its edge are generated with it.")
+        else:
+            self.note.setText(f"It is created without credentials for its edge. {NO_CREDENTIALS}")
         self.name.textEdited.connect(self._judge_name)
         self.ready()
-        (self.description if house else self.name).setFocus()
+        self.name.setFocus()
+        self.name.selectAll()
 
     def entries(self) -> tuple[str, str, str]:
         return self.name.text().strip(), self.description.text().strip(), self.zone.currentText().strip()
@@ -77,7 +79,7 @@ class HouseForm(FormDialog[House | NewHouse]):
     def work(self) -> Callable[[Report], House | NewHouse]:
         session, (name, description, zone) = self.services.session, self.entries()
         if self._house is not None:
-            changed = replace(self._house, description=description, time_zone=zone)
+            changed = replace(self._house, name=name, description=description, time_zone=zone)
             return lambda _report: houses.update(session.database, changed)
 
         def create(report: Report) -> House | NewHouse:
@@ -108,10 +110,11 @@ class HouseForm(FormDialog[House | NewHouse]):
 
     def describe(self, stored: House | NewHouse) -> str:
         house = _house(stored)
-        return f"description “{house.description}”, time zone {house.time_zone}"
+        return f"name {house.name}, description “{house.description}”, time zone {house.time_zone}"
 
     def fill(self, stored: House | NewHouse) -> None:
         house = _house(stored)
+        self.name.setText(house.name)
         self.description.setText(house.description)
         self.zone.setCurrentText(house.time_zone)
 
@@ -125,13 +128,13 @@ class HouseForm(FormDialog[House | NewHouse]):
 
     def _name_problem(self) -> str:
         name = self.name.text().strip()
-        if self._house is not None:
-            return ""
         if not name:
             return "Enter a name."
         if not name.isprintable():
             return "A house's name can't hold invisible characters."
-        return f"A house {name} exists already. Choose another name." if name in self._names else ""
+        own = self._house.name if self._house is not None else ""
+        same = [other for other in self._names if other != own and other.casefold() == name.casefold()]
+        return f"A house {same[0]} exists already. Choose another name." if same else ""
 
     def _zone_problem(self) -> str:
         zone = self.zone.currentText().strip()
@@ -157,6 +160,9 @@ class _ZoneBox(ComboBox):
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        popup: QWidget | None = completer.popup()
+        if popup is not None:
+            popup.setProperty("surface", "overlay")
         self.setCompleter(completer)
         line = self.lineEdit()
         if line is not None:

@@ -1,4 +1,4 @@
-"""All houses: listed with how they stand, made, changed, given credentials, synchronized, deleted."""
+"""All houses: listed with their state, created, changed, given credentials, synchronized, deleted."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
             services.tasks, self._credentials_known, self._credentials_unknown, self
         )
         acts = [
-            ListAction("synchronize", "Synchronize Configuration", self._synchronize, "one"),
             ListAction("revoke", "Revoke old credentials", self._revoke, "one"),
             ListAction("renew", "New credentials", self._renew, "one"),
             ListAction("delete", "Delete", self._delete, "one", keys=DELETE_KEYS),
             ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
+            ListAction("synchronize", "Synchronize Configuration", self._synchronize, "one"),
         ]
         if services.session.may("all_houses"):
             acts.append(ListAction("create", "Create house", self._create, keys=CREATE_KEYS, primary=True))
@@ -155,7 +155,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
     def _edit(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
-            form = HouseForm(self.services, chosen.house, (), self)
+            form = HouseForm(self.services, chosen.house, [row.house.name for row in self.found or ()], self)
             form.saved.connect(self._changed)
             form.left.connect(self._changed)
             form.open()

@@ -17,13 +17,6 @@ from sgmp_console.ui.parts.buttons import CheckBox
 from sgmp_console.ui.parts.labels import label, set_ink
 from sgmp_console.ui.tasks import Report
 
-NEEDS = {
-    "view_secrets": "view_devices",
-    "manage_devices": "view_devices",
-    "control_devices": "view_devices",
-}
-"""Permissions that are of use only together with another."""
-
 
 def words(permission: str) -> str:
     """A permission's name as it is read: "View devices"."""
@@ -73,8 +66,8 @@ class RoleDialog(FormDialog[Role]):
         if self._only_shown and role is not None:
             for entry in (self.name, self.description, *self.boxes.values()):
                 entry.setEnabled(False)
-            self.save.hide()
-            self.cancel.setText("Close")
+            self.act.hide()
+            self.set_refuse("Close")
             self.strip.say(
                 "info",
                 "Built-in roles stay as they are. Create a role of your own to permit something else."
@@ -107,7 +100,7 @@ class RoleDialog(FormDialog[Role]):
     def _show_notes(self) -> None:
         """What each permission lets do, and what is odd about the choice."""
         for name, note in self._notes.items():
-            need = NEEDS.get(name)
+            need = roles.NEEDS.get(name)
             odd = need is not None and self.boxes[name].isChecked() and not self.boxes[need].isChecked()
             parts = [self._descriptions[name]]
             if need is not None and odd:

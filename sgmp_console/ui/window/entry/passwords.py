@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
-from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import passwords
 from sgmp_console.ui import fonts
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.parts.buttons import CheckBox, button
 from sgmp_console.ui.parts.card import centred
 from sgmp_console.ui.parts.fields import Field
@@ -19,8 +19,6 @@ from sgmp_console.ui.parts.message_bar import MessageBar
 
 if TYPE_CHECKING:
     from sgmp_console.store.accounts import Account
-
-BUG = "Something in SGMP failed that should not have. Trying again can help."
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ class ChoosePasswordPage(QWidget):
     def show_error(self, error: Exception) -> None:
         """Ready for another attempt; what was typed stays."""
         self.set_busy(False)
-        self._strip.say("fault", str(error) if isinstance(error, SgmpError) else BUG)
+        self._strip.say("fault", explain(error))
         self.fields.focus_first()
 
     def _submit(self) -> None:

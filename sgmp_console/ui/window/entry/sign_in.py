@@ -9,10 +9,10 @@ from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
-from sgmp_console.errors import SgmpError
 from sgmp_console.resources import resource
 from sgmp_console.settings import Profile, SettingsError
 from sgmp_console.ui import fonts, icons
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.parts.buttons import CheckBox, ComboBox, button
 from sgmp_console.ui.parts.card import centred
 from sgmp_console.ui.parts.labels import IconLabel, label
@@ -185,12 +185,7 @@ class SignInPage(QWidget):
     def show_error(self, error: Exception, *, slow_down: bool = True) -> None:
         """Ready for another attempt; what was typed stays. `slow_down`: it was an attempt that failed."""
         self.set_busy(False)
-        expected = isinstance(error, SgmpError)
-        self._sentence.setText(
-            str(error)
-            if expected
-            else "Something in SGMP failed that should not have. Trying again can help."
-        )
+        self._sentence.setText(explain(error))
         self._fault.show()
         self.password.setFocus()
         self.password.selectAll()

@@ -185,6 +185,7 @@ class MainView(QWidget):
             self._stack.addWidget(self._made[id_])
         self._shown_page = id_
         self._stack.setCurrentWidget(self._made[id_])
+        self._made[id_].take_focus()
         self._rail.show_chosen(id_)
         self.time_range.setVisible(declaration.has_time_range)
 
@@ -370,6 +371,7 @@ class MainView(QWidget):
             self.live.house_changed(change.house_id, change.from_ms)
         elif self._heard_before:
             # Notices were missed; what was late in coming may lie anywhere.
+            self.live.heard.emit(0)
             self.live.reload()
             self._account_soon.start()
         self._heard_before = True

@@ -6,15 +6,15 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
-from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import passwords
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
-from sgmp_console.ui.window.entry.passwords import BUG, PasswordChange, PasswordFields
+from sgmp_console.ui.window.entry.passwords import PasswordChange, PasswordFields
 
 
 class OwnAccountDialog(QDialog):
@@ -138,7 +138,7 @@ class OwnAccountDialog(QDialog):
 
     def _not_changed(self, error: Exception) -> None:
         self._show_busy(False)
-        self._say("fault", str(error) if isinstance(error, SgmpError) else BUG)
+        self._say("fault", explain(error))
         self.fields.focus_first()
 
     def _say(self, tone: Tone, text: str) -> None:

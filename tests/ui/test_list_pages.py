@@ -1,0 +1,161 @@
+"""What every list has, tested once on the shared class: focus, keys, actions that have no room, widths of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.pages.accounts.dialogs import CreateAccount
+from sgmp_console.ui.pages.accounts.page import AccountsPage
+from sgmp_console.ui.parts.action_bar import ActionBar
+from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.table import Badge, Column, RowsTable
+from sgmp_console.ui.window.frame.main_view import MainView
+from tests.ui.conftest import Deployment
+
+
+@pytest.fixture
+def page(qtbot: QtBot, view: MainView, deployed: Deployment) -> AccountsPage:
+    view.activateWindow()
+    view.start(deployed.houses[0].house_id)
+    view.show_page("accounts")
+    found = view.page("accounts")
+    assert isinstance(found, AccountsPage)
+    qtbot.waitUntil(lambda: found.table.isVisible())
+    return found
+
+
+def test_showing_a_page_puts_the_focus_into_it_so_that_its_keys_work(
+    qtbot: QtBot, page: AccountsPage
+) -> None:
+    focus = QApplication.focusWidget()
+    assert focus is page.table
+    QTest.keyClick(focus, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is page.search
+    QTest.keyClick(page.search, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    (dialog,) = page.findChildren(CreateAccount)
+    dialog.reject()
+
+
+def test_tab_goes_from_the_search_over_the_actions_to_the_table(page: AccountsPage) -> None:
+    page.search.setFocus()
+    met: list[QWidget] = []
+    for _ in range(12):
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        met.append(QApplication.focusWidget())
+        if met[-1] is page.table:
+            break
+    assert met[-1] is page.table
+    assert page.button("create") in met
+
+
+def test_a_message_of_a_list_moves_no_row(page: AccountsPage, qapp: QApplication) -> None:
+    before = page.table.mapToGlobal(page.table.viewport().pos())
+    page.say("Something is worth knowing.")
+    qapp.processEvents()
+    assert page.strip.isVisible()
+    assert page.table.mapToGlobal(page.table.viewport().pos()) == before
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
+def test_enter_presses_the_button_that_has_the_focus(view: MainView, qtbot: QtBot, key: Qt.Key) -> None:
+    question = ConfirmDialog("Delete 3 items?", "They are gone then.", "Delete 3 items", view)
+    question.open()
+    question.act.setFocus()
+    with qtbot.waitSignal(question.accepted):
+        QTest.keyClick(question.act, key)
+
+
+def test_enter_presses_what_keeps_everything_where_nothing_was_chosen(view: MainView, qtbot: QtBot) -> None:
+    question = ConfirmDialog("Delete 3 items?", "They are gone then.", "Delete 3 items", view)
+    question.open()
+    with qtbot.waitSignal(question.rejected):
+        QTest.keyClick(question.keep, Qt.Key.Key_Return)
+
+
+@pytest.fixture
+def actions(shown: Callable[..., QWidget]) -> ActionBar:
+    bar = ActionBar()
+    for words in ("Export", "Import", "Delete", "Edit", "Create account"):
+        bar.add(QAction(words, bar), button(words, bar.update))
+    around = QWidget()
+    QHBoxLayout(around).addWidget(bar)
+    shown(around, 1000, 60)
+    return bar
+
+
+def visible(bar: ActionBar) -> list[str]:
+    return [made.text() for made in bar.buttons() if made.isVisible()]
+
+
+def test_actions_without_room_are_in_the_menu_more_and_come_back(
+    actions: ActionBar, qapp: QApplication
+) -> None:
+    assert visible(actions) == ["Export", "Import", "Delete", "Edit", "Create account"]
+    actions.window().resize(360, 60)
+    qapp.processEvents()
+    assert visible(actions)[0] == "More"
+    assert visible(actions)[-1] == "Create account"
+    assert [action.text() for action in actions.folded()] + visible(actions)[1:] == [
+        "Export",
+        "Import",
+        "Delete",
+        "Edit",
+        "Create account",
+    ]
+    assert sum(made.width() for made in actions.buttons() if made.isVisible()) <= actions.width()
+    actions.window().resize(1000, 60)
+    qapp.processEvents()
+    assert "More" not in visible(actions)
+
+
+Row = tuple[str, str, str]
+
+
+@pytest.fixture
+def table(shown: Callable[..., QWidget]) -> RowsTable[Row]:
+    made: RowsTable[Row] = RowsTable(
+        "Things",
+        (
+            Column[Row]("Name", lambda row: row[0], 120, strong=True),
+            Column[Row]("Description", lambda row: row[1]),
+            Column[Row]("State", lambda row: row[2], 120, badges=lambda row: [Badge(row[2], "ink_muted")]),
+        ),
+        lambda row: row[0],
+    )
+    made.set_rows([("a_name_of_thirty_five_characters_ok", "What it is for, at some length", "Valid")])
+    shown(made, 1000, 300)
+    return made
+
+
+def test_a_column_is_as_wide_as_its_content_where_there_is_room(table: RowsTable[Row]) -> None:
+    name = table.model_of_rows.rows[0][0]
+    assert table.columnWidth(0) >= table.fontMetrics().horizontalAdvance(name)
+    assert sum(map(table.columnWidth, range(3))) == table.viewport().width()
+
+
+def test_the_column_that_names_the_row_becomes_narrower_last(
+    table: RowsTable[Row], qapp: QApplication
+) -> None:
+    name = table.columnWidth(0)
+    table.resize(name + 100 + 130, 300)
+    qapp.processEvents()
+    assert table.columnWidth(0) == name
+    assert table.columnWidth(1) < 220
+
+
+def test_a_width_that_was_chosen_stays_when_the_window_changes(
+    table: RowsTable[Row], qapp: QApplication
+) -> None:
+    table.horizontalHeader().resizeSection(0, 310)
+    table.resize(1200, 300)
+    qapp.processEvents()
+    table.set_rows([("b", "another", "Valid")])
+    assert table.columnWidth(0) == 310

@@ -1,0 +1,101 @@
+"""Lists send a fixed number of statements whatever the number of rows, and none while nothing happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.fleet import accounts, analytics, devices, houses, roles
+from sgmp_console.store import Database
+from sgmp_console.ui.pages.devices.page import DevicesPage
+from sgmp_console.ui.parts.list_page import ListPage
+from sgmp_console.ui.window.frame.main_view import MainView
+from tests.fleet.configs import EGAUGE
+from tests.ui.conftest import Deployment
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    sent: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    yield sent
+    sa.event.remove(sa.Engine, "before_cursor_execute", count)
+
+
+def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
+    for number in numbers:
+        match page_id:
+            case "devices":
+                devices.create(owner, house_id, f"meter_{number}", "egauge", EGAUGE)
+            case "analytics":
+                analytics.create(owner, house_id, f"item_{number}", "meter.A.Load")
+            case "houses":
+                houses.create(owner, f"House {number}", time_zone="UTC")
+            case "accounts":
+                email = f"person{number}@example.org"
+                accounts.create(owner, email=email, name="Somebody", role="visitor", house_id=house_id)
+            case "roles":
+                roles.create(owner, f"role_{number}", permissions=["view_devices"])
+
+
+def shown(qtbot: QtBot, view: MainView, page_id: str) -> ListPage:
+    view.show_page(page_id)
+    page = view.page(page_id)
+    assert isinstance(page, ListPage)
+    qtbot.waitUntil(lambda: page.found is not None and not page.busy())
+    return page
+
+
+def cost(qtbot: QtBot, page: ListPage, statements: list[str]) -> int:
+    qtbot.waitUntil(lambda: not page.busy())
+    page.reload()
+    del statements[:]
+    qtbot.waitUntil(lambda: not page.busy())
+    return len(statements)
+
+
+@pytest.mark.parametrize("page_id", ["devices", "analytics", "houses", "accounts", "roles"])
+def test_a_list_of_thirty_costs_what_one_of_three_does(
+    qtbot: QtBot, view: MainView, deployed: Deployment, statements: list[str], page_id: str
+) -> None:
+    house_id = deployed.houses[0].house_id
+    devices.create(deployed.owner, house_id, "meter", "egauge", EGAUGE)
+    add(page_id, deployed.owner, house_id, range(3))
+    view.start(house_id)
+    page = shown(qtbot, view, page_id)
+    few = cost(qtbot, page, statements)
+    rows = len(page.table.rows())
+    add(page_id, deployed.owner, house_id, range(3, 30))
+    many = cost(qtbot, page, statements)
+    assert len(page.table.rows()) == rows + 27
+    assert many == few
+
+
+def test_nothing_is_read_while_nothing_is_heard_of(
+    qtbot: QtBot, view: MainView, deployed: Deployment, statements: list[str]
+) -> None:
+    house_id = deployed.houses[0].house_id
+    add("devices", deployed.owner, house_id, range(3))
+    view.start(house_id)
+    page = shown(qtbot, view, "devices")
+    assert isinstance(page, DevicesPage)
+    page.grow_older()
+    qtbot.waitUntil(lambda: not page.busy())
+    del statements[:]
+    for _ in range(3):
+        page.grow_older()
+    assert not page.busy()
+    view.live.heard.emit(deployed.houses[1].house_id)
+    page.grow_older()
+    assert not page.busy()
+    view.live.heard.emit(house_id)
+    page.grow_older()
+    assert page.busy()
+    qtbot.waitUntil(lambda: not page.busy())
