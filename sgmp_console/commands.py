@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
 from sgmp_console.errors import UserError
@@ -116,8 +116,10 @@ def check_formula(arguments: argparse.Namespace) -> int:
     elif arguments.data is None:
         result = check.check(text)
     else:
-        with _opened(arguments.data) as readings:
-            result = check.check(text, readings=readings)
+        from sgmp_console.fleet import formula_data
+
+        readings, rejected = formula_data.read(arguments.data)
+        result = {**check.check(text, readings=readings), "rejected": rejected}
     if arguments.json:
         print(json.dumps(result, indent=2, ensure_ascii=False))
     else:
@@ -319,14 +321,6 @@ def _database_url(arguments: argparse.Namespace) -> str:
             f"Which database? Set {DATABASE_URL}, or give --database-url (without a password: others can see it)."
         )
     return str(url)
-
-
-def _opened(path: Path) -> TextIO:
-    try:
-        # What is no UTF-8 is told by the line that holds it, not by the first of them.
-        return path.open(encoding="utf-8-sig", errors="replace", newline="")
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}.") from error
 
 
 def _bytes(path: Path) -> bytes:

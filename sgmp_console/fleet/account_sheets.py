@@ -110,7 +110,7 @@ def import_accounts(
     return AccountsImported(run.plan(()), created, mail_problem)
 
 
-def export_accounts(connection: sa.Connection, path: Path) -> int:
+def export_accounts(connection: sa.Connection, path: Path, *, delimiter: str = ",") -> int:
     """Write the accounts that the caller sees; how many. Raises UserError where the file can't be written."""
     names = {house.house_id: house.name for house in houses.list_all(connection)}
     found = accounts.list_all(connection)
@@ -124,7 +124,7 @@ def export_accounts(connection: sa.Connection, path: Path) -> int:
         }
         for account in found
     ]
-    sheets.write(path, COLUMNS, rows)
+    sheets.write(path, COLUMNS, rows, delimiter=delimiter)
     return len(found)
 
 

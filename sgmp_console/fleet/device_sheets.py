@@ -6,7 +6,7 @@
 | `type` | for a new device |
 | `description` | |
 | `config` | the whole config as JSON |
-| `config.ip`, ... | one setting: a text as it is, all else as JSON; an empty cell takes it away, unless `config` is filled |
+| `config.ip`, ... | one setting: a text as it is, all else as JSON; an empty cell takes it away, unless `config` is filled. Of a list of texts each on a line of its own, or as JSON |
 | `same_meter` | `yes`: a new device continues the history of the deleted one that had its name |
 
 A setting or column that the file does not have stays as it is stored. `***` stands for a secret as it is stored: secrets
@@ -38,6 +38,15 @@ COLUMNS_FOR_PEOPLE = "name, type, description, config, config.ip and the like, s
 
 _NUMBER_LIKE = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[+-]?[0-9][0-9.,:/eE+-]*|true|false|null", re.IGNORECASE)
 
+_ROUNDED = re.compile(r"[+-]?[0-9]([.,][0-9]+)?E[+-][0-9]{2,3}")
+"""As spreadsheets write numbers that are too long for a cell: 1.23457E+62."""
+_NUMBER_KINDS = ("integer", "number", "boolean")
+_WAS_ROUNDED = (
+    "A spreadsheet took this text for a number and rounded it. Format the column as text and enter it again; a text "
+    "that does look like this goes in quotes."
+)
+_SEVERAL_IN_ONE = re.compile(r"(?![\[\"])[^\n]*[,;][^\n]*")
+
 
 def import_devices(
     database: Database,
@@ -68,7 +77,7 @@ def import_devices(
     return plan
 
 
-def export_devices(connection: sa.Connection, house_id: int, path: Path) -> int:
+def export_devices(connection: sa.Connection, house_id: int, path: Path, *, delimiter: str = ",") -> int:
     """Write the devices of a house, secrets masked; how many. Raises UserError where the file can't be written."""
     found = devices.list_all(connection, house_id)
     settings: dict[str, None] = {}
@@ -85,7 +94,7 @@ def export_devices(connection: sa.Connection, house_id: int, path: Path) -> int:
             row[CONFIG] = json.dumps(dict(device.config), ensure_ascii=False)
         rows.append(row)
     whole = [CONFIG] if any(CONFIG in row for row in rows) else []
-    sheets.write(path, ["name", "type", "description", *whole, *settings], rows)
+    sheets.write(path, ["name", "type", "description", *whole, *settings], rows, delimiter=delimiter)
     return len(found)
 
 
@@ -201,7 +210,16 @@ class _Run:
             if not column.startswith(SETTING):
                 continue
             key = column.removeprefix(SETTING)
-            if cell:
+            if _ROUNDED.fullmatch(cell) and kinds.get(key) not in _NUMBER_KINDS:
+                self._tell(row, column, _WAS_ROUNDED)
+            elif kinds.get(key) == "text_list" and _SEVERAL_IN_ONE.fullmatch(cell):
+                self._tell(
+                    row,
+                    column,
+                    "Several in one entry: put each on a line of its own within the cell, or write a list such as "
+                    '["A.Load", "A.Solar"]; one that does hold a comma goes into such a list, too.',
+                )
+            elif cell:
                 config[key] = _read_value(cell, kinds.get(key, ""))
             elif not row.get(CONFIG):
                 config.pop(key, None)

@@ -1,25 +1,25 @@
 """Readings of a house from a CSV file with the columns `timestamp,device,field,value`.
 
-A line is a line of the file, whatever its quotes: one that can't be read is told, and costs nothing but itself.
+A line that can't be read is reported, and costs nothing but itself. How lines are read is in `csv_format`.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-import re
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
+from sgmp_console import csv_format
+from sgmp_console.csv_format import Lines, UnknownHeader, Unreadable
 from sgmp_console.errors import UserError
 from sgmp_console.measurements import AHEAD_MS, EARLIEST_MS, MAX_FIELD_LENGTH, MAX_VALUE
 from sgmp_console.store import Database, aggregates, devices, readings
@@ -30,11 +30,9 @@ COLUMNS = ("timestamp", "device", "field", "value")
 _CHUNK = 200_000
 """Readings stored in one transaction."""
 
-_LONGEST_LINE = 100_000
-_REJECTED_KEPT = 100
+_MAX_LINES_REPORTED = 100
 _DAY_MS = 86_400_000
-_DELIMITERS = (",", ";", "\t")
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,16}", re.ASCII)
+_VALUE = COLUMNS.index("value")
 
 FieldKey = tuple[str, str]
 """(device, field)."""
@@ -49,21 +47,36 @@ class RejectedLine:
     text: str
 
 
+@dataclass(frozen=True)
+class DifferingLine:
+    """A line whose reading is known already with another value. `line` counts from 1, the header."""
+
+    line: int
+    device: str
+    field: str
+    timestamp_ms: int
+    value: float
+    known: float
+
+
 @dataclass
 class ImportReport:
     """What became of the lines of a file.
 
     `read`: lines with a reading. Of these, `stored` were new, or would be (`dry_run`), and `repeated` were known before,
-    or came twice in the file; a dry run tells the latter only of lines that are near each other. `rejected_lines` are the
-    first hundred. `start_ms`, `end_ms`: the first and last timestamp, UTC.
+    or came twice in the file; a dry run counts the latter only of lines that are near each other. Of the repeated ones
+    `differing` have another value than the one that is known, which stays. `rejected_lines` and `differing_lines` are
+    the first hundred. `start_ms`, `end_ms`: the first and last timestamp, UTC.
     """
 
     dry_run: bool
     read: int = 0
     stored: int = 0
     repeated: int = 0
+    differing: int = 0
     rejected: int = 0
     rejected_lines: list[RejectedLine] = field(default_factory=list)
+    differing_lines: list[DifferingLine] = field(default_factory=list)
     start_ms: int | None = None
     end_ms: int | None = None
     devices: dict[str, set[str]] = field(default_factory=dict)
@@ -89,6 +102,16 @@ class ImportReport:
         lines += [f"Line {one.line}: {one.reason}: {one.text}" for one in self.rejected_lines]
         if self.rejected > len(self.rejected_lines):
             lines.append(f"... and {self.rejected - len(self.rejected_lines):,} more lines.")
+        if self.differing:
+            lines.append(
+                f"Of those known already {self.differing:,} have another value in the file; what was known stays."
+            )
+            lines += [
+                f"Line {one.line}: {one.device}.{one.field} at {_utc(one.timestamp_ms)} is {one.known!r}, here {one.value!r}"
+                for one in self.differing_lines
+            ]
+        if self.differing > len(self.differing_lines):
+            lines.append(f"... and {self.differing - len(self.differing_lines):,} more lines.")
         return "\n".join(lines)
 
 
@@ -116,12 +139,21 @@ def import_file(
         raw = path.open("rb")
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.") from error
-    with raw, TextIOWrapper(raw, encoding="utf-8-sig", errors="replace") as file:
+    encoding = csv_format.encoding(raw.peek(4))
+    with raw, TextIOWrapper(raw, encoding=encoding, errors="replace") as file:
         with database.begin() as connection:
             device_ids = {one.name: one.device_id for one in devices.list_all(connection, house_id)}
-        lines = _Lines(file, device_ids)
+        try:
+            commas = csv_format.decimal_commas(Lines(csv_format.bounded_lines(file), COLUMNS).column(_VALUE))
+            file.seek(0)
+            lines = Lines(csv_format.bounded_lines(file), COLUMNS)
+        except UnknownHeader as error:
+            raise UserError(
+                f"The first line must name the columns {','.join(COLUMNS)}; it is {str(error)!r}."
+            ) from None
         report = ImportReport(dry_run)
-        for chunk in lines.chunks(_rejecting(report, on_rejected)):
+        content = _Readings(lines, device_ids, commas=commas)
+        for chunk in content.chunks(_rejecting(report, on_rejected)):
             with database.begin() as connection:
                 _take(connection, house_id, device_ids, chunk, report)
             if progress is not None:
@@ -135,7 +167,7 @@ def _rejecting(
 ) -> Callable[[RejectedLine], None]:
     def reject(line: RejectedLine) -> None:
         report.rejected += 1
-        if len(report.rejected_lines) < _REJECTED_KEPT:
+        if len(report.rejected_lines) < _MAX_LINES_REPORTED:
             report.rejected_lines.append(line)
         if on_rejected is not None:
             on_rejected(line)
@@ -156,6 +188,7 @@ class _Column:
 
     timestamps: array[int] = field(default_factory=lambda: array("q"))
     values: array[float] = field(default_factory=lambda: array("d"))
+    lines: array[int] = field(default_factory=lambda: array("q"))
 
     def series(self) -> Series:
         """In order of time; the first of those with the same timestamp."""
@@ -185,6 +218,8 @@ def _take(
     report.read += read
     report.stored += stored
     report.repeated += read - stored
+    if read > stored:
+        _note_differing(connection, house_id, chunk, series, report)
     for (device, field_name), one in series.items():
         report.devices.setdefault(device, set()).add(field_name)
         first, last = int(one.timestamps[0]), int(one.timestamps[-1])
@@ -202,6 +237,33 @@ def _new(connection: sa.Connection, house_id: int, series: Mapping[FieldKey, Ser
     )
 
 
+def _note_differing(
+    connection: sa.Connection,
+    house_id: int,
+    chunk: _Chunk,
+    series: Mapping[FieldKey, Series],
+    report: ImportReport,
+) -> None:
+    """Count the lines of a chunk whose value is not the one that is known, or that came before in the chunk."""
+    start = min(int(one.timestamps[0]) for one in series.values())
+    end = max(int(one.timestamps[-1]) for one in series.values()) + 1
+    stored = readings.read(connection, house_id, series.keys(), start, end)
+    for key, column in chunk.items():
+        known = dict(zip(*_lists(series[key]), strict=True))
+        known |= {at: value for at, value in zip(*_lists(stored[key]), strict=True) if at in known}
+        for timestamp, value, line in zip(column.timestamps, column.values, column.lines, strict=True):
+            if value != known[timestamp]:
+                report.differing += 1
+                if len(report.differing_lines) < _MAX_LINES_REPORTED:
+                    report.differing_lines.append(
+                        DifferingLine(line, *key, timestamp, value, known[timestamp])
+                    )
+
+
+def _lists(series: Series) -> tuple[list[int], list[float]]:
+    return series.timestamps.tolist(), series.values.tolist()
+
+
 def _remark_on_retention(report: ImportReport) -> None:
     kept_from = time.time() * 1000 - aggregates.RAW_RETENTION_DAYS * _DAY_MS
     if report.start_ms is not None and report.start_ms < kept_from:
@@ -214,35 +276,26 @@ def _remark_on_retention(report: ImportReport) -> None:
 # --- Reading the file -----------------------------------------------------------------------------------------------
 
 
-class _Unreadable(ValueError):
-    """Why a line can't be read."""
+class _Readings:
+    """The readings of a file, line by line, in chunks. `commas`: its numbers have decimal commas."""
 
-
-class _Lines:
-    """The readings of a file, line by line, in chunks. Raises UserError if the header is another."""
-
-    def __init__(self, file: TextIO, devices: Mapping[str, int]) -> None:
-        self._file = file
+    def __init__(self, lines: Lines, devices: Mapping[str, int], *, commas: bool) -> None:
+        self._lines = lines
         self._devices = devices
+        self._commas = commas
         self._latest_ms = int(time.time() * 1000) + AHEAD_MS
         self._checked: set[FieldKey] = set()
-        header = file.readline(_LONGEST_LINE)
-        self._delimiter = next((one for one in _DELIMITERS if one in header), ",")
-        names = [name.strip().strip('"').lower() for name in header.split(self._delimiter)]
-        if sorted(names) != sorted(COLUMNS):
-            raise UserError(
-                f"The first line must name the columns {','.join(COLUMNS)}; it is {header.strip()[:80]!r}."
-            )
-        self._places = tuple(names.index(name) for name in COLUMNS)
 
     def chunks(self, reject: Callable[[RejectedLine], None]) -> Iterator[_Chunk]:
         """Readings by field, some hundred thousand at a time; `reject` hears of the other lines."""
         chunk: dict[FieldKey, _Column] = {}
         count = 0
-        for number, line in self._numbered():
+        for number, line, cells in self._lines:
             try:
-                key, timestamp, value = self._parsed(line)
-            except _Unreadable as error:
+                if isinstance(cells, Unreadable):
+                    raise cells
+                key, timestamp, value = self._parsed(cells)
+            except Unreadable as error:
                 reject(RejectedLine(number, str(error), line.strip()[:200]))
                 continue
             column = chunk.get(key)
@@ -250,6 +303,7 @@ class _Lines:
                 column = chunk[key] = _Column()
             column.timestamps.append(timestamp)
             column.values.append(value)
+            column.lines.append(number)
             count += 1
             if count == _CHUNK:
                 yield chunk
@@ -257,76 +311,35 @@ class _Lines:
         if chunk:
             yield chunk
 
-    def _numbered(self) -> Iterator[tuple[int, str]]:
-        """Lines that are not empty, with their numbers; of one that is far too long, the beginning."""
-        number = 1
-        while line := self._file.readline(_LONGEST_LINE):
-            number += 1
-            rest = line
-            while len(rest) == _LONGEST_LINE and not rest.endswith("\n"):
-                rest = self._file.readline(_LONGEST_LINE)
-            if not line.isspace():
-                yield number, line
-
-    def _parsed(self, line: str) -> tuple[FieldKey, int, float]:
-        """Raises _Unreadable."""
-        row = self._split(line)
-        if len(row) != len(COLUMNS):
-            raise _Unreadable(f"it has {len(row)} columns instead of {len(COLUMNS)}")
-        when, device, field_name, value = (row[place].strip() for place in self._places)
+    def _parsed(self, cells: Sequence[str]) -> tuple[FieldKey, int, float]:
+        """Raises Unreadable."""
+        when, device, field_name, value = cells
         key = (device, field_name)
         if key not in self._checked:
             self._check(device, field_name)
             self._checked.add(key)
-        return key, self._timestamp(when), _number(value)
-
-    def _split(self, line: str) -> list[str]:
-        if '"' not in line:
-            return line.rstrip("\n").split(self._delimiter)
-        try:
-            return next(csv.reader([line], delimiter=self._delimiter, strict=True))
-        except csv.Error:
-            raise _Unreadable("its quotes do not match") from None
+        return key, self._timestamp(when), self._number(value)
 
     def _check(self, device: str, field_name: str) -> None:
         if device not in self._devices:
-            raise _Unreadable(f"this house has no device {device[:64]!r}")
+            raise Unreadable(f"this house has no device {device[:64]!r}")
         if not field_name or len(field_name) > MAX_FIELD_LENGTH:
-            raise _Unreadable(f"a field's name has 1 to {MAX_FIELD_LENGTH} characters")
+            raise Unreadable(f"a field's name has 1 to {MAX_FIELD_LENGTH} characters")
         if not field_name.isprintable() or "\ufffd" in field_name:
-            raise _Unreadable("the field's name holds characters that can't be shown, or is not UTF-8")
+            raise Unreadable("the field's name holds characters that can't be shown, or is not UTF-8")
 
     def _timestamp(self, text: str) -> int:
-        """UTC ms. Raises _Unreadable."""
-        if _WHOLE_NUMBER.fullmatch(text):
-            timestamp = int(text)
-        else:
-            try:
-                when = datetime.fromisoformat(text)
-            except ValueError:
-                raise _Unreadable(
-                    f"the timestamp {text[:40]!r} is neither a whole number of UTC milliseconds nor ISO 8601"
-                ) from None
-            if when.tzinfo is None:
-                raise _Unreadable(
-                    f"the time {text[:40]!r} has no offset from UTC; write 2026-07-01T12:00:00+02:00 or ...Z"
-                )
-            timestamp = round(when.timestamp() * 1000)
+        timestamp = csv_format.timestamp_ms(text)
         if timestamp < EARLIEST_MS:
-            raise _Unreadable("the time is before 2010; whole numbers count milliseconds since 1970, UTC")
+            raise Unreadable("the time is before 2010; whole numbers count milliseconds since 1970, UTC")
         if timestamp > self._latest_ms:
-            raise _Unreadable("the time is ahead of this computer's clock")
+            raise Unreadable("the time is ahead of this computer's clock")
         return timestamp
 
-
-def _number(text: str) -> float:
-    """Raises _Unreadable."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or "_" in text:
-        raise _Unreadable(f"the value {text[:40]!r} is not a finite number")
-    if abs(value) > MAX_VALUE:
-        raise _Unreadable(f"the value {text[:40]!r} is beyond {MAX_VALUE:g}")
-    return value
+    def _number(self, text: str) -> float:
+        value = csv_format.number(text, commas=self._commas)
+        if not math.isfinite(value):
+            raise Unreadable(f"the value {text[:40]!r} is not a finite number")
+        if abs(value) > MAX_VALUE:
+            raise Unreadable(f"the value {text[:40]!r} is beyond {MAX_VALUE:g}")
+        return value

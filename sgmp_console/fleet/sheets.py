@@ -1,28 +1,22 @@
 """CSV files for bulk work: read line by line with what is wrong where, written so that spreadsheets do no harm.
 
-UTF-8 with or without a byte order mark, `,` or `;` between cells (told by the first line), quotes as RFC 4180. What a
-spreadsheet would run as a formula (a cell that begins with `=`, `+`, `-` or `@`) is written with an apostrophe before
-it, and read without.
+How cells are written and read is in `csv_format`.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from io import StringIO
 from pathlib import Path
 
+from sgmp_console import csv_format
 from sgmp_console.errors import UserError
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_ROWS = 5_000
-
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_ESCAPED = re.compile(r"'+[=+\-@\t\r]")
 
 Progress = Callable[[int, int], None]
 """Hears (rows done, all rows). May raise Cancelled: nothing is changed then."""
@@ -111,18 +105,19 @@ def read(path: Path, known: Callable[[str], bool], *, needed: str, columns: str)
     """Read a file. `known` tells the columns that there may be, `needed` is the one that must be, `columns` names all
     for people. Raises SheetError."""
     text = _text(path)
-    header, _, _ = text.partition("\n")
-    reader = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(header), strict=True)
-    lines = _records(reader)
-    _, names = next(lines, (1, []))
-    names = [_column(name) for name in names]
-    _check_columns(names, known, needed, columns)
+    between = csv_format.delimiter(text.partition("\n")[0])
+    names: list[str] = []
     rows: list[Row] = []
     problems: list[LineProblem] = []
     try:
-        for line, cells in lines:
+        for line, cells in csv_format.records(text, between):
             if not any(cell.strip() for cell in cells):
                 continue
+            if not names:
+                names = [_column(name) for name in cells]
+                _check_columns(names, known, needed, columns)
+                continue
+            _check_is_split(cells, len(names))
             if len(rows) >= MAX_ROWS:
                 raise SheetError(
                     f"The file has more than {MAX_ROWS:,} lines. Import it in parts; nothing was changed."
@@ -132,44 +127,40 @@ def read(path: Path, known: Callable[[str], bool], *, needed: str, columns: str)
                     LineProblem(line, "", f"It has {len(cells)} cells; the first line has {len(names)}.")
                 )
                 continue
-            rows.append(Row(line, {name: _read_cell(cell) for name, cell in zip(names, cells, strict=True)}))
-    except csv.Error as error:
-        raise SheetError(
-            f"The file can't be read from line {reader.line_num} on: {error}. Check its quotes."
-        ) from None
+            texts = map(csv_format.read_cell, cells)
+            rows.append(Row(line, dict(zip(names, texts, strict=True))))
+    except csv_format.Unreadable as error:
+        raise SheetError(f"{_capitalized(error)}. Check its quotes; nothing was changed.") from None
+    if not names:
+        _check_columns(names, known, needed, columns)
     if not rows and not problems:
         raise SheetError("The file has no lines below the first one, which names the columns.")
     return Sheet(tuple(names), tuple(rows), tuple(problems))
 
 
 def write(
-    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]], *, private: bool = False
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, str]],
+    *,
+    private: bool = False,
+    delimiter: str = ",",
 ) -> None:
     """Write a file that spreadsheets open as it is. `private`: readable by its owner alone, and not there before.
 
-    Raises UserError where it can't be written.
+    `delimiter`: `;` for spreadsheets of countries with a decimal comma. Raises UserError where it can't be written.
     """
     flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if private else os.O_TRUNC)
     try:
         descriptor = os.open(path, flags, 0o600 if private else 0o666)
         with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
+            file.write(csv_format.written_record(columns, delimiter))
             for row in rows:
-                writer.writerow([written_cell(row.get(column, "")) for column in columns])
+                file.write(csv_format.written_record((row.get(column, "") for column in columns), delimiter))
     except FileExistsError:
         raise UserError(f"{path.name} exists already. Choose another name.") from None
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror}.") from error
-
-
-def written_cell(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def _read_cell(cell: str) -> str:
-    text = cell.strip()
-    return text[1:] if _ESCAPED.match(text) else text
 
 
 def _text(path: Path) -> str:
@@ -179,29 +170,18 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise SheetError(f"{path} can't be read: {error.strerror}.") from error
+    encoding = csv_format.encoding(content)
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise SheetError(
-            f"{path.name} is not UTF-8 (line {line}). In a spreadsheet, save it as “CSV UTF-8”."
+            f"{path.name} is not {encoding.removesuffix('-sig').upper()} (line {line}). In a spreadsheet, save it as "
+            "“CSV UTF-8”."
         ) from None
     if "\0" in text:
-        raise SheetError(f"{path.name} is no text file.")
+        raise SheetError(f"{path.name} is not a text file.")
     return text
-
-
-def _delimiter(header: str) -> str:
-    outside = re.sub(r'"[^"]*"', "", header)
-    return ";" if outside.count(";") > outside.count(",") else ","
-
-
-def _records(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line on which each begins: a quoted cell may run over several."""
-    done = 0
-    for cells in reader:
-        yield done + 1, cells
-        done = reader.line_num  # type: ignore[attr-defined]
 
 
 def _column(name: str) -> str:
@@ -210,8 +190,36 @@ def _column(name: str) -> str:
     return head.lower() + dot + tail
 
 
+def _capitalized(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+def _check_is_split(cells: Sequence[str], count: int) -> None:
+    """Refuse a file that a spreadsheet left in one column: it separates cells by another character than the file."""
+    filled = [cell for cell in cells if cell.strip()]
+    if count == 1 or len(filled) != 1:
+        return
+    for between in csv_format.DELIMITERS:
+        try:
+            inner = csv_format.cells(filled[0], between)
+        except csv_format.Unreadable:
+            continue
+        if len(inner) == count:
+            raise SheetError(_IN_ONE_CELL)
+
+
+_IN_ONE_CELL = (
+    "All columns stand in one cell: the spreadsheet that saved the file separates cells by another character than the "
+    "file does. Export with “;” between the cells, or open the file through the spreadsheet's text import, and save again."
+)
+
+
 def _check_columns(names: list[str], known: Callable[[str], bool], needed: str, columns: str) -> None:
     if needed not in names:
+        for name in names:
+            if needed in (_column(part) for part in re.split("[,;\t]", name)):
+                raise SheetError(_IN_ONE_CELL)
         raise SheetError(
             f"The first line must name the columns; {needed} is not among them. There are {columns}."
         )

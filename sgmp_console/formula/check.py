@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sgmp_console.formula import identifiers, render
+from sgmp_console.formula import render
 from sgmp_console.formula.catalogue import Catalogue, items_in, ordered
 from sgmp_console.formula.errors import FormulaError, shown
 from sgmp_console.formula.evaluation import evaluate
@@ -17,12 +15,8 @@ from sgmp_console.formula.identifiers import AnalyticsIdentifier, Identifier
 from sgmp_console.formula.items import Load, SourceIdentifier, evaluate_items
 from sgmp_console.formula.simplify import simplified
 from sgmp_console.formula.tree import Reference
-from sgmp_console.formula.validation import aggregation_refusal, equal_items, misaligned, problems, unit
+from sgmp_console.formula.validation import equal_items, misaligned, problems, unit
 from sgmp_console.timeseries.series import Series
-
-COLUMNS = ("timestamp", "identifier", "value")
-
-_REJECTED_SHOWN = 20
 
 
 def check(
@@ -30,15 +24,13 @@ def check(
     *,
     catalogue: Catalogue | None = None,
     name: str | None = None,
-    readings: Iterable[str] | None = None,
+    readings: Mapping[Identifier, Series] | None = None,
 ) -> dict[str, Any]:
     """All there is to say about a formula, as JSON-able values.
 
-    `readings`: the lines of a CSV file with the columns `timestamp,identifier,value`; timestamps in UTC ms or
-    ISO 8601 with an offset, in any order; of a repeated reading the first counts, as in the database. The result
-    always has `ok`, `error` ({`message`, `position`, `length`} or None), `warnings` (a list of the same),
+    The result always has `ok`, `error` ({`message`, `position`, `length`} or None), `warnings` (a list of the same),
     `identifiers`, `exact_on_aggregates`, `simplified`, `latex`, `equals` (items with the same values) and `unit`; and
-    with readings `values` ([[timestamp_ms, value], ...]) and `rejected` ([{`line`, `reason`}, ...]).
+    with readings `values` ([[timestamp_ms, value], ...]).
     """
     result: dict[str, Any] = {
         "ok": False,
@@ -62,7 +54,7 @@ def check(
     result["warnings"] = [_place(p.message, p.position, p.length) for p in found if not p.is_error]
     result["ok"] = not errors
     result["identifiers"] = sorted(formula.identifiers)
-    result["exact_on_aggregates"] = formula.exact_on_aggregates and aggregation_refusal(formula) is None
+    result["exact_on_aggregates"] = formula.exact_on_aggregates
     result["simplified"] = render.text(simplified(formula.tree))
     result["latex"] = render.latex(formula.tree)
     if catalogue is not None:
@@ -151,17 +143,19 @@ def _place(message: str, position: int, length: int) -> dict[str, Any]:
 
 
 def _evaluate(
-    formula: Formula, lines: Iterable[str], catalogue: Catalogue | None, result: dict[str, Any]
+    formula: Formula,
+    readings: Mapping[Identifier, Series],
+    catalogue: Catalogue | None,
+    result: dict[str, Any],
 ) -> None:
     """Add the formula's values over the readings. Items come from the readings or else from the catalogue."""
-    given, result["rejected"] = read_readings(lines)
-    values: dict[Identifier, Series] = dict(given)
+    values: dict[Identifier, Series] = dict(readings)
     empty = Series.empty()
     if catalogue is not None:
         mentioned = {
             r.identifier for r in formula.references if isinstance(r.identifier, AnalyticsIdentifier)
         }
-        missing = sorted(i.name for i in mentioned - given.keys() if i.name in catalogue.items)
+        missing = sorted(i.name for i in mentioned - readings.keys() if i.name in catalogue.items)
         for item, inner in ordered(missing, catalogue.items).formulas.items():
             values.setdefault(
                 AnalyticsIdentifier(item), evaluate(inner.tree, lambda r: values.get(r.identifier, empty))
@@ -187,79 +181,3 @@ def _note_series(formula: Formula, values: Mapping[Identifier, Series], result: 
 
 def _pairs(series: Series) -> list[list[float]]:
     return [[t, v] for t, v in zip(series.timestamps.tolist(), series.values.tolist(), strict=True)]
-
-
-def read_readings(lines: Iterable[str]) -> tuple[dict[Identifier, Series], list[dict[str, Any]]]:
-    """The series in a CSV file's lines, and what was left out: at most 20 lines with the reason.
-
-    Raises UserError (a FormulaError without a place) when the header isn't `timestamp,identifier,value`.
-    """
-    rows = csv.reader(lines)
-    header = [column.strip().lower().lstrip("\ufeff") for column in _next(rows) or ()]
-    if not set(COLUMNS) <= set(header):
-        raise FormulaError(f"the first line of the readings must be {','.join(COLUMNS)}", 0, 0)
-    at, which, value_at = (header.index(column) for column in COLUMNS)
-    collected: dict[Identifier, dict[int, float]] = {}
-    parsed: dict[str, Identifier] = {}
-    rejected: list[dict[str, Any]] = []
-    while (row := _next(rows)) is not None:
-        if not any(cell.strip() for cell in row):
-            continue
-        try:
-            timestamp = _timestamp(row[at].strip())
-            written = row[which].strip()
-            identifier = parsed.get(written) or identifiers.parse(written)
-            parsed[written] = identifier
-            value = _number(row[value_at].strip())
-        except IndexError:
-            _reject(rejected, rows.line_num, f"there are {len(row)} columns instead of {len(header)}")
-        except (ValueError, FormulaError) as error:
-            _reject(rejected, rows.line_num, str(error))
-        else:
-            series = collected.setdefault(identifier, {})
-            if math.isfinite(value):
-                series.setdefault(timestamp, value)
-    ready = {
-        identifier: Series(sorted(values), [values[t] for t in sorted(values)])
-        for identifier, values in collected.items()
-    }
-    return ready, rejected
-
-
-def _next(rows: Iterator[list[str]]) -> list[str] | None:
-    """None at the end. Raises UserError where the file is no CSV from here on."""
-    try:
-        return next(rows, None)
-    except csv.Error as error:
-        raise FormulaError(f"the readings are no CSV: {error}", 0, 0) from error
-
-
-def _reject(rejected: list[dict[str, Any]], line: int, reason: str) -> None:
-    if len(rejected) < _REJECTED_SHOWN:
-        rejected.append({"line": line, "reason": reason})
-
-
-def _number(text: str) -> float:
-    """Raises ValueError with a sentence."""
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"the value `{shown(text)}` is no number") from None
-
-
-def _timestamp(text: str) -> int:
-    """UTC ms of a whole number of ms or an ISO 8601 time with its offset. Raises ValueError."""
-    if text.lstrip("-").isdigit():
-        milliseconds = int(text)
-        if abs(milliseconds) >= 2**53:
-            raise ValueError(f"the timestamp {shown(text)} is out of range")
-        return milliseconds
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(
-            f"the time `{shown(text)}` is neither UTC milliseconds nor ISO 8601; write 2026-07-01T12:00:00Z"
-        ) from None
-    if when.tzinfo is None:
-        raise ValueError(f"the time {shown(text)} has no offset; write 2026-07-01T12:00:00+02:00 or ...Z")
-    return round(when.timestamp() * 1000)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sgmp_console.formula.evaluation import evaluate, reaches
 from sgmp_console.formula.grammar import read
-from sgmp_console.formula.identifiers import AnalyticsIdentifier
+from sgmp_console.formula.identifiers import DeviceIdentifier
 from sgmp_console.formula.linear import LinearForm, linear_form, slotwise, slotwise_unsure, slotwise_values
 from sgmp_console.formula.tree import Node, Reference, references
 from sgmp_console.timeseries.aggregates import SlotAggregates
@@ -67,9 +67,9 @@ class Formula:
 
         True for a linear form and for formulas of slot means, such as avg(x, 300000)*avg(y, 300000). It is a property
         of the formula in its series: with several of them `slot_means` says in which slots it holds. False where
-        other items are mentioned; ask the formula with these written out (`inlined`).
+        other items are mentioned (ask the formula with these written out, `inlined`) or events, which have none.
         """
-        if any(isinstance(reference.identifier, AnalyticsIdentifier) for reference in self.references):
+        if not all(isinstance(reference.identifier, DeviceIdentifier) for reference in self.references):
             return False
         return self.linear is not None or slotwise(self.tree)
 

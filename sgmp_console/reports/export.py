@@ -7,17 +7,16 @@ so that a spreadsheet does not run them.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from sgmp_console import csv_format
 from sgmp_console.errors import UserError
 from sgmp_console.files import write_atomic
-from sgmp_console.fleet.sheets import written_cell
 from sgmp_console.reports.report import Column, Figure, Report, Table
 from sgmp_console.timeseries import calendar
 
@@ -66,15 +65,12 @@ def csv_bytes(report: Report) -> bytes:
 
 def csv_text(report: Report) -> str:
     """The report as CSV: `,` between cells, blocks set apart by an empty line."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    for place, block in enumerate(blocks(report)):
-        if place:
-            writer.writerow([])
-        writer.writerow([written_cell(block.title)])
-        writer.writerow([written_cell(column) for column in block.columns])
-        writer.writerows([_csv_cell(cell) for cell in row] for row in block.rows)
-    return text.getvalue()
+    parts = []
+    for block in blocks(report):
+        lines = [csv_format.written_record([block.title]), csv_format.written_record(block.columns)]
+        lines += [csv_format.joined(map(_csv_cell, row)) for row in block.rows]
+        parts.append("".join(lines))
+    return "\r\n".join(parts)
 
 
 def xlsx_bytes(reports: Sequence[Report]) -> bytes:
@@ -217,7 +213,7 @@ def _both(timestamp_ms: int, zone: str) -> tuple[str, str]:
 def _csv_cell(cell: Cell) -> str:
     if cell is None:
         return ""
-    return written_cell(cell) if isinstance(cell, str) else repr(cell)
+    return csv_format.written_cell(cell) if isinstance(cell, str) else repr(cell)
 
 
 def _write(sheet: Any, row: int, column: int, cell: Cell) -> None:

@@ -243,7 +243,7 @@ def test_cancelling_leaves_everything_as_it_was(database: Database, house: House
         (b"name,type\n\xff,x\n", r"not UTF-8 \(line 2\)"),
         (b'name,type\n"a"b,x\n', "can't be read from line 2"),
         (b'name,type\n"a,x\n', "can't be read"),
-        (b"name,type\nx\0,y\n", "no text file"),
+        (b"name,type\nx\0,y\n", "not a text file"),
     ],
 )
 def test_a_file_that_is_no_such_sheet_is_refused_with_the_reason(
@@ -265,3 +265,84 @@ def test_no_problem_quotes_a_secret(database: Database, house: House, tmp_path: 
     with pytest.raises(ImportRefused) as caught:
         run(database, house, file)
     assert TOKEN not in str(caught.value) + repr(caught.value.plan)
+
+
+@pytest.mark.parametrize("cell", ["1.23457E+62", "1,23457E+62", "-1.2E-05", "1E+15"])
+@pytest.mark.parametrize("column", ["config.token", "config.serial"])
+def test_a_text_that_a_spreadsheet_rounded_is_refused(
+    database: Database, house: House, tmp_path: Path, cell: str, column: str
+) -> None:
+    file = sheet(tmp_path, f"name;type;config.ip;{column}", f"battery;sonnen;10.0.0.5;{cell}")
+    ((line, where, sentence), *_) = told(run(database, house, file, dry_run=True))
+
+    assert (line, where) == (2, column)
+    assert "spreadsheet" in sentence
+    assert "rounded" in sentence
+    assert cell not in sentence  # it may be what is left of a secret
+
+
+def test_several_texts_in_one_entry_are_refused(database: Database, house: House, tmp_path: Path) -> None:
+    file = sheet(tmp_path, "name;type;config.ip;config.keys", "meter;egauge;10.0.0.6;A.Load,A.Solar")
+    assert [where for _, where, _ in told(run(database, house, file, dry_run=True))] == ["config.keys"]
+
+    lines = sheet(tmp_path, "name,type,config.ip,config.keys", 'meter,egauge,10.0.0.6,"A.Load\nA,B"')
+    run(database, house, lines)
+    assert stored(database, house)["meter"].config["keys"] == ["A.Load", "A,B"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_a_sheet_may_have_any_delimiter_and_a_byte_order_mark(
+    database: Database, house: House, tmp_path: Path, encoding: str, between: str
+) -> None:
+    lines = (between.join(cells) for cells in (("name", "type", "config.ip"), ("m\u00fcller", "x", "y")))
+    file = sheet(tmp_path, *lines, encoding=encoding)
+
+    assert "'m\u00fcller' can't be used" in told(run(database, house, file, dry_run=True))[0][2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"name,type,config.ip"\n"m,egauge,10.0.0.6"\n',
+        'name,type,config.ip\n"m,egauge,10.0.0.6"\n',
+        "name,type;;\nm,egauge;;\n",
+    ],
+)
+def test_a_file_whose_columns_stand_in_one_cell_is_refused_with_the_way_out(
+    database: Database, house: House, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "one_column.csv"
+    file.write_text(content, "utf-8")
+    with pytest.raises(SheetError, match=r"All columns stand in one cell.*Export with “;”"):
+        run(database, house, file, dry_run=True)
+
+
+@pytest.mark.parametrize("between", [",", ";"])
+def test_an_export_for_either_kind_of_spreadsheet_is_neutral_and_read_again(
+    database: Database, house: House, tmp_path: Path, between: str
+) -> None:
+    text = "x;=1+1;y\n@a\t-b,\uff1d2"
+    devices.create(database, house.house_id, "meter", "egauge", EGAUGE, description=text)
+    file = tmp_path / "out.csv"
+    with database.begin() as connection:
+        device_sheets.export_devices(connection, house.house_id, file, delimiter=between)
+
+    for other in ",;\t":
+        for row in csv.reader(file.read_text("utf-8-sig").splitlines(), delimiter=other):
+            assert not any(cell.strip()[:1] in ("=", "@", "\uff1d") for cell in row)
+    plan = run(database, house, file, existing=Existing.UPDATE)
+    assert {step.action for step in plan.steps} == {Action.NOTHING}
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [(b'name,"type"x,config\n', 1), (b'"name,type\nx,y\n', 1), (b'name,type\na,b\nc,"d\n', 3)],
+)
+def test_quotes_that_do_not_match_are_reported_with_their_line(
+    database: Database, house: House, tmp_path: Path, content: bytes, line: int
+) -> None:
+    file = tmp_path / "quotes.csv"
+    file.write_bytes(content)
+    with pytest.raises(SheetError, match=f"from line {line} on.*quotes"):
+        run(database, house, file, dry_run=True)

@@ -224,3 +224,79 @@ def test_no_bytes_stop_an_import(
     file.write_bytes(HEADER.encode() + b"\n".join(lines))
     report = import_file(database, house.house_id, file, dry_run=True)
     assert report.stored == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_spreadsheets_unicode_text_is_read(
+    database: Database, house: House, tmp_path: Path, encoding: str
+) -> None:
+    file = tmp_path / "readings.txt"
+    file.write_bytes(f"timestamp\tdevice\tfield\tvalue\r\n{T0}\tmeter\tA.Load\t1.5\r\n".encode(encoding))
+
+    assert counts(import_file(database, house.house_id, file)) == (1, 1, 0, 0)
+    assert stored(database, house) == [(T0, 1.5)]
+
+
+def test_a_number_that_may_have_a_thousands_separator_is_refused_beside_decimal_commas(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    rows = ("1.234", "1.234,5", "7", "0,5")
+    lines = [f"{T0 + place};meter;A.Load;{value}" for place, value in enumerate(rows)]
+    file = write(tmp_path, *lines, header="timestamp;device;field;value\n")
+    report = import_file(database, house.house_id, file)
+
+    assert stored(database, house) == [(T0 + 2, 7.0)]
+    assert [one.line for one in report.rejected_lines] == [2, 3, 5]
+    assert "ambiguous" in report.rejected_lines[0].reason
+    assert all("decimal comma" in one.reason for one in report.rejected_lines)
+
+
+def test_a_decimal_comma_between_commas_makes_its_neighbours_ambiguous_too(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    report = import_file(
+        database, house.house_id, write(tmp_path, f"{T0},meter,A.Load,1.234", f"{T0},meter,A.EV,1.234,5")
+    )
+    assert (report.stored, report.rejected) == (0, 2)
+
+
+def test_one_decimal_comma_costs_a_file_with_decimal_points_nothing_but_its_line(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    lines = (f"{T0};meter;A.Load;1.234", f"{T0 + 1};meter;A.Load;0.25", f"{T0 + 2};meter;A.Load;1,5")
+    report = import_file(
+        database, house.house_id, write(tmp_path, *lines, header="timestamp;device;field;value\n")
+    )
+    assert (report.stored, report.rejected) == (2, 1)
+
+
+def test_what_is_known_with_another_value_is_counted_apart_and_named_by_line(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    import_file(database, house.house_id, write(tmp_path, f"{T0},meter,A.Load,1", f"{T0 + 1},meter,A.Load,2"))
+    corrected = write(
+        tmp_path, f"{T0},meter,A.Load,999", f"{T0 + 1},meter,A.Load,2", f"{T0 + 2},meter,A.Load,3"
+    )
+    for dry_run in (True, False):
+        report = import_file(database, house.house_id, corrected, dry_run=dry_run)
+
+        assert (report.stored, report.repeated, report.differing) == (1, 2, 1)
+        (line,) = report.differing_lines
+        assert (line.line, line.device, line.field, line.timestamp_ms) == (2, "meter", "A.Load", T0)
+        assert (line.value, line.known) == (999.0, 1.0)
+        assert "Line 2: meter.A.Load at 2025-06-15T15:06:40.000+00:00 is 1.0, here 999.0" in report.as_text()
+        assert report.as_json()["differing"] == 1
+    assert stored(database, house)[0] == (T0, 1.0)
+
+
+def test_a_reading_that_comes_twice_in_a_file_with_two_values_is_named(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    report = import_file(
+        database,
+        house.house_id,
+        write(tmp_path, f"{T0},meter,A.Load,1", f"{T0},meter,A.Load,1", f"{T0},meter,A.Load,2"),
+    )
+
+    assert (report.stored, report.repeated, report.differing) == (1, 2, 1)
+    assert [(one.line, one.known) for one in report.differing_lines] == [(4, 1.0)]

@@ -19,7 +19,6 @@ IDENTIFIERS = ["a.x", "a.y", "b.z"]
         "-neg(sonnen.status.Pac_total_W/1000)",
         "pos(egauge.A.Solar)",
         "-egauge.A.GridPower",
-        "events.::EV_START_CHARGING",
         "2*a.x - a.y/4 + 7",
         "pos(a.x) + neg(a.y)*3 - abs(-a.z/2)",
         "pos(pos(a.x) - neg(a.x))",
@@ -42,6 +41,8 @@ def test_exact(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "events.::EV_START_CHARGING",
+        "a.x + events.::EV_END_CHARGING.energy",
         "a.x*a.y",
         "a.x^2",
         "1/a.x",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sgmp_console.fleet.formula_data import series_in
 from sgmp_console.formula import FormulaError, parse
 from sgmp_console.formula.check import check
 from sgmp_console.timeseries import Series
@@ -150,7 +151,7 @@ def test_readings_from_a_file_may_repeat_and_come_in_any_order(seed: int) -> Non
     file = io.StringIO()
     csv.writer(file).writerows([("timestamp", "identifier", "value"), *rows])
 
-    result = check(text, readings=file.getvalue().splitlines())
+    result = check(text, readings=series_in(file.getvalue())[0])
 
     expected = oracle.evaluate(tree, readings)
     values = dict(result["values"])
