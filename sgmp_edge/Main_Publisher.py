@@ -49,9 +49,7 @@ DEVICE_TYPES: dict[str, type] = {
 def main() -> int:
     """Run the daemon; returns the exit code."""
     from sgmp_edge.command import run
-    from sgmp_edge.memory import save_memory
 
-    save_memory()
     return run(sys.argv[1:], DEVICE_TYPES, default_home=_default_home())
 
 

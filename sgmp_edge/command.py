@@ -9,9 +9,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import VERSION
-from .delivery.outbox import Message
+
+if TYPE_CHECKING:
+    from .delivery.outbox import Message
 
 FAILED, USAGE = 1, 2
 PRIVATE_UMASK = 0o077
@@ -33,9 +36,11 @@ def run(arguments: Sequence[str], device_types: Mapping[str, type], *, default_h
         return main(arguments[1:], default_home)
     parser = _parser(default_home)
     given = parser.parse_args(list(arguments))
+    from .memory import save_memory
     from .settings import SetupError, load_settings
 
     home: Path = given.home.expanduser().resolve()
+    save_memory()
     try:
         settings = load_settings(home)
         _start_log(given.log_level or settings.log_level, given.log_file)

@@ -6,7 +6,7 @@ house_id = 1
 # Broker, "host" or "host:port". Needed only where the credentials do not bring it along.
 # endpoint = "broker.lan:8883"
 
-# Name of the deployment, if it is not the default.
+# Name of the deployment. The credentials bring it along.
 # deployment = "sgmp"
 
 # Seconds between two polls of a device whose config has no `interval`.

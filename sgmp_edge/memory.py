@@ -1,4 +1,4 @@
-"""Keeps a daemon that has a Pi's memory for a few MB smaller. To be called first, before there are threads."""
+"""Keeps the daemon small on a Pi. To be called before there are threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an edge is told locally: its `config.py` and its credentials, both in its home folder.
+"""What is set on the edge itself: its `config.py` and its credentials, both in its home folder.
 
 The home of a copied folder is that folder; several edges on one machine share the code and have a home each.
 """
@@ -32,6 +32,7 @@ class Settings:
 
     house_id: int
     deployment: str = contract.DEFAULT_DEPLOYMENT
+    """Where it is not set: that of the credentials."""
     endpoint: str | None = None
     """Broker, `host` or `host:port`; None: the one that came with the credentials."""
     poll_interval_s: float = 4.0
@@ -84,6 +85,8 @@ def load_settings(home: Path) -> Settings:
             close = difflib.get_close_matches(key, names, 1)
             hint = f"; did you mean {close[0]}?" if close else f". Known are {', '.join(names)}."
             raise SetupError(f"{file}: unknown setting {key}{hint}")
+    if given.get("deployment") is None:
+        given["deployment"] = _deployment_of_credentials(home)
     if "house_id" not in given:
         raise SetupError(f"{file}: set house_id to the ID of this edge's house, shown in House Settings.")
     for key, value in given.items():
@@ -114,7 +117,12 @@ def load_identity(home: Path, settings: Settings) -> Identity:
     if credentials.deployment is not None and credentials.deployment != settings.deployment:
         raise SetupError(
             f"The credentials belong to the deployment {credentials.deployment!r}, but {CONFIG_FILE} says"
-            f" {settings.deployment!r}. Set deployment = {credentials.deployment!r}."
+            f" {settings.deployment!r}. Remove deployment from it, or install the credentials of that deployment."
+        )
+    if credentials.client_id is not None and credentials.client_id != settings.client_id:
+        raise SetupError(
+            f"The credentials are those of {credentials.client_id}, but {CONFIG_FILE} makes this edge"
+            f" {settings.client_id}. Correct {CONFIG_FILE}, or install the credentials of that house."
         )
     endpoint = settings.endpoint or credentials.endpoint
     if not endpoint:
@@ -123,13 +131,23 @@ def load_identity(home: Path, settings: Settings) -> Identity:
         )
     host, port = contract.endpoint_of(endpoint)
     return Identity(
-        client_id=credentials.client_id or settings.client_id,
+        client_id=settings.client_id,
         host=host,
         port=port,
         certificate_pem=credentials.certificate_pem,
         private_key_pem=credentials.private_key_pem,
         root_ca_pem=credentials.root_ca_pem,
     )
+
+
+def _deployment_of_credentials(home: Path) -> str:
+    """What the installed credentials say, else the default; what is wrong with them is for `load_identity`."""
+    try:
+        credentials = contract.parse_credentials((home / CREDENTIALS_FILE).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, contract.ContractError):
+        return contract.DEFAULT_DEPLOYMENT
+    named = re.fullmatch(r"(\w+)_house_[0-9]+", credentials.client_id or "")
+    return credentials.deployment or (named[1] if named else contract.DEFAULT_DEPLOYMENT)
 
 
 def earliest_ms(home: Path) -> int:

@@ -9,7 +9,7 @@ import pty
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,13 +152,13 @@ class Pasted:
     left: str
 
 
-def paste(*pieces: bytes, home: Path) -> Pasted:
-    """Into the terminal of `install_certs.py`, as a person does; pieces come apart, as over a slow line."""
+def paste(*pieces: bytes, home: Path, program: Sequence[str] = ()) -> Pasted:
+    """Into the terminal of `install_certs.py` (or `program`), as a person does; pieces come apart, as over a slow line."""
     process, terminal = pty.fork()
     if process == 0:
         # A shell reads on in the same terminal, as it does for a person.
         script = '"$@"; echo "exit=$?"; exec cat'
-        os.execv("/bin/sh", ["/bin/sh", "-c", script, "sh", *command(home)])
+        os.execv("/bin/sh", ["/bin/sh", "-c", script, "sh", *(program or command(home))])
     shown = b""
 
     def show_until(wanted: bytes) -> None:

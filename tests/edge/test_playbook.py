@@ -135,8 +135,10 @@ def test_an_operator_who_follows_the_playbook_ends_with_readings(
     # Install the credentials.
     issued = broker.authority.issue(contract.client_id("sgmp", house_id))
     credentials = contract.dump_credentials(issued.for_house("sgmp", house_id, f"localhost:{broker.port}"))
-    code, shown = paste(credentials.encode() + b"\n", python, str(folder / "install_certs.py"))
-    assert code == 0, shown
+    pasted = paste(
+        credentials.encode() + b"\n", home=folder, program=(python, str(folder / "install_certs.py"))
+    )
+    assert pasted.exit_code == 0, pasted.shown
 
     # Copy `config_example.py` to `config.py` and set `house_id` to the correct House ID.
     example = (folder / "config_example.py").read_text()

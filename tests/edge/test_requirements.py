@@ -11,11 +11,9 @@ from packaging.utils import canonicalize_name
 from sgmp_edge.contract import EDGE_FOLDER
 from tests.edge.chaos.house import ROOT
 
-WANTED = {
-    Requirement(line).name: line.partition("==")[2]
-    for line in (EDGE_FOLDER / "requirements.txt").read_text().splitlines()
-    if not line.startswith("#")
-}
+TEXT = (EDGE_FOLDER / "requirements.txt").read_text()
+PINNED = re.compile(r"^([a-z0-9-]+)==([^\s;]+)", re.MULTILINE)
+WANTED = dict(PINNED.findall(TEXT))
 
 
 def needs(name: str) -> set[str]:
@@ -29,8 +27,18 @@ def needs(name: str) -> set[str]:
 
 
 def test_every_requirement_is_pinned_to_the_version_that_is_tested() -> None:
-    locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    locked = dict(PINNED.findall((ROOT / "requirements.lock").read_text()))
     assert {name: locked[name] for name in WANTED} == WANTED
+
+
+def test_pip_takes_no_file_that_was_not_there_when_the_list_was_made() -> None:
+    blocks = re.split(r"^(?=[a-z])", TEXT, flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(WANTED)
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_list_names_no_host() -> None:
+    assert "://" not in TEXT
 
 
 def test_the_list_is_whole_and_holds_nothing_else() -> None:

@@ -38,3 +38,50 @@ def test_the_begin_of_the_certificate_counts(tmp_path: Path, year: int) -> None:
     text = contract.dump_credentials(credentials(certificate_pem=certificate, private_key_pem=key))
     put(tmp_path, "credentials.json", text, mtime_s=0)
     assert settings.earliest_ms(tmp_path) == int(begin.timestamp() * 1000)
+
+
+def home_with(home: Path, config: str, **changed: object) -> Path:
+    put(home, "config.py", config)
+    put(home, "credentials.json", contract.dump_credentials(credentials(**changed)))
+    return home
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"deployment": "lab", "client_id": "lab_house_3"},
+        {"deployment": None, "client_id": "lab_house_3"},
+        {"deployment": "lab", "client_id": None},
+    ],
+)
+def test_the_deployment_is_that_of_the_credentials(tmp_path: Path, named: dict[str, object]) -> None:
+    home = home_with(tmp_path, "house_id = 3\n", **named)
+    loaded = settings.load_settings(home)
+    assert loaded.deployment == "lab"
+    assert settings.load_identity(home, loaded).client_id == "lab_house_3"
+
+
+@pytest.mark.parametrize(
+    ("config", "named", "message"),
+    [
+        ('house_id = 3\ndeployment = "sgmp"\n', {"deployment": "lab"}, "belong to the deployment 'lab'"),
+        ("house_id = 4\n", {}, "belong to house 3"),
+        ("house_id = 4\n", {"house_id": None}, "are those of sgmp_house_3"),
+        (
+            'house_id = 3\ndeployment = "sgmp"\n',
+            {"deployment": None, "client_id": "lab_house_3"},
+            "are those of lab_house_3",
+        ),
+    ],
+)
+def test_credentials_that_disagree_with_config_py_are_reported(
+    tmp_path: Path, config: str, named: dict[str, object], message: str
+) -> None:
+    home = home_with(tmp_path, config, **named)
+    with pytest.raises(settings.SetupError, match=message):
+        settings.load_identity(home, settings.load_settings(home))
+
+
+def test_without_credentials_the_deployment_is_the_default(tmp_path: Path) -> None:
+    put(tmp_path, "config.py", "house_id = 3\n")
+    assert settings.load_settings(tmp_path).deployment == contract.DEFAULT_DEPLOYMENT
