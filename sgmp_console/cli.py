@@ -23,6 +23,11 @@ _INTERRUPTED = 130
 
 _OPTION = re.compile(r"-h|--([a-z]+(=.*)?)?")
 
+_PERIODS = (
+    "24h, 7d, today, yesterday, month, last-month, year, 2025-05-13, 2025-05, 2025, 2025-05-01..2025-05-15"
+)
+"""As `reports.periods.EXAMPLES`, whose module needs NumPy: help needs nothing but Python."""
+
 _HOURS_OF_TEN_YEARS = 87_600.0
 _DAYS_OF_TEN_YEARS = 3_650
 _DAYS_OF_A_CENTURY = 36_500
@@ -339,15 +344,13 @@ def _add_check(parsers: _Parsers) -> None:
 
 
 def _add_report(parsers: _Parsers) -> None:
-    from sgmp_console.reports.periods import EXAMPLES
-
     report = parsers.add_parser(
         "report",
         help="reports of houses as CSV and XLSX files",
         description="Compute reports of houses over a period and write them to files; needs no display. With several "
         "houses or reports each file gets the names of both. Nothing is overwritten without --force.",
     )
-    report.set_defaults(command=commands.report)
+    report.set_defaults(command=commands.report, extra="server")
     report.add_argument(
         "--house", action="append", required=True, metavar="NAME", help="repeat for several; `all`"
     )
@@ -359,7 +362,7 @@ def _add_report(parsers: _Parsers) -> None:
         help="repeat for several",
     )
     report.add_argument(
-        "--range", required=True, metavar="PERIOD", help=f"by the clock of the house: {EXAMPLES}"
+        "--range", required=True, metavar="PERIOD", help=f"by the clock of the house: {_PERIODS}"
     )
     report.add_argument("--compare", metavar="PERIOD", help="a second period; `previous` or `year-before`")
     report.add_argument("--csv", type=Path, metavar="FILE", help="write CSV")

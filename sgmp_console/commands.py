@@ -74,7 +74,9 @@ def demo(arguments: argparse.Namespace) -> int:
 def migrate(arguments: argparse.Namespace) -> int:
     from sgmp_console import store
 
-    store.migrate(_database_url(arguments), arguments.deployment)
+    url = _database_url(arguments)
+    with _refused_user():
+        store.migrate(url, arguments.deployment)
     print(f"The database of deployment {arguments.deployment} is up to date.")
     return OK
 
@@ -296,7 +298,9 @@ def _database(arguments: argparse.Namespace, deployment: str = "") -> Iterator[D
     from sgmp_console import store
 
     expected = deployment or arguments.deployment
-    database = store.accounts.connect(_database_url(arguments), expected or DEFAULT_DEPLOYMENT)
+    url = _database_url(arguments)
+    with _refused_user():
+        database = store.accounts.connect(url, expected or DEFAULT_DEPLOYMENT)
     try:
         with database.begin() as connection:
             state = store.migrations.state(connection)
@@ -312,6 +316,21 @@ def _database(arguments: argparse.Namespace, deployment: str = "") -> Iterator[D
         yield database
     finally:
         database.dispose()
+
+
+@contextmanager
+def _refused_user() -> Iterator[None]:
+    """Here user and password stand in an address, and not in the fields of a sign-in."""
+    from sgmp_console.store import SignInRefused
+
+    try:
+        yield
+    except SignInRefused as error:
+        if type(error) is not SignInRefused:
+            raise
+        raise UserError(
+            f"The database refused the sign-in. Check user and password in its address ({DATABASE_URL} or --database-url)."
+        ) from error
 
 
 def _database_url(arguments: argparse.Namespace) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sgmp_console import cli, commands
+from sgmp_console.reports.periods import EXAMPLES
 from sgmp_console.store import (
     Batch,
     Database,
@@ -54,6 +55,10 @@ def test_help_is_there_for_every_command(words: list[str], capsys: pytest.Captur
         cli.main(words)
     assert ended.value.code == commands.OK
     assert "sgmp-console" in capsys.readouterr().out
+
+
+def test_help_names_the_periods_that_there_are() -> None:
+    assert cli._PERIODS == EXAMPLES
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -188,6 +193,15 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(words: list[str
     assert done.returncode == commands.FAILED
     assert f"pip install 'sgmp[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["admin", "ingest"]], ids=" ".join)
+def test_a_wrong_password_in_the_address_is_looked_for_there(
+    test_database: TestDatabase, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = test_database.address.replace("postgresql://", "postgresql://sgmp:wrong@")
+    assert cli.main([*words, "--database-url", url]) == commands.FAILED
+    assert "Check user and password in its address" in capsys.readouterr().err
 
 
 def test_words_that_do_not_go_together_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,9 +167,12 @@ def certificate_step(profile: Profile) -> Step:
 def mail_step(profile: Profile, password: str) -> Step:
     mailer = services.mailer(profile, password)
     if mailer is None:
-        return Step(
-            "Mail", None, "The profile names no mail server: initial passwords are shown once instead."
+        text = (
+            "The profile names no mail server: the user pool mails initial passwords."
+            if profile.user_pool_id
+            else "The profile names no mail server: initial passwords are shown once instead."
         )
+        return Step("Mail", None, text)
 
     def look() -> str:
         mailer.check()

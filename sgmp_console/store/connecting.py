@@ -118,7 +118,13 @@ def _sentence(text: str) -> str:
     """libpq's account of a failed attempt in one line: it names hosts and reasons, never the password."""
     # Without the indented hint, a question about the server.
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("\t", " "))]
-    return "; ".join(lines[:2]).rstrip(".?") or "no connection"
+    sentence = "; ".join(lines[:2]).rstrip(".?") or "no connection"
+    if "certificate verify failed" in text:
+        sentence += (
+            ". If the server's certificate is from a private authority, add its file to the database address: "
+            "?sslrootcert=/path/ca.crt"
+        )
+    return sentence
 
 
 def is_this_machine(parameters: Mapping[str, str]) -> bool:

@@ -43,12 +43,30 @@ def is_host(text: str) -> bool:
     )
 
 
-def is_url(text: str) -> bool:
+def url_problem(text: str) -> str | None:
+    """Why a text can't be the address of a service that is sent passwords or tokens; None if it can."""
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            return "must be a web address (https://host:port)"
     except ValueError:
-        return False
+        return "must be a web address (https://host:port)"
+    if "@" in parts.netloc:
+        return "must not hold a user or password: everybody who sees the device would see them"
+    if parts.scheme == "http" and not _is_local(parts.hostname):
+        return (
+            "must begin with https:// outside the local network: what is sent to it could be read on the way"
+        )
+    return None
+
+
+def _is_local(host: str) -> bool:
+    """A private address, or a name that no public server answers to."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".localhost", ".lan", ".home.arpa", ".internal"))
+    return address.is_private or address.is_loopback or address.is_link_local
 
 
 def certificate_sha256(text: str) -> str | None:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .addresses import certificate_sha256, is_host, is_url
+from .addresses import certificate_sha256, is_host, url_problem
 from .codes import ProblemCode
 from .vocabulary import ContractError
 
@@ -254,8 +254,8 @@ def _text_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | N
             ProblemCode.WRONG_FORM,
             "must be an IP address or host name, with a port if it needs one (192.168.1.20 or meter:8080)",
         )
-    if field.kind == "url" and not is_url(value):
-        return ProblemCode.WRONG_FORM, "must be a web address (https://host:port)"
+    if field.kind == "url" and (problem := url_problem(value)):
+        return ProblemCode.WRONG_FORM, problem
     if field.kind == "fingerprint" and value and certificate_sha256(value) is None:
         return (
             ProblemCode.WRONG_FORM,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sgmp_console import store
-from sgmp_console.errors import UserError
+from sgmp_console.errors import Taken, UserError
 from sgmp_console.fleet import devices, houses
 from sgmp_console.store import ChangedMeanwhile, Database, House
 from tests.fleet.configs import EGAUGE
@@ -56,3 +56,9 @@ def test_a_house_with_devices_is_not_deleted(database: Database, house: House) -
     houses.delete(database, house.house_id)
     with database.begin() as connection:
         assert store.houses.list_all(connection) == []
+
+
+def test_names_that_differ_in_their_case_only_are_the_same(database: Database) -> None:
+    houses.create(database, "Maple House", time_zone="UTC")
+    with pytest.raises(Taken, match="A house Maple House exists already"):
+        houses.create(database, " maple house ", time_zone="UTC")
