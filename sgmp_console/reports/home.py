@@ -15,16 +15,10 @@ from sgmp_console.timeseries.series import Series
 if TYPE_CHECKING:
     from sgmp_console.fleet.edge_state import EdgeStanding
 
-POWER_ITEMS = (
-    "solar",
-    "load",
-    "battery_charging",
-    "battery_discharging",
-    "ev",
-    "grid_import",
-    "grid_export",
-)
-"""The curves of the power chart, kW, in the order of its legend."""
+POWER_SOURCES = ("solar", "battery_discharging", "grid_import")
+POWER_USES = ("load", "ev", "battery_charging", "grid_export")
+POWER_ITEMS = (*POWER_SOURCES, *POWER_USES)
+"""The curves of the power chart, kW, in the order of its legend: what carried the house, and what it went into."""
 
 LINE_ITEMS = ("l1_frequency", "l1_voltage", "l2_voltage")
 """Grid frequency (Hz) and voltages (V)."""

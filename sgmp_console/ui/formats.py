@@ -9,6 +9,9 @@ MISSING = "–"
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LARGE = 1e12
+"""Numbers from here on are written with a power of ten: nothing that a house measures is so large."""
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _DECIMALS = {"kW": 2, "kWh": 2, "Hz": 2, "V": 1, "%": 0}
 
 
@@ -19,6 +22,8 @@ def number(value: float, unit: str) -> str:
     """
     if not math.isfinite(value):
         return MISSING
+    if abs(value) >= _LARGE:
+        return scientific(value)
     decimals = _DECIMALS.get(unit, 2)
     if unit in ("kW", "kWh"):
         decimals -= (abs(value) >= 99.995) + (abs(value) >= 999.95)
@@ -27,6 +32,15 @@ def number(value: float, unit: str) -> str:
         # A true minus is as wide as a figure; and there is no negative nothing.
         text = "−" + text[1:] if any(c in "123456789" for c in text) else text[1:]
     return text
+
+
+def scientific(value: float) -> str:
+    """`2.5·10⁹`, with at most three figures."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else MISSING
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    text = mantissa.rstrip("0").rstrip(".").replace("-", "−")
+    return f"{text}·10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def with_unit(value: float | None, unit: str) -> str:

@@ -85,3 +85,11 @@ def test_the_repeated_hour_carries_its_offset() -> None:
     assert formats.clock(formats.local(first, LOS_ANGELES)) == "01:50 −07:00"
     assert formats.clock(formats.local(first + HOUR, LOS_ANGELES)) == "01:50 −08:00"
     assert formats.clock(formats.local(first + 2 * HOUR, LOS_ANGELES)) == "02:50"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.7976931348623157e308, "1.8·10³⁰⁸"), (-2.5e12, "−2.5·10¹²"), (999e9, "999,000,000,000")],
+)
+def test_a_number_that_nothing_measures_is_written_with_a_power_of_ten(value: float, text: str) -> None:
+    assert formats.number(value, "kW") == text

@@ -225,33 +225,29 @@ def test_the_crosshair_moves_by_keyboard(qtbot: QtBot, show: Show) -> None:
     assert chart.crosshair_text() == ""
 
 
-def test_a_legend_entry_hides_its_line(qtbot: QtBot, show: Show) -> None:
+def test_a_legend_entry_hides_its_area(qtbot: QtBot, show: Show) -> None:
     page = show(snapshots.snapshot())
     chart = page.power_chart
-    line = chart._panes[0]._lines["solar"]
-    qtbot.waitUntil(line.isVisible)
+    qtbot.waitUntil(lambda: chart.drawn("solar"))
     entry = next(row for row in page.legend.findChildren(QAbstractButton) if "Solar" in row.accessibleName())
     assert plain(entry.accessibleName()) == "Solar power, 4.89 kW"
     QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not line.isVisible())
+    qtbot.waitUntil(lambda: not chart.drawn("solar"))
     QTest.keyClick(entry, Qt.Key.Key_Space)
-    qtbot.waitUntil(line.isVisible)
+    qtbot.waitUntil(lambda: chart.drawn("solar"))
 
 
-def test_what_is_drawn_is_drawn_on_the_clock_only_while_visible(
-    qtbot: QtBot, show: Show, view: MainView
-) -> None:
+def test_what_changes_is_drawn_only_while_it_is_visible(qtbot: QtBot, show: Show, view: MainView) -> None:
     chart = show(snapshots.snapshot()).power_chart
-    line = chart._panes[0]._lines["load"]
-    qtbot.waitUntil(lambda: line.xData is not None and len(line.xData) > 0)
-    drawn = line.xData
-    later = snapshots.snapshot(now_ms=snapshots.NOW_MS + 4000)
+    qtbot.waitUntil(lambda: chart.drawn("load"))
     view.hide()
-    chart.set_curves(later.curves, later.start_ms, later.end_ms)
+    later = snapshots.snapshot(now_ms=snapshots.NOW_MS + 4000)
+    without = {item: curve for item, curve in later.curves.items() if item != "load"}
+    chart.set_curves(without, later.start_ms, later.end_ms)
     qtbot.wait(120)
-    assert line.xData is drawn
+    assert chart.drawn("load")
     view.show()
-    qtbot.waitUntil(lambda: line.xData is not drawn)
+    qtbot.waitUntil(lambda: not chart.drawn("load"))
 
 
 def test_items_that_are_lacking_are_named_and_can_be_made(show: Show) -> None:

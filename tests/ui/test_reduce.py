@@ -75,3 +75,28 @@ def test_hatched_is_what_all_lines_lack() -> None:
     assert reduce.common_gaps([[(0, 10), (20, 40)], [(5, 30)]]) == [(5, 10), (20, 30)]
     assert reduce.common_gaps([[(0, 10)], []]) == []
     assert reduce.common_gaps([]) == []
+
+
+def test_points_apart_from_others_are_lonely_and_those_of_a_line_are_not() -> None:
+    found = reduce.lonely(Series([0, 10, 20, 500, 900], [1.0, 2.0, 3.0, 4.0, 5.0]), 0, 1000, 100)
+    assert found.timestamps.tolist() == [500, 900]
+    assert reduce.lonely(Series([7], [1.0]), 0, 10, 100).values.tolist() == [1.0]
+    assert len(reduce.lonely(Series.empty(), 0, 10, 100)) == 0
+
+
+def test_a_column_holds_the_mean_of_its_values_and_a_gap_stays_one() -> None:
+    series = Series([0, 5, 10, 35, 90], [1.0, 3.0, 4.0, 6.0, 8.0])
+    means = reduce.column_means(series, 0, 100, 10, 30)
+    np.testing.assert_allclose(means, [2, 4, 5, 6, *[np.nan] * 5, 8])
+
+
+@given(made_series(), st.integers(1, 60))
+def test_column_means_stay_within_the_values(series: Series, columns: int) -> None:
+    start, end = int(series.timestamps[0]), int(series.timestamps[-1]) + 1
+    means = reduce.column_means(series, start, end, columns, GAP)
+    inside = series.values
+    known = means[~np.isnan(means)]
+    assert len(known) <= columns
+    if len(known):
+        assert inside.min() - 1e-6 <= known.min()
+        assert known.max() <= inside.max() + 1e-6

@@ -48,11 +48,53 @@ def test_months_have_dates() -> None:
     assert labels("2025-05-14", 24 * 30, 6) == ["19 May", "26 May", "2 Jun", "9 Jun"]
 
 
+HAVANA = ZoneInfo("America/Havana")
+
+
+def test_a_day_whose_midnight_is_skipped_has_its_date_where_it_begins_and_says_when() -> None:
+    assert labels("2026-03-07 18:00", 12, 6, HAVANA) == [
+        "18:00", "20:00", "22:00", "Sun 8 Mar 01:00", "02:00", "04:00", "06:00",
+    ]  # fmt: skip
+    found = ticks.time_ticks(at("2026-03-07 12:00", HAVANA), at("2026-03-08 12:00", HAVANA), HAVANA, 8)
+    assert [tick.label for tick in found if tick.new_date] == ["Sun 8 Mar 01:00"]
+
+
+@pytest.mark.parametrize("at_most", [3, 6, 12, 30, 60])
+def test_a_day_whose_midnight_comes_twice_has_its_date_once_at_the_first(at_most: int) -> None:
+    begin = at("2026-10-31 12:00", HAVANA)
+    found = [tick for tick in ticks.time_ticks(begin, begin + 24 * HOUR, HAVANA, at_most) if tick.new_date]
+    assert [(tick.label, tick.timestamp_ms) for tick in found] == [
+        ("Sun 1 Nov", at("2026-11-01 00:00", HAVANA))
+    ]
+
+
+def test_an_axis_without_a_midnight_has_the_date_at_its_first_tick() -> None:
+    begin = at("2025-05-14 01:30")
+    dated = ticks.with_a_date(ticks.time_ticks(begin, begin + 12 * HOUR, ZONE, 6), ZONE)
+    assert [tick.label for tick in dated][:2] == ["14 May 03:00", "06:00"]
+    over_midnight = ticks.time_ticks(begin, begin + 24 * HOUR, ZONE, 6)
+    assert ticks.with_a_date(over_midnight, ZONE) == over_midnight
+
+
+def test_ticks_of_huge_values_are_short() -> None:
+    assert ticks.value_label(2e99, 1e99) == "2·10⁹⁹"
+    assert ticks.value_label(0, 1e99) == "0"
+
+
 @given(
     st.integers(0, 2_500_000_000_000),
     st.integers(10_000, 400 * 24 * HOUR),
     st.integers(2, 14),
-    st.sampled_from(["America/Los_Angeles", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]),
+    st.sampled_from(
+        [
+            "America/Los_Angeles",
+            "Europe/Berlin",
+            "Asia/Kathmandu",
+            "Australia/Lord_Howe",
+            "America/Havana",
+            "UTC",
+        ]
+    ),
 )
 def test_ticks_are_few_ascending_and_inside(start: int, span: int, at_most: int, zone: str) -> None:
     found = [tick.timestamp_ms for tick in ticks.time_ticks(start, start + span, ZoneInfo(zone), at_most)]

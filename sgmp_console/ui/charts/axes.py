@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import UTC, tzinfo
 
 import pyqtgraph as pg
-from PySide6.QtCore import QLineF, QRectF, Qt
-from PySide6.QtGui import QBrush, QPainter, QPen
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
+from sgmp_console.timeseries.series import Series
 from sgmp_console.ui import fonts, theme
 from sgmp_console.ui.charts import ticks
 from sgmp_console.ui.quantities import Quantity
 
 _LABEL_ROOM = 76
 """Pixels that a time label wants, `Wed 24 May` with air."""
+
+_DOT = 2.5
+"""Radius of a value that stands alone, in pixels."""
 
 _VALUE_ROOM = 26
 """Pixels between two ticks of a value axis."""
@@ -38,11 +42,8 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
         )
         # A label at the very edge would be cut off.
         edge = (maxVal - minVal) * 0.3 * _LABEL_ROOM / max(1.0, size)
-        self._labels = {
-            tick.timestamp_ms / 1000: tick.label
-            for tick in made
-            if minVal + edge <= tick.timestamp_ms / 1000 <= maxVal - edge
-        }
+        inside = [tick for tick in made if minVal + edge <= tick.timestamp_ms / 1000 <= maxVal - edge]
+        self._labels = {tick.timestamp_ms / 1000: tick.label for tick in ticks.with_a_date(inside, self.zone)}
         return [(1.0, list(self._labels))]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
@@ -56,9 +57,11 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
 class ValueAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
     """Few round ticks; the unit once, at the top one."""
 
-    def __init__(self, unit: str, width: int) -> None:
+    def __init__(self, unit: str, width: int, *, signed: bool = True) -> None:
+        """Not `signed`: both sides of zero are sizes."""
         super().__init__("left")
         self._unit = unit
+        self._signed = signed
         self._step = 1.0
         self.setStyle(
             tickLength=0, tickTextOffset=6, tickFont=fonts.font("caption"), hideOverlappingLabels=False
@@ -74,7 +77,8 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
         return [(self._step, ticks.value_ticks(minVal, maxVal, self._step))]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
-        labels = [ticks.value_label(value, self._step) for value in values]
+        shown = values if self._signed else [abs(value) for value in values]
+        labels = [ticks.value_label(value, self._step) for value in shown]
         if labels:
             labels[-1] = f"{labels[-1]}\u00a0{self._unit}"
         return labels
@@ -139,9 +143,46 @@ class PaneBackground(QGraphicsItem):
             painter.drawLine(QLineF(area.left(), y, area.right(), y))
 
 
-def pen(quantity: Quantity, *, width: float = 1.0) -> QPen:
-    """The pen of a quantity's line: cosmetic, one pixel unless the line has few points, dashed where it is."""
-    made = QPen(quantity.colour, width)
+class Dots(QGraphicsItem):
+    """Values that no line leads to, each as a dot; drawn in pixels, like the background."""
+
+    def __init__(self, view: pg.ViewBox) -> None:
+        super().__init__(view)
+        self._view = view
+        self._dots: list[tuple[QColor, Series]] = []
+
+    def show_dots(self, dots: list[tuple[QColor, Series]]) -> None:
+        self._dots = dots
+        self.update()
+
+    def boundingRect(self) -> QRectF:  # noqa: N802
+        rect: QRectF = self._view.rect()
+        return rect
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        area = self.boundingRect()
+        (left, right), (bottom, top) = self._view.viewRange()
+        if right <= left or top <= bottom:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for colour, points in self._dots:
+            painter.setBrush(colour)
+            for at_ms, value in zip(points.timestamps.tolist(), points.values.tolist(), strict=True):
+                x = area.left() + (at_ms / 1000 - left) / (right - left) * area.width()
+                y = area.bottom() - (value - bottom) / (top - bottom) * area.height()
+                painter.drawEllipse(QPointF(x, y), _DOT, _DOT)
+
+
+def pen(quantity: Quantity, ratio: float) -> QPen:
+    """The pen of a quantity's line: one logical pixel wide, dashed where the quantity is.
+
+    Cosmetic, since the plot's coordinates are those of its data; such a pen is as wide as it says in device pixels, of
+    which the screen has `ratio` for each logical one.
+    """
+    made = QPen(quantity.colour, ratio)
     made.setCosmetic(True)
     if quantity.dashed:
         made.setDashPattern([4, 3])

@@ -38,6 +38,13 @@ class Crosshair(QWidget):
         self._span = (0.0, 0.0)
         self._title = ""
         self._entries: tuple[Entry, ...] = ()
+        self._focused = False
+
+    def set_focused(self, focused: bool) -> None:
+        """Whether the chart has the keyboard: a ring around it says so."""
+        if focused != self._focused:
+            self._focused = focused
+            self.update()
 
     def put(self, x: float, top: float, bottom: float, title: str, entries: tuple[Entry, ...]) -> None:
         """Coordinates are pixels of this widget."""
@@ -56,10 +63,15 @@ class Crosshair(QWidget):
         return "; ".join([self._title, *(f"{entry.name} {entry.value}" for entry in self._entries)])
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        if self._x is None:
-            return
         tokens = theme.tokens()
         painter = QPainter(self)
+        if self._focused:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(tokens.accent_focus, 2))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 4, 4)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        if self._x is None:
+            return
         painter.setPen(QPen(tokens.line_crosshair, 1))
         x = round(self._x) + 0.5
         painter.drawLine(QPointF(x, self._span[0]), QPointF(x, self._span[1]))

@@ -6,29 +6,40 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.quantities import Quantity
 
-ROW_HEIGHT = 26
+ROW_HEIGHT = 24
+_CAPTION_HEIGHT = 20
 _SWATCH = 18
 _PAD = 6
 
 
 class Legend(QWidget):
-    """One row per quantity. The rows are toggles; `toggled(item, shown)` says which."""
+    """One row per quantity, in groups with a caption. The rows are toggles; `toggled(item, shown)` says which."""
 
     toggled = Signal(str, bool)
 
-    def __init__(self, quantities: Sequence[Quantity], unit: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, groups: Sequence[tuple[str, Sequence[Quantity]]], unit: str, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         layout: QBoxLayout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        self._rows = {quantity.item: _Row(quantity, unit, self) for quantity in quantities}
-        for row in self._rows.values():
-            layout.addWidget(row)
+        self._rows: dict[str, _Row] = {}
+        for caption, quantities in groups:
+            head = QLabel(caption)
+            head.setFont(fonts.font("caption"))
+            head.setProperty("ink", "muted")
+            head.setContentsMargins(_PAD, 0, 0, 0)
+            head.setFixedHeight(_CAPTION_HEIGHT)
+            layout.addWidget(head)
+            for quantity in quantities:
+                row = self._rows[quantity.item] = _Row(quantity, unit, self)
+                layout.addWidget(row)
         layout.addStretch(1)
 
     def set_values(self, values: dict[str, float | None]) -> None:

@@ -47,6 +47,43 @@ def reduced(
     return x / 1000.0, y
 
 
+def lonely(series: Series, start_ms: int, end_ms: int, gap_ms: int) -> Series:
+    """The points with a gap on either side, which no line shows."""
+    t = series.timestamps
+    if not len(t):
+        return series
+    apart = np.diff(t) > gap_ms
+    alone = np.concatenate(([True], apart)) & np.concatenate((apart, [True]))
+    alone &= (t >= start_ms) & (t < end_ms)
+    return Series(t[alone], series.values[alone])
+
+
+def column_means(
+    series: Series, start_ms: int, end_ms: int, columns: int, gap_ms: int
+) -> NDArray[np.float64]:
+    """The mean of each of `columns` equal parts of [start_ms, end_ms), NaN in gaps.
+
+    A part without a value between two that have one, no further apart than `gap_ms`, lies on the line between them.
+    """
+    inside = series.between(start_ms, end_ms)
+    means = np.full(columns, np.nan)
+    if not len(inside):
+        return means
+    width_ms = max(1.0, (end_ms - start_ms) / columns)
+    column = np.minimum(((inside.timestamps - start_ms) / width_ms).astype(np.int64), columns - 1)
+    first = np.flatnonzero(np.diff(column, prepend=-1))
+    counts = np.diff(np.append(first, len(column)))
+    means[column[first]] = np.add.reduceat(inside.values, first) / counts
+    present = np.flatnonzero(~np.isnan(means))
+    missing = np.flatnonzero(np.isnan(means))
+    after = np.searchsorted(present, missing)
+    between = (after > 0) & (after < len(present))
+    missing, after = missing[between], after[between]
+    narrow = (present[after] - present[after - 1]) * width_ms <= gap_ms + width_ms
+    means[missing[narrow]] = np.interp(missing[narrow], present, means[present])
+    return means
+
+
 def gaps(series: Series, start_ms: int, end_ms: int, gap_ms: int) -> list[tuple[int, int]]:
     """The stretches of [start_ms, end_ms] without values for longer than `gap_ms`, the ends included."""
     t = series.between(start_ms, end_ms).timestamps

@@ -6,13 +6,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
+from sgmp_console.timeseries import calendar
 from sgmp_console.ui import formats
 
 _SECOND_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
 _HOUR_STEPS = (1, 2, 3, 6, 12)
 _DAY_STEPS = (1, 2, 7, 14)
 _MONTH_STEPS = (1, 3, 6, 12)
+_LARGE_STEP = 1e6
+"""From here on the zeros of a tick would not fit beside the chart."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,15 @@ def time_ticks(start_ms: int, end_ms: int, zone: tzinfo, at_most: int) -> list[T
     return []
 
 
+def with_a_date(ticks: list[TimeTick], zone: tzinfo) -> list[TimeTick]:
+    """The same ticks, with a date at the first where none has one: an axis must say which day it shows."""
+    if not ticks or any(tick.new_date or ":" not in tick.label for tick in ticks):
+        return ticks
+    first, *others = ticks
+    day = formats.date(formats.local(first.timestamp_ms, zone)).partition(" ")[2]
+    return [TimeTick(first.timestamp_ms, f"{day} {first.label}", True), *others]
+
+
 def value_range(
     low: float, high: float, *, least_span: float, from_zero: bool, ticks: int
 ) -> tuple[float, float, float]:
@@ -76,7 +89,9 @@ def value_ticks(low: float, high: float, step: float) -> list[float]:
 
 
 def value_label(value: float, step: float) -> str:
-    """A tick's text with as many decimals as the step has: `59.98`, `−2`."""
+    """A tick's text with as many decimals as the step has: `59.98`, `−2`; `2·10⁹` where it would be long."""
+    if step >= _LARGE_STEP:
+        return formats.scientific(value)
     exponent = math.floor(math.log10(step) + 1e-9)
     leading = step / 10.0**exponent
     decimals = max(0, -exponent + (0 if math.isclose(leading, round(leading)) else 1))
@@ -91,11 +106,17 @@ def _round_step(rough: float) -> float:
     )
 
 
+def _day_start_ms(day: date, zone: tzinfo) -> int:
+    """When a day of the house begins: not at 00:00 where the clock skips it."""
+    return calendar.day(day, zone.key if isinstance(zone, ZoneInfo) else "UTC")[0]
+
+
 def _midnights(start_ms: int, end_ms: int, zone: tzinfo) -> Iterator[datetime]:
+    """The instants at which days begin, also the day that `start_ms` is in."""
     day: date = formats.local(start_ms, zone).date()
     last = formats.local(end_ms, zone).date()
     while day <= last:
-        yield datetime(day.year, day.month, day.day, tzinfo=zone)
+        yield formats.local(_day_start_ms(day, zone), zone)
         day += timedelta(days=1)
 
 
@@ -103,8 +124,7 @@ def _every_seconds(start_ms: int, end_ms: int, zone: tzinfo, step_s: int) -> Ite
     # From the local midnight on, so that half-hour zones have their ticks on round minutes, too.
     for midnight in _midnights(start_ms, end_ms, zone):
         begin_s = int(midnight.timestamp())
-        next_day = midnight.date() + timedelta(days=1)
-        stop_s = int(datetime(next_day.year, next_day.month, next_day.day, tzinfo=zone).timestamp())
+        stop_s = _day_start_ms(midnight.date() + timedelta(days=1), zone) // 1000
         first = max(0, -(-(start_ms // 1000 - begin_s) // step_s))
         for instant in range(begin_s + first * step_s, min(stop_s, end_ms // 1000 + 1), step_s):
             yield datetime.fromtimestamp(instant, zone)
@@ -112,16 +132,19 @@ def _every_seconds(start_ms: int, end_ms: int, zone: tzinfo, step_s: int) -> Ite
 
 def _every_hours(start_ms: int, end_ms: int, zone: tzinfo, step: int) -> Iterator[datetime]:
     for midnight in _midnights(start_ms, end_ms, zone):
+        yield midnight
+        begin, day = midnight.timestamp(), midnight.date()
         for hour in range(0, 24, step):
-            wall = midnight.replace(hour=hour)
+            wall = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
             # Through UTC and back: an hour that the clock leaves out comes out as another one.
             once = datetime.fromtimestamp(wall.timestamp(), zone)
             if once.hour != hour:
                 continue
-            yield once
+            if once.timestamp() > begin:
+                yield once
             again = wall.replace(fold=1)
-            if step == 1 and again.timestamp() != wall.timestamp():
-                yield again
+            if step == 1 and again.timestamp() > max(wall.timestamp(), begin):
+                yield datetime.fromtimestamp(again.timestamp(), zone)
 
 
 def _every_days(start_ms: int, end_ms: int, zone: tzinfo, step: int) -> Iterator[datetime]:
@@ -142,9 +165,12 @@ def _labelled(instants: Iterator[datetime], start_ms: int, end_ms: int, seconds:
     for instant in instants:
         at_ms = round(instant.timestamp() * 1000)
         if start_ms <= at_ms < end_ms:
-            midnight = instant.hour == instant.minute == instant.second == 0
-            label = formats.date(instant) if midnight else formats.clock(instant, seconds=seconds)
-            ticks.append(TimeTick(at_ms, label, midnight))
+            time = formats.clock(instant, seconds=seconds)
+            begins = instant.tzinfo is not None and at_ms == _day_start_ms(instant.date(), instant.tzinfo)
+            label = time
+            if begins:
+                label = formats.date(instant) if instant.hour == 0 else f"{formats.date(instant)} {time}"
+            ticks.append(TimeTick(at_ms, label, begins))
     return ticks
 
 

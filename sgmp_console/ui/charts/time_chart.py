@@ -13,15 +13,26 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QSh
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import Curve
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries.series import READING_LIMIT, Series
 from sgmp_console.ui import formats, theme
 from sgmp_console.ui.charts import axes, reduce, ticks
 from sgmp_console.ui.charts.crosshair import Crosshair, Entry
 from sgmp_console.ui.charts.draw_clock import DrawClock
+from sgmp_console.ui.charts.stack import Layer, StackedAreas, stacked
 from sgmp_console.ui.quantities import Quantity
 
 _KEY_STEP_MS = 300_000
 """How far an arrow key moves the crosshair: a slot."""
+
+_AREA_PIXELS = 2
+"""Width of a column of a stacked area."""
+
+_BY_KEYBOARD = (
+    Qt.FocusReason.TabFocusReason,
+    Qt.FocusReason.BacktabFocusReason,
+    Qt.FocusReason.ShortcutFocusReason,
+    Qt.FocusReason.OtherFocusReason,
+)
 
 _NEAR_PIXELS = 6
 """A value this close to the crosshair is the value there, even across a gap's edge."""
@@ -29,12 +40,17 @@ _NEAR_PIXELS = 6
 
 @dataclass(frozen=True)
 class Pane:
-    """Lines that share a value axis. `least_span`, in `unit`, keeps noise from filling the pane."""
+    """Lines that share a value axis. `least_span`, in `unit`, keeps noise from filling the pane.
+
+    With `below` they are areas instead: items named there are stacked below zero, the others above, in their order.
+    Areas show the mean of each pixel column, since extremes of different columns do not add up.
+    """
 
     unit: str
     quantities: tuple[Quantity, ...]
     least_span: float
     from_zero: bool
+    below: frozenset[str] | None = None
 
 
 class TimeChart(QWidget):
@@ -96,6 +112,14 @@ class TimeChart(QWidget):
             pane.draw(self._curves, self._hidden, self._start_ms, self._end_ms)
         self._place_crosshair()
 
+    def drawn(self, item: str) -> bool:
+        """Whether the last frame has anything of this item."""
+        return any(item in pane.drawn for pane in self._panes)
+
+    def axis_range(self, unit: str) -> tuple[float, float]:
+        """What the axis with this unit spans. Raises StopIteration where there is none."""
+        return next(pane.span for pane in self._panes if pane.pane.unit == unit)
+
     def crosshair_text(self) -> str:
         """What the crosshair's card says; empty without one."""
         return self._crosshair.text()
@@ -125,6 +149,15 @@ class TimeChart(QWidget):
         if event.type() == QEvent.Type.PaletteChange and self._worn is not theme.tokens():
             self._restyle()
 
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self._restyle()
+        return super().event(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        super().focusInEvent(event)
+        self._crosshair.set_focused(event.reason() in _BY_KEYBOARD)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         key = event.key()
         if key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and self._end_ms > self._start_ms:
@@ -139,6 +172,7 @@ class TimeChart(QWidget):
 
     def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
         super().focusOutEvent(event)
+        self._crosshair.set_focused(False)
         self._leave()
 
     def _hover(self, where: QPointF) -> None:
@@ -160,7 +194,7 @@ class TimeChart(QWidget):
         self._worn = theme.tokens()
         self._canvas.setBackground(self._worn.surface_card)
         for pane in self._panes:
-            pane.restyle()
+            pane.restyle(self.devicePixelRatioF())
         self._clock.mark(self)
 
     def _place_crosshair(self) -> None:
@@ -220,7 +254,7 @@ class _PaneView:
         self.pane = pane
         self._canvas = canvas
         self._time = axes.TimeAxis()
-        self._values = axes.ValueAxis(pane.unit, axis_width)
+        self._values = axes.ValueAxis(pane.unit, axis_width, signed=pane.below is None)
         self.plot = canvas.addPlot(
             row=row, col=0, enableMenu=False, axisItems={"bottom": self._time, "left": self._values}
         )
@@ -232,6 +266,11 @@ class _PaneView:
             self._time.setStyle(showValues=False, tickLength=0)
             self._time.setHeight(2)
         self._background = axes.PaneBackground(self.plot.getViewBox())
+        self._areas = StackedAreas(self.plot.getViewBox())
+        self._dots = axes.Dots(self.plot.getViewBox())
+        self._layers: dict[str, Layer] = {}
+        self.drawn: set[str] = set()
+        self.span = (0.0, 0.0)
         self._lines: dict[str, pg.PlotCurveItem] = {}
         # Drawn in reverse, so that what comes first in the legend lies on top.
         for quantity in reversed(pane.quantities):
@@ -243,12 +282,13 @@ class _PaneView:
         self._time.zone = zone
         self._time.refresh()
 
-    def restyle(self) -> None:
+    def restyle(self, ratio: float) -> None:
         self._time.refresh()
         self._values.refresh()
         for quantity in self.pane.quantities:
-            self._lines[quantity.item].setPen(axes.pen(quantity))
+            self._lines[quantity.item].setPen(axes.pen(quantity, ratio))
         self._background.update()
+        self._areas.update()
 
     def area(self) -> pg.QtCore.QRectF:
         """The plotting area, in pixels of the chart."""
@@ -257,21 +297,9 @@ class _PaneView:
 
     def draw(self, curves: Mapping[str, Curve], hidden: set[str], start_ms: int, end_ms: int) -> None:
         area = self.area()
-        columns = max(50, int(area.width()))
-        low, high = np.inf, -np.inf
-        lacking = []
-        for quantity in self.pane.quantities:
-            curve = curves.get(quantity.item)
-            line = self._lines[quantity.item]
-            if curve is None or quantity.item in hidden:
-                line.setVisible(False)
-                continue
-            x, y = reduce.reduced(curve.series, start_ms, end_ms, columns, curve.gap_ms)
-            line.setData(x, y)
-            line.setVisible(True)
-            lacking.append(reduce.gaps(curve.series, start_ms, end_ms, curve.gap_ms))
-            if len(y):
-                low, high = min(low, float(np.nanmin(y))), max(high, float(np.nanmax(y)))
+        shown = {item: curve for item, curve in curves.items() if item not in hidden}
+        draw = self._draw_lines if self.pane.below is None else self._draw_areas
+        low, high = draw(shown, start_ms, end_ms, max(50, int(area.width())))
         if low > high:
             low, high = self._empty_range()
         bottom, top, step = ticks.value_range(
@@ -281,13 +309,82 @@ class _PaneView:
             from_zero=self.pane.from_zero,
             ticks=axes.tick_room(area.height()),
         )
+        self.span = (bottom, top)
         self._values.set_step(step)
         # Half a pixel of air, so that a line at the edge is not cut.
         air = (top - bottom) * 0.02
         self.plot.setYRange(bottom - air, top + air, padding=0)
         self.plot.setXRange(start_ms / 1000, end_ms / 1000, padding=0)
+        lacking = [
+            reduce.gaps(curve.series, start_ms, end_ms, curve.gap_ms)
+            for quantity in self.pane.quantities
+            if (curve := shown.get(quantity.item)) is not None
+        ]
         gaps_s = [(a / 1000, b / 1000) for a, b in reduce.common_gaps(lacking)]
         self._background.show_on(gaps_s, ticks.value_ticks(bottom, top, step))
+
+    def _draw_lines(
+        self, curves: Mapping[str, Curve], start_ms: int, end_ms: int, columns: int
+    ) -> tuple[float, float]:
+        """Lowest and highest value; an empty range (low above high) where there is none."""
+        low, high = np.inf, -np.inf
+        points = {}
+        dots = []
+        self.drawn = set()
+        for quantity in self.pane.quantities:
+            curve = curves.get(quantity.item)
+            self._lines[quantity.item].setVisible(curve is not None)
+            if curve is None:
+                continue
+            x, y = points[quantity.item] = reduce.reduced(
+                curve.series, start_ms, end_ms, columns, curve.gap_ms
+            )
+            dots.append((quantity.colour, reduce.lonely(curve.series, start_ms, end_ms, curve.gap_ms)))
+            if len(x):
+                self.drawn.add(quantity.item)
+            # What nothing measures has no say in the range: else one absurd value flattens all others.
+            within = y[np.abs(y) <= READING_LIMIT]
+            if len(within):
+                low, high = min(low, float(np.min(within))), max(high, float(np.max(within)))
+        span = max(high - low, self.pane.least_span)
+        for item, (x, y) in points.items():
+            # Beyond the range by as much as it spans: lines leave the pane there, and coordinates stay small.
+            self._lines[item].setData(x, np.clip(y, low - span, high + span) if low <= high else y * np.nan)
+        self._dots.show_dots(dots)
+        return low, high
+
+    def _draw_areas(
+        self, curves: Mapping[str, Curve], start_ms: int, end_ms: int, columns: int
+    ) -> tuple[float, float]:
+        below = self.pane.below or frozenset()
+        means = {}
+        for quantity in self.pane.quantities:
+            curve = curves.get(quantity.item)
+            if curve is not None:
+                within = curve.series.values[np.abs(curve.series.values) <= READING_LIMIT]
+                series = curve.series
+                if len(within) < len(series):
+                    kept = np.abs(series.values) <= READING_LIMIT
+                    series = Series(series.timestamps[kept], within)
+                means[quantity.item] = reduce.column_means(
+                    series, start_ms, end_ms, columns // _AREA_PIXELS, curve.gap_ms
+                )
+        self._layers = {}
+        for side in (False, True):
+            parts = [
+                (quantity, means[quantity.item])
+                for quantity in self.pane.quantities
+                if quantity.item in means and (quantity.item in below) is side
+            ]
+            self._layers |= {layer.quantity.item: layer for layer in stacked(parts, below=side)}
+        self.drawn = {
+            item for item, layer in self._layers.items() if np.any(np.abs(layer.outer - layer.inner) > 0)
+        }
+        self._areas.show_layers(list(self._layers.values()))
+        edges = np.concatenate([layer.outer for layer in self._layers.values()] or [np.empty(0)])
+        if not np.any(np.isfinite(edges)):
+            return np.inf, -np.inf
+        return float(np.nanmin(edges)), float(np.nanmax(edges))
 
     def _empty_range(self) -> tuple[float, float]:
         return (0.0, self.pane.least_span) if self.pane.from_zero else (0.0, 0.0)
@@ -304,11 +401,22 @@ class _PaneView:
                 continue
             value = _value_at(curve.series, at_ms, max(near_ms, curve.gap_ms))
             dot = None
-            if value is not None and top > bottom:
-                dot = QPointF(x, area.bottom() - (value - bottom) / (top - bottom) * area.height())
+            level = value if self.pane.below is None else self._outer_edge(quantity.item, x)
+            if value is not None and level is not None and top > bottom and bottom <= level <= top:
+                dot = QPointF(x, area.bottom() - (level - bottom) / (top - bottom) * area.height())
             text = formats.with_unit(value, self.pane.unit)
             entries.append(Entry(quantity.short, text, quantity.colour, quantity.dashed, dot))
         return entries
+
+    def _outer_edge(self, item: str, x: float) -> float | None:
+        """Where an area ends at a pixel of the chart; None where nothing of it is drawn there."""
+        layer, area = self._layers.get(item), self.area()
+        if layer is None or not len(layer.outer):
+            return None
+        column = int((x - area.left()) / max(1.0, area.width()) * len(layer.outer))
+        column = min(max(column, 0), len(layer.outer) - 1)
+        edge = float(layer.outer[column])
+        return edge if edge != layer.inner[column] and np.isfinite(edge) else None
 
 
 def _value_at(series: Series, at_ms: int, within_ms: int) -> float | None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries.series import READING_LIMIT, Series
 from sgmp_console.ui import theme
 from sgmp_console.ui.charts import reduce
 from sgmp_console.ui.quantities import Quantity
@@ -57,14 +57,14 @@ class Sparkline(QWidget):
         x, y = reduce.reduced(self._series, start_ms, end_ms, _COLUMNS, self._gap_ms)
         if not len(x) or bool(np.all(np.isnan(y))):
             return
-        top = max(float(np.nanmax(y)), _LEAST_SPAN_KW)
+        top = max(float(np.max(y[np.abs(y) <= READING_LIMIT], initial=0.0)), _LEAST_SPAN_KW)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colour = tokens.ink_disabled if self._greyed else self._quantity.colour
         pen = QPen(colour, 1)
         pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
         painter.setPen(pen)
         px = (x * 1000 - start_ms) / (end_ms - start_ms) * width
-        py = baseline - np.clip(y, 0, None) / top * height
+        py = baseline - np.clip(y, 0, top) / top * height
         points: list[QPointF] = []
         for at_x, at_y in zip(px.tolist(), py.tolist(), strict=True):
             if math.isnan(at_y):

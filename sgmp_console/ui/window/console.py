@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QSize, QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from sgmp_console import keychain, settings
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from sgmp_console.ui.window.frame.main_view import MainView
 
 log = logging.getLogger(__name__)
+
+_FRAME_KNOWN_MS = 100
+"""After which a window manager has put its frame around a window that was shown."""
 
 
 class Console(QMainWindow):
@@ -76,7 +80,6 @@ class Console(QMainWindow):
         self._initial = ""
         self.setWindowTitle("SGMP")
         self.setMinimumSize(1024, 640)
-        self.resize(window.width, window.height)
         self._stack = QStackedWidget()
         self._stack.setProperty("surface", "window")
         self.setCentralWidget(self._stack)
@@ -90,7 +93,7 @@ class Console(QMainWindow):
         self._still_to_load = list(_WITH_QT)
         self._loading = QTimer(self)
         self._loading.timeout.connect(self._load_next)
-        tasks.run(self, _load_without_qt, self._loaded_without_qt, self._not_loaded)
+        self._preload_wanted = True
         self._mail_password = MailPasswordPrompt(self)
         self._remembered: RememberedPasswords | None = None
         if folder is not None:
@@ -408,10 +411,41 @@ class Console(QMainWindow):
     # --- Window --------------------------------------------------------------------------------------------------
 
     def show_window(self) -> None:
+        """As it was left, but never larger than the screen."""
+        room = self.screen().availableGeometry()
+        wanted = QSize(min(self._window.width, room.width()), min(self._window.height, room.height()))
+        self.resize(wanted.expandedTo(self.minimumSize()))
+        # Painted once before it is seen: a window that is mapped first is black until fonts, icons and style are read.
+        self.grab()
         if self._window.maximized:
             self.showMaximized()
         else:
             self.show()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        QTimer.singleShot(_FRAME_KNOWN_MS, self, self._fit_screen)
+        QTimer.singleShot(0, self, self._load_main_view)
+
+    def _fit_screen(self) -> None:
+        """With its frame, which is there only once the window is: else the status bar is below the screen."""
+        if self.isMaximized() or self.isFullScreen() or not self.isVisible():
+            return
+        room, outer, inner = self.screen().availableGeometry(), self.frameGeometry(), self.geometry()
+        frame = outer.size() - inner.size()
+        fitting = (room.size() - frame).boundedTo(inner.size())
+        if fitting != inner.size():
+            self.resize(fitting)
+            outer.setSize(fitting + frame)
+        if not room.contains(outer):
+            outer.moveLeft(max(room.left(), min(outer.left(), room.right() - outer.width() + 1)))
+            outer.moveTop(max(room.top(), min(outer.top(), room.bottom() - outer.height() + 1)))
+            self.move(outer.topLeft())
+
+    def _load_main_view(self) -> None:
+        if self._preload_wanted:
+            self._preload_wanted = False
+            self._tasks.run(self, _load_without_qt, self._loaded_without_qt, self._not_loaded)
 
     def _show(self, page: QWidget, stage: str) -> None:
         self._stack.setCurrentWidget(page)

@@ -25,6 +25,8 @@ _LEAST_SPANS = {"kW": 0.5, "W": 500.0, "kWh": 0.5, "V": 4.0, "Hz": 0.1, "%": 10.
 _FROM_ZERO = {"kW", "W", "kWh", "%", "A", "VA", "var", "kVA", "kvar", "MW"}
 _OTHER = "other"  # the token quantity_other, which is no quantity's own
 _EVENTS_LISTED = 12
+_RARE_MS = 30 * 60_000
+"""Between values: no device is polled so rarely."""
 _NUMBERS = ("Newest", "Mean", "Lowest", "Highest", "Coverage")
 
 
@@ -168,7 +170,9 @@ class PreviewCard(Card):
             self._holder.setCurrentWidget(self._events)
             numbers["Newest"].set_whole(formats.MISSING)
             return
-        curve = Curve(_CURVE, unit, values, gap_ms=max(GAP_MS, round(2.5 * interval)))
+        # Values that are rare are events: points, which no line joins.
+        gap_ms = 0 if interval > _RARE_MS else max(GAP_MS, round(2.5 * interval))
+        curve = Curve(_CURVE, unit, values, gap_ms=gap_ms)
         self._holder.setCurrentWidget(self.chart)
         self.chart.set_curves({_CURVE: curve}, preview.start_ms, preview.end_ms)
 

@@ -29,10 +29,11 @@ _SIZE = 17.0
 """Pixels of the letters."""
 _SMALLER = 0.72
 """Exponents and what stands below, to what they stand at."""
-_LEAST_SIZE = 8.0
+_LEAST_SIZE = 11.0
 _MOST_NODES = 250
 """More than these no one reads as a drawing."""
-_LEAST_SCALE = 0.55
+_LEAST_SCALE = 0.8
+"""Smaller than this letters can't be read: what does not fit then is cut, and stands in the editor."""
 _TOO_LARGE = "This formula is too large to be drawn."
 
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = 1, 2, 3, 4, 5
@@ -48,6 +49,8 @@ class Box:
     descent: float
     paint: Callable[[QPainter, float, float], None]
     strength: int = _ATOM
+    signed: bool = False
+    """It begins with a minus, which must not stand right after an operator."""
 
     @property
     def height(self) -> float:
@@ -161,7 +164,7 @@ def _word(text: str, kind: str = "", strength: int = _ATOM, *, ink: str = "") ->
     return laid
 
 
-def _row(parts: list[Box], strength: int) -> Box:
+def _row(parts: list[Box], strength: int, *, signed: bool = False) -> Box:
     def paint(painter: QPainter, x: float, baseline: float) -> None:
         for part in parts:
             part.paint(painter, x, baseline)
@@ -173,6 +176,7 @@ def _row(parts: list[Box], strength: int) -> Box:
         max(part.descent for part in parts),
         paint,
         strength,
+        signed,
     )
 
 
@@ -316,8 +320,9 @@ def _number(text: str) -> _Layout:
 
 def _negation(operand: _Layout) -> _Layout:
     def laid(size: float) -> Box:
-        inner = _bound(operand(size), _PRODUCT, size)
-        return _row([_word("−")(size), _space(size * 0.05), inner], _SIGN)
+        inner = operand(size)
+        inner = _enclosed(inner, size) if inner.signed else _bound(inner, _PRODUCT, size)
+        return _row([_word("−")(size), _space(size * 0.05), inner], _SIGN, signed=True)
 
     return laid
 
@@ -357,8 +362,9 @@ def _chain(operator: str, left: _Layout, right: _Layout) -> _Layout:
         gap = _space(size * (0.18 if operator == "*" else 0.26))
         after = right(size)
         # a − (b + c), and never two signs side by side.
-        after = after if after.strength > strength and after.strength != _SIGN else _closed(after, size)
-        return _row([_bound(left(size), strength, size), gap, _word(sign)(size), gap, after], strength)
+        after = after if after.strength > strength and not after.signed else _closed(after, size)
+        before = _bound(left(size), strength, size)
+        return _row([before, gap, _word(sign)(size), gap, after], strength, signed=before.signed)
 
     return laid
 

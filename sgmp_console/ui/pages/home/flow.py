@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -15,6 +15,8 @@ from sgmp_console.ui.pages.home.tiles import current
 from sgmp_console.ui.quantities import QUANTITIES
 
 _NODE = 56
+_HOUSE = QSizeF(96, 68)
+"""Of the middle node. What the house uses stands inside it: beside it, it would be read as an arrow's."""
 _IDLE_KW = 0.005
 
 
@@ -105,7 +107,8 @@ class FlowDiagram(QWidget):
         length = math.hypot(house.x() - node.x(), house.y() - node.y())
         along = (house - node) / length
         begin = node + along * (_NODE / 2 + 4)
-        end = house - along * (_NODE / 2 + 4)
+        half = (_HOUSE.width() if abs(along.x()) > 0.5 else _HOUSE.height()) / 2
+        end = house - along * (half + 4)
         power = flow.power
         if power is None or abs(power) < _IDLE_KW:
             pen = QPen(tokens.line_zero, 1)
@@ -130,19 +133,21 @@ class FlowDiagram(QWidget):
         tokens = theme.tokens()
         known = flow.power is not None
         colour = QUANTITIES[flow.colour_item].colour if known else tokens.ink_disabled
-        box = QRectF(middle.x() - _NODE / 2, middle.y() - _NODE / 2, _NODE, _NODE)
+        size = _HOUSE if name == "load" else QSizeF(_NODE, _NODE)
+        box = QRectF(middle - QPointF(size.width() / 2, size.height() / 2), size)
         painter.setBrush(tokens.surface_card)
         painter.setPen(QPen(colour, 2))
         if name == "load":
             painter.drawRoundedRect(box, 12, 12)
+            icons.paint(painter, QRectF(middle.x() - 11, box.top() + 6, 22, 22), "house", colour)
         else:
             painter.drawEllipse(box)
-        icon = "house" if name == "load" else QUANTITIES[flow.colour_item].icon
-        icons.paint(painter, QRectF(middle.x() - 13, middle.y() - 13, 26, 26), icon, colour)
-        self._paint_words(painter, box, name, flow)
+            icon = QUANTITIES[flow.colour_item].icon
+            icons.paint(painter, QRectF(middle.x() - 13, middle.y() - 13, 26, 26), icon, colour)
+        self._paint_text(painter, box, name, flow)
 
-    def _paint_words(self, painter: QPainter, box: QRectF, name: str, flow: Flow) -> None:
-        """Beside the nodes above and below, over those at the sides, and under the house beside the link."""
+    def _paint_text(self, painter: QPainter, box: QRectF, name: str, flow: Flow) -> None:
+        """Beside the nodes above and below, over those at the sides, and inside the house."""
         tokens = theme.tokens()
         value = formats.with_unit(None if flow.power is None else abs(flow.power), "kW")
         caption = flow.words or flow.name
@@ -150,8 +155,8 @@ class FlowDiagram(QWidget):
             at = QRectF(box.center().x() - 60, box.top() - 39, 120, 36)
             align = Qt.AlignmentFlag.AlignHCenter
         elif name == "load":
-            at = QRectF(box.center().x() + 12, box.bottom() + 3, 100, 36)
-            align = Qt.AlignmentFlag.AlignLeft
+            at = QRectF(box.left(), box.top() + 28, box.width(), 36)
+            align = Qt.AlignmentFlag.AlignHCenter
         else:
             at = QRectF(box.right() + 8, box.center().y() - 18, 120, 36)
             align = Qt.AlignmentFlag.AlignLeft

@@ -12,7 +12,7 @@ from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QSizePolicy, QStackedLayout, QWidget
 
 from sgmp_console.errors import SgmpError, Unavailable
-from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, HomeSnapshot
+from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, POWER_SOURCES, POWER_USES, HomeSnapshot
 from sgmp_console.ui import formats, item_actions
 from sgmp_console.ui.charts.legend import Legend, Readout
 from sgmp_console.ui.charts.time_chart import Pane, TimeChart
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from sgmp_console.fleet.analytics import RequiredCreated
 
 _MARGIN = 16
-_LEAST_WIDTH = 920
+_THREE_COLUMNS_FROM = 920
+"""Width in pixels."""
 _TILE_HEIGHT = 112
 _LEAST_CARD_HEIGHT = 204
 
@@ -80,11 +81,17 @@ class HomePage(Page):
         clock = self.services.draw_clock
         self.tiles = (Tile("solar"), BatteryTile(), ChargingTile(), Tile("load"))
         self.power_chart = TimeChart(
-            [Pane("kW", tuple(QUANTITIES[item] for item in POWER_ITEMS), 1.0, True)],
+            [Pane("kW", tuple(QUANTITIES[item] for item in POWER_ITEMS), 1.0, True, frozenset(POWER_USES))],
             clock,
             "Power, last 24 hours",
         )
-        self.legend = Legend([QUANTITIES[item] for item in POWER_ITEMS], "kW")
+        self.legend = Legend(
+            [
+                ("From", [QUANTITIES[item] for item in POWER_SOURCES]),
+                ("To", [QUANTITIES[item] for item in POWER_USES]),
+            ],
+            "kW",
+        )
         self.legend.toggled.connect(self.power_chart.set_shown)
         self.line_chart = TimeChart(
             [
@@ -119,35 +126,57 @@ class HomePage(Page):
 
         page = QWidget()
         page.setProperty("surface", "none")
-        page.setMinimumWidth(_LEAST_WIDTH)
-        grid = QGridLayout(page)
-        grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
-        grid.setSpacing(_MARGIN)
         self.lacks = MissingItemsBar()
         self.lacks.create_wanted.connect(self._create_items)
-        tiles = QHBoxLayout()
-        tiles.setSpacing(_MARGIN)
-        for tile in self.tiles:
-            tiles.addWidget(tile, 1)
-        grid.addWidget(self.lacks, 0, 0, 1, 3)
-        grid.addLayout(tiles, 1, 0, 1, 3)
-        grid.addWidget(power, 2, 0, 1, 2)
-        grid.addWidget(now, 2, 2)
-        grid.addWidget(self.energy, 3, 0)
-        grid.addWidget(line, 3, 1)
-        grid.addWidget(self.warnings, 3, 2)
-        grid.setRowStretch(2, 2)
-        grid.setRowStretch(3, 1)
-        for column in range(3):
-            grid.setColumnStretch(column, 1)
-        for card in (*self.tiles, power, now, self.energy, line, self.warnings):
+        self._tiles_box = QWidget()
+        self._tiles_grid = QGridLayout(self._tiles_box)
+        self._tiles_grid.setContentsMargins(0, 0, 0, 0)
+        self._tiles_grid.setSpacing(_MARGIN)
+        self._grid = QGridLayout(page)
+        self._grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        self._grid.setSpacing(_MARGIN)
+        self._cards = (power, now, self.energy, line, self.warnings)
+        for card in (*self.tiles, *self._cards):
             # The columns share the width equally, whatever stands in them.
             card.setSizePolicy(QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy())
+        self._columns = 0
+        self._arrange(3)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(page)
         return area
+
+    def _arrange(self, columns: int) -> None:
+        """The cards in three columns, or in two where there is no room for three: then the page scrolls down."""
+        if columns == self._columns:
+            return
+        self._columns = columns
+        wide = columns == 3
+        for number, tile in enumerate(self.tiles):
+            row, column = (0, number) if wide else divmod(number, 2)
+            self._tiles_grid.addWidget(tile, row, column)
+        for column in range(4):
+            self._tiles_grid.setColumnStretch(column, 1 if wide or column < 2 else 0)
+        grid, (power, now, energy, line, warnings) = self._grid, self._cards
+        grid.addWidget(self.lacks, 0, 0, 1, columns)
+        grid.addWidget(self._tiles_box, 1, 0, 1, columns)
+        grid.addWidget(power, 2, 0, 1, 2)
+        if wide:
+            grid.addWidget(now, 2, 2)
+            grid.addWidget(energy, 3, 0)
+            grid.addWidget(line, 3, 1)
+            grid.addWidget(warnings, 3, 2)
+        else:
+            grid.addWidget(now, 3, 0)
+            grid.addWidget(energy, 3, 1)
+            grid.addWidget(line, 4, 0)
+            grid.addWidget(warnings, 4, 1)
+        for column in range(3):
+            grid.setColumnStretch(column, 1 if column < columns else 0)
+        for row, stretch in ((2, 2), (3, 1), (4, 0 if wide else 1)):
+            grid.setRowStretch(row, stretch)
 
     def _fill(self, snapshot: HomeSnapshot) -> None:
         zone = ZoneInfo(snapshot.time_zone)
@@ -317,17 +346,34 @@ class HomePage(Page):
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
+        self._arrange(3 if self.width() >= _THREE_COLUMNS_FROM else 2)
         self._lay_skeleton()
 
     def _lay_skeleton(self) -> None:
         """Blocks where the cards will be."""
         gap = _MARGIN
         width, height = self.width() - 2 * gap, max(self.height(), _TILE_HEIGHT + 480) - 2 * gap
-        tile, third = (width - 3 * gap) / 4, (width - 2 * gap) / 3
-        rest = height - _TILE_HEIGHT - 2 * gap
-        middle, bottom = gap + _TILE_HEIGHT + gap, gap + _TILE_HEIGHT + 2 * gap + rest * 0.62
-        blocks = [QRectF(gap + column * (tile + gap), gap, tile, _TILE_HEIGHT) for column in range(4)]
-        blocks.append(QRectF(gap, middle, 2 * third + gap, rest * 0.62))
-        blocks.append(QRectF(gap + 2 * (third + gap), middle, third, rest * 0.62))
-        blocks += [QRectF(gap + column * (third + gap), bottom, third, rest * 0.38) for column in range(3)]
+        half, third = (width - gap) / 2, (width - 2 * gap) / 3
+        wide = self._columns == 3
+        across = 4 if wide else 2
+        tile = (width - (across - 1) * gap) / across
+        blocks = [
+            QRectF(
+                gap + number % across * (tile + gap),
+                gap + number // across * (_TILE_HEIGHT + gap),
+                tile,
+                _TILE_HEIGHT,
+            )
+            for number in range(4)
+        ]
+        middle = gap + 4 // across * (_TILE_HEIGHT + gap)
+        rest = height + gap - middle
+        bottom = middle + gap + rest * 0.62
+        if wide:
+            blocks.append(QRectF(gap, middle, 2 * third + gap, rest * 0.62))
+            blocks.append(QRectF(gap + 2 * (third + gap), middle, third, rest * 0.62))
+        else:
+            blocks.append(QRectF(gap, middle, width, rest * 0.62))
+        part, count = (third, 3) if wide else (half, 2)
+        blocks += [QRectF(gap + column * (part + gap), bottom, part, rest * 0.38) for column in range(count)]
         self._skeleton.set_blocks(tuple(blocks))

@@ -22,6 +22,9 @@ from sgmp_console.store.houses import House
 from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.parts.labels import label
 
+_LEAST_WIDTH = 240
+"""In pixels: below it the name is cut, too; the description gives way first."""
+
 _SEARCH_ROLE = Qt.ItemDataRole.UserRole + 1
 _ID_ROLE = Qt.ItemDataRole.UserRole + 2
 
@@ -40,7 +43,7 @@ class HouseSwitcher(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setFixedHeight(44)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._popup = _Popup(self)
         self._popup.chosen.connect(self._choose)
         self.clicked.connect(self.open)
@@ -72,7 +75,7 @@ class HouseSwitcher(QAbstractButton):
         self.setAccessibleName(f"House: {name}")
         self.setAccessibleDescription(detail)
         self.setToolTip("Show another house (Ctrl+K)")
-        self.setFixedWidth(self.sizeHint().width())
+        self.updateGeometry()
         self.update()
 
     def _words(self) -> tuple[str, str]:
@@ -80,7 +83,7 @@ class HouseSwitcher(QAbstractButton):
             return "No house", ""
         zone = self._house.time_zone.replace("_", " ")
         return plain_text.one_line(self._house.name), plain_text.one_line(
-            " · ".join(part for part in (self._house.description, zone) if part)
+            " · ".join(part for part in (zone, self._house.description) if part)
         )
 
     def sizeHint(self) -> QSize:  # noqa: N802
@@ -88,7 +91,10 @@ class HouseSwitcher(QAbstractButton):
         text = max(
             fonts.metrics("title").horizontalAdvance(name), fonts.metrics("caption").horizontalAdvance(detail)
         )
-        return QSize(round(min(text, 520) + 44 + 34), 44)
+        return QSize(round(text + 44 + 34), 44)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return QSize(min(_LEAST_WIDTH, self.sizeHint().width()), 44)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         tokens = theme.tokens()
