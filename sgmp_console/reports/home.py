@@ -7,9 +7,10 @@ changes: whoever has one can draw everything on Home from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sgmp_console.reports.balance import Totals
 from sgmp_console.timeseries.series import Series
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ LINE_ITEMS = ("l1_frequency", "l1_voltage", "l2_voltage")
 
 HOME_ITEMS = (*POWER_ITEMS, "soc", *LINE_ITEMS)
 """All analytic items that Home reads; each is one of the required ones."""
-
-ENERGY_SOURCES = ("grid_import", "battery_discharging", "solar")
-"""Where today's energy came from, in the order shown."""
 
 STALE_AFTER_MS = 60_000
 """A newest value older than this is not shown as current, where it is not known how often its device is polled."""
@@ -72,29 +70,21 @@ class Curve:
     gap_ms: int = GAP_MS
 
 
-@dataclass(frozen=True)
-class EnergyShare:
-    """Energy of one source since the house's midnight.
-
-    `energy_kwh` is the sum of the covered slots' means / 12, None where no slot is covered. `coverage` is covered
-    slots / all slots so far, 0 to 1.
-    """
-
-    item: str
-    energy_kwh: float | None
-    coverage: float
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EnergyToday:
     """`[start_ms, end_ms)`: the house's local midnight to the end of the last slot that is over.
 
-    The running slot is not counted: its mean stands for five minutes that have not passed yet.
+    The running slot is not counted: its mean stands for five minutes that have not passed yet. `totals`: where the
+    energy came from and went, of the slots in which every item has a value. `absent`: items of the balance that the
+    house does not have, or that can't be evaluated; they count as zero. `missing`: by item, how many slots have no
+    value of it.
     """
 
     start_ms: int
     end_ms: int
-    shares: tuple[EnergyShare, ...]
+    totals: Totals
+    absent: tuple[str, ...] = ()
+    missing: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

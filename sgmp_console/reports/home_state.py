@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from sgmp_console.fleet import edge_state
 from sgmp_console.fleet.required import required_items
 from sgmp_console.formula import Identifier, event_series
+from sgmp_console.reports.balance import BALANCE_ITEMS, balance
 from sgmp_console.reports.events import sessions, warning_groups
 from sgmp_console.reports.growing import GrowingSeries
 from sgmp_console.reports.home import (
-    ENERGY_SOURCES,
     GAP_MS,
     HOME_ITEMS,
     LEAST_STALE_AFTER_MS,
@@ -25,7 +25,6 @@ from sgmp_console.reports.home import (
     ChargingToday,
     Curve,
     DeviceAge,
-    EnergyShare,
     EnergyToday,
     HomeSnapshot,
     Latest,
@@ -80,7 +79,7 @@ class HomeState:
         self.start_ms = self._first_needed(now_ms)
         self.event_types = self._event_types()
         self._values = ItemValues(self._graph)
-        self._slots = {name: GrowingSeries() for name in ENERGY_SOURCES if self._graph.step(name)}
+        self._slots = {name: GrowingSeries() for name in BALANCE_ITEMS if self._graph.step(name)}
         self._events: list[Event] = []
         self._newest_of_device: dict[str, int] = {}
         self._older: dict[str, Latest] = {}
@@ -259,13 +258,13 @@ class HomeState:
     def _energy(self, today_ms: int, now_ms: int) -> EnergyToday:
         # Midnight is on a slot everywhere: no zone's offset is finer than a quarter of an hour.
         end = max(today_ms, now_ms // SLOT_MS * SLOT_MS)
-        shares = []
-        for name in ENERGY_SOURCES:
-            held = self._slots[name].series if name in self._slots else Series.empty()
-            covered = held.between(today_ms, end)
-            slots = SlotMeans(today_ms, end, covered.timestamps, covered.values)
-            shares.append(EnergyShare(name, slots.energy_kwh, slots.coverage or 0.0))
-        return EnergyToday(today_ms, end, tuple(shares))
+        means = {}
+        for name, slots in self._slots.items():
+            covered = slots.series.between(today_ms, end)
+            means[name] = SlotMeans(today_ms, end, covered.timestamps, covered.values)
+        balanced = balance(means, today_ms, end)
+        absent = tuple(name for name in BALANCE_ITEMS if name not in means)
+        return EnergyToday(today_ms, end, balanced.total, absent, balanced.missing)
 
     def _charging(self, today_ms: int, end_ms: int) -> ChargingToday:
         started, energy = (

@@ -8,13 +8,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from sgmp_console.reports.balance import SOURCES
 from sgmp_console.reports.home import HOME_ITEMS, HomeSnapshot
 from sgmp_console.timeseries import SLOT_MS, Series, slot_means
 from tests.reports.houses import (
     BATTERY,
     DEVICES,
     EV,
+    GRID,
     ITEMS,
+    LOAD,
     SOLAR,
     Field,
     at,
@@ -35,9 +38,14 @@ MIDNIGHT = at("2026-05-14 00:00")
 
 
 def energy(snapshot: HomeSnapshot, name: str) -> float:
-    share = next(share for share in snapshot.energy_today.shares if share.item == name)
-    assert share.energy_kwh is not None
-    return share.energy_kwh
+    totals = snapshot.energy_today.totals
+    return totals.source(name) if name in SOURCES else totals.use(name)
+
+
+def sunny(times: np.ndarray, kw: float) -> dict[Field, Series]:
+    """A house that uses what the sun gives."""
+    values = {SOLAR: kw, LOAD: -kw, EV: 0.0, GRID: 0.0, BATTERY: 0.0}
+    return {key: Series(times, np.full(len(times), value)) for key, value in values.items()}
 
 
 # --- Balance --------------------------------------------------------------------------------------------------------
@@ -66,7 +74,7 @@ def test_what_comes_in_goes_out_at_every_instant_and_in_every_slot() -> None:
 
 def test_a_constant_power_of_three_kilowatts_gives_three_kilowatt_hours_an_hour() -> None:
     times = np.arange(MIDNIGHT, NOON, 4000)
-    day = filled(NOON, {SOLAR: Series(times, np.full(len(times), 3.0))})
+    day = filled(NOON, sunny(times, 3.0))
     snapshot = day.snapshot(NOON)
     assert energy(snapshot, "solar") == pytest.approx(36.0)
     assert (snapshot.energy_today.start_ms, snapshot.energy_today.end_ms) == (
@@ -88,16 +96,36 @@ def test_the_energy_of_today_is_the_sum_of_its_slots() -> None:
 
 def test_a_gap_is_uncovered_and_adds_no_energy() -> None:
     times = np.arange(MIDNIGHT, NOON, 4000)
-    readings: dict[Field, Series] = {SOLAR: Series(times, np.full(len(times), 3.0))}
-    gap = without(readings, at("2026-05-14 02:00"), at("2026-05-14 05:00"))
+    gap = without(sunny(times, 3.0), at("2026-05-14 02:00"), at("2026-05-14 05:00"))
     snapshot = filled(NOON, gap).snapshot(NOON)
     assert energy(snapshot, "solar") == pytest.approx(27.0)
-    assert snapshot.energy_today.shares[2].coverage == pytest.approx(0.75)
+    assert snapshot.energy_today.totals.not_attributed_hours == pytest.approx(3.0)
 
 
-def test_without_any_value_the_energy_is_unknown_and_not_zero() -> None:
-    shares = filled(NOON, {}).snapshot(NOON).energy_today.shares
-    assert [(share.energy_kwh, share.coverage) for share in shares] == [(None, 0.0)] * 3
+def test_without_any_value_no_slot_is_attributed() -> None:
+    totals = filled(NOON, {}).snapshot(NOON).energy_today.totals
+    assert (totals.attributed, totals.slots) == (0, 144)
+
+
+def test_a_slot_without_one_of_the_items_is_not_attributed_and_says_whose_value_is_missing() -> None:
+    times = np.arange(MIDNIGHT, NOON, 4000)
+    readings = sunny(times, 3.0)
+    half = {**readings, BATTERY: readings[BATTERY].between(MIDNIGHT, MIDNIGHT + 6 * HOUR_MS)}
+    today = filled(NOON, half).snapshot(NOON).energy_today
+    assert today.totals.consumption == pytest.approx(18.0)
+    assert today.totals.not_attributed_hours == pytest.approx(6.0)
+    assert {name for name, slots in today.missing.items() if slots} == {
+        "battery_charging",
+        "battery_discharging",
+    }
+
+
+def test_an_item_that_the_house_does_not_have_is_named() -> None:
+    times = np.arange(MIDNIGHT, NOON, 4000)
+    items = [item for item in ITEMS if item.name != "solar"]
+    today = filled(NOON, sunny(times, 3.0), of=definition(items=items)).snapshot(NOON).energy_today
+    assert today.absent == ("solar",)
+    assert today.totals.residual == pytest.approx(36.0)
 
 
 @pytest.mark.parametrize(
@@ -109,16 +137,16 @@ def test_a_day_is_the_houses_whatever_its_length(day: str, hours: int) -> None:
     start = at(f"{day} 00:00")
     now = start + hours * HOUR_MS - 1
     times = np.arange(start - 3 * HOUR_MS, now, 60_000)
-    house = filled(now, {SOLAR: Series(times, np.full(len(times), 2.0))})
+    house = filled(now, sunny(times, 2.0))
     assert energy(house.snapshot(now), "solar") == pytest.approx(2.0 * (hours - 1 / 12))
-    bring(house, now + 1, now, {SOLAR: Series(times, np.full(len(times), 2.0))})
+    bring(house, now + 1, now, sunny(times, 2.0))
     assert house.snapshot(now + 1).energy_today.start_ms == start + hours * HOUR_MS
 
 
 def test_at_midnight_the_day_begins_anew() -> None:
     snapshot = filled(MIDNIGHT, balanced(MIDNIGHT - HOUR_MS, MIDNIGHT)).snapshot(MIDNIGHT)
     assert (snapshot.energy_today.start_ms, snapshot.energy_today.end_ms) == (MIDNIGHT, MIDNIGHT)
-    assert all(share.energy_kwh is None for share in snapshot.energy_today.shares)
+    assert snapshot.energy_today.totals.slots == 0
 
 
 # --- Now ------------------------------------------------------------------------------------------------------------
@@ -212,7 +240,7 @@ def test_late_data_appears_where_it_belongs() -> None:
             healed.curves[name].series.timestamps, whole.curves[name].series.timestamps
         )
         np.testing.assert_array_equal(healed.curves[name].series.values, whole.curves[name].series.values)
-    assert healed.energy_today == whole.energy_today
+    np.testing.assert_allclose(healed.energy_today.totals.flows, whole.energy_today.totals.flows, atol=1e-12)
 
 
 def test_a_clock_set_back_needs_a_new_start() -> None:

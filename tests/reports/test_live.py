@@ -91,9 +91,7 @@ def assert_same(one: HomeSnapshot, other: HomeSnapshot) -> None:
         np.testing.assert_array_equal(curve.series.timestamps, other.curves[name].series.timestamps)
         np.testing.assert_array_equal(curve.series.values, other.curves[name].series.values)
         assert curve.latest == other.curves[name].latest
-    for share, expected in zip(one.energy_today.shares, other.energy_today.shares, strict=True):
-        assert share.energy_kwh == pytest.approx(expected.energy_kwh, rel=1e-12)
-        assert share.coverage == expected.coverage
+    np.testing.assert_allclose(one.energy_today.totals.flows, other.energy_today.totals.flows, atol=1e-12)
     assert one.charging_today == other.charging_today
     assert (one.devices, one.warnings, one.missing_items) == (
         other.devices,
@@ -128,9 +126,8 @@ def test_the_energy_of_today_is_that_of_the_simulated_house(
     # A row's powers are the means of the minute that ends at its time.
     states = SIMULATED.walk_with_energy(today.start_ms, today.end_ms, MINUTE_MS)
     solar_kwh = sum(energy.solar for _, energy in states) / 3.6e6
-    (share,) = [share for share in today.shares if share.item == "solar"]
-    assert share.energy_kwh == pytest.approx(solar_kwh, rel=1e-9)
-    assert share.coverage == 1.0
+    assert today.totals.source("solar") == pytest.approx(solar_kwh, rel=1e-9)
+    assert today.totals.attributed == today.totals.slots
 
 
 def test_an_empty_house_has_everything_but_numbers(live: HomeLoader) -> None:
@@ -166,11 +163,10 @@ def test_a_backlog_appears_where_it_belongs(
     deliver(database, house, between(day, 0, outage[0]))
     deliver(database, house, between(day, outage[1], NOON))
     first = live.load(NOON)
-    share = first.energy_today.shares[2]
-    assert share.coverage == pytest.approx(1 - 48 / 144)
+    assert first.energy_today.totals.not_attributed_hours == pytest.approx(4)
     deliver(database, house, between(day, *outage))
     healed = live.update(NOON + 1, outage[0])
-    assert healed.energy_today.shares[2].coverage == 1.0
+    assert healed.energy_today.totals.not_attributed_hours == 0
     assert_same(healed, HomeLoader(database, house.house_id).load(NOON + 1))
 
 

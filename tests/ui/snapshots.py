@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
+from sgmp_console.reports.balance import COLUMNS, ROWS, UNKNOWN, Totals
 from sgmp_console.reports.home import (
     ChargingToday,
     Curve,
     DeviceAge,
-    EnergyShare,
     EnergyToday,
     HomeSnapshot,
     Latest,
@@ -88,13 +88,7 @@ def snapshot(
         missing_items=(),
         curves=curves,
         energy_today=EnergyToday(
-            midnight_ms,
-            now_ms - now_ms % 300_000,
-            (
-                EnergyShare("grid_import", 9.42, 0.86),
-                EnergyShare("battery_discharging", 3.18, 0.86),
-                EnergyShare("solar", 21.77, 0.86),
-            ),
+            midnight_ms, now_ms - now_ms % 300_000, _totals(), missing={"battery_charging": 24, "solar": 0}
         ),
         charging_today=ChargingToday(started=2, ended=1, energy_kwh=7.9, sessions=2),
         warnings=(
@@ -127,6 +121,18 @@ def snapshot(
     )
 
 
+def _totals() -> Totals:
+    """14 h of which 12 are attributed: 22.15 kWh used, of which the sun delivered 12."""
+    flows = np.zeros((len(ROWS), len(COLUMNS)))
+    for source, use, kwh in (
+        ("solar", "load", 9.0), ("solar", "ev", 3.0), ("solar", "battery_charging", 6.5), ("solar", "grid_export", 3.2),
+        ("battery_discharging", "load", 3.18), ("grid_import", "load", 5.07), ("grid_import", "ev", 1.6),
+        (UNKNOWN, "load", 0.3),
+    ):  # fmt: skip
+        flows[ROWS.index(source), COLUMNS.index(use)] = kwh
+    return Totals(flows, attributed=144, slots=168)
+
+
 def empty(*, devices: bool, missing: tuple[str, ...]) -> HomeSnapshot:
     """A house that was just made."""
     full = snapshot()
@@ -135,10 +141,7 @@ def empty(*, devices: bool, missing: tuple[str, ...]) -> HomeSnapshot:
         devices=(DeviceAge("egauge", "egauge", None),) if devices else (),
         missing_items=missing,
         curves={},
-        energy_today=replace(
-            full.energy_today,
-            shares=tuple(replace(s, energy_kwh=None, coverage=0.0) for s in full.energy_today.shares),
-        ),
+        energy_today=replace(full.energy_today, totals=Totals(slots=168)),
         charging_today=ChargingToday(None, None, None),
         warnings=(),
     )

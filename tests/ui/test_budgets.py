@@ -48,8 +48,7 @@ def started(qtbot: QtBot, view: MainView) -> HomePage:
     view.start()
     page = view.page("home")
     assert isinstance(page, HomePage)
-    line = page.power_chart._panes[0]._lines["load"]
-    qtbot.waitUntil(lambda: line.xData is not None and len(line.xData) > 100)
+    qtbot.waitUntil(lambda: page.power_chart.drawn("load"))
     return page
 
 

@@ -33,7 +33,9 @@ def draw(qtbot: QtBot, shown: Callable[..., QWidget]) -> Draw:
     """A chart of an hour with these values, evenly spread, as drawn."""
 
     def drawn(pane: Pane, values: Mapping[str, list[float]], gap_ms: int = HOUR) -> TimeChart:
-        chart = TimeChart([pane], DrawClock(), "A chart")
+        clock = DrawClock()
+        chart = TimeChart([pane], clock, "A chart")
+        clock.setParent(chart)
         shown(chart, 600, 300)
         curves = {
             item: Curve(
@@ -101,10 +103,13 @@ def test_a_line_is_one_logical_pixel_wide_on_any_screen() -> None:
     assert (pen.widthF(), pen.isCosmetic()) == (2.0, True)
 
 
-def test_a_chart_that_has_the_keyboard_shows_it(draw: Draw) -> None:
+def test_a_chart_that_has_the_keyboard_shows_it(qtbot: QtBot, draw: Draw) -> None:
     chart = draw(LINES, {"solar": [1.0, 2.0]})
+    chart.activateWindow()
+    chart.clearFocus()
     before = chart.grab().toImage()
     chart.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(chart.hasFocus)
     assert chart.grab().toImage() != before
     chart.clearFocus()
     assert chart.grab().toImage() == before

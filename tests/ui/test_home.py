@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import UserError
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
+from sgmp_console.reports.balance import Totals
 from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot, Latest
 from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui.pages.home.flow import flows
@@ -125,21 +126,31 @@ def test_what_is_exported_and_discharged_has_its_own_words() -> None:
     assert (found["battery"].words, found["battery"].power) == ("Discharging", 2.0)
 
 
-def test_energy_today_has_kwh_share_and_coverage(show: Show) -> None:
-    page = show(snapshots.snapshot())
-    said = texts(page.energy)
-    assert plain(page.energy._total.text()) == "34.37 kWh"
-    for part in ("9.42", "27 %", "3.18", "9 %", "21.77", "63 %", "86 %", "00:00 to 14:00"):
+def test_energy_today_says_what_was_used_and_from_where_and_what_came_in_and_left(show: Show) -> None:
+    card = show(snapshots.snapshot()).energy
+    said = texts(card)
+    for part in ("Solar\n12.00\n54 %", "Battery\n3.18\n14 %", "Grid\n6.67\n30 %", "Not known\n0.30\n1 %"):
         assert part in said
+    for part in ("Imported\n6.67", "Stored\n6.50", "Exported\n3.20", "Generated\n21.70", "00:00 to 14:00"):
+        assert part in said
+    assert "22.15 kWh" in plain(card.accessibleDescription())
+
+
+def test_energy_today_says_what_it_leaves_out_and_what_does_not_add_up(show: Show) -> None:
+    full = snapshots.snapshot()
+    page = show(replace(full, energy_today=replace(full.energy_today, absent=("ev",))))
+    said = texts(page.energy)
+    assert "Incomplete: ev charging not measured here." in said
+    assert "2 h not attributed, without battery charging." in said
+    assert "Residual 0.30 kWh: does not add up." in said
 
 
 def test_energy_that_is_not_known_is_a_dash_not_zero(show: Show) -> None:
     full = snapshots.snapshot()
-    shares = tuple(replace(share, energy_kwh=None, coverage=0.0) for share in full.energy_today.shares)
-    page = show(replace(full, energy_today=replace(full.energy_today, shares=shares)))
-    assert page.energy._total.text() == "–"
-    assert "0 %" in texts(page.energy)
-    assert "0.00" not in texts(page.energy)
+    page = show(replace(full, energy_today=replace(full.energy_today, totals=Totals(slots=168))))
+    said = texts(page.energy)
+    assert "0.00" not in said
+    assert "14 h not attributed" in said
 
 
 def test_active_warnings_are_shown_and_counted_resolved_ones_are_folded_with_how_long_they_lasted(

@@ -27,13 +27,6 @@ _KEY_STEP_MS = 300_000
 _AREA_PIXELS = 2
 """Width of a column of a stacked area."""
 
-_BY_KEYBOARD = (
-    Qt.FocusReason.TabFocusReason,
-    Qt.FocusReason.BacktabFocusReason,
-    Qt.FocusReason.ShortcutFocusReason,
-    Qt.FocusReason.OtherFocusReason,
-)
-
 _NEAR_PIXELS = 6
 """A value this close to the crosshair is the value there, even across a gap's edge."""
 
@@ -156,7 +149,7 @@ class TimeChart(QWidget):
 
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
         super().focusInEvent(event)
-        self._crosshair.set_focused(event.reason() in _BY_KEYBOARD)
+        self._crosshair.set_focused(True)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         key = event.key()
