@@ -18,9 +18,11 @@ from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, WindowSettings
 from sgmp_console.ui.dialogs.mail_password import MailPasswordPrompt
+from sgmp_console.ui.explain import explain
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window.entry.connection_check import ConnectionTestDialog
 from sgmp_console.ui.window.entry.connections import ConnectionsDialog
 from sgmp_console.ui.window.entry.passwords import ChoosePasswordPage, PasswordChange
 from sgmp_console.ui.window.entry.preparation import PreparationPage, PreparationProcess, Prepared
@@ -87,6 +89,7 @@ class Console(QMainWindow):
         self.sign_in.wanted.connect(self._sign_in)
         self.sign_in.cancelled.connect(self._forget_sign_in)
         self.sign_in.connections_wanted.connect(self._edit_connections)
+        self.sign_in.test_wanted.connect(self._test_connection)
         self.sign_in.connections.setVisible(folder is not None)
         self._stack.addWidget(self.sign_in)
         errors.caught.connect(self._show_uncaught)
@@ -202,6 +205,10 @@ class Console(QMainWindow):
         dialog.saved.connect(self._connections_saved)
         dialog.open()
 
+    def _test_connection(self, profile: Profile) -> None:
+        email, password = self.sign_in.email.text().strip(), self.sign_in.password.text()
+        ConnectionTestDialog(profile, email, password, lambda: "", self._tasks, self).open()
+
     def _connections_saved(self, profiles: list[Profile], chosen: str) -> None:
         self._profiles = profiles
         self.sign_in.set_profiles(profiles, chosen, self._window.email)
@@ -212,7 +219,7 @@ class Console(QMainWindow):
 
     def _refused(self, error: Exception) -> None:
         if self._preparation is not None and self._stack.currentWidget() is self._preparation_page:
-            sentence = str(error) if isinstance(error, SgmpError) else "Signing in failed."
+            sentence = explain(error)
             self._preparation_page.show_failure(sentence)
             self.preparation_failed.emit(sentence)
         else:

@@ -9,9 +9,10 @@ from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
+from sgmp_console.errors import Unavailable
 from sgmp_console.resources import resource
 from sgmp_console.settings import Profile, SettingsError
-from sgmp_console.ui import fonts, icons
+from sgmp_console.ui import fonts, icons, plain_text
 from sgmp_console.ui.explain import explain
 from sgmp_console.ui.parts.buttons import CheckBox, ComboBox, button
 from sgmp_console.ui.parts.card import centred
@@ -38,6 +39,8 @@ class SignInPage(QWidget):
     cancelled = Signal()
     connections_wanted = Signal()
     """The connection profiles are to be edited."""
+    test_wanted = Signal(object)
+    """The connection of this Profile is to be tested."""
     who_changed = Signal()
     """Another profile, or another email was entered: `who()`."""
     forget_wanted = Signal()
@@ -56,6 +59,8 @@ class SignInPage(QWidget):
         column.addWidget(_Mark())
         column.addSpacing(8)
         column.addWidget(label("Sign in to SGMP", "heading"))
+        self._server = label("", "caption", "muted", wraps=True)
+        column.addWidget(self._server)
         column.addSpacing(12)
         self._profiles: tuple[Profile, ...] = ()
         self._filled_for: tuple[Profile, str] | None = None
@@ -82,8 +87,15 @@ class SignInPage(QWidget):
         fault.setContentsMargins(12, 8, 12, 8)
         fault.setSpacing(10)
         fault.addWidget(IconLabel("fault", "state_fault"), alignment=Qt.AlignmentFlag.AlignTop)
+        said = QVBoxLayout()
+        said.setSpacing(4)
         self._sentence = label("", "body", wraps=True)
-        fault.addWidget(self._sentence, 1)
+        self._cause = label("", "caption", "muted", wraps=True)
+        self._test = button("Test connection", self._ask_for_test)
+        said.addWidget(self._sentence)
+        said.addWidget(self._cause)
+        said.addWidget(self._test, alignment=Qt.AlignmentFlag.AlignLeft)
+        fault.addLayout(said, 1)
         self._fault.hide()
         column.addWidget(self._fault)
         column.addSpacing(8)
@@ -185,12 +197,31 @@ class SignInPage(QWidget):
     def show_error(self, error: Exception, *, slow_down: bool = True) -> None:
         """Ready for another attempt; what was typed stays. `slow_down`: it was an attempt that failed."""
         self.set_busy(False)
-        self._sentence.setText(explain(error))
+        away = isinstance(error, Unavailable)
+        if away:
+            # What the driver says names addresses and system calls; what to do stands before it.
+            self._sentence.setText(
+                f"The server {self._host()} does not answer. Check that this computer is in the right network and that "
+                "the server is running. The test looks at each step and says what to do."
+            )
+        else:
+            self._sentence.setText(explain(error))
+        self._cause.setText(str(error) if away else "")
+        self._cause.setVisible(away)
+        self._test.setVisible(away)
         self._fault.show()
         self.password.setFocus()
         self.password.selectAll()
         if slow_down:
             self._slow_down(error)
+
+    def _ask_for_test(self) -> None:
+        if (profile := self._chosen_profile()) is not None:
+            self.test_wanted.emit(profile)
+
+    def _host(self) -> str:
+        profile = self._chosen_profile()
+        return profile.database_host if profile is not None else ""
 
     def forget_password(self) -> None:
         self.password.clear()
@@ -258,8 +289,10 @@ class SignInPage(QWidget):
 
     def _profile_changed(self) -> None:
         if self._profiles:
-            self._profile.set_help(self._profiles[max(0, self.profile.currentIndex())].database_host)
+            profile = self._profiles[max(0, self.profile.currentIndex())]
+            self._server.setText(plain_text.one_line(f"{profile.name} at {profile.database_host}"))
             self._who_changed()
+        self._server.setVisible(bool(self._profiles))
 
     def _edited(self) -> None:
         for entry in (self._address, self._email, self._password):
