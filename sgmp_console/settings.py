@@ -165,7 +165,11 @@ def profiles_file(folder: Path | None = None) -> Path:
 
 def load_profiles(folder: Path) -> list[Profile]:
     """The profiles of `profiles.toml`, in its order; empty where there is none. Raises SettingsError."""
-    file = profiles_file(folder)
+    return read_profiles(profiles_file(folder))
+
+
+def read_profiles(file: Path) -> list[Profile]:
+    """The same of any file of that form. Raises SettingsError."""
     tables = _read(file).get("profile", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise SettingsError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QToolButton, QWidget
 
 from sgmp_console import settings
 from sgmp_console.ui.theme import Appearance
@@ -102,30 +103,77 @@ def test_connections_are_added_duplicated_deleted_and_kept(world: World) -> None
 
 @locally
 @pytest.mark.parametrize(
-    ("field", "text", "told"),
+    ("group", "field", "text", "message"),
     [
-        ("Name", "", "A connection needs a name."),
-        ("Database address", "db.example.org", "looks like postgresql://"),
-        ("Database address", "postgresql://ann:secret@db/sgmp", "holds a user or password"),
-        ("Database address", "postgresql://db.example.org/sgmp?sslmode=disable", "verified certificate only"),
-        ("Deployment", "my deployment", "starts with a letter"),
-        ("Region", "Frankfurt", "no AWS region"),
-        ("Broker's authority", "/nowhere.pem", "There is no such file."),
-        ("Console's key", "", "Certificate and key go together."),
-        ("Sender", "", "Mail needs the address of its sender."),
+        ("", "Name", "", "A connection needs a name."),
+        ("", "Database address", "db.example.org", "looks like postgresql://"),
+        ("", "Database address", "postgresql://ann:secret@db/sgmp", "holds a user or password"),
+        (
+            "",
+            "Database address",
+            "postgresql://db.example.org/sgmp?sslmode=disable",
+            "verified certificate only",
+        ),
+        ("", "Deployment", "my deployment", "starts with a letter"),
+        ("AWS", "Region", "Frankfurt", "no AWS region"),
+        ("Broker", "CA certificate of the broker", "/nowhere.pem", "There is no such file."),
+        ("Broker", "Client key", "", "Certificate and key go together."),
+        ("Mail", "Sender", "", "Mail needs the address of its sender."),
     ],
 )
-def test_what_is_wrong_is_said_at_the_field(world: World, field: str, text: str, told: str) -> None:
+def test_what_is_wrong_is_said_at_the_field(
+    world: World, group: str, field: str, text: str, message: str
+) -> None:
     window = world.console()
     window.press("Connections")
     form = window.dialog("Connections")
+    folded = [
+        button for button in form.findChildren(QToolButton) if button.accessibleName() == f"Show {group}"
+    ]
+    if folded:
+        window.press(f"Show {group}", form)
     window.type_into(field, text, form)
     window.press("Save", form)
-    window.wait_for(told, form)
+    window.wait_for(message, form)
     assert form.isVisible()
     assert window.field(field, form).property("wrong")
     save_picture(form, f"connections_wrong_{field.split()[0].lower()}")
     assert not settings.load_profiles(window.folder)
+
+
+def choose(form: QWidget, file: Path) -> None:
+    """What a person does in the dialog for files."""
+    (chooser,) = form.findChildren(QFileDialog)
+    chooser.fileSelected.emit(str(file))
+    chooser.close()
+
+
+@locally
+def test_connections_are_imported_from_a_file_and_stored_with_save(world: World, tmp_path: Path) -> None:
+    settings.save_profiles(tmp_path, [replace(world.profile, name="From a colleague"), world.profile])
+    window = world.console()
+    window.press("Connections")
+    form = window.dialog("Connections")
+    window.press("Import", form)
+    choose(form, settings.profiles_file(tmp_path))
+    window.wait_for("2 connections added. Nothing is stored before you save.", form)
+    window.press("Save", form)
+    window.wait_closed(form)
+    names = [profile.name for profile in settings.load_profiles(window.folder)]
+    assert names == ["Pilot", "From a colleague", "Pilot 2"]
+
+
+@locally
+def test_a_file_that_holds_no_connections_says_so(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text("[[profile]]\nname = 7\n", "utf-8")
+    window = world.console()
+    window.press("Connections")
+    form = window.dialog("Connections")
+    window.press("Import", form)
+    choose(form, file)
+    window.wait_for("other.toml", form)
+    assert form.isVisible()
 
 
 @locally

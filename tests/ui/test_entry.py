@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QProcess, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QProgressBar, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.settings import Profile
@@ -221,6 +221,25 @@ def test_a_refusal_keeps_what_was_typed(page: SignInPage, error: Exception) -> N
     assert str(error) in words(page)
     assert page.password.text() == "secret"
     assert page.submit.isEnabled()
+
+
+def test_the_server_that_one_signs_in_to_is_named(page: SignInPage) -> None:
+    assert "Pilot at " in words(page)
+
+
+def test_a_server_that_does_not_answer_is_said_with_what_to_do_and_a_test(
+    qtbot: QtBot, page: SignInPage
+) -> None:
+    page.show_error(DatabaseUnavailable("connection to server at 127.0.0.1, port 5432 failed: refused"))
+    said = words(page)
+    assert "does not answer. Check that this computer is in the right network" in said
+    assert "connection to server at 127.0.0.1" in said
+    (test,) = [shown for shown in page.findChildren(QPushButton) if shown.text() == "Test connection"]
+    with qtbot.waitSignal(page.test_wanted) as wanted:
+        QTest.mouseClick(test, Qt.MouseButton.LeftButton)
+    assert wanted.args[0].name == "Pilot"
+    page.show_error(SignInRefused())
+    assert not test.isVisible()
 
 
 def test_without_profiles_it_asks_for_the_address(qtbot: QtBot, shown: Callable[..., QWidget]) -> None:

@@ -33,6 +33,15 @@ def ask_what_to_open(
     return dialog
 
 
+def ask_for_folder(parent: QWidget, title: str, on_chosen: Callable[[Path], None]) -> QFileDialog:
+    """`on_chosen` must be a method of a QObject."""
+    dialog = FileDialog(parent, title, "All files (*)", on_chosen)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+    dialog.open()
+    return dialog
+
+
 class FileDialog(QFileDialog):
     def __init__(self, parent: QWidget, title: str, kinds: str, on_chosen: Callable[[Path], None]) -> None:
         super().__init__(parent, title)

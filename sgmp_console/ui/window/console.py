@@ -207,7 +207,12 @@ class Console(QMainWindow):
 
     def _test_connection(self, profile: Profile) -> None:
         email, password = self.sign_in.email.text().strip(), self.sign_in.password.text()
-        ConnectionTestDialog(profile, email, password, lambda: "", self._tasks, self).open()
+        chain = self._remembered.keychain if self._remembered is not None else None
+
+        def mail_password() -> str:
+            return (chain and chain.mail_password(profile)) or ""
+
+        ConnectionTestDialog(profile, email, password, mail_password, self._tasks, self).open()
 
     def _connections_saved(self, profiles: list[Profile], chosen: str) -> None:
         self._profiles = profiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from PySide6.QtWidgets import (
 
 from sgmp_console.errors import UserError
 from sgmp_console.keychain import Keychain
-from sgmp_console.settings import Profile, SettingsError, profile_problems
-from sgmp_console.ui import fonts, plain_text
+from sgmp_console.settings import Profile, SettingsError, profile_problems, read_profiles
+from sgmp_console.ui import fonts, formats, icons, plain_text, theme
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
-from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.buttons import IconButton, button
 from sgmp_console.ui.parts.fields import Field
+from sgmp_console.ui.parts.files import ask_for_folder, ask_what_to_open
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.tasks import Tasks
@@ -36,65 +37,90 @@ from sgmp_console.ui.window.entry.connection_check import ConnectionTestDialog
 Values = dict[str, Any]
 """A profile as it is typed, by the names of its fields."""
 
-_SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
-    (
+
+@dataclass(frozen=True)
+class _Group:
+    """Fields that belong together: (name, label, help). Folded away while all of them are as in a new connection."""
+
+    title: str
+    purpose: str
+    fields: tuple[tuple[str, str, str], ...]
+
+
+_GROUPS = (
+    _Group(
         "Deployment",
+        "",
         (
-            ("name", "Name", "How this connection is called here."),
+            ("name", "Name", "What this connection is called on this computer."),
             (
                 "database_url",
                 "Database address",
                 "postgresql://host:5432/sgmp. Several hosts: postgresql://first,second/sgmp. "
-                "A private authority: ?sslrootcert=FILE at the end.",
+                "A certificate authority of your own: ?sslrootcert=FILE at the end.",
             ),
-            ("deployment", "Deployment", "As it was named when the database was migrated."),
+            ("deployment", "Deployment", "The name that the database was set up with, usually sgmp."),
         ),
     ),
-    (
+    _Group(
         "Broker",
+        "Needed to synchronize configurations",
         (
-            ("broker_host", "Broker", "Its host. Empty: this console does not synchronize configurations."),
+            (
+                "broker_host",
+                "Broker",
+                "Host of the MQTT broker. Empty: this console does not synchronize configurations.",
+            ),
             ("broker_port", "Broker port", ""),
-            ("broker_ca", "Broker's authority", "PEM file. Empty: whom this computer trusts."),
-            ("broker_cert", "Console's certificate", "PEM file."),
-            ("broker_key", "Console's key", "PEM file."),
+            (
+                "broker_ca",
+                "CA certificate of the broker",
+                "PEM file. Empty: the authorities that this computer trusts.",
+            ),
+            ("broker_cert", "Client certificate", "PEM file of this console."),
+            ("broker_key", "Client key", "PEM file of this console."),
         ),
     ),
-    (
+    _Group(
         "Credentials of houses",
-        (("authority", "Authority's folder", "Of the local authority. Empty with AWS IoT Core."),),
+        "Needed to create houses, without AWS",
+        (("authority", "Folder of the certificate authority", "Empty with AWS IoT Core."),),
     ),
-    (
+    _Group(
         "AWS",
+        "Needed for IoT Core and Cognito",
         (
             ("region", "Region", "Such as eu-central-1. Empty without AWS."),
             (
                 "aws_profile",
                 "AWS profile",
-                "One of this computer's sets of AWS credentials. Empty: the default one.",
+                "One of the AWS profiles of this computer. Empty: the default one.",
             ),
-            ("aws_endpoint", "AWS endpoint", "A server in place of AWS's own. Usually empty."),
-            ("user_pool_id", "User pool", "Cognito's id of it. Empty: accounts are in the database only."),
-            ("user_pool_client_id", "App client", "Of the user pool."),
+            ("aws_endpoint", "AWS endpoint", "A server in place of AWS. Usually empty."),
+            ("user_pool_id", "User pool ID", "Of Cognito. Empty: accounts are in the database only."),
+            ("user_pool_client_id", "App client ID", "Of the user pool."),
         ),
     ),
-    (
+    _Group(
         "Mail",
+        "Needed to mail initial passwords, without Cognito",
         (
             ("smtp_host", "Mail server", "Empty: initial passwords are shown once, or mailed by Cognito."),
             ("smtp_port", "Mail port", ""),
             ("smtp_sender", "Sender", "The address that mails come from."),
+            ("smtp_user", "Mail user", "Empty where the server asks for none."),
             (
-                "smtp_user",
-                "Mail user",
-                "Empty where the server asks for none. Its password is kept in the keyring.",
+                "smtp_ca",
+                "CA certificate of the broker",
+                "PEM file. Empty: the authorities that this computer trusts.",
             ),
-            ("smtp_ca", "Mail server's authority", "PEM file. Empty: whom this computer trusts."),
         ),
     ),
 )
 _NUMBERS = ("broker_port", "smtp_port")
 _FILES = ("broker_ca", "broker_cert", "broker_key", "smtp_ca")
+_FOLDERS = ("authority",)
+_IMPORTED = "Connection files (*.toml)"
 _NEW: Values = {one.name: getattr(Profile, one.name, "") for one in fields(Profile)}
 
 
@@ -135,7 +161,7 @@ def problems(values: Values, other_names: Sequence[str]) -> dict[str, str]:
 
 class ConnectionsDialog(QDialog):
     """`open()` it. `save` keeps the profiles; it raises SettingsError. `email`, `password`: what the sign-in page holds,
-    for tests of a connection. `keychain`: where passwords of mail servers are kept; None: nowhere."""
+    for tests of a connection. `keychain`: where passwords of mail servers are stored; None: nowhere."""
 
     saved = Signal(object, str)
     """The list of profiles, and the name of the chosen one."""
@@ -168,6 +194,7 @@ class ConnectionsDialog(QDialog):
         self._drafts: list[Values] = [dict(values) for values in self._stored] or [dict(_NEW)]
         self._shown = -1
         self._told = False
+        self._browsed = ""
         self._fields: dict[str, Field] = {}
         self._entries: dict[str, QLineEdit] = {}
         self._strip = MessageBar()
@@ -194,22 +221,25 @@ class ConnectionsDialog(QDialog):
         self._list.setAccessibleName("Connections")
         self._list.currentRowChanged.connect(self._choose)
         left.addWidget(self._list, 1)
-        row = QHBoxLayout()
-        row.setSpacing(8)
         self._delete = button("Delete", self._ask_delete)
-        for made in (button("Add", self._add), button("Duplicate", self._duplicate), self._delete):
-            row.addWidget(made)
-        left.addLayout(row)
+        for pair in (
+            (button("Add", self._add), button("Duplicate", self._duplicate)),
+            (button("Import", self._ask_for_import, tip="Add the connections of a file"), self._delete),
+        ):
+            row = QHBoxLayout()
+            row.setSpacing(8)
+            for made in pair:
+                row.addWidget(made)
+            left.addLayout(row)
         both.addLayout(left)
         form = QWidget()
         form.setProperty("surface", "card")
         lines = QVBoxLayout(form)
         lines.setContentsMargins(16, 12, 16, 16)
         lines.setSpacing(12)
-        for title, entries in _SECTIONS:
-            lines.addWidget(label(title, "title"))
-            for name, words, explanation in entries:
-                lines.addWidget(self._make_field(name, words, explanation))
+        self._groups = [_GroupBox(group, self._make_field) for group in _GROUPS]
+        for box in self._groups:
+            lines.addWidget(box)
         self._mail_password = QLineEdit()
         self._mail_password.setFont(fonts.font("body"))
         self._mail_password.setEchoMode(QLineEdit.EchoMode.Password)
@@ -217,10 +247,10 @@ class ConnectionsDialog(QDialog):
         secret = Field(
             "Mail password",
             self._mail_password,
-            "Goes into this computer's keyring. Empty: it stays as it is.",
+            "Is stored in the keyring of this computer. Empty: it stays as it is.",
         )
-        secret.setVisible(self._keychain is not None)
-        lines.addWidget(secret)
+        secret.setVisible(self._keychain is not None)  # without, it is asked for when mail is sent
+        self._groups[-1].add(secret)
         lines.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
@@ -248,9 +278,27 @@ class ConnectionsDialog(QDialog):
         entry.textEdited.connect(self._typed)
         entry.setFont(fonts.font("body"))
         entry.editingFinished.connect(self._left)
+        if name in (*_FILES, *_FOLDERS):
+            browse = entry.addAction(
+                icons.icon("folder", theme.tokens().ink_secondary), QLineEdit.ActionPosition.TrailingPosition
+            )
+            browse.setToolTip("Browse")
+            browse.setObjectName(name)
+            browse.triggered.connect(self._browse)
         self._entries[name] = entry
         self._fields[name] = Field(words, entry, explanation)
         return self._fields[name]
+
+    def _browse(self) -> None:
+        self._browsed = self.sender().objectName()
+        if self._browsed in _FOLDERS:
+            ask_for_folder(self, "Folder of the certificate authority", self._chosen_path)
+        else:
+            ask_what_to_open(self, "Certificate or key", "PEM files (*.pem *.crt *.key)", self._chosen_path)
+
+    def _chosen_path(self, path: Path) -> None:
+        self._entries[self._browsed].setText(str(path))
+        self._fields[self._browsed].set_problem("")
 
     # --- The list ------------------------------------------------------------------------------------------------
 
@@ -272,6 +320,8 @@ class ConnectionsDialog(QDialog):
         for name, entry in self._entries.items():
             entry.setText(str(self._drafts[row][name]))
             self._fields[name].set_problem("")
+        for box in self._groups:
+            box.fold(all(self._drafts[row][name] == _NEW[name] for name in box.names))
         self._mail_password.setText(self._mail_passwords.get(self._drafts[row]["name"], ""))
         self._told = False
         self._delete.setEnabled(bool(self._drafts))
@@ -291,13 +341,34 @@ class ConnectionsDialog(QDialog):
     def _duplicate(self) -> None:
         self._take()
         copy = dict(self._drafts[self._shown])
-        names = {draft["name"] for draft in self._drafts}
-        number = 2
-        while f"{copy['name']} {number}" in names:
-            number += 1
-        self._drafts.append({**copy, "name": f"{copy['name']} {number}"})
+        name = _free_name(copy["name"], {draft["name"] for draft in self._drafts})
+        self._drafts.append({**copy, "name": name})
         self._fill_list(len(self._drafts) - 1)
         self._entries["name"].setFocus()
+
+    def _ask_for_import(self) -> None:
+        ask_what_to_open(self, "Import connections", _IMPORTED, self._import)
+
+    def _import(self, file: Path) -> None:
+        """Add what a file of another console (its profiles.toml) or of an administrator holds."""
+        try:
+            profiles = read_profiles(file)
+        except SettingsError as error:
+            self._strip.say("fault", str(error))
+            return
+        if not profiles:
+            self._strip.say("fault", f"{file.name} holds no connection.")
+            return
+        self._take()
+        names = {draft["name"] for draft in self._drafts}
+        self._drafts = [draft for draft in self._drafts if draft != _NEW]
+        for profile in profiles:
+            name = _free_name(profile.name, names)
+            names.add(name)
+            self._drafts.append({**asdict(profile), "name": name})
+        self._fill_list(len(self._drafts) - len(profiles))
+        added = formats.count(len(profiles), "connection")
+        self._strip.say("info", f"{added} added. Nothing is stored before you save.")
 
     def _ask_delete(self) -> None:
         name = self._drafts[self._shown]["name"] or "New connection"
@@ -357,6 +428,7 @@ class ConnectionsDialog(QDialog):
             one.set_problem(found.get(name, ""))
         for name, entry in self._entries.items():
             if name in found:
+                next(box for box in self._groups if name in box.names).fold(False)
                 entry.setFocus()
                 self._area.ensureWidgetVisible(self._fields[name])
                 return True
@@ -399,7 +471,7 @@ class ConnectionsDialog(QDialog):
 
     def _keep_mail_passwords(self, profiles: list[Profile]) -> None:
         chain = self._keychain
-        wanted = [(one, self._mail_passwords.get(one.name)) for one in profiles]
+        wanted = [(profile, self._mail_passwords.get(profile.name)) for profile in profiles]
         typed = [(profile, password) for profile, password in wanted if password and profile.smtp_user]
         if chain is None or not typed:
             return
@@ -430,6 +502,57 @@ class ConnectionsDialog(QDialog):
 
     def _discard(self) -> None:
         super().reject()
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free
+
+
+class _GroupBox(QFrame):
+    """A group of fields under a title that folds them."""
+
+    def __init__(self, group: _Group, make_field: Callable[[str, str, str], Field]) -> None:
+        super().__init__()
+        self.setProperty("surface", "card")
+        self.names = [name for name, _, _ in group.fields]
+        self._title = group.title
+        self._foldable = bool(group.purpose)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 10, 12, 12)
+        column.setSpacing(8)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(label(group.title, "title"))
+        head.addWidget(label(group.purpose, "caption", "muted"), 1)
+        self._toggle = IconButton("chevron-down", f"Show {group.title}", size=16)
+        self._toggle.clicked.connect(self._turn)
+        self._toggle.setVisible(self._foldable)
+        head.addWidget(self._toggle)
+        column.addLayout(head)
+        self._inside = QWidget()
+        self._lines = QVBoxLayout(self._inside)
+        self._lines.setContentsMargins(0, 0, 0, 0)
+        self._lines.setSpacing(12)
+        for name, caption, explanation in group.fields:
+            self._lines.addWidget(make_field(name, caption, explanation))
+        column.addWidget(self._inside)
+
+    def add(self, field: Field) -> None:
+        self._lines.addWidget(field)
+
+    def fold(self, folded: bool) -> None:
+        folded = folded and self._foldable
+        self._inside.setVisible(not folded)
+        self._toggle.set_icon(
+            "chevron-right" if folded else "chevron-down", f"{'Show' if folded else 'Hide'} {self._title}"
+        )
+
+    def _turn(self) -> None:
+        self.fold(not self._inside.isHidden())
 
 
 def _kept(_nothing: None) -> None:
