@@ -7,11 +7,13 @@ failed half-way, or whose answer was lost, is undone or finished by calling the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_edge.contract import ContractError, HouseCredentials, client_id, house_id_of
+
+if TYPE_CHECKING:
+    from sgmp_console.cloud.local_ca import LocalAuthority
 
 
 class CredentialsService(Protocol):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from sgmp_console.cloud.services import Services as Cloud
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.tasks import Report
+
+if TYPE_CHECKING:
+    # Loaded with the first act that needs it: it brings a library for certificates.
+    from sgmp_console.cloud.services import Services as Cloud
 
 T = TypeVar("T")
 

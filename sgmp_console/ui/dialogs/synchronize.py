@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QProgressBar, QWidget
 
-from sgmp_console.cloud.services import Services as Cloud
 from sgmp_console.errors import Conflict, UserError
 from sgmp_console.fleet import sync
 from sgmp_console.fleet.sync import HistoryEntry, Outcome, Preview, RollBackPreview
@@ -23,6 +23,10 @@ from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
 from sgmp_console.ui.parts.table import Column, Mark, RowsTable
+
+if TYPE_CHECKING:
+    # Loaded with the first act that needs it: it brings a library for certificates.
+    from sgmp_console.cloud.services import Services as Cloud
 
 _LOOK_EVERY_MS = 1000
 """The edge's answer arrives in the database within a second; it is looked for where something arrived."""

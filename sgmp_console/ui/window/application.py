@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -13,9 +15,28 @@ from PySide6.QtWidgets import QApplication
 
 from sgmp_console.resources import resource
 
+_M_ARENA_MAX = -8
+"""glibc's number of this option (malloc.h)."""
+
+
+def keep_memory_small() -> None:
+    """Let threads share two pools of memory: with one each, as glibc has it, what one frees no other can use.
+
+    Before any thread is started. Does nothing where the C library is another.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+def give_memory_back() -> None:
+    """Return freed memory to the system, as when a large page or dialog is gone."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
 
 def start(*, offscreen: bool = False) -> QApplication:
     """The application object, new unless the process has one (a test's)."""
+    keep_memory_small()
     if offscreen:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     existing = QApplication.instance()

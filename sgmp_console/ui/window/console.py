@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, QTimer, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from sgmp_console import keychain, settings
@@ -28,6 +28,7 @@ from sgmp_console.ui.window.entry.passwords import ChoosePasswordPage, PasswordC
 from sgmp_console.ui.window.entry.preparation import PreparationPage, PreparationProcess, Prepared
 from sgmp_console.ui.window.entry.remembered import RememberedPasswords
 from sgmp_console.ui.window.entry.sign_in import SignInPage, SignInRequest
+from sgmp_console.ui.window.help import HelpDialog
 from sgmp_console.ui.window.uncaught import UncaughtErrors, crash_dialog, uncaught_dialog
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Console(QMainWindow):
         self.sign_in.connections.setVisible(folder is not None)
         self._stack.addWidget(self.sign_in)
         errors.caught.connect(self._show_uncaught)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.HelpContents), self, self.show_help)
         self._still_to_load = list(_WITH_QT)
         self._loading = QTimer(self)
         self._loading.timeout.connect(self._load_next)
@@ -300,6 +302,7 @@ class Console(QMainWindow):
         )
         self._view = view
         view.sign_out_wanted.connect(self._sign_out)
+        view.help_wanted.connect(self.show_help)
         view.signed_out.connect(self._signed_out)
         view.account_changed.connect(self._follow_account)
         view.password_changed.connect(self._password_changed)
@@ -462,6 +465,9 @@ class Console(QMainWindow):
     def _show(self, page: QWidget, stage: str) -> None:
         self._stack.setCurrentWidget(page)
         self.stage_changed.emit(stage)
+
+    def show_help(self) -> None:
+        HelpDialog(settings.log_folder() if self._folder is not None else None, self).open()
 
     def show_crash(self, report: str, log_folder: Path) -> None:
         """Offer what is known of the crash that ended the last run."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLineEdit, QWidget
 
-from sgmp_console.cloud.services import Services as Cloud
 from sgmp_console.errors import UserError
 from sgmp_console.fleet import houses
 from sgmp_console.fleet.houses import NewCredentials
@@ -18,6 +18,10 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import CheckBox
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
+
+if TYPE_CHECKING:
+    # Loaded with the first act that needs it: it brings a library for certificates.
+    from sgmp_console.cloud.services import Services as Cloud
 
 NO_CREDENTIALS = (
     "This connection names neither a certificate authority nor AWS, so it can't generate or revoke credentials. Add one "

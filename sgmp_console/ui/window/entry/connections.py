@@ -111,7 +111,7 @@ _GROUPS = (
             ("smtp_user", "Mail user", "Empty where the server asks for none."),
             (
                 "smtp_ca",
-                "CA certificate of the broker",
+                "CA certificate of the mail server",
                 "PEM file. Empty: the authorities that this computer trusts.",
             ),
         ),

@@ -38,6 +38,7 @@ from sgmp_console.ui.session import Session
 from sgmp_console.ui.shown_period import ShownPeriod
 from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
+from sgmp_console.ui.window import application
 from sgmp_console.ui.window.frame.banner import OfflineBanner
 from sgmp_console.ui.window.frame.house_switcher import HouseSwitcher
 from sgmp_console.ui.window.frame.ingest_light import IngestLight
@@ -57,6 +58,9 @@ _THEMES: tuple[tuple[ThemeChoice, str], ...] = (
 _ACCOUNT_EVERY_MS = 60_000
 """Between looks at what the account may by now. The database holds to it at once, whatever the pages offer."""
 
+_TRIM_AFTER_MS = 3_000
+"""After another page was shown: by then it has read what it shows, and what that took is free again."""
+
 _ACCOUNT_SOON_MS = 2_000
 """After sessions were ended: a new one may have been let in just before what ended them was committed."""
 
@@ -69,6 +73,7 @@ class MainView(QWidget):
     """Made for one session; `close_down` ends it."""
 
     sign_out_wanted = Signal()
+    help_wanted = Signal()
     signed_out = Signal(object)
     """By the database: carries the SignInRefused."""
     account_changed = Signal(object)
@@ -130,6 +135,10 @@ class MainView(QWidget):
         self._beat = QTimer(self)
         self._beat.setInterval(1000)
         self._beat.timeout.connect(self._refresh_light)
+        self._trim = QTimer(self)
+        self._trim.setSingleShot(True)
+        self._trim.setInterval(_TRIM_AFTER_MS)
+        self._trim.timeout.connect(application.give_memory_back)
         self._account_now = session.account
         self._account_beat = QTimer(self)
         self._account_beat.setInterval(_ACCOUNT_EVERY_MS)
@@ -169,6 +178,7 @@ class MainView(QWidget):
         self._beat.stop()
         self._account_beat.stop()
         self._account_soon.stop()
+        self._trim.stop()
         self.live.stop()
         self.connection.stop()
         self.ingest.stop()
@@ -183,6 +193,7 @@ class MainView(QWidget):
         if id_ not in self._made:
             self._made[id_] = declaration.factory(self.services)
             self._stack.addWidget(self._made[id_])
+        self._trim.start()
         self._shown_page = id_
         self._stack.setCurrentWidget(self._made[id_])
         self._made[id_].take_focus()
@@ -294,6 +305,7 @@ class MainView(QWidget):
         group.triggered.connect(self._choose_theme)
         menu.addSeparator()
         menu.addAction("Your account", self._open_own_account)
+        menu.addAction("Help\tF1", self.help_wanted.emit)  # the window has the key
         menu.addAction("Sign out", self.sign_out_wanted.emit)
         return menu
 

@@ -1,0 +1,117 @@
+"""Help: what the keys do, which version this is, where the log and the documents are."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QDialog, QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.labels import label
+
+_KEYS = (
+    (
+        "Everywhere",
+        (
+            ("F1", "Help"),
+            ("Ctrl+1 to Ctrl+9", "Pages, in the order of the sidebar"),
+            ("Ctrl+K", "Show another house"),
+            ("Ctrl+B", "Collapse or expand the sidebar"),
+            ("F5", "Read again"),
+        ),
+    ),
+    (
+        "In a list",
+        (
+            ("Ctrl+F", "Search"),
+            ("Ctrl+N", "Create"),
+            ("Enter, F2", "Edit what is chosen"),
+            ("Del", "Delete what is chosen"),
+            ("Ctrl+C", "Copy the chosen rows"),
+        ),
+    ),
+    (
+        "In a dialog",
+        (
+            ("Ctrl+Enter, Ctrl+S", "Save"),
+            ("Esc", "Cancel"),
+            ("Ctrl+Space", "In a formula: what can be written here"),
+        ),
+    ),
+    (
+        "In a chart",
+        (
+            ("Left, Right", "Move the crosshair by five minutes"),
+            ("Esc", "Hide the crosshair"),
+        ),
+    ),
+)
+"""The shortcuts, as docs/design_language.md has them."""
+
+
+class HelpDialog(QDialog):
+    """`open()` it. `log_folder`: where the log is; None where this run has none."""
+
+    def __init__(self, log_folder: Path | None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Help")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(560, 600)
+        self._log_folder = log_folder
+        self._version = f"SGMP {version('sgmp')}"
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 24, 24, 16)
+        column.setSpacing(12)
+        column.addWidget(label("Help", "heading"))
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setAccessibleName("Shortcuts")
+        area.setWidget(_shortcuts())
+        column.addWidget(area, 1)
+        about = f"{self._version}. House Settings and Users of the playbook are the pages Houses and Accounts here."
+        column.addWidget(label(about, "caption", "secondary", wraps=True))
+        if log_folder is not None:
+            column.addWidget(label(f"Log: {log_folder}", "caption", "muted", wraps=True))
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        if log_folder is not None:
+            row.addWidget(button("Open log folder", self._open_log))
+        row.addWidget(button("Copy version", self._copy_version))
+        row.addStretch(1)
+        close = button("Close", self.accept, "primary")
+        close.setDefault(True)
+        row.addWidget(close)
+        column.addLayout(row)
+        close.setFocus()
+
+    def _open_log(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._log_folder)))
+
+    def _copy_version(self) -> None:
+        QGuiApplication.clipboard().setText(self._version)
+
+
+def _shortcuts() -> QWidget:
+    inside = QWidget()
+    inside.setProperty("surface", "card")
+    grid = QGridLayout(inside)
+    grid.setContentsMargins(16, 12, 16, 12)
+    grid.setHorizontalSpacing(24)
+    grid.setVerticalSpacing(6)
+    grid.setColumnStretch(1, 1)
+    row = 0
+    for title, keys in _KEYS:
+        grid.addWidget(label(title, "title"), row, 0, 1, 2)
+        row += 1
+        for key, purpose in keys:
+            grid.addWidget(label(key, "strong"), row, 0)
+            grid.addWidget(label(purpose, "body", "secondary"), row, 1)
+            row += 1
+        grid.setRowMinimumHeight(row, 8)
+        row += 1
+    grid.setRowStretch(row, 1)
+    return inside
