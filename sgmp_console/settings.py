@@ -70,6 +70,11 @@ class Profile:
             raise SettingsError(f"Profile {self.name}, `{key}`: {problem}")
 
     @property
+    def issues_credentials(self) -> bool:
+        """Whether houses get credentials through it: from a local authority or from AWS."""
+        return bool(self.authority or self.region)
+
+    @property
     def database_host(self) -> str:
         """Host and port for people to read."""
         return self.database_url.partition("://")[2].partition("/")[0] or self.database_url

@@ -47,11 +47,6 @@ def broker_address(profile: Profile) -> str:
     return f"{profile.broker_host}:{profile.broker_port}" if profile.broker_host else ""
 
 
-def issues_credentials(profile: Profile) -> bool:
-    """Whether `credentials` gives a service; nothing is reached for it."""
-    return bool(profile.authority or profile.region)
-
-
 def credentials(profile: Profile) -> CredentialsService | None:
     """Raises AuthorityDamaged where the profile's authority is not there: a console never founds one by mistake."""
     if profile.authority:

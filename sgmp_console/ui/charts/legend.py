@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.quantities import Quantity
@@ -31,12 +31,7 @@ class Legend(QWidget):
         layout.setSpacing(0)
         self._rows: dict[str, _Row] = {}
         for caption, quantities in groups:
-            head = QLabel(caption)
-            head.setFont(fonts.font("caption"))
-            head.setProperty("ink", "muted")
-            head.setContentsMargins(_PAD, 0, 0, 0)
-            head.setFixedHeight(_CAPTION_HEIGHT)
-            layout.addWidget(head)
+            layout.addWidget(_Caption(caption))
             for quantity in quantities:
                 row = self._rows[quantity.item] = _Row(quantity, unit, self)
                 layout.addWidget(row)
@@ -46,6 +41,22 @@ class Legend(QWidget):
         """The latest value of each item; None where it is stale or missing."""
         for item, row in self._rows.items():
             row.set_value(values.get(item))
+
+
+class _Caption(QWidget):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+        self.setFixedHeight(_CAPTION_HEIGHT)
+        self.setAccessibleName(text)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setFont(fonts.font("caption"))
+        painter.setPen(theme.tokens().ink_muted)
+        painter.drawText(
+            QRectF(self.rect()).adjusted(_PAD, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._text
+        )
 
 
 class _Row(QAbstractButton):

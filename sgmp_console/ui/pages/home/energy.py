@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QWi
 
 from sgmp_console.reports.balance import UNKNOWN, Totals
 from sgmp_console.reports.home import EnergyToday
-from sgmp_console.ui import formats, theme
+from sgmp_console.ui import formats, plain_text, theme
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, ValueLabel, label
 from sgmp_console.ui.quantities import QUANTITIES
@@ -68,7 +68,7 @@ class EnergyCard(Card):
         self._passed: dict[str, QLabel] = {}
         for row, (item, (name, tip)) in enumerate(_PASSED.items()):
             caption = label(name, "body", "secondary")
-            caption.setToolTip(tip)
+            plain_text.set_tip(caption, tip)
             amount = self._passed[item] = label("", "strong")
             table.addWidget(caption, row, 5)
             table.addWidget(amount, row, 7, right)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
 
-from sgmp_console.cloud.services import issues_credentials
 from sgmp_console.fleet import houses
 from sgmp_console.fleet.houses import NewHouse
 from sgmp_console.store import House
@@ -61,7 +60,7 @@ class HouseForm(FormDialog[House | NewHouse]):
         )
         if house is not None:
             self.fill(house)
-        elif issues_credentials(services.session.profile):
+        elif services.session.profile.issues_credentials:
             self.note.setText("Credentials for its edge are generated with it.")
         else:
             self.note.setText(f"It is created without credentials for its edge. {NO_CREDENTIALS}")

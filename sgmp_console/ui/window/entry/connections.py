@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -279,12 +279,11 @@ class ConnectionsDialog(QDialog):
         entry.setFont(fonts.font("body"))
         entry.editingFinished.connect(self._left)
         if name in (*_FILES, *_FOLDERS):
-            browse = entry.addAction(
-                icons.icon("folder", theme.tokens().ink_secondary), QLineEdit.ActionPosition.TrailingPosition
-            )
-            browse.setToolTip("Browse")
-            browse.setObjectName(name)
-            browse.triggered.connect(self._browse)
+            action = QAction("Browse", entry)
+            action.setIcon(icons.icon("folder", theme.tokens().ink_secondary))
+            action.setObjectName(name)
+            entry.addAction(action, QLineEdit.ActionPosition.TrailingPosition)
+            action.triggered.connect(self._browse)
         self._entries[name] = entry
         self._fields[name] = Field(words, entry, explanation)
         return self._fields[name]
