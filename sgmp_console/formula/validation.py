@@ -82,8 +82,8 @@ def energy_refusal(formula: Formula, unit_name: str) -> str | None:
     `avg` of more than a slot has a value in one slot of each period only: its sum would be a part of the energy.
     """
     if unit_name != POWER_UNIT:
-        what = f"its unit is {unit_name}" if unit_name else "its unit is not known"
-        return f"{what}, and only a power in {POWER_UNIT} has an energy"
+        what = f"its unit is {unit_name}, not {POWER_UNIT}" if unit_name else "its unit is not known"
+        return f"{what}, and only a power has an energy; set the unit to {POWER_UNIT} if it is one"
     if all(isinstance(reference.identifier, EventIdentifier) for reference in formula.references):
         return "it has a value per event, not a power over time"
     for node in nodes(formula.tree):

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sgmp_console.timeseries import SLOT_MS, SLOTS_PER_HOUR, SlotMeans, snap
+from sgmp_console.timeseries import SLOT_MS, SLOTS_PER_HOUR, SlotMeans, calendar, snap
 
 SOURCES = ("solar", "grid_import", "battery_discharging")
 USES = ("load", "ev", "battery_charging", "grid_export")
@@ -182,6 +183,84 @@ class Balance:
     def parts(self, bounds: Sequence[int]) -> list[Totals]:
         """The sums between neighbouring bounds (UTC ms, ascending, on slots): hours, days, months."""
         return [self.between(start, end) for start, end in pairwise(bounds)]
+
+
+def joined(parts: Sequence[Balance]) -> Balance:
+    """Balances of ranges that follow one another, as one. Raises ValueError for none."""
+    if not parts:
+        raise ValueError("no balance to join")
+    missing = {name: sum(part.missing.get(name, 0) for part in parts) for name in parts[0].missing}
+    return Balance(
+        parts[0].start_ms,
+        parts[-1].end_ms,
+        np.concatenate([part.starts for part in parts]),
+        np.concatenate([part.flows for part in parts]),
+        np.concatenate([part.discharged for part in parts]),
+        missing,
+        parts[0].opening,
+        parts[-1].closing,
+    )
+
+
+def weekly_balance(
+    means: Mapping[str, SlotMeans],
+    start_ms: int,
+    end_ms: int,
+    zone: str,
+    *,
+    load_contains_ev: bool = False,
+) -> Balance:
+    """The balance of a range with the battery's ledger as it is everywhere: opened anew with each week of the house.
+
+    A week opens with the ledger that the week before leaves if it began with an empty one: by then a battery has been
+    turned over. So what a slot's energy came from depends on the slot alone and not on the range that is asked for, late
+    readings change it by themselves, and any range is the sum of its slots. `means` from `ledger_from_ms(start_ms, zone)`
+    on; `zone` is the house's.
+    """
+    start, end = snap(start_ms, end_ms)
+    parts = []
+    for first, last in _weeks(start, max(end, start + 1), zone):
+        before, _ = _week_of(first - 1, zone)
+        opening = balance(means, before, first, load_contains_ev=load_contains_ev).closing
+        if first < start:
+            opening = balance(means, first, start, load_contains_ev=load_contains_ev, opening=opening).closing
+        parts.append(
+            balance(
+                means,
+                max(first, start),
+                min(last, end),
+                load_contains_ev=load_contains_ev,
+                opening=opening,
+            )
+        )
+    return joined(parts)
+
+
+def ledger_from_ms(start_ms: int, zone: str) -> int:
+    """From when on the battery's ledger has to be followed to know it at `start_ms`, UTC ms."""
+    monday, _ = _week_of(start_ms, zone)
+    return _week_of(monday - 1, zone)[0]
+
+
+def opening_ledger(
+    means: Mapping[str, SlotMeans], at_ms: int, zone: str, *, load_contains_ev: bool = False
+) -> Ledger:
+    """The battery's ledger at an instant, for a balance that begins there. `means` as for `weekly_balance`."""
+    return weekly_balance(means, at_ms, at_ms, zone, load_contains_ev=load_contains_ev).opening
+
+
+def _week_of(at_ms: int, zone: str) -> tuple[int, int]:
+    """The house's week, Monday's midnight to the next, that holds an instant."""
+    when = calendar.date_of(at_ms, zone)
+    monday = when - timedelta(days=when.weekday())
+    return calendar.day(monday, zone)[0], calendar.day(monday + timedelta(days=7), zone)[0]
+
+
+def _weeks(start_ms: int, end_ms: int, zone: str) -> list[tuple[int, int]]:
+    weeks = [_week_of(start_ms, zone)]
+    while weeks[-1][1] < end_ms:
+        weeks.append(_week_of(weeks[-1][1], zone))
+    return weeks
 
 
 def balance(

@@ -14,18 +14,17 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from sgmp_console.formula import FormulaError, inlined, parse
+from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse
 from sgmp_console.formula.render import text as written
-from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, balance
+from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Column, Curve, Figure, Gap, Table, TableColumn, Why
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers
 from sgmp_console.store import AnalyticItem, House, events, readings
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, calendar
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
-POWER_UNIT = "kW"
 _STATION_POWER = "power"
 """The field of a charging station with its power, kW."""
 
@@ -57,11 +56,15 @@ class Steps:
 
     @property
     def mean(self) -> float | None:
-        return float(self.sums.sum() / self.covered.sum()) if len(self.starts) else None
+        return self._parts.mean
 
     @property
     def energy_kwh(self) -> float | None:
-        return float(self.sums.sum()) / SLOTS_PER_HOUR if len(self.starts) else None
+        return self._parts.energy_kwh
+
+    @property
+    def _parts(self) -> HourMeans:
+        return HourMeans(self.starts, self.covered, self.sums)
 
 
 @dataclass(eq=False)
@@ -152,15 +155,21 @@ class Builder:
         present = [name for name in BALANCE_ITEMS if name in self.reader.items]
         for name in BALANCE_ITEMS:
             self.item(name)
+        for name in present:
+            if refusal := self._energy_refusal(name):
+                self.problems[f"`{name}` has no energy: {refusal}."] = None
+                return None
         if not present or not self.slots:
             return None
         try:
-            found = self.reader.slots(present, self.period.start_ms, self.passed_ms)
+            found = self.reader.slots(
+                present, ledger_from_ms(self.period.start_ms, self.period.zone), self.passed_ms
+            )
         except ItemUnreadable as error:
             self.problems[str(error)] = None
             return None
         means = {name: one.slots for name, one in found.items()}
-        return balance(means, self.period.start_ms, self.passed_ms)
+        return weekly_balance(means, self.period.start_ms, self.passed_ms, self.period.zone)
 
     def day_bounds(self) -> list[int]:
         """The starts of the house's days in the passed part of the period, and its end; UTC ms, on slots."""
@@ -228,16 +237,26 @@ class Builder:
         return Figure(key, title, steps.mean if steps else None, self._unit(name), self.why(name))
 
     def energy(self, key: str, title: str, name: str) -> Figure:
-        """The energy of a power. An item that is no power has none, with the reason."""
-        unit = self._unit(name)
-        if name in self.reader.items and unit != POWER_UNIT:
-            note = (
-                f"`{name}` is in {unit or 'no unit'} and not in {POWER_UNIT}: only a power has an energy. "
-                f"Set the item's unit to {POWER_UNIT} if it is one."
-            )
-            return Figure(key, title, None, "kWh", self.why(name, note))
+        """The energy of a power. An item that is not one has none, with the reason."""
+        refusal = self._energy_refusal(name)
+        if refusal is not None:
+            return Figure(key, title, None, "kWh", self.why(name, f"`{name}` has no energy: {refusal}."))
         steps = self.steps(name)[0]
         return Figure(key, title, steps.energy_kwh if steps else None, "kWh", self.why(name))
+
+    def _energy_refusal(self, name: str) -> str | None:
+        """Why an item of the house has no energy; None if it has, is missing or can't be read."""
+        item = self.reader.items.get(name)
+        if item is None:
+            return None
+        formulas = {one.name: one.formula for one in self.reader.items.values()}
+        try:
+            return energy_refusal(inlined(parse(item.formula), formulas), item.unit)
+        except FormulaError:
+            return None
+
+    def _has_energy(self, name: str) -> bool:
+        return name in self.reader.items and self._energy_refusal(name) is None
 
     def highest(self, key: str, title: str, name: str) -> Figure:
         return self._extreme(key, title, name, highest=True)
@@ -274,7 +293,7 @@ class Builder:
     def cumulative(self, key: str, title: str, name: str, quantity: str) -> Curve | None:
         """The energy since the start of the period, at the end of each step, kWh. A gap adds nothing."""
         steps = self.steps(name)[0]
-        if steps is None or self._unit(name) != POWER_UNIT:
+        if steps is None or not self._has_energy(name):
             return None
         totals = np.cumsum(steps.energies_kwh)
         return Curve(key, title, "kWh", quantity, steps.step_ms, steps.starts, totals, cumulative=True)
@@ -288,11 +307,11 @@ class Builder:
         columns = [TableColumn("Start", Column.TIME), TableColumn("End", Column.TIME)]
         for name, title, _ in found:
             columns.append(TableColumn(f"{title}, mean", Column.NUMBER, self._unit(name)))
-            if self._unit(name) == POWER_UNIT:
+            if self._has_energy(name):
                 columns.append(TableColumn(f"{title}, energy", Column.NUMBER, "kWh"))
             columns.append(TableColumn(f"{title}, slots covered", Column.NUMBER))
         step_ms = self.period.step_ms
-        rows = self._step_rows([(self._unit(name) == POWER_UNIT, steps) for name, _, steps in found])
+        rows = self._step_rows([(self._has_energy(name), steps) for name, _, steps in found])
         title = "Hours" if step_ms == HOUR_MS else "Five-minute slots"
         return Table("steps", title, tuple(columns), tuple(rows))
 
@@ -337,14 +356,15 @@ class Builder:
         ):
             first, last = max(start, self.period.start_ms), min(end, self.passed_ms)
             row: list[float | int | str | None] = [first, last]
-            for steps in found:
+            for (name, _), steps in zip(names, found, strict=True):
                 if steps is None:
                     row += [None, 0.0]
                     continue
                 # The first step may begin before the period that cuts it.
                 one, two = np.searchsorted(steps.starts, (start, last))
                 covered = int(steps.covered[one:two].sum())
-                energy = float(steps.sums[one:two].sum()) / SLOTS_PER_HOUR if covered else None
+                has_value = covered and self._has_energy(name)
+                energy = float(steps.sums[one:two].sum()) / SLOTS_PER_HOUR if has_value else None
                 row += [energy, 100.0 * covered / ((last - first) // SLOT_MS) if last > first else 0.0]
             rows.append(tuple(row))
         return Table("days", "Days", tuple(columns), tuple(rows))

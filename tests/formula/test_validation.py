@@ -252,9 +252,9 @@ def test_reading_and_checking_a_formula_takes_less_than_five_milliseconds() -> N
 @pytest.mark.parametrize(
     ("text", "unit", "why"),
     [
-        ("m.p", "%", "its unit is %, and only a power in kW has an energy"),
-        ("m.p", "W", "its unit is W, and only a power in kW has an energy"),
-        ("m.p", "", "its unit is not known, and only a power in kW has an energy"),
+        ("m.p", "%", "its unit is %, not kW, and only a power has an energy"),
+        ("m.p", "W", "its unit is W, not kW, and only a power has an energy"),
+        ("m.p", "", "its unit is not known, and only a power has an energy"),
         ("avg(m.p, 3600000)", "kW", "averages over 60 minutes"),
         ("m.q + avg(avg(m.p, 900000), 300000)", "kW", "averages over 15 minutes"),
         ("events.::EV_END_CHARGING.energy", "kW", "a value per event"),

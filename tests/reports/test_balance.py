@@ -18,11 +18,14 @@ from sgmp_console.reports.balance import (
     Ledger,
     Totals,
     balance,
+    ledger_from_ms,
+    opening_ledger,
     suggests_load_contains_ev,
+    weekly_balance,
 )
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SlotMeans, calendar
 
-START = 1_793_491_200_000  # 2026-11-01T00:00:00Z
+NOON = 1_773_140_400_000  # 2026-03-10T11:00:00Z
 CLOSE = 1e-9
 
 
@@ -369,6 +372,51 @@ def test_a_month_is_the_sum_of_its_days_whatever_parts_it_is_computed_in() -> No
     assert_same(days, whole.total)
     assert ledger.solar == pytest.approx(whole.closing.solar)
     assert_same(sum(whole.parts([*range(start, end, HOUR_MS), end]), Totals()), whole.total)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu", "America/Havana"])
+def test_what_a_slot_came_from_does_not_depend_on_the_range_asked_for(zone: str) -> None:
+    start, end = calendar.month(2026, 3, zone)
+    rng = np.random.default_rng(2)
+    known_from = ledger_from_ms(start, zone)
+    n = (end - known_from) // SLOT_MS
+    means = {name: slots(known_from, end, rng.exponential(1.0, n)) for name in BALANCE_ITEMS}
+
+    month = weekly_balance(means, start, end, zone)
+    days = [weekly_balance(means, first, last, zone) for first, last in calendar.days(start, end, zone)]
+    halves = [
+        weekly_balance(means, first, last, zone)
+        for first, last in ((start, NOON), (NOON, end))
+        if first < last
+    ]
+
+    assert_same(sum((day.total for day in days), Totals()), month.total)
+    assert_same(sum((half.total for half in halves), Totals()), month.total)
+    np.testing.assert_allclose(np.concatenate([day.discharged for day in days]), month.discharged, atol=CLOSE)
+    assert days[9].opening.solar == pytest.approx(opening_ledger(means, days[9].start_ms, zone).solar)
+
+
+def test_a_week_opens_with_what_the_week_before_left() -> None:
+    zone = "UTC"
+    monday, after = calendar.day(date(2026, 3, 9), zone)
+    known_from = ledger_from_ms(monday, zone)
+    count = (after - known_from) // SLOT_MS
+    charging = np.zeros(count)
+    charging[288 * 6 : 288 * 6 + 24] = 2.0  # on Sunday, from the sun
+    discharging = np.zeros(count)
+    discharging[288 * 7 : 288 * 7 + 12] = 1.0
+    means = {
+        "solar": slots(known_from, after, charging),
+        "battery_charging": slots(known_from, after, charging),
+        "battery_discharging": slots(known_from, after, discharging),
+        "load": slots(known_from, after, discharging),
+    }
+
+    day = weekly_balance(means, monday, after, zone)
+
+    assert known_from == calendar.day(date(2026, 3, 2), zone)[0]
+    assert day.total.through_battery("solar", "load") == pytest.approx(1.0)
+    assert day.closing.solar == pytest.approx(3.0)
 
 
 @given(

@@ -252,6 +252,19 @@ def test_an_item_that_is_no_power_has_no_energy(day_house: StoredHouse) -> None:
     assert "only a power has an energy" in figure.why.note
 
 
+def test_an_hourly_mean_has_no_energy_in_figures_tables_and_curves(day_house: StoredHouse) -> None:
+    with day_house.database.begin() as connection:
+        changed = replace(day_house.item("solar"), formula="avg(egauge.A.Solar, 3600000)", aggregated=False)
+        store.analytics.update(connection, changed)
+    report = day_house.report(Kind.SOLAR, DAY, DAY.end_ms)
+
+    assert report.figure("energy").value is None
+    assert "averages over 60 minutes" in report.figure("energy").why.note
+    assert report.figure("mean").value is not None
+    assert not any(curve.cumulative for curve in report.curves)
+    assert all(row[2] is None for table in report.tables if table.key == "days" for row in table.rows)
+
+
 def test_why_carries_the_formula_as_written_and_written_out(day_house: StoredHouse) -> None:
     why = day_house.report(Kind.SOLAR, DAY, DAY.end_ms).figure("energy").why
     assert (why.item, why.formula, why.expanded) == ("solar", "pos(egauge.A.Solar)", "pos(egauge.A.Solar)")
