@@ -156,6 +156,13 @@ class TestClient:
         packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
         return self._client.publish(packet).result(WAIT_S).puback.reason_code
 
+    def publish_carelessly(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """As no edge does: without a receipt (QoS 0), or left in the broker for good."""
+        qos = mqtt5.QoS.AT_LEAST_ONCE if retain else mqtt5.QoS.AT_MOST_ONCE
+        self._client.publish(
+            mqtt5.PublishPacket(topic=topic, payload=payload, qos=qos, retain=retain)
+        ).result(WAIT_S)
+
     def next_message(self) -> tuple[str, bytes]:
         return self.received.get(timeout=WAIT_S)
 

@@ -158,7 +158,7 @@ class Connection:
         `receive_maximum`: messages that the broker may send ahead of acknowledgements. Mosquitto 2.0 exceeds it.
         """
         self._socket = _open(broker, timeout_s)
-        self._in = bytearray()
+        self._in = PacketReader()
         self._out = bytearray()
         self._last_id = 0
         self._sent = self._received = time.monotonic()
@@ -214,13 +214,15 @@ class Connection:
         """
         self._keep_alive(read=read)
         self._send()
+        if read and (packets := self._in.packets()):
+            return packets  # came together with the broker's answer to our connecting
         if not (read and self._socket.pending()):
             self._wait(timeout_s, read=read)
         self._send()
         if not read:
             return []
         self._receive()
-        return self._packets()
+        return self._in.packets()
 
     def flush(self, timeout_s: float) -> None:
         """Send what waits, within `timeout_s`. Raises Disconnected."""
@@ -250,16 +252,12 @@ class Connection:
             self._send()
             self._wait(max(0.0, deadline - time.monotonic()), read=True)
             self._receive()
-            if self._in:
-                packet = self._next_packet()
-                if packet is None:
-                    continue
-                kind, _, body = packet
-                if kind != _CONNACK or len(body) < 2:
-                    raise Disconnected(Cause.ENDED, "what answers does not speak MQTT")
-                if body[1] >= _REFUSED:
-                    raise Disconnected(Cause.REFUSED, reason_text(body[1]))
-                return
+            code = self._in.connack()
+            if code is None:
+                continue
+            if code >= _REFUSED:
+                raise Disconnected(Cause.REFUSED, reason_text(code))
+            return
         raise Disconnected(Cause.TIMEOUT, "no answer in time")
 
     def _keep_alive(self, *, read: bool) -> None:
@@ -313,7 +311,7 @@ class Connection:
                     if len(self._in) > before:
                         break  # what came before the end is looked at first: it may say why
                     raise Disconnected(Cause.ENDED, "the broker closed the connection")
-                self._in += data
+                self._in.feed(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
         except OSError as error:
@@ -330,16 +328,46 @@ class Connection:
             return Disconnected(Cause.ENDED, "the broker closed the connection")
         return Disconnected(Cause.ENDED, _os_text(error))
 
-    def _packets(self) -> list[Published | Answer]:
+
+# --- Packets --------------------------------------------------------------------------------------------------------
+
+
+class PacketReader:
+    """From bytes, however they are cut, to packets."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def __len__(self) -> int:
+        """Bytes that wait."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def connack(self) -> int | None:
+        """The reason code of the first packet, which must be a CONNACK; None while it is incomplete. Raises Disconnected."""
+        end = _end_of_packet(self._buffer, 0) if self._buffer else None
+        if end is None:
+            return None
+        start, stop = end
+        if self._buffer[0] >> 4 != _CONNACK or stop - start < 2:
+            raise Disconnected(Cause.ENDED, "what answers does not speak MQTT")
+        code = self._buffer[start + 1]
+        del self._buffer[:stop]
+        return code
+
+    def packets(self) -> list[Published | Answer]:
+        """Those that are whole. Raises Disconnected: the broker ends the connection, or sends what can't be read."""
         packets: list[Published | Answer] = []
-        position, buffer = 0, self._in
+        position, buffer = 0, self._buffer
         try:
             while (end := _end_of_packet(buffer, position)) is not None:
                 start, stop = end
-                kind, flags = buffer[position] >> 4, buffer[position] & 0x0F
-                position = stop
+                first, position = buffer[position], stop
+                kind = first >> 4
                 if kind == _PUBLISH:
-                    packets.append(_published(flags, buffer, start, stop))
+                    packets.append(_published(first & 0x0F, buffer, start, stop))
                 elif kind in (_PUBACK, _SUBACK):
                     packets.append(_answer(kind, bytes(buffer[start:stop])))
                 elif kind == _DISCONNECT:
@@ -352,18 +380,6 @@ class Connection:
             raise Disconnected(Cause.ENDED, "the broker sent a packet that can't be read") from error
         del buffer[:position]
         return packets
-
-    def _next_packet(self) -> tuple[int, int, bytes] | None:
-        end = _end_of_packet(self._in, 0)
-        if end is None:
-            return None
-        start, stop = end
-        first, body = self._in[0], bytes(self._in[start:stop])
-        del self._in[:stop]
-        return first >> 4, first & 0x0F, body
-
-
-# --- Packets --------------------------------------------------------------------------------------------------------
 
 
 def _connect_packet(client_id: str, session_s: int, receive_maximum: int) -> bytes:

@@ -146,7 +146,7 @@ class Health:
                 "seconds": round(now - self._failing_since),
                 "reason": self._failure,
             }
-        if self._subscriber.link is Link.TAKEN_OVER:
+        if self._subscriber.pushed_off:
             alarms[Alarm.TAKEN_OVER] = {"name": self._name}
         if self._subscriber.link is Link.CERTIFICATE_EXPIRED:
             alarms[Alarm.CERTIFICATE_EXPIRED] = {}

@@ -41,8 +41,11 @@ _STOP_TIMEOUT_S = 20.0
 _FLUSH_S = 2.0
 _TURN_S = 1.0
 _SUBSCRIBE_AGAIN_S = 5.0
-_TAKEN_OVER_WAIT_S = 20.0
+_PUSHED_OFF_WAIT_S = 20.0
 """Two ingests of one name push each other off; not many times a second."""
+
+_PUSHED_OFF_TIMES, _PUSHED_OFF_WITHIN_S = 3, 120.0
+"""Mosquitto 2.0.11 closes the connection of the first without a word; a broker that restarts does so once."""
 
 _QUEUED, _DROPPED = "$SYS/broker/messages/stored", "$SYS/broker/publish/messages/dropped"
 """What Mosquitto publishes of itself each `sys_interval` seconds."""
@@ -55,11 +58,10 @@ class Link(StrEnum):
     RECEIVING = "receiving"
     UNREACHABLE = "unreachable"
     NOT_SUBSCRIBED = "not_subscribed"
-    TAKEN_OVER = "taken_over"
     CERTIFICATE_EXPIRED = "certificate_expired"
 
 
-_LINKS = {Cause.TAKEN_OVER: Link.TAKEN_OVER, Cause.EXPIRED: Link.CERTIFICATE_EXPIRED}
+_LINKS = {Cause.EXPIRED: Link.CERTIFICATE_EXPIRED}
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Subscriber:
         self._without_receipt: Counter[str] = Counter()
         self._retained: Counter[str] = Counter()
         self._dropped_before: int | None = None
+        self._ends: deque[float] = deque(maxlen=_PUSHED_OFF_TIMES)
         self.queue = BrokerQueue()
         self.link = Link.CONNECTING
         self.connected_since: float | None = None
@@ -105,6 +108,12 @@ class Subscriber:
     def receiving(self) -> bool:
         """Whether messages can arrive: connected and subscribed."""
         return self.link is Link.RECEIVING
+
+    @property
+    def pushed_off(self) -> bool:
+        """Whether the broker ends our connections again and again, as it does where two clients have one name."""
+        ends = list(self._ends)
+        return len(ends) == _PUSHED_OFF_TIMES and time.monotonic() - ends[0] < _PUSHED_OFF_WITHIN_S
 
     def start(self) -> None:
         self._thread.start()
@@ -150,15 +159,18 @@ class Subscriber:
                 self._receive_until_stopped()
             except Disconnected as error:
                 self.link = _LINKS.get(error.cause, Link.UNREACHABLE)
-                if error.cause is Cause.TAKEN_OVER:
-                    wait_s = _TAKEN_OVER_WAIT_S
-                    _log.error(
-                        "another ingest connected as %s and ended this connection: give each its own --name, with a "
-                        "certificate for it",
-                        self._client_id,
+                if self._connections > started:
+                    self._ends.extend(
+                        [time.monotonic()] * (_PUSHED_OFF_TIMES if error.cause is Cause.TAKEN_OVER else 1)
                     )
-                elif self._connections > started:
                     _log.warning("the broker connection ended: %s", error)
+                    if self.pushed_off:
+                        wait_s = _PUSHED_OFF_WAIT_S
+                        _log.error(
+                            "the broker ends this connection again and again, as it does when another ingest connects "
+                            "with the same certificate or name (%s): give each its own",
+                            self._client_id,
+                        )
                 else:
                     _log.warning("no connection to the broker: %s", error)
             except Exception:  # noqa: BLE001 - the thread must not end while ingest runs

@@ -67,8 +67,8 @@ def sentence(alarm: Alarm, about: Mapping[str, Any]) -> str:
             return "The broker's certificate is not valid at this time. It needs a new one; check the clocks, too."
         case Alarm.TAKEN_OVER:
             return (
-                f"Two ingests are called {str(about.get('name', ''))[:64]} and end each other's connection. Stop one, or "
-                "give it a name and certificate of its own."
+                f"The broker ends the connection of ingest {str(about.get('name', ''))[:64]} again and again, as it does when "
+                "two ingests have one name. Stop one, or give it a name and certificate of its own."
             )
         case Alarm.ONLY_REPEATS:
             return "For a minute nearly all that ingest received was stored before. New readings wait in the broker."

@@ -59,6 +59,11 @@ class IngestProcess:
                 stderr=log,
             )
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def said(self, text: str, times: int = 1) -> bool:
         return self.log.read_text("utf-8").count(text) >= times
 
