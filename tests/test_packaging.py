@@ -49,6 +49,19 @@ def test_locks_hold_a_hash_of_each_package_and_no_index(lock: str) -> None:
             assert "--hash=sha256:" in block
 
 
+def test_locks_hold_all_that_is_declared() -> None:
+    metadata = ProjectMetadata(str(_ROOT), PluginManager())
+    declared = {
+        "edge": metadata.core.dependencies,
+        **{name: metadata.core.optional_dependencies[name] for name in ("server", "console")},
+    }
+    for place, requirements in declared.items():
+        locked = {name.lower() for name in pins(f"locks/{place}.txt")}
+        for requirement in requirements:
+            name = re.split(r"[\[<>=;\s]", requirement)[0].lower()
+            assert name in locked | {"sgmp"}, f"run ./run lock: {name} is missing in locks/{place}.txt"
+
+
 def test_each_place_has_what_it_needs_and_no_more() -> None:
     edge, server, console = (pins(f"locks/{place}.txt").keys() for place in _PLACES)
     assert edge < server < console

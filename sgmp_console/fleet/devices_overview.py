@@ -11,7 +11,7 @@ from sgmp_console.fleet import edge_state, sync
 from sgmp_console.fleet.edge_state import EdgeStanding
 from sgmp_console.fleet.sync import SyncState
 from sgmp_console.formula import users_of_device
-from sgmp_console.store import Device, House, analytics, devices, events, houses, readings
+from sgmp_console.store import Device, House, analytics, devices, events, houses, readings, standings
 from sgmp_edge import contract
 from sgmp_edge.contract import Outcome, WarningChange
 
@@ -60,14 +60,15 @@ class FormerDevice:
 def overview(connection: sa.Connection, house_id: int, now_ms: int) -> DevicesOverview:
     """Raises UserError where there is no such house, or none that the account sees."""
     house = houses.get(connection, house_id)
-    edge = edge_state.standing(connection, house_id, now_ms)
+    standing = standings.of_house(connection, house_id)
+    edge = edge_state.judge(standing.edge, now_ms)
     items = {item.name: item.formula for item in analytics.list_all(connection, house_id)}
     newest = _newest(connection, house_id)
     since = _down_since(connection, house_id, edge)
     return DevicesOverview(
         house,
         edge,
-        sync.state(connection, house_id),
+        sync.judge(standing.newest, standing.edge, changed=standing.changed),
         tuple(
             DeviceOverview(
                 device,

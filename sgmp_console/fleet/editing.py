@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from sgmp_console.store import ChangedMeanwhile, Database, devices, lock_house
+from sgmp_console.store import ChangedMeanwhile, Database, Device, devices, lock_house
 
 
 @contextmanager
@@ -22,16 +22,19 @@ def editing(database: Database, house_id: int) -> Iterator[sa.Connection]:
         yield connection
 
 
-Seen = frozenset[tuple[int, int]]
+RevisionSet = frozenset[tuple[int, int]]
 """(id, revision) of the devices of a house as they were looked at."""
 
 
-def seen(connection: sa.Connection, house_id: int) -> Seen:
-    """The devices of a house as they are now, to be told again in `require_seen`."""
-    return frozenset((one.device_id, one.revision) for one in devices.list_all(connection, house_id))
+def revisions(present: Iterable[Device]) -> RevisionSet:
+    """Of the devices of a house as they were read, for `require_unchanged`."""
+    return frozenset((one.device_id, one.revision) for one in present)
 
 
-def require_seen(connection: sa.Connection, house_id: int, house: str, looked_at: Seen | None) -> None:
-    """Raises ChangedMeanwhile where the devices of the house are others than the operator looked at; None: at nothing."""
-    if looked_at is not None and seen(connection, house_id) != looked_at:
+def require_unchanged(
+    connection: sa.Connection, house_id: int, house: str, expected: RevisionSet | None
+) -> None:
+    """Raises ChangedMeanwhile where the devices of the house are not the ones that the operator looked at; None: at
+    nothing."""
+    if expected is not None and revisions(devices.list_all(connection, house_id)) != expected:
         raise ChangedMeanwhile(f"A device of {house}")

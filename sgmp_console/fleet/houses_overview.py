@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from sgmp_console.cloud.credentials import CredentialsService
 from sgmp_console.fleet import edge_state, sync
 from sgmp_console.fleet.edge_state import EdgeStanding
 from sgmp_console.fleet.sync import SyncState
-from sgmp_console.store import House, devices, houses, readings
+from sgmp_console.store import House, houses, standings
 
 
 @dataclass(frozen=True)
@@ -27,16 +26,19 @@ class HouseOverview:
 
 def overview(connection: sa.Connection, now_ms: int) -> list[HouseOverview]:
     """The houses that the account sees, in order of name, as they stand at `now_ms` (UTC)."""
-    counts = Counter(devices.houses_of_all(connection))
+    found = standings.of_all(connection)
+    newest_ms = standings.newest_ms(connection)
     return [
         HouseOverview(
             house,
-            counts[house.house_id],
-            edge_state.standing(connection, house.house_id, now_ms),
-            sync.state(connection, house.house_id),
-            max((at for at, _ in readings.latest(connection, house.house_id).values()), default=None),
+            standing.devices,
+            edge_state.judge(standing.edge, now_ms),
+            sync.judge(standing.newest, standing.edge, changed=standing.changed),
+            newest_ms.get(house.house_id),
         )
         for house in houses.list_all(connection)
+        # A house that was created since then is there the next time.
+        if (standing := found.get(house.house_id)) is not None
     ]
 
 

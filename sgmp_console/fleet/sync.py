@@ -18,7 +18,7 @@ from sgmp_console.errors import Unavailable, UserError
 from sgmp_console.fleet import config_changes, edge_state
 from sgmp_console.fleet.config_changes import DeviceChange
 from sgmp_console.fleet.edge_state import EdgeStanding
-from sgmp_console.fleet.editing import Seen, editing, require_seen, seen
+from sgmp_console.fleet.editing import RevisionSet, editing, require_unchanged, revisions
 from sgmp_console.formula import users_of_device
 from sgmp_console.store import (
     Database,
@@ -32,6 +32,7 @@ from sgmp_console.store import (
     events,
     houses,
     permissions,
+    standings,
 )
 from sgmp_console.store.config_versions import ConfigVersion, EdgeState
 from sgmp_edge import contract
@@ -92,7 +93,7 @@ class Preview:
     changes: tuple[DeviceChange, ...]
     running: int | None
     changes_on_edge: tuple[DeviceChange, ...] | None
-    looked_at: Seen
+    looked_at: RevisionSet
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class RollBackPreview:
     version: ConfigVersion
     changes: tuple[DeviceChange, ...]
     obstacles: tuple[str, ...]
-    looked_at: Seen
+    looked_at: RevisionSet
 
 
 def synchronize(
@@ -127,7 +128,7 @@ def synchronize(
     deployment: str,
     house_id: int,
     *,
-    looked_at: Seen | None = None,
+    looked_at: RevisionSet | None = None,
 ) -> int:
     """Send a house's devices to its edge. Returns the version, a new one if anything was changed since the last.
 
@@ -137,7 +138,7 @@ def synchronize(
     """
     with editing(database, house_id) as connection:
         house = houses.get(connection, house_id)
-        require_seen(connection, house_id, house.name, looked_at)
+        require_unchanged(connection, house_id, house.name, looked_at)
         version, wanted = _add_version(connection, house_id)
         audit.note(
             connection,
@@ -152,12 +153,13 @@ def synchronize(
 
 
 def preview(connection: sa.Connection, house_id: int, now_ms: int) -> Preview:
-    """What `synchronize` would send, without doing it; secrets are masked, but told where they changed."""
+    """What `synchronize` would send, without doing it; secrets are masked, but it shows where they changed."""
     house = houses.get(connection, house_id)
-    now = _present(devices.list_all(connection, house_id))
-    last = config_versions.newest(connection, house_id)
-    edge = config_versions.edge_state(connection, house_id)
-    standing = state(connection, house_id)
+    present = devices.list_all(connection, house_id)
+    now = _present(present)
+    standing = standings.of_house(connection, house_id)
+    last, edge = standing.newest, standing.edge
+    sync_state = judge(last, edge, changed=standing.changed)
     running = next(
         (
             one.version
@@ -173,14 +175,14 @@ def preview(connection: sa.Connection, house_id: int, now_ms: int) -> Preview:
         on_edge = None if running is None else _changes(connection, house_id, running, now)
     return Preview(
         house,
-        standing,
+        sync_state,
         edge_state.judge(edge, now_ms),
         len(now),
         last.version if last is not None and not standing.changed else _next_version(last, edge),
         changes,
         running,
         on_edge,
-        seen(connection, house_id),
+        revisions(present),
     )
 
 
@@ -217,7 +219,7 @@ def preview_roll_back(connection: sa.Connection, house_id: int, version: int) ->
         found,
         config_changes.between(_present(present), wanted, secrets),
         _obstacles(present, wanted, items),
-        seen(connection, house_id),
+        revisions(present),
     )
 
 
@@ -228,7 +230,7 @@ def roll_back(
     house_id: int,
     version: int,
     *,
-    looked_at: Seen | None = None,
+    looked_at: RevisionSet | None = None,
 ) -> int:
     """Make the devices of a house those of an earlier version again, and synchronize them. Returns the new version.
 
@@ -243,7 +245,7 @@ def roll_back(
     with editing(database, house_id) as connection:
         house = houses.get(connection, house_id)
         permissions.require(connection, "manage_devices")
-        require_seen(connection, house_id, house.name, looked_at)
+        require_unchanged(connection, house_id, house.name, looked_at)
         wanted = {one.device_id: one for one in config_versions.to_send(connection, house_id, version)}
         present = {one.device_id: one for one in devices.list_all(connection, house_id)}
         items = {item.name: item.formula for item in analytics.list_all(connection, house_id)}
@@ -273,10 +275,9 @@ def roll_back(
 
 
 def state(connection: sa.Connection, house_id: int) -> SyncState:
-    """Whether the edge of a house does what it was last told."""
-    last = config_versions.newest(connection, house_id)
-    edge = config_versions.edge_state(connection, house_id)
-    return judge(last, edge, changed=config_versions.changed_since_newest(connection, house_id))
+    """Whether the edge of a house runs what was sent to it last."""
+    standing = standings.of_house(connection, house_id)
+    return judge(standing.newest, standing.edge, changed=standing.changed)
 
 
 def judge(last: ConfigVersion | None, edge: EdgeState, *, changed: bool) -> SyncState:

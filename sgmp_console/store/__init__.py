@@ -22,6 +22,7 @@ from sgmp_console.store import (
     quarantine,
     readings,
     roles,
+    standings,
 )
 from sgmp_console.store.access import (
     accounts_role,
@@ -122,4 +123,5 @@ __all__ = [
     "server_version",
     "set_ingest_password",
     "sign_in",
+    "standings",
 ]

@@ -53,7 +53,7 @@ class EdgeState:
 def list_all(connection: sa.Connection, house_id: int) -> list[ConfigVersion]:
     """The versions of a house, the newest first, without the devices: these hold secrets."""
     rows = connection.execute(_select().where(_view.c.house_id == house_id).order_by(_view.c.version.desc()))
-    return [_version(row) for row in rows]
+    return [version_of(row) for row in rows]
 
 
 def newest(connection: sa.Connection, house_id: int) -> ConfigVersion | None:
@@ -61,7 +61,7 @@ def newest(connection: sa.Connection, house_id: int) -> ConfigVersion | None:
     row = connection.execute(
         _select().where(_view.c.house_id == house_id).order_by(_view.c.version.desc()).limit(1)
     ).one_or_none()
-    return None if row is None else _version(row)
+    return None if row is None else version_of(row)
 
 
 def device_counts(connection: sa.Connection, house_id: int) -> dict[int, int]:
@@ -134,10 +134,11 @@ def note_published(connection: sa.Connection, house_id: int, version: int) -> No
 def edge_state(connection: sa.Connection, house_id: int) -> EdgeState:
     """What the edge of a house last reported about itself."""
     row = connection.execute(sa.select(house_state).where(house_state.c.house_id == house_id)).one_or_none()
-    return EdgeState() if row is None else _edge_state(row)
+    return EdgeState() if row is None else edge_state_of(row)
 
 
-def _edge_state(row: sa.Row[Any]) -> EdgeState:
+def edge_state_of(row: sa.Row[Any]) -> EdgeState:
+    """From a row with the columns of house_state."""
     return EdgeState(
         row.status,
         _ms(row.status_at),
@@ -167,7 +168,8 @@ def _select() -> sa.Select[Any]:
     return sa.select(*_VERSION_COLUMNS)
 
 
-def _version(row: sa.Row[Any]) -> ConfigVersion:
+def version_of(row: sa.Row[Any]) -> ConfigVersion:
+    """From a row with the columns of config_version."""
     return ConfigVersion(
         row.version, row.sha256, row.created_by, to_ms(row.created_at), _ms(row.published_at)
     )
