@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from PySide6.QtCore import Qt
@@ -14,16 +15,19 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
+from sgmp_console.reports import periods
 from sgmp_console.store import DatabaseUnavailable, ingest_state
 from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.ingest_state import IngestState
 from sgmp_console.ui.page import Page
+from sgmp_console.ui.shown_period import ShownPeriod
 from sgmp_console.ui.tasks import Report, Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.ingest_light import ingest_words
 from sgmp_console.ui.window.frame.live_light import freshness
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
+from sgmp_console.ui.window.frame.time_range import TimeRangeControl
 from tests.ui import snapshots
 from tests.ui.conftest import Deployment
 from tests.ui.readers import ChosenReader, Clock
@@ -118,18 +122,62 @@ def test_arrows_shift_the_period_and_a_menu_offers_others(qtbot: QtBot, several:
 
 def test_two_dates_are_wall_times_of_the_house(qtbot: QtBot, several: MainView) -> None:
     several.show_page("second")
-    control = several.time_range
-    next(action for action in control.menu().actions() if action.text() == "Choose from and to").trigger()
-    popup = control._popup
-    assert popup._from.text() == "2025-05-13 14:00"
-    assert popup._to.text() == "2025-05-14 14:00"
-    popup._from.setDateTime(popup._to.dateTime().addDays(1))
-    assert not popup._apply.isEnabled()
-    assert "must end after it starts" in popup._help.text()
-    popup._from.setDateTime(popup._to.dateTime().addDays(-10))
-    QTest.mouseClick(popup._apply, Qt.MouseButton.LeftButton)
-    period = several.services.shown_period.period
-    assert period.end_ms - period.start_ms == 10 * 86_400_000
+    shown, popup = several.services.shown_period, several.time_range.popup()
+    several.time_range.choose_from_and_to()
+    assert popup.start.entry.text() == "2025-05-13 14:00"
+    assert popup.end.entry.text() == "2025-05-14 14:00"
+    popup.start.entry.setDateTime(popup.end.entry.dateTime().addDays(1))
+    assert not popup.show_button.isEnabled()
+    assert "must end after it starts" in popup.help_text()
+    popup.start.entry.setDateTime(popup.end.entry.dateTime().addDays(-10))
+    with qtbot.waitSignal(shown.changed):
+        QTest.mouseClick(popup.show_button, Qt.MouseButton.LeftButton)
+    assert shown.period.end_ms - shown.period.start_ms == 10 * 86_400_000
+
+
+BERLIN = "Europe/Berlin"
+HOUR_MS = 3_600_000
+MIDNIGHT_UTC = int(datetime(2026, 10, 25, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.fixture
+def shown_period(qtbot: QtBot) -> ShownPeriod:
+    return ShownPeriod(lambda: MIDNIGHT_UTC + 48 * HOUR_MS)
+
+
+@pytest.fixture
+def in_berlin(qtbot: QtBot, shown_period: ShownPeriod) -> TimeRangeControl:
+    """The clock there goes from 03:00 back to 02:00 at 01:00 UTC on 25 October 2026."""
+    control = TimeRangeControl(shown_period)
+    qtbot.addWidget(control)
+    return control
+
+
+@pytest.mark.parametrize(("start_h", "end_h"), [(-2.0, 1.0), (0.5, 1.5), (0.0, 0.5), (1.0, 2.0)])
+def test_a_range_that_is_not_touched_stays_though_the_clock_shows_an_hour_twice(
+    qtbot: QtBot, shown_period: ShownPeriod, in_berlin: TimeRangeControl, start_h: float, end_h: float
+) -> None:
+    start, end = (MIDNIGHT_UTC + round(hours * HOUR_MS) for hours in (start_h, end_h))
+    shown_period.choose(periods.custom(start, end, BERLIN))
+    in_berlin.choose_from_and_to()
+    QTest.mouseClick(in_berlin.popup().show_button, Qt.MouseButton.LeftButton)
+    assert (shown_period.period.start_ms, shown_period.period.end_ms) == (start, end)
+
+
+def test_either_of_two_equal_hours_can_be_chosen(
+    shown_period: ShownPeriod, in_berlin: TimeRangeControl
+) -> None:
+    shown_period.choose(periods.custom(MIDNIGHT_UTC - HOUR_MS, MIDNIGHT_UTC + 4 * HOUR_MS, BERLIN))
+    in_berlin.choose_from_and_to()
+    start = in_berlin.popup().start
+    assert start.which.isHidden()
+    start.entry.setDateTime(start.entry.dateTime().addSecs(int(1.5 * 3600)))  # 02:30
+    assert [start.which.itemText(row) for row in range(2)] == ["+02:00", "+01:00"]
+    assert start.instant_ms() == MIDNIGHT_UTC + HOUR_MS // 2
+    start.which.setCurrentIndex(1)
+    start.which.activated.emit(1)
+    assert start.instant_ms() == MIDNIGHT_UTC + HOUR_MS + HOUR_MS // 2
+    in_berlin.popup().hide()
 
 
 def test_the_rail_collapses_to_icons_with_names(qtbot: QtBot, started: MainView) -> None:

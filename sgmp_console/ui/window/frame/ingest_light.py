@@ -15,6 +15,8 @@ from sgmp_console.ui.parts.labels import IconLabel, label, set_ink
 from sgmp_console.ui.tasks import Tasks
 
 _READ_EVERY_MS = 10_000
+_CONFIRM_AFTER_MS = 6_000
+"""Ingest that is there reports within this time."""
 _SILENT_AFTER_MS = 30_000
 """Ingest reports every five seconds."""
 
@@ -80,6 +82,11 @@ class IngestLight(QWidget):
         row.addWidget(self._icon)
         row.addWidget(self._words)
         self._icon.hide()
+        self._asked_before = False
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_CONFIRM_AFTER_MS)
+        self._soon.timeout.connect(self._ask)
         self._timer = QTimer(self)
         self._timer.setInterval(_READ_EVERY_MS)
         self._timer.timeout.connect(self._ask)
@@ -89,6 +96,12 @@ class IngestLight(QWidget):
 
     def show_states(self, states: list[IngestState]) -> None:
         well, words = ingest_words(states, self._now_ms())
+        if not well and not self._asked_before:
+            # What the last run left behind: at the start of a demo, or after an ingest was restarted.
+            self._asked_before = True
+            self._soon.start()
+            return
+        self._asked_before = True
         self._words.setText(words)
         set_ink(self._words, "secondary" if well else "fault")
         self._icon.set_icon("broker" if well else "fault", "ink_muted" if well else "state_fault")
@@ -101,6 +114,7 @@ class IngestLight(QWidget):
 
     def stop(self) -> None:
         self._timer.stop()
+        self._soon.stop()
         self._tasks.forget_all(self)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
@@ -111,6 +125,7 @@ class IngestLight(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
         self._timer.stop()
+        self._soon.stop()
 
     def _ask(self) -> None:
         self._tasks.run(self, self._read, self.show_states, self._not_read)

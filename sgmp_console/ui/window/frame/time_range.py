@@ -7,7 +7,6 @@ from datetime import datetime
 from PySide6.QtCore import QDate, QDateTime, QPoint, Qt, QTime, QTimeZone, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import (
-    QDateTimeEdit,
     QFrame,
     QHBoxLayout,
     QMenu,
@@ -20,8 +19,8 @@ from PySide6.QtWidgets import (
 from sgmp_console.reports import periods
 from sgmp_console.reports.periods import Period
 from sgmp_console.timeseries import calendar
-from sgmp_console.ui import plain_text
-from sgmp_console.ui.parts.buttons import DateTimeEdit, IconButton, button
+from sgmp_console.ui import formats, plain_text
+from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, IconButton, button
 from sgmp_console.ui.parts.labels import label, set_ink
 from sgmp_console.ui.shown_period import Compare, ShownPeriod
 
@@ -78,6 +77,13 @@ class TimeRangeControl(QWidget):
         shown.changed.connect(self._refresh)
         self._refresh()
 
+    def popup(self) -> _FromTo:
+        return self._popup
+
+    def choose_from_and_to(self) -> None:
+        """Open the popup with two dates."""
+        self._popup.open_below(self._button, self._shown.period)
+
     def button(self) -> QPushButton:
         return self._button
 
@@ -101,7 +107,7 @@ class TimeRangeControl(QWidget):
 
     def _picked(self, action: QAction) -> None:
         if action is self._choose:
-            self._popup.open_below(self._button, self._shown.period)
+            self.choose_from_and_to()
         else:
             self._shown.choose_text(action.data())
 
@@ -135,59 +141,106 @@ class _FromTo(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 12, 16, 12)
         column.setSpacing(6)
-        self._from, self._to = self._field("From"), self._field("To")
-        for name, field in (("From", self._from), ("To", self._to)):
-            column.addWidget(label(name, "caption", "secondary"))
+        self.start, self.end = WallTime("From", self), WallTime("To", self)
+        for field in (self.start, self.end):
+            column.addWidget(label(field.name, "caption", "secondary"))
             column.addWidget(field)
+            field.changed.connect(self._check)
         self._help = label("", "caption", "muted", wraps=True)
         column.addWidget(self._help)
         row = QHBoxLayout()
         row.addStretch(1)
-        self._apply = button("Show", self._accept, "primary")
-        row.addWidget(self._apply)
+        self.show_button = button("Show", self._accept, "primary")
+        row.addWidget(self.show_button)
         column.addLayout(row)
-        self._from.dateTimeChanged.connect(self._check)
-        self._to.dateTimeChanged.connect(self._check)
 
     def open_below(self, anchor: QWidget, shown: Period) -> None:
-        zone = self._zone = shown.zone
-        for field, at_ms in ((self._from, shown.start_ms), (self._to, shown.end_ms)):
-            # The fields hold the house's wall clock, whatever this computer's zone is.
-            wall = calendar.local(at_ms, zone)
-            field.setDateTime(
-                QDateTime(
-                    QDate(wall.year, wall.month, wall.day), QTime(wall.hour, wall.minute), QTimeZone.utc()
-                )
-            )
+        self._zone = shown.zone
+        self.start.set_instant(shown.start_ms, shown.zone)
+        self.end.set_instant(shown.end_ms, shown.zone)
         self._check()
         self.adjustSize()
         self.move(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
         self.show()
-        self._from.setFocus()
+        self.start.setFocus()
 
-    def _field(self, name: str) -> QDateTimeEdit:
-        made = DateTimeEdit(self)
-        made.setAccessibleName(name)
-        made.setDisplayFormat("yyyy-MM-dd HH:mm")
-        made.setTimeZone(QTimeZone.utc())
-        made.setMinimumWidth(220)
-        return made
-
-    def _instant_ms(self, field: QDateTimeEdit) -> int:
-        day, time = field.date(), field.time()
-        wall = datetime(
-            day.year(), day.month(), day.day(), time.hour(), time.minute(), tzinfo=calendar.zone(self._zone)
-        )
-        return int(wall.timestamp() * 1000)
+    def help_text(self) -> str:
+        return self._help.text()
 
     def _check(self) -> None:
-        wrong = self._instant_ms(self._to) <= self._instant_ms(self._from)
+        wrong = self.end.instant_ms() <= self.start.instant_ms()
         self._help.setText(
             "The range must end after it starts." if wrong else f"Times of {self._zone}, to 5 minutes."
         )
         set_ink(self._help, "fault" if wrong else "muted")
-        self._apply.setEnabled(not wrong)
+        self.show_button.setEnabled(not wrong)
+        self.adjustSize()
 
     def _accept(self) -> None:
         self.hide()
-        self.chosen.emit(periods.custom(self._instant_ms(self._from), self._instant_ms(self._to), self._zone))
+        self.chosen.emit(periods.custom(self.start.instant_ms(), self.end.instant_ms(), self._zone))
+
+
+class WallTime(QWidget):
+    """An instant as the house's clock shows it. Where the clock shows a time twice, which of the two can be chosen."""
+
+    changed = Signal()
+
+    def __init__(self, name: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.name = name
+        self._zone = "UTC"
+        self._instant_ms = 0
+        self.entry = DateTimeEdit(self)
+        self.entry.setAccessibleName(name)
+        self.entry.setDisplayFormat("yyyy-MM-dd HH:mm")
+        self.entry.setTimeZone(QTimeZone.utc())  # holds wall times, whatever this computer's zone is
+        self.entry.setMinimumWidth(220)
+        self.which = ComboBox()
+        self.which.setAccessibleName(f"{name}: offset of the clock")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(self.entry, 1)
+        row.addWidget(self.which)
+        self.setFocusProxy(self.entry)
+        self.entry.dateTimeChanged.connect(self._typed)
+        self.which.activated.connect(self._chosen)
+
+    def set_instant(self, at_ms: int, zone: str) -> None:
+        """What is not touched stays this very instant."""
+        self._zone, self._instant_ms = zone, at_ms
+        wall = calendar.local(at_ms, zone)
+        self.entry.blockSignals(True)
+        self.entry.setDateTime(
+            QDateTime(QDate(wall.year, wall.month, wall.day), QTime(wall.hour, wall.minute), QTimeZone.utc())
+        )
+        self.entry.blockSignals(False)
+        self._offer(wall)
+
+    def instant_ms(self) -> int:
+        return self._instant_ms
+
+    def _typed(self) -> None:
+        wall = self._wall()
+        self._instant_ms = int(wall.timestamp() * 1000)
+        self._offer(wall)
+        self.changed.emit()
+
+    def _chosen(self, fold: int) -> None:
+        self._instant_ms = int(self._wall().replace(fold=fold).timestamp() * 1000)
+        self.changed.emit()
+
+    def _wall(self) -> datetime:
+        day, time = self.entry.date(), self.entry.time()
+        zone = calendar.zone(self._zone)
+        return datetime(day.year(), day.month(), day.day(), time.hour(), time.minute(), tzinfo=zone)
+
+    def _offer(self, wall: datetime) -> None:
+        twice = formats.is_repeated(wall)
+        self.which.clear()
+        if twice:
+            for fold in (0, 1):
+                self.which.addItem(formats.offset(wall.replace(fold=fold)))
+            self.which.setCurrentIndex(wall.fold)
+        self.which.setVisible(twice)
