@@ -55,6 +55,7 @@ _SETTINGS: Mapping[str, str] = {
     "autovacuum_naptime": "20s",
     # Statements hold secrets of devices: what is logged of one that fails is its error.
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",  # its details quote data: of malformed JSON the secrets in it
 }
 
 # Where the wheel brings the module: a wrong password is answered late, so that guessing takes its time.

@@ -98,6 +98,20 @@ def test_two_ingests_of_one_name_are_recognized(chain: Chain, broker: TestBroker
     chain.wait(lambda: chain.ingest.said("with the same certificate or name"))
 
 
+def test_listeners_that_can_not_be_notified_cost_no_reading(chain: Chain) -> None:
+    notify = "EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text)"
+    with chain.database.begin() as connection:
+        connection.exec_driver_sql(f"REVOKE {notify} FROM PUBLIC")
+    try:
+        chain.publish(T0, T0 + 1)
+        chain.wait(lambda: len(chain.stored()) == 2)
+        chain.wait(lambda: chain.ingest.said("listeners were not notified"))
+    finally:
+        with chain.database.begin() as connection:
+            connection.exec_driver_sql(f"GRANT {notify} TO PUBLIC")
+    assert chain.quarantined() == {}
+
+
 def test_a_house_of_the_topic_is_all_that_a_message_may_name(chain: Chain) -> None:
     stranger = ReadTopic(chain.house_id, 0, "_edge", T0, "data")
     chain.edge.publish(read_topic(chain.deployment, stranger), json.dumps({"x": 1}).encode())

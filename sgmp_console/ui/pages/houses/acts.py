@@ -33,7 +33,8 @@ _LATER = (
 )
 _AT_ONCE = (
     "As soon as the new ones are generated, the present credentials are refused: the edge loses its connection and keeps "
-    "what it measures until the new ones are installed on the Raspberry Pi. Choose this if others may have them."
+    "what it measures until the new ones are installed on the Raspberry Pi. Choose this if others may have them. With a Mosquitto of your own, `sgmp-console revocation watch` must run beside it: "
+    "Mosquitto does not end connections by itself."
 )
 
 
