@@ -170,22 +170,22 @@ def check_config(arguments: argparse.Namespace) -> int:
 
 
 def check_deployment(arguments: argparse.Namespace) -> int:
-    from sgmp_console.fleet import deployment
+    from sgmp_console import diagnosis
 
     profile = _profile(arguments.of_profile)
     url = arguments.database_url or os.environ.get(DATABASE_URL)
     if arguments.remove_leftovers:
         with _database(arguments, profile.deployment) as database:
-            removed = deployment.remove_leftovers(database, profile)
+            removed = diagnosis.remove_leftovers(database, profile)
         for one in removed:
             print(f"Removed: {one}")
         return OK
-    steps = list(deployment.check(profile, url, smtp_password=os.environ.get(SMTP_PASSWORD, "")))
+    steps = list(diagnosis.deployment(profile, url, smtp_password=os.environ.get(SMTP_PASSWORD, "")))
     ok = all(one.ok is not False for one in steps)
     if arguments.json:
         print(json.dumps({"ok": ok, "steps": [one.as_json() for one in steps]}, indent=2, ensure_ascii=False))
     else:
-        print(deployment.as_text(steps))
+        print(diagnosis.as_text(steps))
     return OK if ok else FAILED
 
 

@@ -51,8 +51,8 @@ from urllib.parse import quote
 from moto.cognitoidp.models import cognitoidp_backends
 
 from sgmp_console.cloud import services
-from sgmp_console.cloud.checking import filled
 from sgmp_console.demo.processes import Child, Program
+from sgmp_console.diagnosis.aws import filled
 from sgmp_console.fleet import accounts as fleet_accounts
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile

@@ -25,7 +25,7 @@ from sgmp_console.ui.parts.labels import IconLabel, label
 from sgmp_console.ui.tasks import Task, Tasks
 
 if TYPE_CHECKING:
-    from sgmp_console.cloud.checking import Step
+    from sgmp_console.diagnosis import Step
 
 _MARKS = {True: ("check", "state_ok"), False: ("fault", "state_fault"), None: ("info", "ink_muted")}
 
@@ -82,9 +82,9 @@ class ConnectionTestDialog(QDialog):
         column.addLayout(row)
 
         def look() -> Iterator[Step | str]:
-            from sgmp_console.fleet import reaching
+            from sgmp_console import diagnosis
 
-            yield from reaching.steps(profile, email, password, smtp_password=mail_password())
+            yield from diagnosis.connection(profile, email, password, smtp_password=mail_password())
             yield ""
 
         self._task: Task[Step | str] = tasks.listen(self, look, self._came, self._broke)
@@ -96,7 +96,7 @@ class ConnectionTestDialog(QDialog):
     def _came(self, found: Step | str) -> None:
         if isinstance(found, str):
             self._end(
-                "Everything that was looked at is in order."
+                "Everything that was looked at is as needed."
                 if not self._failed
                 else f"{self._failed} of the steps failed. Each says what to do."
             )
@@ -121,8 +121,8 @@ class ConnectionTestDialog(QDialog):
         words.setSpacing(2)
         words.addWidget(label(found.name, "body"))
         words.addWidget(label(found.text, "caption", "secondary", wraps=True))
-        if found.ok is False and found.mend:
-            words.addWidget(label(found.mend, "caption", "fault", wraps=True))
+        if found.ok is False and found.remedy:
+            words.addWidget(label(found.remedy, "caption", "fault", wraps=True))
         row.addLayout(words, 1)
         self._rows.insertLayout(self._rows.count() - 1, row)
         self._fit()

@@ -1,4 +1,4 @@
-"""`check deployment`: what is missing is said with how to mend it, and what is made from resources/aws is in order."""
+"""`check deployment`: what is missing is said with its remedy, and what is made from resources/aws is as needed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from sgmp_console import cli, commands, settings, store
+from sgmp_console import cli, commands, diagnosis, settings, store
 from sgmp_console.cloud import services
-from sgmp_console.cloud.checking import Step, filled
 from sgmp_console.cloud.iot import IotCore
 from sgmp_console.cloud.local_ca import LocalAuthority
+from sgmp_console.diagnosis import Step
+from sgmp_console.diagnosis.aws import filled
 from sgmp_console.fleet import accounts, houses
-from sgmp_console.fleet import deployment as deployments
 from sgmp_console.settings import Profile
 from sgmp_console.store import Database
 from tests.aws import REGION, LocalAws
@@ -28,7 +28,7 @@ ACCOUNT = "123456789012"
 
 
 def _look(profile: Profile, url: str | None = None) -> dict[str, Step]:
-    return {step.name: step for step in deployments.check(profile, url)}
+    return {step.name: step for step in diagnosis.deployment(profile, url)}
 
 
 def _wrong(steps: dict[str, Step]) -> list[str]:
@@ -82,7 +82,7 @@ def test_a_certificate_that_may_not_publish_is_said(local: Profile, broker: Test
     house = broker.files_for("sgmp_house_1")
     steps = _look(Profile(**{**vars(local), "broker_cert": str(house.cert), "broker_key": str(house.key)}))
     assert _wrong(steps) == ["Broker rights"]
-    assert "access list" in steps["Broker rights"].mend
+    assert "access list" in steps["Broker rights"].remedy
 
 
 def test_a_broker_of_another_authority_is_not_trusted(local: Profile, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     )
     steps = _look(nowhere)
     assert _wrong(steps) == ["Database", "Certificate authority", "Broker"]
-    assert all(steps[name].mend for name in ("Database", "Broker"))
+    assert all(steps[name].remedy for name in ("Database", "Broker"))
     assert not (tmp_path / "none").exists()
 
 
@@ -121,7 +121,7 @@ def test_an_empty_database_and_a_wrong_deployment_are_said(
     assert f"belongs to deployment {test_database.deployment}, not other" in wrong["Database schema"].text
     with database_server.empty_database() as empty:
         steps = _look(Profile("P", empty.address, deployment=empty.deployment), empty.url)
-        assert "sgmp-console migrate" in steps["Database schema"].mend
+        assert "sgmp-console migrate" in steps["Database schema"].remedy
 
 
 def test_a_database_of_another_version_is_said(database: Database, test_database: TestDatabase) -> None:
@@ -211,7 +211,7 @@ def test_an_empty_account_lacks_all_and_says_how_to_make_it(aws: LocalAws) -> No
         "IoT rule",
         "User pool",
     ]
-    assert all("resources/aws/" in steps[name].mend for name in _wrong(steps))
+    assert all("resources/aws/" in steps[name].remedy for name in _wrong(steps))
 
 
 def test_a_pool_that_lacks_the_house_and_lets_anybody_in_is_said(aws: LocalAws) -> None:
@@ -228,7 +228,7 @@ def test_a_pool_that_lacks_the_house_and_lets_anybody_in_is_said(aws: LocalAws) 
     )
     steps = _outside(bare)
     assert _wrong(steps) == ["User pool: custom:home", "User pool: sign-up", "User pool: app client"]
-    assert "add-custom-attributes" in steps["User pool: custom:home"].mend
+    assert "add-custom-attributes" in steps["User pool: custom:home"].remedy
 
 
 def test_a_policy_that_was_changed_and_a_rule_without_error_action_are_said(aws: LocalAws) -> None:
@@ -257,7 +257,7 @@ def test_permissions_that_lack_are_said(aws: LocalAws, call: str, step: str) -> 
     aws.fail(call, "refused")
     steps = _outside(profile)
     assert _wrong(steps) == [step]
-    assert "console_policy.json" in steps[step].mend
+    assert "console_policy.json" in steps[step].remedy
 
 
 def test_every_call_of_the_console_is_among_its_permissions(
@@ -306,4 +306,4 @@ def test_leftovers_are_found_and_removed_when_asked(
     assert cli.main(["check", "deployment", "Cloud", "--json"]) == commands.OK
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"]
-    assert {"name", "ok", "text", "mend"} == set(answer["steps"][0])
+    assert {"name", "ok", "text", "remedy"} == set(answer["steps"][0])

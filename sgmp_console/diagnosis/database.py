@@ -1,7 +1,4 @@
-"""Whether this computer reaches all that a connection profile names, step by step, for whoever enters one.
-
-Each step says what it found, or which part failed and what to do. Nothing is changed anywhere.
-"""
+"""Whether a database is reached, is who it should be, and was migrated for this deployment."""
 
 from __future__ import annotations
 
@@ -12,11 +9,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sgmp_console.cloud.checking import NotAsNeeded, Step, step
-from sgmp_console.errors import SgmpError
-from sgmp_console.fleet import deployment
-from sgmp_console.settings import Profile
-from sgmp_console.store import Database, SignInRefused, login_name, server_version
+from sgmp_console.diagnosis.steps import NotAsNeeded, Step, step
+from sgmp_console.store import Database, SignInRefused, migrations
 from sgmp_console.store.connecting import connect, is_this_machine, parameters_of
 
 _TIMEOUT_S = 8.0
@@ -24,7 +18,7 @@ _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """One of the places where the database may be. `name` is what its certificate must be for."""
 
     name: str
@@ -35,43 +29,7 @@ class _Place:
         return f"{self.name}:{self.port}"
 
 
-def steps(
-    profile: Profile, email: str = "", password: str = "", *, smtp_password: str = ""
-) -> Iterator[Step]:
-    """One Step after the other, as they are looked at; each may take seconds.
-
-    With `email` and `password` it signs in, which alone tells the database's version and what is in it.
-    """
-    try:
-        parameters = parameters_of(profile.database_url)
-    except SgmpError as error:
-        yield Step("Database address", False, str(error), "Correct the database address.")
-        return
-    places = _places(parameters)
-    reached = not places
-    for place in places:
-        for one in _place_steps(place, parameters):
-            yield one
-            ok = one.ok is not False
-            if not ok:
-                break
-        else:
-            reached = True
-    if not reached:
-        yield Step("Database", None, "Not looked at: it is not reached.")
-    elif email and password:
-        yield from _signed_in(profile, email, password)
-    else:
-        yield step("Database", lambda: _answers(profile))
-        yield Step(
-            "Deployment",
-            None,
-            "Not looked at: enter email and password on the sign-in page, then test again.",
-        )
-    yield from deployment.outside(profile, smtp_password)
-
-
-def _places(parameters: dict[str, str]) -> list[_Place]:
+def places(parameters: dict[str, str]) -> list[Place]:
     """Those that are reached over a network; sockets of this machine need no looking at."""
     hosts, addresses = parameters["host"].split(","), parameters["hostaddr"].split(",")
     ports = parameters.get("port", "5432").split(",")
@@ -81,11 +39,11 @@ def _places(parameters: dict[str, str]) -> list[_Place]:
         address = addresses[number] if number < len(addresses) else ""
         port = ports[number] if number < len(ports) else ports[-1]
         if (host or address) and not host.startswith(("/", "@")):
-            found.append(_Place(host or address, address or host, int(port or 5432)))
+            found.append(Place(host or address, address or host, int(port or 5432)))
     return found
 
 
-def _place_steps(place: _Place, parameters: dict[str, str]) -> Iterator[Step]:
+def place_steps(place: Place, parameters: dict[str, str]) -> Iterator[Step]:
     def resolve() -> str:
         try:
             found = socket.getaddrinfo(place.address, place.port, type=socket.SOCK_STREAM)
@@ -114,7 +72,7 @@ def _place_steps(place: _Place, parameters: dict[str, str]) -> Iterator[Step]:
         yield step(f"TLS of {place.name}", lambda: _tls(place, parameters))
 
 
-def _tls(place: _Place, parameters: dict[str, str]) -> str:
+def _tls(place: Place, parameters: dict[str, str]) -> str:
     authority = parameters.get("sslrootcert", "")
     try:
         context = ssl.create_default_context(cafile=authority if authority not in ("", "system") else None)
@@ -148,37 +106,30 @@ def _tls(place: _Place, parameters: dict[str, str]) -> str:
         ) from error
 
 
-def _answers(profile: Profile) -> str:
+def answers(url: str) -> str:
+    """Whether a database answers, to whom nobody signs in. Raises NotAsNeeded, DatabaseUnavailable."""
     try:
-        connect({**parameters_of(profile.database_url), "user": "sgmp_check", "password": "none"}).close()
+        connect({**parameters_of(url), "user": "sgmp_check", "password": "none"}).close()
     except SignInRefused:
         return "It answers and asks for a password."
-    raise NotAsNeeded("It lets anybody in, whoever they say they are.", "Set scram-sha-256 in pg_hba.conf.")
+    raise NotAsNeeded("The server accepts any user without a password.", "Set scram-sha-256 in pg_hba.conf.")
 
 
-def _signed_in(profile: Profile, email: str, password: str) -> Iterator[Step]:
-    opened: list[Database] = []
-
-    def enter() -> str:
-        user = login_name(profile.deployment, email)
-        opened.append(
-            Database.connect(profile.database_url, user=user, password=password, application="sgmp-test")
+def schema(database: Database, deployment: str) -> str:
+    """What the database was migrated to. Raises NotAsNeeded."""
+    with database.begin() as connection:
+        state = migrations.state(connection)
+    if state is None:
+        raise NotAsNeeded("The database has no tables of SGMP.", "Run `sgmp-console migrate` as its owner.")
+    if state.deployment != deployment:
+        raise NotAsNeeded(
+            f"The database belongs to deployment {state.deployment}, not {deployment}.",
+            "Correct the profile.",
         )
-        with opened[0].begin() as connection:
-            version = server_version(connection)
-        return f"PostgreSQL {version} accepts {email}."
-
-    def look() -> str:
-        return deployment.schema(opened[0], profile.deployment)
-
-    yield step(
-        "Database",
-        enter,
-        "Check the database's name in the address, the deployment's name, email and password.",
-    )
-    try:
-        if opened:
-            yield step("Deployment", look)
-    finally:
-        for database in opened:
-            database.dispose()
+    if not state.is_current:
+        raise NotAsNeeded(
+            f"The database was made by another version of SGMP (migration {state.revision}).",
+            "Run `sgmp-console migrate` of the newest version as its owner, and use that version everywhere.",
+        )
+    where = " on TimescaleDB" if state.timescale else ""
+    return f"It is up to date (migration {state.revision}), for deployment {deployment}{where}."
