@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sgmp_console.formula import render
-from sgmp_console.formula.catalogue import Catalogue, items_in, ordered
+from sgmp_console.formula.catalogue import Catalogue, items_in
 from sgmp_console.formula.errors import FormulaError, shown
 from sgmp_console.formula.evaluation import evaluate
 from sgmp_console.formula.formula import Formula, parse
 from sgmp_console.formula.identifiers import AnalyticsIdentifier, Identifier
-from sgmp_console.formula.items import Load, SourceIdentifier, evaluate_items
+from sgmp_console.formula.items import ItemGraph, Load, evaluate_items
 from sgmp_console.formula.simplify import simplified
-from sgmp_console.formula.tree import Reference
 from sgmp_console.formula.validation import equal_items, misaligned, problems, unit
 from sgmp_console.timeseries.series import Series
 
@@ -75,21 +74,10 @@ def check_on_house(
         formula = parse(text)
     except FormulaError:
         return result  # which says so
-    values: dict[Identifier, Series] = {}
-
-    def remembering(
-        wanted: frozenset[SourceIdentifier], start: int, end: int
-    ) -> Mapping[SourceIdentifier, Series]:
-        loaded = load(wanted, start, end)
-        for identifier, series in loaded.items():
-            values[identifier] = series
-        return loaded
-
     own = name or ""
     mentioned = [item for item in items_in(formula) if item in catalogue.items and item != own]
-    computed = evaluate_items(
-        [own, *mentioned], {**catalogue.items, own: text}, start_ms, end_ms, remembering
-    )
+    computed = evaluate_items([own, *mentioned], {**catalogue.items, own: text}, start_ms, end_ms, load)
+    values: dict[Identifier, Series] = dict(computed.read.items())
     values |= {AnalyticsIdentifier(item): series for item, series in computed.series.items()}
     _note_series(formula, values, result)
     result["values"] = _pairs(computed.series.get(own, Series.empty()))
@@ -149,23 +137,14 @@ def _evaluate(
     result: dict[str, Any],
 ) -> None:
     """Add the formula's values over the readings. Items come from the readings or else from the catalogue."""
-    values: dict[Identifier, Series] = dict(readings)
+    graph = ItemGraph(catalogue.items if catalogue is not None else {}, items_in(formula))
+    values: dict[Identifier, Series] = {
+        AnalyticsIdentifier(item): series for item, series in graph.evaluate(readings).items()
+    }
+    values |= readings
     empty = Series.empty()
-    if catalogue is not None:
-        mentioned = {
-            r.identifier for r in formula.references if isinstance(r.identifier, AnalyticsIdentifier)
-        }
-        missing = sorted(i.name for i in mentioned - readings.keys() if i.name in catalogue.items)
-        for item, inner in ordered(missing, catalogue.items).formulas.items():
-            values.setdefault(
-                AnalyticsIdentifier(item), evaluate(inner.tree, lambda r: values.get(r.identifier, empty))
-            )
-
-    def series_of(reference: Reference) -> Series:
-        return values.get(reference.identifier, empty)
-
     _note_series(formula, values, result)
-    result["values"] = _pairs(evaluate(formula.tree, series_of))
+    result["values"] = _pairs(evaluate(formula.tree, lambda mention: values.get(mention.identifier, empty)))
 
 
 def _note_series(formula: Formula, values: Mapping[Identifier, Series], result: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """Trees and SymPy expressions. Importing this module imports SymPy; only functions that need it do so.
 
 The tree makes the expression; text never reaches SymPy. Everything given to SymPy is bounded first: it computes
-powers of numbers when an expression is merely built, so `_Weighed.bits` bounds the longest number that can arise, and
-what could grow beyond _MOST_BITS, or expand to too many terms, is left as it is.
+powers of numbers when an expression is merely built, so `_Bounded.bits` bounds the longest number that can arise, and
+what could grow beyond _MAX_BITS, or expand to too many terms, is left as it is.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from sgmp_console.formula.tree import (
     nodes,
 )
 
-_MOST_BITS = 2_000
-_MOST_ROOT_BITS = 64
-_MOST_OPERATIONS = 120
-_MOST_TERMS = 40
-_MOST_DEGREE = 8
-_MOST_SYMBOLS = 5
+_MAX_BITS = 2_000
+_MAX_ROOT_BITS = 64
+_MAX_OPERATIONS = 120
+_MAX_TERMS = 40
+_MAX_DEGREE = 8
+_MAX_SYMBOLS = 5
 _LARGEST_CONSTANT = 1e12
 _UNBOUNDED = 10**9
 
 
-class TooLarge(Exception):
+class OutOfBounds(Exception):
     """The expression is left alone: SymPy could take long over it."""
 
 
@@ -150,17 +150,17 @@ _INVERSES = {sympy.cot: "tan", sympy.sec: "cos", sympy.csc: "sin"}
 
 
 @dataclass(frozen=True)
-class _Weighed:
+class _Bounded:
     """An expression under way, and bounds of what it can grow to.
 
-    `bits`: of any number in it. As a quotient of polynomials it has at most `above` and `below` terms, to a power of
-    at most `degree`.
+    `bits`: of any number in it. As a quotient of polynomials it has at most `numerator_terms` over
+    `denominator_terms`, to a power of at most `degree`.
     """
 
     expression: Expr
     bits: int
-    above: int = 1
-    below: int = 1
+    numerator_terms: int = 1
+    denominator_terms: int = 1
     degree: int = 1
 
 
@@ -174,50 +174,56 @@ class Translated:
 
 
 def translate(root: Node) -> Translated:
-    """The SymPy expression of a tree, with real symbols for its identifiers. Raises TooLarge."""
-    if sum(1 for node in nodes(root) if node.children) > _MOST_OPERATIONS:
-        raise TooLarge
+    """The SymPy expression of a tree, with real symbols for its identifiers. Raises OutOfBounds."""
+    if sum(1 for node in nodes(root) if node.children) > _MAX_OPERATIONS:
+        raise OutOfBounds
     references: dict[Expr, Reference] = {}
 
-    def visit(node: Node, arguments: tuple[_Weighed, ...]) -> _Weighed:
+    def visit(node: Node, arguments: tuple[_Bounded, ...]) -> _Bounded:
         if isinstance(node, Reference):
             symbol = sympy.Symbol(identifiers.write(node.identifier), real=True)
             references.setdefault(symbol, node)
-            return _Weighed(symbol, 1)
-        weighed = _translated(node, arguments)
-        if weighed.bits > _MOST_BITS:
-            raise TooLarge
-        if node.children and not weighed.expression.free_symbols:
+            return _Bounded(symbol, 1)
+        bounded = _translated(node, arguments)
+        if bounded.bits > _MAX_BITS:
+            raise OutOfBounds
+        if node.children and not bounded.expression.free_symbols:
             # SymPy compares numbers by working them out to as many digits as it takes: exp(exp(40)) takes forever.
             value = constant_value(node)
             if value is not None and not abs(value) <= _LARGEST_CONSTANT:
-                raise TooLarge
-        if weighed.expression.has(sympy.nan, sympy.zoo, sympy.oo, sympy.S.NegativeInfinity, sympy.I):
-            raise TooLarge
-        return weighed
+                raise OutOfBounds
+        if bounded.expression.has(sympy.nan, sympy.zoo, sympy.oo, sympy.S.NegativeInfinity, sympy.I):
+            raise OutOfBounds
+        return bounded
 
     whole = fold(root, visit)
-    small = whole.above <= _MOST_TERMS and whole.below <= _MOST_TERMS and whole.degree <= _MOST_DEGREE
+    small = (
+        whole.numerator_terms <= _MAX_TERMS
+        and whole.denominator_terms <= _MAX_TERMS
+        and whole.degree <= _MAX_DEGREE
+    )
     return Translated(whole.expression, references, small)
 
 
-def _translated(node: Node, arguments: tuple[_Weighed, ...]) -> _Weighed:
+def _translated(node: Node, arguments: tuple[_Bounded, ...]) -> _Bounded:
     match node:
         case Number():
             exact = node.exact
             bits = max(exact.numerator.bit_length(), exact.denominator.bit_length(), 1)
-            if bits > _MOST_BITS:
-                raise TooLarge
-            return _Weighed(sympy.Rational(exact.numerator, exact.denominator), bits, degree=0)
+            if bits > _MAX_BITS:
+                raise OutOfBounds
+            return _Bounded(sympy.Rational(exact.numerator, exact.denominator), bits, degree=0)
         case Constant(name=name):
-            return _Weighed(sympy.pi if name == "pi" else sympy.E, 1)
+            return _Bounded(sympy.pi if name == "pi" else sympy.E, 1)
         case Negation():
             return replace(arguments[0], expression=-arguments[0].expression)
         case Call(function=function):
             # pos and neg stand for two terms, and a function for one that is not looked into.
-            return _Weighed(_FUNCTIONS[function](arguments[0].expression), arguments[0].bits, above=2)
+            return _Bounded(
+                _FUNCTIONS[function](arguments[0].expression), arguments[0].bits, numerator_terms=2
+            )
         case Average(period_ms=period):
-            return _Weighed(avg(arguments[0].expression, sympy.Integer(period)), arguments[0].bits)
+            return _Bounded(avg(arguments[0].expression, sympy.Integer(period)), arguments[0].bits)
         case Operation(operator="^"):
             return _power(*arguments)
         case Operation(operator=operator):
@@ -225,41 +231,68 @@ def _translated(node: Node, arguments: tuple[_Weighed, ...]) -> _Weighed:
     raise AssertionError(f"no rule for {type(node).__name__}")
 
 
-def _operation(operator: str, x: _Weighed, y: _Weighed) -> _Weighed:
+def _operation(operator: str, x: _Bounded, y: _Bounded) -> _Bounded:
     bits, degree = x.bits + y.bits, x.degree + y.degree
     if operator in "+-":
         total = x.expression + y.expression if operator == "+" else x.expression - y.expression
-        above = min(x.above * y.below + y.above * x.below, _UNBOUNDED)
-        if x.below == y.below == 1:
-            degree = max(x.degree, y.degree)
-        return _Weighed(total, bits + 1, above, min(x.below * y.below, _UNBOUNDED), degree)
-    if operator == "*":
-        above, below = x.above * y.above, x.below * y.below
-        return _Weighed(
-            x.expression * y.expression, bits, min(above, _UNBOUNDED), min(below, _UNBOUNDED), degree
+        numerator_terms = min(
+            x.numerator_terms * y.denominator_terms + y.numerator_terms * x.denominator_terms, _UNBOUNDED
         )
-    above, below = x.above * y.below, x.below * y.above
+        if x.denominator_terms == y.denominator_terms == 1:
+            degree = max(x.degree, y.degree)
+        return _Bounded(
+            total,
+            bits + 1,
+            numerator_terms,
+            min(x.denominator_terms * y.denominator_terms, _UNBOUNDED),
+            degree,
+        )
+    if operator == "*":
+        numerator_terms, denominator_terms = (
+            x.numerator_terms * y.numerator_terms,
+            x.denominator_terms * y.denominator_terms,
+        )
+        return _Bounded(
+            x.expression * y.expression,
+            bits,
+            min(numerator_terms, _UNBOUNDED),
+            min(denominator_terms, _UNBOUNDED),
+            degree,
+        )
+    numerator_terms, denominator_terms = (
+        x.numerator_terms * y.denominator_terms,
+        x.denominator_terms * y.numerator_terms,
+    )
     # A divisor of one term makes a common denominator necessary, too.
-    below = max(below, 2) if y.degree else below
-    return _Weighed(x.expression / y.expression, bits, min(above, _UNBOUNDED), min(below, _UNBOUNDED), degree)
+    denominator_terms = max(denominator_terms, 2) if y.degree else denominator_terms
+    return _Bounded(
+        x.expression / y.expression,
+        bits,
+        min(numerator_terms, _UNBOUNDED),
+        min(denominator_terms, _UNBOUNDED),
+        degree,
+    )
 
 
-def _power(x: _Weighed, y: _Weighed) -> _Weighed:
+def _power(x: _Bounded, y: _Bounded) -> _Bounded:
     if not y.expression.is_Rational:
-        return _Weighed(x.expression**y.expression, x.bits * max(1, y.bits))
+        return _Bounded(x.expression**y.expression, x.bits * max(1, y.bits))
     exponent = abs(Fraction(int(y.expression.p), int(y.expression.q)))
     whole = -(-exponent.numerator // exponent.denominator)
     bits = x.bits * max(1, whole) + y.bits
-    if bits > _MOST_BITS or (exponent.denominator > 1 and x.bits > _MOST_ROOT_BITS):
-        raise TooLarge
+    if bits > _MAX_BITS or (exponent.denominator > 1 and x.bits > _MAX_ROOT_BITS):
+        raise OutOfBounds
     power = x.expression**y.expression
     if exponent.denominator > 1:
-        return _Weighed(power, bits)
+        return _Bounded(power, bits)
     grown = min(whole, 12)
-    above, below = min(x.above**grown, _UNBOUNDED), min(x.below**grown, _UNBOUNDED)
+    numerator_terms, denominator_terms = (
+        min(x.numerator_terms**grown, _UNBOUNDED),
+        min(x.denominator_terms**grown, _UNBOUNDED),
+    )
     if y.expression < 0:
-        above, below = below, max(above, 2)
-    return _Weighed(power, bits, above, below, x.degree * whole)
+        numerator_terms, denominator_terms = denominator_terms, max(numerator_terms, 2)
+    return _Bounded(power, bits, numerator_terms, denominator_terms, x.degree * whole)
 
 
 # --- SymPy -> tree ----------------------------------------------------------------------------------------------
@@ -301,26 +334,26 @@ def tree_of(expression: Expr, references: dict[Expr, Reference]) -> Node:
 
     def product(e: Expr) -> Node:
         coefficient, rest = e.as_coeff_Mul()
-        above: list[Node] = []
-        below: list[Node] = []
+        numerator: list[Node] = []
+        denominator: list[Node] = []
         for factor in rest.as_ordered_factors():
             base, exponent = factor.as_base_exp()
             if base is sympy.E:
-                above.append(of(factor))
+                numerator.append(of(factor))
             elif exponent.is_Rational and exponent < 0:
-                below.append(power(base, -exponent))
+                denominator.append(power(base, -exponent))
             else:
-                above.append(power(base, exponent))
+                numerator.append(power(base, exponent))
         if not coefficient.is_Rational:
             raise Untranslatable("a product with a number that is no fraction")
         factor = _fraction(coefficient)
-        if not below:
-            return times(factor, _chain("*", above))
-        if not above:
+        if not denominator:
+            return times(factor, _chain("*", numerator))
+        if not numerator:
             sign, factor = (-1 if factor < 0 else 1), abs(factor)
-            quotient = _operated("/", rational(factor), _chain("*", below))
+            quotient = _operated("/", rational(factor), _chain("*", denominator))
             return quotient if sign > 0 else made(Negation, operand=quotient)
-        return times(factor, _operated("/", _chain("*", above), _chain("*", below)))
+        return times(factor, _operated("/", _chain("*", numerator), _chain("*", denominator)))
 
     return of(expression)
 
@@ -353,7 +386,7 @@ def simplest(root: Node) -> Node:
     """The tree with the fewest operations that SymPy finds; the same tree if none has fewer."""
     try:
         translated = translate(root)
-    except TooLarge:
+    except OutOfBounds:
         return root
     candidates = [translated.expression]
     if translated.small:
@@ -373,7 +406,7 @@ def is_zero(root: Node) -> bool:
     """Whether a tree is proven to be zero wherever it has a value."""
     try:
         translated = translate(root)
-    except TooLarge:
+    except OutOfBounds:
         return False
     expression = translated.expression.rewrite(magnitude)
     if not translated.small:
@@ -387,30 +420,32 @@ def _rearranged(expression: Expr) -> list[Expr]:
     Only sums, products and whole powers are touched: all else stands in as a symbol of its own, which keeps SymPy's
     algorithms on polynomials of bounded size.
     """
-    stands_in: dict[Expr, Expr] = {}
+    placeholders: dict[Expr, Expr] = {}
 
     def masked(e: Expr) -> Expr:
         if e.is_Symbol or e.is_Rational:
             return e
         if e.is_Add or e.is_Mul:
             return e.func(*map(masked, e.args))
-        if e.is_Pow and e.exp.is_Integer and abs(e.exp) <= _MOST_DEGREE:
+        if e.is_Pow and e.exp.is_Integer and abs(e.exp) <= _MAX_DEGREE:
             return masked(e.base) ** e.exp
         if isinstance(e, sympy.tan):
             return masked(sympy.sin(e.args[0])) / masked(sympy.cos(e.args[0]))
-        return stands_in.setdefault(e, sympy.Dummy(real=True))
+        return placeholders.setdefault(e, sympy.Dummy(real=True))
 
     polynomial = masked(expression)
-    if len(polynomial.free_symbols) > _MOST_SYMBOLS:
+    if len(polynomial.free_symbols) > _MAX_SYMBOLS:
         return []
-    back = {dummy: original for original, dummy in stands_in.items()}
+    back = {dummy: original for original, dummy in placeholders.items()}
     cancelled = sympy.cancel(polynomial)
     forms = [sympy.expand(polynomial), cancelled]
-    for original, cosine in stands_in.items():
-        sine = stands_in.get(sympy.sin(original.args[0])) if isinstance(original, sympy.cos) else None
+    for original, cosine in placeholders.items():
+        sine = placeholders.get(sympy.sin(original.args[0])) if isinstance(original, sympy.cos) else None
         if sine is not None:
-            above, below = (_without_squares(part, cosine, sine) for part in sympy.fraction(cancelled))
-            cancelled = sympy.cancel(above / below) if below != 0 else cancelled
+            numerator, denominator = (
+                _without_squares(part, cosine, sine) for part in sympy.fraction(cancelled)
+            )
+            cancelled = sympy.cancel(numerator / denominator) if denominator != 0 else cancelled
             forms.append(cancelled)
     return [form.xreplace(back) for form in forms]
 

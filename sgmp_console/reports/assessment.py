@@ -14,25 +14,23 @@ from sgmp_console.formula import (
     Formula,
     FormulaError,
     Identifier,
+    Misaligned,
     Problem,
     aggregation_refusal,
     equal_items,
     evaluate_items,
     inlined,
+    items_in,
     misaligned,
     parse,
     problems,
+    simplified,
     unit,
+    written,
 )
-from sgmp_console.formula.catalogue import items_in
-from sgmp_console.formula.items import SourceIdentifier
-from sgmp_console.formula.render import text as written
-from sgmp_console.formula.simplify import simplified
-from sgmp_console.formula.validation import Misaligned
 from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.store import Database
-from sgmp_console.timeseries.series import Series
-from sgmp_console.timeseries.slots import Extremes, extremes, last_slots, slot_means
+from sgmp_console.timeseries import Extremes, Series, extremes, last_slots, slot_means
 
 DAY_SLOTS = 288
 
@@ -124,23 +122,18 @@ class Preview:
 def preview(database: Database, house_id: int, formula: Formula, *, name: str, now_ms: int) -> Preview:
     """Read what the formula needs and compute it. `name` as in `assess`."""
     start_ms, end_ms = last_slots(now_ms, DAY_SLOTS)
-    values: dict[Identifier, Series] = {}
     with database.begin() as connection:
         items = analytics.catalogue(connection, house_id).items
-        reader = ItemReader(connection, house_id)
-
-        def remembering(
-            wanted: frozenset[SourceIdentifier], first_ms: int, last_ms: int
-        ) -> Mapping[SourceIdentifier, Series]:
-            loaded = reader.load(wanted, first_ms, last_ms)
-            values.update(loaded.items())
-            return loaded
-
         # An item can't be named "", so this one gets in nobody's way.
         mentioned = [item for item in items_in(formula) if item in items and item != name]
         computed = evaluate_items(
-            ["", *mentioned], {**items, "": formula.text}, start_ms, end_ms, remembering
+            ["", *mentioned],
+            {**items, "": formula.text},
+            start_ms,
+            end_ms,
+            ItemReader(connection, house_id).load,
         )
+    values: dict[Identifier, Series] = dict(computed.read.items())
     values.update({AnalyticsIdentifier(item): series for item, series in computed.series.items() if item})
     own = computed.series.get("", Series.empty())
     of_each = {one.text: values.get(one.identifier, Series.empty()) for one in formula.references}

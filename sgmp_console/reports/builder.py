@@ -14,10 +14,10 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse
-from sgmp_console.formula.render import text as written
+from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse, written
 from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance
-from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Source
+from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable
+from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Column, Curve, Figure, Gap, Table, TableColumn, Why
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers

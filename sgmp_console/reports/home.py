@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sgmp_console.reports.balance import Totals
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries import Series
 
 if TYPE_CHECKING:
     from sgmp_console.fleet.edge_state import EdgeStanding

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from sgmp_console.fleet import edge_state
 from sgmp_console.fleet.required import required_items
-from sgmp_console.formula import Identifier, event_series
+from sgmp_console.formula import Identifier, ItemGraph, TailValues, event_series
 from sgmp_console.reports.balance import BALANCE_ITEMS, balance
 from sgmp_console.reports.events import sessions, warning_groups
-from sgmp_console.reports.growing import GrowingSeries
 from sgmp_console.reports.home import (
     GAP_MS,
     HOME_ITEMS,
@@ -30,11 +29,9 @@ from sgmp_console.reports.home import (
     Latest,
     WarningGroup,
 )
-from sgmp_console.reports.items import ItemGraph, ItemValues, after
 from sgmp_console.store import AnalyticItem, Device, Event, FieldKey, House
 from sgmp_console.store.config_versions import EdgeState
-from sgmp_console.timeseries import SLOT_MS, Series, SlotMeans, slot_means
-from sgmp_console.timeseries.calendar import day_of
+from sgmp_console.timeseries import SLOT_MS, GrowingSeries, Series, SlotMeans, calendar, slot_means
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, WARNING
 
 DAY_MS = 86_400_000
@@ -75,10 +72,12 @@ class HomeState:
     def __init__(self, definition: Definition, now_ms: int) -> None:
         self.definition = definition
         names = {device.name for device in definition.devices}
-        self._graph = ItemGraph(definition.items, names, (*HOME_ITEMS, *EV_ITEMS))
+        formulas = {item.name: item.formula for item in definition.items}
+        formulas = {item.name: item.formula for item in definition.items}
+        self._graph = ItemGraph(formulas, (*HOME_ITEMS, *EV_ITEMS), names)
         self.start_ms = self._first_needed(now_ms)
         self.event_types = self._event_types()
-        self._values = ItemValues(self._graph)
+        self._values = TailValues(self._graph)
         self._slots = {name: GrowingSeries() for name in BALANCE_ITEMS if self._graph.step(name)}
         self._events: list[Event] = []
         self._newest_of_device: dict[str, int] = {}
@@ -145,7 +144,7 @@ class HomeState:
     def snapshot(self, now_ms: int) -> HomeSnapshot:
         """All that Home shows at `now_ms`."""
         definition = self.definition
-        today, _ = day_of(now_ms, definition.house.time_zone)
+        today, _ = calendar.day_of(now_ms, definition.house.time_zone)
         end = now_ms + AHEAD_MS
         present = {item.name for item in definition.items}
         return HomeSnapshot(
@@ -212,7 +211,7 @@ class HomeState:
 
     def _first_needed(self, now_ms: int) -> int:
         """The last 24 hours and the house's day so far, which can have 25."""
-        today, _ = day_of(now_ms, self.definition.house.time_zone)
+        today, _ = calendar.day_of(now_ms, self.definition.house.time_zone)
         return min(now_ms - DAY_MS, today)
 
     def _event_types(self) -> tuple[str, ...]:
@@ -249,7 +248,7 @@ class HomeState:
             step = self._graph.step(name)
             changed = from_ms - (step.lookback_ms if step else 0)
             since = max(changed, self.start_ms) // SLOT_MS * SLOT_MS
-            values = after(self._values[name], since)
+            values = self._values[name].since(since)
             end = int(values.timestamps[-1]) + 1 if len(values) else since
             slots.replace_from(
                 since, slot_means(values, since, end).series, self.start_ms // SLOT_MS * SLOT_MS
@@ -286,7 +285,7 @@ class HomeState:
         for one in self._graph.fields:
             reading = newest.get((one.device, one.field))
             read[one] = Series([reading[0]], [reading[1]]) if reading else Series.empty()
-        values = ItemValues(self._graph)
+        values = TailValues(self._graph)
         values.bring_forward(read, 0, 0)
         return {
             step.name: Latest(int(last.timestamps[-1]), float(last.values[-1]))

@@ -8,9 +8,8 @@ readings of such a part are gone are its slots computed from the means of its fi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import cached_property
 
 import numpy as np
@@ -21,15 +20,25 @@ from sgmp_console.errors import UserError
 from sgmp_console.formula import (
     DeviceIdentifier,
     EventIdentifier,
-    Formula,
     FormulaError,
     LinearForm,
+    SourceIdentifier,
     evaluate_items,
     event_series,
     inlined,
     parse,
+    unreadable,
 )
-from sgmp_console.formula.items import SourceIdentifier
+from sgmp_console.reports.item_source import ALWAYS, Route, Source
+from sgmp_console.reports.slot_arrays import (
+    NO_HOURS,
+    joined_hours,
+    joined_slots,
+    outside,
+    runs,
+    whole_hours,
+    without_hours,
+)
 from sgmp_console.store import (
     AnalyticItem,
     FieldKey,
@@ -41,42 +50,19 @@ from sgmp_console.store import (
     series_of,
 )
 from sgmp_console.store.aggregates import Standing
-from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates
-from sgmp_console.timeseries.series import Series
-from sgmp_console.timeseries.slots import (
+from sgmp_console.timeseries import (
     HOUR_MS,
     SLOT_MS,
     Extremes,
+    HourAggregates,
     HourMeans,
+    Series,
+    SlotAggregates,
     SlotMeans,
     extremes,
     slot_means,
     snap,
 )
-
-
-class Source(Enum):
-    """What numbers were computed from. The value is the badge shown to operators and written into exports."""
-
-    AGGREGATES = "Aggregates"
-    RAW = "Raw readings"
-    MIXED = "Aggregates and raw readings"
-    APPROXIMATE = "Approximate"
-
-    @property
-    def explanation(self) -> str:
-        return _EXPLANATIONS[self]
-
-
-_EXPLANATIONS = {
-    Source.AGGREGATES: "Computed from continuous aggregates, which for this formula is exact.",
-    Source.RAW: "Computed from every reading.",
-    Source.MIXED: "Computed from continuous aggregates where they are exact, from every reading elsewhere.",
-    Source.APPROXIMATE: (
-        "The raw readings of a part of this time are no longer kept, and the formula can't be computed exactly from "
-        "what is: there it was computed from five-minute means."
-    ),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,21 +118,6 @@ class ItemUnreadable(UserError):
     """The item can't be evaluated; the sentence says why."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Route:
-    """What an item can be read from."""
-
-    name: str
-    formula: Formula
-    """With the items it mentions written out."""
-    fields: Mapping[str, FieldKey]
-    """Identifier as written -> the field it names; empty where events are among them."""
-    aggregated: bool
-    """Whether all its fields have aggregates."""
-    exact_from_ms: int | None
-    """From here on aggregates give its numbers; None if they never do."""
-
-
 @dataclass(eq=False)
 class ItemReader:
     """Reads items of one house within one transaction, each field fetched once per call.
@@ -178,7 +149,7 @@ class ItemReader:
     def _raw_from_ms(self) -> int:
         """Raw readings before this may be gone, and will not come back."""
         kept_from = self._standing.raw_kept_from_ms
-        return _ALWAYS if kept_from is None else kept_from
+        return ALWAYS if kept_from is None else kept_from
 
     # --- Slots -------------------------------------------------------------------------------------------------------
 
@@ -197,12 +168,12 @@ class ItemReader:
             if route.aggregated and len(gone):
                 parts[Source.APPROXIMATE] = _approximate_slots(route, known, gone)
             used = {source for source, part in parts.items() if part.covered}
-            joined = _joined(parts.values(), start_ms, end_ms)
-            found[route.name] = ItemSlots(joined, _source(used, route))
+            slots = joined_slots(parts.values(), start_ms, end_ms)
+            found[route.name] = ItemSlots(slots, route.source(used))
         return found
 
     def _slot_aggregates(
-        self, routes: Collection[_Route], start_ms: int, end_ms: int
+        self, routes: Collection[Route], start_ms: int, end_ms: int
     ) -> Mapping[FieldKey, SlotAggregates]:
         """Of all fields that some route may need, over all that its averages reach."""
         # A formula that is not exact needs them only where raw readings are gone.
@@ -219,7 +190,7 @@ class ItemReader:
         return aggregates.read_slots(self.connection, self.house_id, fields, first, last, series=self._series)
 
     def _exact_slots(
-        self, route: _Route, known: Mapping[FieldKey, SlotAggregates], start_ms: int, end_ms: int
+        self, route: Route, known: Mapping[FieldKey, SlotAggregates], start_ms: int, end_ms: int
     ) -> tuple[SlotMeans, NDArray[np.int64]]:
         """The slots that aggregates vouch for, and the starts of those that are to be read raw."""
         every = np.arange(start_ms, end_ms, SLOT_MS, dtype=np.int64)
@@ -244,11 +215,11 @@ class ItemReader:
         half an hour."""
         start_ms, end_ms = snap(start_ms, end_ms)
         routes = [self._route(name) for name in dict.fromkeys(names)]
-        inner_start, inner_end = _whole_hours(start_ms, end_ms)
+        inner_start, inner_end = whole_hours(start_ms, end_ms)
         forms = {
             route.name: route.formula.linear
             for route in routes
-            if origin_ms % HOUR_MS == 0 and inner_start < inner_end and _complete(route, inner_start)
+            if origin_ms % HOUR_MS == 0 and inner_start < inner_end and route.is_complete_from(inner_start)
         }
         fields = {key for route in routes if forms.get(route.name) for key in route.fields.values()}
         known = self._hour_aggregates(fields, inner_start, inner_end)
@@ -259,18 +230,20 @@ class ItemReader:
             if form := forms.get(route.name):
                 by_name = {name: known[key] for name, key in route.fields.items()}
                 exact[route.name], unsure = form.hour_means(by_name, inner_start, inner_end)
-                parts = [*_outside(start_ms, end_ms, inner_start, inner_end), *_runs(unsure, HOUR_MS)]
+                parts = [*outside(start_ms, end_ms, inner_start, inner_end), *runs(unsure, HOUR_MS)]
             for part in parts:
                 rest.setdefault(part, []).append(route.name)
-        pieces = {route.name: [(Source.AGGREGATES, exact.get(route.name, _NO_HOURS))] for route in routes}
+        pieces = {route.name: [(Source.AGGREGATES, exact.get(route.name, NO_HOURS))] for route in routes}
         for (first, last), parted in rest.items():
             for name, one in self.slots(parted, first, last).items():
-                pieces[name].append((one.source, _except(one.slots.hours(origin_ms), pieces[name][0][1])))
+                pieces[name].append(
+                    (one.source, without_hours(one.slots.hours(origin_ms), pieces[name][0][1]))
+                )
         found = {}
         for route in routes:
             used = {source for source, hours in pieces[route.name] if len(hours.starts)}
-            hours = _joined_hours([hours for _, hours in pieces[route.name]])
-            found[route.name] = ItemHours(start_ms, end_ms, hours, _source(used, route))
+            hours = joined_hours([hours for _, hours in pieces[route.name]])
+            found[route.name] = ItemHours(start_ms, end_ms, hours, route.source(used))
         return found
 
     def _hour_aggregates(
@@ -295,8 +268,10 @@ class ItemReader:
         start_ms, end_ms = snap(start_ms, end_ms)
         route = self._route(name)
         form = route.formula.linear
-        if form is not None and form.direction is not None and _complete(route, start_ms):
-            return self._aggregated_extremes(route, form, start_ms, end_ms)
+        if form is not None and form.direction is not None and route.is_complete_from(start_ms):
+            parts = self._extreme_parts(route, start_ms, end_ms)
+            if all(part.in_bounds.all() for _, part in parts):
+                return self._aggregated_extremes(route, form, parts)
         series = self._raw([name], start_ms, end_ms)[name]
         found = extremes(series)
         raw = None if found is None else _of_raw(found)
@@ -307,19 +282,25 @@ class ItemReader:
         lost = np.isin(means.timestamps, series.timestamps // SLOT_MS * SLOT_MS, invert=True)
         return _wider(raw, extremes(Series(means.timestamps[lost], means.values[lost])))
 
-    def _aggregated_extremes(
-        self, route: _Route, form: LinearForm, start_ms: int, end_ms: int
-    ) -> ItemExtremes | None:
+    def _extreme_parts(
+        self, route: Route, start_ms: int, end_ms: int
+    ) -> list[tuple[int, SlotAggregates | HourAggregates]]:
+        """The aggregates of the route's only field: its whole hours, and slots at the ends; each with its length."""
         (key,) = route.fields.values()
-        inner_start, inner_end = _whole_hours(start_ms, end_ms)
+        inner_start, inner_end = whole_hours(start_ms, end_ms)
         parts: list[tuple[int, SlotAggregates | HourAggregates]] = []
         if inner_start < inner_end:
             parts.append((HOUR_MS, self._hour_aggregates([key], inner_start, inner_end)[key]))
-        for first, last in _outside(start_ms, end_ms, inner_start, inner_end):
+        for first, last in outside(start_ms, end_ms, inner_start, inner_end):
             slots = aggregates.read_slots(
                 self.connection, self.house_id, [key], first, last, series=self._series
             )
             parts.append((SLOT_MS, slots[key]))
+        return parts
+
+    def _aggregated_extremes(
+        self, route: Route, form: LinearForm, parts: Sequence[tuple[int, SlotAggregates | HourAggregates]]
+    ) -> ItemExtremes | None:
         starts = np.concatenate([part.starts for _, part in parts] or [np.empty(0, np.int64)])
         if not len(starts):
             return None
@@ -362,7 +343,7 @@ class ItemReader:
             self._item(name)
         result = evaluate_items(names, self._formulas, start_ms, end_ms, self.load)
         for name, error in result.errors.items():
-            raise ItemUnreadable(f"`{name}` can't be evaluated: {error.message}.")
+            raise ItemUnreadable(unreadable(name, error))
         return dict(result.series)
 
     def _raw_slots(self, wanted: Mapping[str, NDArray[np.int64]]) -> dict[str, SlotMeans]:
@@ -370,14 +351,14 @@ class ItemReader:
         pieces: dict[str, list[SlotMeans]] = {name: [] for name in wanted}
         ranges: dict[tuple[int, int], list[str]] = {}
         for name, starts in wanted.items():
-            for one in _runs(starts, SLOT_MS):
+            for one in runs(starts, SLOT_MS):
                 ranges.setdefault(one, []).append(name)
         for (first, last), names in ranges.items():
             for name, series in self._raw(names, first, last).items():
                 means = slot_means(series, first, last)
                 keep = np.isin(means.starts, wanted[name], assume_unique=True)
                 pieces[name].append(SlotMeans(first, last, means.starts[keep], means.means[keep]))
-        return {name: _joined(parts, 0, 0) for name, parts in pieces.items()}
+        return {name: joined_slots(parts, 0, 0) for name, parts in pieces.items()}
 
     def load(
         self, sources: frozenset[SourceIdentifier], start_ms: int, end_ms: int
@@ -397,13 +378,13 @@ class ItemReader:
 
     # --- Routes ------------------------------------------------------------------------------------------------------
 
-    def _route(self, name: str) -> _Route:
+    def _route(self, name: str) -> Route:
         if name not in self._routes:
             self._routes[name] = self._found_route(name)
         return self._routes[name]
 
     @cached_property
-    def _routes(self) -> dict[str, _Route]:
+    def _routes(self) -> dict[str, Route]:
         return {}
 
     def _item(self, name: str) -> AnalyticItem:
@@ -412,99 +393,27 @@ class ItemReader:
             raise ItemUnreadable(f"This house has no analytic item `{name}`.")
         return item
 
-    def _found_route(self, name: str) -> _Route:
+    def _found_route(self, name: str) -> Route:
         try:
             formula = inlined(parse(self._item(name).formula), self._formulas)
         except FormulaError as error:
-            raise ItemUnreadable(f"`{name}` can't be evaluated: {error.message}.") from error
-        fields: dict[str, FieldKey] = {}
-        for reference in formula.references:
-            if not isinstance(reference.identifier, DeviceIdentifier):
-                return _Route(name, formula, {}, aggregated=False, exact_from_ms=None)
-            fields[reference.text] = (reference.identifier.device, reference.identifier.field)
-        complete = self._standing.complete_from_ms
-        aggregated = bool(fields) and all(key in complete for key in fields.values())
-        if not aggregated or not formula.exact_on_aggregates:
-            return _Route(name, formula, fields, aggregated, exact_from_ms=None)
-        since = [complete[key] for key in fields.values()]
-        return _Route(
-            name, formula, fields, aggregated, max(_ALWAYS if one is None else one for one in since)
-        )
-
-
-_ALWAYS = -(2**62)
-"""Before any timestamp."""
-
-_MOST_RUNS = 16
-_NO_HOURS = HourMeans(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-
-
-def _complete(route: _Route, start_ms: int) -> bool:
-    """Whether aggregates give all of the item's numbers from `start_ms` on."""
-    return route.exact_from_ms is not None and route.exact_from_ms <= start_ms
+            raise ItemUnreadable(unreadable(name, error)) from error
+        return Route.of(name, formula, self._standing.complete_from_ms)
 
 
 def _approximate_slots(
-    route: _Route, known: Mapping[FieldKey, SlotAggregates], starts: NDArray[np.int64]
+    route: Route, known: Mapping[FieldKey, SlotAggregates], starts: NDArray[np.int64]
 ) -> SlotMeans:
     """The formula of its fields' slot means, in the given slots (ascending)."""
     first, last = int(starts[0]), int(starts[-1]) + SLOT_MS
-    means = {
-        name: Series(known[key].starts, known[key].sums / known[key].n) for name, key in route.fields.items()
-    }
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = {
+            name: Series(known[key].starts, known[key].sums / known[key].n)
+            for name, key in route.fields.items()
+        }
     found = slot_means(route.formula.evaluate(means), first, last)
     keep = np.isin(found.starts, starts, assume_unique=True)
     return SlotMeans(first, last, found.starts[keep], found.means[keep])
-
-
-def _joined(parts: Collection[SlotMeans], start_ms: int, end_ms: int) -> SlotMeans:
-    """Parts that share no slot, as one range in order of time."""
-    starts = np.concatenate([part.starts for part in parts] or [np.empty(0, np.int64)])
-    means = np.concatenate([part.means for part in parts] or [np.empty(0)])
-    order = np.argsort(starts)
-    return SlotMeans(start_ms, end_ms, starts[order], means[order])
-
-
-def _joined_hours(parts: Collection[HourMeans]) -> HourMeans:
-    """Parts of which some may hold different slots of the same hour."""
-    starts = np.concatenate([part.starts for part in parts])
-    unique, place = np.unique(starts, return_inverse=True)
-    covered = np.zeros(len(unique), np.int64)
-    sums = np.zeros(len(unique))
-    np.add.at(covered, place, np.concatenate([part.covered for part in parts]))
-    np.add.at(sums, place, np.concatenate([part.sums for part in parts]))
-    return HourMeans(unique, covered, sums)
-
-
-def _except(hours: HourMeans, others: HourMeans) -> HourMeans:
-    keep = np.isin(hours.starts, others.starts, assume_unique=True, invert=True)
-    return HourMeans(hours.starts[keep], hours.covered[keep], hours.sums[keep])
-
-
-def _runs(starts: NDArray[np.int64], step_ms: int) -> list[tuple[int, int]]:
-    """A few ranges that hold the given slots or hours (ascending); what lies in short gaps is read along."""
-    if not len(starts):
-        return []
-    gaps = np.diff(starts)
-    breaks = np.flatnonzero(gaps > 12 * step_ms)
-    breaks = np.sort(breaks[np.argsort(gaps[breaks])][1 - _MOST_RUNS :])
-    firsts = np.concatenate(([0], breaks + 1))
-    lasts = np.concatenate((breaks, [len(starts) - 1]))
-    return [
-        (int(starts[first]), int(starts[last]) + step_ms)
-        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
-    ]
-
-
-def _whole_hours(start_ms: int, end_ms: int) -> tuple[int, int]:
-    return -(-start_ms // HOUR_MS) * HOUR_MS, end_ms // HOUR_MS * HOUR_MS
-
-
-def _outside(start_ms: int, end_ms: int, inner_start: int, inner_end: int) -> list[tuple[int, int]]:
-    """What of a range lies before and after the whole hours in it."""
-    if inner_start >= inner_end:
-        return [(start_ms, end_ms)] if start_ms < end_ms else []
-    return [(first, last) for first, last in ((start_ms, inner_start), (inner_end, end_ms)) if first < last]
 
 
 def _of_raw(found: Extremes) -> ItemExtremes:
@@ -533,11 +442,3 @@ def _wider(raw: ItemExtremes | None, of_means: Extremes | None) -> ItemExtremes 
             found, maximum=raw.maximum, maximum_ms=raw.maximum_ms, maximum_hour_ms=raw.maximum_hour_ms
         )
     return found
-
-
-def _source(used: set[Source], route: _Route) -> Source:
-    if Source.APPROXIMATE in used:
-        return Source.APPROXIMATE
-    if not used:
-        return Source.RAW if route.exact_from_ms is None else Source.AGGREGATES
-    return used.pop() if len(used) == 1 else Source.MIXED

@@ -12,7 +12,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from sgmp_console.reports.item_reader import Source
+from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.store import House
 

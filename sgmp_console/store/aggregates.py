@@ -21,9 +21,7 @@ from sgmp_console.store.database import Database
 from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
 from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 from sgmp_console.store.tables import aggregation
-from sgmp_console.timeseries.aggregates import HourAggregates, SlotAggregates, timestamp_hash
-from sgmp_console.timeseries.averages import starts_of_runs
-from sgmp_console.timeseries.slots import SLOT_MS
+from sgmp_console.timeseries import SLOT_MS, HourAggregates, SlotAggregates, starts_of_runs, timestamp_hash
 
 RAW_RETENTION_DAYS = 31
 

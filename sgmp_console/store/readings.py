@@ -23,7 +23,7 @@ from sgmp_console.store import aggregates, binary_copy, events, quarantine
 from sgmp_console.store.database import PARTITION_CACHE, SERIES_CACHE, note_change
 from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
 from sgmp_console.store.series import FieldKey, SeriesIds, series_of
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries import Series
 
 MAX_SERIES = 4_000
 """Of a device, in `sql/ingest.sql`, too: no device measures so much; whoever invents fields stops there."""

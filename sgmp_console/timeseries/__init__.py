@@ -11,7 +11,8 @@ from sgmp_console.timeseries.aggregates import (
     timestamp_hash,
 )
 from sgmp_console.timeseries.alignment import align, shared_fraction, typical_interval_ms
-from sgmp_console.timeseries.averages import period_means
+from sgmp_console.timeseries.averages import period_means, starts_of_runs
+from sgmp_console.timeseries.growing import GrowingSeries
 from sgmp_console.timeseries.series import READING_LIMIT, Series
 from sgmp_console.timeseries.slots import (
     HOUR_MS,
@@ -33,6 +34,7 @@ __all__ = [
     "SLOTS_PER_HOUR",
     "SLOT_MS",
     "Extremes",
+    "GrowingSeries",
     "HourAggregates",
     "HourMeans",
     "Series",
@@ -48,6 +50,7 @@ __all__ = [
     "shared_fraction",
     "slot_means",
     "snap",
+    "starts_of_runs",
     "timestamp_hash",
     "typical_interval_ms",
 ]

@@ -47,6 +47,11 @@ class Series:
         first, last = np.searchsorted(self.timestamps, (start_ms, end_ms))
         return Series(self.timestamps[first:last], self.values[first:last])
 
+    def since(self, start_ms: int) -> Series:
+        """The part from `start_ms` on."""
+        first = int(np.searchsorted(self.timestamps, start_ms))
+        return self if first == 0 else Series(self.timestamps[first:], self.values[first:])
+
     def finite(self) -> Series:
         """Without NaN and infinities."""
         keep = np.isfinite(self.values)

@@ -10,7 +10,8 @@ import pytest
 
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.fleet.required import required_items
-from sgmp_console.reports.item_reader import ItemReader, Source
+from sgmp_console.reports.item_reader import ItemReader
+from sgmp_console.reports.item_source import Source
 from sgmp_console.store import Database, readings
 from sgmp_console.store.rows import driver
 from sgmp_console.timeseries import HOUR_MS, Series

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sgmp_console.errors import Cancelled
-from sgmp_console.reports.item_reader import Source
+from sgmp_console.reports.item_source import Source
 from sgmp_console.store import Database, aggregates, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, extremes
 from tests.database import TestServer

@@ -9,7 +9,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries import Series
 from sgmp_console.ui import fonts, theme
 from sgmp_console.ui.charts import ticks
 from sgmp_console.ui.quantities import Quantity

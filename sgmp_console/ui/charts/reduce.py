@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries import Series
 
 
 def reduced(

@@ -13,7 +13,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QSh
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import Curve
-from sgmp_console.timeseries.series import READING_LIMIT, Series
+from sgmp_console.timeseries import READING_LIMIT, Series
 from sgmp_console.ui import formats, theme
 from sgmp_console.ui.charts import axes, reduce, ticks
 from sgmp_console.ui.charts.crosshair import Crosshair, Entry

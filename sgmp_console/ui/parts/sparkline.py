@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from sgmp_console.timeseries.series import READING_LIMIT, Series
+from sgmp_console.timeseries import READING_LIMIT, Series
 from sgmp_console.ui import theme
 from sgmp_console.ui.charts import reduce
 from sgmp_console.ui.quantities import Quantity

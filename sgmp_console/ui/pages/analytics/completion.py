@@ -8,13 +8,14 @@ from enum import Enum
 
 from sgmp_console.fleet.analytics import EVENT_UNITS
 from sgmp_console.formula import (
+    CONSTANTS,
+    FUNCTIONS,
     AnalyticsIdentifier,
     Catalogue,
     DeviceIdentifier,
     EventIdentifier,
     identifiers,
 )
-from sgmp_console.formula.grammar import CONSTANTS, FUNCTIONS
 from sgmp_edge import contract
 
 

@@ -10,8 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QStackedLayout, QWidget
 
 from sgmp_console.reports.assessment import Preview
 from sgmp_console.reports.home import GAP_MS, STALE_AFTER_MS, Curve
-from sgmp_console.timeseries.alignment import typical_interval_ms
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries import Series, typical_interval_ms
 from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.time_chart import Pane, TimeChart

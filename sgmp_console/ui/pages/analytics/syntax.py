@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from PySide6.QtGui import QColor
 
-from sgmp_console.formula.grammar import CONSTANTS, FUNCTIONS
-from sgmp_console.formula.identifiers import ANALYTICS, EVENTS
+from sgmp_console.formula import CONSTANTS, FUNCTIONS, identifiers
 from sgmp_console.ui.theme import Tokens
 
 # Alternatives in order: an identifier, a word alone, a number.
@@ -37,7 +36,7 @@ def spans(text: str) -> Iterator[Span]:
 
 def kind_of_identifier(text: str) -> str:
     head = text.partition(".")[0]
-    return {EVENTS: "event", ANALYTICS: "item"}.get(head, "device")
+    return {identifiers.EVENTS: "event", identifiers.ANALYTICS: "item"}.get(head, "device")
 
 
 def colour(kind: str, tokens: Tokens) -> QColor:

@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import GAP_MS, HomeSnapshot, Latest
-from sgmp_console.timeseries.series import Series
+from sgmp_console.timeseries import Series
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.parts.labels import ElidedLabel, IconLabel, ValueLabel, label, set_ink
 from sgmp_console.ui.parts.sparkline import Sparkline

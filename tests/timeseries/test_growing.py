@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmp_console.reports.growing import GrowingSeries
-from sgmp_console.timeseries import Series
+from sgmp_console.timeseries import GrowingSeries, Series
 
 
 def grown(*tails: Series) -> GrowingSeries:

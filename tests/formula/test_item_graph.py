@@ -9,14 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgmp_console.formula import DeviceIdentifier, EventIdentifier, Identifier
-from sgmp_console.reports.items import ItemGraph, ItemValues
+from sgmp_console.formula import (
+    AnalyticsIdentifier,
+    DeviceIdentifier,
+    EventIdentifier,
+    Identifier,
+    ItemGraph,
+    TailValues,
+)
 from sgmp_console.timeseries import Series
-from tests.reports.houses import item
 
 
 def graph(formulas: dict[str, str], wanted: tuple[str, ...], devices: tuple[str, ...] = ("m",)) -> ItemGraph:
-    return ItemGraph([item(name, text) for name, text in formulas.items()], devices, wanted)
+    return ItemGraph(formulas, wanted, devices)
 
 
 def test_an_item_is_evaluated_after_those_it_refers_to() -> None:
@@ -68,6 +73,12 @@ def test_the_lookback_adds_up_along_what_an_item_refers_to() -> None:
     assert found.lookback_ms == 66000
 
 
+def test_an_item_with_known_values_is_taken_as_it_is() -> None:
+    found = graph({"a": "analytics.b * 2", "b": "m.x"}, ("a",))
+    values = found.evaluate({AnalyticsIdentifier("b"): Series([5], [7.0])})
+    assert values["a"].values.tolist() == [14.0]
+
+
 FORMULAS = {
     "plain": "pos(m.x) / 1000",
     "two": "m.x - m.y",
@@ -97,16 +108,16 @@ def test_bringing_forward_gives_what_evaluating_everything_gives(
             for key, one in everything.items()
         }
 
-    held = ItemValues(order)
+    held = TailValues(order)
     known_from = 1000
     for tick in [*ticks, start]:
         known_from = min(known_from, tick)
         held.bring_forward(read(known_from, tick), tick, start)
-    anew = ItemValues(order)
-    anew.bring_forward(read(0, start), start, start)
+    whole = TailValues(order)
+    whole.bring_forward(read(0, start), start, start)
     for name in FORMULAS:
-        np.testing.assert_array_equal(held[name].timestamps, anew[name].timestamps)
-        np.testing.assert_allclose(held[name].values, anew[name].values, rtol=1e-12)
+        np.testing.assert_array_equal(held[name].timestamps, whole[name].timestamps)
+        np.testing.assert_allclose(held[name].values, whole[name].values, rtol=1e-12)
 
 
 def _series(values: dict[int, float]) -> Series:
