@@ -166,14 +166,14 @@ VERIFIER = "SCRAM-SHA-256$4096:" + "A" * 22 + "==$" + "A" * 43 + "=:" + "A" * 43
 
 ACTS = {
     "see the house": Act(
-        lambda c, p: store.houses.get(c, p.house_id), "SELECT FROM sgmp.houses WHERE house_id = {house}"
+        lambda c, p: store.houses.get(c, p.house_id), "SELECT FROM sgmp.house WHERE house_id = {house}"
     ),
     "read readings": Act(
         lambda c, p: len(readings.read(c, p.house_id, [("meter", "x")], *SPAN)["meter", "x"]),
-        "SELECT FROM sgmp.readings_between(ARRAY[{series}], '-infinity', 'infinity') WHERE value = {value}",
+        "SELECT FROM sgmp.readings WHERE value = {value}",
     ),
     "read the newest readings": Act(
-        lambda c, p: readings.latest(c, p.house_id), "SELECT FROM sgmp.newest_readings(ARRAY[{house}])"
+        lambda c, p: readings.latest(c, p.house_id), "SELECT FROM sgmp.latest_readings({house})"
     ),
     "read slots": Act(
         lambda c, p: len(
@@ -181,31 +181,28 @@ ACTS = {
                 "meter", "x"
             ].starts
         ),
-        "SELECT FROM sgmp.packed_slots(ARRAY[{series}], '-infinity', 'infinity') WHERE sums = float8send({value})",
+        "SELECT FROM sgmp.slots WHERE sum = {value}",
     ),
     "read texts": Act(
         lambda c, p: c.exec_driver_sql(
-            "SELECT value FROM sgmp.fields_of(%s) f, sgmp.texts_between(ARRAY[f.series_id], '-infinity', 'infinity')",
-            (p.house_id,),
+            "SELECT value FROM sgmp.text_reading WHERE value = %s", (p.mark,)
         ).first(),
-        "SELECT FROM sgmp.fields_of({house}) f, sgmp.texts_between(ARRAY[f.series_id], '-infinity', 'infinity') t"
-        " WHERE t.value = {mark}",
+        "SELECT FROM sgmp.text_reading WHERE value = {mark}",
     ),
     "read events": Act(
-        lambda c, p: events.read(c, p.house_id, *SPAN),
-        "SELECT FROM sgmp.events_between({house}, '-infinity', 'infinity')",
+        lambda c, p: events.read(c, p.house_id, *SPAN), "SELECT FROM sgmp.event WHERE house_id = {house}"
     ),
     "read the edge's state": Act(
         lambda c, p: store.config_versions.edge_state(c, p.house_id).status,
-        "SELECT FROM sgmp.house_states WHERE house_id = {house}",
+        "SELECT FROM sgmp.house_state WHERE house_id = {house}",
     ),
     "read analytic items": Act(
         lambda c, p: analytics.list_all(c, p.house_id),
-        "SELECT FROM sgmp.analytic_items WHERE description = {mark}",
+        "SELECT FROM sgmp.analytic_item WHERE description = {mark}",
     ),
     "read device names": Act(
         lambda c, p: store.devices.list_all(c, p.house_id),
-        "SELECT name FROM sgmp.devices WHERE house_id = {house}",
+        "SELECT name FROM sgmp.device WHERE house_id = {house}",
     ),
     "read device settings": Act(
         lambda c, p: setting_is_shown(battery_of(store.devices.list_all(c, p.house_id)), p),
@@ -213,11 +210,11 @@ ACTS = {
     ),
     "read quarantine": Act(
         lambda c, p: store.quarantine.read(c, p.house_id),
-        "SELECT FROM sgmp.visible_quarantine() WHERE topic LIKE '%' || {mark}",
+        "SELECT FROM sgmp.quarantine WHERE topic LIKE '%' || {mark}",
     ),
     "read sent configurations": Act(
         lambda c, p: store.config_versions.list_all(c, p.house_id),
-        "SELECT version FROM sgmp.config_version_list({house})",
+        "SELECT version FROM sgmp.config_version WHERE house_id = {house}",
     ),
     "read settings once sent": Act(
         lambda c, p: setting_is_shown(battery_of(store.config_versions.devices_of(c, p.house_id, 1)), p),
@@ -244,15 +241,15 @@ ACTS = {
     ),
     "create a house": Act(
         lambda c, p: store.houses.create(c, "East"),
-        "SELECT sgmp.create_house('East', '', 'UTC')",
+        "INSERT INTO sgmp.house (name) VALUES ('East') RETURNING 1",
     ),
     "edit a house": Act(
         lambda c, p: store.houses.update(c, replace(store.houses.get(c, p.house_id), description="edited")),
-        "SELECT sgmp.update_house({house}, 1, 'New', 'edited', 'UTC')",
+        "UPDATE sgmp.house SET description = 'edited' WHERE house_id = {house} RETURNING 1",
     ),
     "delete a house": Act(
         done(lambda c, p: store.houses.delete(c, p.house_id)),
-        "SELECT sgmp.delete_house({house}) OR NULL",
+        "UPDATE sgmp.house SET deleted_at = now() WHERE house_id = {house} RETURNING 1",
     ),
     "note new credentials": Act(
         done(lambda c, p: store.audit.note(c, "issue_credentials", "credentials", "x", house_id=p.house_id)),
@@ -260,38 +257,42 @@ ACTS = {
     ),
     "store a configuration": Act(
         done(lambda c, p: store.config_versions.add(c, p.house_id, 2, "sha", [])),
-        "SELECT sgmp.add_config_version({house}, 2, 'x', '[]')",
+        "INSERT INTO sgmp.config_version (house_id, version, sha256, devices) VALUES ({house}, 2, 'x', '[]') RETURNING 1",
     ),
     "create a device": Act(
         lambda c, p: store.devices.create(c, p.house_id, "fresh", "egauge", {"ip": "192.0.2.9"}),
-        "SELECT sgmp.create_device({house}, 'fresh', 'egauge', '', '{{}}')",
+        "INSERT INTO sgmp.device (house_id, name, type, config) VALUES ({house}, 'fresh', 'egauge', '{{}}') RETURNING 1",
     ),
     "edit a device": Act(
         edit_device,
-        "SELECT sgmp.update_device({battery}, 1, 'egauge', 'edited', '{{}}')",
+        "UPDATE sgmp.device SET description = 'edited' WHERE device_id = {battery} RETURNING 1",
     ),
     "delete a device": Act(
         done(lambda c, p: store.devices.delete(c, p.battery.device_id)),
-        "SELECT sgmp.delete_device({battery}) OR NULL",
+        "UPDATE sgmp.device SET deleted_at = now() WHERE device_id = {battery} RETURNING 1",
     ),
     "set a field's unit": Act(
-        done(lambda c, p: readings.set_unit(c, p.house_id, ("meter", "x"), "kW")),
-        "SELECT sgmp.set_unit({series}, 'kW') OR NULL",
+        lambda c, p: (
+            c.exec_driver_sql(
+                "UPDATE sgmp.series SET unit = 'kW' WHERE series_id = %s", (p.series_id,)
+            ).rowcount
+        ),
+        "UPDATE sgmp.series SET unit = 'kW' WHERE series_id = {series} RETURNING 1",
     ),
     "create an analytic item": Act(
         lambda c, p: analytics.create(c, p.house_id, "fresh", "meter.x"),
-        "SELECT sgmp.create_analytic_item({house}, 'fresh', '', '1', false, '')",
+        "INSERT INTO sgmp.analytic_item (house_id, name, formula) VALUES ({house}, 'fresh', '1') RETURNING 1",
     ),
     "edit an analytic item": Act(
-        edit_item, "SELECT sgmp.update_analytic_item({item}, 1, '', '1', false, '')"
+        edit_item, "UPDATE sgmp.analytic_item SET formula = '1' WHERE item_id = {item} RETURNING 1"
     ),
     "delete an analytic item": Act(
         done(lambda c, p: analytics.delete(c, p.item_id)),
-        "SELECT sgmp.delete_analytic_item({item}) OR NULL",
+        "DELETE FROM sgmp.analytic_item WHERE item_id = {item} RETURNING 1",
     ),
     "register aggregation": Act(
         is_registered,
-        "SELECT FROM sgmp.register_aggregation({house}, {item}, ARRAY['meter'], ARRAY['state'])",
+        "INSERT INTO sgmp.aggregation VALUES ({item}, {house}, 'meter', 'state') RETURNING 1",
     ),
     "populate aggregates": Act(
         done(lambda c, p: c.execute(sa.func.sgmp.populate(p.house_id).select())),

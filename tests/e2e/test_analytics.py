@@ -52,7 +52,7 @@ def test_an_item_is_written_checked_aggregated_and_shown(world: World, house: Ho
     window.press("Create item", dialog)
     assert dialog.isVisible()
     window.type_into("Formula", "-egauge.A.Load", dialog)
-    window.wait_for("In order, in kW.", dialog)
+    window.wait_for("Valid; unit kW.", dialog)
     window.wait_for("1.25 kW", dialog)
     window.tick("Continuous aggregation", within=dialog)
     window.press("Create item", dialog)

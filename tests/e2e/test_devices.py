@@ -59,7 +59,7 @@ def fill(window: Window, name: str, kind: str, config: dict[str, Any]) -> None:
 def synchronize(window: Window) -> None:
     window.press("Synchronize Configuration")
     dialog = window.dialog("Synchronize Configuration")
-    window.press("Publish", dialog)
+    window.press("Synchronize", dialog)
     window.press("Close", dialog)
     window.wait_closed(dialog)
 

@@ -62,7 +62,7 @@ def synchronize(window: Window, house: str) -> None:
     window.press("Synchronize Configuration")
     dialog = window.dialog("Synchronize Configuration")
     window.wait(lambda: "Added" in window.words(dialog), "the new device among the changes")
-    window.press("Publish", dialog)
+    window.press("Synchronize", dialog)
     window.wait(lambda: "In sync: the edge runs version 1" in window.words(dialog), "the edge's confirmation")
     window.press("Close", dialog)
     window.wait_closed(dialog)

@@ -75,7 +75,7 @@ def leave(editor: ItemEditor) -> None:
 def test_a_formula_in_order_shows_unit_values_and_drawing(qtbot: QtBot, edit: Edit) -> None:
     editor = edit(None)
     write(qtbot, editor, "sonnen.status.Pac_total_W/1000")
-    assert editor.verdict.text() == "In order, in kW."
+    assert editor.verdict.text() == "Valid; unit kW."
     assert editor.unit.placeholderText() == "kW"
     numbers = {name: plain(text) for name, text in editor.preview.numbers().items()}
     assert numbers["Highest"] == "2.40 kW"
@@ -161,7 +161,7 @@ def test_only_the_newest_text_is_shown(qtbot: QtBot, edit: Edit) -> None:
         editor.formula.replace_all(text)
         editor._check()
     settle(qtbot, editor)
-    assert editor.verdict.text() == "In order, in W."
+    assert editor.verdict.text() == "Valid; unit W."
     shown = editor.preview.shown()
     assert shown is not None
     assert shown.text == "sonnen.status.Pac_total_W"
@@ -188,8 +188,8 @@ def test_it_says_what_will_be_kept_and_how_much_there_is_to_count(qtbot: QtBot, 
     write(qtbot, editor, "egauge.A.Load - egauge.A.EV")
     said = editor.aggregation.text()
     assert "Keeps five-minute and hourly values of egauge.A.Load and egauge.A.EV." in said
-    assert "Readings of 2 days are stored and will be counted" in plain(said)
-    assert "exact on aggregates" in said
+    assert "Readings of 2 days are stored and will be aggregated" in plain(said)
+    assert "the same numbers from aggregates" in said
     leave(editor)
 
 
@@ -201,7 +201,8 @@ def test_fields_that_are_kept_already_are_named_with_their_items(
     editor = edit(None)
     write(qtbot, editor, "egauge.A.Load/2")
     assert (
-        "egauge.A.Load is kept already for load. There is nothing to populate." in editor.aggregation.text()
+        "egauge.A.Load is already kept for load. No earlier readings need to be aggregated."
+        in editor.aggregation.text()
     )
     leave(editor)
 

@@ -82,7 +82,7 @@ def texts(widget: QWidget) -> str:
 def test_every_item_has_a_row_with_badges_and_users(some: None, show: Show) -> None:
     page = show()
     assert cells(page, NAME) == ["apparent", "load", "surplus"]
-    assert cells(page, AGGREGATION) == ["", "Aggregated, Exact", "Exact"]
+    assert cells(page, AGGREGATION) == ["", "Aggregated", ""]
     assert cells(page, USED_BY) == ["", "surplus", ""]
     assert cells(page, FORMULA)[1] == "-egauge.A.Load"
 
@@ -257,7 +257,7 @@ def test_an_empty_house_offers_the_required_items_and_populates_them(
     with owner.begin() as connection:
         standing = aggregates.standing(connection, house.house_id)
     assert set(standing.complete_from_ms.values()) == {None}
-    assert "Not populated" not in " ".join(cells(page, AGGREGATION))
+    assert "Not aggregated yet" not in " ".join(cells(page, AGGREGATION))
 
 
 def test_what_the_devices_lack_is_told(qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks) -> None:
@@ -289,7 +289,7 @@ def test_populating_can_be_cancelled_and_taken_up_again(
     houses.furnish(owner, house)
     houses.make(owner, house, "load", "-egauge.A.Load", aggregated=True)
     page = show()
-    assert cells(page, AGGREGATION) == ["Not populated, Exact"]
+    assert cells(page, AGGREGATION) == ["Not aggregated yet"]
     assert "Earlier readings of load are not aggregated yet" in page.strip.text()
     with houses.aggregates_locked(owner, house):
         QTest.mouseClick(page.strip.buttons()["populate"], Qt.MouseButton.LeftButton)
@@ -299,9 +299,9 @@ def test_populating_can_be_cancelled_and_taken_up_again(
         task.cancel()
     qtbot.waitUntil(lambda: "Aggregating earlier readings was cancelled." in page.strip.text())
     loaded(qtbot, page)
-    assert cells(page, AGGREGATION) == ["Not populated, Exact"]
+    assert cells(page, AGGREGATION) == ["Not aggregated yet"]
     QTest.mouseClick(page.strip.buttons()["populate"], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: cells(page, AGGREGATION) == ["Aggregated, Exact"])
+    qtbot.waitUntil(lambda: cells(page, AGGREGATION) == ["Aggregated"])
 
 
 def test_why_populating_stopped_is_told(

@@ -372,7 +372,7 @@ def test_a_name_that_a_deleted_device_had_asks_whose_history_it_is(
     editor.act.click()
     qtbot.waitUntil(lambda: bool(editor.findChildren(SameMeterDialog)))
     (question,) = editor.findChildren(SameMeterDialog)
-    assert "This house had a device meter (egauge), made" in texts(question)
+    assert "This house had a device meter (egauge), created" in texts(question)
     question.cancel.click()
     assert editor.isVisible()
     assert stored(deployed) == {}

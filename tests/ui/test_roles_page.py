@@ -84,10 +84,10 @@ def test_a_role_is_made_of_chosen_permissions(
     assert dialog.name_field.problem == "Enter a name."
     dialog.name.setText("installer")
     dialog.boxes["manage_devices"].click()
-    assert "Of no use without “View devices”." in texts(dialog)
+    assert "Has no effect without “View devices”." in texts(dialog)
     pictures(qtbot, appearance, dialog, "role_create")
     dialog.boxes["view_devices"].click()
-    assert "Of no use without" not in texts(dialog)
+    assert "Has no effect without" not in texts(dialog)
     dialog.perform()
     qtbot.waitUntil(lambda: "installer" in stored(deployed))
     assert stored(deployed)["installer"].permissions == {"manage_devices", "view_devices"}
@@ -104,7 +104,7 @@ def test_a_built_in_role_is_only_shown(
     dialog = opened(page, "edit")
     assert not dialog.act.isVisible()
     assert not any(box.isEnabled() for box in dialog.boxes.values())
-    assert "Built-in roles stay as they are." in dialog.strip.text()
+    assert "Built-in roles can't be changed." in dialog.strip.text()
     pictures(qtbot, appearance, dialog, "role_built_in")
     dialog.reject()
     assert not dialog.isVisible()

@@ -101,7 +101,7 @@ def confirm(deployed: Deployment, after_ms: int = 1000) -> None:
 
 def publish(dialog: SynchronizeDialog, qtbot: QtBot, version: int) -> None:
     dialog.act.click()
-    assert dialog.act.text() == "Publishing"
+    assert dialog.act.text() == "Synchronizing"
     qtbot.waitUntil(lambda: not dialog.busy, timeout=LATE_MS)
     qtbot.waitUntil(lambda: f"ersion {version}" in dialog.state_words.text(), timeout=LATE_MS)
 

@@ -33,7 +33,6 @@ class ActDialog(TaskDialog):
             connection=services.connection,
         )
         self.services = services
-        self.setMinimumWidth(520)
         self._part = QWidget()
         self.body = QVBoxLayout(self._part)
         self.body.setContentsMargins(0, 0, 0, 0)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from sgmp_console.fleet.config_changes import DeviceChange, Kind, SettingChange
 from sgmp_console.store.devices import MASK
 from sgmp_console.ui import fonts
-from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.labels import ElidedLabel, label
 
 _WORDS = {Kind.ADDED: "Added", Kind.REMOVED: "Removed", Kind.CHANGED: "Changed"}
 
@@ -75,16 +75,15 @@ def _add_device(column: QVBoxLayout, change: DeviceChange) -> None:
     head = QHBoxLayout()
     head.setSpacing(8)
     head.addWidget(label(_WORDS[change.kind], "caption", "muted"))
-    head.addWidget(label(change.name, "strong"))
+    head.addWidget(label(change.name, "strong", wraps=True), 1)
     head.addWidget(label(change.type, "caption", "secondary"))
-    head.addStretch(1)
     column.addLayout(head)
     for setting in change.settings:
         row = QHBoxLayout()
         row.setContentsMargins(16, 0, 0, 0)
         row.setSpacing(12)
-        name = label(setting.setting, "caption", "secondary")
-        name.setFixedWidth(96)
+        name = ElidedLabel(setting.setting, "caption", "secondary")
+        name.setFixedWidth(128)
         row.addWidget(name, alignment=Qt.AlignmentFlag.AlignTop)
         words = label(setting_words(setting), "body", wraps=True)
         words.setFont(fonts.font("fixed"))

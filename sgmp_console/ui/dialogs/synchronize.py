@@ -34,7 +34,7 @@ _LOOK_EVERY_MS = 1000
 _UNASKED_TICKS = 30
 """Looks although nothing arrived: another console may have changed the devices."""
 
-_NO_BROKER = "This connection profile names no broker, so nothing can be sent to edges."
+_NO_BROKER = "This connection names no broker, so nothing can be sent to edges. Add one under Connections, at the sign-in."
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class SynchronizeDialog(ActDialog):
     sent = Signal()
 
     def __init__(self, services: Services, house: House, parent: QWidget) -> None:
-        super().__init__(services, f"Synchronize Configuration of {house.name}", "Publish", parent)
+        super().__init__(services, f"Synchronize Configuration of {house.name}", "Synchronize", parent)
         self._house = house
         self._zone = ZoneInfo(house.time_zone)
         self._seen: _Seen | None = None
@@ -220,11 +220,11 @@ class SynchronizeDialog(ActDialog):
         else:
             last = found.state.version
             if last is None:
-                none = "There are no devices in this house. Publishing tells the edge so."
+                none = "There are no devices in this house. Synchronizing tells the edge so."
             elif found.state.outcome is Outcome.NOT_SENT:
                 none = f"Version {last} was not sent yet: the broker did not take it. Publishing sends it."
             else:
-                none = f"Nothing was changed since version {last} was sent. Publishing sends it again."
+                none = f"Nothing was changed since version {last} was sent. Synchronizing sends it again."
             self.changes.show_changes(found.changes, none)
 
     def _past(self, entry: HistoryEntry) -> _Past:
@@ -261,7 +261,7 @@ class SynchronizeDialog(ActDialog):
             )
 
         title = f"Synchronizing the configuration of {self._house.name}"
-        self.run_with_cloud("Publishing", title, publish, self._was_sent)
+        self.run_with_cloud("Synchronizing", title, publish, self._was_sent)
 
     def may_act(self) -> bool:
         return self._seen is not None

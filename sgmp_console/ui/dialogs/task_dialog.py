@@ -55,6 +55,7 @@ class TaskDialog(QDialog):
         self._focus_before: QWidget | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(plain_text.title(title))
+        self.setMinimumWidth(520)
         self.strip = MessageBar(keeps_place=True)
         self.strip.acted.connect(self.act_on_strip)
         self.note = label("", "caption", "muted", wraps=True)
@@ -96,8 +97,11 @@ class TaskDialog(QDialog):
         layout = self.layout()
         if layout is not None:
             layout.activate()
-            needed = layout.heightForWidth(self.width()) if layout.hasHeightForWidth() else 0
-            self.resize(self.width(), max(self.height(), needed, layout.sizeHint().height()))
+            by_width = (
+                layout.hasHeightForWidth()
+            )  # else the hint is for a width that wrapped text chose itself
+            needed = layout.heightForWidth(self.width()) if by_width else layout.sizeHint().height()
+            self.resize(self.width(), max(self.height(), needed))
 
     # --- Building --------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from sgmp_console.ui.parts.labels import IconLabel, label
 
 Tone = Literal["warning", "fault", "info"]
 
-_TWO_LINES = 56
-"""Pixels."""
+_ONE_LINE = 46
+"""Pixels, of a bar with a line of text and buttons."""
 
 _LOOKS: dict[Tone, tuple[str, str, str]] = {
     # tone: (surface, icon, tint)
@@ -29,13 +29,13 @@ class MessageBar(QFrame):
     acted = Signal(str)
 
     def __init__(self, parent: QWidget | None = None, *, keeps_place: bool = False) -> None:
-        """`keeps_place`: it has the room of two lines also while it is hidden, so that nothing moves when it appears."""
+        """`keeps_place`: it has the room of a line also while it is hidden, so that nothing moves when it appears."""
         super().__init__(parent)
         if keeps_place:
             policy = self.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
             self.setSizePolicy(policy)
-            self.setMinimumHeight(_TWO_LINES)
+            self.setMinimumHeight(_ONE_LINE)
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 8, 8, 8)
         row.setSpacing(12)

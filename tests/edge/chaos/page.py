@@ -21,11 +21,7 @@ STEPS = (
     "_put",
     "_take",
     "_send",
-    "answered",
-    "next",
-    "_read_page",
-    "_rewind",
-    "remove_acknowledged",
+    "_done",
     "_up",
     "_rows",
     "_flush",
@@ -34,16 +30,7 @@ STEPS = (
 )
 """Functions between whose lines the edge is killed."""
 
-WATCHED = (
-    "delivery/outbox.py",
-    "delivery/courier.py",
-    "delivery/queue.py",
-    "polling/poller.py",
-    "polling/device.py",
-    "polling/clock.py",
-    "daemon.py",
-)
-"""Files of the edge between whose lines it is killed."""
+WATCHED = ("outbox.py", "courier.py", "poller.py", "device.py", "daemon.py", "clock.py")
 
 DISK_FINE, DISK_FULL, DISK_WRITE_FAILS, DISK_SYNC_FAILS = range(4)
 

@@ -1,17 +1,18 @@
-"""Who may sign in: listed, searched, made, changed, reset, disabled, deleted."""
+"""Accounts: listed, searched, created, changed, reset, disabled, deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import account_sheets, accounts
 from sgmp_console.fleet.accounts import NewAccount
-from sgmp_console.store import Account, House, Role, houses, roles
+from sgmp_console.store import Account, House, Role, audit, houses, roles
 from sgmp_console.store import accounts as stored_accounts
 from sgmp_console.ui import formats
 from sgmp_console.ui.dialogs import import_kinds
@@ -25,6 +26,10 @@ from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.table import Badge, Column
 from sgmp_console.ui.tasks import Report
+from sgmp_console.ui.zones import this_computers_zone
+
+_SIGN_INS_DAYS = 90
+"""How far back sign-ins are looked for: who did not come for so long is looked at anyway."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,9 @@ class AccountRow:
     account: Account
     house: str
     is_mine: bool
+    last_sign_in: str
+    """In this computer's time zone; a dash where there was none in the last 90 days."""
+    last_sign_in_ms: int
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,17 @@ COLUMNS: tuple[Column[AccountRow], ...] = (
     Column("Role", lambda row: row.account.role, 160),
     Column("House", lambda row: row.house, 160),
     Column("State", lambda row: ", ".join(badge.text for badge in _badges(row)), 200, badges=_badges),
+    Column(
+        "Last sign-in",
+        lambda row: row.last_sign_in,
+        136,
+        # As floating point: milliseconds overflow an int of Qt.
+        sort=lambda row: float(row.last_sign_in_ms),
+        tip=lambda row: (
+            row.last_sign_in if row.last_sign_in_ms else f"None in the last {_SIGN_INS_DAYS} days."
+        ),
+        searched=False,
+    ),
 )
 
 
@@ -69,6 +88,7 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
             columns=COLUMNS,
             id_=lambda row: row.account.account_id,
             of_house=False,
+            copied=_copied,
             parent=parent,
         )
         self._chosen: list[Account] = []
@@ -89,13 +109,22 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
 
     def reader(self) -> Callable[[], AccountsFound]:
         database, own = self.services.session.database, self.services.session.account.account_id
+        now_ms, zone = self.services.now_ms(), ZoneInfo(this_computers_zone())
 
         def read() -> AccountsFound:
             with database.begin() as connection:
                 there = {house.house_id: house for house in houses.list_all(connection)}
+                signed_in = audit.last_sign_ins(connection, now_ms - _SIGN_INS_DAYS * 86_400_000)
                 rows = tuple(
-                    AccountRow(account, _house_words(account, there), account.account_id == own)
+                    AccountRow(
+                        account,
+                        _house_words(account, there),
+                        account.account_id == own,
+                        formats.moment(at_ms, now_ms, zone) if at_ms else formats.MISSING,
+                        at_ms,
+                    )
                     for account in stored_accounts.list_all(connection)
+                    for at_ms in (signed_in.get(account.email, 0),)
                 )
                 return AccountsFound(rows, tuple(roles.list_all(connection)), tuple(there.values()))
 
@@ -108,7 +137,7 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
         return EmptyState(
             "account",
             "There are no accounts yet",
-            "Everybody who uses SGMP has an account of their own.",
+            "Everyone who uses SGMP has an account of their own.",
             (("create", "Create account"),),
         )
 
@@ -162,8 +191,8 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
             return
         self._ask(
             f"Reset the password of {account.email}?",
-            "The present password stops working at once and windows that are signed in with it are signed out. A new "
-            "initial password is made, to be changed at the next sign-in.",
+            "The current password stops working at once and windows that are signed in with it are signed out. A new "
+            "initial password is generated, to be changed at the next sign-in.",
             "Reset password",
             self._reset,
         )
@@ -285,6 +314,11 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
         self.say(
             f"{formats.count(number, 'account was', 'accounts were')} exported, without passwords.", "info"
         )
+
+
+def _copied(row: AccountRow) -> Sequence[str]:
+    account, states = row.account, ", ".join(badge.text for badge in _badges(row))
+    return (account.email, account.name, account.role, row.house, states)
 
 
 def _house_words(account: Account, there: dict[int, House]) -> str:

@@ -25,11 +25,11 @@ class PasswordOnce(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 16, 24, 16)
         column.setSpacing(12)
-        column.addWidget(label("Pass on the initial password", "heading"))
+        column.addWidget(label("Hand over the initial password", "heading"))
         column.addWidget(
             label(
                 f"No mail was sent to {made.account.email}, since this deployment sends none. This password is shown "
-                "only now: pass it on by a way that others can't read. It must be changed at the first sign-in.",
+                "only now: hand it over in private. It must be changed at the first sign-in.",
                 "body",
                 "secondary",
                 wraps=True,
@@ -48,7 +48,7 @@ class PasswordOnce(QDialog):
         self._field = Field("Initial password", entry)
         self.password.setAccessibleName("Initial password")
         column.addWidget(self._field)
-        self.passed_on = CheckBox("I have passed it on")
+        self.passed_on = CheckBox("I have handed it over")
         self.passed_on.setFont(fonts.font("body"))
         column.addWidget(self.passed_on)
         buttons = QHBoxLayout()
@@ -71,7 +71,7 @@ class PasswordOnce(QDialog):
             super().reject()
             return
         question = ConfirmDialog(
-            "Close without passing it on?",
+            "Close without handing it over?",
             "The password can't be shown again. Without it, it must be reset before the account can be used.",
             "Close anyway",
             self,

@@ -75,21 +75,21 @@ def _words(effect: AggregationEffect | None, exact: bool) -> str:
     parts = []
     if new:
         parts.append(f"Keeps five-minute and hourly values of {_list(new)}.")
-    parts += [f"{one.identifier} is kept already for {_list(list(one.asked_by))}." for one in shared]
+    parts += [f"{one.identifier} is already kept for {_list(list(one.asked_by))}." for one in shared]
     if effect.stored_days:
         days = formats.count(effect.stored_days, "day")
         more = "at least " if effect.stored_days >= DAYS_LIMIT else ""
         parts.append(
-            f"Readings of {more}{days} are stored and will be counted in the background; the status bar shows how far "
-            "it is."
+            f"Readings of {more}{days} are stored and will be aggregated in the background; the status bar shows the "
+            "progress."
         )
     else:
-        parts.append("There is nothing to populate.")
+        parts.append("No earlier readings need to be aggregated.")
     parts.append(
-        "The formula is exact on aggregates: long reports give the same numbers as the readings."
+        "Long reports give the same numbers from aggregates as from the readings."
         if exact
-        else "The formula is not exact on aggregates: its reports read every reading, and are approximate where these "
-        "are no longer kept."
+        else "Numbers of this formula can't be computed exactly from aggregates: reports read every reading, and are "
+        "approximate where readings are no longer kept."
     )
     return " ".join(parts)
 

@@ -14,24 +14,15 @@ from sgmp_console.ui.parts.table import Badge, Column, paint_text
 def _badges(row: ItemOverview) -> list[Badge]:
     if row.problem:
         return [Badge("Can't be evaluated", "state_fault", row.problem)]
-    found = []
-    if row.item.aggregated and row.populated:
-        found.append(
-            Badge(
-                "Aggregated",
-                "state_ok",
-                "Five-minute and hourly values are kept of every field in the formula.",
-            )
-        )
-    elif row.item.aggregated:
-        found.append(
-            Badge("Not populated", "ink_secondary", "What was stored before is not counted yet: populate it.")
-        )
-    if row.exact:
-        found.append(
-            Badge("Exact", "ink_secondary", "Aggregates give the same numbers as the readings themselves.")
-        )
-    return found
+    if not row.item.aggregated:
+        return []
+    if not row.populated:
+        return [Badge("Not aggregated yet", "ink_secondary", "Earlier readings are still to be aggregated.")]
+    kept = "Five-minute and hourly values are kept of every field in the formula"
+    numbers = (
+        "they give the same numbers as the readings" if row.exact else "its numbers come from the readings"
+    )
+    return [Badge("Aggregated", "state_ok", f"{kept}; {numbers}.")]
 
 
 def _needed(row: ItemOverview) -> str:

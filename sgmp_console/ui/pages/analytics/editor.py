@@ -1,4 +1,4 @@
-"""The dialog in which an analytic item is made or changed."""
+"""The dialog in which an analytic item is created or changed."""
 
 from __future__ import annotations
 
@@ -52,11 +52,18 @@ class _Entries:
 
 
 class ItemEditor(EditDialog[AnalyticItem]):
-    """`item` None makes a new one."""
+    """`item` None creates one."""
 
     def __init__(
-        self, services: Services, house: House, item: AnalyticItem | None, parent: QWidget | None = None
+        self,
+        services: Services,
+        house: House,
+        item: AnalyticItem | None,
+        parent: QWidget | None = None,
+        *,
+        like: AnalyticItem | None = None,
     ) -> None:
+        """`like`: the item that a new one begins as, without its name."""
         title = f"Edit {item.name}" if item else "Create analytic item"
         verb, doing = ("Save changes", "Saving") if item else ("Create item", "Creating")
         super().__init__(services, title, verb, doing, parent, context=house.name)
@@ -77,10 +84,12 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self.resize(self._size())
         if item is not None:
             self._show_item(item)
+        elif like is not None:
+            self._show_item(replace(like, name=""))
         self.settle()
         self._connect()
         self._load_catalogue()
-        if item is not None:
+        if item is not None or like is not None:
             self._check()
         else:
             self._say_nothing_yet()

@@ -1,4 +1,4 @@
-"""The analytic items of the house on screen: listed, searched, made, changed, deleted."""
+"""The analytic items of the house on screen: listed, searched, created, changed, deleted."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
             (
                 ListAction("required", "Create required items", self._create_required),
                 ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
+                ListAction("duplicate", "Duplicate", self._duplicate, "one"),
                 ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
                 ListAction("create", "Create item", self._create, keys=CREATE_KEYS, primary=True),
             )
@@ -66,7 +67,7 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
             "formula",
             f"{found.house.name} has no analytic items yet",
             f"Dashboards and reports are made of analytic items: formulas over the fields of devices. "
-            f"{formats.count(len(found.missing), 'item')} are required for each house; they can be made at once "
+            f"{formats.count(len(found.missing), 'item')} are required for each house; they can be created at once "
             "and adapted afterwards.",
             (("required", "Create required items"), ("create", "Create item")),
         )
@@ -77,7 +78,7 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
         required.setEnabled(self.found is not None and not self._is_creating_required)
 
     def standing(self) -> tuple[Tone, str, tuple[tuple[str, str], ...]] | None:
-        """What the house lacks and what is not counted yet, with what changes it."""
+        """Required items that are missing, and items of which earlier readings are not aggregated yet."""
         found = self.found
         if found is None:
             return None
@@ -115,9 +116,14 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
         if len(chosen) == 1:
             self._open_editor(chosen[0].item)
 
-    def _open_editor(self, item: AnalyticItem | None) -> None:
+    def _duplicate(self) -> None:
+        chosen = self.table.chosen()
+        if len(chosen) == 1:
+            self._open_editor(None, like=chosen[0].item)
+
+    def _open_editor(self, item: AnalyticItem | None, like: AnalyticItem | None = None) -> None:
         if self.found is not None:
-            editor = ItemEditor(self.services, self.found.house, item, self)
+            editor = ItemEditor(self.services, self.found.house, item, self, like=like)
             editor.saved.connect(self._saved)
             editor.open()
 

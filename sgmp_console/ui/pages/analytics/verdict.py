@@ -63,7 +63,7 @@ class Verdict(QWidget):
         if found.problems:
             self._say("warning", "state_warning", " ".join(parts), "secondary")
         else:
-            good = "In order" + (f", in {found.unit}." if found.unit else ".")
+            good = f"Valid; unit {found.unit}." if found.unit else "Valid."
             self._say("check", "state_ok", " ".join([good, *parts]), "secondary")
 
     def _say(self, icon: str, tint: str, text: str, ink: str) -> None:

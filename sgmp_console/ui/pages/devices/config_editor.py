@@ -20,6 +20,10 @@ from sgmp_console.ui.parts.labels import label, set_ink
 from sgmp_console.ui.parts.marked_edit import MarkedEdit
 from sgmp_edge.contract import ConfigProblem, DeviceType, ProblemCode
 
+SCROLL_ROOM = 22
+"""Pixels right of the form's entries, the scroll bar included."""
+_SCROLL_BAR = 10
+
 _PAUSE_MS = 400
 """Of quiet before half a word of JSON is called wrong."""
 
@@ -144,6 +148,7 @@ class ConfigEditor(QWidget):
     def _build_form(self) -> QScrollArea:
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         area.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._column_of(area)
         return area
@@ -152,7 +157,7 @@ class ConfigEditor(QWidget):
         inside = QWidget()
         inside.setProperty("surface", "none")
         column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 12, 0)
+        column.setContentsMargins(0, 0, SCROLL_ROOM - _SCROLL_BAR, 0)
         column.setSpacing(12)
         area.setWidget(inside)
         return column
@@ -204,7 +209,8 @@ class ConfigEditor(QWidget):
             entry = SettingEntry(setting, self._kind.example.get(setting.key) if self._kind else None)
             entry.edited.connect(self._setting_edited)
             entry.left.connect(self._show_problems)
-            entry.entry.setEnabled(not self._read_only)
+            if self._read_only:
+                entry.set_read_only()
             self._entries[setting.key] = entry
             column.addWidget(entry)
         column.addStretch(1)

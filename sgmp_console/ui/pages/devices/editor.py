@@ -1,4 +1,4 @@
-"""The dialog in which a device is made, changed and tested."""
+"""The dialog in which a device is created, changed and tested."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from sgmp_console.fleet.devices import DeviceError
 from sgmp_console.fleet.devices_overview import FormerDevice, former_device
 from sgmp_console.store import Device, House
 from sgmp_console.store import devices as stored_devices
+from sgmp_console.store.devices import MASK
 from sgmp_console.ui import edge_words, fonts
 from sgmp_console.ui.dialogs.edit_dialog import EditDialog
 from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.page import Services
-from sgmp_console.ui.pages.devices.config_editor import ConfigEditor
+from sgmp_console.ui.pages.devices.config_editor import SCROLL_ROOM, ConfigEditor
 from sgmp_console.ui.pages.devices.probe_card import ProbeCard
 from sgmp_console.ui.pages.devices.same_meter import SameMeterDialog
 from sgmp_console.ui.pages.devices.testing import DeviceTest
@@ -52,7 +53,7 @@ class _FormerDeviceFound(UserError):
 
 
 class DeviceEditor(EditDialog[Device]):
-    """`device` None makes a new one. `taken`: the names of the house's devices. An account that may not manage devices
+    """`device` None creates one. `taken`: the names of the house's devices. An account that may not manage devices
     sees everything and changes nothing.
     """
 
@@ -63,7 +64,10 @@ class DeviceEditor(EditDialog[Device]):
         device: Device | None,
         taken: Collection[str],
         parent: QWidget | None = None,
+        *,
+        like: Device | None = None,
     ) -> None:
+        """`like`: the device that a new one begins as, without its name and secrets."""
         may_change = services.session.may("manage_devices")
         title = f"Edit {device.name}" if device and may_change else device.name if device else "Create device"
         verb, doing = ("Save changes", "Saving") if device else ("Create device", "Creating")
@@ -80,6 +84,8 @@ class DeviceEditor(EditDialog[Device]):
         self.resize(self._size())
         if device is not None:
             self.fill(device)
+        elif like is not None:
+            self._fill_like(like)
         else:
             self._show_config({}, "")
         self.set_free(True)
@@ -104,7 +110,7 @@ class DeviceEditor(EditDialog[Device]):
             "Letters, digits and underscores; starts with a letter. Unique in the house.",
         )
         if self._device is not None:
-            self.name_field.set_help("The name stays, since formulas refer to it.")
+            self.name_field.set_help("The name can't change, since formulas refer to it.")
         self.type_field = Field("Type", self.type)
         self.config = ConfigEditor(
             may_reveal=self._device is not None and self.services.session.may("view_secrets"),
@@ -116,10 +122,15 @@ class DeviceEditor(EditDialog[Device]):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        column.addWidget(self.name_field)
-        column.addWidget(Field("Description, optional", self.description))
+        # As wide as the entries of the form below, which leaves room for its scroll bar.
+        head = QVBoxLayout()
+        head.setContentsMargins(0, 0, SCROLL_ROOM, 0)
+        head.setSpacing(12)
+        head.addWidget(self.name_field)
+        head.addWidget(Field("Description, optional", self.description))
         self.description.setAccessibleName("Description")
-        column.addWidget(self.type_field)
+        head.addWidget(self.type_field)
+        column.addLayout(head)
         column.addWidget(self.config.form, 1)
         self.probe = ProbeCard(self._house.name, self.services.now_ms)
         self.test = DeviceTest(self.services, self._house, self.probe, self)
@@ -137,7 +148,7 @@ class DeviceEditor(EditDialog[Device]):
             self.set_refuse("Close")
             self.probe.say_nothing("Your role may look at devices, but not change or test them.")
         else:
-            self.note.setText("The edge learns of it by Synchronize Configuration.")
+            self.note.setText("The edge applies it after Synchronize Configuration.")
 
     def fill(self, stored: Device) -> None:
         self.name.setText(stored.name)
@@ -149,6 +160,11 @@ class DeviceEditor(EditDialog[Device]):
             index = self.type.count() - 1
         self.type.setCurrentIndex(index)
         self._show_config(stored.config, stored.type)
+
+    def _fill_like(self, like: Device) -> None:
+        self.description.setText(like.description)
+        self.type.setCurrentIndex(self.type.findData(like.type))
+        self._show_config({key: value for key, value in like.config.items() if value != MASK}, "")
 
     def _show_config(self, config: Mapping[str, Any], kind: str) -> None:
         self.config.set_config(config, kind)
@@ -170,10 +186,11 @@ class DeviceEditor(EditDialog[Device]):
         return QSize(min(1160, window.width() - 48), min(800, window.height() - 48))
 
     def set_free(self, free: bool) -> None:
-        may_change = free and not self._read_only
-        self.name.setEnabled(may_change and self._device is None)
-        for part in (self.description, self.type):
-            part.setEnabled(may_change)
+        self.name.setEnabled(free)
+        self.name.setReadOnly(self._device is not None)
+        self.description.setEnabled(free)
+        self.description.setReadOnly(self._read_only)
+        self.type.setEnabled(free and not self._read_only)
         self.config.form.setEnabled(free and self.config.config() is not None)
         self.config.json.setEnabled(free)
 
@@ -190,7 +207,7 @@ class DeviceEditor(EditDialog[Device]):
         )
 
     def _name_edited(self) -> None:
-        """A letter that no name may have is told at once; that one is still missing, only when the field is left."""
+        """A letter that no name may have is reported at once; an empty name only when the field is left."""
         name = self.name.text().strip()
         problem = self._name_problem(name) if name else ""
         self.name_field.set_problem(problem)

@@ -1,4 +1,4 @@
-"""The devices of the house on screen: listed with how they are doing, made, changed, deleted, synchronized."""
+"""The devices of the house on screen: listed with their state, created, changed, deleted, synchronized."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
                 ListAction("export", "Export", self._export),
                 ListAction("import", "Import", self._import),
                 ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
+                ListAction("duplicate", "Duplicate", self._duplicate, "one"),
                 edit,
                 ListAction("create", "Create device", self._create, keys=CREATE_KEYS, primary=True),
             ]
@@ -89,10 +90,12 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
         if not self._manages:
             role = self.services.session.account.role
             return EmptyState(
-                "device", headline, f"Somebody who manages devices can make them; your role {role} can not."
+                "device",
+                headline,
+                f"Your role {role} can't create devices. An account that manages devices can.",
             )
         sentence = (
-            "A device is something the house's edge reads: a meter, a battery, a charging station. Once it is made and the "
+            "A device is something the house's edge reads: a meter, a battery, a charging station. Once it is created and the "
             "configuration is synchronized, its readings arrive here."
         )
         actions: tuple[tuple[str, str], ...] = (("create", "Create device"), ("import", "Import"))
@@ -118,11 +121,16 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
         if len(chosen) == 1:
             self._open_editor(chosen[0].overview.device)
 
-    def _open_editor(self, device: Device | None) -> None:
+    def _duplicate(self) -> None:
+        chosen = self.table.chosen()
+        if len(chosen) == 1:
+            self._open_editor(None, like=chosen[0].overview.device)
+
+    def _open_editor(self, device: Device | None, like: Device | None = None) -> None:
         found = self.found
         if found is not None:
             taken = {row.device.name for row in found.devices}
-            editor = DeviceEditor(self.services, found.house, device, taken, self)
+            editor = DeviceEditor(self.services, found.house, device, taken, self, like=like)
             editor.saved.connect(self._saved)
             editor.open()
 

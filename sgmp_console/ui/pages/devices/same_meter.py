@@ -40,8 +40,8 @@ class SameMeterDialog(QDialog):
                 "secondary",
             ),
             (
-                f"A new one: {name} begins anew. Formulas read only what comes from now on; the old readings are kept, "
-                "but no formula reaches them under this name.",
+                f"A new one: {name} starts empty. Formulas read only what comes from now on; the old readings are kept, but no "
+                "formula reads them under this name.",
                 "secondary",
             ),
         ):
@@ -63,13 +63,13 @@ class SameMeterDialog(QDialog):
 
     def _history(self, former: FormerDevice, now_ms: int, zone: tzinfo) -> str:
         kind, name = former.device.type, former.device.name
-        made, deleted = (formats.moment(at, now_ms, zone) for at in (former.created_ms, former.deleted_ms))
+        created, deleted = (formats.moment(at, now_ms, zone) for at in (former.created_ms, former.deleted_ms))
         newest = (
-            f"Its newest reading is of {formats.moment(former.newest_ms, now_ms, zone)}"
+            f"Its newest reading is from {formats.moment(former.newest_ms, now_ms, zone)}"
             if former.newest_ms is not None
-            else "None of its readings is kept"
+            else "None of its readings are kept"
         )
-        return f"This house had a device {name} ({kind}), made {made} and deleted {deleted}. {newest}."
+        return f"This house had a device {name} ({kind}), created {created} and deleted {deleted}. {newest}."
 
     def _same(self) -> None:
         self.answered.emit(True)

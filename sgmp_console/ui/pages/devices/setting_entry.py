@@ -34,7 +34,7 @@ class SettingEntry(Field):
         title = setting.title if setting.required else f"{setting.title}, optional"
         super().__init__(title, entry, setting.help, parent)
         entry.setAccessibleName(setting.title)
-        plain_text.set_tip(entry, f"`{setting.key}` in the JSON")
+        plain_text.set_tip(entry, f"{setting.key} in the JSON")
         self.setting = setting
         self.touched = False
         self._masked = False
@@ -68,6 +68,15 @@ class SettingEntry(Field):
                 self._list.blockSignals(True)
                 self._list.setPlainText(lines)
                 self._list.blockSignals(False)
+
+    def set_read_only(self) -> None:
+        """It can be looked at and copied."""
+        if self._line is not None:
+            self._line.setReadOnly(True)
+        elif self._list is not None:
+            self._list.setReadOnly(True)
+        elif self._choice is not None:
+            self._choice.setEnabled(False)
 
     def value(self) -> Any:
         """What stands in the entry; None: nothing."""

@@ -38,7 +38,7 @@ class DeviceTest(QObject):
             broker = session.cloud().broker
             if broker is None:
                 raise UserError(
-                    "This connection profile names no broker, so edges can't be asked. Its settings are in the sign-in."
+                    "This connection names no broker, so edges can't be asked. Add one under Connections, at the sign-in."
                 )
             return device_test.probe(
                 session.database,

@@ -28,13 +28,14 @@ NO_CREDENTIALS = (
     "under Connections, at the sign-in."
 )
 _LATER = (
-    "The present credentials stay valid beside the new ones, so the edge goes on. Install the new ones on the Raspberry "
+    "The current credentials stay valid beside the new ones, so the edge goes on. Install the new ones on the Raspberry "
     "Pi, and revoke the old ones here once the edge is online with them."
 )
 _AT_ONCE = (
-    "As soon as the new ones are generated, the present credentials are refused: the edge loses its connection and keeps "
-    "what it measures until the new ones are installed on the Raspberry Pi. Choose this if others may have them. With a Mosquitto of your own, `sgmp-console revocation watch` must run beside it: "
-    "Mosquitto does not end connections by itself."
+    "As soon as the new ones are generated, the current credentials are refused: the edge loses its connection and keeps "
+    "what it measures until the new ones are installed on the Raspberry Pi. Choose this if others may have them. With a "
+    "Mosquitto of your own, the command sgmp-console revocation watch must run beside it, since Mosquitto does not end "
+    "connections by itself."
 )
 
 
@@ -49,7 +50,7 @@ class RenewDialog(ActDialog):
         )
         self._house = house
         self._what = label("", "body", "secondary", wraps=True)
-        self.at_once = CheckBox("Revoke the present credentials at once")
+        self.at_once = CheckBox("Revoke the current credentials at once")
         self.at_once.setFont(fonts.font("body"))
         self.at_once.toggled.connect(self._tell)
         self.body.addWidget(self.at_once)

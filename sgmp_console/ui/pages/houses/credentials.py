@@ -62,7 +62,7 @@ def first_steps(house_id: int, deployment: str) -> tuple[tuple[str, str], ...]:
     return (
         ("Copy the folder sgmp_edge to the Raspberry Pi.", "scp -r sgmp_edge pi@raspberrypi:"),
         (
-            "On the Raspberry Pi, make a virtual environment.",
+            "On the Raspberry Pi, create a virtual environment.",
             "sudo apt-get update\nsudo apt-get install python3-virtualenv\n"
             "python3 -m virtualenv ~/sgmp_venv -p python3\nsource ~/sgmp_venv/bin/activate",
         ),
@@ -115,8 +115,8 @@ class CredentialsDialog(QDialog):
         column.addWidget(label(f"Credentials of {house.name}", "heading", wraps=True))
         column.addWidget(
             label(
-                "They are shown only now: nobody keeps the private key, and there is no way to show it again. Whoever has "
-                "them can publish as this house, so keep them as you keep a password.",
+                "They are shown only now: the private key is not stored, and can't be shown again. Anyone who has them can "
+                "send data as this house, so keep them like a password.",
                 "body",
                 "secondary",
                 wraps=True,

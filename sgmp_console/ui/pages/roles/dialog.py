@@ -70,7 +70,7 @@ class RoleDialog(FormDialog[Role]):
             self.set_refuse("Close")
             self.strip.say(
                 "info",
-                "Built-in roles stay as they are. Create a role of your own to permit something else."
+                "Built-in roles can't be changed. Duplicate this one to permit something else."
                 if role.built_in
                 else "This role includes permissions that you don't have, so you can't change it.",
             )
@@ -104,9 +104,9 @@ class RoleDialog(FormDialog[Role]):
             odd = need is not None and self.boxes[name].isChecked() and not self.boxes[need].isChecked()
             parts = [self._descriptions[name]]
             if need is not None and odd:
-                parts.append(f"Of no use without “{words(need)}”.")
+                parts.append(f"Has no effect without “{words(need)}”.")
             if name in self._lacked and not self._only_shown:
-                parts.append("You don't have it, so you can't give it.")
+                parts.append("You don't have it, so you can't grant it.")
             note.setText(" ".join(part if part.endswith(".") else f"{part}." for part in parts))
             set_ink(note, "fault" if odd else "muted")
 

@@ -1,4 +1,4 @@
-"""Roles: listed with their members, made, changed, deleted."""
+"""Roles: listed with their members, created, changed, deleted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class RolesPage(ListPage[Role, RolesFound]):
         self.declare(
             (
                 ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
-                ListAction("copy", "Create one like it", self._create_like, "one"),
+                ListAction("copy", "Duplicate", self._create_like, "one"),
                 ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
                 ListAction("create", "Create role", self._create, keys=CREATE_KEYS, primary=True),
             )

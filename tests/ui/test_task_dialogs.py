@@ -1,0 +1,134 @@
+"""What every dialog that works has, tested once on the shared class."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from sgmp_console.errors import UserError
+from sgmp_console.ui.dialogs.task_dialog import TaskDialog
+from sgmp_console.ui.tasks import Report, Tasks
+
+
+class _Dialog(TaskDialog):
+    """Sends what is typed; `work` is the test's."""
+
+    def __init__(self, tasks: Tasks, work: Callable[[Report], str], parent: QWidget, title: str) -> None:
+        super().__init__(tasks, "Send a word", "Send", parent)
+        self._work, self._title = work, title
+        self.sent: list[str] = []
+        self.entry = QLineEdit()
+        self.lay_out(self.entry)
+
+    def set_free(self, free: bool) -> None:
+        self.entry.setEnabled(free)
+
+    def perform(self) -> None:
+        self.run(self._work, self.sent.append, "Sending", title=self._title)
+
+
+Open = Callable[..., _Dialog]
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def open_dialog(tasks: Tasks, shown: Callable[..., QWidget], qapp: QApplication) -> Open:
+    window = shown(QWidget())
+
+    def opened(work: Callable[[Report], str], title: str = "Sending a word") -> _Dialog:
+        dialog = _Dialog(tasks, work, window, title)
+        dialog.open()
+        dialog.activateWindow()
+        dialog.entry.setFocus()
+        qapp.processEvents()
+        return dialog
+
+    return opened
+
+
+def waits(gate: threading.Event) -> Callable[[Report], str]:
+    def work(report: Report) -> str:
+        while not gate.wait(0.01):
+            report(None, "")
+        return "done"
+
+    return work
+
+
+def fails(_report: Report) -> str:
+    raise UserError("It can't be sent. Choose another word.")
+
+
+def test_nothing_moves_when_the_dialog_has_something_to_say(qtbot: QtBot, open_dialog: Open) -> None:
+    dialog = open_dialog(fails)
+    before = [part.mapToGlobal(part.rect().topLeft()) for part in (dialog.entry, dialog.act, dialog.cancel)]
+    dialog.act.click()
+    qtbot.waitUntil(lambda: "can't be sent" in dialog.strip.text())
+    after = [part.mapToGlobal(part.rect().topLeft()) for part in (dialog.entry, dialog.act, dialog.cancel)]
+    assert dialog.strip.isVisible()
+    assert after == before
+    dialog.reject()
+
+
+def test_the_focus_comes_back_to_where_it_was(qtbot: QtBot, open_dialog: Open, gate: threading.Event) -> None:
+    dialog = open_dialog(waits(gate))
+    QTest.keyClick(dialog.entry, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert dialog.act.text() == "Sending"
+    assert not dialog.entry.isEnabled()
+    assert QApplication.focusWidget() is dialog.cancel
+    gate.set()
+    qtbot.waitUntil(lambda: dialog.sent == ["done"])
+    assert dialog.act.text() == "Send"
+    assert QApplication.focusWidget() is dialog.entry
+    dialog.reject()
+
+
+def test_cancel_stops_work_that_the_status_bar_lists(
+    qtbot: QtBot, open_dialog: Open, gate: threading.Event
+) -> None:
+    dialog = open_dialog(waits(gate))
+    dialog.act.click()
+    assert dialog.cancel.text() == "Cancel"
+    dialog.cancel.click()
+    assert dialog.isVisible()
+    qtbot.waitUntil(lambda: not dialog.busy)
+    assert dialog.strip.text() == "It was cancelled."
+    dialog.reject()
+    assert not dialog.isVisible()
+
+
+def test_of_other_work_only_the_waiting_ends(qtbot: QtBot, open_dialog: Open, gate: threading.Event) -> None:
+    dialog = open_dialog(waits(gate), title="")
+    dialog.act.click()
+    assert dialog.cancel.text() == "Stop waiting"
+    dialog.cancel.click()
+    assert not dialog.busy
+    assert "“Send” may still be carried out" in dialog.strip.text()
+    gate.set()
+    dialog.reject()
+
+
+def test_an_internal_error_is_said_in_one_sentence_and_logged(
+    qtbot: QtBot, open_dialog: Open, bugs: list[BaseException]
+) -> None:
+    def breaks(_report: Report) -> str:
+        raise ZeroDivisionError
+
+    dialog = open_dialog(breaks)
+    dialog.act.click()
+    qtbot.waitUntil(lambda: bool(bugs))
+    qtbot.waitUntil(lambda: not dialog.busy)
+    assert dialog.strip.text() == (
+        "An internal error happened; the log has its details. What was typed is still here. Try again."
+    )
+    dialog.reject()
