@@ -98,12 +98,7 @@ class _Repeated:
 def parse(payload: bytes) -> dict[str, Any]:
     """The JSON object that a payload is. Raises Unreadable."""
     try:
-        content = json.loads(
-            payload.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_int=_whole_number,
-            parse_constant=lambda _name: None,
-        )
+        content = _DECODER.decode(payload.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Unreadable(f"It is not UTF-8: byte {error.start}.") from None
     except json.JSONDecodeError as error:
@@ -224,6 +219,11 @@ def _whole_number(text: str) -> float:
     if len(text) <= _MAX_DIGITS:
         return int(text)
     return -math.inf if text.startswith("-") else math.inf
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_whole_number, parse_constant=lambda _name: None
+)
 
 
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, str | float | Problem]]:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from .vocabulary import DEVICE_NAME, EDGE_DEVICE_NAME, ContractError
 
+_HOUSE_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_DEVICE_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_MILLISECONDS = re.compile(r"([0-9]{1,15})(\.0{1,6})?", re.ASCII)
+"""Edges that are deployed since before this contract write `1750000000000.0`."""
+
 
 def client_id(deployment: str, house_id: int) -> str:
     """The MQTT client id, thing name and certificate CN of a house's edge."""
@@ -15,10 +20,10 @@ def client_id(deployment: str, house_id: int) -> str:
 
 def house_id_of(deployment: str, client: str) -> int:
     """The house of a client id. Raises ContractError for any other text."""
-    found = re.fullmatch(re.escape(deployment) + r"_house_([1-9][0-9]{0,17})", client, re.ASCII)
-    if found is None:
+    prefix, number = f"{deployment}_house_", client.rpartition("_")[2]
+    if client != prefix + number or not _HOUSE_NUMBER.fullmatch(number):
         raise ContractError(f"client id {client!r} is not {deployment}_house_<number>")
-    return int(found[1])
+    return int(number)
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,9 @@ def parse_read_topic(deployment: str, topic: str) -> ReadTopic:
     _, client, device_id, device_name, timestamp, kind = parts
     if kind not in ("data", "event"):
         raise ContractError(f"a topic ends with data or event, not {kind[:40]!r}")
-    if not re.fullmatch(r"[0-9]{1,18}", device_id, re.ASCII):
+    if not _DEVICE_NUMBER.fullmatch(device_id):
         raise ContractError(f"device id {device_id[:40]!r} is not a number")
-    # Edges that are deployed since before this contract write milliseconds as `1750000000000.0`.
-    milliseconds = re.fullmatch(r"([0-9]{1,15})(\.0{1,6})?", timestamp, re.ASCII)
+    milliseconds = _MILLISECONDS.fullmatch(timestamp)
     if milliseconds is None:
         raise ContractError(f"timestamp {timestamp[:40]!r} is not a number of milliseconds")
     if device_name != EDGE_DEVICE_NAME and not DEVICE_NAME.fullmatch(device_name):
