@@ -20,6 +20,7 @@ from sgmp_console.measurements import (
     Problem,
     Unreadable,
     flatten,
+    parse,
 )
 from sgmp_edge.contract import ReadTopic, read_topic
 
@@ -306,7 +307,7 @@ def test_any_payload_is_read_or_refused(payload: bytes, kind: str) -> None:
     if found.reading:
         assert all(math.isfinite(value) for value in found.reading.values.values())
     if found.texts:
-        assert all("\0" not in text and text.encode() for text in found.texts.texts.values())
+        assert all("\0" not in text and text.encode() is not None for text in found.texts.texts.values())
     if found.event:
         json.dumps(found.event.data, allow_nan=False, ensure_ascii=False).encode()
 
@@ -325,3 +326,23 @@ def test_any_topic_is_read_or_refused(text: str, number: int) -> None:
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.floats(-MAX_VALUE, MAX_VALUE)))
 def test_a_flat_object_of_numbers_is_itself(content: dict[str, float]) -> None:
     assert flatten(content).values == content
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=8), json_values), min_size=1, max_size=8),
+    st.integers(0, 8),
+    st.sampled_from(
+        ['"\\u0000": 1', '"": 2', '"q": 1e200', '"q": {"r": 1}, "q.r": 2', '"t": "' + "y" * 10_001 + '"']
+    ),
+)
+def test_an_odd_field_among_any_others_changes_none_of_them(
+    fields: list[tuple[str, Any]], place: int, odd: str
+) -> None:
+    kept = {f"f{name}": value for name, value in fields}
+    before = flatten(parse(json.dumps(kept).encode()))
+    parts = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in kept.items()]
+    parts.insert(place % (len(parts) + 1), odd)
+    after = flatten(parse(f"{{{', '.join(parts)}}}".encode()))
+    assert after.values == before.values
+    assert after.texts == before.texts
+    assert len(after.odd) > len(before.odd) or set(map(str, after.odd)) >= set(map(str, before.odd))
