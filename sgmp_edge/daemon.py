@@ -6,31 +6,30 @@ Two loops: this one (the main thread) polls and decides; the courier's owns disk
 from __future__ import annotations
 
 import logging
-import re
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from . import VERSION, contract
 from .configuration import Configuration
-from .contract import EdgeState, WarningChange, WarningKind
+from .contract import EdgeState, WarningKind
 from .delivery.courier import Courier, Status
-from .delivery.outbox import Message, Outbox
+from .delivery.outbox import Message
 from .delivery.publisher import CannotConnect, Connection, Handlers, Will
 from .delivery.rates import Limits
-from .files import Held, hold
+from .home import lock_home, open_outbox
 from .polling import drivers
 from .polling.control import Control
 from .polling.drivers import Catalogue
 from .polling.poller import Poller
 from .polling.probe import Probes
+from .reporting import Reporting
 from .settings import (
     CREDENTIALS_FILE,
     DEVICES_FILE,
-    OUTBOX_FILE,
     Settings,
     SetupError,
     earliest_ms,
@@ -46,19 +45,13 @@ LAST_POLLS_S = 2.0
 RELEASE_S = 15.0
 """And for devices to be given back that are under a command; longer than a driver's read and release take."""
 SEND_S = 1.5
+"""And for the last messages to be acknowledged."""
 SEND_ALL_S = 30.0
 """With `--once`, including the time to connect."""
-STATUS_AFTER_S = 1.0
-"""From a new connection to the first status: by then the retained configuration has come and been applied."""
-
-STATUS_CHANGED_S = 10.0
-"""Between two statuses where a device's state changed: nobody waits a minute to hear of it, and a device that comes and
-goes all the time does not fill the database."""
-WARN_EVERY_S = 3600.0
 
 
 class Daemon:
-    """One edge. `run` returns when it was told to stop.
+    """One edge. `run` returns after `stop`.
 
     `once`: poll each device once, send what came of it, and end. `connect` False: nothing leaves this machine.
     """
@@ -81,11 +74,11 @@ class Daemon:
         self._notifier = Notifier()
         self._started = time.monotonic()
         if connect:
-            load_identity(home, settings)  # what is wrong with it is said now, not on another thread
-        self._lock = _hold(home)
+            load_identity(home, settings)  # raises now, not on another thread
+        self._lock = lock_home(home)
         self._credentials_seen = self._credentials_stamp()
-        outbox, states = _open_outbox(home, settings)
-        self._outbox_set_aside = outbox.set_aside
+        outbox, states = open_outbox(home, settings)
+        self._corrupt_outbox = outbox.corrupt_file
         self._courier = Courier(
             outbox,
             self._topic_of,
@@ -98,7 +91,7 @@ class Daemon:
             ),
             on_message=self._hand_over_message,
             on_stored=on_stored,
-            on_connected=lambda: self._loop.post(self._connected),
+            on_connected=lambda: self._loop.post(self._reporting.connected),
             on_takeover=lambda: self._loop.post(self._taken_over),
         )
         self._poller = Poller(
@@ -121,12 +114,14 @@ class Daemon:
         self._configuration = Configuration(
             home / DEVICES_FILE, catalogue, apply=self._reconfigure, report=self._store, states=states
         )
-        self._status_at = 0.0
-        self._told_at = 0.0
-        self._told_devices: Mapping[str, str] | None = None
-        self._status = Status()
-        self._dropped = self._status.dropped
-        self._warned: dict[str, float] = {}
+        self._reporting = Reporting(
+            interval_s=settings.status_interval_s,
+            allow_control=settings.allow_control,
+            health=self._poller.health,
+            polls=lambda: self._poller.polls,
+            document=lambda: self._configuration.current,
+            report=self._report,
+        )
         self._ending_since: float | None = None
 
     def run(self) -> None:
@@ -135,15 +130,14 @@ class Daemon:
             signal.signal(number, lambda *_: self.stop())
         self._courier.start()
         self._configuration.start()
-        if self._outbox_set_aside is not None:
-            self._warn(
+        if self._corrupt_outbox is not None:
+            self._reporting.warn(
                 WarningKind.OUTBOX_DAMAGED,
-                f"The outbox could not be read; it is kept as {self._outbox_set_aside.name}",
+                f"The outbox could not be read; it is kept as {self._corrupt_outbox.name}",
             )
         if self._once:
             self._poller.poll_all_once()
             self._poller.pause()
-        self._status_at = time.monotonic() + STATUS_AFTER_S
         self._notifier.ready()
         log.info("Edge of house %d started, software %s", self._settings.house_id, VERSION)
         self._loop.run()
@@ -178,10 +172,7 @@ class Daemon:
             return self._go_on_ending()
         sleep = min(self._poller.wake(), self._control.wake(), self._probes.wake())
         now = time.monotonic()
-        if self._told_devices is not None and self._told_devices != self._poller.health():
-            self._status_at = min(self._status_at, self._told_at + STATUS_CHANGED_S)
-        if now >= self._status_at:
-            self._status_at = now + self._settings.status_interval_s
+        if self._reporting.due(now):
             self._courier.refresh_status(
                 lambda status: self._loop.post(partial(self._publish_status, status))
             )
@@ -189,7 +180,7 @@ class Daemon:
         if self._once and self._poller.idle():
             self._begin_end()
             return 0.0
-        return max(min(sleep, self._status_at - now), 0.0)
+        return max(min(sleep, self._reporting.wait_s(now)), 0.0)
 
     def _reconfigure(self, wanted: Sequence[contract.DeviceConfig]) -> None:
         self._control.reconfigure(wanted)
@@ -213,53 +204,19 @@ class Daemon:
         now = self._poller.clock.now_ms()
         return drivers.event_message(contract.EDGE_DEVICE_ID, contract.EDGE_DEVICE_NAME, now, kind, data)
 
-    def _warn(self, kind: WarningKind, text: str) -> None:
-        """A WARNING of the edge itself; the same one at most once an hour."""
-        now = time.monotonic()
-        if now - self._warned.get(text, -WARN_EVERY_S) >= WARN_EVERY_S:
-            self._warned[text] = now
-            self._report(contract.WARNING, {"data": text, "kind": kind, "change": WarningChange.NOTICE})
-
-    def _connected(self) -> None:
-        self._status_at = time.monotonic() + STATUS_AFTER_S
-
     def _taken_over(self) -> None:
-        self._warn(
+        self._reporting.warn(
             WarningKind.SECOND_EDGE,
             "Another program uses this house's credentials; each of the two cuts the other off",
         )
 
     def _publish_status(self, status: Status) -> None:
-        if status.dropped > self._dropped:
-            self._warn(WarningKind.OUTBOX_FULL, "The outbox is full; the oldest readings are dropped")
-        if status.disk_problem:
-            self._warn(
-                WarningKind.DISK, f"The disk takes no readings ({status.disk_problem}); they wait in memory"
-            )
-        self._status, self._dropped = status, status.dropped
+        self._reporting.take(status)
         self._notifier.status(
             f"{'connected' if status.connected else 'not connected'}, backlog {status.backlog}"
         )
-        self._told_at, self._told_devices = time.monotonic(), self._poller.health()
-        self._courier.publish_unstored(self._event(contract.EDGE_STATUS, self._status_data(EdgeState.ONLINE)))
-
-    def _status_data(self, state: EdgeState) -> dict[str, Any]:
-        document = self._configuration.current
-        return {
-            "state": state,
-            "backlog": self._status.backlog,
-            "oldest_ms": self._status.oldest_ms,
-            "dropped": self._status.dropped,
-            "in_memory": self._status.in_memory,
-            "devices": self._poller.health(),
-            "config_version": document.version if document else None,
-            "config_sha256": document.sha256 if document else None,
-            "control": self._settings.allow_control,
-            "takeovers": self._status.takeovers,
-            "polls": self._poller.polls,
-            "uptime_s": int(time.monotonic() - self._started),
-            "software": VERSION,
-        }
+        event = self._event(contract.EDGE_STATUS, self._reporting.status(EdgeState.ONLINE))
+        self._courier.publish_unstored(event)
 
     # --- The connection, on the courier's thread -----------------------------------------------------------------
 
@@ -336,7 +293,7 @@ class Daemon:
             return 0.05
         if waited_s < RELEASE_S and not self._control.idle():
             return 0.05
-        last_message = self._event(contract.EDGE_STATUS, self._status_data(EdgeState.STOPPED))
+        last_message = self._event(contract.EDGE_STATUS, self._reporting.status(EdgeState.STOPPED))
         self._poller.close(0.5)
         if self._once:
             self._courier.stop(
@@ -346,43 +303,3 @@ class Daemon:
             self._courier.stop(SEND_S, last_message)
         self._loop.quit()
         return 0.0
-
-
-HOUSE_KEY = "house"
-
-
-def _open_outbox(home: Path, settings: Settings) -> tuple[Outbox, dict[str, str]]:
-    """The outbox of this house and its texts of state.
-
-    What another house left behind (the Pi was moved, or config.py corrected) must not be published as this one's:
-    its readings and its devices are put aside.
-    """
-    file = home / OUTBOX_FILE
-    max_bytes = int(settings.outbox_max_mb * 1_000_000)
-    outbox = Outbox(file, max_bytes=max_bytes)
-    states = outbox.states()
-    owner = states.get(HOUSE_KEY, settings.client_id)
-    # What is no client id at all was damaged on the disk, and says nothing of a move.
-    if owner != settings.client_id and re.fullmatch(r"\w+_house_[0-9]+", owner):
-        outbox.close()
-        for left in (file, home / DEVICES_FILE):
-            if left.exists():
-                left.replace(left.with_name(f"{left.stem}.{owner}{left.suffix}"))
-        log.warning("This was the edge of %s; its readings and devices are kept under that name", owner)
-        outbox = Outbox(file, max_bytes=max_bytes)
-        states = {}
-    if states.get(HOUSE_KEY) != settings.client_id:
-        outbox.put([], {HOUSE_KEY: settings.client_id})
-    return outbox, states
-
-
-def _hold(home: Path) -> IO[bytes]:
-    """Keep other daemons out of this home. Raises SetupError if one is in it."""
-    try:
-        return hold(home / ".lock")
-    except Held as error:
-        raise SetupError(
-            f"An edge (process {error}) already runs with {home}. Stop that one first."
-        ) from None
-    except OSError as error:
-        raise SetupError(f"{home} can't be written: {error.strerror}.") from error

@@ -39,14 +39,53 @@ def replace_file(path: Path, content: bytes) -> None:
             os.close(folder)
 
 
-class Held(Exception):
+COMPANIONS = ("", "-wal", "-shm")
+"""What SQLite adds to the name of a database's file; other files have none of the latter two."""
+
+
+def move_aside(path: Path, name: str) -> Path:
+    """Rename a file to `<stem>.<name>-<number><suffix>`, with a database's journal; the new path.
+
+    The number is one more than that of any such file, not the time: the clock of a Pi that boots without a network may
+    be years behind. Nothing is ever replaced. Raises OSError.
+    """
+    numbers = [number for number, _ in set_aside(path, name)]
+    target = beside(path, name, max(numbers, default=0) + 1)
+    rename(path, target)
+    return target
+
+
+def set_aside(path: Path, name: str) -> list[tuple[int, Path]]:
+    """Files that were set aside under a name, in order of their numbers."""
+    found = []
+    for file in path.parent.glob(f"{path.stem}.{name}-*{path.suffix}"):
+        number = file.name.removeprefix(f"{path.stem}.{name}-").removesuffix(path.suffix)
+        if number.isdecimal():
+            found.append((int(number), file))
+    return sorted(found)
+
+
+def beside(path: Path, name: str, number: int) -> Path:
+    return path.with_name(f"{path.stem}.{name}-{number}{path.suffix}")
+
+
+def rename(source: Path, target: Path) -> None:
+    """With a database's journal; SQLite makes the index of the journal again. Raises OSError."""
+    for suffix in ("-wal", ""):
+        file = source.with_name(source.name + suffix)
+        if file.exists():
+            file.rename(target.with_name(target.name + suffix))
+    source.with_name(source.name + "-shm").unlink(missing_ok=True)
+
+
+class LockHeld(Exception):
     """Another process holds the lock; `str(error)` is its process id, where known."""
 
 
-def hold(path: Path) -> IO[bytes]:
+def lock(path: Path) -> IO[bytes]:
     """Lock a file for as long as the process lives, or until the returned file is closed.
 
-    A full disk, or one that has become read-only since the file was made, is no obstacle. Raises Held, or OSError.
+    A full disk, or one that has become read-only since the file was made, does not matter. Raises LockHeld, or OSError.
     """
     try:
         file = path.open("ab+", buffering=0)
@@ -55,19 +94,19 @@ def hold(path: Path) -> IO[bytes]:
             raise
         file = path.open("rb", buffering=0)
     try:
-        _lock(file)
+        _lock_exclusively(file)
     except OSError:
         file.seek(0)
         holder = file.read(20).decode("ascii", "replace").strip()
         file.close()
-        raise Held(holder) from None
-    with suppress(OSError):  # only for whoever asks who holds it
+        raise LockHeld(holder) from None
+    with suppress(OSError):  # it only answers the question who holds it
         file.truncate(0)
         file.write(str(os.getpid()).encode())
     return file
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock_exclusively(file: IO[bytes]) -> None:
     if sys.platform == "win32":
         import msvcrt
 

@@ -41,7 +41,15 @@ _COMMAND_TIMEOUT_S = 120.0
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": ADDRESS,
     "unix_socket_directories": "",
-    "max_connections": "60",
+    # Who connects and says nothing holds a connection for 10 s: there are more than that takes. The last are for
+    # administrators and ingest, the very last for the owner.
+    "max_connections": "120",
+    "superuser_reserved_connections": "6",
+    "authentication_timeout": "10s",
+    # Of each session: a query that sorts much must not fill the disk.
+    "temp_file_limit": "4GB",
+    # They would outlive the session that prepared them.
+    "max_prepared_transactions": "0",
     "shared_buffers": "64MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -57,6 +65,9 @@ _SETTINGS: Mapping[str, str] = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",  # its details quote data: of malformed JSON the secrets in it
 }
+
+# From PostgreSQL 16 on: what only administrators and ingest may use.
+_RESERVED: Mapping[str, str] = {"reserved_connections": "12"}
 
 # Where the wheel brings the module: a wrong password is answered late, so that guessing takes its time.
 _SLOW_REFUSALS: Mapping[str, str] = {
@@ -186,7 +197,7 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresFailed(
                 f"{self._data} is not a database. Move it away, then start again."
             ) from None
-        ours = self._run(programs, "postgres", "--version").split()[-1].partition(".")[0]
+        ours = _version(self._run(programs, "postgres", "--version"))
         if made_by != ours:
             raise EmbeddedPostgresFailed(
                 f"The data in {self._data} were made by PostgreSQL {made_by}; this installation brings PostgreSQL "
@@ -236,6 +247,8 @@ class EmbeddedPostgres:
 
     def _program(self, programs: Path, port: int) -> Program:
         settings = {**self._settings, "port": str(port)}
+        if int(_version(self._run(programs, "postgres", "--version"))) >= 16:
+            settings = {**_RESERVED, **settings}
         if any((programs.parent / "lib").rglob("auth_delay.*")):
             settings |= _SLOW_REFUSALS
         return Program(
@@ -338,6 +351,8 @@ def _ensure_database(port: int, password: str) -> None:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
             if cursor.rowcount == 0:
                 cursor.execute(f"CREATE DATABASE {DATABASE}")
+            # An account that could leave something in another database could not be deleted.
+            cursor.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
     finally:
         connection.close()
 
@@ -345,6 +360,11 @@ def _ensure_database(port: int, password: str) -> None:
 def _without_pg(environment: Mapping[str, str]) -> dict[str, str]:
     # PGDATA, PGPORT, PGOPTIONS of the user's own servers.
     return {name: value for name, value in environment.items() if not name.startswith("PG")}
+
+
+def _version(printed: str) -> str:
+    """The major version, such as 18: of `postgres (PostgreSQL) 18.6`, or `... 15.14 (Debian 15.14-0+deb12u1)`."""
+    return printed.partition("(PostgreSQL)")[2].split()[0].partition(".")[0]
 
 
 def _executable(name: str) -> str:

@@ -36,7 +36,7 @@ def pages(database: Database, wanted: AuditFilter, *, limit: int = _PAGE) -> Ite
     before_id = None
     while True:
         with database.begin() as connection:
-            page = audit.read(connection, **asdict(wanted), before_id=before_id, limit=limit)
+            page = audit.read(connection, **asdict(wanted), before_id=before_id, limit=limit, whole=True)
         if page:
             yield page
         if len(page) < limit:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sgmp_console.fleet import edge_state
 from sgmp_console.fleet.required import required_items
 from sgmp_console.formula import Identifier, ItemGraph, TailValues, event_series
-from sgmp_console.reports.balance import BALANCE_ITEMS, balance
+from sgmp_console.reports.balance import BALANCE_ITEMS, Ledger, balance
 from sgmp_console.reports.events import sessions, warning_groups
 from sgmp_console.reports.home import (
     GAP_MS,
@@ -73,7 +73,6 @@ class HomeState:
         self.definition = definition
         names = {device.name for device in definition.devices}
         formulas = {item.name: item.formula for item in definition.items}
-        formulas = {item.name: item.formula for item in definition.items}
         self._graph = ItemGraph(formulas, (*HOME_ITEMS, *EV_ITEMS), names)
         self.start_ms = self._first_needed(now_ms)
         self.event_types = self._event_types()
@@ -86,6 +85,7 @@ class HomeState:
         self._minutes: dict[str, dict[int, int]] = {}  # by device: each minute with readings, and its first
         self._recent: dict[str, NDArray[np.int64]] = {}  # by device: its newest timestamps
         self._edge = EdgeState()
+        self._ledger: tuple[int, Ledger] | None = None  # at a midnight
 
     @property
     def fields(self) -> frozenset[FieldKey]:
@@ -113,6 +113,16 @@ class HomeState:
         self._older = {}
         if any(not len(self._values[step.name]) for step in self._graph.steps if step.devices):
             self._older = self._values_of(newest)
+
+    def ledger_due_ms(self, now_ms: int, from_ms: int) -> int | None:
+        """The midnight at which the battery's ledger is to be read where readings from `from_ms` on have changed."""
+        today, _ = calendar.day_of(now_ms, self.definition.house.time_zone)
+        known = self._ledger is not None and self._ledger[0] == today and from_ms >= today
+        return None if known or self._graph.step("battery_discharging") is None else today
+
+    def note_ledger(self, midnight_ms: int, ledger: Ledger) -> None:
+        """Learn what the battery held at a midnight of the house."""
+        self._ledger = (midnight_ms, ledger)
 
     def note_edge(self, edge: EdgeState) -> None:
         """Learn what the house's edge last reported of itself."""
@@ -261,7 +271,8 @@ class HomeState:
         for name, slots in self._slots.items():
             covered = slots.series.between(today_ms, end)
             means[name] = SlotMeans(today_ms, end, covered.timestamps, covered.values)
-        balanced = balance(means, today_ms, end)
+        opening = self._ledger[1] if self._ledger is not None and self._ledger[0] == today_ms else Ledger()
+        balanced = balance(means, today_ms, end, opening=opening)
         absent = tuple(name for name in BALANCE_ITEMS if name not in means)
         return EnergyToday(today_ms, end, balanced.total, absent, balanced.missing)
 

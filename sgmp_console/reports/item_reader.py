@@ -199,7 +199,8 @@ class ItemReader:
         by_name = {name: known[key] for name, key in route.fields.items()}
         means, unsure = route.formula.slot_means(by_name, start_ms, end_ms)
         # Not populated yet. What lost its raw readings before will never be counted better than it is.
-        waiting = every[(every >= self._raw_from_ms) & (every < route.exact_from_ms)]
+        is_known = np.isin(every, means.starts, assume_unique=True)
+        waiting = every[(every < route.exact_from_ms) & ((every >= self._raw_from_ms) | ~is_known)]
         sure = np.isin(means.starts, waiting, assume_unique=True, invert=True)
         return (
             SlotMeans(start_ms, end_ms, means.starts[sure], means.means[sure]),

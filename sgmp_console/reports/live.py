@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.reports.home_state import DAY_MS, Definition, HomeState
+from sgmp_console.reports.ledger import read_ledger
 from sgmp_console.store import Database, analytics, config_versions, devices, events, houses, readings
 
 _CHECK_EVERY_MS = 10_000
@@ -54,6 +55,9 @@ class HomeLoader:
                 self._note_newest(connection, day, now_ms)
             else:
                 from_ms = self._due_from(now_ms, max(from_ms, day.start_ms))
+            if (midnight := day.ledger_due_ms(now_ms, from_ms)) is not None:
+                zone = day.definition.house.time_zone
+                day.note_ledger(midnight, read_ledger(connection, self._house_id, zone, midnight))
             end_ms = now_ms + _HORIZON_MS
             start_ms = day.reads_from(from_ms)
             new_readings = readings.read(connection, self._house_id, day.fields, start_ms, end_ms)

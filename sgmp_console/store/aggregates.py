@@ -14,20 +14,22 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from psycopg2 import sql
 
 from sgmp_console.store import binary_copy
 from sgmp_console.store.database import Database
-from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
-from sgmp_console.store.series import FieldKey, SeriesIds, series_of
-from sgmp_console.store.tables import aggregation
-from sgmp_console.timeseries import SLOT_MS, HourAggregates, SlotAggregates, starts_of_runs, timestamp_hash
+from sgmp_console.store.rows import array_literal, driver, to_ms
+from sgmp_console.store.series import FieldKey, SeriesIds, packed_query, series_of
+from sgmp_console.timeseries import SLOT_MS, HourAggregates, SlotAggregates, timestamp_hash
 
 RAW_RETENTION_DAYS = 31
 
+REFRESH_DAYS = 28
+"""On TimescaleDB aggregates of late readings are refreshed this far back: less than raw readings are kept, since a refresh
+where they were dropped would erase what is known. Further back they are merged."""
+
 _TIMESCALE = "sgmp_timescale"
-_POLICY_DAYS = 25
-"""TimescaleDB brings aggregates up to date by itself this far back (its policies: a day more)."""
+_LATE_MS = 5 * 60_000
+"""Readings that are older when they arrive may be in a range that TimescaleDB has aggregated (its policy: 10 minutes)."""
 _MOST_FOLDED = 2_000
 """More slots than these are cheaper counted anew by the server than sent to it."""
 
@@ -37,19 +39,10 @@ _FOLD = sa.text(  # made once: SQLAlchemy looks for parameters each time
     " CAST(:minima AS float8[]), CAST(:maxima AS float8[]), CAST(:instants AS bigint[]))"
 )
 
-_SLOT_COLUMNS = ("slot", "n", "sum", "positive_sum", "negative_sum", "minimum", "maximum", "instants")
-_HOUR_COLUMNS = (
-    "hour",
-    "covered",
-    "sum",
-    "positive_sum",
-    "negative_sum",
-    "minimum",
-    "maximum",
-    "n",
-    "instants",
-)
-_INTEGERS = frozenset({"n", "covered", "instants"})
+_SLOT_COLUMNS = (">i8", ">i8", ">f8", ">f8", ">f8", ">f8", ">f8", ">i8")
+"""start, n, sum, positive sum, negative sum, least, greatest, timestamp hash."""
+_HOUR_COLUMNS = (">i8", ">i8", ">f8", ">f8", ">f8", ">f8", ">f8", ">i8", ">i8")
+"""start, covered slots, sum, positive sum, negative sum, least, greatest, n, timestamp hash."""
 
 Progress = Callable[[float], None]
 """Hears how much is done, 0 to 1. May raise Cancelled: what is populated by then stays, the rest can go on later."""
@@ -63,27 +56,26 @@ def register(connection: sa.Connection, house_id: int, item_id: int, fields: Col
 
     A field is aggregated while any item asks. Deleting an item releases its fields by itself.
     """
-    mine = (aggregation.c.house_id == house_id) & (aggregation.c.item_id == item_id)
-    before = {
-        (row.device_name, row.field)
-        for row in connection.execute(sa.select(aggregation.c.device_name, aggregation.c.field).where(mine))
-    }
-    for device, field in sorted(before - set(fields)):
-        this = (aggregation.c.device_name == device) & (aggregation.c.field == field)
-        connection.execute(aggregation.delete().where(mine & this))
-    for device, field in sorted(set(fields) - before):
-        connection.execute(
-            aggregation.insert().values(house_id=house_id, item_id=item_id, device_name=device, field=field)
-        )
+    asked = sorted(set(fields))
+    connection.execute(
+        sa.text(
+            "SELECT sgmp.register_aggregation(:house, :item, CAST(:devices AS text[]), CAST(:fields AS text[]))"
+        ),
+        {
+            "house": house_id,
+            "item": item_id,
+            "devices": [device for device, _ in asked],
+            "fields": [name for _, name in asked],
+        },
+    )
 
 
 def registered(connection: sa.Connection, house_id: int) -> dict[FieldKey, frozenset[int]]:
     """The fields of the house that are asked for, and by which items (their ids)."""
     found: dict[FieldKey, set[int]] = {}
     for row in connection.execute(
-        sa.select(aggregation.c.device_name, aggregation.c.field, aggregation.c.item_id).where(
-            aggregation.c.house_id == house_id
-        )
+        sa.text("SELECT device_name, field, item_id FROM sgmp.registrations WHERE house_id = :house"),
+        {"house": house_id},
     ):
         found.setdefault((row.device_name, row.field), set()).add(row.item_id)
     return {key: frozenset(items) for key, items in found.items()}
@@ -126,7 +118,44 @@ def drop_old_readings(connection: sa.Connection, keep_days: int = RAW_RETENTION_
     )
 
 
+def recompute_late(connection: sa.Connection) -> int:
+    """Bring ranges up to date that ingest left, since an account held the house's lock. As ingest or owner.
+
+    On plain PostgreSQL, each minute; TimescaleDB has a job for it: 0. Returns how many ranges.
+    """
+    return int(connection.execute(sa.text("SELECT sgmp.recompute_late()")).scalar_one())
+
+
 # --- Keeping ----------------------------------------------------------------------------------------------------------
+
+
+_OLD_MS = 7 * 86_400_000
+"""Raw readings are kept at least so long."""
+
+
+def closed(
+    connection: sa.Connection, series: NDArray[np.int32], timestamps: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which of these readings can't be kept: their slot was aggregated from raw readings that have been dropped, so that
+    neither a repeat can be told nor another value added. As ingest or owner."""
+    refused = np.zeros(len(series), np.bool_)
+    old = timestamps < time.time() * 1000 - _OLD_MS
+    if not old.any():
+        return refused
+    slots = np.floor_divide(timestamps, SLOT_MS) * SLOT_MS
+    pairs = np.unique(np.stack([series[old].astype(np.int64), slots[old]]), axis=1)
+    rows = connection.execute(
+        sa.text(
+            "SELECT series_id, slot FROM sgmp.closed_slots(CAST(:series AS integer[]), CAST(:slots AS bigint[]))"
+        ),
+        {"series": array_literal(pairs[0]), "slots": array_literal(pairs[1])},
+    ).all()
+    if not rows:
+        return refused
+    shut = np.array([(number, start) for number, start in rows], np.int64)
+    for number in np.unique(shut[:, 0]):
+        refused |= (series == number) & np.isin(slots, shut[shut[:, 0] == number, 1])
+    return refused
 
 
 def fold(
@@ -140,15 +169,20 @@ def fold(
     """Bring the slots up to date with readings just stored: finite, unique, by series and then time. As ingest or owner.
 
     `all_new`: none of them had been stored before; else the slots they fall into are counted anew. On TimescaleDB
-    only what its policies would miss is noted.
+    only what its aggregates may miss is noted, or merged into them.
     """
     if len(series) == 0:
         return
     if _on_timescale(connection):
-        if int(timestamps.min()) < time.time() * 1000 - _POLICY_DAYS * 86_400_000:
+        late = timestamps < time.time() * 1000 - _LATE_MS
+        if late.any():
             connection.execute(
-                sa.text("SELECT sgmp.note_late(:from_ms, :to_ms)"),
-                {"from_ms": int(timestamps.min()), "to_ms": int(timestamps.max())},
+                sa.text("SELECT sgmp.note_late(CAST(:series AS integer[]), :from_ms, :to_ms)"),
+                {
+                    "series": array_literal(np.unique(series[late])),
+                    "from_ms": int(timestamps[late].min()),
+                    "to_ms": int(timestamps[late].max()),
+                },
             )
         return
     slots = np.floor_divide(timestamps, SLOT_MS)
@@ -222,9 +256,9 @@ def standing(connection: sa.Connection, house_id: int, *, series: SeriesIds | No
     names = {number: key for key, number in ids.items()}
     rows = connection.execute(
         sa.text(
-            "SELECT nullif(kept, '-infinity'), s.series_id, upper(s.unpopulated)"
+            "SELECT nullif(kept, '-infinity'), s.series_id, s.populated_from"
             " FROM sgmp.raw_kept_from() AS kept"
-            " LEFT JOIN sgmp.series s ON s.house_id = :house AND s.aggregated"
+            " LEFT JOIN sgmp.fields_of(:house) s ON s.aggregated"
         ),
         {"house": house_id},
     ).all()
@@ -245,19 +279,19 @@ def read_slots(
     series: SeriesIds | None = None,
 ) -> dict[FieldKey, SlotAggregates]:
     """The slots that begin in [start_ms, end_ms), one entry for each of `fields`, empty where none are."""
-    columns = _read(connection, house_id, fields, start_ms, end_ms, "slots", _SLOT_COLUMNS, series)
+    columns = _read(connection, house_id, fields, start_ms, end_ms, "packed_slots", _SLOT_COLUMNS, series)
     return {
         key: SlotAggregates(
-            starts=_ms(c["slot"]),
-            n=c["n"],
-            sums=c["sum"],
-            positive_sums=c["positive_sum"],
-            negative_sums=c["negative_sum"],
-            minima=c["minimum"],
-            maxima=c["maximum"],
-            instants=c["instants"],
+            starts=binary_copy.to_ms(starts),
+            n=n,
+            sums=sums,
+            positive_sums=positive_sums,
+            negative_sums=negative_sums,
+            minima=minima,
+            maxima=maxima,
+            instants=hashes,
         )
-        for key, c in columns.items()
+        for key, (starts, n, sums, positive_sums, negative_sums, minima, maxima, hashes) in columns.items()
     }
 
 
@@ -271,25 +305,31 @@ def read_hours(
     series: SeriesIds | None = None,
 ) -> dict[FieldKey, HourAggregates]:
     """The UTC hours that begin in [start_ms, end_ms), one entry for each of `fields`, empty where none are."""
-    columns = _read(connection, house_id, fields, start_ms, end_ms, "hours", _HOUR_COLUMNS, series)
+    columns = _read(connection, house_id, fields, start_ms, end_ms, "packed_hours", _HOUR_COLUMNS, series)
     return {
         key: HourAggregates(
-            starts=_ms(c["hour"]),
-            covered=c["covered"],
-            sums=c["sum"],
-            positive_sums=c["positive_sum"],
-            negative_sums=c["negative_sum"],
-            minima=c["minimum"],
-            maxima=c["maximum"],
-            n=c["n"],
-            instants=c["instants"],
+            starts=binary_copy.to_ms(starts),
+            covered=covered,
+            sums=sums,
+            positive_sums=positive_sums,
+            negative_sums=negative_sums,
+            minima=minima,
+            maxima=maxima,
+            n=n,
+            instants=hashes,
         )
-        for key, c in columns.items()
+        for key, (
+            starts,
+            covered,
+            sums,
+            positive_sums,
+            negative_sums,
+            minima,
+            maxima,
+            n,
+            hashes,
+        ) in columns.items()
     }
-
-
-def _ms(microseconds: NDArray[np.int64]) -> NDArray[np.int64]:
-    return microseconds // 1000 + binary_copy.EPOCH_MS
 
 
 def _read(
@@ -298,33 +338,25 @@ def _read(
     fields: Collection[FieldKey],
     start_ms: int,
     end_ms: int,
-    view: str,
+    function: str,
     columns: tuple[str, ...],
     series: SeriesIds | None,
-) -> dict[FieldKey, dict[str, NDArray[Any]]]:
+) -> dict[FieldKey, list[NDArray[Any]]]:
     known = series_of(connection, house_id) if series is None else series
     ids = {known[key]: key for key in set(fields) & known.keys()}
-    kinds = {"series_id": ">i4"} | {
-        name: ">i8" if name == columns[0] or name in _INTEGERS else ">f8" for name in columns
-    }
-    stream = BytesIO()
-    query = sql.SQL(
-        "COPY (SELECT {columns} FROM sgmp.{view} WHERE series_id = ANY ({ids})"
-        " AND {start} >= {from_ts} AND {start} < {to_ts} ORDER BY series_id, {start}) TO STDOUT (FORMAT binary)"
-    ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, kinds)),
-        view=sql.Identifier(view),
-        ids=sql.Literal(list(ids) or [0]),
-        start=sql.Identifier(columns[0]),
-        from_ts=sql.Literal(from_ms(start_ms)),
-        to_ts=sql.Literal(from_ms(end_ms)),
-    )
-    with driver(connection).cursor() as cursor:
-        cursor.copy_expert(query, stream)
-    rows = binary_copy.decode_rows(stream, kinds)
-    bounds = np.append(starts_of_runs(rows["series_id"]), len(rows["series_id"]))
-    nothing = {name: column[:0] for name, column in rows.items()}
+    nothing: list[NDArray[Any]] = [
+        np.empty(0, np.float64 if column == ">f8" else np.int64) for column in columns
+    ]
     found = dict.fromkeys(fields, nothing)
-    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        found[ids[int(rows["series_id"][first])]] = {name: c[first:last] for name, c in rows.items()}
+    if not ids or end_ms <= start_ms:
+        return found
+    stream = BytesIO()
+    with driver(connection).cursor() as cursor:
+        cursor.copy_expert(packed_query(function, list(ids), start_ms, end_ms), stream)
+    for number, arrays in binary_copy.decode_packed(stream, columns).items():
+        starts = arrays[0]
+        if not bool(np.all(starts[1:] > starts[:-1])):
+            order = np.argsort(starts)
+            arrays = [column[order] for column in arrays]
+        found[ids[number]] = arrays
     return found

@@ -26,27 +26,29 @@ class AnalyticItem:
     revision: int = 1
 
 
+# What accounts read.
+_view = sa.table("analytic_items", *(sa.column(c.name, c.type) for c in table.c), schema="sgmp")
 _COLUMNS = (
-    table.c.item_id,
-    table.c.house_id,
-    table.c.name,
-    table.c.description,
-    table.c.formula,
-    table.c.aggregated,
-    table.c.unit,
-    table.c.revision,
+    _view.c.item_id,
+    _view.c.house_id,
+    _view.c.name,
+    _view.c.description,
+    _view.c.formula,
+    _view.c.aggregated,
+    _view.c.unit,
+    _view.c.revision,
 )
 
 
 def list_all(connection: sa.Connection, house_id: int) -> list[AnalyticItem]:
     """The house's items in order of name."""
-    rows = connection.execute(sa.select(*_COLUMNS).where(table.c.house_id == house_id).order_by(table.c.name))
+    rows = connection.execute(sa.select(*_COLUMNS).where(_view.c.house_id == house_id).order_by(_view.c.name))
     return [AnalyticItem(*row) for row in rows]
 
 
 def get(connection: sa.Connection, item_id: int) -> AnalyticItem:
     """Raises UserError where there is none, or none that the account sees."""
-    row = connection.execute(sa.select(*_COLUMNS).where(table.c.item_id == item_id)).one_or_none()
+    row = connection.execute(sa.select(*_COLUMNS).where(_view.c.item_id == item_id)).one_or_none()
     if row is None:
         raise UserError("There is no such analytic item. It may have been deleted.")
     return AnalyticItem(*row)
@@ -71,41 +73,40 @@ def create(
         "analytic_item_house_id_fkey": "There is no such house. It may have been deleted.",
     }
     with constraint_errors(connection, sentences):
-        row = connection.execute(
-            table.insert()
-            .values(
-                house_id=house_id,
-                name=name,
-                formula=formula,
-                description=description,
-                aggregated=aggregated,
-                unit=unit,
-            )
-            .returning(*_COLUMNS)
-        ).one()
-    return AnalyticItem(*row)
+        item_id = connection.execute(
+            sa.text(
+                "SELECT sgmp.create_analytic_item(:house, :name, :description, :formula, :aggregated, :unit)"
+            ),
+            {
+                "house": house_id,
+                "name": name,
+                "description": description,
+                "formula": formula,
+                "aggregated": aggregated,
+                "unit": unit,
+            },
+        ).scalar_one()
+    return get(connection, item_id)
 
 
 def update(connection: sa.Connection, item: AnalyticItem) -> AnalyticItem:
-    """Store all but the name, which stays. Raises ChangedMeanwhile where `item` is stale."""
-    row = connection.execute(
-        table.update()
-        .where(table.c.item_id == item.item_id, table.c.revision == item.revision)
-        .values(
-            description=item.description,
-            formula=item.formula,
-            aggregated=item.aggregated,
-            unit=item.unit,
-            revision=table.c.revision + 1,
-        )
-        .returning(*_COLUMNS)
-    ).one_or_none()
-    if row is None:
+    """Store all but the name, which stays. Raises ChangedMeanwhile where `item` is stale, Refused."""
+    revision = connection.execute(
+        sa.text("SELECT sgmp.update_analytic_item(:item, :seen, :description, :formula, :aggregated, :unit)"),
+        {
+            "item": item.item_id,
+            "seen": item.revision,
+            "description": item.description,
+            "formula": item.formula,
+            "aggregated": item.aggregated,
+            "unit": item.unit,
+        },
+    ).scalar_one()
+    if revision is None:
         raise ChangedMeanwhile(f"Analytic item {item.name}")
-    return AnalyticItem(*row)
+    return get(connection, item.item_id)
 
 
 def delete(connection: sa.Connection, item_id: int) -> None:
-    """Raises UserError where there is none."""
-    if connection.execute(table.delete().where(table.c.item_id == item_id)).rowcount == 0:
-        raise UserError("There is no such analytic item. It may have been deleted.")
+    """Raises UserError where there is none, Refused."""
+    connection.execute(sa.text("SELECT sgmp.delete_analytic_item(:item)"), {"item": item_id})

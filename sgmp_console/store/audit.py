@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from sgmp_console.errors import UserError
 from sgmp_console.store import rows
-from sgmp_console.store.tables import audit
 
 ACTS = {
     "create": "created",
@@ -49,16 +49,13 @@ KINDS = {
 """What acts are about, in words."""
 
 
-# What accounts read.
-_view = sa.table("audit_entries", *(sa.column(c.name, c.type) for c in audit.c), schema="sgmp")
-
-
 @dataclass(frozen=True)
 class AuditEntry:
     """`at_ms`: UTC. `actor`: the account's email, or the PostgreSQL role of who is none (the owner, ingest).
 
     `act` is a key of ACTS, `kind` one of KINDS. Of a change, `before` and `after` hold what differs; a secret that
-    changed stands in both, masked. Of acts outside the database `after` holds details.
+    changed stands in both, masked. Of acts outside the database `after` holds details. Where not `whole`, both are too long
+    for a list and are left out.
     """
 
     entry_id: int
@@ -70,6 +67,7 @@ class AuditEntry:
     house_id: int | None
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
+    whole: bool = True
 
 
 def read(
@@ -84,46 +82,67 @@ def read(
     to_ms: int | None = None,
     before_id: int | None = None,
     limit: int = 200,
+    whole: bool = False,
 ) -> list[AuditEntry]:
     """Entries that the account may see (`manage_accounts`; of the own house, or all), the newest first.
 
     `actor`, `subject`: part of it, in any case. Empty `acts` and `kinds`: all. `from_ms` <= at < `to_ms`, UTC ms. `before_id`: the
-    last entry of the page before.
+    last entry of the page before. `whole`: with `before` and `after` of all, else of those where they are short; `get` has
+    the others.
     """
-    query = sa.select(
-        _view.c.entry_id,
-        _view.c.at,
-        _view.c.actor,
-        _view.c.act,
-        _view.c.kind,
-        _view.c.subject,
-        _view.c.house_id,
-        _view.c.before,
-        _view.c.after,
+    page = connection.execute(
+        sa.text(
+            "SELECT entry_id, at, actor, act, kind, subject, house_id, before, after, whole FROM sgmp.audit_page("
+            ":actor, :subject, CAST(:acts AS text[]), CAST(:kinds AS text[]), :house, :start, :end, :before_id,"
+            " :page, :whole)"
+        ),
+        {
+            "actor": actor or None,
+            "subject": subject or None,
+            "acts": list(acts),
+            "kinds": list(kinds),
+            "house": house_id,
+            "start": None if from_ms is None else rows.from_ms(from_ms),
+            "end": None if to_ms is None else rows.from_ms(to_ms),
+            "before_id": before_id,
+            "page": limit,
+            "whole": whole,
+        },
     )
-    if actor:
-        query = query.where(_view.c.actor.icontains(actor, autoescape=True))
-    if subject:
-        query = query.where(_view.c.subject.icontains(subject, autoescape=True))
-    if acts:
-        query = query.where(_view.c.act.in_(acts))
-    if kinds:
-        query = query.where(_view.c.kind.in_(kinds))
-    if house_id is not None:
-        query = query.where(_view.c.house_id == house_id)
-    if from_ms is not None:
-        query = query.where(_view.c.at >= rows.from_ms(from_ms))
-    if to_ms is not None:
-        query = query.where(_view.c.at < rows.from_ms(to_ms))
-    if before_id is not None:
-        query = query.where(_view.c.entry_id < before_id)
-    found = connection.execute(query.order_by(_view.c.entry_id.desc()).limit(limit))
-    return [AuditEntry(row.entry_id, rows.to_ms(row.at), *row[2:]) for row in found]
+    return [_entry(row, row.whole) for row in page]
+
+
+def get(connection: sa.Connection, entry_id: int) -> AuditEntry:
+    """One entry with all that it holds, long values cut. Raises UserError where there is none, or none to be seen."""
+    row = connection.execute(
+        sa.text(
+            "SELECT entry_id, at, actor, act, kind, subject, house_id, before, after FROM sgmp.audit_entry(:entry)"
+        ),
+        {"entry": entry_id},
+    ).one_or_none()
+    if row is None:
+        raise UserError("There is no such entry in the audit.")
+    return _entry(row, True)
 
 
 def actors(connection: sa.Connection) -> list[str]:
     """Everybody in the entries that the account may see, in order."""
-    return list(connection.execute(sa.select(_view.c.actor).distinct().order_by(_view.c.actor)).scalars())
+    return list(connection.execute(sa.text("SELECT sgmp.audit_actors()")).scalars())
+
+
+def _entry(row: sa.Row[Any], whole: bool) -> AuditEntry:
+    return AuditEntry(
+        row.entry_id,
+        rows.to_ms(row.at),
+        row.actor,
+        row.act,
+        row.kind,
+        row.subject,
+        row.house_id,
+        row.before,
+        row.after,
+        whole,
+    )
 
 
 def last_sign_ins(connection: sa.Connection, from_ms: int) -> dict[str, int]:

@@ -1,12 +1,13 @@
-"""PostgreSQL's binary COPY format for readings, straight from and into NumPy.
+"""PostgreSQL's binary COPY format, straight from and into NumPy. Layout: PostgreSQL manual, COPY, "Binary Format".
 
-A row is (series_id int4, ts timestamptz, value float8), none of them null: 34 bytes, always. Layout: PostgreSQL
-manual, COPY, "Binary Format".
+Readings are written as rows (series_id int4, ts timestamptz, value float8), none of them null: 34 bytes, always. They are
+read packed, a row for each series.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -44,38 +45,31 @@ def encode(series: NDArray[np.int32], ts_ms: NDArray[np.int64], values: NDArray[
     return BytesIO(b"".join((_HEADER, rows.data, _TRAILER)))
 
 
-def decode(stream: BytesIO) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
-    """The arrays (series, UTC ms, values) of what `COPY (...) TO STDOUT (FORMAT binary)` wrote to `stream`.
+def to_ms(microseconds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """UTC ms of PostgreSQL's binary timestamptz (microseconds since 2000-01-01)."""
+    return microseconds // 1000 + EPOCH_MS
 
-    Raises ValueError if it is not rows of this shape.
+
+def decode_packed(stream: BytesIO, columns: Sequence[str]) -> dict[int, list[NDArray[Any]]]:
+    """Rows of an integer and then, for each of `columns`, a bytea of numbers one after the other; none of them null.
+
+    `columns`: ">i8" or ">f8" each. Returns the integer -> the columns, in the machine's own byte order. Raises ValueError
+    for another shape.
     """
     data = stream.getbuffer()
-    length = len(data) - len(_HEADER) - len(_TRAILER)
-    if length < 0 or length % ROW.itemsize:
-        raise ValueError(f"{len(data)} bytes are not rows of {ROW.itemsize} bytes")
-    rows = np.frombuffer(data, ROW, length // ROW.itemsize, len(_HEADER))
-    return (
-        rows["series"].astype(np.int32),
-        rows["ts"].astype(np.int64) // 1000 + EPOCH_MS,
-        rows["value"].astype(np.float64),
-    )
-
-
-def decode_rows(stream: BytesIO, columns: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """The same for rows of other columns, none of them null.
-
-    `columns`: name -> ">i4", ">i8" (bigint, or a timestamptz in microseconds since EPOCH_MS) or ">f8". Each comes
-    back in the machine's own byte order, integers as int64.
-    """
-    parts: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, kind in columns.items():
-        parts += [(f"length of {name}", ">i4"), (name, kind)]
-    row = np.dtype(parts)
-    data = stream.getbuffer()
-    length = len(data) - len(_HEADER) - len(_TRAILER)
-    if length < 0 or length % row.itemsize:
-        raise ValueError(f"{len(data)} bytes are not rows of {row.itemsize} bytes")
-    rows = np.frombuffer(data, row, length // row.itemsize, len(_HEADER))
-    return {
-        name: rows[name].astype(np.float64 if kind == ">f8" else np.int64) for name, kind in columns.items()
-    }
+    place = len(_HEADER)
+    rows: dict[int, list[NDArray[Any]]] = {}
+    while data[place : place + 2] != _TRAILER:
+        fields, _, number = struct.unpack_from(">hii", data, place)
+        if fields != 1 + len(columns):
+            raise ValueError(f"{fields} columns in place of {1 + len(columns)}")
+        place += 10
+        arrays = rows[number] = []
+        for column in columns:
+            (length,) = struct.unpack_from(">i", data, place)
+            place += 4
+            arrays.append(
+                np.frombuffer(data, column, length // 8, place).astype(np.dtype(column).newbyteorder("="))
+            )
+            place += length
+    return rows

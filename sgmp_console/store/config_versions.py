@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +13,7 @@ import sqlalchemy as sa
 from sgmp_console.errors import UserError
 from sgmp_console.store.devices import reveal_secrets
 from sgmp_console.store.rows import constraint_errors, to_ms
-from sgmp_console.store.tables import config_version as table
-from sgmp_console.store.tables import house_state
 from sgmp_edge import contract
-
-# With the devices' secrets masked.
-_view = sa.table("config_versions", *(sa.column(c.name, c.type) for c in table.c), schema="sgmp")
 
 
 @dataclass(frozen=True)
@@ -52,14 +48,17 @@ class EdgeState:
 
 def list_all(connection: sa.Connection, house_id: int) -> list[ConfigVersion]:
     """The versions of a house, the newest first, without the devices: these hold secrets."""
-    rows = connection.execute(_select().where(_view.c.house_id == house_id).order_by(_view.c.version.desc()))
+    rows = connection.execute(
+        sa.text(f"{_SELECT} ORDER BY version DESC"),
+        {"house": house_id},
+    )
     return [version_of(row) for row in rows]
 
 
 def newest(connection: sa.Connection, house_id: int) -> ConfigVersion | None:
     """The version made last; None if there never was one."""
     row = connection.execute(
-        _select().where(_view.c.house_id == house_id).order_by(_view.c.version.desc()).limit(1)
+        sa.text(f"{_SELECT} ORDER BY version DESC LIMIT 1"), {"house": house_id}
     ).one_or_none()
     return None if row is None else version_of(row)
 
@@ -67,17 +66,16 @@ def newest(connection: sa.Connection, house_id: int) -> ConfigVersion | None:
 def device_counts(connection: sa.Connection, house_id: int) -> dict[int, int]:
     """How many devices each version of a house has."""
     rows = connection.execute(
-        sa.select(_view.c.version, sa.func.jsonb_array_length(_view.c.devices)).where(
-            _view.c.house_id == house_id
-        )
+        sa.text("SELECT version, device_count FROM sgmp.config_version_list(:house)"), {"house": house_id}
     )
-    return {row.version: row[1] for row in rows}
+    return {row.version: row.device_count for row in rows}
 
 
 def devices_of(connection: sa.Connection, house_id: int, version: int) -> list[contract.DeviceConfig]:
     """The devices of a version, masked as `devices.list_all` does, in order of id. Raises UserError: no such version."""
     rows = connection.execute(
-        sa.select(_view.c.devices).where(_view.c.house_id == house_id, _view.c.version == version)
+        sa.text("SELECT devices FROM sgmp.visible_config_versions(:house, :version)"),
+        {"house": house_id, "version": version},
     ).scalar_one_or_none()
     if rows is None:
         raise UserError("There is no such version of the configuration.")
@@ -115,12 +113,13 @@ def add(
     taken = f"Version {version} of the configuration exists already. Synchronize again."
     with constraint_errors(connection, {"config_version_pkey": taken}):
         connection.execute(
-            table.insert().values(
-                house_id=house_id,
-                version=version,
-                sha256=sha256,
-                devices=[dict(device) for device in devices],
-            )
+            sa.text("SELECT sgmp.add_config_version(:house, :version, :sha256, CAST(:devices AS jsonb))"),
+            {
+                "house": house_id,
+                "version": version,
+                "sha256": sha256,
+                "devices": json.dumps([dict(device) for device in devices]),
+            },
         )
 
 
@@ -133,7 +132,9 @@ def note_published(connection: sa.Connection, house_id: int, version: int) -> No
 
 def edge_state(connection: sa.Connection, house_id: int) -> EdgeState:
     """What the edge of a house last reported about itself."""
-    row = connection.execute(sa.select(house_state).where(house_state.c.house_id == house_id)).one_or_none()
+    row = connection.execute(
+        sa.text("SELECT * FROM sgmp.house_states WHERE house_id = :house"), {"house": house_id}
+    ).one_or_none()
     return EdgeState() if row is None else edge_state_of(row)
 
 
@@ -155,17 +156,7 @@ def _device(row: Mapping[str, Any]) -> contract.DeviceConfig:
     return contract.DeviceConfig(row["device_id"], row["name"], row["type"], row["config"])
 
 
-_VERSION_COLUMNS = (
-    _view.c.version,
-    _view.c.sha256,
-    _view.c.created_by,
-    _view.c.created_at,
-    _view.c.published_at,
-)
-
-
-def _select() -> sa.Select[Any]:
-    return sa.select(*_VERSION_COLUMNS)
+_SELECT = "SELECT version, sha256, created_by, created_at, published_at FROM sgmp.config_version_list(:house)"
 
 
 def version_of(row: sa.Row[Any]) -> ConfigVersion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ PARTITION_CACHE = "sgmp_partitions"
 CHANGE_CHANNEL = "sgmp_change"
 _CHANGES = "sgmp_changes"
 _NOTIFY = sa.text("SELECT pg_notify(:channel, message) FROM unnest(CAST(:messages AS text[])) AS message")
+
+_TOO_LONG = re.compile(r"(\w+)_length_check")
+"""Names of the constraints that bound texts (`tables`)."""
 
 USER_ERROR_STATE = "SG001"
 """SQLSTATE with which our database functions refuse; the message is the operator's sentence."""
@@ -263,6 +267,9 @@ def translated(error: BaseException) -> Exception:
         return Refused("Your account may not do this. An administrator can give your role the permission.")
     if reason := _unavailable(state):
         return DatabaseUnavailable(reason)
+    if (too_long := _TOO_LONG.fullmatch(error.diag.constraint_name or "")) and error.diag.table_name:
+        column = too_long[1].removeprefix(f"{error.diag.table_name}_").replace("_", " ")
+        return UserError(f"The {column} is too long to be stored. Shorten it.")
     return StatementFailed(state, message, error.diag.constraint_name)
 
 

@@ -6,6 +6,7 @@ with a mask keeps what is stored there. `reveal` and `to_send` give the secrets.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,21 +21,24 @@ from sgmp_console.store.tables import device as table
 MASK = "***"
 """Shown in place of a setting that is not shown."""
 
-# What accounts read.
-_view = sa.table(
-    "devices",
-    *(sa.column(c.name, c.type) for c in table.c),
-    schema="sgmp",
-)
-_COLUMNS = (
-    _view.c.device_id,
-    _view.c.house_id,
-    _view.c.name,
-    _view.c.type,
-    _view.c.description,
-    _view.c.config,
-    _view.c.revision,
-)
+
+# What accounts read: of one house, or of all that the account sees (None).
+def _devices(house_id: int | None = None) -> Any:
+    return sa.func.sgmp.visible_devices(house_id).table_valued(
+        *(sa.column(c.name, c.type) for c in table.c), name="devices"
+    )
+
+
+def _select(devices: Any) -> sa.Select[Any]:
+    return sa.select(
+        devices.c.device_id,
+        devices.c.house_id,
+        devices.c.name,
+        devices.c.type,
+        devices.c.description,
+        devices.c.config,
+        devices.c.revision,
+    )
 
 
 @dataclass(frozen=True)
@@ -52,27 +56,40 @@ class Device:
 
 def list_all(connection: sa.Connection, house_id: int) -> list[Device]:
     """The house's devices in order of name, without deleted ones."""
-    rows = connection.execute(
-        sa.select(*_COLUMNS)
-        .where(_view.c.house_id == house_id, _view.c.deleted_at.is_(None))
-        .order_by(_view.c.name)
-    )
+    devices = _devices(house_id)
+    rows = connection.execute(_select(devices).where(devices.c.deleted_at.is_(None)).order_by(devices.c.name))
     return [Device(*row) for row in rows]
 
 
 def houses_of_all(connection: sa.Connection) -> list[int]:
     """The house of each device that the account sees, without deleted ones."""
-    return list(connection.execute(sa.select(table.c.house_id).where(table.c.deleted_at.is_(None))).scalars())
+    return [house for house, count in counts(connection).items() for _ in range(count)]
+
+
+def counts(connection: sa.Connection) -> dict[int, int]:
+    """House -> how many devices it has, without deleted ones; houses without devices are not in it."""
+    rows = connection.exec_driver_sql("SELECT house_id, devices FROM sgmp.device_counts()")
+    return {row.house_id: row.devices for row in rows}
 
 
 def get(connection: sa.Connection, device_id: int) -> Device:
     """Raises UserError where there is none, or none that the account sees."""
+    devices = _devices(_house_of(connection, device_id))
     row = connection.execute(
-        sa.select(*_COLUMNS).where(_view.c.device_id == device_id, _view.c.deleted_at.is_(None))
+        _select(devices).where(devices.c.device_id == device_id, devices.c.deleted_at.is_(None))
     ).one_or_none()
     if row is None:
         raise UserError("There is no such device. It may have been deleted.")
     return Device(*row)
+
+
+def _house_of(connection: sa.Connection, device_id: int) -> int:
+    """0 where there is no such device, or none that the account sees."""
+    return int(
+        connection.execute(
+            sa.text("SELECT COALESCE(sgmp.house_of_device(:device), 0)"), {"device": device_id}
+        ).scalar_one()
+    )
 
 
 def create(
@@ -87,19 +104,25 @@ def create(
     """Raises UserError where the name is taken in the house or breaks the rule, or a setting is masked."""
     with constraint_errors(connection, _sentences(name)):
         device_id = connection.execute(
-            table.insert()
-            .values(house_id=house_id, name=name, type=type, description=description, config=dict(config))
-            .returning(table.c.device_id)
+            sa.text("SELECT sgmp.create_device(:house, :name, :type, :description, CAST(:config AS jsonb))"),
+            {
+                "house": house_id,
+                "name": name,
+                "type": type,
+                "description": description,
+                "config": json.dumps(dict(config)),
+            },
         ).scalar_one()
     return get(connection, device_id)
 
 
 def deleted(connection: sa.Connection, house_id: int, name: str) -> Device | None:
     """The device of this name that was deleted last, whose history a new one can continue (`restore`)."""
+    devices = _devices(house_id)
     row = connection.execute(
-        sa.select(*_COLUMNS)
-        .where(_view.c.house_id == house_id, _view.c.name == name, _view.c.deleted_at.is_not(None))
-        .order_by(_view.c.deleted_at.desc())
+        _select(devices)
+        .where(devices.c.name == name, devices.c.deleted_at.is_not(None))
+        .order_by(devices.c.deleted_at.desc())
         .limit(1)
     ).one_or_none()
     return None if row is None else Device(*row)
@@ -107,18 +130,18 @@ def deleted(connection: sa.Connection, house_id: int, name: str) -> Device | Non
 
 def list_deleted(connection: sa.Connection, house_id: int) -> list[Device]:
     """The devices that a house once had, in order of deletion."""
+    devices = _devices(house_id)
     rows = connection.execute(
-        sa.select(*_COLUMNS)
-        .where(_view.c.house_id == house_id, _view.c.deleted_at.is_not(None))
-        .order_by(_view.c.deleted_at)
+        _select(devices).where(devices.c.deleted_at.is_not(None)).order_by(devices.c.deleted_at)
     )
     return [Device(*row) for row in rows]
 
 
 def lifetime(connection: sa.Connection, device_id: int) -> tuple[int, int | None]:
     """When a device was made and when it was deleted (None: it was not), UTC ms. Raises UserError where there is none."""
+    devices = _devices(_house_of(connection, device_id))
     row = connection.execute(
-        sa.select(_view.c.created_at, _view.c.deleted_at).where(_view.c.device_id == device_id)
+        sa.select(devices.c.created_at, devices.c.deleted_at).where(devices.c.device_id == device_id)
     ).one_or_none()
     if row is None:
         raise UserError("There is no such device. It may have been deleted.")
@@ -132,7 +155,7 @@ def restore(connection: sa.Connection, device: Device) -> Device:
     ChangedMeanwhile where `device` is stale.
     """
     with constraint_errors(connection, _sentences(device.name)):
-        return _write(connection, device, table.c.deleted_at.is_not(None))
+        return _write(connection, device, restored=True)
 
 
 def update(connection: sa.Connection, device: Device) -> Device:
@@ -141,17 +164,13 @@ def update(connection: sa.Connection, device: Device) -> Device:
     Raises ChangedMeanwhile where `device` is stale, UserError for a mask that stands for nothing stored, or beside
     another type.
     """
-    return _write(connection, device, table.c.deleted_at.is_(None))
+    return _write(connection, device, restored=False)
 
 
 def delete(connection: sa.Connection, device_id: int) -> None:
     """Take the device out of use; its history stays. Raises UserError where there is none."""
-    changed = connection.execute(
-        table.update()
-        .where(table.c.device_id == device_id, table.c.deleted_at.is_(None))
-        .values(deleted_at=sa.func.now(), revision=table.c.revision + 1)
-    ).rowcount
-    if changed == 0:
+    deleted_now = connection.execute(sa.text("SELECT sgmp.delete_device(:device)"), {"device": device_id})
+    if not deleted_now.scalar_one():
         raise UserError("There is no such device. It may have been deleted.")
 
 
@@ -200,19 +219,21 @@ def known(connection: sa.Connection) -> dict[tuple[int, int], str]:
     return {(house_id, device_id): name for house_id, device_id, name in rows}
 
 
-def _write(connection: sa.Connection, device: Device, state: sa.ColumnElement[bool]) -> Device:
-    changed = connection.execute(
-        table.update()
-        .where(table.c.device_id == device.device_id, table.c.revision == device.revision, state)
-        .values(
-            type=device.type,
-            config=dict(device.config),
-            description=device.description,
-            deleted_at=None,
-            revision=table.c.revision + 1,
-        )
-    ).rowcount
-    if changed == 0:
+def _write(connection: sa.Connection, device: Device, *, restored: bool) -> Device:
+    revision = connection.execute(
+        sa.text(
+            "SELECT sgmp.update_device(:device, :seen, :type, :description, CAST(:config AS jsonb), :restored)"
+        ),
+        {
+            "device": device.device_id,
+            "seen": device.revision,
+            "type": device.type,
+            "description": device.description,
+            "config": json.dumps(dict(device.config)),
+            "restored": restored,
+        },
+    ).scalar_one()
+    if revision is None:
         raise ChangedMeanwhile(f"Device {device.name}")
     return get(connection, device.device_id)
 

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from psycopg2.extras import execute_values
 
 from sgmp_console.store.rows import driver, from_ms, to_ms
-from sgmp_console.store.tables import event as table
 
 
 @dataclass(frozen=True)
@@ -53,31 +52,25 @@ def read(
     types: Collection[str] = (),
 ) -> list[Event]:
     """The events of the half-open range [start_ms, end_ms) in order of time; no `devices` or `types` mean all."""
-    query = sa.select(table.c.ts, table.c.device_name, table.c.type, table.c.data).where(
-        table.c.house_id == house_id, table.c.ts >= from_ms(start_ms), table.c.ts < from_ms(end_ms)
+    rows = connection.execute(
+        sa.text(
+            "SELECT ts, device_name, type, data FROM sgmp.events_between(:house, :start, :end, :devices, :types)"
+        ),
+        {
+            "house": house_id,
+            "start": from_ms(start_ms),
+            "end": from_ms(end_ms),
+            "devices": list(devices),
+            "types": list(types),
+        },
     )
-    if devices:
-        query = query.where(table.c.device_name.in_(devices))
-    if types:
-        query = query.where(table.c.type.in_(types))
-    rows = connection.execute(query.order_by(table.c.ts, table.c.event_id))
-    return [Event(to_ms(ts), device, kind, data) for ts, device, kind, data in rows]
+    return [Event(to_ms(ts), device, type_name, data) for ts, device, type_name, data in rows]
 
 
 def types(connection: sa.Connection, house_id: int) -> list[str]:
     """The event types that have come from a house, in order of name."""
-    # One step along the index per type: a house can have a million events of a handful of types.
-    first, following = (
-        sa.select(table.c.type).where(table.c.house_id == house_id).order_by(table.c.type).limit(1)
-        for _ in range(2)
-    )
-    walk = first.cte("walk", recursive=True)
-    walk = walk.union_all(
-        sa.select(following.where(table.c.type > walk.c.type).scalar_subquery()).where(
-            walk.c.type.is_not(None)
-        )
-    )
-    return list(connection.execute(sa.select(walk.c.type).where(walk.c.type.is_not(None))).scalars())
+    rows = connection.execute(sa.text("SELECT sgmp.event_types(:house)"), {"house": house_id})
+    return list(rows.scalars())
 
 
 def store(connection: sa.Connection, rows: Sequence[EventRow]) -> int:

@@ -24,19 +24,21 @@ class House:
     revision: int = 1
 
 
-_COLUMNS = (table.c.house_id, table.c.name, table.c.description, table.c.time_zone, table.c.revision)
+# What accounts read.
+_view = sa.table("houses", *(sa.column(c.name, c.type) for c in table.c), schema="sgmp")
+_COLUMNS = (_view.c.house_id, _view.c.name, _view.c.description, _view.c.time_zone, _view.c.revision)
 
 
 def list_all(connection: sa.Connection) -> list[House]:
     """The houses that the account sees, in order of name."""
-    rows = connection.execute(sa.select(*_COLUMNS).where(table.c.deleted_at.is_(None)).order_by(table.c.name))
+    rows = connection.execute(sa.select(*_COLUMNS).where(_view.c.deleted_at.is_(None)).order_by(_view.c.name))
     return [House(*row) for row in rows]
 
 
 def get(connection: sa.Connection, house_id: int) -> House:
     """Raises UserError where there is none, or none that the account sees."""
     row = connection.execute(
-        sa.select(*_COLUMNS).where(table.c.house_id == house_id, table.c.deleted_at.is_(None))
+        sa.select(*_COLUMNS).where(_view.c.house_id == house_id, _view.c.deleted_at.is_(None))
     ).one_or_none()
     if row is None:
         raise UserError("There is no such house. It may have been deleted.")
@@ -54,48 +56,37 @@ def by_name(connection: sa.Connection, name: str) -> House:
 
 
 def create(connection: sa.Connection, name: str, *, description: str = "", time_zone: str = "UTC") -> House:
-    """Raises UserError where the name is taken or empty."""
+    """Raises UserError where the name is taken or empty, Refused."""
     with constraint_errors(connection, _sentences(name)):
-        row = connection.execute(
-            table.insert()
-            .values(name=name.strip(), description=description, time_zone=time_zone)
-            .returning(*_COLUMNS)
-        ).one()
-    return House(*row)
+        house_id = connection.execute(
+            sa.text("SELECT sgmp.create_house(:name, :description, :time_zone)"),
+            {"name": name.strip(), "description": description, "time_zone": time_zone},
+        ).scalar_one()
+    return get(connection, house_id)
 
 
 def update(connection: sa.Connection, house: House) -> House:
     """Store name, description and time zone. Raises UserError where the name is taken or empty, ChangedMeanwhile where
-    `house` is stale."""
+    `house` is stale, Refused."""
     with constraint_errors(connection, _sentences(house.name)):
-        row = connection.execute(
-            table.update()
-            .where(
-                table.c.house_id == house.house_id,
-                table.c.revision == house.revision,
-                table.c.deleted_at.is_(None),
-            )
-            .values(
-                name=house.name.strip(),
-                description=house.description,
-                time_zone=house.time_zone,
-                revision=table.c.revision + 1,
-            )
-            .returning(*_COLUMNS)
-        ).one_or_none()
-    if row is None:
+        revision = connection.execute(
+            sa.text("SELECT sgmp.update_house(:house, :seen, :name, :description, :time_zone)"),
+            {
+                "house": house.house_id,
+                "seen": house.revision,
+                "name": house.name.strip(),
+                "description": house.description,
+                "time_zone": house.time_zone,
+            },
+        ).scalar_one()
+    if revision is None:
         raise ChangedMeanwhile(f"House {house.name}")
-    return House(*row)
+    return get(connection, house.house_id)
 
 
 def delete(connection: sa.Connection, house_id: int) -> None:
-    """Take the house out of use; its history stays in the database. Raises UserError where there is none."""
-    changed = connection.execute(
-        table.update()
-        .where(table.c.house_id == house_id, table.c.deleted_at.is_(None))
-        .values(deleted_at=sa.func.now(), revision=table.c.revision + 1)
-    ).rowcount
-    if changed == 0:
+    """Take the house out of use; its history stays in the database. Raises UserError where there is none, Refused."""
+    if not connection.execute(sa.text("SELECT sgmp.delete_house(:house)"), {"house": house_id}).scalar_one():
         raise UserError("There is no such house. It may have been deleted.")
 
 

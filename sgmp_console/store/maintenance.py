@@ -1,4 +1,4 @@
-"""What a plain PostgreSQL needs done now and then. TimescaleDB has its own jobs, and finds nothing to do here."""
+"""What the database needs done now and then. Most of it TimescaleDB has jobs for, and finds nothing to do here."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from sgmp_console.store.database import Database
 _log = logging.getLogger(__name__)
 
 EVERY_S = 3600.0
+OFTEN_S = 60.0
 _TIMEOUT_MS = 30 * 60_000
 _LOCK_TIMEOUT_MS = 5_000
 
 
 class Maintenance:
-    """Drops raw readings past their time and packs weeks that are over, hourly, without ever blocking the caller.
+    """Works off late ranges and ends stale sessions each minute; drops raw readings past their time and packs weeks that
+    are over, hourly. Never blocks the caller.
 
     Whole weeks are dropped, the youngest `keep_days` days are kept in any case (at least 7). Each statement runs in the server while the caller does its own work on another connection. As ingest or owner.
     """
 
     def __init__(self, database: Database, keep_days: int = RAW_RETENTION_DAYS) -> None:
-        self._statements = (
+        self._hourly = (
             f"SELECT sgmp.drop_old_readings(make_interval(days => {keep_days:d}))",
             "SELECT sgmp.pack_week()",
             f"SELECT sgmp.drop_old_quarantine(make_interval(days => {quarantine.KEEP_DAYS:d}))",
         )
+        self._often = ("SELECT sgmp.end_stale_sessions()", "SELECT sgmp.recompute_late()")
         self._dsn = dsn_of(
             database.parameters,
             application_name="sgmp-maintenance",
@@ -41,16 +44,20 @@ class Maintenance:
         self._connection: psycopg2.extensions.connection | None = None
         self._waiting: list[str] = []
         self._cursor: psycopg2.extensions.cursor | None = None
-        self._next = time.monotonic()
+        self._next = self._next_hourly = time.monotonic()
 
     def look(self) -> None:
-        """To be called often. A failure is logged; the rest waits for the next hour."""
+        """To be called often. A failure is logged; the rest waits for its next time."""
         try:
             if self._connection is None:
                 if time.monotonic() < self._next:
                     return
-                self._next = time.monotonic() + EVERY_S
-                self._waiting = list(self._statements)
+                now = time.monotonic()
+                self._next = now + OFTEN_S
+                self._waiting = list(self._often)
+                if now >= self._next_hourly:
+                    self._next_hourly = now + EVERY_S
+                    self._waiting += self._hourly
                 self._connection = psycopg2.connect(self._dsn, async_=True)
             self._go_on(self._connection)
         except psycopg2.Error as error:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import sgmp_console
 from sgmp_console.errors import SgmpError
 from sgmp_console.store.access import accounts_role, checked_deployment, ingest_role, prepare_roles
+from sgmp_console.store.aggregates import REFRESH_DAYS
 from sgmp_console.store.connecting import connect, parameters_of
 from sgmp_console.store.database import translated
 from sgmp_console.store.errors import DatabaseUnavailable
@@ -31,18 +32,29 @@ _LOCK_TIMEOUT_MS = 10_000
 _STATEMENT_TIMEOUT_MS = 30 * 60_000
 _ATTEMPTS = 5
 
+CONNECTION_LIMIT = 12
+"""Connections that an account may have: a console has up to 8 (its pool, what listens, a password that is tried)."""
+
+TEMP_FILE_LIMIT = "10GB"
+"""What the temporary files of one session may take of the server's disk."""
+
 _HOUSE_VISIBLE = "((SELECT sgmp.sees_every_house()) OR house_id = (SELECT sgmp.my_house()))"
 
 _SQL = Path(__file__).resolve().parent / "sql"
 _SUBJECTS = (
     "identity",
+    "locks",
     "accounts",
     "roles",
     "ingest",
     "audit",
+    "houses",
     "devices",
+    "analytics",
+    "events",
     "quarantine",
     "readings",
+    "fleet",
     "aggregates",
     "hardening",
     "rights",
@@ -243,10 +255,9 @@ def _programs(deployment: str) -> str:
         "addresses": _address_settings(),
         "house_visible": _HOUSE_VISIBLE,
         "contents_visible": f"((SELECT sgmp.sees_contents()) AND {_HOUSE_VISIBLE})",
-        "series_visible": (
-            "((SELECT sgmp.sees_contents()) AND ((SELECT sgmp.sees_every_house()) OR series_id IN"
-            " (SELECT s.series_id FROM sgmp.series s WHERE s.house_id = (SELECT sgmp.my_house()))))"
-        ),
+        "connections": str(CONNECTION_LIMIT),
+        "temp_file_limit": TEMP_FILE_LIMIT,
+        "refresh_days": str(REFRESH_DAYS),
     }
     text = "".join(map(_sql, _SUBJECTS))
     return re.sub(r"\{([a-z_]+)\}", lambda found: values[found[1]], text)

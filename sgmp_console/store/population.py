@@ -24,11 +24,12 @@ def days_to_count(
     ids = [number for key, number in series_of(connection, house_id).items() if key in wanted]
     if not ids:
         return 0
-    query = sa.text(
-        "SELECT count(*) FROM generate_series(0, :limit - 1) AS back"
-        " WHERE NOT sgmp.on_timescale() AND EXISTS (SELECT FROM sgmp.readings r WHERE r.series_id = ANY (:ids)"
-        "  AND r.ts >= date_trunc('day', CAST(:until AS timestamptz), 'UTC') - back * interval '24 hours'"
-        "  AND r.ts < date_trunc('day', CAST(:until AS timestamptz), 'UTC') - (back - 1) * interval '24 hours')"
+    return int(
+        connection.execute(
+            sa.text(
+                "SELECT CASE WHEN sgmp.on_timescale() THEN 0"
+                " ELSE sgmp.days_with_readings(CAST(:ids AS integer[]), :until, :limit) END"
+            ),
+            {"limit": DAYS_LIMIT, "ids": ids, "until": from_ms(until_ms)},
+        ).scalar_one()
     )
-    parameters = {"limit": DAYS_LIMIT, "ids": ids, "until": from_ms(until_ms)}
-    return int(connection.execute(query, parameters).scalar_one())

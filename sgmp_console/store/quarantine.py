@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from sgmp_console.store.rows import driver, from_ms, to_ms
-from sgmp_console.store.tables import quarantine as table
-from sgmp_console.store.tables import quarantine_usage
 
 KEEP_DAYS = 90
 _BEGINNING = 200
@@ -72,45 +70,41 @@ def list_all(
     limit: int = 200,
 ) -> list[Quarantined]:
     """A page, latest first, of one house or of all that the account sees; `before_id`: the last id of the page before."""
-    query = sa.select(
-        table.c.quarantine_id,
-        table.c.received_at,
-        table.c.house_id,
-        table.c.topic,
-        table.c.reason,
-        sa.func.octet_length(table.c.payload),
-        sa.func.substring(table.c.payload, 1, _BEGINNING),
-        table.c.replay,
-    ).order_by(table.c.quarantine_id.desc())
-    if house_id is not None:
-        query = query.where(table.c.house_id == house_id)
-    if before_id is not None:
-        query = query.where(table.c.quarantine_id < before_id)
+    rows = connection.execute(
+        sa.text(
+            "SELECT quarantine_id, received_at, house_id, topic, reason, octet_length(payload),"
+            " substring(payload, 1, :beginning), replay"
+            " FROM sgmp.visible_quarantine(:house, :before_id, :limit)"
+        ),
+        {"house": house_id, "before_id": before_id, "limit": limit, "beginning": _BEGINNING},
+    )
     return [
         Quarantined(number, to_ms(at), house, topic, reason, size, bytes(beginning), replay)
-        for number, at, house, topic, reason, size, beginning, replay in connection.execute(
-            query.limit(limit)
-        )
+        for number, at, house, topic, reason, size, beginning, replay in rows
     ]
 
 
 def whole(connection: sa.Connection, quarantine_id: int) -> Rejected | None:
     """One message with all of its payload; None where it is gone or not the account's to see."""
-    query = sa.select(
-        table.c.received_at, table.c.topic, table.c.payload, table.c.reason, table.c.house_id
-    ).where(table.c.quarantine_id == quarantine_id)
-    row = connection.execute(query).first()
+    row = connection.execute(
+        sa.text(
+            "SELECT received_at, topic, payload, reason, house_id FROM sgmp.visible_quarantine(NULL, :id + 1, 1)"
+            " WHERE quarantine_id = :id"
+        ),
+        {"id": quarantine_id},
+    ).first()
     return None if row is None else Rejected(to_ms(row[0]), row[1], bytes(row[2]), row[3], row[4])
 
 
 def read(connection: sa.Connection, house_id: int | None = None, *, limit: int = 1000) -> list[Rejected]:
     """The newest `limit` with their payloads, newest first, of one house or of all that the account sees."""
-    query = sa.select(
-        table.c.received_at, table.c.topic, table.c.payload, table.c.reason, table.c.house_id
-    ).order_by(table.c.received_at.desc(), table.c.quarantine_id.desc())
-    if house_id is not None:
-        query = query.where(table.c.house_id == house_id)
-    rows = connection.execute(query.limit(limit))
+    rows = connection.execute(
+        sa.text(
+            "SELECT received_at, topic, payload, reason, house_id"
+            " FROM sgmp.visible_quarantine(:house, NULL, :limit)"
+        ),
+        {"house": house_id, "limit": limit},
+    )
     return [
         Rejected(to_ms(at), topic, bytes(payload), reason, house)
         for at, topic, payload, reason, house in rows
@@ -120,12 +114,7 @@ def read(connection: sa.Connection, house_id: int | None = None, *, limit: int =
 def usage(connection: sa.Connection) -> Mapping[int | None, Usage]:
     """By house, as far as the account sees them; None stands for messages of no house."""
     rows = connection.execute(
-        sa.select(
-            quarantine_usage.c.house_id,
-            quarantine_usage.c.messages,
-            quarantine_usage.c.bytes,
-            quarantine_usage.c.refused,
-        )
+        sa.text("SELECT house_id, messages, bytes, refused FROM sgmp.quarantine_usages()")
     )
     return {house or None: Usage(messages, size, refused) for house, messages, size, refused in rows}
 

@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from psycopg2 import sql
 
+from sgmp_console.errors import UserError
 from sgmp_console.measurements import MAX_VALUE
 from sgmp_console.store import aggregates, binary_copy, events, quarantine
 from sgmp_console.store.database import PARTITION_CACHE, SERIES_CACHE, note_change
 from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
-from sgmp_console.store.series import FieldKey, SeriesIds, series_of
+from sgmp_console.store.series import FieldKey, SeriesIds, packed_query, series_of
 from sgmp_console.timeseries import Series
 
 MAX_SERIES = 4_000
@@ -36,9 +37,6 @@ _NO_SERIES = 0
 """Stands for a field for which its device has no room: no series has this number."""
 
 _MAX_SHAPES = 20_000
-_MAX_RUNS = 2_000
-"""Rows come from indexes in runs, one for each series and week; with more runs than this they came otherwise."""
-
 _Shape = tuple[int, int, tuple[str, ...]]
 """(house id, device id, fields)."""
 
@@ -77,7 +75,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Written:
-    """How many were new; `repeated` readings were stored before, or twice in the batch."""
+    """How many were new; `repeated` readings were stored before, or twice in the batch.
+
+    `not_kept` readings came too late: what else was measured in their five minutes is known as a sum only.
+    """
 
     readings: int
     repeated: int
@@ -86,6 +87,7 @@ class Written:
     rejected: int
     over_limit: frozenset[tuple[int, int]] = frozenset()
     """(house id, device id) of devices with a field that was left out, because they have MAX_SERIES fields already."""
+    not_kept: int = 0
 
 
 def write(connection: sa.Connection, batch: Batch) -> Written:
@@ -102,14 +104,14 @@ def write(connection: sa.Connection, batch: Batch) -> Written:
     values = np.fromiter(
         chain.from_iterable(row.values.values() for row in batch.readings), np.float64, len(series)
     )
-    new, repeated = _store(connection, series, timestamps, values)
+    new, repeated, not_kept = _store(connection, series, timestamps, values)
     texts, texts_over_limit = _store_texts(connection, ids, batch.texts)
     over_limit = texts_over_limit | _over_limit(batch.readings, of_rows)
     new_events = events.store(connection, batch.events)
     rejected = quarantine.store(connection, batch.rejected)
     for house_id, earliest_ms in _earliest([*batch.readings, *batch.texts, *batch.events]).items():
         note_change(connection, house_id, earliest_ms)
-    return Written(new, repeated, texts, new_events, rejected, over_limit)
+    return Written(new, repeated, texts, new_events, rejected, over_limit, not_kept)
 
 
 def write_series(
@@ -123,10 +125,10 @@ def write_series(
     series = np.concatenate([np.full(len(one), number, np.int32) for number, one in parts])
     timestamps = np.concatenate([one.timestamps for _, one in parts])
     values = np.concatenate([one.values for _, one in parts])
-    new, repeated = _store(connection, series, timestamps, values)
+    new, repeated, not_kept = _store(connection, series, timestamps, values)
     if len(timestamps):
         note_change(connection, house_id, int(timestamps.min()))
-    return Written(new, repeated, 0, 0, 0)
+    return Written(new, repeated, 0, 0, 0, not_kept=not_kept)
 
 
 def read(
@@ -148,14 +150,11 @@ def read(
     ids = {known[key]: key for key in found.keys() & known.keys()}
     if not ids or end_ms <= start_ms:
         return found
-    query = sql.SQL(
-        "COPY (SELECT series_id, ts, value FROM sgmp.readings"
-        " WHERE series_id = ANY ({}) AND ts >= {} AND ts < {}) TO STDOUT (FORMAT binary)"
-    ).format(sql.Literal(list(ids)), sql.Literal(from_ms(start_ms)), sql.Literal(from_ms(end_ms)))
     stream = BytesIO()
+    query = packed_query("packed_readings", list(ids), start_ms, end_ms)
     _copy(connection, query, stream)
-    for number, one in _by_series(*binary_copy.decode(stream)).items():
-        found[ids[number]] = one
+    for number, (times, values) in binary_copy.decode_packed(stream, (">i8", ">f8")).items():
+        found[ids[number]] = _in_order(binary_copy.to_ms(times), values)
     return found
 
 
@@ -163,7 +162,8 @@ def latest(connection: sa.Connection, house_id: int) -> dict[FieldKey, tuple[int
     """The newest reading (UTC ms, value) of every series of the house that has one."""
     names = {number: key for key, number in series_of(connection, house_id).items()}
     rows = connection.execute(
-        sa.text("SELECT series_id, ts, value FROM sgmp.latest_readings(:house)"), {"house": house_id}
+        sa.text("SELECT series_id, ts, value FROM sgmp.newest_readings(ARRAY[CAST(:house AS integer)])"),
+        {"house": house_id},
     )
     return {names[number]: (to_ms(ts), value) for number, ts, value in rows if number in names}
 
@@ -173,21 +173,24 @@ def units(connection: sa.Connection, house_id: int) -> dict[FieldKey, str]:
     from sgmp_edge import contract
 
     rows = connection.execute(
-        sa.text(
-            "SELECT d.name, s.field, s.unit, d.type"
-            " FROM (SELECT DISTINCT ON (name) device_id, name, type FROM sgmp.device WHERE house_id = :house"
-            "       ORDER BY name, deleted_at DESC NULLS FIRST) d"
-            " JOIN sgmp.series s USING (device_id)"
-        ),
-        {"house": house_id},
+        sa.text("SELECT device, field, unit, type FROM sgmp.fields_of(:house)"), {"house": house_id}
     )
     types = contract.device_types()
     return {
-        (name, field_name): unit
+        (device, field_name): unit
         if unit is not None
         else (types[type_name].unit_of(field_name) if type_name in types else "")
-        for name, field_name, unit, type_name in rows
+        for device, field_name, unit, type_name in rows
     }
+
+
+def set_unit(connection: sa.Connection, house_id: int, key: FieldKey, unit: str | None) -> None:
+    """Set the unit of a field; None leaves it to the device's type. Raises UserError where there is none, Refused."""
+    series_id = series_of(connection, house_id).get(key)
+    if not connection.execute(
+        sa.text("SELECT sgmp.set_unit(:series, :unit)"), {"series": series_id, "unit": unit}
+    ).scalar_one():
+        raise UserError("There is no such field. Its device may have been deleted.")
 
 
 def _earliest(rows: Iterable[ReadingRow | TextRow | events.EventRow]) -> dict[int, int]:
@@ -229,13 +232,13 @@ def _store(
     series: NDArray[np.int32],
     timestamps: NDArray[np.int64],
     values: NDArray[np.float64],
-) -> tuple[int, int]:
-    """Returns how many were new and how many not."""
+) -> tuple[int, int, int]:
+    """Returns how many were new, how many not, and how many can't be kept."""
     possible = (np.abs(values) <= MAX_VALUE) & (series != _NO_SERIES)  # NaN is not
     if not possible.all():
         series, timestamps, values = series[possible], timestamps[possible], values[possible]
     if len(series) == 0:
-        return 0, 0
+        return 0, 0, 0
     given = len(series)
     # In the order of the index; of equals the first stays.
     order = np.lexsort((timestamps, series))
@@ -243,6 +246,12 @@ def _store(
     first = np.r_[True, (series[1:] != series[:-1]) | (timestamps[1:] != timestamps[:-1])]
     if not first.all():
         series, timestamps, values = series[first], timestamps[first], values[first]
+    refused = aggregates.closed(connection, series, timestamps)
+    not_kept = int(refused.sum())
+    if not_kept:
+        series, timestamps, values = series[~refused], timestamps[~refused], values[~refused]
+        if len(series) == 0:
+            return 0, given - not_kept, not_kept
     _ensure_weeks(connection, timestamps)
     stream = binary_copy.encode(series, timestamps, values)
     stored = None if connection.info.get(_REPEATS) else _copy_new(connection, stream)
@@ -257,7 +266,7 @@ def _store(
         aggregates.fold(connection, series, timestamps, values, all_new=stored == len(series))
     # Repeats come in runs (a redelivery, a second import): after one, don't try the fast way in vain.
     connection.info[_REPEATS] = stored < len(series)
-    return stored, given - stored
+    return stored, given - stored - not_kept, not_kept
 
 
 def _copy_new(connection: sa.Connection, stream: BytesIO) -> int | None:
@@ -362,32 +371,12 @@ def _over_limit(
     )
 
 
-def _by_series(
-    series: NDArray[np.int32], timestamps: NDArray[np.int64], values: NDArray[np.float64]
-) -> dict[int, Series]:
-    """Apart, and in order of time."""
-    if len(series) == 0:
-        return {}
-    starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
-    if len(starts) > _MAX_RUNS:
-        order = np.lexsort((timestamps, series))
-        series, timestamps, values = series[order], timestamps[order], values[order]
-        starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
-    runs: dict[int, list[slice]] = {}
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(series)], strict=True):
-        runs.setdefault(int(series[start]), []).append(slice(start, end))
-    return {number: _joined(timestamps, values, slices) for number, slices in runs.items()}
-
-
-def _joined(timestamps: NDArray[np.int64], values: NDArray[np.float64], slices: list[slice]) -> Series:
-    """One series from its parts: usually one of each week, in order already."""
-    slices.sort(key=lambda part: int(timestamps[part.start]))
-    times = np.concatenate([timestamps[part] for part in slices])
-    numbers = np.concatenate([values[part] for part in slices])
+def _in_order(times: NDArray[np.int64], values: NDArray[np.float64]) -> Series:
+    """The server sends rows in the order in which it finds them: usually that of time."""
     if not bool(np.all(times[1:] > times[:-1])):
         order = np.argsort(times)
-        times, numbers = times[order], numbers[order]
-    return Series(times, numbers)
+        times, values = times[order], values[order]
+    return Series(times, values)
 
 
 def _copy(connection: sa.Connection, statement: str | sql.Composed, stream: BytesIO) -> int:

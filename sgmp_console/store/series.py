@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
+from psycopg2 import sql
+
+from sgmp_console.store.rows import from_ms
 
 FieldKey = tuple[str, str]
 """(device name, field)."""
@@ -16,12 +19,18 @@ SeriesIds = Mapping[FieldKey, int]
 def series_of(connection: sa.Connection, house_id: int) -> dict[FieldKey, int]:
     """The ids of all series of the house. A name stands for the device that has it now, else for the last one."""
     rows = connection.execute(
-        sa.text(
-            "SELECT d.name, s.field, s.series_id"
-            " FROM (SELECT DISTINCT ON (name) device_id, name FROM sgmp.device WHERE house_id = :house"
-            "       ORDER BY name, deleted_at DESC NULLS FIRST) d"
-            " JOIN sgmp.series s USING (device_id)"
-        ),
-        {"house": house_id},
+        sa.text("SELECT device, field, series_id FROM sgmp.fields_of(:house)"), {"house": house_id}
     )
-    return {(name, field_name): number for name, field_name, number in rows}
+    return {(device, field_name): number for device, field_name, number in rows}
+
+
+def packed_query(function: str, series_ids: Sequence[int], start_ms: int, end_ms: int) -> sql.Composed:
+    """COPY of one of the database's `packed_...` functions, for `binary_copy.decode_packed`; start <= ts < end, UTC ms."""
+    return sql.SQL(
+        "COPY (SELECT * FROM sgmp.{}(CAST({} AS integer[]), {}, {})) TO STDOUT (FORMAT binary)"
+    ).format(
+        sql.Identifier(function),
+        sql.Literal(list(series_ids)),
+        sql.Literal(from_ms(start_ms)),
+        sql.Literal(from_ms(end_ms)),
+    )

@@ -10,25 +10,8 @@ from sgmp_console.store import config_versions
 from sgmp_console.store.config_versions import ConfigVersion, EdgeState
 from sgmp_console.store.rows import to_ms
 
-_STANDINGS = sa.text("""
-    SELECT h.house_id, sgmp.configuration_changed(h.house_id) AS changed,
-           (SELECT count(*) FROM sgmp.device d WHERE d.house_id = h.house_id AND d.deleted_at IS NULL) AS devices,
-           s.status, s.status_at, s.applied_version, s.applied_sha256, s.applied_at,
-           s.rejected_reason, s.rejected_at, s.rejected_version,
-           v.version, v.sha256, v.created_by, v.created_at, v.published_at
-    FROM sgmp.house h
-    LEFT JOIN sgmp.house_state s ON s.house_id = h.house_id
-    LEFT JOIN LATERAL (
-        SELECT c.version, c.sha256, c.created_by, c.created_at, c.published_at
-        FROM sgmp.config_versions c WHERE c.house_id = h.house_id ORDER BY c.version DESC LIMIT 1
-    ) v ON true
-    WHERE h.deleted_at IS NULL AND (CAST(:house AS integer) IS NULL OR h.house_id = :house)
-""")
-
-_NEWEST = sa.text("""
-    SELECT h.house_id, (SELECT max(r.ts) FROM sgmp.latest_readings(h.house_id) r) AS newest
-    FROM sgmp.house h WHERE h.deleted_at IS NULL
-""")
+_STANDINGS = sa.text("SELECT * FROM sgmp.house_standings(:house)")
+_NEWEST = sa.text("SELECT house_id, newest FROM sgmp.newest_of_houses()")
 
 
 @dataclass(frozen=True)

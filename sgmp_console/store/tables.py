@@ -63,12 +63,26 @@ def _text(name: str) -> Column[str]:
     return Column(name, Text, nullable=False, server_default=text("''"))
 
 
+def _at_most(column: str, limit: int, *, of: str = "length({})") -> CheckConstraint:
+    """No text or document that an account can write is without a bound."""
+    return CheckConstraint(f"{of.format(column)} <= {limit}", name=f"{column}_length")
+
+
 # What the installation knows of itself: deployment, whether TimescaleDB is used, fingerprint of the programs.
 installation = Table(
     "installation",
     metadata,
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+# Rows that functions lock, so that two acts keep apart (sql/locks.sql). House 0 stands for none.
+lock = Table(
+    "lock",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("house_id", Integer, nullable=False),
+    PrimaryKeyConstraint("name", "house_id"),
 )
 
 # --- Who ------------------------------------------------------------------------------------------------------------
@@ -91,6 +105,7 @@ role = Table(
     Column("built_in", Boolean, nullable=False, server_default=text("false")),
     _revision(),
     UniqueConstraint("name"),
+    _at_most("description", 4000),
 )
 role.c.name.nullable = False
 
@@ -113,6 +128,8 @@ house = Table(
     _now("created_at"),
     Column("deleted_at", DateTime(timezone=True)),
     CheckConstraint("name = btrim(name) AND length(name) BETWEEN 1 AND 64", name="name"),
+    _at_most("description", 4000),
+    _at_most("time_zone", 64),
 )
 Index("house_name_key", house.c.name, unique=True, postgresql_where=text("deleted_at IS NULL"))
 
@@ -136,6 +153,7 @@ account = Table(
     CheckConstraint('email = lower(email COLLATE "C")', name="email_case"),
     UniqueConstraint("email"),
     UniqueConstraint("login"),
+    _at_most("name", 200),
     Index(None, "house_id"),
     Index(None, "role_id"),
 )
@@ -177,6 +195,9 @@ device = Table(
     Column("deleted_at", DateTime(timezone=True)),
     CheckConstraint(NAME_RULE + " AND name NOT IN ('events', 'analytics')", name="name"),
     CheckConstraint("jsonb_typeof(config) = 'object'", name="config"),
+    _at_most("type", 64),
+    _at_most("description", 4000),
+    _at_most("config", 65536, of="octet_length({}::text)"),
     UniqueConstraint("house_id", "device_id"),  # what series refers to, so that no series crosses houses
 )
 Index(
@@ -210,6 +231,9 @@ analytic_item = Table(
     _revision(),
     _now("created_at"),
     CheckConstraint(NAME_RULE, name="name"),
+    _at_most("description", 4000),
+    _at_most("formula", 10000),
+    _at_most("unit", 64),
     UniqueConstraint("house_id", "name"),
     UniqueConstraint(
         "house_id", "item_id"
@@ -230,6 +254,7 @@ aggregation = Table(
         [analytic_item.c.house_id, analytic_item.c.item_id],
         ondelete="CASCADE",
     ),
+    CheckConstraint("length(device_name) <= 64 AND length(field) <= 1000", name="length"),
     Index("aggregation_house_id_device_name_field_idx", "house_id", "device_name", "field"),
 )
 
@@ -244,6 +269,8 @@ config_version = Table(
     _now("created_at"),
     Column("published_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("house_id", "version"),
+    _at_most("sha256", 64),
+    _at_most("devices", 4194304, of="octet_length({}::text)"),
 )
 
 # What a house's edge last said about itself; kept by a trigger on `event`.
@@ -276,6 +303,7 @@ series = Table(
     # Whether an analytic item asks for continuous aggregates, and which part of them is not there yet (null: none).
     Column("aggregated", Boolean, nullable=False, server_default=text("false")),
     Column("unpopulated", TSTZRANGE),
+    _at_most("unit", 64),
     ForeignKeyConstraint(["house_id", "device_id"], [device.c.house_id, device.c.device_id]),
     UniqueConstraint("device_id", "field"),
     Index(None, "house_id"),
@@ -324,6 +352,17 @@ hour = Table(
     Column("instants", BigInteger, nullable=False),
     PrimaryKeyConstraint("series_id", "hour"),
     postgresql_with={"fillfactor": 80},
+)
+
+# Ranges of a house (of all, if null) with readings that the aggregates do not hold yet (sql/aggregates.sql).
+late = Table(
+    "late",
+    metadata,
+    Column("from_ts", DateTime(timezone=True), nullable=False),
+    Column("to_ts", DateTime(timezone=True), nullable=False),
+    Column("late_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("house_id", Integer),
+    Index(None, "house_id"),
 )
 
 # A text in force from `ts` until the next of its series; repeated once an hour though nothing changed, so that late

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sgmp_edge.files import COMPANIONS, beside, rename, set_aside
+
 from .rows import FAULTS, as_text, is_disk_error, is_sound, readable_states, row_of, sound_rows
 from .rows import Message as Message
 
@@ -36,7 +38,6 @@ INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
 INSERT_UNLESS_THERE = "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
 DAMAGED, CORRUPT = "damaged", "corrupt"
 """`outbox.damaged-1.sqlite3` is still to be salvaged, `outbox.corrupt-1.sqlite3` is kept for people."""
-SQLITE_FILES = ("", "-wal", "-shm")
 MAX_ID = 2**62
 """No outbox comes near; a number beyond is damage."""
 IDS_APART = 2**32
@@ -69,7 +70,7 @@ class Outbox:
         self.path = path
         self.problem: str | None = None
         """Why the disk does not take messages now; None when it does."""
-        self.set_aside: Path | None = None
+        self.corrupt_file: Path | None = None
         """Where a corrupt file went, if one was found since the start."""
         self.file_number = 0
         """Grows whenever a file is opened: messages may be in it that were not known before."""
@@ -237,7 +238,7 @@ class Outbox:
                     raise sqlite3.DatabaseError(str(verdict))
             self._messages, self._dropped = counters["messages"], counters["dropped"]
             self._next_id = max(self._next_id, counters["next_id"], last + 1)
-            for number, damaged in _numbered(self.path, DAMAGED):
+            for number, damaged in set_aside(self.path, DAMAGED):
                 self._salvage(db, damaged, number)
         except BaseException:
             db.close()
@@ -381,14 +382,14 @@ class Outbox:
             self._db = None
         # By number: the clock of a Pi that boots without a network may be years behind.
         number = max(
-            (known for name in (DAMAGED, CORRUPT) for known, _ in _numbered(self.path, name)), default=0
+            (known for name in (DAMAGED, CORRUPT) for known, _ in set_aside(self.path, name)), default=0
         )
-        damaged = _beside(self.path, DAMAGED, number + 1)
-        self.set_aside = _beside(self.path, CORRUPT, number + 1)
-        log.error("The outbox can't be read (%s); it is kept as %s", error, self.set_aside.name)
+        damaged = beside(self.path, DAMAGED, number + 1)
+        self.corrupt_file = beside(self.path, CORRUPT, number + 1)
+        log.error("The outbox can't be read (%s); it is kept as %s", error, self.corrupt_file.name)
         self._messages = 0
         try:
-            _rename(self.path, damaged)
+            rename(self.path, damaged)
             self._open()
         except (OSError, *FAULTS) as again:
             self.problem = str(again)
@@ -408,11 +409,11 @@ class Outbox:
             self._write_counters(db, self._messages, self._dropped)
             db.execute("COMMIT")
         db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", readable_states(damaged))
-        kept = _beside(self.path, CORRUPT, number)
-        _rename(damaged, kept)
+        kept = beside(self.path, CORRUPT, number)
+        rename(damaged, kept)
         log.warning("Saved %d messages out of the unreadable outbox", saved)
-        for _, old in _numbered(self.path, CORRUPT)[:-CORRUPT_FILES_KEPT]:
-            for suffix in SQLITE_FILES:
+        for _, old in set_aside(self.path, CORRUPT)[:-CORRUPT_FILES_KEPT]:
+            for suffix in COMPANIONS:
                 old.with_name(old.name + suffix).unlink(missing_ok=True)
 
 
@@ -424,32 +425,9 @@ def _keep_private(path: Path) -> None:
     """
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    for suffix in SQLITE_FILES:
+    for suffix in COMPANIONS:
         with suppress(OSError):
             path.with_name(path.name + suffix).chmod(0o600)
-
-
-def _beside(path: Path, name: str, number: int) -> Path:
-    return path.with_name(f"{path.stem}.{name}-{number}{path.suffix}")
-
-
-def _numbered(path: Path, name: str) -> list[tuple[int, Path]]:
-    """Files that were set aside under a name, in order of their numbers."""
-    found = []
-    for file in path.parent.glob(f"{path.stem}.{name}-*{path.suffix}"):
-        number = file.name.removeprefix(f"{path.stem}.{name}-").removesuffix(path.suffix)
-        if number.isdecimal():
-            found.append((int(number), file))
-    return sorted(found)
-
-
-def _rename(source: Path, target: Path) -> None:
-    """With its journal; the index of the journal is made again."""
-    for suffix in ("-wal", ""):
-        file = source.with_name(source.name + suffix)
-        if file.exists():
-            file.rename(target.with_name(target.name + suffix))
-    source.with_name(source.name + "-shm").unlink(missing_ok=True)
 
 
 def _chunks(rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:

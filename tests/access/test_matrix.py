@@ -166,14 +166,14 @@ VERIFIER = "SCRAM-SHA-256$4096:" + "A" * 22 + "==$" + "A" * 43 + "=:" + "A" * 43
 
 ACTS = {
     "see the house": Act(
-        lambda c, p: store.houses.get(c, p.house_id), "SELECT FROM sgmp.house WHERE house_id = {house}"
+        lambda c, p: store.houses.get(c, p.house_id), "SELECT FROM sgmp.houses WHERE house_id = {house}"
     ),
     "read readings": Act(
         lambda c, p: len(readings.read(c, p.house_id, [("meter", "x")], *SPAN)["meter", "x"]),
-        "SELECT FROM sgmp.readings WHERE value = {value}",
+        "SELECT FROM sgmp.readings_between(ARRAY[{series}], '-infinity', 'infinity') WHERE value = {value}",
     ),
     "read the newest readings": Act(
-        lambda c, p: readings.latest(c, p.house_id), "SELECT FROM sgmp.latest_readings({house})"
+        lambda c, p: readings.latest(c, p.house_id), "SELECT FROM sgmp.newest_readings(ARRAY[{house}])"
     ),
     "read slots": Act(
         lambda c, p: len(
@@ -181,28 +181,31 @@ ACTS = {
                 "meter", "x"
             ].starts
         ),
-        "SELECT FROM sgmp.slots WHERE sum = {value}",
+        "SELECT FROM sgmp.packed_slots(ARRAY[{series}], '-infinity', 'infinity') WHERE sums = float8send({value})",
     ),
     "read texts": Act(
         lambda c, p: c.exec_driver_sql(
-            "SELECT value FROM sgmp.text_reading WHERE value = %s", (p.mark,)
+            "SELECT value FROM sgmp.fields_of(%s) f, sgmp.texts_between(ARRAY[f.series_id], '-infinity', 'infinity')",
+            (p.house_id,),
         ).first(),
-        "SELECT FROM sgmp.text_reading WHERE value = {mark}",
+        "SELECT FROM sgmp.fields_of({house}) f, sgmp.texts_between(ARRAY[f.series_id], '-infinity', 'infinity') t"
+        " WHERE t.value = {mark}",
     ),
     "read events": Act(
-        lambda c, p: events.read(c, p.house_id, *SPAN), "SELECT FROM sgmp.event WHERE house_id = {house}"
+        lambda c, p: events.read(c, p.house_id, *SPAN),
+        "SELECT FROM sgmp.events_between({house}, '-infinity', 'infinity')",
     ),
     "read the edge's state": Act(
         lambda c, p: store.config_versions.edge_state(c, p.house_id).status,
-        "SELECT FROM sgmp.house_state WHERE house_id = {house}",
+        "SELECT FROM sgmp.house_states WHERE house_id = {house}",
     ),
     "read analytic items": Act(
         lambda c, p: analytics.list_all(c, p.house_id),
-        "SELECT FROM sgmp.analytic_item WHERE description = {mark}",
+        "SELECT FROM sgmp.analytic_items WHERE description = {mark}",
     ),
     "read device names": Act(
         lambda c, p: store.devices.list_all(c, p.house_id),
-        "SELECT name FROM sgmp.device WHERE house_id = {house}",
+        "SELECT name FROM sgmp.devices WHERE house_id = {house}",
     ),
     "read device settings": Act(
         lambda c, p: setting_is_shown(battery_of(store.devices.list_all(c, p.house_id)), p),
@@ -210,11 +213,11 @@ ACTS = {
     ),
     "read quarantine": Act(
         lambda c, p: store.quarantine.read(c, p.house_id),
-        "SELECT FROM sgmp.quarantine WHERE topic LIKE '%' || {mark}",
+        "SELECT FROM sgmp.visible_quarantine() WHERE topic LIKE '%' || {mark}",
     ),
     "read sent configurations": Act(
         lambda c, p: store.config_versions.list_all(c, p.house_id),
-        "SELECT version FROM sgmp.config_version WHERE house_id = {house}",
+        "SELECT version FROM sgmp.config_version_list({house})",
     ),
     "read settings once sent": Act(
         lambda c, p: setting_is_shown(battery_of(store.config_versions.devices_of(c, p.house_id, 1)), p),
@@ -241,15 +244,15 @@ ACTS = {
     ),
     "create a house": Act(
         lambda c, p: store.houses.create(c, "East"),
-        "INSERT INTO sgmp.house (name) VALUES ('East') RETURNING 1",
+        "SELECT sgmp.create_house('East', '', 'UTC')",
     ),
     "edit a house": Act(
         lambda c, p: store.houses.update(c, replace(store.houses.get(c, p.house_id), description="edited")),
-        "UPDATE sgmp.house SET description = 'edited' WHERE house_id = {house} RETURNING 1",
+        "SELECT sgmp.update_house({house}, 1, 'New', 'edited', 'UTC')",
     ),
     "delete a house": Act(
         done(lambda c, p: store.houses.delete(c, p.house_id)),
-        "UPDATE sgmp.house SET deleted_at = now() WHERE house_id = {house} RETURNING 1",
+        "SELECT sgmp.delete_house({house}) OR NULL",
     ),
     "note new credentials": Act(
         done(lambda c, p: store.audit.note(c, "issue_credentials", "credentials", "x", house_id=p.house_id)),
@@ -257,42 +260,38 @@ ACTS = {
     ),
     "store a configuration": Act(
         done(lambda c, p: store.config_versions.add(c, p.house_id, 2, "sha", [])),
-        "INSERT INTO sgmp.config_version (house_id, version, sha256, devices) VALUES ({house}, 2, 'x', '[]') RETURNING 1",
+        "SELECT sgmp.add_config_version({house}, 2, 'x', '[]')",
     ),
     "create a device": Act(
         lambda c, p: store.devices.create(c, p.house_id, "fresh", "egauge", {"ip": "192.0.2.9"}),
-        "INSERT INTO sgmp.device (house_id, name, type, config) VALUES ({house}, 'fresh', 'egauge', '{{}}') RETURNING 1",
+        "SELECT sgmp.create_device({house}, 'fresh', 'egauge', '', '{{}}')",
     ),
     "edit a device": Act(
         edit_device,
-        "UPDATE sgmp.device SET description = 'edited' WHERE device_id = {battery} RETURNING 1",
+        "SELECT sgmp.update_device({battery}, 1, 'egauge', 'edited', '{{}}')",
     ),
     "delete a device": Act(
         done(lambda c, p: store.devices.delete(c, p.battery.device_id)),
-        "UPDATE sgmp.device SET deleted_at = now() WHERE device_id = {battery} RETURNING 1",
+        "SELECT sgmp.delete_device({battery}) OR NULL",
     ),
     "set a field's unit": Act(
-        lambda c, p: (
-            c.exec_driver_sql(
-                "UPDATE sgmp.series SET unit = 'kW' WHERE series_id = %s", (p.series_id,)
-            ).rowcount
-        ),
-        "UPDATE sgmp.series SET unit = 'kW' WHERE series_id = {series} RETURNING 1",
+        done(lambda c, p: readings.set_unit(c, p.house_id, ("meter", "x"), "kW")),
+        "SELECT sgmp.set_unit({series}, 'kW') OR NULL",
     ),
     "create an analytic item": Act(
         lambda c, p: analytics.create(c, p.house_id, "fresh", "meter.x"),
-        "INSERT INTO sgmp.analytic_item (house_id, name, formula) VALUES ({house}, 'fresh', '1') RETURNING 1",
+        "SELECT sgmp.create_analytic_item({house}, 'fresh', '', '1', false, '')",
     ),
     "edit an analytic item": Act(
-        edit_item, "UPDATE sgmp.analytic_item SET formula = '1' WHERE item_id = {item} RETURNING 1"
+        edit_item, "SELECT sgmp.update_analytic_item({item}, 1, '', '1', false, '')"
     ),
     "delete an analytic item": Act(
         done(lambda c, p: analytics.delete(c, p.item_id)),
-        "DELETE FROM sgmp.analytic_item WHERE item_id = {item} RETURNING 1",
+        "SELECT sgmp.delete_analytic_item({item}) OR NULL",
     ),
     "register aggregation": Act(
         is_registered,
-        "INSERT INTO sgmp.aggregation VALUES ({item}, {house}, 'meter', 'state') RETURNING 1",
+        "SELECT FROM sgmp.register_aggregation({house}, {item}, ARRAY['meter'], ARRAY['state'])",
     ),
     "populate aggregates": Act(
         done(lambda c, p: c.execute(sa.func.sgmp.populate(p.house_id).select())),

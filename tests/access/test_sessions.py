@@ -242,3 +242,74 @@ def test_the_console_goes_on_when_its_role_changed(
         pytest.fail(str(error))
     finally:
         console.dispose()
+
+
+# --- Nothing that a session holds keeps an act from being done ----------------------------------------------------------
+
+HOLDING = (
+    "ALTER ROLE CURRENT_USER PASSWORD 'another secret'",
+    f"SELECT sgmp.set_own_password('{'SCRAM-SHA-256$4096:' + 'A' * 22 + '==$' + 'A' * 43 + '=:' + 'A' * 43 + '='}')",
+    "SELECT sgmp.note_sign_in()",
+)
+
+
+@pytest.mark.parametrize("statement", HOLDING)
+@pytest.mark.parametrize("act", ["disable", "move", "rename", "reset", "delete"])
+def test_an_account_that_idles_in_a_transaction_can_be_acted_on(
+    database: Database,
+    researcher: Account,
+    session: psycopg2.extensions.connection,
+    statement: str,
+    act: str,
+) -> None:
+    session.autocommit = False
+    asked(session, "SET idle_in_transaction_session_timeout = 0")
+    asked(session, statement)
+    acts = {
+        "disable": lambda: assign(database, researcher, enabled=False),
+        "move": lambda: assign(database, researcher, house_id=None),
+        "rename": lambda: assign(database, researcher, name="Renamed"),
+        "reset": lambda: reset(database, researcher),
+        "delete": lambda: accounts.delete(database, [researcher.account_id]),
+    }
+    acts[act]()
+    with database.begin() as connection:
+        left = {account.email: account for account in store.accounts.list_all(connection)}
+    present = left.get(researcher.email)
+    assert (present is None) == (act == "delete")
+    if present is not None:
+        assert present.enabled == (act != "disable")
+        assert (present.name == "Renamed") == (act == "rename")
+
+
+def reset(database: Database, account: Account) -> None:
+    with database.begin() as connection:
+        store.accounts.reset_password(connection, account.account_id, "another long secret")
+
+
+def test_one_that_manages_accounts_can_not_keep_an_administrator_from_disabling_it(
+    database: Database, test_database: TestDatabase, admin: Account, researcher: Account, house_id: int
+) -> None:
+    """Whatever it holds of other accounts, too."""
+    with database.begin() as connection:
+        store.roles.create(connection, "clerk", permissions=["manage_accounts", *researcher.permissions])
+    clerk = made(database, "clerk", "clerk", house_id)
+    with closing(connected(test_database, clerk)) as connection:
+        connection.autocommit = False
+        asked(
+            connection,
+            f"SELECT sgmp.update_account({researcher.account_id}, 1, 'Held', 'researcher', {house_id}, true)",
+        )
+        assign(database, clerk, enabled=False)
+        assign(database, researcher, enabled=False)
+
+
+def test_a_transaction_that_idles_for_long_is_ended_whatever_it_set(
+    database: Database, session: psycopg2.extensions.connection
+) -> None:
+    session.autocommit = False
+    asked(session, "SET idle_in_transaction_session_timeout = 0")
+    asked(session, "SELECT count(*) FROM sgmp.houses")
+    with database.begin() as connection:
+        ended = connection.exec_driver_sql("SELECT sgmp.end_stale_sessions()").scalar_one()
+    assert ended == 0  # not before five minutes

@@ -205,3 +205,44 @@ def test_a_statement_that_fails_is_not_in_the_log(postgres: EmbeddedPostgres) ->
 
 def test_wrong_passwords_are_answered_late(postgres: EmbeddedPostgres) -> None:
     assert ask(postgres.start(), "SELECT current_setting('auth_delay.milliseconds')") == "500ms"
+
+
+def test_other_roles_reach_no_database_but_ours(postgres: EmbeddedPostgres) -> None:
+    url = postgres.start()
+    ask(url, "CREATE ROLE somebody LOGIN PASSWORD 'pw'")
+    ask(url, "GRANT CONNECT ON DATABASE sgmp TO somebody")
+    theirs = "postgresql://somebody:pw@" + url.partition("@")[2]
+    assert ask(theirs, "SELECT 1") == 1
+    for database in ("postgres", "template1"):
+        with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+            ask(theirs.rpartition("/")[0] + f"/{database}", "SELECT 1")
+
+
+def test_connections_are_left_for_the_owner_whatever_others_hold(folder: Path) -> None:
+    server = EmbeddedPostgres(
+        folder,
+        settings={
+            **CARELESS,
+            "max_connections": "8",
+            "reserved_connections": "2",
+            "superuser_reserved_connections": "2",
+        },
+    )
+    url = server.start()
+    for name, rights in (("somebody", ""), ("ingest", "GRANT pg_use_reserved_connections TO ingest")):
+        ask(
+            url, f"CREATE ROLE {name} LOGIN PASSWORD 'pw'; GRANT CONNECT ON DATABASE sgmp TO {name}; {rights}"
+        )
+    held = []
+    try:
+        theirs = "postgresql://somebody:pw@" + url.partition("@")[2]
+        held += [psycopg2.connect(theirs) for _ in range(4)]
+        with pytest.raises(psycopg2.OperationalError, match="reserved"):
+            psycopg2.connect(theirs)
+        assert ask("postgresql://ingest:pw@" + url.partition("@")[2], "SELECT 1") == 1
+        assert ask(url, "SELECT current_setting('authentication_timeout')") == "10s"
+        assert ask(url, "SELECT current_setting('temp_file_limit')") == "4GB"
+    finally:
+        for connection in held:
+            connection.close()
+        server.stop()

@@ -19,5 +19,6 @@ def test_every_poll_that_succeeded_is_in_the_database_exactly_once_whatever_happ
     print(json.dumps(verdict.summary(), indent=2))
     assert verdict.wrong == [], f"what each part said is in {verdict.folder}"
     assert sum(verdict.faults.values()) >= 200
+    assert any(place != "elsewhere" for place in verdict.died_at), "no edge was killed between watched lines"
     assert verdict.numbers["messages stored by the edges"] > 300
     shutil.rmtree(verdict.folder)

@@ -319,8 +319,8 @@ def test_an_edge_moved_to_another_house_publishes_nothing_of_the_old_one(
     wait_until(lambda: bool(cloud.events(32, "EDGE_STATUS")), 20.0)
     assert cloud.events(32, "EDGE_STATUS")[-1]["devices"] == {}
     assert cloud.readings(32, "meter") == []
-    assert (moved.home / "outbox.sgmp_house_31.sqlite3").exists()
-    assert (moved.home / "devices.sgmp_house_31.json").exists()
+    assert (moved.home / "outbox.sgmp_house_31-1.sqlite3").exists()
+    assert (moved.home / "devices.sgmp_house_31-1.json").exists()
 
 
 def test_a_damaged_note_of_whose_outbox_it_is_takes_nothing_away(edge: Make, cloud: Cloud) -> None:

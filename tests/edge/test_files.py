@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sgmp_edge.files import Held, hold, replace_file
+from sgmp_edge.files import LockHeld, lock, move_aside, replace_file, set_aside
 from tests.edge.small_disk import fill
 
 
@@ -34,28 +34,36 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(small_disk: Path) -> N
 
 
 def test_a_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
-    with hold(tmp_path / ".lock"), pytest.raises(Held, match=str(os.getpid())):
-        hold(tmp_path / ".lock")
-    hold(tmp_path / ".lock").close()
+    with lock(tmp_path / ".lock"), pytest.raises(LockHeld, match=str(os.getpid())):
+        lock(tmp_path / ".lock")
+    lock(tmp_path / ".lock").close()
 
 
 def test_a_full_disk_keeps_nobody_from_holding_the_lock(small_disk: Path) -> None:
-    hold(small_disk / ".lock").close()
+    lock(small_disk / ".lock").close()
     (small_disk / ".lock").write_bytes(b"")
     fill(small_disk)
-    with hold(small_disk / ".lock"), pytest.raises(Held):
-        hold(small_disk / ".lock")
+    with lock(small_disk / ".lock"), pytest.raises(LockHeld):
+        lock(small_disk / ".lock")
 
 
 def test_a_disk_that_became_read_only_keeps_nobody_from_holding_the_lock(small_disk: Path) -> None:
-    hold(small_disk / ".lock").close()
+    lock(small_disk / ".lock").close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with hold(small_disk / ".lock"), pytest.raises(Held):
-        hold(small_disk / ".lock")
+    with lock(small_disk / ".lock"), pytest.raises(LockHeld):
+        lock(small_disk / ".lock")
 
 
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
-    lock = tmp_path / ".lock"
-    script = "import os, pathlib, sys; from sgmp_edge.files import hold; hold(pathlib.Path(sys.argv[1])); os._exit(9)"
-    assert subprocess.run([sys.executable, "-c", script, str(lock)], check=False).returncode == 9
-    hold(lock).close()
+    file = tmp_path / ".lock"
+    script = "import os, pathlib, sys; from sgmp_edge.files import lock; lock(pathlib.Path(sys.argv[1])); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", script, str(file)], check=False).returncode == 9
+    lock(file).close()
+
+
+def test_what_is_set_aside_never_takes_the_place_of_what_was_before(tmp_path: Path) -> None:
+    file = tmp_path / "devices.json"
+    for number in range(1, 13):
+        file.write_text(str(number))
+        assert move_aside(file, "sgmp_house_3").name == f"devices.sgmp_house_3-{number}.json"
+    assert [path.read_text() for _, path in set_aside(file, "sgmp_house_3")] == [str(n) for n in range(1, 13)]

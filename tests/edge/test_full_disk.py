@@ -38,7 +38,7 @@ def check_start_without_a_disk(path: Path, heal: os.PathLike[str]) -> None:
     Path(heal).unlink(missing_ok=True)
     outbox.put([message(52)])
     assert outbox.problem is None
-    assert outbox.set_aside is None
+    assert outbox.corrupt_file is None
     assert held(outbox) == list(range(53))
     assert outbox.states() == {"device/1": "newer", "clock": "before"}
     outbox.remove([first.id])
@@ -64,7 +64,7 @@ def test_started_without_being_able_to_read_it_all_is_there_afterwards(tmp_path:
     outbox.put([message(50)])
     (tmp_path / "elsewhere").rename(folder)
     outbox.put([message(51)])
-    assert outbox.set_aside is None
+    assert outbox.corrupt_file is None
     assert held(outbox) == list(range(52))
     outbox.close()
 

@@ -238,8 +238,8 @@ def test_a_file_that_is_no_outbox_is_set_aside_and_a_new_one_begun(tmp_path: Pat
     outbox.put([message(1)])
     assert numbers(outbox) == [1]
     if content:
-        assert outbox.set_aside is not None
-        assert outbox.set_aside.read_bytes() == content
+        assert outbox.corrupt_file is not None
+        assert outbox.corrupt_file.read_bytes() == content
 
 
 def test_what_is_readable_in_a_damaged_file_is_saved(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_what_is_readable_in_a_damaged_file_is_saved(tmp_path: Path) -> None:
     assert found == sorted(found)
     assert {0, 1999, 2000} <= set(found)
     assert damaged.states() == {"device/1": "memory"}
-    assert damaged.set_aside is not None
+    assert damaged.corrupt_file is not None
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -364,8 +364,8 @@ def test_a_damaged_outbox_is_salvaged_whatever_the_clock_says_and_was_set_aside_
     outbox = open_outbox(tmp_path)
     held(outbox)  # reading meets the damage
     assert len(numbers(outbox)) >= readable
-    assert outbox.set_aside is not None
-    assert outbox.set_aside.exists()
+    assert outbox.corrupt_file is not None
+    assert outbox.corrupt_file.exists()
 
 
 def test_of_several_damaged_outboxes_the_newest_is_kept_and_all_are_salvaged(tmp_path: Path) -> None:
@@ -374,7 +374,7 @@ def test_of_several_damaged_outboxes_the_newest_is_kept_and_all_are_salvaged(tmp
         total += damaged_outbox(tmp_path, number * 1000, 100)
         outbox = open_outbox(tmp_path)
         held(outbox)
-        newest = outbox.set_aside
+        newest = outbox.corrupt_file
         outbox.close()
     assert newest is not None
     assert [file.name for file in tmp_path.glob("outbox.corrupt-*")] == [newest.name]

@@ -77,7 +77,7 @@ def test_after_any_power_cut_all_that_was_said_to_be_stored_is_there_with_the_me
         stored += len(said)
         outbox = Outbox(tmp_path / "outbox.sqlite3", max_bytes=10**8)
         held = [each.message.timestamp_ms for each in outbox.after(0, outbox.next_id, 10_000)]
-        assert outbox.set_aside is None
+        assert outbox.corrupt_file is None
         assert outbox.count == len(held)
         # Readings and memory go together: the newest reading is the one before the next number.
         following = int(outbox.states()["next"])

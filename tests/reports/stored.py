@@ -128,6 +128,27 @@ def refresh(url: str) -> None:
                 cursor.execute(f"CALL public.refresh_continuous_aggregate('sgmp.{view}', NULL, NULL)")
 
 
+def run_policies(url: str) -> None:
+    """TimescaleDB's refresh of what its policies look at, slots before hours; nothing on plain PostgreSQL."""
+    with _owner(url) as cursor:
+        if _on_timescale(cursor):
+            cursor.execute(
+                "SELECT job_id FROM timescaledb_information.jobs"
+                " WHERE proc_name = 'policy_refresh_continuous_aggregate' ORDER BY job_id"
+            )
+            for (job,) in cursor.fetchall():
+                cursor.execute("CALL public.run_job(%s)", (job,))
+
+
+def work_off_late_ranges(url: str) -> None:
+    """What happens each minute: a job of TimescaleDB, or ingest's maintenance."""
+    with _owner(url) as cursor:
+        if _on_timescale(cursor):
+            cursor.execute("CALL sgmp.refresh_late(0, NULL)")
+        else:
+            cursor.execute("SELECT sgmp.recompute_late()")
+
+
 def drop_old_readings(url: str) -> None:
     """What the server does with raw readings past their time: ingest's maintenance, or TimescaleDB's policy."""
     with _owner(url) as cursor:

@@ -16,6 +16,8 @@ from sgmp_console.demo.simulator.house import House as SimulatedHouse
 from sgmp_console.errors import UserError
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.measurements import flatten
+from sgmp_console.reports import periods
+from sgmp_console.reports.builder import Builder
 from sgmp_console.reports.home import HOME_ITEMS, POWER_ITEMS, HomeSnapshot
 from sgmp_console.reports.live import HomeLoader
 from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
@@ -128,6 +130,25 @@ def test_the_energy_of_today_is_that_of_the_simulated_house(
     solar_kwh = sum(energy.solar for _, energy in states) / 3.6e6
     assert today.totals.source("solar") == pytest.approx(solar_kwh, rel=1e-9)
     assert today.totals.attributed == today.totals.slots
+
+
+def test_today_has_the_same_balance_on_home_as_in_the_energy_report(
+    database: Database, house: House, live: HomeLoader, day: Sent
+) -> None:
+    deliver(database, house, between(day, 0, NOON))
+    today = live.load(NOON).energy_today
+    with database.begin() as connection:
+        builder = Builder(
+            connection, house, periods.custom(today.start_ms, today.end_ms, house.time_zone), NOON
+        )
+        report = builder.balance()
+
+    assert report is not None
+    np.testing.assert_allclose(today.totals.flows, report.total.flows, atol=1e-9)
+    np.testing.assert_allclose(today.totals.discharged, report.total.discharged, atol=1e-9)
+    assert report.opening.stored_kwh > 0
+    late = live.update(NOON, NOON - 20 * HOUR_MS).energy_today
+    np.testing.assert_allclose(late.totals.discharged, report.total.discharged, atol=1e-9)
 
 
 def test_an_empty_house_has_everything_but_numbers(live: HomeLoader) -> None:

@@ -20,6 +20,7 @@ from sgmp_console.store import (
     PasswordExpired,
     SignInRefused,
     login_name,
+    migrations,
 )
 from tests.database import TestDatabase
 
@@ -225,7 +226,7 @@ def test_sessions_have_limits_of_their_own(database: Database, test_database: Te
             "SELECT rolconnlimit, rolconfig FROM pg_roles WHERE rolname = %s",
             (login_name(test_database.deployment, "ada@example.org"),),
         ).one()
-    assert limit == 16
+    assert limit == migrations.CONNECTION_LIMIT
     assert set(settings) == {"statement_timeout=15min", "idle_in_transaction_session_timeout=5min"}
 
 

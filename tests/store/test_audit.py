@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg2
 import pytest
@@ -357,3 +358,70 @@ def test_versions_are_shown_masked_with_the_secrets_that_changed(as_admin: Datab
         assert newest.created_by == "ada@example.org"
         with pytest.raises(UserError, match="no such version"):
             versions.devices_of(connection, house, 3)
+
+
+# --- No entry is larger than can be read --------------------------------------------------------------------------------
+
+
+def test_a_long_value_is_cut_in_the_audit(place: Place) -> None:
+    config = {"ip": "192.0.2.1", "keys": [f"A.Register{i}" for i in range(3000)]}
+    with place.database.begin() as connection:
+        device = store.devices.create(connection, place.house.house_id, "big", "egauge", config)
+        store.devices.update(connection, replace(device, description="x" * 4000))
+        changed, created = store.audit.read(connection, subject="big")
+    assert changed.after == {"description": "x" * 2000 + " … (4000 characters)"}
+    assert created.after is not None
+    assert str(created.after["config"]["keys"]).endswith("characters)")
+
+
+def test_what_is_too_long_for_a_list_comes_when_it_is_asked_for(place: Place) -> None:
+    config = {f"setting{i}": i * 10.0**100 for i in range(200)}
+    with place.database.begin() as connection:
+        store.devices.create(connection, place.house.house_id, "big", "egauge", config)
+        (listed,) = store.audit.read(connection, subject="big")
+        assert (listed.whole, listed.after) == (False, None)
+        whole = store.audit.get(connection, listed.entry_id)
+        assert whole.whole
+        assert whole.after is not None
+        assert len(whole.after["config"]) == 200
+        assert store.audit.read(connection, subject="big", whole=True) == [whole]
+
+
+@pytest.mark.parametrize(
+    ("act", "what"),
+    [
+        (lambda c, p: store.houses.create(c, "Long", description="x" * 4001), "description"),
+        (lambda c, p: store.houses.create(c, "Long", time_zone="x" * 65), "time zone"),
+        (lambda c, p: store.roles.create(c, "Long", description="x" * 4001, permissions=[]), "description"),
+        (lambda c, p: store.devices.create(c, p.house.house_id, "long", "x" * 65, {}), "type"),
+        (
+            lambda c, p: store.devices.create(c, p.house.house_id, "long", "egauge", {"x": "y" * 70_000}),
+            "config",
+        ),
+        (lambda c, p: store.analytics.create(c, p.house.house_id, "long", "1+" * 6000 + "1"), "formula"),
+        (lambda c, p: store.analytics.create(c, p.house.house_id, "long", "1", unit="x" * 65), "unit"),
+        (lambda c, p: store.config_versions.add(c, p.house.house_id, 1, "x" * 65, []), "sha256"),
+    ],
+)
+def test_what_an_account_writes_is_bounded(
+    place: Place, act: Callable[[Any, Place], object], what: str
+) -> None:
+    with pytest.raises(UserError, match=f"The {what} is too long"), place.database.begin() as connection:
+        act(connection, place)
+
+
+def test_every_text_and_document_that_an_account_writes_has_a_bound(database: Database) -> None:
+    written_by_accounts = (
+        "role", "house", "account", "device", "analytic_item", "aggregation", "config_version",
+    )  # fmt: skip
+    with database.begin() as connection:
+        unbounded = connection.exec_driver_sql(
+            "SELECT c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " WHERE c.relnamespace = 'sgmp'::regnamespace AND c.relname = ANY (%s) AND attnum > 0"
+            " AND atttypid IN ('text'::regtype, 'jsonb'::regtype)"
+            " AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'"
+            "                 AND a.attnum = ANY (k.conkey) AND pg_get_constraintdef(k.oid) LIKE '%%length(%%')",
+            (list(written_by_accounts),),
+        ).scalars()
+        # Computed by the database from what is bounded.
+        assert set(unbounded) == {"account.login", "config_version.created_by"}

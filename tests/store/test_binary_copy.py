@@ -6,18 +6,9 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sgmp_console.store import Database, binary_copy
 from sgmp_console.store.rows import driver
-
-rows = st.lists(
-    st.tuples(
-        st.integers(1, 2**31 - 1), st.integers(-62_000_000_000_000, 200_000_000_000_000), st.floats(width=64)
-    ),
-    max_size=50,
-)
 
 
 def encoded(data: list[tuple[int, int, float]]) -> BytesIO:
@@ -25,14 +16,6 @@ def encoded(data: list[tuple[int, int, float]]) -> BytesIO:
     return binary_copy.encode(
         np.array(series, np.int32), np.array(timestamps, np.int64), np.array(values, np.float64)
     )
-
-
-@given(rows)
-def test_what_is_encoded_is_decoded(data: list[tuple[int, int, float]]) -> None:
-    series, timestamps, values = binary_copy.decode(encoded(data))
-    assert series.tolist() == [row[0] for row in data]
-    assert timestamps.tolist() == [row[1] for row in data]
-    np.testing.assert_array_equal(values, [row[2] for row in data])
 
 
 def test_postgresql_reads_and_writes_the_same(database: Database) -> None:
@@ -49,7 +32,22 @@ def test_postgresql_reads_and_writes_the_same(database: Database) -> None:
     assert stream.getvalue() == encoded(data).getvalue()
 
 
-@pytest.mark.parametrize("data", [b"", b"PGCOPY", encoded([(1, 1, 1.0)]).getvalue()[:-3]])
-def test_other_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="not rows"):
-        binary_copy.decode(BytesIO(data))
+def test_what_postgresql_packs_is_unpacked(database: Database) -> None:
+    stream = BytesIO()
+    with database.begin() as connection, driver(connection).cursor() as cursor:
+        cursor.copy_expert(
+            "COPY (SELECT n, string_agg(timestamptz_send(timestamptz 'epoch' + i * interval '1 s'), ''),"
+            " string_agg(float8send(i / 4.0), '') FROM generate_series(1, 3) n, generate_series(1, n) i"
+            " GROUP BY n) TO STDOUT (FORMAT binary)",
+            stream,
+        )
+    found = binary_copy.decode_packed(stream, (">i8", ">f8"))
+    assert {number: binary_copy.to_ms(times).tolist() for number, (times, _) in found.items()} == {
+        n: [1000 * i for i in range(1, n + 1)] for n in (1, 2, 3)
+    }
+    assert found[3][1].tolist() == [0.25, 0.5, 0.75]
+
+
+def test_other_columns_are_refused() -> None:
+    with pytest.raises(ValueError, match="columns"):
+        binary_copy.decode_packed(encoded([(1, 1, 1.0)]), (">i8",))

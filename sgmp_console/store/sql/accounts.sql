@@ -44,7 +44,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     login text := sgmp.login_name(email);
-    made integer;
+    created integer;
 BEGIN
     PERFORM sgmp.require_permission('manage_accounts');
     IF house IS NOT NULL AND NOT sgmp.sees_house(house) THEN
@@ -55,15 +55,16 @@ BEGIN
     END IF;
     INSERT INTO sgmp.account (email, name, role_id, house_id, login, must_change_password)
     VALUES (email, name, sgmp.grantable_role(role_name), house, login, must_change_password)
-    RETURNING account_id INTO made;
+    RETURNING account_id INTO created;
     EXECUTE format(
-        'CREATE ROLE %I LOGIN CONNECTION LIMIT 16 PASSWORD %L IN ROLE {accounts}', login, sgmp.checked_verifier(verifier));
-    -- Whoever may end a role's sessions is a member of it, or a superuser, which the owner need not be.
+        'CREATE ROLE %I LOGIN CONNECTION LIMIT {connections} PASSWORD %L IN ROLE {accounts}', login, sgmp.checked_verifier(verifier));
+    -- Ending a role's sessions takes being a member of it, or a superuser, which the owner need not be.
     EXECUTE format('GRANT %I TO CURRENT_USER', login);
-    -- Against what is forgotten: a role can set both anew for itself.
+    -- Against what is forgotten. A role can set both for itself: `end_stale_sessions` is for these.
     EXECUTE format('ALTER ROLE %I SET statement_timeout = ''15min''', login);
     EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = ''5min''', login);
-    RETURN made;
+    PERFORM sgmp.reserve_connections(created);
+    RETURN created;
 END
 $$;
 
@@ -91,9 +92,11 @@ CREATE FUNCTION sgmp.reset_password(chosen integer, verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    managed sgmp.account := sgmp.managed_account(chosen);
+    managed sgmp.account;
 BEGIN
-    EXECUTE format('ALTER ROLE %I PASSWORD %L', managed.login, sgmp.checked_verifier(verifier));
+    PERFORM sgmp.end_sessions_of(chosen);
+    managed := sgmp.managed_account(chosen);
+    PERFORM sgmp.alter_login(managed.login, format('PASSWORD %L', sgmp.checked_verifier(verifier)));
     UPDATE sgmp.account SET must_change_password = true, password_set_at = now() WHERE account_id = chosen;
     PERFORM sgmp.write_audit('reset_password', 'account', managed.email, chosen, managed.house_id, NULL, NULL);
 END
@@ -113,8 +116,8 @@ END
 $$;
 
 -- An account that the caller may change: of a house of theirs, and not mightier than they are.
-CREATE FUNCTION sgmp.managed_account(chosen integer) RETURNS sgmp.account
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION sgmp.manageable_account(chosen integer) RETURNS sgmp.account
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     managed sgmp.account;
@@ -122,8 +125,7 @@ BEGIN
     PERFORM sgmp.require_permission('manage_accounts');
     SELECT * INTO managed FROM sgmp.account a
     WHERE a.account_id = chosen
-      AND (sgmp.sees_every_house() OR a.house_id = sgmp.my_house())
-    FOR UPDATE;
+      AND (sgmp.sees_every_house() OR a.house_id = sgmp.my_house());
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such account.';
     END IF;
@@ -132,11 +134,31 @@ BEGIN
 END
 $$;
 
--- Somebody must always be left who can sign in and set all right.
+-- The same, held until the transaction ends.
+CREATE FUNCTION sgmp.managed_account(chosen integer) RETURNS sgmp.account
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    managed sgmp.account;
+BEGIN
+    managed := sgmp.manageable_account(chosen);
+    -- The account itself may hold its row, in a transaction that it never ends.
+    PERFORM FROM sgmp.account a WHERE a.account_id = chosen FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        PERFORM sgmp.end_sessions(managed.login);
+        PERFORM FROM sgmp.account a WHERE a.account_id = chosen FOR UPDATE;
+    END IF;
+    RETURN sgmp.manageable_account(chosen);
+END
+$$;
+
+-- Somebody must always be left who can sign in and set all right. Two that would each leave the other as the last one
+-- wait for each other; only who manages administrators takes this lock.
 CREATE FUNCTION sgmp.keep_an_administrator() RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM sgmp.take_lock('administrators');
     IF NOT EXISTS (
         SELECT FROM sgmp.account a JOIN sgmp.role r USING (role_id)
         WHERE a.enabled AND r.built_in AND r.name = 'admin'
@@ -154,13 +176,17 @@ CREATE FUNCTION sgmp.update_account(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    before sgmp.account := sgmp.managed_account(chosen);
+    before sgmp.account;
     now_revision integer;
 BEGIN
+    before := sgmp.manageable_account(chosen);
+    IF (before.house_id, before.enabled) IS DISTINCT FROM (house, new_enabled) THEN
+        PERFORM sgmp.end_sessions_of(chosen);
+    END IF;
+    before := sgmp.managed_account(chosen);
     IF house IS NOT NULL AND NOT sgmp.sees_house(house) THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house.';
     END IF;
-    PERFORM pg_advisory_xact_lock('sgmp.account'::regclass::integer);
     UPDATE sgmp.account SET
         name = new_name, role_id = sgmp.grantable_role(role_name), house_id = house, enabled = new_enabled,
         revision = revision + 1
@@ -169,8 +195,13 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    PERFORM sgmp.keep_an_administrator();
-    EXECUTE format('ALTER ROLE %I %s', before.login, CASE WHEN new_enabled THEN 'LOGIN' ELSE 'NOLOGIN' END);
+    IF sgmp.is_administrator(before) THEN
+        PERFORM sgmp.keep_an_administrator();
+    END IF;
+    IF before.enabled <> new_enabled THEN
+        PERFORM sgmp.alter_login(before.login, CASE WHEN new_enabled THEN 'LOGIN' ELSE 'NOLOGIN' END);
+    END IF;
+    PERFORM sgmp.reserve_connections(chosen);
     RETURN now_revision;
 END
 $$;
@@ -179,26 +210,110 @@ CREATE FUNCTION sgmp.delete_account(chosen integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    before sgmp.account := sgmp.managed_account(chosen);
+    before sgmp.account := sgmp.manageable_account(chosen);
 BEGIN
     IF before.login = session_user THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE =
             'You can''t delete the account that you are signed in with. Another administrator can.';
     END IF;
-    PERFORM pg_advisory_xact_lock('sgmp.account'::regclass::integer);
+    PERFORM sgmp.end_sessions_of(chosen);
+    before := sgmp.managed_account(chosen);
+    PERFORM sgmp.alter_login(before.login, 'NOLOGIN');
     DELETE FROM sgmp.account WHERE account_id = chosen;
-    PERFORM sgmp.keep_an_administrator();
+    IF sgmp.is_administrator(before) THEN
+        PERFORM sgmp.keep_an_administrator();
+    END IF;
 END
 $$;
 
--- Sessions end with what they were begun with: the account, its role and house, the password. At the end of the
--- transaction, so that hardly anybody comes back before it is committed. What a session had going ends undone.
+CREATE FUNCTION sgmp.is_administrator(account sgmp.account) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (SELECT FROM sgmp.role r WHERE r.role_id = (account).role_id AND r.built_in AND r.name = 'admin');
+
+-- Sessions end with what they were begun with: the account, its role and house, the password. First of all, since a session
+-- can hold what the act needs, and again at the end of the transaction, so that hardly anybody comes back before it is
+-- committed. What a session had going ends undone.
 CREATE FUNCTION sgmp.end_sessions(of_login text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM pg_stat_clear_snapshot();
-    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = of_login AND pid <> pg_backend_pid();
+    -- Up to 2 s for each: a session that was told to end still holds its locks.
+    PERFORM pg_terminate_backend(pid, 2000) FROM pg_stat_activity
+    WHERE usename = of_login AND pid <> pg_backend_pid();
+END
+$$;
+
+-- Of an account that the caller may change, and is not.
+CREATE FUNCTION sgmp.end_sessions_of(chosen integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    managed sgmp.account := sgmp.manageable_account(chosen);
+BEGIN
+    IF managed.login <> session_user THEN
+        PERFORM sgmp.end_sessions(managed.login);
+    END IF;
+END
+$$;
+
+-- Every role may alter itself, and hold its row in a transaction that it never ends: whoever comes back in between is ended
+-- again.
+CREATE FUNCTION sgmp.alter_login(login text, change text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms'
+AS $$
+DECLARE
+    attempts CONSTANT integer := 10;
+BEGIN
+    FOR attempt IN 1..attempts LOOP
+        BEGIN
+            EXECUTE format('ALTER ROLE %I %s', login, change);
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR internal_error THEN  -- "tuple concurrently updated" is an internal error
+            IF attempt = attempts THEN
+                RAISE;
+            END IF;
+            PERFORM sgmp.end_sessions(login);
+        END;
+    END LOOP;
+END
+$$;
+
+-- The last connections of a server are for administrators and ingest, where its owner may grant that.
+CREATE FUNCTION sgmp.reserve_connections(chosen integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    of_account sgmp.account;
+    has_it boolean;
+BEGIN
+    IF current_setting('server_version_num')::integer < 160000
+       OR NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    SELECT * INTO of_account FROM sgmp.account a WHERE a.account_id = chosen;
+    has_it := pg_has_role(of_account.login, 'pg_use_reserved_connections', 'MEMBER');
+    IF sgmp.is_administrator(of_account) AND NOT has_it THEN
+        EXECUTE format('GRANT pg_use_reserved_connections TO %I', of_account.login);
+    ELSIF has_it AND NOT sgmp.is_administrator(of_account) THEN
+        EXECUTE format('REVOKE pg_use_reserved_connections FROM %I', of_account.login);
+    END IF;
+END
+$$;
+
+-- A session can switch off the time-outs that its role has. A transaction that is idle for 5 minutes and a statement that
+-- runs for 15 end all the same: other acts wait for what they hold, and old readings can't be dropped. Returns how many.
+CREATE FUNCTION sgmp.end_stale_sessions() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require_ingest();
+    PERFORM pg_stat_clear_snapshot();
+    RETURN (
+        SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a JOIN sgmp.account o ON o.login = a.usename
+        WHERE a.datname = current_database()
+          AND (a.state LIKE 'idle in transaction%' AND a.state_change < clock_timestamp() - interval '5 minutes'
+               OR a.state = 'active' AND a.query_start < clock_timestamp() - interval '15 minutes'));
 END
 $$;
 

@@ -1,13 +1,15 @@
--- Continuous aggregates: which series have them, how plain PostgreSQL keeps them, who reads them.
+-- Continuous aggregates: which series have them, how they are kept, who reads them.
 --
--- On TimescaleDB `slot` and `hour` are continuous aggregates over all readings and keep themselves. On plain PostgreSQL
--- they are tables of the same columns, and hold the series that some analytic item registered:
---   fold           adds readings that are new to their slots; it needs no raw row but these
---   refold         counts slots anew from the raw rows, unless fewer of these are left than were counted before
---   populate       refolds what was stored before a series was registered, newest first, in steps
--- Everything that changes the aggregates of a house holds the house's lock until it commits, so that what is derived
--- (hours from slots) never misses what another has not yet committed. What writes to them is PL/pgSQL, which is not
--- looked at before it runs: on TimescaleDB these are views, and it never does.
+-- On TimescaleDB `slot` and `hour` are continuous aggregates over all readings. On plain PostgreSQL they are tables of the same
+-- columns, and hold the series that some analytic item registered:
+--   add_to_slots      adds readings that are new to their slots; it needs no raw row but these
+--   recompute_slots   computes slots again from the raw rows, unless fewer of these are left than were counted before
+--   populate          does that for what was stored before a series was registered, newest first, in steps
+-- What changes the aggregates of a house holds the house's lock until it commits, so that what is derived (hours from slots)
+-- never misses what another has not yet committed. Ingest does not wait for that lock, which an account can hold: what it
+-- then stores is in a range of `late`. So is, on TimescaleDB, what arrives after its time was aggregated. Who reads slots or
+-- hours of such a range gets them computed from the raw rows; each minute `late` is worked off.
+-- What writes is PL/pgSQL, which is not looked at before it runs: on TimescaleDB slot and hour are views.
 
 CREATE FUNCTION sgmp.on_timescale() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -17,13 +19,43 @@ CREATE FUNCTION sgmp.lock_aggregates(houses integer[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    one integer;
+    house integer;
 BEGIN
-    FOR one IN SELECT DISTINCT h FROM unnest(houses) h ORDER BY h LOOP
-        PERFORM pg_advisory_xact_lock('sgmp.aggregation'::regclass::integer, one);
+    FOR house IN SELECT DISTINCT h FROM unnest(houses) h ORDER BY h LOOP
+        PERFORM sgmp.take_lock('aggregates', house);
     END LOOP;
 END
 $$;
+
+-- For ingest, which waits for no account. Returns whether all of these houses' locks were free. If not, the range of these
+-- slots (their starts, UTC ms) is late.
+CREATE FUNCTION sgmp.try_lock_aggregates(of_series integer[], slots bigint[]) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    houses integer[] := ARRAY(SELECT DISTINCT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series) ORDER BY 1);
+    house integer;
+    is_free boolean := true;
+BEGIN
+    FOREACH house IN ARRAY houses LOOP
+        is_free := is_free AND sgmp.try_lock('aggregates', house);
+    END LOOP;
+    IF NOT is_free THEN
+        PERFORM sgmp.add_late(houses, sgmp.from_ms((SELECT min(s) FROM unnest(slots) s)),
+                              sgmp.from_ms((SELECT max(s) FROM unnest(slots) s)));
+    END IF;
+    RETURN is_free;
+END
+$$;
+
+-- Readings of these houses from from_ts to to_ts are stored and not aggregated yet. Whole hours.
+CREATE FUNCTION sgmp.add_late(houses integer[], from_ts timestamptz, to_ts timestamptz) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    INSERT INTO sgmp.late (house_id, from_ts, to_ts)
+    SELECT h, date_trunc('hour', from_ts, 'UTC'), date_trunc('hour', to_ts, 'UTC') + interval '1 hour'
+    FROM unnest(houses) h;
+END;
 
 -- No search_path of its own, so that it is inlined; its body is looked up when it is made.
 CREATE FUNCTION sgmp.from_ms(ms bigint) RETURNS timestamptz
@@ -71,7 +103,7 @@ BEGIN
 END
 $$;
 
--- Count these slots anew from what raw rows there are. A slot that had counted more keeps what it knew: its raw rows
+-- Compute these slots again from what raw rows there are. A slot that had counted more keeps what it knew: its raw rows
 -- were dropped since.
 CREATE FUNCTION sgmp.recompute_slots_of(of_series integer[], slots bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -144,7 +176,9 @@ DECLARE
     late_slots bigint[];
 BEGIN
     PERFORM sgmp.require_ingest();
-    PERFORM sgmp.lock_aggregates(ARRAY(SELECT DISTINCT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series)));
+    IF NOT sgmp.try_lock_aggregates(of_series, slots) THEN
+        RETURN;
+    END IF;
     kept := ARRAY(SELECT s.series_id FROM sgmp.series s WHERE s.series_id = ANY (of_series) AND s.aggregated);
     IF cardinality(kept) = 0 THEN
         RETURN;
@@ -180,7 +214,9 @@ DECLARE
     kept_slots bigint[];
 BEGIN
     PERFORM sgmp.require_ingest();
-    PERFORM sgmp.lock_aggregates(ARRAY(SELECT DISTINCT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series)));
+    IF NOT sgmp.try_lock_aggregates(of_series, slots) THEN
+        RETURN;
+    END IF;
     SELECT array_agg(g.series_id), array_agg(g.slot) INTO kept_series, kept_slots
     FROM unnest(of_series, slots) AS g (series_id, slot) JOIN sgmp.series s USING (series_id) WHERE s.aggregated;
     IF kept_series IS NOT NULL THEN
@@ -198,7 +234,9 @@ DECLARE
     kept integer[];
 BEGIN
     PERFORM sgmp.require_ingest();
-    PERFORM sgmp.lock_aggregates(ARRAY(SELECT DISTINCT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series)));
+    IF NOT sgmp.try_lock_aggregates(of_series, ARRAY[from_ms, to_ms]) THEN
+        RETURN;
+    END IF;
     kept := ARRAY(SELECT s.series_id FROM sgmp.series s WHERE s.series_id = ANY (of_series) AND s.aggregated);
     IF cardinality(kept) > 0 THEN
         PERFORM sgmp.recompute_range(kept, sgmp.from_ms(from_ms), sgmp.from_ms(to_ms));
@@ -256,7 +294,10 @@ CREATE FUNCTION sgmp.note_series() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM sgmp.lock_aggregates(ARRAY[NEW.house_id]);
+    -- Where the lock is taken, somebody may be registering this very field: `refresh_late` looks again.
+    IF NOT sgmp.try_lock('aggregates', NEW.house_id) THEN
+        PERFORM sgmp.add_late(ARRAY[NEW.house_id], now(), now());
+    END IF;
     NEW.aggregated := EXISTS (
         SELECT FROM sgmp.aggregation a JOIN sgmp.device d ON d.name = a.device_name AND d.house_id = a.house_id
         WHERE d.device_id = NEW.device_id AND a.field = NEW.field);
@@ -348,54 +389,303 @@ BEGIN
 END
 $$;
 
--- On TimescaleDB: readings arrived further back than the refresh policies look. Older ones than 30 days stay out of the
--- aggregates, since a refresh there could find raw readings of others dropped.
-CREATE FUNCTION sgmp.note_late(from_ms bigint, to_ms bigint) RETURNS void
+-- Late readings ------------------------------------------------------------------------------------------------------
+
+-- On TimescaleDB a refresh computes a range again from its raw rows, of all series: it must not reach where raw rows may have
+-- been dropped. Before this instant slots are merged, series by series; from it on, refreshed.
+CREATE FUNCTION sgmp.refreshable_from() RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN date_trunc('day', now() - interval '{refresh_days} days', 'UTC');
+
+-- On TimescaleDB: readings of these series arrived after their time may have been aggregated.
+CREATE FUNCTION sgmp.note_late(of_series integer[], from_ms bigint, to_ms bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    from_ts timestamptz := greatest(sgmp.from_ms(from_ms), now() - interval '30 days');
+    horizon timestamptz := sgmp.refreshable_from();
+    houses integer[] := ARRAY(SELECT DISTINCT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series) ORDER BY 1);
 BEGIN
     PERFORM sgmp.require_ingest();
-    IF sgmp.from_ms(to_ms) > from_ts THEN
-        INSERT INTO sgmp.late VALUES (from_ts, sgmp.from_ms(to_ms));
+    IF sgmp.from_ms(from_ms) < horizon THEN
+        PERFORM sgmp.lock_aggregates(houses);
+        PERFORM sgmp.merge_slots(of_series, sgmp.from_ms(from_ms), least(sgmp.from_ms(to_ms + 1), horizon));
+    END IF;
+    IF sgmp.from_ms(to_ms) >= horizon THEN
+        PERFORM sgmp.add_late(houses, greatest(sgmp.from_ms(from_ms), horizon), sgmp.from_ms(to_ms));
     END IF;
 END
 $$;
 
--- A job of TimescaleDB's scheduler, each minute.
+-- On TimescaleDB: bring the raw rows of these series in a range into the slots and hours, where they are at least as many as
+-- were counted before. For ranges that no refresh reaches any more, since it would take all series again from raw rows, and
+-- those of others may have been dropped.
+-- WORKAROUND: writes to the tables below the continuous aggregates; there is no upstream report, and no other way to add a
+-- range of some series.
+CREATE FUNCTION sgmp.merge_slots(of_series integer[], from_ts timestamptz, to_ts timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    slot_table text;
+    hour_table text;
+    from_slot timestamptz := date_bin('5 minutes', from_ts, timestamptz '2000-01-01 00:00:00+00');
+BEGIN
+    SELECT max(format('%I.%I', c.materialization_hypertable_schema, c.materialization_hypertable_name))
+               FILTER (WHERE c.view_name = 'slot'),
+           max(format('%I.%I', c.materialization_hypertable_schema, c.materialization_hypertable_name))
+               FILTER (WHERE c.view_name = 'hour')
+    INTO slot_table, hour_table
+    FROM timescaledb_information.continuous_aggregates c WHERE c.view_schema = 'sgmp';
+    EXECUTE format($merge$
+        WITH computed AS (
+            SELECT r.series_id, date_bin('5 minutes', r.ts, timestamptz '2000-01-01 00:00:00+00') AS slot, count(*) AS n,
+                   sum(r.value) AS sum, sum(greatest(r.value, 0)) AS positive_sum, sum(least(r.value, 0)) AS negative_sum,
+                   min(r.value) AS minimum, max(r.value) AS maximum, sum(sgmp.timestamp_hash(r.ts)) AS instants
+            FROM sgmp.reading r
+            WHERE r.series_id = ANY ($1) AND r.ts >= $2 AND r.ts < $3
+            GROUP BY 1, 2
+        ), better AS (
+            SELECT c.* FROM computed c
+            LEFT JOIN %1$s k ON k.series_id = c.series_id AND k.slot = c.slot AND k.slot >= $2 AND k.slot < $3
+            WHERE k.n IS NULL OR c.n >= k.n
+        ), replaced AS (
+            DELETE FROM %1$s k USING better b
+            WHERE k.series_id = b.series_id AND k.slot = b.slot AND k.slot >= $2 AND k.slot < $3
+        )
+        INSERT INTO %1$s (series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, instants)
+        SELECT series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, instants FROM better
+    $merge$, slot_table) USING of_series, from_slot, to_ts;
+    EXECUTE format($merge$
+        DELETE FROM %1$s WHERE series_id = ANY ($1) AND hour >= date_trunc('hour', $2, 'UTC') AND hour < $3
+    $merge$, hour_table) USING of_series, from_slot, to_ts;
+    EXECUTE format($merge$
+        INSERT INTO %2$s (series_id, hour, covered, sum, positive_sum, negative_sum, minimum, maximum, n, instants)
+        SELECT s.series_id, date_trunc('hour', s.slot, 'UTC'), count(*), sum(s.sum / s.n), sum(s.positive_sum / s.n),
+               sum(s.negative_sum / s.n), min(s.minimum), max(s.maximum), sum(s.n)::bigint, sum(s.instants)::bigint
+        FROM %1$s s
+        WHERE s.series_id = ANY ($1) AND s.slot >= date_trunc('hour', $2, 'UTC')
+          AND s.slot < date_trunc('hour', $3 - interval '1 microsecond', 'UTC') + interval '1 hour'
+        GROUP BY 1, 2
+    $merge$, slot_table, hour_table) USING of_series, from_slot, to_ts;
+END
+$$;
+
+-- A job of TimescaleDB's scheduler, each minute. A range is late until it is refreshed: who reads meanwhile counts it raw.
 CREATE OR REPLACE PROCEDURE sgmp.refresh_late(job_id integer, config jsonb)
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    noted record;
+    present bigint[];
+    whole record;
 BEGIN
+    present := ARRAY(SELECT l.late_id FROM sgmp.late l);
+    FOR whole IN
+        SELECT lower(r) AS from_ts, upper(r) AS to_ts
+        FROM (SELECT unnest(range_agg(tstzrange(l.from_ts, l.to_ts))) AS r
+              FROM sgmp.late l WHERE l.late_id = ANY (present)) ranges
     LOOP
-        DELETE FROM sgmp.late WHERE ctid = (SELECT ctid FROM sgmp.late LIMIT 1) RETURNING * INTO noted;
-        EXIT WHEN NOT FOUND;
-        CALL public.refresh_continuous_aggregate(
-            'sgmp.slot', date_trunc('hour', noted.from_ts, 'UTC'), date_trunc('hour', noted.to_ts, 'UTC') + interval '1 hour');
-        CALL public.refresh_continuous_aggregate(
-            'sgmp.hour', date_trunc('hour', noted.from_ts, 'UTC'), date_trunc('hour', noted.to_ts, 'UTC') + interval '1 hour');
+        IF whole.from_ts < sgmp.refreshable_from() THEN  -- it waited for days, while no job ran
+            PERFORM sgmp.merge_slots(ARRAY(SELECT s.series_id FROM sgmp.series s), whole.from_ts,
+                                     least(whole.to_ts, sgmp.refreshable_from()));
+        END IF;
+        CONTINUE WHEN whole.to_ts <= sgmp.refreshable_from();
+        CALL public.refresh_continuous_aggregate('sgmp.slot', greatest(whole.from_ts, sgmp.refreshable_from()), whole.to_ts);
+        CALL public.refresh_continuous_aggregate('sgmp.hour', greatest(whole.from_ts, sgmp.refreshable_from()), whole.to_ts);
     END LOOP;
+    DELETE FROM sgmp.late l WHERE l.late_id = ANY (present);
+END
+$$;
+
+-- The same on plain PostgreSQL, for ingest to call each minute: houses whose lock is taken wait. Returns how many ranges.
+CREATE FUNCTION sgmp.recompute_late() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    house integer;
+    present bigint[];
+    whole record;
+    done integer := 0;
+BEGIN
+    PERFORM sgmp.require_ingest();
+    IF sgmp.on_timescale() THEN
+        RETURN 0;
+    END IF;
+    FOR house IN SELECT DISTINCT l.house_id FROM sgmp.late l LOOP
+        CONTINUE WHEN NOT sgmp.try_lock('aggregates', house);
+        present := ARRAY(SELECT l.late_id FROM sgmp.late l WHERE l.house_id = house);
+        PERFORM sgmp.apply_registration(d.house_id, d.name, s.field)
+        FROM sgmp.series s JOIN sgmp.device d ON d.device_id = s.device_id
+        WHERE s.house_id = house AND s.aggregated <> EXISTS (
+            SELECT FROM sgmp.aggregation a
+            WHERE a.house_id = house AND a.device_name = d.name AND a.field = s.field);
+        FOR whole IN
+            SELECT lower(r) AS from_ts, upper(r) AS to_ts
+            FROM (SELECT unnest(range_agg(tstzrange(l.from_ts, l.to_ts))) AS r
+                  FROM sgmp.late l WHERE l.late_id = ANY (present)) ranges
+        LOOP
+            PERFORM sgmp.recompute_range(
+                ARRAY(SELECT s.series_id FROM sgmp.series s WHERE s.house_id = house AND s.aggregated),
+                whole.from_ts, whole.to_ts);
+        END LOOP;
+        DELETE FROM sgmp.late l WHERE l.late_id = ANY (present);
+        done := done + cardinality(present);
+    END LOOP;
+    RETURN done;
+END
+$$;
+
+-- Of these slots (start in UTC ms) the ones whose raw rows have been dropped: a reading that arrives for one now can't be told
+-- from a repeat, and can't be kept.
+CREATE FUNCTION sgmp.closed_slots(of_series integer[], slots bigint[]) RETURNS TABLE (series_id integer, slot bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    kept_from timestamptz := sgmp.raw_kept_from();
+    first_slot timestamptz := sgmp.from_ms((SELECT min(s) FROM unnest(slots) s));
+    last_slot timestamptz := sgmp.from_ms((SELECT max(s) FROM unnest(slots) s));
+BEGIN
+    PERFORM sgmp.require_ingest();
+    IF first_slot >= kept_from THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT g.of_series, g.slot
+        FROM (SELECT DISTINCT a.of_series, a.slot FROM unnest(of_series, slots) AS a (of_series, slot)) g
+        JOIN sgmp.slot k ON k.series_id = g.of_series AND k.slot = sgmp.from_ms(g.slot)
+            AND k.slot >= first_slot AND k.slot <= last_slot
+        WHERE k.slot < kept_from AND k.n > (
+            SELECT count(*) FROM sgmp.reading r
+            WHERE r.series_id = g.of_series AND r.ts >= sgmp.from_ms(g.slot)
+              AND r.ts < sgmp.from_ms(g.slot) + interval '5 minutes');
 END
 $$;
 
 -- Reading ------------------------------------------------------------------------------------------------------------
 
-CREATE VIEW sgmp.slots WITH (security_barrier) AS
-SELECT a.series_id, a.slot, sgmp.leak_barrier(a.n) AS n, sgmp.leak_barrier(a.sum) AS sum,
-       sgmp.leak_barrier(a.positive_sum) AS positive_sum, sgmp.leak_barrier(a.negative_sum) AS negative_sum,
-       sgmp.leak_barrier(a.minimum) AS minimum, sgmp.leak_barrier(a.maximum) AS maximum, sgmp.leak_barrier(a.instants) AS instants
-FROM sgmp.slot a
-WHERE {series_visible};
-COMMENT ON VIEW sgmp.slots IS 'sgmp program';
+-- The late ranges among these, of the houses of these series; null if there are none.
+CREATE FUNCTION sgmp.late_ranges(of_series integer[], from_ts timestamptz, to_ts timestamptz) RETURNS tstzmultirange
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (
+    SELECT range_agg(tstzrange(l.from_ts, l.to_ts) * tstzrange(from_ts, to_ts)) FROM sgmp.late l
+    WHERE l.from_ts < to_ts AND l.to_ts > from_ts
+      AND (l.house_id IS NULL OR l.house_id IN (SELECT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series))));
 
-CREATE VIEW sgmp.hours WITH (security_barrier) AS
-SELECT a.series_id, a.hour, sgmp.leak_barrier(a.covered) AS covered, sgmp.leak_barrier(a.sum) AS sum,
-       sgmp.leak_barrier(a.positive_sum) AS positive_sum, sgmp.leak_barrier(a.negative_sum) AS negative_sum,
-       sgmp.leak_barrier(a.minimum) AS minimum, sgmp.leak_barrier(a.maximum) AS maximum, sgmp.leak_barrier(a.n) AS n,
-       sgmp.leak_barrier(a.instants) AS instants
-FROM sgmp.hour a
-WHERE {series_visible};
-COMMENT ON VIEW sgmp.hours IS 'sgmp program';
+-- Slots as they are once late ranges are worked off: there, as computed from the raw rows, unless more were counted before.
+CREATE FUNCTION sgmp.current_slots(of_series integer[], from_ts timestamptz, to_ts timestamptz, late tstzmultirange)
+RETURNS TABLE (
+    series_id integer, slot timestamptz, n bigint, sum double precision, positive_sum double precision,
+    negative_sum double precision, minimum double precision, maximum double precision, instants bigint
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    IF late IS NULL THEN
+        RETURN QUERY
+            SELECT a.series_id, a.slot, a.n, a.sum, a.positive_sum, a.negative_sum, a.minimum, a.maximum, a.instants::bigint
+            FROM sgmp.slot a WHERE a.series_id = ANY (of_series) AND a.slot >= from_ts AND a.slot < to_ts;
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT DISTINCT ON (u.series_id, u.slot)
+               u.series_id, u.slot, u.n, u.sum, u.positive_sum, u.negative_sum, u.minimum, u.maximum, u.instants
+        FROM (
+            SELECT a.series_id, a.slot, a.n, a.sum, a.positive_sum, a.negative_sum, a.minimum, a.maximum,
+                   a.instants::bigint, false AS computed
+            FROM sgmp.slot a WHERE a.series_id = ANY (of_series) AND a.slot >= from_ts AND a.slot < to_ts
+            UNION ALL
+            SELECT r.series_id, date_bin('5 minutes', r.ts, timestamptz '2000-01-01 00:00:00+00'), count(*), sum(r.value),
+                   sum(greatest(r.value, 0)), sum(least(r.value, 0)), min(r.value), max(r.value),
+                   sum(sgmp.timestamp_hash(r.ts))::bigint, true
+            FROM unnest(late) AS l (range)
+            JOIN sgmp.reading r ON r.ts >= lower(l.range) AND r.ts < upper(l.range)
+            JOIN sgmp.series s ON s.series_id = r.series_id
+            WHERE r.series_id = ANY (of_series) AND (s.aggregated OR sgmp.on_timescale())
+            GROUP BY 1, 2
+        ) u
+        ORDER BY u.series_id, u.slot, u.n DESC, u.computed DESC;
+END
+$$;
+
+-- Slots that begin in [from_ts, to_ts), a row for each series: their columns, one after the other in PostgreSQL's binary
+-- form, in no order.
+CREATE FUNCTION sgmp.packed_slots(asked integer[], from_ts timestamptz, to_ts timestamptz) RETURNS TABLE (
+    series_id integer, starts bytea, n bytea, sums bytea, positive_sums bytea, negative_sums bytea, minima bytea,
+    maxima bytea, hashes bytea
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    readable integer[] := sgmp.readable_series(asked);
+    late tstzmultirange := sgmp.late_ranges(readable, from_ts, to_ts);
+BEGIN
+    IF late IS NOT NULL THEN
+        RETURN QUERY
+            SELECT a.series_id, string_agg(timestamptz_send(a.slot), ''::bytea), string_agg(int8send(a.n), ''::bytea),
+                   string_agg(float8send(a.sum), ''::bytea), string_agg(float8send(a.positive_sum), ''::bytea),
+                   string_agg(float8send(a.negative_sum), ''::bytea), string_agg(float8send(a.minimum), ''::bytea),
+                   string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.instants), ''::bytea)
+            FROM sgmp.current_slots(readable, from_ts, to_ts, late) a GROUP BY a.series_id;
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT a.series_id, string_agg(timestamptz_send(a.slot), ''::bytea), string_agg(int8send(a.n), ''::bytea),
+               string_agg(float8send(a.sum), ''::bytea), string_agg(float8send(a.positive_sum), ''::bytea),
+               string_agg(float8send(a.negative_sum), ''::bytea), string_agg(float8send(a.minimum), ''::bytea),
+               string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.instants::bigint), ''::bytea)
+        FROM sgmp.slot a
+        WHERE a.series_id = ANY (readable) AND a.slot >= from_ts AND a.slot < to_ts
+        GROUP BY a.series_id;
+END
+$$;
+
+-- The same for hours.
+CREATE FUNCTION sgmp.packed_hours(asked integer[], from_ts timestamptz, to_ts timestamptz) RETURNS TABLE (
+    series_id integer, starts bytea, covered bytea, sums bytea, positive_sums bytea, negative_sums bytea, minima bytea,
+    maxima bytea, n bytea, hashes bytea
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    readable integer[] := sgmp.readable_series(asked);
+    from_hour timestamptz := date_trunc('hour', from_ts, 'UTC');
+    to_hour timestamptz := date_trunc('hour', to_ts + interval '1 hour' - interval '1 microsecond', 'UTC');
+    late tstzmultirange := sgmp.late_ranges(readable, from_hour, to_hour);
+BEGIN
+    IF late IS NOT NULL THEN
+        RETURN QUERY
+            WITH derived AS (
+                SELECT s.series_id, date_trunc('hour', s.slot, 'UTC') AS hour, count(*) AS covered, sum(s.sum / s.n) AS sum,
+                       sum(s.positive_sum / s.n) AS positive_sum, sum(s.negative_sum / s.n) AS negative_sum,
+                       min(s.minimum) AS minimum, max(s.maximum) AS maximum, sum(s.n)::bigint AS n,
+                       sum(s.instants)::bigint AS instants
+                FROM unnest(late) AS l (range),
+                     LATERAL sgmp.current_slots(
+                         readable, lower(l.range), upper(l.range), tstzmultirange(l.range)) s
+                GROUP BY 1, 2
+            ), present AS (
+                SELECT d.* FROM derived d WHERE d.hour >= from_ts AND d.hour < to_ts
+                UNION ALL
+                SELECT h.series_id, h.hour, h.covered, h.sum, h.positive_sum, h.negative_sum, h.minimum, h.maximum, h.n,
+                       h.instants::bigint
+                FROM sgmp.hour h
+                WHERE h.series_id = ANY (readable) AND h.hour >= from_ts AND h.hour < to_ts
+                  AND NOT EXISTS (SELECT FROM derived d WHERE d.series_id = h.series_id AND d.hour = h.hour)
+            )
+            SELECT a.series_id, string_agg(timestamptz_send(a.hour), ''::bytea), string_agg(int8send(a.covered), ''::bytea),
+                   string_agg(float8send(a.sum), ''::bytea), string_agg(float8send(a.positive_sum), ''::bytea),
+                   string_agg(float8send(a.negative_sum), ''::bytea), string_agg(float8send(a.minimum), ''::bytea),
+                   string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.n), ''::bytea),
+                   string_agg(int8send(a.instants), ''::bytea)
+            FROM present a GROUP BY a.series_id;
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT a.series_id, string_agg(timestamptz_send(a.hour), ''::bytea), string_agg(int8send(a.covered), ''::bytea),
+               string_agg(float8send(a.sum), ''::bytea), string_agg(float8send(a.positive_sum), ''::bytea),
+               string_agg(float8send(a.negative_sum), ''::bytea), string_agg(float8send(a.minimum), ''::bytea),
+               string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.n), ''::bytea),
+               string_agg(int8send(a.instants::bigint), ''::bytea)
+        FROM sgmp.hour a
+        WHERE a.series_id = ANY (readable) AND a.hour >= from_ts AND a.hour < to_ts
+        GROUP BY a.series_id;
+END
+$$;

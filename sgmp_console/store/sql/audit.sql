@@ -4,13 +4,32 @@
 -- (`write_audit`), and those that happen outside the database by the console (`audit_external`). Of a change, `before` and
 -- `after` hold what differs. A secret that changed stands in both, masked.
 
+-- A document of an entry: each long value in it is cut, and says so. An entry so stays within some kilobytes for each
+-- setting of a device.
+CREATE FUNCTION sgmp.shortened(document jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    longest CONSTANT integer := 2000;  -- characters
+BEGIN
+    IF document IS NULL OR length(document::text) <= longest THEN
+        RETURN document;
+    END IF;
+    IF jsonb_typeof(document) = 'object' THEN
+        RETURN (SELECT jsonb_object_agg(left(e.key, 200), sgmp.shortened(e.value))
+                FROM (SELECT * FROM jsonb_each(document) LIMIT 200) e);
+    END IF;
+    RETURN to_jsonb(format('%s … (%s characters)', left(document #>> '{}', longest), length(document #>> '{}')));
+END
+$$;
+
 CREATE FUNCTION sgmp.write_audit(
     act text, kind text, subject text, subject_id bigint, house integer, before jsonb, after jsonb
 ) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO sgmp.audit (actor, act, kind, subject, subject_id, house_id, before, after)
-    VALUES (sgmp.actor(), act, kind, subject, subject_id, house, before, after)
+    VALUES (sgmp.actor(), act, kind, left(subject, 300), subject_id, house, sgmp.shortened(before), sgmp.shortened(after))
     RETURNING entry_id;
 END;
 
@@ -178,18 +197,87 @@ BEGIN
     ELSIF NOT sgmp.sees_house(house) THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house. It may have been deleted.';
     END IF;
-    IF length(kind) > 64 OR length(subject) > 200 OR pg_column_size(details) > 8000 THEN
+    IF length(kind) > 64 OR length(subject) > 200  OR pg_column_size(details) > 8000 THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'The audit takes 8 KB of details at most.';
     END IF;
     PERFORM sgmp.write_audit(act, kind, subject, NULL, house, NULL, details);
 END
 $$;
 
--- Who looks after accounts sees what these did. In order, so that a page of it is read from the index.
-CREATE VIEW sgmp.audit_entries WITH (security_barrier) AS
-SELECT a.entry_id, a.at, sgmp.leak_barrier(a.actor) AS actor, sgmp.leak_barrier(a.act) AS act, sgmp.leak_barrier(a.kind) AS kind,
-       sgmp.leak_barrier(a.subject) AS subject, a.subject_id, a.house_id, a.before, a.after
-FROM sgmp.audit a
-WHERE (SELECT sgmp.may('manage_accounts')) AND {house_visible}
-ORDER BY a.entry_id DESC;
+-- Who looks after accounts sees what these did.
+CREATE FUNCTION sgmp.visible_audit() RETURNS SETOF sgmp.audit
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT a.* FROM sgmp.audit a WHERE (SELECT sgmp.may('manage_accounts')) AND {house_visible};
+END;
+
+CREATE VIEW sgmp.audit_entries AS
+SELECT entry_id, at, actor, act, kind, subject, subject_id, house_id, sgmp.shortened(before) AS before,
+       sgmp.shortened(after) AS after
+FROM sgmp.visible_audit() ORDER BY entry_id DESC;
 COMMENT ON VIEW sgmp.audit_entries IS 'sgmp program';
+
+-- A page of it, the newest first. Null or an empty array asks for all. `before` and `after` are there where they are short
+-- (`whole`), or `whole_entries` asks for all.
+CREATE FUNCTION sgmp.audit_page(
+    actor_part text, subject_part text, acts text[], kinds text[], house integer, from_at timestamptz, to_at timestamptz,
+    before_id bigint, page integer, whole_entries boolean
+) RETURNS TABLE (
+    entry_id bigint, at timestamptz, actor text, act text, kind text, subject text, house_id integer,
+    before jsonb, after jsonb, whole boolean
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    IF NOT sgmp.may('manage_accounts') THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT a.entry_id, a.at, a.actor, a.act, a.kind, a.subject, a.house_id,
+               CASE WHEN fits.it THEN a.before WHEN whole_entries THEN sgmp.shortened(a.before) END,
+               CASE WHEN fits.it THEN a.after WHEN whole_entries THEN sgmp.shortened(a.after) END,
+               fits.it OR whole_entries
+        FROM sgmp.audit a,
+             LATERAL (SELECT CASE
+                 WHEN COALESCE(pg_column_size(a.before), 0) + COALESCE(pg_column_size(a.after), 0) > 4000 THEN false
+                 ELSE COALESCE(octet_length(a.before::text), 0) + COALESCE(octet_length(a.after::text), 0) <= 8000
+             END) fits (it)
+        WHERE ((SELECT sgmp.sees_every_house()) OR a.house_id = (SELECT sgmp.my_house()))
+          AND (actor_part IS NULL OR strpos(lower(a.actor), lower(actor_part)) > 0)
+          AND (subject_part IS NULL OR strpos(lower(a.subject), lower(subject_part)) > 0)
+          AND (cardinality(acts) = 0 OR a.act = ANY (acts))
+          AND (cardinality(kinds) = 0 OR a.kind = ANY (kinds))
+          AND (house IS NULL OR a.house_id = house)
+          AND (from_at IS NULL OR a.at >= from_at) AND (to_at IS NULL OR a.at < to_at)
+          AND (before_id IS NULL OR a.entry_id < before_id)
+        ORDER BY a.entry_id DESC
+        LIMIT page;
+END
+$$;
+
+-- One entry, its values shortened as `shortened` does.
+CREATE FUNCTION sgmp.audit_entry(asked bigint) RETURNS TABLE (
+    entry_id bigint, at timestamptz, actor text, act text, kind text, subject text, house_id integer,
+    before jsonb, after jsonb
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT sgmp.may('manage_accounts') THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT a.entry_id, a.at, a.actor, a.act, a.kind, a.subject, a.house_id, sgmp.shortened(a.before),
+               sgmp.shortened(a.after)
+        FROM sgmp.audit a
+        WHERE a.entry_id = asked
+          AND ((SELECT sgmp.sees_every_house()) OR a.house_id = (SELECT sgmp.my_house()));
+END
+$$;
+
+-- Everybody in the entries that the account may see.
+CREATE FUNCTION sgmp.audit_actors() RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT DISTINCT a.actor FROM sgmp.audit a WHERE (SELECT sgmp.may('manage_accounts')) AND {house_visible} ORDER BY 1;
+END;

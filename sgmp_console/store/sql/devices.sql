@@ -26,19 +26,118 @@ RETURN COALESCE((
          WITH ORDINALITY AS listed (d, position)
 ), '[]');
 
-CREATE VIEW sgmp.devices WITH (security_barrier) AS
-SELECT d.device_id, d.house_id, d.name, d.type, d.description, d.revision, d.created_at, d.deleted_at,
-       sgmp.masked(d.type, d.config, (SELECT sgmp.may('view_devices'))) AS config
-FROM sgmp.device d
-WHERE {contents_visible};
+-- The devices of a house, or of all that the account sees (null).
+CREATE FUNCTION sgmp.visible_devices(house integer DEFAULT NULL) RETURNS TABLE (
+    device_id integer, house_id integer, name text, type text, description text, revision integer,
+    created_at timestamptz, deleted_at timestamptz, config jsonb
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.device_id, d.house_id, d.name, d.type, d.description, d.revision, d.created_at, d.deleted_at,
+           sgmp.masked(d.type, d.config, (SELECT sgmp.may('view_devices')))
+    FROM sgmp.device d
+    WHERE (house IS NULL OR d.house_id = house) AND {contents_visible};
+END;
+
+-- Null where there is none that the account sees.
+CREATE FUNCTION sgmp.house_of_device(device integer) RETURNS integer
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT d.house_id FROM sgmp.device d WHERE d.device_id = device AND {contents_visible});
+
+-- How many devices each house has that are in use.
+CREATE FUNCTION sgmp.device_counts() RETURNS TABLE (house_id integer, devices integer)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.house_id, count(*)::integer FROM sgmp.device d
+    WHERE d.deleted_at IS NULL AND {contents_visible} GROUP BY d.house_id;
+END;
+
+CREATE VIEW sgmp.devices AS SELECT * FROM sgmp.visible_devices();
 COMMENT ON VIEW sgmp.devices IS 'sgmp program';
 
-CREATE VIEW sgmp.config_versions WITH (security_barrier) AS
-SELECT v.house_id, v.version, v.sha256, sgmp.leak_barrier(v.created_by) AS created_by, v.created_at, v.published_at,
-       sgmp.masked_devices(v.devices, (SELECT sgmp.may('view_devices'))) AS devices
-FROM sgmp.config_version v
-WHERE {contents_visible};
+-- The configurations that were made for a house's edge, or one of them.
+CREATE FUNCTION sgmp.visible_config_versions(house integer DEFAULT NULL, asked_version integer DEFAULT NULL) RETURNS TABLE (
+    house_id integer, version integer, sha256 text, created_by text, created_at timestamptz, published_at timestamptz,
+    devices jsonb
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT v.house_id, v.version, v.sha256, v.created_by, v.created_at, v.published_at,
+           sgmp.masked_devices(v.devices, (SELECT sgmp.may('view_devices')))
+    FROM sgmp.config_version v
+    WHERE (house IS NULL OR v.house_id = house) AND (asked_version IS NULL OR v.version = asked_version)
+      AND {contents_visible};
+END;
+
+CREATE VIEW sgmp.config_versions AS SELECT * FROM sgmp.visible_config_versions();
 COMMENT ON VIEW sgmp.config_versions IS 'sgmp program';
+
+-- The same without the devices, but their number: what a list of versions takes.
+CREATE FUNCTION sgmp.config_version_list(house integer DEFAULT NULL) RETURNS TABLE (
+    house_id integer, version integer, sha256 text, created_by text, created_at timestamptz, published_at timestamptz,
+    device_count integer
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT v.house_id, v.version, v.sha256, v.created_by, v.created_at, v.published_at,
+           CASE jsonb_typeof(v.devices) WHEN 'array' THEN jsonb_array_length(v.devices) ELSE 0 END
+    FROM sgmp.config_version v
+    WHERE (house IS NULL OR v.house_id = house) AND {contents_visible};
+END;
+
+CREATE FUNCTION sgmp.create_device(house integer, name text, type text, description text, config jsonb) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    created integer;
+BEGIN
+    PERFORM sgmp.require_in_house('manage_devices', house);
+    INSERT INTO sgmp.device (house_id, name, type, description, config) VALUES (house, name, type, description, config)
+    RETURNING device_id INTO created;
+    RETURN created;
+END
+$$;
+
+-- `restored`: of a device that was deleted, which is then in use again. Returns the new revision; null if it is no longer
+-- `seen`.
+CREATE FUNCTION sgmp.update_device(
+    device integer, seen integer, new_type text, new_description text, new_config jsonb, restored boolean DEFAULT false
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require_permission('manage_devices');
+    UPDATE sgmp.device d SET
+        type = new_type, description = new_description, config = new_config, deleted_at = NULL, revision = d.revision + 1
+    WHERE d.device_id = device AND d.revision = seen AND (d.deleted_at IS NOT NULL) = restored
+      AND sgmp.sees_house(d.house_id);
+    RETURN CASE WHEN FOUND THEN seen + 1 END;
+END
+$$;
+
+-- Takes it out of use; its history stays. Returns whether it was there.
+CREATE FUNCTION sgmp.delete_device(device integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require_permission('manage_devices');
+    UPDATE sgmp.device d SET deleted_at = now(), revision = d.revision + 1
+    WHERE d.device_id = device AND d.deleted_at IS NULL AND sgmp.sees_house(d.house_id);
+    RETURN FOUND;
+END
+$$;
+
+-- A configuration holds the secrets of all its devices.
+CREATE FUNCTION sgmp.add_config_version(house integer, new_version integer, sha256 text, devices jsonb) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require_in_house('manage_houses', house);
+    PERFORM sgmp.require_permission('view_secrets');
+    INSERT INTO sgmp.config_version (house_id, version, sha256, devices) VALUES (house, new_version, sha256, devices);
+    RETURN true;
+END
+$$;
 
 -- Whether a setting says where a device's secrets are sent: hosts and addresses as its type declares them. Of a setting
 -- that no type declares any text may.
@@ -72,7 +171,7 @@ BEGIN
     END IF;
     IF TG_OP = 'UPDATE' AND NEW.type <> OLD.type AND NEW.config = OLD.config
        AND sgmp.masked(OLD.type, OLD.config) <> OLD.config THEN
-        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'With another type all settings are to be entered anew.';
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'With another type all settings are to be entered again.';
     END IF;
     leads_elsewhere := TG_OP = 'UPDATE' AND NEW.type = OLD.type AND NOT sgmp.may('view_secrets')
         AND sgmp.address_changed(NEW.type, OLD.config, NEW.config);

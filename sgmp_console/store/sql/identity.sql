@@ -92,17 +92,19 @@ BEGIN ATOMIC
     WHERE a.login = session_user;
 END;
 
--- What it is given. PostgreSQL knows of comparisons that they tell nothing, and compares before it asks whose row it is;
--- but EXPLAIN tells how that came out. Not so with what a volatile function gives: that is compared last. This one is
--- inlined and costs nothing.
-CREATE FUNCTION sgmp.leak_barrier(value double precision) RETURNS double precision
-LANGUAGE sql VOLATILE PARALLEL SAFE
-RETURN value;
+-- For an act in one house. A house that the account does not see does not exist for it.
+CREATE FUNCTION sgmp.require_in_house(asked text, house integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.require_permission(asked);
+    IF sgmp.sees_house(house) IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house. It may have been deleted.';
+    END IF;
+END
+$$;
 
-CREATE FUNCTION sgmp.leak_barrier(value text) RETURNS text
-LANGUAGE sql VOLATILE PARALLEL SAFE
-RETURN value;
-
-CREATE FUNCTION sgmp.leak_barrier(value bigint) RETURNS bigint
-LANGUAGE sql VOLATILE PARALLEL SAFE
-RETURN value;
+-- Whether the account may read what is in this house.
+CREATE FUNCTION sgmp.sees_contents_of(house integer) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN sgmp.sees_contents() AND sgmp.sees_house(house);

@@ -92,7 +92,7 @@ BEGIN
     FOREACH monday IN ARRAY mondays LOOP
         partition := 'reading_' || to_char(monday, 'YYYYMMDD');
         CONTINUE WHEN to_regclass(format('sgmp.%I', partition)) IS NOT NULL;
-        PERFORM pg_advisory_xact_lock('sgmp.reading'::regclass::integer);
+        PERFORM sgmp.take_lock('weeks');
         CONTINUE WHEN to_regclass(format('sgmp.%I', partition)) IS NOT NULL;
         IF extract(isodow FROM monday) <> 1 OR monday NOT BETWEEN '2000-01-01' AND current_date + 14 THEN
             RAISE EXCEPTION 'no partition starts on %', monday;

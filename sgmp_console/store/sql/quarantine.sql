@@ -130,3 +130,28 @@ BEGIN
     RETURN done;
 END
 $$;
+
+-- Messages, the newest first, with their payloads: of one house, or of all that the account sees (null).
+CREATE FUNCTION sgmp.visible_quarantine(house integer DEFAULT NULL, before_id bigint DEFAULT NULL, newest integer DEFAULT 1000)
+RETURNS SETOF sgmp.quarantine
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    IF NOT sgmp.may('view_devices') THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT q.* FROM sgmp.quarantine q
+        WHERE (house IS NULL OR q.house_id = house) AND (before_id IS NULL OR q.quarantine_id < before_id)
+          AND ((SELECT sgmp.sees_every_house()) OR q.house_id = (SELECT sgmp.my_house()))
+        ORDER BY q.quarantine_id DESC
+        LIMIT newest;
+END
+$$;
+
+-- How much of each house is in quarantine; house 0 stands for messages of no house.
+CREATE FUNCTION sgmp.quarantine_usages() RETURNS SETOF sgmp.quarantine_usage
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT u.* FROM sgmp.quarantine_usage u WHERE (SELECT sgmp.may('view_devices')) AND {house_visible};
+END;

@@ -30,7 +30,7 @@ DECLARE
     managed sgmp.role;
 BEGIN
     PERFORM sgmp.require_roles(ARRAY(SELECT p.permission FROM sgmp.role_permission p WHERE p.role_id = chosen));
-    SELECT * INTO managed FROM sgmp.role r WHERE r.role_id = chosen FOR UPDATE;
+    SELECT * INTO managed FROM sgmp.role r WHERE r.role_id = chosen FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such role. It may have been deleted.';
     END IF;
@@ -46,12 +46,12 @@ CREATE FUNCTION sgmp.create_role(new_name text, new_description text, permission
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    made integer;
+    created integer;
 BEGIN
     PERFORM sgmp.require_roles(permissions);
-    INSERT INTO sgmp.role (name, description) VALUES (new_name, new_description) RETURNING role_id INTO made;
-    INSERT INTO sgmp.role_permission SELECT DISTINCT made, p FROM unnest(permissions) p;
-    RETURN made;
+    INSERT INTO sgmp.role (name, description) VALUES (new_name, new_description) RETURNING role_id INTO created;
+    INSERT INTO sgmp.role_permission SELECT DISTINCT created, p FROM unnest(permissions) p;
+    RETURN created;
 END
 $$;
 
@@ -96,12 +96,19 @@ END
 $$;
 
 -- How many accounts have each role is for those who give roles.
-CREATE VIEW sgmp.roles WITH (security_barrier) AS
-SELECT r.role_id, r.name, r.description, r.built_in, r.revision,
-       ARRAY(SELECT p.permission FROM sgmp.role_permission p WHERE p.role_id = r.role_id ORDER BY 1) AS permissions,
-       (SELECT count(*) FROM sgmp.account a
-        WHERE a.role_id = r.role_id
-          AND ((SELECT sgmp.may('manage_roles')) AND (SELECT sgmp.sees_every_house())
-               OR (SELECT sgmp.may('manage_accounts')) AND {house_visible}))::integer AS members
-FROM sgmp.role r;
+CREATE FUNCTION sgmp.visible_roles() RETURNS TABLE (
+    role_id integer, name text, description text, built_in boolean, revision integer, permissions text[], members integer
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT r.role_id, r.name, r.description, r.built_in, r.revision,
+           ARRAY(SELECT p.permission FROM sgmp.role_permission p WHERE p.role_id = r.role_id ORDER BY 1),
+           (SELECT count(*) FROM sgmp.account a
+            WHERE a.role_id = r.role_id
+              AND ((SELECT sgmp.may('manage_roles')) AND (SELECT sgmp.sees_every_house())
+                   OR (SELECT sgmp.may('manage_accounts')) AND {house_visible}))::integer
+    FROM sgmp.role r;
+END;
+
+CREATE VIEW sgmp.roles AS SELECT * FROM sgmp.visible_roles();
 COMMENT ON VIEW sgmp.roles IS 'sgmp program';

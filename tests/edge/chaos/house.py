@@ -122,7 +122,7 @@ class House:
         self._end(signal.SIGKILL, "killed")
 
     def terminate(self) -> None:
-        """As systemd does. StatusText before it has begun, it ends without having polled."""
+        """As systemd does. One that has not begun yet ends without having polled."""
         assert self._end(signal.SIGTERM, "ended") in (0, -signal.SIGTERM), self.logged()
 
     def wait_for_end(self) -> None:

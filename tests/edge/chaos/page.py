@@ -21,7 +21,11 @@ STEPS = (
     "_put",
     "_take",
     "_send",
-    "_done",
+    "answered",
+    "next",
+    "_read_page",
+    "_rewind",
+    "remove_acknowledged",
     "_up",
     "_rows",
     "_flush",
@@ -30,7 +34,16 @@ STEPS = (
 )
 """Functions between whose lines the edge is killed."""
 
-WATCHED = ("outbox.py", "courier.py", "poller.py", "device.py", "daemon.py", "clock.py")
+WATCHED = (
+    "delivery/outbox.py",
+    "delivery/courier.py",
+    "delivery/queue.py",
+    "polling/poller.py",
+    "polling/device.py",
+    "polling/clock.py",
+    "daemon.py",
+)
+"""Files of the edge between whose lines it is killed."""
 
 DISK_FINE, DISK_FULL, DISK_WRITE_FAILS, DISK_SYNC_FAILS = range(4)
 

@@ -36,6 +36,7 @@ from sgmp_console.fleet.audit_sheet import AuditFilter
 from sgmp_console.store import audit, houses
 from sgmp_console.store.audit import ACTS, KINDS, AuditEntry
 from sgmp_console.ui import fonts, formats, plain_text
+from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.pages.audit import labels
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, button
@@ -66,6 +67,7 @@ class AuditPage(Page):
         self._houses: dict[int, str] = {}
         self._complete = False
         self._reading: Task[_Read] | None = None
+        self._opened = LatestOnly[AuditEntry](services.tasks, self._show_entry, self._not_read, self)
         self._exporting: Task[int] | None = None
         self._path = Path()
         self._pause = QTimer(self)
@@ -324,6 +326,18 @@ class AuditPage(Page):
         if not current.isValid():
             return
         entry: AuditEntry = current.data(ROW_ROLE)
+        self._opened.forget()
+        self._show_entry(entry)
+        if not entry.whole:
+            database = self.services.session.database
+
+            def read() -> AuditEntry:
+                with database.begin() as connection:
+                    return audit.get(connection, entry.entry_id)
+
+            self._opened.ask(read)
+
+    def _show_entry(self, entry: AuditEntry) -> None:
         when = formats.moment(entry.at_ms, self.services.now_ms(), _zone(), seconds=True)
         self._told.setText(f"{when}: {entry.actor} {labels.act(entry)}: {labels.kind(entry)} {entry.subject}")
         rows = labels.differences(entry)

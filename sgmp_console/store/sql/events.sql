@@ -1,0 +1,40 @@
+-- Reading events.
+
+-- Of one house, from_ts <= ts < to_ts, in order of time. No `devices` or `types` mean all.
+CREATE FUNCTION sgmp.events_between(
+    house integer, from_ts timestamptz, to_ts timestamptz, devices text[] DEFAULT '{}', types text[] DEFAULT '{}'
+) RETURNS SETOF sgmp.event
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    IF NOT sgmp.sees_contents_of(house) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT e.* FROM sgmp.event e
+        WHERE e.house_id = house AND e.ts >= from_ts AND e.ts < to_ts
+          AND (cardinality(devices) = 0 OR e.device_name = ANY (devices))
+          AND (cardinality(types) = 0 OR e.type = ANY (types))
+        ORDER BY e.ts, e.event_id;
+END
+$$;
+
+-- The types that have come from a house: one step along the index for each, since a house can have a million events of a
+-- handful of types.
+CREATE FUNCTION sgmp.event_types(house integer) RETURNS SETOF text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    present text;
+BEGIN
+    IF NOT sgmp.sees_contents_of(house) THEN
+        RETURN;
+    END IF;
+    LOOP
+        present := (SELECT e.type FROM sgmp.event e WHERE e.house_id = house AND (present IS NULL OR e.type > present)
+                    ORDER BY e.type LIMIT 1);
+        EXIT WHEN present IS NULL;
+        RETURN NEXT present;
+    END LOOP;
+END
+$$;

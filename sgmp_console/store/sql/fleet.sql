@@ -1,0 +1,32 @@
+-- How all houses stand, in one statement: what overviews read.
+
+-- Of one house, or of all that the account sees (null): how many devices, whether these are others than the ones sent last,
+-- what the edge last reported, and the newest version of the configuration.
+CREATE FUNCTION sgmp.house_standings(asked integer DEFAULT NULL) RETURNS TABLE (
+    house_id integer, changed boolean, devices integer, status jsonb, status_at timestamptz, applied_version integer,
+    applied_sha256 text, applied_at timestamptz, rejected_reason text, rejected_at timestamptz, rejected_version integer,
+    version integer, sha256 text, created_by text, created_at timestamptz, published_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT h.house_id, sgmp.configuration_changed(h.house_id),
+           (SELECT count(*) FROM sgmp.device d WHERE d.house_id = h.house_id AND d.deleted_at IS NULL)::integer,
+           s.status, s.status_at, s.applied_version, s.applied_sha256, s.applied_at, s.rejected_reason, s.rejected_at,
+           s.rejected_version, v.version, v.sha256, v.created_by, v.created_at, v.published_at
+    FROM sgmp.visible_houses() h
+    LEFT JOIN sgmp.house_state s ON s.house_id = h.house_id
+    LEFT JOIN LATERAL (
+        SELECT c.version, c.sha256, c.created_by, c.created_at, c.published_at
+        FROM sgmp.config_version c WHERE c.house_id = h.house_id ORDER BY c.version DESC LIMIT 1
+    ) v ON true
+    WHERE h.deleted_at IS NULL AND (asked IS NULL OR h.house_id = asked) AND (SELECT sgmp.sees_contents());
+END;
+
+-- The newest reading of each house that has one.
+CREATE FUNCTION sgmp.newest_of_houses() RETURNS TABLE (house_id integer, newest timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT r.house_id, max(r.ts)
+    FROM sgmp.newest_readings(ARRAY(SELECT h.house_id FROM sgmp.visible_houses() h WHERE h.deleted_at IS NULL)) r
+    GROUP BY r.house_id;
+END;
