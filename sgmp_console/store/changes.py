@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import select
+import selectors
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ def listen(source: Database | str) -> Generator[Change | Reconnected | None, Non
             connection = connect(parameters, application_name="sgmp-listen", timezone="UTC")
         except DatabaseUnavailable:
             yield None
-            select.select([], [], [], _POLL_S)
+            time.sleep(_POLL_S)
             continue
         try:
             connection.autocommit = True
@@ -60,15 +61,18 @@ def listen(source: Database | str) -> Generator[Change | Reconnected | None, Non
 
 
 def _arrived(connection: psycopg2.extensions.connection) -> Iterator[Change | None]:
-    readable, _, _ = select.select([connection], [], [], _POLL_S)
-    if not readable:
+    # Not `select`, which takes no more than 1,024 open files, and on Windows no empty lists.
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(connection, selectors.EVENT_READ)
+        arrived = waiting.select(_POLL_S)
+    if not arrived:
         yield None
         return
     connection.poll()
     # Several notices of a house within one wake-up are one change.
     changes: dict[int, int] = {}
     while connection.notifies:
-        # Whoever may connect may notify, anything: PostgreSQL knows no rights for that.
+        # Every role that can connect may notify, anything: PostgreSQL knows no rights for that.
         if told := _PAYLOAD.fullmatch(connection.notifies.pop(0).payload):
             house, from_ms = map(int, told.groups())
             changes[house] = min(changes.get(house, from_ms), from_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -97,3 +98,22 @@ def test_a_gap_is_told_when_it_is_over(place: Place, test_database: TestDatabase
         place.write({T0: {"x": 1.0}})
         assert heard(listener) == Change(place.house.house_id, T0)
         listener.close()  # type: ignore[attr-defined]
+
+
+def test_it_listens_though_more_than_1024_files_are_open(place: Place, database: Database) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no limit to raise")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2048 if hard == resource.RLIM_INFINITY else min(2048, hard)
+    assert wanted >= 1200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    reading, writing = os.pipe()
+    files = [os.dup(reading) for _ in range(1100)]
+    try:
+        listener = store.listen(database)
+        assert heard(listener) == Reconnected()
+        place.write({T0: {"x": 1.0}})
+        assert heard(listener) == Change(place.house.house_id, T0)
+    finally:
+        for file in (*files, reading, writing):
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
