@@ -104,7 +104,7 @@ def migrate(url: str, deployment: str) -> None:
 
 
 def _migrate(connection: sa.Connection, deployment: str) -> None:
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
+    _lock(connection)
     prepare_roles(driver(connection), deployment)
     connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS sgmp")
     known = _installation(connection)
@@ -147,6 +147,20 @@ def _migrate(connection: sa.Connection, deployment: str) -> None:
             ),
             {"key": key, "value": value},
         )
+
+
+def _lock(connection: sa.Connection) -> None:
+    """One migration at a time. In a database of ours by a lock that no account can take, which ends what accounts left
+    open: they hold tables that are to be changed."""
+    if connection.exec_driver_sql("SELECT to_regclass('sgmp.device_setting')").scalar() is None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
+        return
+    connection.exec_driver_sql("LOCK TABLE sgmp.device_setting IN SHARE ROW EXCLUSIVE MODE")
+    connection.exec_driver_sql(
+        "SELECT pg_terminate_backend(s.pid, 2000) FROM pg_stat_activity s JOIN sgmp.account a ON a.login = s.usename"
+        " WHERE s.datname = current_database() AND s.state LIKE 'idle in transaction%%'"
+        " AND s.state_change < clock_timestamp() - interval '10 seconds' AND pg_has_role(s.usesysid, 'MEMBER')"
+    )
 
 
 def _device_settings() -> list[tuple[str, str, bool]]:
