@@ -1,4 +1,4 @@
-"""What an eGauge meter says, whichever of its interfaces says it, and what its numbers mean.
+"""What an eGauge meter reports, over whichever interface, and what its numbers mean.
 
 A register counts: its counter grows each second by the measured value divided by the quantum of the register's
 type. The mean of the measured value between two instants is therefore (difference of counters) x quantum /
@@ -32,11 +32,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """Counters by register name at `ts`, recorded every `step` seconds."""
+    """Counters by register name at `ts`, recorded every `step` seconds; None where one is missing."""
 
     ts: int
     step: int
-    counters: Mapping[str, int]
+    counters: Mapping[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,23 @@ KILO = frozenset({"P", "S", "PQ", "var"})
 _LIMITS: Mapping[str, tuple[float, float]] = {
     "V": (-100_000, 100_000),
     "I": (-100_000, 100_000),
-    "F": (-1_000, 1_000),
+    "F": (0, 1_000),
     "T": (-273.15, 3_000),
     "h": (-1, 110),
 }
+
+
+_STEADY = {"V": 0.1, "F": 0.01}
+"""Types that hardly change from one poll to the next, and by which share their mean may differ from their rate."""
+
+_NEVER_NEGATIVE = frozenset({"V", "F", "h"})
+"""Types of which a mean below zero is not one, unless the meter itself rates it below zero (direct current)."""
+
+_MAX_TEMPERATURE_STEP = 20.0
+"""Degrees Celsius between the mean since the last poll and the last second."""
+
+_CLEAR_FLOW = 50.0
+"""W, VA, var: powers below this change their sign without meaning much."""
 
 
 def count_difference(newer: int, older: int) -> int:
@@ -115,6 +128,49 @@ def mean_between(type_: str, newer: int, older: int, seconds: float) -> float | 
         return per_second * (0.001 if abs(per_second) > 1_000 else 0.1)
     quantum = QUANTA.get(type_)
     return None if quantum is None else per_second * quantum
+
+
+def mean_since(older: Snapshot, newer: Snapshot, name: str) -> float | None:
+    """The mean of a register between two snapshots, in the type's own unit; None if there is none to believe."""
+    register, before = newer.registers[name], older.registers.get(name)
+    if before is None or register.counter is None or before.counter is None:
+        return None
+    mean = mean_between(register.type, register.counter, before.counter, newer.ts - older.ts)
+    rate = register.rate
+    if mean is None:
+        return None
+    if register.type in _NEVER_NEGATIVE and mean < 0 and (rate is None or rate >= 0):
+        return None
+    if register.type == "T" and rate is not None and abs(mean - rate) > _MAX_TEMPERATURE_STEP:
+        return None
+    return mean
+
+
+def contradict(older: Snapshot, newer: Snapshot) -> bool:
+    """Whether the counters went otherwise than the rates say, as after a restore from a backup or a set clock.
+
+    Voltages and frequencies show it best. Of powers, a sign other than now of each of them is taken for it; anything
+    else can be a load that was switched.
+    """
+    steady: list[float] = []
+    flows: list[float] = []
+    for name, register in newer.registers.items():
+        before = older.registers.get(name)
+        if before is None or register.counter is None or before.counter is None:
+            continue
+        mean = mean_between(register.type, register.counter, before.counter, newer.ts - older.ts)
+        rate = register.rate
+        if mean is None:
+            continue
+        if register.type in _STEADY and rate is not None and rate > 1:
+            steady.append(abs(mean / rate - 1) / _STEADY[register.type])
+        elif register.type in _STEADY and rate is None:
+            steady.append(0.0 if mean >= 0 else 2.0)
+        elif register.type in KILO and rate is not None and min(abs(mean), abs(rate)) > _CLEAR_FLOW:
+            flows.append(mean / rate)
+    if steady:
+        return sorted(steady)[len(steady) // 2] > 1
+    return len(flows) > 1 and max(flows) < -0.5
 
 
 def published(type_: str, value: float) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from sgmp_edge.common import BadAnswer, Unauthorized, Unreachable
+from sgmp_edge.contract import integer_in
 from sgmp_edge.devices._egauge_meter import History, HistoryRow, Register, Snapshot
 from sgmp_edge.devices._http import HISTORY, Answer, HttpClient, Timeouts
-from sgmp_edge.devices._values import number
+from sgmp_edge.devices._values import number, plain_text
 
 
 class WebApiMeter:
@@ -23,35 +25,35 @@ class WebApiMeter:
 
     def snapshot(self) -> Snapshot:
         document = self._get("/api/register?virtual=value&raw&rate&time=now")
-        registers = _registers(document)
-        rows = _rows(document, len(registers))
-        counters: list[int | None] = [None] * len(registers)
+        columns = _columns(document)
         ts = number(document.get("ts"))
-        if rows:
-            ts, _, values = rows[0]
-            counters = list(values)
+        counters: list[int | None] = [None] * len(columns)
+        if rows := _rows(document, len(columns)):
+            ts, _, counters = rows[0]
         if ts is None:
             raise BadAnswer("the meter's answer has no time stamp")
-        # Registers that were deleted or reordered count on under other names; nothing else tells.
-        serial = ",".join(f"{r['name']}:{r['type']}:{r.get('did')}" for r in registers)
-        return Snapshot(
-            hashlib.sha256(serial.encode()).hexdigest(),
-            ts,
-            {
-                register["name"]: Register(register["type"], counter, number(register.get("rate")))
-                for register, counter in zip(registers, counters, strict=True)
-            },
-        )
+        registers: dict[str, Register] = {}
+        for column, counter in zip(columns, counters, strict=True):
+            if column is not None:
+                registers.setdefault(column.name, Register(column.type, counter, column.rate))
+        if not registers:
+            raise BadAnswer("the meter's answer has no registers")
+        # Registers that were deleted or reordered count on under other names; nothing else shows that.
+        serial = ",".join(f"{column.name}:{column.type}:{column.did}" if column else "" for column in columns)
+        return Snapshot(hashlib.sha256(serial.encode()).hexdigest(), ts, registers)
 
     def history(self, start_s: int, end_s: int) -> History:
         document = self._get(f"/api/register?virtual=value&raw&time={start_s}:60:{end_s}", HISTORY)
-        registers = _registers(document)
-        names = [register["name"] for register in registers]
+        columns = _columns(document)
         return History(
-            {register["name"]: register["type"] for register in registers},
+            {column.name: column.type for column in columns if column is not None},
             tuple(
-                HistoryRow(int(ts), step, dict(zip(names, values, strict=True)))
-                for ts, step, values in _rows(document, len(registers))
+                HistoryRow(
+                    int(ts),
+                    step,
+                    {column.name: count for column, count in zip(columns, counts, strict=True) if column},
+                )
+                for ts, step, counts in _rows(document, len(columns))
             ),
         )
 
@@ -96,7 +98,7 @@ class WebApiMeter:
             raise Unauthorized(f"{self._http.who} refuses the sign-in; check user and password")
         self._token = _text(self._http.decode_json(self._http.expect_ok(answer)), "jwt")
         if self._token is None:
-            # A wrong password is told with HTTP 200 and an error text.
+            # The answer to a wrong password is HTTP 200 and an error text.
             raise Unauthorized(f"{self._http.who} refuses the sign-in; check user and password")
 
 
@@ -104,40 +106,56 @@ def _checked(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadAnswer("the meter's answer is not the JSON object it should be")
     if "error" in document:
-        raise BadAnswer(f"the meter says: {str(document['error'])[:200]}")
+        raise BadAnswer(f"the meter says: {plain_text(str(document['error']))}")
     return document
 
 
-def _registers(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The registers in the order of the rows' values, which is that of their indices."""
-    registers = document.get("registers")
-    if not isinstance(registers, list) or not registers:
+@dataclass(frozen=True)
+class _Column:
+    """A register as it is announced."""
+
+    name: str
+    type: str
+    did: object
+    rate: float | None
+
+
+def _columns(document: dict[str, Any]) -> list[_Column | None]:
+    """The registers in the order of the rows' values, which is that of their indices; None for one without name."""
+    announced = document.get("registers")
+    if not isinstance(announced, list) or not announced:
         raise BadAnswer("the meter's answer has no registers")
-    for register in registers:
-        if (
-            not isinstance(register, dict)
-            or _text(register, "name") is None
-            or _text(register, "type") is None
-        ):
-            raise BadAnswer("a register of the meter has no name or type")
-    return sorted(registers, key=lambda register: number(register.get("idx")) or 0)
+    registers = [register if isinstance(register, dict) else {} for register in announced]
+    return [
+        _Column(name, _text(register, "type") or "", register.get("did"), number(register.get("rate")))
+        if (name := _text(register, "name")) is not None
+        else None
+        for register in sorted(registers, key=lambda register: number(register.get("idx")) or 0)
+    ]
 
 
-def _rows(document: dict[str, Any], width: int) -> list[tuple[float, int, list[int]]]:
+def _rows(document: dict[str, Any], width: int) -> list[tuple[float, int, list[int | None]]]:
     """(time stamp in seconds, step in seconds, counters), newest first; counters come as decimal strings."""
-    ranges = document.get("ranges", [])
-    found: list[tuple[float, int, list[int]]] = []
+    rows: list[tuple[float, int, list[int | None]]] = []
     try:
-        for block in ranges:
-            newest, step = float(block["ts"]), block["delta"]
+        for block in document.get("ranges") or []:
+            newest, step = number(block["ts"]), number(block["delta"]) or 1
+            if newest is None:
+                raise BadAnswer("a block of the meter's values has no time stamp")
             for index, row in enumerate(block["rows"]):
-                counts = [int(value) for value in row]
+                counts = [_count(value) for value in row]
                 if len(counts) != width:
                     raise BadAnswer("a row of the meter does not have the registers it was announced with")
-                found.append((newest - index * step, max(1, round(step)), counts))
-    except (TypeError, KeyError, ValueError) as error:
+                rows.append((newest - index * step, max(1, round(step)), counts))
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise BadAnswer("the meter's recorded values can't be read") from error
-    return found
+    return rows
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, str):
+        return integer_in(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _text(document: Any, key: str) -> str | None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from html.entities import html5
+from typing import TypeVar
 from xml.etree.ElementTree import Element, ParseError
+from xml.sax.saxutils import escape
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from sgmp_edge.common import BadAnswer, Unauthorized, Unreachable
+from sgmp_edge.contract import integer_in
 from sgmp_edge.devices._egauge_meter import History, HistoryRow, Register, Snapshot
 from sgmp_edge.devices._http import HISTORY, HttpClient, Timeouts
 from sgmp_edge.devices._values import number
@@ -17,33 +22,41 @@ from sgmp_edge.devices._values import number
 _STORED_NAMES = {"use": "Total Usage", "gen": "Total Generation"}
 
 
+T = TypeVar("T")
+
+
 class XmlMeter:
     def __init__(self, http: HttpClient) -> None:
         self._http = http
 
     def snapshot(self) -> Snapshot:
-        return parse_snapshot(self._get("/cgi-bin/egauge?inst&tot"))
+        return self._get("/cgi-bin/egauge?inst&tot", parse_snapshot)
 
     def history(self, start_s: int, end_s: int) -> History:
         # `f` is the newest row and `t` the oldest; `a` adds the totals and virtual registers.
-        return parse_history(self._get(f"/cgi-bin/egauge-show?a&m&f={end_s}&t={start_s}", HISTORY))
+        return self._get(f"/cgi-bin/egauge-show?a&m&f={end_s}&t={start_s}", parse_history, HISTORY)
 
     def close(self) -> None:
         self._http.close()
 
-    def _get(self, path: str, timeouts: Timeouts | None = None) -> bytes:
+    def _get(self, path: str, parse: Callable[[bytes], T], timeouts: Timeouts | None = None) -> T:
         answer = self._http.request("GET", path, timeouts=timeouts)
         if answer.status == 404:
             raise Unreachable(
-                f"{self._http.who} is not there (HTTP 404): offline behind its proxy, or no eGauge"
+                f"{self._http.who} is not there (HTTP 404): offline behind its proxy, or not an eGauge"
             )
-        return self._http.expect_ok(answer).body
+        try:
+            return parse(self._http.expect_ok(answer).body)
+        except BadAnswer as error:
+            if answer.misnamed:
+                raise self._http.unreadable(answer, "sent an answer that is not XML") from error
+            raise
 
 
 def parse_snapshot(body: bytes) -> Snapshot:
     """The answer to `inst&tot`. Raises BadAnswer or Unauthorized."""
     root = _root(body, "data")
-    ts = _integer(root.findtext("ts"))
+    ts = number((root.findtext("ts") or "").strip())
     if ts is None:
         raise BadAnswer("the meter's answer has no time stamp")
     registers: dict[str, Register] = {}
@@ -67,7 +80,7 @@ def parse_history(body: bytes) -> History:
     columns: list[tuple[str, str]] = []
     rows: list[HistoryRow] = []
     delta = False
-    last: list[int] | None = None
+    last: list[int | None] | None = None
     for block in root.iter("data"):
         if block.get("delta") is not None:
             delta, last = block.get("delta") == "true", None
@@ -77,14 +90,16 @@ def parse_history(body: bytes) -> History:
         if newest is None or step is None or step < 1:
             raise BadAnswer("a block of the meter's history has no time stamp or step")
         for index, row in enumerate(block.findall("r")):
-            cells = [_integer(cell.text) for cell in row.findall("c")]
-            counts = [cell for cell in cells if cell is not None]
-            if len(counts) != len(columns) or len(cells) != len(columns):
+            counts = [_integer(cell.text) for cell in row.findall("c")]
+            if len(counts) != len(columns):
                 raise BadAnswer(
                     "a row of the meter's history does not have the registers it was announced with"
                 )
             if delta and last is not None:
-                counts = [before + change for before, change in zip(last, counts, strict=True)]
+                counts = [
+                    None if before is None or change is None else before + change
+                    for before, change in zip(last, counts, strict=True)
+                ]
             last = counts
             counters = {name: count for (name, _), count in zip(columns, counts, strict=True)}
             rows.append(HistoryRow(newest - index * step, step, counters))
@@ -94,7 +109,10 @@ def parse_history(body: bytes) -> History:
 def _root(body: bytes, tag: str) -> Element:
     """The document's root. A DOCTYPE is allowed, as the meter sends one; entities of its own are not."""
     try:
-        root: Element = fromstring(body, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        try:
+            root = _parsed(body)
+        except ParseError:
+            root = _parsed(_repaired(body))
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         _refuse_page(body)
         raise BadAnswer("the meter's answer is not the XML it should be") from error
@@ -113,15 +131,40 @@ def _stored_name(name: str) -> str:
     return _STORED_NAMES.get(name, name)
 
 
+def _parsed(document: bytes | str) -> Element:
+    root: Element = fromstring(document, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+    return root
+
+
+def _repaired(body: bytes) -> str:
+    """The document with what XML does not allow in a name replaced: a bare `&` or `<`, an entity of HTML, characters
+    of another encoding or of none. One odd name never costs the other registers."""
+    declared = re.match(rb"""\s*<\?xml[^>]*encoding=["']([\w.-]+)""", body)
+    encoding = declared[1].decode("ascii") if declared else "utf-8"
+    text = body.decode(encoding, "replace")
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.removeprefix("\ufeff"))
+    text = re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", text)
+    text = re.sub(r"&(#?\w+;)?", _entity, text)
+    return re.sub(r'="[^"<>]*<[^">]*"', lambda value: value[0].replace("<", "&lt;"), text)
+
+
+def _entity(reference: re.Match[str]) -> str:
+    """A reference as XML has it."""
+    name = reference[1]
+    if name in ("amp;", "lt;", "gt;", "quot;", "apos;"):
+        return reference[0]
+    if name and name.startswith("#"):
+        digits = name[1:-1]
+        code = _hexadecimal(digits[1:]) if digits[:1] in ("x", "X") else integer_in(digits)
+        allowed = code is not None and (code in (9, 10, 13) or 32 <= code < 0xD800 or 0xE000 <= code < 0xFFFE)
+        return reference[0].lower() if allowed or (code or 0) in range(0x10000, 0x110000) else " "
+    return escape(html5.get(name or "", "&" + (name or "")))
+
+
 def _integer(text: str | None) -> int | None:
-    try:
-        return int(text) if text is not None else None
-    except ValueError:
-        return None
+    return integer_in(text) if text is not None else None
 
 
 def _hexadecimal(text: str | None) -> int | None:
-    try:
-        return int(text, 16) if text is not None else None
-    except ValueError:
-        return None
+    """Also with 0x before it; of a time or a character, so of few digits."""
+    return int(text, 16) if text and re.fullmatch(r"(0[xX])?[0-9a-fA-F]{1,12}", text.strip()) else None

@@ -23,7 +23,17 @@ from sgmp_edge.devices._digest import DigestAuth
 from sgmp_edge.devices._values import MAX_REPAIRED_BYTES, parse_json
 from sgmp_edge.devices._wire import Answer, AnswerTooLarge, Budget, Connection, Peer, Timeouts
 
-__all__ = ["Answer", "AnswerTooLarge", "HttpClient", "Pause", "Timeouts", "has_port", "origin", "pause_of"]
+__all__ = [
+    "Answer",
+    "AnswerTooLarge",
+    "HttpClient",
+    "Pause",
+    "Timeouts",
+    "has_port",
+    "origin",
+    "pause_of",
+    "repeated",
+]
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """More than any of the devices sends; a Pi must not run out of memory over one that sends without end."""
@@ -55,8 +65,16 @@ class Pause:
         """Raises the failure that the pause began with while it lasts."""
         with self._lock:
             asked = self._asked
-        if asked is not None and time.monotonic() < asked[0]:
-            raise type(asked[1])(str(asked[1])) from asked[1]
+        left_s = asked[0] - time.monotonic() if asked is not None else 0.0
+        if asked is not None and left_s > 0:
+            raise repeated(asked[1], left_s) from asked[1]
+
+
+def repeated(error: DeviceError, retry_after_s: float | None = None) -> DeviceError:
+    """The same failure for another caller, to be raised from the first."""
+    again = type(error)(str(error))
+    again.retry_after_s = error.retry_after_s if retry_after_s is None else retry_after_s
+    return again
 
 
 _pauses: WeakValueDictionary[tuple[str, ...], Pause] = WeakValueDictionary()
@@ -144,6 +162,11 @@ class HttpClient:
 
     def failure(self, answer: Answer) -> DeviceError:
         """What an answer's status means that is not a success."""
+        error = self._meaning(answer)
+        error.retry_after_s = _pause_asked(answer)
+        return error
+
+    def _meaning(self, answer: Answer) -> DeviceError:
         status = answer.status
         if status in (401, 403):
             return Unauthorized(
@@ -210,7 +233,7 @@ class HttpClient:
 
     def _paused_error(self, answer: Answer, seconds: float) -> DeviceError:
         until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%H:%M UTC")
-        return type(self.failure(answer))(
+        return type(self._meaning(answer))(
             f"{self.who} asks to be left alone until {until} (HTTP {answer.status}); choose a longer interval"
         )
 

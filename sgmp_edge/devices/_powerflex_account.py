@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from sgmp_edge.common import BadAnswer, DeviceError, Unauthorized
-from sgmp_edge.devices._http import Answer, AnswerTooLarge, HttpClient
+from sgmp_edge.devices._http import Answer, AnswerTooLarge, HttpClient, repeated
 from sgmp_edge.devices._notices import Notices
 from sgmp_edge.devices._values import number, plain_text
 
@@ -132,7 +132,7 @@ class Account:
             if fetched is None or not self._serves(fetched, start, now):
                 fetched = self._fetched = self._fetch(start, now)
             if fetched.failure is not None:
-                raise type(fetched.failure)(str(fetched.failure)) from fetched.failure
+                raise repeated(fetched.failure) from fetched.failure
             faults, self._faults = self._faults, []
         mine = [row for row in fetched.rows.stations.get((acc_id, acs_id), ()) if row.time >= start]
         return Piece(mine, fetched.end, faults)

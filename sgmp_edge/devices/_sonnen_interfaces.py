@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
-from sgmp_edge.devices._http import Answer, HttpClient, has_port, origin, pause_of
+from sgmp_edge.devices._http import Answer, HttpClient, has_port, origin, pause_of, repeated
 from sgmp_edge.devices._sonnen_documents import off_grid
 from sgmp_edge.devices._values import number, plain_text
 
@@ -183,7 +183,7 @@ class Fallback:
         """
         now = time.monotonic()
         if self._pause and now < self._pause[0]:
-            raise type(self._pause[1])(str(self._pause[1])) from self._pause[1]
+            raise repeated(self._pause[1]) from self._pause[1]
         failures: list[tuple[Interface, DeviceError]] = []
         order = self._order(now)
         for interface in order:
@@ -202,6 +202,8 @@ class Fallback:
                 return body
         self._not_reached = order[len(failures) :]
         _, failure = min(failures, key=self._says_most)
+        # Another interface may answer sooner than the one that asks to be left alone.
+        failure.retry_after_s = min(error.retry_after_s for _, error in failures)
         self._pause = (now + self._pause_s, failure)
         raise failure
 

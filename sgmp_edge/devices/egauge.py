@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,13 +20,17 @@ from sgmp_edge.devices._egauge_meter import (
     HistoryRow,
     Meter,
     Snapshot,
+    contradict,
     mean_between,
+    mean_since,
     plausible,
     published,
 )
 from sgmp_edge.devices._egauge_webapi import WebApiMeter
 from sgmp_edge.devices._egauge_xml import XmlMeter
-from sgmp_edge.devices._http import HttpClient, origin
+from sgmp_edge.devices._http import HttpClient, origin, pause_of
+from sgmp_edge.devices._notices import Notices
+from sgmp_edge.devices._values import field_name, plain_text
 
 DEVICE_TYPE: dict[str, Any] = {
     "name": "egauge",
@@ -131,11 +136,29 @@ _LONGEST_MEAN_S = 65
 _CLOCK_STEP_S = 1.5
 """The meter measures once a second; the same time for longer than this is a clock that stands still."""
 
-_LATEST_S = 1e11
+_CLOCKS_APART_S = 2.0
+"""How far the meter's seconds between two polls may differ from ours, beside what the requests took: it stamps whole
+seconds, and measures in the one before."""
+
+_WRONG_CLOCK_S = 5.0
+_NEVER_SET_S = 31 * 86_400.0
+"""The meter's clock counts as wrong from 5 seconds on. A clock a month off was never set, which may be ours: what the
+meter recorded under it is of no known time."""
+
+_MAX_TIME_S = 1e11
 """Far beyond any time in seconds since 1970."""
 
 _HISTORY_PIECE_S = 6 * 3600
 """360 rows: a request that the meter answers in a second, and a quarter of a megabyte."""
+
+
+@dataclass(frozen=True)
+class _Poll:
+    """An answer, when it had come (monotonic seconds), and how long it took."""
+
+    snapshot: Snapshot
+    at: float
+    took: float
 
 
 class EGauge:
@@ -146,42 +169,40 @@ class EGauge:
         self._max_kw = float(config.get("max_kw", DEVICE_TYPE["fields"]["max_kw"]["default"]))
         self._longest_mean_s = max(_LONGEST_MEAN_S, 2.5 * float(config.get("interval", 0)))
         self._meter = _meter(config)
-        self._previous: tuple[Snapshot, float] | None = None
+        self._previous: _Poll | None = None
+        self._ahead_s = 0
         self._silent: frozenset[str] = frozenset()
-        self._jumped: frozenset[str] = frozenset()
+        self._notices = Notices()
 
     def read(self) -> dict[str, float] | ReadResult:
-        """One row; with events where something about the registers changed.
+        """One row; with events where something about the meter or its registers changed.
 
         Nothing when polled twice within a second of the meter. Raises NotReady while the meter's clock stands still,
         besides what can happen to a request.
         """
+        begun = time.monotonic()
         snapshot = self._meter.snapshot()
         now = time.monotonic()
-        if not 0 < snapshot.ts < _LATEST_S:
+        if not 0 < snapshot.ts < _MAX_TIME_S:
             raise BadAnswer("the meter's clock shows no time")
-        if self._previous and (snapshot.serial, snapshot.ts) == (
-            self._previous[0].serial,
-            self._previous[0].ts,
-        ):
-            if now - self._previous[1] < _CLOCK_STEP_S:
+        previous = self._previous
+        if previous and (snapshot.serial, snapshot.ts) == (previous.snapshot.serial, previous.snapshot.ts):
+            if now - previous.at < _CLOCK_STEP_S:
                 return ReadResult()
             raise NotReady("the meter's clock stands still; its values are those of an earlier poll")
-        older = self._baseline(snapshot, now)
-        self._previous = (snapshot, now)
-        fields: dict[str, float] = {}
-        silent: set[str] = set()
-        jumped: set[str] = set()
-        for key, name in self._names(snapshot.registers).items():
-            values = [] if name is None else _candidates(name, snapshot, older)
-            believable = [value for type_, value in values if plausible(type_, value, self._max_kw)]
-            if believable:
-                fields[key] = believable[0]
-            elif not values and (name is None or older is not None or key in self._silent):
-                silent.add(key)
-            if len(believable) < len(values):
-                jumped.add(key)
-        events = self._events(frozenset(silent), frozenset(jumped), snapshot)
+        poll = _Poll(snapshot, now, now - begun)
+        faults: dict[str, str] = {}
+        older = self._baseline(poll)
+        if older is not None and contradict(older, snapshot):
+            older = None
+            faults["counters"] = (
+                "the meter's counters went otherwise than its rates say, as after a set clock or a restored backup;"
+                " what they say of that time is left out"
+            )
+        self._previous = poll
+        faults |= self._compare_clocks(snapshot.ts)
+        fields, silent = self._fields(snapshot, older, faults)
+        events = self._events(silent, faults, snapshot)
         if CLOCK_KEY in self._keys:
             fields[CLOCK_KEY] = int(snapshot.ts)
         if not fields and not events:
@@ -189,34 +210,81 @@ class EGauge:
         return ReadResult([Reading(AT_TICK, fields)] if fields else [], events) if events else fields
 
     def recover(self, start_ms: int, end_ms: int) -> ReadResult:
-        """The meter's minute means of the half-open range, each stamped at the end of its minute.
+        """The meter's minute means of the half-open range, each stamped at the end of its minute by our clock.
 
         Where the meter itself recorded nothing, nothing is returned. One request for each six hours.
         """
         readings: dict[int, Reading] = {}
-        for start_s, end_s in _pieces(start_ms // 1000, -(-end_ms // 1000)):
+        ahead = self._ahead_s
+        for start_s, end_s in _pieces(start_ms // 1000 + ahead, -(-end_ms // 1000) + ahead):
             history = self._meter.history(start_s, end_s)
             names = {key: name for key, name in self._names(history.types).items() if name is not None}
             for older, newer in pairwise(sorted(history.rows, key=lambda row: row.ts)):
-                if start_ms <= newer.ts * 1000 < end_ms:
+                at_ms = (newer.ts - ahead) * 1000
+                if start_ms <= at_ms < end_ms:
                     fields = self._minute(names, history.types, older, newer)
                     if fields:
-                        readings[newer.ts] = Reading(newer.ts * 1000, fields)
-        return ReadResult([readings[ts] for ts in sorted(readings)])
+                        readings[at_ms] = Reading(at_ms, fields)
+        return ReadResult([readings[at] for at in sorted(readings)])
 
     def close(self) -> None:
         self._meter.close()
 
-    def _baseline(self, snapshot: Snapshot, now: float) -> Snapshot | None:
-        """The earlier snapshot to compare with; None to start over."""
-        if self._previous is None or self._previous[0].serial != snapshot.serial:
+    def _baseline(self, poll: _Poll) -> Snapshot | None:
+        """The earlier snapshot to compare with; None to start over with the rates."""
+        previous = self._previous
+        if previous is None or previous.snapshot.serial != poll.snapshot.serial:
             return None
-        previous, then = self._previous
-        elapsed, counted = now - then, snapshot.ts - previous.ts
+        elapsed, counted = poll.at - previous.at, poll.snapshot.ts - previous.snapshot.ts
         if counted < 0 or elapsed > self._longest_mean_s or counted > 2 * elapsed + 10:
             # Out of reach for a while, or its clock was set: the difference belongs to no single instant.
             return None
-        return previous
+        apart = abs(counted - elapsed)
+        # Within a second of ours nothing can be said about the meter's.
+        if elapsed > 1 and apart > _CLOCKS_APART_S + poll.took + previous.took:
+            return None
+        return previous.snapshot
+
+    def _compare_clocks(self, ts: float) -> dict[str, str]:
+        """Note by how much the meter's clock is ahead of ours, for `recover`; what to report of it."""
+        ahead = ts - time.time()
+        wrong = _WRONG_CLOCK_S < abs(ahead) < _NEVER_SET_S
+        self._ahead_s = round(ahead) if wrong else 0
+        if not wrong:
+            return {}
+        direction = "ahead of" if ahead > 0 else "behind"
+        return {
+            "clock": f"the meter's clock is {abs(ahead):.0f} s {direction} this edge's; set the time on one of them"
+        }
+
+    def _fields(
+        self, snapshot: Snapshot, older: Snapshot | None, faults: dict[str, str]
+    ) -> tuple[dict[str, float], frozenset[str]]:
+        """(values by field, the keys without a register or value)."""
+        fields: dict[str, float] = {}
+        silent: set[str] = set()
+        jumped: set[str] = set()
+        for key, name in self._names(snapshot.registers).items():
+            values = [] if name is None else _candidates(name, snapshot, older)
+            believable = [value for type_, value in values if plausible(type_, value, self._max_kw)]
+            if believable:
+                field = field_name(key)
+                if field is None:
+                    faults["name"] = (
+                        "the meter has a register whose name can't be that of a field; it is left out"
+                    )
+                else:
+                    fields.setdefault(field, believable[0])
+            elif not values and (name is None or older is not None or key in self._silent):
+                silent.add(key)
+            if len(believable) < len(values):
+                jumped.add(key)
+        for key in jumped:
+            faults[f"jump {key}"] = (
+                f"register `{plain_text(key)}` jumped further than can be"
+                f" (for power, more than the {self._max_kw:g} kW of `max_kw`); the jump is left out"
+            )
+        return fields, frozenset(silent)
 
     def _minute(
         self, names: Mapping[str, str], types: Mapping[str, str], older: HistoryRow, newer: HistoryRow
@@ -227,8 +295,15 @@ class EGauge:
             return {}
         fields: dict[str, float] = {}
         for key, name in names.items():
-            mean = mean_between(types[name], newer.counters[name], older.counters[name], seconds)
-            if mean is not None and plausible(types[name], published(types[name], mean), self._max_kw):
+            end, start = newer.counters.get(name), older.counters.get(name)
+            if end is None or start is None:
+                continue
+            mean = mean_between(types[name], end, start, seconds)
+            if (
+                mean is not None
+                and not (types[name] == "V" and mean < 0)
+                and plausible(types[name], published(types[name], mean), self._max_kw)
+            ):
                 fields[key] = published(types[name], mean)
         return fields
 
@@ -238,21 +313,16 @@ class EGauge:
             return {name: name for name in available}
         return {key: _register_name(key, available) for key in self._keys if key != CLOCK_KEY}
 
-    def _events(self, silent: frozenset[str], jumped: frozenset[str], snapshot: Snapshot) -> list[Event]:
-        """What went wrong, or right again, since the last poll: said once each."""
+    def _events(self, silent: frozenset[str], faults: Mapping[str, str], snapshot: Snapshot) -> list[Event]:
+        """What went wrong, or right again, since the last poll: once each."""
         texts: list[str] = []
         if silent - self._silent:
-            offered = ", ".join(sorted(snapshot.registers)[:20])
+            offered = ", ".join(plain_text(name) for name in sorted(snapshot.registers)[:20])
             texts.append(f"no value from register {_listed(silent - self._silent)}; the meter has {offered}")
         if self._silent - silent:
             texts.append(f"register {_listed(self._silent - silent)} has values again")
-        if jumped - self._jumped:
-            texts.append(
-                f"register {_listed(jumped - self._jumped)} jumped further than can be"
-                f" (for power, more than the {self._max_kw:g} kW of `max_kw`); the jump is left out"
-            )
-        self._silent, self._jumped = silent, jumped
-        return [Event(AT_TICK, WARNING, {"data": text}) for text in texts]
+        self._silent = silent
+        return [Event(AT_TICK, WARNING, {"data": text}) for text in texts + self._notices.new(faults)]
 
 
 def _candidates(name: str, snapshot: Snapshot, older: Snapshot | None) -> list[tuple[str, float]]:
@@ -261,12 +331,9 @@ def _candidates(name: str, snapshot: Snapshot, older: Snapshot | None) -> list[t
     Of humidity the rate comes first: the vendor's documents disagree about what a count of it is.
     """
     register = snapshot.registers[name]
-    before = older.registers.get(name) if older else None
     if register.type == "d":
         return [] if register.counter is None else [("d", register.counter)]
-    mean = None
-    if older and before and register.counter is not None and before.counter is not None:
-        mean = mean_between(register.type, register.counter, before.counter, snapshot.ts - older.ts)
+    mean = mean_since(older, snapshot, name) if older else None
     values = (register.rate, mean) if register.type == "h" else (mean, register.rate)
     return [(register.type, published(register.type, value)) for value in values if value is not None]
 
@@ -280,6 +347,7 @@ def _meter(config: Mapping[str, Any]) -> Meter:
         origin(config["ip"], scheme=scheme),
         auth=DigestAuth(username, password) if username and not webapi else None,
         certificate_sha256=config.get("certificate_sha256"),
+        pause=pause_of(config["ip"]),
     )
     return WebApiMeter(http, username, password) if webapi else XmlMeter(http)
 
@@ -303,7 +371,7 @@ def _spoken(name: str) -> str:
 
 
 def _listed(keys: frozenset[str]) -> str:
-    return ", ".join(f"`{key}`" for key in sorted(keys))
+    return ", ".join(f"`{plain_text(key)}`" for key in sorted(keys))
 
 
 def _pieces(start_s: int, end_s: int) -> Iterator[tuple[int, int]]:

@@ -193,7 +193,10 @@ class Device:
         if result.outcome == Outcome.OK:
             self._gap_tries = 0
             self._gap_at_s = 0.0
-            log.info("%s: %d rows recovered from its own history", self.config.name, len(result.messages))
+            if any(message.kind == "data" for message in result.messages):
+                log.info("%s: %d rows recovered from its own history", self.config.name, len(result.messages))
+            else:
+                log.warning("%s: its own history has nothing of a gap; the gap stays", self.config.name)
             self._gaps[0] = (chunk[1], end)
         else:
             self._gap_tries += 1

@@ -12,7 +12,7 @@ from tests.edge.drivers_http import Reply, Request, as_json
 START = 1_700_000_040
 """A full minute, UTC seconds."""
 
-QUANTUM = {"P": 1, "V": 0.001, "F": 0.001}
+QUANTUM = {"P": 1, "V": 0.001, "F": 0.001, "T": 0.001}
 
 
 @dataclass
@@ -25,9 +25,12 @@ class Register:
     per_second: Callable[[int], int]
     offset: int = 0
     rated: float | None = None
+    rewound_s: int = 0
+    """By how many seconds its counter was set back, as by a restored backup."""
     _totals: list[int] = field(default_factory=lambda: [0])
 
     def counter(self, ts: int) -> int:
+        ts = max(ts - self.rewound_s, START)
         while len(self._totals) <= ts - START:
             self._totals.append(self._totals[-1] + self.per_second(START + len(self._totals) - 1))
         return (self.offset + self._totals[ts - START] + 2**63) % 2**64 - 2**63
@@ -45,6 +48,8 @@ class Meter:
     registers: list[Register]
     ts: int = START + 3600
     serial: str = "0x4e842294"
+    clock_error_s: int = 0
+    """By how much what it shows as its time differs from `ts`."""
     with_rates: bool = True
     doctype: str = ""
     compressed: bool = False
@@ -59,7 +64,12 @@ class Meter:
         if request.path == "/cgi-bin/egauge" and {"inst", "tot"} <= request.query.keys():
             return Reply(self.live())
         if request.path == "/cgi-bin/egauge-show" and "m" in request.query:
-            return Reply(self.stored(int(request.query["f"][0]), int(request.query["t"][0])))
+            return Reply(
+                self.stored(
+                    int(request.query["f"][0]) - self.clock_error_s,
+                    int(request.query["t"][0]) - self.clock_error_s,
+                )
+            )
         if request.path == "/api/auth/unauthorized":
             return as_json({"rlm": "eGauge Administration", "nnc": "server-nonce"}, 401)
         if request.path == "/api/auth/login":
@@ -78,7 +88,7 @@ class Meter:
             for r in self.registers
         )
         head = '<?xml version="1.0" encoding="UTF-8" ?>'
-        return f'{head}{self.doctype}<data serial="{self.serial}"><ts>{self.ts}</ts>{rows}</data>'
+        return f'{head}{self.doctype}<data serial="{self.serial}"><ts>{self.ts + self.clock_error_s}</ts>{rows}</data>'
 
     def stored(self, newest: int, oldest: int) -> str:
         """Minute rows, newest first, a new block after each gap."""
@@ -94,7 +104,7 @@ class Meter:
             extra = f' columns="{len(self.registers)}" epoch="{START:#x}"' if index == 0 else ""
             extra += ' delta="true"' if index == 0 and self.compressed else ""
             blocks.append(
-                f'<data time_stamp="{minutes[0]:#x}" time_delta="60"{extra}>'
+                f'<data time_stamp="{minutes[0] + self.clock_error_s:#x}" time_delta="60"{extra}>'
                 f"{names if index == 0 else ''}{''.join(rows)}</data>"
             )
         if not blocks:
@@ -133,7 +143,7 @@ class Meter:
             )
         when = request.query["time"][0]
         document: dict[str, object] = {
-            "ts": f"{self.ts}.000",
+            "ts": f"{self.ts + self.clock_error_s}.000",
             "registers": [
                 {"name": r.name, "type": r.type, "idx": index, "did": index}
                 | ({"rate": r.rate(self.ts)} if "rate" in request.query else {})
@@ -142,7 +152,7 @@ class Meter:
         }
         if when == "now":
             rows = [[str(r.counter(self.ts)) for r in self.registers]]
-            document["ranges"] = [{"ts": f"{self.ts}.000", "delta": 1, "rows": rows}]
+            document["ranges"] = [{"ts": f"{self.ts + self.clock_error_s}.000", "delta": 1, "rows": rows}]
         else:
             oldest, _, newest = when.split(":")
             document["ranges"] = [

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from time import sleep
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgmp_edge.common import AT_TICK, BadAnswer, NotReady, ReadResult, Unauthorized, Unreachable
+from sgmp_edge.common import (
+    AT_TICK,
+    BadAnswer,
+    DeviceError,
+    NotReady,
+    ReadResult,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+)
 from sgmp_edge.contract import WARNING, device_types
-from sgmp_edge.devices import egauge
+from sgmp_edge.devices import _http, egauge
 from sgmp_edge.devices._egauge_xml import parse_history
+from sgmp_edge.devices._http import Timeouts
 from sgmp_edge.devices.egauge import EGauge
 from tests.edge.drivers_egauge import START, Meter, Register, steady
 from tests.edge.drivers_http import (
     HttpDevice,
     Reply,
+    Request,
     digest_protected,
     each_fault,
     hurry,
@@ -375,6 +391,305 @@ def test_what_is_plausible_can_be_configured(make: Any, meter: Meter) -> None:
     meter.registers = [steady("Plant", "P", 750_000)]
     assert fields_of(make("Plant", max_kw=1000).read()) == {"Plant": 750}
     assert "Plant" not in fields_of(make("Plant", "ts").read())
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, meter: Meter) -> Any:
+    """Our clocks, which go with the meter's `ts` unless a test sets them."""
+    clock = SimpleNamespace(now=float(meter.ts))
+    monkeypatch.setattr(egauge, "time", SimpleNamespace(monotonic=lambda: clock.now, time=lambda: clock.now))
+    return clock
+
+
+def wait(meter: Meter, clock: Any, seconds: int) -> None:
+    meter.ts += seconds
+    clock.now += seconds
+
+
+HOUSE = {"Grid": 2.0, "Load": -8.0, "L1_Voltage": 120.0, "L1_Frequency": 60.0}
+
+
+def house_meter(*types: str) -> list[Register]:
+    registers = [
+        steady("Grid", "P", 2_000),
+        steady("Load", "P", -8_000),
+        steady("L1_Voltage", "V", 120_000),
+        steady("L1_Frequency", "F", 60_000),
+    ]
+    return [register for register in registers if register.type in types]
+
+
+@pytest.mark.parametrize("types", ["PVF", "P", "VF", "PF"])
+def test_counters_that_were_set_back_give_no_values_of_their_own(
+    make: Any, meter: Meter, clock: Any, types: str
+) -> None:
+    meter.registers = house_meter(*types)
+    expected = {name: value for name, value in HOUSE.items() if any(r.name == name for r in meter.registers)}
+    driver = make()
+    for _ in range(3):
+        wait(meter, clock, 4)
+        assert fields_of(driver.read()) == expected
+    for register in meter.registers:
+        register.rewound_s = 80
+    wait(meter, clock, 20)
+    first = driver.read()
+    assert fields_of(first) == expected
+    assert len(warnings_of(first)) == 1
+    wait(meter, clock, 4)
+    again = driver.read()
+    assert (fields_of(again), warnings_of(again)) == (expected, [])
+
+
+@pytest.mark.parametrize("types", ["PVF", "P"])
+@pytest.mark.parametrize("moved", [1, 7, 9, 20, -30, 3600])
+def test_where_the_meters_seconds_are_not_ours_the_rates_count(
+    make: Any, meter: Meter, clock: Any, types: str, moved: int
+) -> None:
+    meter.registers = house_meter(*types)
+    expected = {name: value for name, value in HOUSE.items() if any(r.name == name for r in meter.registers)}
+    driver = make()
+    driver.read()
+    wait(meter, clock, 4)
+    meter.clock_error_s += moved - 4
+    assert fields_of(driver.read()) == expected
+    wait(meter, clock, 4)
+    assert fields_of(driver.read()) == expected
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_a_house_of_steady_loads_is_never_shown_otherwise(any_meter: HttpDevice, data: st.DataObject) -> None:
+    """Clocks jump, counters are set back or wrap, registers come and go: its values are right or missing."""
+    draw = data.draw
+    registers = house_meter("P", "V", "F")
+    steady_type = draw(st.sampled_from("VF"))
+    for register in registers:
+        register.offset = draw(st.sampled_from([0, 2**63 - 100_000, -(2**63), 10**12]))
+    meter = Meter(registers)
+    clock = SimpleNamespace(now=float(meter.ts))
+    any_meter.answer = meter.answer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(egauge, "time", SimpleNamespace(monotonic=lambda: clock.now, time=lambda: clock.now))
+        driver = EGauge({"ip": any_meter.host})
+        for _ in range(12):
+            wait(meter, clock, draw(st.sampled_from([4, 4, 4, 5, 20, 90])))
+            match draw(st.integers(0, 5)):
+                case 0:
+                    meter.clock_error_s += draw(st.integers(-3600, 3600))
+                case 1:
+                    back_s = draw(st.integers(0, 600))
+                    for register in registers:
+                        register.rewound_s = back_s
+                case 2:
+                    meter.registers = [r for r in registers if r.type in steady_type or draw(st.booleans())]
+                case 3:
+                    clock.now += draw(st.integers(-3600, 3600))
+                case _:
+                    pass
+            try:
+                result = driver.read()
+            except NotReady:
+                continue
+            if result == ReadResult():
+                continue
+            # A clock that was set by less than a voltage shows is within a tenth.
+            assert all(
+                value == pytest.approx(HOUSE[name], rel=0.11) for name, value in fields_of(result).items()
+            )
+        driver.close()
+
+
+def test_one_counter_that_was_reset_takes_no_other_value_with_it(make: Any, meter: Meter, clock: Any) -> None:
+    meter.registers = [
+        *house_meter("P", "V", "F"),
+        steady("L2_Voltage", "V", 119_000),
+        steady("Tank", "T", 21_500),
+    ]
+    driver = make()
+    driver.read()
+    wait(meter, clock, 4)
+    for register in meter.registers[-2:]:
+        register.rewound_s = 60
+    assert fields_of(driver.read()) == {**HOUSE, "L2_Voltage": 119.0, "Tank": 21.5}
+
+
+@pytest.mark.parametrize("ahead_s", [3600, -3600, 7])
+def test_a_gap_is_filled_by_our_clock_though_the_meters_is_wrong_and_that_is_reported_once(
+    make: Any, meter: Meter, clock: Any, ahead_s: int
+) -> None:
+    gap = START + 1200
+    meter.registers = [Register("Load", "P", lambda second: 1_000 if second < gap else 5_000)]
+    meter.ts, clock.now = gap + 600, float(gap + 600)
+    meter.clock_error_s = ahead_s
+    driver = make("Load")
+    first = driver.read()
+    assert len(warnings_of(first)) == 1
+    assert f"{abs(ahead_s)} s {'ahead' if ahead_s > 0 else 'behind'}" in warnings_of(first)[0]
+    wait(meter, clock, 4)
+    assert warnings_of(driver.read()) == []
+    readings = driver.recover(gap * 1000, (gap + 600) * 1000).readings
+    assert [reading.timestamp // 1000 - gap for reading in readings] == list(range(0, 600, 60))
+    assert [reading.data["Load"] for reading in readings] == [1.0] + [5.0] * 9
+
+
+# --- Answers that are nearly right ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attribute", "field"),
+    [
+        ("Pool&#160;Pump", "Pool Pump"),
+        ("Pool\u00a0Pump", "Pool Pump"),
+        ("Pool&nbsp;Pump", "Pool Pump"),
+        ("Pool\u200bPump", "Pool Pump"),
+        ("Pool & Pump", "Pool & Pump"),
+        ("Pool &Pump; <1", "Pool &Pump; <1"),
+        ("Pool\x07Pump", "Pool Pump"),
+        ("Pool&#7;Pump", "Pool Pump"),
+        ("Pool&#xD800;Pump", "Pool Pump"),
+        ("W&auml;rme", "Wärme"),
+        ("W\udce4rme", "W\ufffdrme"),
+    ],
+)
+def test_an_odd_register_name_costs_no_register(
+    make: Any, device: HttpDevice, attribute: str, field: str
+) -> None:
+    rows = f"<r t='P' n='Grid'><v>1</v><i>250</i></r><r t=\"P\" n=\"{attribute}\"><v>1</v><i>500</i></r>"
+    body = f"<data serial='0x1'><ts>1700000000</ts>{rows}</data>"
+    device.answer = lambda request: Reply(body.encode("utf-8", "surrogateescape"))
+    assert fields_of(make().read()) == {"Grid": 0.25, field: 0.5}
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 256, "\u00a0"])
+def test_a_register_whose_name_cannot_be_a_fields_is_left_out_and_reported_once(
+    make: Any, meter: Meter, name: str
+) -> None:
+    meter.registers = [steady("Grid", "P", 250), steady(name, "P", 1)]
+    driver = make()
+    first = driver.read()
+    assert fields_of(first) == {"Grid": 0.25}
+    assert len(warnings_of(first)) == 1
+    meter.ts += 4
+    assert driver.read() == {"Grid": 0.25}
+
+
+def test_a_key_with_an_odd_blank_finds_its_register(make: Any, meter: Meter) -> None:
+    meter.registers = [steady("Pool\u00a0Pump", "P", 500)]
+    assert fields_of(make("Pool Pump").read()) == {"Pool Pump": 0.5}
+    assert fields_of(make("Pool\u00a0Pump").read()) == {"Pool Pump": 0.5}
+
+
+@pytest.mark.parametrize("odd", ["1_000", "", "nan", "１２", "0x10", "1e3", "9" * 5_000])
+def test_a_counter_that_is_not_a_number_costs_its_mean_alone(make: Any, device: HttpDevice, odd: str) -> None:
+    turns = iter(range(1, 9))
+
+    def answer(request: Request) -> Reply:
+        seconds = 4 * next(turns)
+        rows = f"<r t='P' n='A'><v>{odd}</v><i>700</i></r><r t='P' n='B'><v>{seconds * 300}</v><i>1</i></r>"
+        return Reply(f"<data serial='0x1'><ts>{1_700_000_000 + seconds}</ts>{rows}</data>")
+
+    device.answer = answer
+    driver = make("A", "B")
+    driver.read()
+    assert fields_of(driver.read()) == {"A": 0.7, "B": 0.3}
+
+
+@pytest.mark.parametrize("odd", [None, "", "x", "1_000", True, [], {}])
+def test_a_counter_of_the_webapi_that_is_not_a_number_costs_its_mean_alone(
+    make: Any, meter: Meter, device: HttpDevice, odd: Any
+) -> None:
+    def answer(request: Request) -> Reply:
+        reply = meter.answer(request)
+        document = json.loads(reply.body)
+        for block in document.get("ranges", []):
+            for row in block["rows"]:
+                row[2] = odd
+        return replace(reply, body=json.dumps(document))
+
+    device.answer = answer
+    driver = webapi(make)
+    driver.read()
+    meter.ts += 4
+    assert fields_of(driver.read())["A.Solar"] == 3.2
+    readings = driver.recover((START + 600) * 1000, (START + 660) * 1000).readings
+    assert readings[0].data == {
+        "A.Battery": 1.5,
+        "A.GridPower": -0.25,
+        "A.L1_Voltage": 120.5,
+        "A.L1_Frequency": 59.98,
+    }
+
+
+@pytest.mark.parametrize("odd", [None, 7, {}, {"name": "x"}, {"type": "P"}, {"name": 5, "type": "P"}])
+def test_an_odd_register_of_the_webapi_costs_no_other(
+    make: Any, meter: Meter, device: HttpDevice, odd: Any
+) -> None:
+    def answer(request: Request) -> Reply:
+        reply = meter.answer(request)
+        document = json.loads(reply.body)
+        if "registers" in document:
+            document["registers"].append(odd if not isinstance(odd, dict) else {**odd, "idx": 99})
+            for block in document["ranges"]:
+                for row in block["rows"]:
+                    row.append("5")
+        return replace(reply, body=json.dumps(document))
+
+    device.answer = answer
+    driver = webapi(make, "A.Solar")
+    if not isinstance(odd, dict):
+        meter.registers = meter.registers[2:3]
+    driver.read()
+    meter.ts += 4
+    if isinstance(odd, dict):
+        assert fields_of(driver.read()) == {"A.Solar": 3.2}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_missing_count_in_the_history_costs_that_register_alone(
+    make: Any, meter: Meter, device: HttpDevice, compressed: bool
+) -> None:
+    meter.registers, meter.compressed = [steady("A", "P", 1_000), steady("B", "P", 2_000)], compressed
+
+    def answer(request: Request) -> Reply:
+        body = str(meter.answer(request).body)
+        return Reply(re.sub(r"<c>[^<]*</c></r>", "<c></c></r>", body))
+
+    device.answer = answer
+    readings = make("A", "B").recover((START + 600) * 1000, (START + 720) * 1000).readings
+    assert [reading.data for reading in readings] == [{"A": 1.0}] * 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("interface", ["xml", "webapi"])
+def test_a_meter_that_asks_to_be_left_alone_is(
+    make: Any, device: HttpDevice, status: int, interface: str
+) -> None:
+    device.answer = lambda request: Reply(status=status, headers={"Retry-After": "3600"})
+    driver = make("A.Solar", interface=interface)
+    for _ in range(3):
+        with pytest.raises(DeviceError) as caught:
+            driver.read()
+        assert 3590 < caught.value.retry_after_s <= 3600
+    with pytest.raises(DeviceError):
+        driver.recover(START * 1000, (START + 600) * 1000)
+    assert len(device.requests) == 1
+
+
+def test_a_slow_meter_is_read_all_the_same(
+    make: Any, meter: Meter, device: HttpDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_http, "LAN", Timeouts(0.5, 0.3, 0.6))
+
+    def slow(request: Request) -> Reply:
+        sleep(0.7)
+        return meter.answer(request)
+
+    device.answer = slow
+    driver = make("A.Solar")
+    for _ in range(2):
+        with pytest.raises(TimedOut):
+            driver.read()
+    assert fields_of(driver.read()) == {"A.Solar": 3.2}
 
 
 # --- Answers that are none --------------------------------------------------------------------------------------------
