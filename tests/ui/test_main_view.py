@@ -109,6 +109,17 @@ def test_the_time_range_is_there_for_pages_that_want_it(several: MainView) -> No
     assert several.time_range.button().text() == "Last 24 hours"
 
 
+def test_a_report_gives_its_memory_back_while_another_page_is_shown(qtbot: QtBot, several: MainView) -> None:
+    several.show_page("second")
+    report = several.page("second")
+    with qtbot.waitSignal(report.destroyed):
+        several.show_page("home")
+    with pytest.raises(KeyError):
+        several.page("second")
+    several.show_page("second")
+    assert several.page("second").isVisible()
+
+
 def test_arrows_shift_the_period_and_a_menu_offers_others(qtbot: QtBot, several: MainView) -> None:
     several.show_page("second")
     control, shown = several.time_range, several.services.shown_period

@@ -99,6 +99,10 @@ class Console(QMainWindow):
         self._loading = QTimer(self)
         self._loading.timeout.connect(self._load_next)
         self._preload_wanted = True
+        self._framed = QTimer(self)
+        self._framed.setSingleShot(True)
+        self._framed.setInterval(_FRAME_KNOWN_MS)
+        self._framed.timeout.connect(self._fit_screen)
         self._mail_password = MailPasswordPrompt(self)
         self._remembered: RememberedPasswords | None = None
         if folder is not None:
@@ -134,6 +138,7 @@ class Console(QMainWindow):
     def shut_down(self) -> None:
         """Leave the session; the preparation's child is its owner's to stop."""
         self._loading.stop()
+        self._framed.stop()
         self._mail_password.close()
         self._remember()
         self.hide()
@@ -439,8 +444,10 @@ class Console(QMainWindow):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
-        QTimer.singleShot(_FRAME_KNOWN_MS, self, self._fit_screen)
-        QTimer.singleShot(0, self, self._load_main_view)
+        self._framed.start()
+        if self._preload_wanted:
+            self._preload_wanted = False
+            self._tasks.run(self, _load_without_qt, self._loaded_without_qt, self._not_loaded)
 
     def _fit_screen(self) -> None:
         """With its frame, which is there only once the window is: else the status bar is below the screen."""
@@ -456,11 +463,6 @@ class Console(QMainWindow):
             outer.moveLeft(max(room.left(), min(outer.left(), room.right() - outer.width() + 1)))
             outer.moveTop(max(room.top(), min(outer.top(), room.bottom() - outer.height() + 1)))
             self.move(outer.topLeft())
-
-    def _load_main_view(self) -> None:
-        if self._preload_wanted:
-            self._preload_wanted = False
-            self._tasks.run(self, _load_without_qt, self._loaded_without_qt, self._not_loaded)
 
     def _show(self, page: QWidget, stage: str) -> None:
         self._stack.setCurrentWidget(page)

@@ -15,11 +15,11 @@ from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, ValueLabel, label
 from sgmp_console.ui.quantities import QUANTITIES
 
-_ORIGINS = {"solar": "Solar", "battery_discharging": "Battery", "grid_import": "Grid", UNKNOWN: "Not known"}
+_ORIGINS = {"solar": "Solar", "battery_discharging": "Battery", "grid_import": "Grid", UNKNOWN: "Unknown"}
 """Where what was used came from. Nothing is known of what no source accounts for."""
 
 _PASSED = {
-    "solar": ("Generated", "By the sun"),
+    "solar": ("Solar in", "What the sun delivered"),
     "grid_import": ("Imported", "From the grid"),
     "battery_charging": ("Stored", "Into the battery"),
     "grid_export": ("Exported", "Into the grid"),
@@ -52,7 +52,7 @@ class EnergyCard(Card):
         table.setVerticalSpacing(4)
         for column in (1, 6):
             table.setColumnStretch(column, 1)
-        table.setColumnMinimumWidth(4, 8)
+        table.setColumnMinimumWidth(4, 4)
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         self._origins: dict[str, tuple[QWidget, QLabel, QLabel, QLabel]] = {}
         for row, (origin, name) in enumerate(_ORIGINS.items()):

@@ -198,7 +198,17 @@ class MainView(QWidget):
         self._stack.setCurrentWidget(self._made[id_])
         self._made[id_].take_focus()
         self._rail.show_chosen(id_)
+        self._drop_pages()
         self.time_range.setVisible(declaration.has_time_range)
+
+    def _drop_pages(self) -> None:
+        if self._tasks.shown():
+            return  # a page may wait for what it started; it goes with the next change of page
+        for id_ in [id_ for id_ in self._made if id_ != self._shown_page and not self._declared[id_].is_kept]:
+            page = self._made.pop(id_)
+            self._tasks.forget_all(page)
+            self._stack.removeWidget(page)
+            page.deleteLater()
 
     def show_house(self, house_id: int) -> None:
         house = self._houses[house_id]

@@ -21,6 +21,12 @@ class PageDeclaration:
     factory: Callable[[Services], Page]
     has_time_range: bool = False
 
+    @property
+    def is_kept(self) -> bool:
+        """While another page is on screen. What a report shows follows from its period alone: it is built again when it
+        is wanted, and its memory is free until then."""
+        return not self.has_time_range
+
 
 def _home(services: Services) -> Page:
     from sgmp_console.ui.pages.home.page import HomePage
