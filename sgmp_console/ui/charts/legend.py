@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.ui import fonts, formats, plain_text, theme
+from sgmp_console.ui.hover import is_hovered
 from sgmp_console.ui.quantities import Quantity
 
 ROW_HEIGHT = 24
@@ -100,7 +101,7 @@ class _Row(QAbstractButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        if self.underMouse():
+        if is_hovered(self):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(tokens.surface_hover)
             painter.drawRoundedRect(area, 4, 4)

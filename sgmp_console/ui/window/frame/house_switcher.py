@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QAbstractButton, QFrame, QLineEdit, QListView, QSi
 
 from sgmp_console.store.houses import House
 from sgmp_console.ui import fonts, icons, plain_text, theme
+from sgmp_console.ui.hover import is_hovered
 from sgmp_console.ui.parts.labels import label
 
 _LEAST_WIDTH = 240
@@ -101,7 +102,7 @@ class HouseSwitcher(QAbstractButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        if self.underMouse() or self.isDown():
+        if is_hovered(self) or self.isDown():
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(tokens.surface_hover)
             painter.drawRoundedRect(area, 6, 6)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from sgmp_console.resources import resource
 from sgmp_console.ui import fonts, icons, plain_text, theme
+from sgmp_console.ui.hover import is_hovered
 from sgmp_console.ui.parts.buttons import IconButton
 from sgmp_console.ui.parts.labels import label
 
@@ -125,7 +126,7 @@ class _Entry(QAbstractButton):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
         painter.setPen(Qt.PenStyle.NoPen)
-        if self.isChecked() or self.underMouse():
+        if self.isChecked() or is_hovered(self):
             painter.setBrush(tokens.surface_selected if self.isChecked() else tokens.surface_hover)
             painter.drawRoundedRect(area, 6, 6)
         if self.isChecked():
