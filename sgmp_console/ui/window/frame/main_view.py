@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -26,7 +26,7 @@ from sgmp_console.store.accounts import Account
 from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.houses import House
 from sgmp_console.store.ingest_state import IngestState
-from sgmp_console.ui import plain_text, theme
+from sgmp_console.ui import plain_text
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed, HomeReader
@@ -272,7 +272,7 @@ class MainView(QWidget):
         self._strip.acted.connect(self._strip_pressed)
         self._stack = QStackedWidget()
         self._grey = QGraphicsColorizeEffect(self._stack)
-        self._grey.setColor(theme.tokens().ink_muted)
+        self._grey.setColor(Qt.GlobalColor.black)  # it is added to what is grey: nothing is
         self._grey.setEnabled(False)
         self._stack.setGraphicsEffect(self._grey)
         self.ingest = IngestLight(self._tasks, self._read_ingest, self._now_ms)

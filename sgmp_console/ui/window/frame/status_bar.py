@@ -27,6 +27,7 @@ class StatusBar(QFrame):
         self._connection = connection
         self._tasks = tasks
         self._address = address
+        self._ingest = ingest
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 0, 8, 0)
         row.setSpacing(8)
@@ -56,6 +57,7 @@ class StatusBar(QFrame):
             self._database.setText(f"{self._address} · not connected")
             self._icon.set_icon("offline", "state_fault")
         set_ink(self._database, "secondary" if self._connection.online else "fault")
+        self._ingest.setVisible(self._connection.online)  # what it reported is not current
 
     def show_beside(self, text: str, fraction: float | None) -> None:
         """What another process does for this window meanwhile; with `fraction` 1 it is done."""
