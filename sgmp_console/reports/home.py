@@ -1,7 +1,7 @@
 """What the Home dashboard shows of one house: plain values, no Qt, no SQL.
 
 `reports.live.HomeLoader` fills these on a worker thread; the window only draws them. A snapshot is whole and never
-changes: whoever has one can draw everything on Home from it.
+changes: everything on Home can be drawn from it.
 """
 
 from __future__ import annotations
@@ -177,6 +177,6 @@ class HomeSnapshot:
         return any(device.newest_ms is not None and not device.is_silent(now_ms) for device in self.devices)
 
     def latest(self, item: str) -> Latest | None:
-        """The newest value of an item; None where the house lacks it or there never was one."""
+        """The newest value of an item; None where the house has no such item or there never was a value."""
         curve = self.curves.get(item)
         return curve.latest if curve else None

@@ -89,7 +89,7 @@ class HomeState:
 
     @property
     def fields(self) -> frozenset[FieldKey]:
-        """What the items read, and of each other device one field that tells its age."""
+        """What the items read, and of each other device one field that shows its age."""
         return frozenset(
             (*((one.device, one.field) for one in self._graph.fields), *self._witnesses.values())
         )

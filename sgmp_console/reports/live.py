@@ -33,7 +33,7 @@ class HomeLoader:
         self._late_fetched_ms = 0
 
     def load(self, now_ms: int) -> HomeSnapshot:
-        """Everything anew. Raises UserError (no such house), DatabaseUnavailable, Refused."""
+        """Read everything. Raises UserError (no such house), DatabaseUnavailable, Refused."""
         self._day = None
         return self.update(now_ms, now_ms)
 
@@ -41,7 +41,7 @@ class HomeLoader:
         """What came since the last call, none of it measured before `from_ms`; raises as `load` does.
 
         While much comes late, what is older than two minutes is shown by a call ten seconds later at most. A house
-        that was changed meanwhile (a device, an item, its zone) is loaded anew, as late. After an error the next call
+        that was changed meanwhile (a device, an item, its zone) is loaded again, as late. After an error the next call
         loads everything.
         """
         day, self._day = self._day, None

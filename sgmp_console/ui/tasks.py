@@ -96,7 +96,7 @@ class Task(Generic[T]):
 class Tasks(QObject):
     """Starts work off the GUI thread and brings back what comes of it. Made and called on the GUI thread only.
 
-    `on_bug` hears of every exception that is no SgmpError, besides the task's own `on_error`.
+    `on_bug` hears of every exception other than SgmpError, besides the task's own `on_error`.
     """
 
     shown_changed = Signal()

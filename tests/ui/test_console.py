@@ -158,11 +158,11 @@ def test_a_new_house_is_led_from_nothing_to_values(
     example = contract.device_types()["egauge"].example
     egauge = devices.create(deployed.owner, house_id, "egauge", "egauge", {**example, "keys": list(EGAUGE)})
     QTest.keyClick(view, Qt.Key.Key_F5)
-    qtbot.waitUntil(lambda: "lacks 16 required analytic items" in words(page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "is missing 16 required analytic items" in words(page), timeout=WAIT_MS)
     assert page._notice is not None
     QTest.mouseClick(page._notice.buttons()["create"], Qt.MouseButton.LeftButton)
     # There is no sonnen: that is said, and the rest was created.
-    qtbot.waitUntil(lambda: "which this house does not have" in words(page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "required items were not created" in words(page), timeout=WAIT_MS)
     deliver(deployed, egauge, 0.75)
     qtbot.waitUntil(lambda: page.tiles[3].value_text() == "0.75\u00a0kW", timeout=WAIT_MS)
 

@@ -261,12 +261,12 @@ def test_what_changes_is_drawn_only_while_it_is_visible(qtbot: QtBot, show: Show
     qtbot.waitUntil(lambda: not chart.drawn("load"))
 
 
-def test_items_that_are_lacking_are_named_and_can_be_made(show: Show) -> None:
+def test_missing_items_are_named_and_can_be_created(show: Show) -> None:
     full = snapshots.snapshot()
     curves = {item: curve for item, curve in full.curves.items() if item != "ev"}
     page = show(replace(full, curves=curves, missing_items=("ev", "ev_event_count")))
-    said = texts(page.lacks)
-    assert "This house lacks 2 required analytic items: ev, ev_event_count." in said
+    said = texts(page.missing_items)
+    assert "This house is missing 2 required analytic items: ev, ev_event_count." in said
     assert "Create required items" in said
     assert page.tiles[2].age_text() == "not set up"
 
@@ -276,11 +276,11 @@ def test_an_item_that_cannot_be_evaluated_says_why(show: Show) -> None:
     problem = "`soc` refers to device `sonnen`, which this house doesn't have."
     broken = replace(full.curves["soc"], problem=problem, latest=None)
     page = show(replace(full, curves={**full.curves, "soc": broken}))
-    assert problem in texts(page.lacks)
+    assert problem in texts(page.missing_items)
 
 
-def test_a_house_with_nothing_lacking_has_no_strip(show: Show) -> None:
-    assert not show(snapshots.snapshot()).lacks.isVisible()
+def test_a_house_with_all_items_has_no_message_bar(show: Show) -> None:
+    assert not show(snapshots.snapshot()).missing_items.isVisible()
 
 
 def test_a_house_without_devices_says_what_comes_next(show: Show) -> None:
@@ -291,7 +291,7 @@ def test_a_house_without_devices_says_what_comes_next(show: Show) -> None:
 
 def test_a_house_without_items_offers_to_make_them_all(show: Show, view: MainView) -> None:
     page = show(snapshots.empty(devices=True, missing=("solar", "load", "soc")))
-    assert "This house lacks 3 required analytic items" in texts(page)
+    assert "This house is missing 3 required analytic items" in texts(page)
     assert "Missing: solar, load, soc." in texts(page)
 
 

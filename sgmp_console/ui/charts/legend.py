@@ -172,7 +172,7 @@ class Readout(QWidget):
 
 
 def swatch_pen(colour: QColor, *, dashed: bool) -> QPen:
-    """A short piece of a line, thick enough for its colour to be told."""
+    """A short piece of a line, thick enough for its colour to be seen."""
     made = QPen(colour, 3)
     made.setCapStyle(Qt.PenCapStyle.FlatCap)
     if dashed:

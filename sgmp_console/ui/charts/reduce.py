@@ -93,7 +93,7 @@ def gaps(series: Series, start_ms: int, end_ms: int, gap_ms: int) -> list[tuple[
 
 
 def common_gaps(each: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
-    """The stretches that all lines lack."""
+    """The stretches in which no line has values."""
     if not each:
         return []
     common = each[0]

@@ -308,12 +308,12 @@ class _PaneView:
         air = (top - bottom) * 0.02
         self.plot.setYRange(bottom - air, top + air, padding=0)
         self.plot.setXRange(start_ms / 1000, end_ms / 1000, padding=0)
-        lacking = [
+        missing = [
             reduce.gaps(curve.series, start_ms, end_ms, curve.gap_ms)
             for quantity in self.pane.quantities
             if (curve := shown.get(quantity.item)) is not None
         ]
-        gaps_s = [(a / 1000, b / 1000) for a, b in reduce.common_gaps(lacking)]
+        gaps_s = [(a / 1000, b / 1000) for a, b in reduce.common_gaps(missing)]
         self._background.show_on(gaps_s, ticks.value_ticks(bottom, top, step))
 
     def _draw_lines(

@@ -335,11 +335,11 @@ class Console(QMainWindow):
 
         self._leave()
         self.ask_to_sign_in(self._profiles)
-        told = SignedOut() if type(error) is SignInRefused else error
-        self.sign_in.show_error(told, slow_down=False)
+        reason = SignedOut() if type(error) is SignInRefused else error
+        self.sign_in.show_error(reason, slow_down=False)
 
     def _follow_account(self, account: Account) -> None:
-        """Make the pages anew, for what the account may now."""
+        """Build the pages again, for the present permissions of the account."""
         old, view = self._session, self._view
         if old is None or view is None:
             return

@@ -1,4 +1,4 @@
-"""A strip over the dashboard: which required items the house lacks, and which can't be evaluated."""
+"""A strip over the dashboard: which required items are missing, and which can't be evaluated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sgmp_console.ui.parts.labels import ElidedLabel, IconLabel
 
 
 class MissingItemsBar(QFrame):
-    """Hidden where nothing is lacking."""
+    """Hidden where nothing is missing."""
 
     create_wanted = Signal()
 
@@ -44,7 +44,7 @@ class MissingItemsBar(QFrame):
         self._problems.setVisible(bool(problems))
         if missing:
             words = formats.count(len(missing), "required analytic item")
-            self._missing.set_whole(f"This house lacks {words}: {', '.join(missing)}.")
+            self._missing.set_whole(f"This house is missing {words}: {', '.join(missing)}.")
         if problems:
             more = f" (and {formats.count(len(problems) - 1, 'more remark')})" if len(problems) > 1 else ""
             self._problems.set_whole(problems[0] + more, "\n".join(problems))

@@ -64,7 +64,7 @@ class HomePage(Page):
             self._show_loading()
 
     def show_snapshot(self, snapshot: HomeSnapshot) -> None:
-        """Show a house, or what it lacks to be shown."""
+        """Show a house, or why it can't be shown."""
         self._snapshot = snapshot
         self._skeleton.end()
         if not snapshot.devices:
@@ -126,8 +126,8 @@ class HomePage(Page):
 
         page = QWidget()
         page.setProperty("surface", "none")
-        self.lacks = MissingItemsBar()
-        self.lacks.create_wanted.connect(self._create_items)
+        self.missing_items = MissingItemsBar()
+        self.missing_items.create_wanted.connect(self._create_items)
         self._tiles_box = QWidget()
         self._tiles_grid = QGridLayout(self._tiles_box)
         self._tiles_grid.setContentsMargins(0, 0, 0, 0)
@@ -160,7 +160,7 @@ class HomePage(Page):
         for column in range(4):
             self._tiles_grid.setColumnStretch(column, 1 if wide or column < 2 else 0)
         grid, (power, now, energy, line, warnings) = self._grid, self._cards
-        grid.addWidget(self.lacks, 0, 0, 1, columns)
+        grid.addWidget(self.missing_items, 0, 0, 1, columns)
         grid.addWidget(self._tiles_box, 1, 0, 1, columns)
         grid.addWidget(power, 2, 0, 1, 2)
         if wide:
@@ -191,7 +191,7 @@ class HomePage(Page):
         self.power_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
         self.line_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
         self.energy.set_energy(snapshot.energy_today, zone)
-        self.lacks.set_snapshot(
+        self.missing_items.set_snapshot(
             snapshot,
             may_create=self.services.session.may("manage_analytics"),
             remarks=self._remarks_of(snapshot.house_id),
@@ -238,7 +238,7 @@ class HomePage(Page):
         self._show_notice(
             EmptyState(
                 "wave",
-                f"This house lacks {formats.count(len(snapshot.missing_items), 'required analytic item')}",
+                f"This house is missing {formats.count(len(snapshot.missing_items), 'required analytic item')}",
                 f"The dashboard is made of analytic items. Missing: {names}."
                 + ("" if may else " Somebody with the permission to manage analytics can create them."),
                 (("create", "Create required items"),) if may else (),
@@ -301,7 +301,7 @@ class HomePage(Page):
         snapshot = self._snapshot
         if snapshot is None:
             return
-        self.lacks.set_busy()
+        self.missing_items.set_busy()
         if self._notice is not None and "create" in self._notice.buttons():
             self._notice.buttons()["create"].setEnabled(False)
         house_id = snapshot.house_id

@@ -411,7 +411,7 @@ class ConnectionsDialog(QDialog):
     def _value(self, name: str) -> Any:
         text = self._entries[name].text().strip()
         if name in _NUMBERS:
-            return int(text) if re.fullmatch("[0-9]+", text) else 0  # 0 is told as no port
+            return int(text) if re.fullmatch("[0-9]+", text) else 0  # 0 is reported as a wrong port
         return text
 
     def _problems_shown(self) -> dict[str, str]:

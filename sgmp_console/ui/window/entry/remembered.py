@@ -1,4 +1,4 @@
-"""Sign-in passwords in the computer's keyring, for the sign-in page. Whatever fails there is told, and stops nothing."""
+"""Sign-in passwords in the computer's keyring, for the sign-in page. What fails there is reported, and stops nothing."""
 
 from __future__ import annotations
 

@@ -229,9 +229,8 @@ class SignInPage(QWidget):
         self._refusals = 0
 
     def _slow_down(self, error: Exception) -> None:
-        """Whoever is refused again and again waits, longer and longer: who tries passwords, and who types the same wrong
-        one again, before the server shuts them out."""
-        # Whoever has such an error has loaded these libraries already.
+        """Repeated refusals make the next attempt wait, longer each time, before the server locks the account out."""
+        # Such an error comes from these libraries, so they are loaded.
         from sgmp_console.store import SignInRefused
 
         if isinstance(error, SignInRefused):

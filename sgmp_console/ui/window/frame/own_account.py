@@ -21,7 +21,7 @@ class OwnAccountDialog(QDialog):
     """`open()` it. `house`: the name of the account's own house, where it has one."""
 
     password_changed = Signal(str)
-    """The new one, for whoever remembers it."""
+    """The new one, for the keyring."""
 
     def __init__(self, session: Session, house: str, tasks: Tasks, parent: QWidget) -> None:
         super().__init__(parent)
