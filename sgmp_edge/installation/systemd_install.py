@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sgmp_edge.settings import CONFIG_FILE, CREDENTIALS_FILE
 from sgmp_edge.systemd_notify import WATCHDOG_S
 
 NAME = "sgmp-edge"
@@ -45,13 +46,20 @@ def install(arguments: Sequence[str]) -> int:
     except (OSError, subprocess.CalledProcessError) as error:
         sys.stderr.write(f"Not installed: {error}\n")
         return 1
-    sys.stdout.write(
-        f"Written: {UNIT_FOLDER / f'{NAME}.service'}\n"
-        f"Next: put config.py into {home}, install the credentials with\n"
-        f"  sudo {_program()} install-certs --home {home}\n"
-        f"and start it with\n  sudo systemctl enable --now {NAME}\n"
-    )
+    sys.stdout.write(f"Written: {UNIT_FOLDER / f'{NAME}.service'}\nNext:\n")
+    for step in _next_steps(home):
+        sys.stdout.write(f"  {step}\n")
     return 0
+
+
+def _next_steps(home: Path) -> list[str]:
+    steps = []
+    if not (home / CONFIG_FILE).exists():
+        example = _quoted(_EDGE_FOLDER / "config_example.py")
+        steps.append(f"sudo cp {example} {_quoted(home / CONFIG_FILE)}    # and set house_id in it")
+    if not (home / CREDENTIALS_FILE).exists():
+        steps.append(f"sudo {_program()} install-certs --home {_quoted(home)}")
+    return [*steps, f"sudo systemctl enable --now {NAME}"]
 
 
 def unit(user: str, home: Path) -> str:

@@ -88,3 +88,25 @@ def test_without_systemd_it_says_so(
     monkeypatch.setattr(systemd_install, "UNIT_FOLDER", tmp_path / "absent")
     assert systemd_install.install([]) == 1
     assert "no systemd" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can install")
+def test_it_names_only_the_steps_that_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bin_, home = tmp_path / "bin", tmp_path / "home"
+    bin_.mkdir()
+    (bin_ / "systemctl").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(bin_))
+    monkeypatch.setattr(systemd_install, "UNIT_FOLDER", tmp_path)
+
+    def steps() -> list[str]:
+        assert systemd_install.install(["--user", "nobody", "--home", str(home)]) == 0
+        return [line.split()[1] for line in capsys.readouterr().out.splitlines()[2:]]
+
+    home.mkdir()
+    assert len(steps()) == 3
+    (home / "config.py").touch()
+    assert len(steps()) == 2
+    (home / "credentials.json").touch()
+    assert steps() == ["systemctl"]
