@@ -35,15 +35,15 @@ def run(arguments: Sequence[str], device_types: Mapping[str, type], *, default_h
 
         return main(arguments[1:], default_home)
     parser = _parser(default_home)
-    given = parser.parse_args(list(arguments))
+    options = parser.parse_args(list(arguments))
     from .memory import save_memory
     from .settings import SetupError, load_settings
 
-    home: Path = given.home.expanduser().resolve()
+    home: Path = options.home.expanduser().resolve()
     save_memory()
     try:
         settings = load_settings(home)
-        _start_log(given.log_level or settings.log_level, given.log_file)
+        _start_log(options.log_level or settings.log_level, options.log_file)
         from .daemon import Daemon
         from .polling.drivers import Catalogue
 
@@ -51,9 +51,9 @@ def run(arguments: Sequence[str], device_types: Mapping[str, type], *, default_h
             home,
             settings,
             Catalogue(device_types),
-            on_stored=_print if given.print or given.dry_run else lambda message: None,
-            connect=not given.dry_run,
-            once=given.once,
+            on_stored=_print if options.print or options.dry_run else lambda message: None,
+            connect=not options.dry_run,
+            once=options.once,
         )
     except SetupError as error:
         sys.stderr.write(f"{error}\n")
@@ -67,7 +67,7 @@ def _parser(default_home: Path) -> argparse.ArgumentParser:
         prog="sgmp-edge",
         description="Polls the devices of a house and publishes what they say.",
         epilog="Besides: `install` (run as a systemd service), `install-certs` (install the house's credentials); each"
-        " has --help. Exit codes: 0 stopped as told, 1 failed, 2 not set up or wrong arguments.",
+        " has --help. Exit codes: 0 stopped on request, 1 failed, 2 not set up or wrong arguments.",
     )
     parser.add_argument(
         "--home",
@@ -102,7 +102,7 @@ def _print(message: Message) -> None:
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read along has left; the edge goes on.
+        # The reader has left; the edge goes on.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process's life
 
 

@@ -1,4 +1,4 @@
-"""The device configuration: received, checked whole, stored, applied, and answered for.
+"""The device configuration: received, checked whole, stored, applied, and confirmed or rejected.
 
 The document as it was received lies in the edge's home, so that it runs the same devices after a restart without a
 connection. Whatever is wrong with a new document, the running one stays.
@@ -75,15 +75,15 @@ class Configuration:
         except (ValueError, RecursionError):
             return []
         rows = body.get("devices") if isinstance(body, dict) else body
-        found: list[contract.DeviceConfig] = []
+        usable: list[contract.DeviceConfig] = []
         for row in rows if isinstance(rows, list) else []:
             try:
                 single = contract.parse_config(json.dumps([row]).encode(), self._catalogue.types()).devices[0]
             except contract.ContractError:
                 continue
-            if all(single.name != other.name and single.device_id != other.device_id for other in found):
-                found.append(single)
-        return found
+            if all(single.name != other.name and single.device_id != other.device_id for other in usable):
+                usable.append(single)
+        return usable
 
     def receive(self, payload: bytes, *, retained: bool) -> None:
         """Take a document from the config topic; `retained`: it is not new, the broker keeps it for us."""

@@ -39,13 +39,13 @@ HERE = Path(__file__).resolve().parent
 
 def main(arguments: Sequence[str] | None = None, default_home: Path = HERE) -> int:
     """Returns the exit code: 0 installed, 1 refused."""
-    given = _parser(default_home).parse_args(arguments)
-    home: Path = given.home.expanduser().resolve()
+    options = _parser(default_home).parse_args(arguments)
+    home: Path = options.home.expanduser().resolve()
     try:
-        text = read_text(given.source)
+        text = read_text(options.source)
         credentials = check(text, datetime.now(UTC))
-        if given.test:
-            try_connection(credentials, given.endpoint)
+        if options.test:
+            try_connection(credentials, options.endpoint)
         file = store(home, credentials)
     except Refused as error:
         print(f"Not installed: {error}", file=sys.stderr)
@@ -102,7 +102,9 @@ def _decoded(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Refused("that is no text; give the credentials as the console showed or saved them.") from None
+        raise Refused(
+            "that is not a text; give the credentials as the console showed or saved them."
+        ) from None
 
 
 def _pasted(terminal: int) -> str:
@@ -186,7 +188,7 @@ def check(text: str, now: datetime) -> HouseCredentials:
 
     stripped = text.strip()
     if not stripped:
-        raise Refused("nothing was given.")
+        raise Refused("there was no text.")
     if not stripped.startswith("{"):
         raise Refused("the text does not begin with {. Copy all of it, from { to }.")
     if _object_end(stripped) is None:
@@ -308,7 +310,7 @@ def try_connection(credentials: HouseCredentials, endpoint: str | None) -> None:
 
 
 def _check_broker(host: str, port: int, root_ca_pem: str | None) -> None:
-    """Whether the broker is there and is who it should be; told more clearly, and sooner, than by an MQTT client.
+    """Whether the broker is there and is who it should be; which is clearer and sooner than what an MQTT client reports.
 
     Raises Refused.
     """

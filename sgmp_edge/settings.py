@@ -71,29 +71,31 @@ def load_settings(home: Path) -> Settings:
     if not file.exists():
         raise SetupError(f"{file} is missing. Copy config_example.py to it and set house_id.")
     try:
-        found: dict[str, Any] = {"__file__": str(file), "__name__": "config"}
-        exec(compile(file.read_bytes(), str(file), "exec"), found)  # noqa: S102 - it is the operator's own file
-    except Exception as error:
+        module: dict[str, Any] = {"__file__": str(file), "__name__": "config"}
+        exec(compile(file.read_bytes(), str(file), "exec"), module)  # noqa: S102 - it is the operator's own file
+    except (Exception, SystemExit) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise SetupError(f"{file}{line} can't be read: {type(error).__name__}: {error}") from error
     names = [field.name for field in fields(Settings)]
-    given = {key: value for key, value in found.items() if not key.startswith("_") and not _is_import(value)}
-    for key in given:
+    values = {
+        key: value for key, value in module.items() if not key.startswith("_") and not _is_import(value)
+    }
+    for key in values:
         if key not in names:
             import difflib
 
             close = difflib.get_close_matches(key, names, 1)
             hint = f"; did you mean {close[0]}?" if close else f". Known are {', '.join(names)}."
             raise SetupError(f"{file}: unknown setting {key}{hint}")
-    if given.get("deployment") is None:
-        given["deployment"] = _deployment_of_credentials(home)
-    if "house_id" not in given:
+    if values.get("deployment") is None:
+        values["deployment"] = _deployment_of_credentials(home)
+    if "house_id" not in values:
         raise SetupError(f"{file}: set house_id to the ID of this edge's house, shown in House Settings.")
-    for key, value in given.items():
+    for key, value in values.items():
         problem = _problem(key, value)
         if problem:
             raise SetupError(f"{file}: {key} {problem}")
-    return Settings(**given)
+    return Settings(**values)
 
 
 def load_identity(home: Path, settings: Settings) -> Identity:

@@ -1,4 +1,4 @@
-"""Life under systemd: telling it that the daemon is ready and alive."""
+"""Notifications to systemd: the daemon is ready, alive, stopping."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WATCHDOG_S = 120
 
 
 class Notifier:
-    """Tells systemd that the daemon is ready and alive; does nothing where it was not started by systemd."""
+    """Notifies systemd that the daemon is ready and alive; does nothing where it was not started by systemd."""
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
@@ -31,7 +31,7 @@ class Notifier:
         self._send(f"STATUS={text}")
 
     def alive(self) -> None:
-        """To be called often; tells systemd as often as it wants to hear."""
+        """To be called often; notifies systemd as often as it asks for."""
         if self._every_s and time.monotonic() >= self._next:
             self._next = time.monotonic() + self._every_s
             self._send("WATCHDOG=1")

@@ -76,7 +76,7 @@ def parse_credentials(text: str) -> HouseCredentials:
         raise ContractError("the credentials must be a JSON object, from { to }")
     pair = document.get("keyPair")
     if not isinstance(pair, dict):
-        raise ContractError("the credentials lack `keyPair`; copy the whole text, from { to }")
+        raise ContractError("`keyPair` is missing in the credentials; copy the whole text, from { to }")
     house_id = document.get("houseId")
     if house_id is not None and (not isinstance(house_id, int) or isinstance(house_id, bool) or house_id < 1):
         raise ContractError("`houseId` must be a whole number from 1")
@@ -107,7 +107,7 @@ _PEM_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICA
 def _pem(key: str, value: Any, label: str) -> str:
     """The PEM text at `key`, checked to begin and end as a `label` (an RSA or EC PRIVATE KEY counts as one)."""
     if not isinstance(value, str):
-        raise ContractError(f"the credentials lack `{key}`; copy the whole text, from {{ to }}")
+        raise ContractError(f"`{key}` is missing in the credentials; copy the whole text, from {{ to }}")
     shape = rf"-----BEGIN ([A-Z]+ )?{label}-----\s.+-----END ([A-Z]+ )?{label}-----"
     if not re.fullmatch(shape, value.strip(), re.DOTALL):
         raise ContractError(

@@ -75,7 +75,7 @@ class Outbox:
         self.file_number = 0
         """Grows whenever a file is opened: messages may be in it that were not known before."""
         self.expendable: AbstractSet[int] = frozenset()
-        """Ids whose loss is none: they arrived, and are kept only in case the broker forgets them."""
+        """Ids that may be dropped without a loss: they arrived, and are kept only in case the broker forgets them."""
         self._max_bytes = max_bytes
         self._memory_limit = memory_bytes
         self._memory: dict[int, Message] = {}
@@ -165,15 +165,15 @@ class Outbox:
 
     def states(self) -> dict[str, str]:
         """All texts of state by key."""
-        found: dict[str, str] = dict(self._query("SELECT key, value FROM state", ()) or ())
+        states: dict[str, str] = dict(self._query("SELECT key, value FROM state", ()) or ())
         if self._db is None:
-            found = dict(self._states_before)
+            states = dict(self._states_before)
         for key, value in self._memory_states.items():
             if value is None:
-                found.pop(key, None)
+                states.pop(key, None)
             else:
-                found[key] = value
-        return found
+                states[key] = value
+        return states
 
     @property
     def next_id(self) -> int:
@@ -265,13 +265,13 @@ class Outbox:
     def _rows(self, last_id: int, before_id: int, limit: int) -> list[Stored] | None:
         sql = "SELECT * FROM message WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
         for _ in range(2):
-            found = self._query(sql, (last_id, before_id, limit))
-            if found is None:
+            rows = self._query(sql, (last_id, before_id, limit))
+            if rows is None:
                 return None
             everything = last_id <= 0 and before_id >= self._next_id
-            lost = everything and not found and self._db is not None and self._messages > 0
-            if not lost and all(is_sound(row) for row in found):
-                return [Stored(row[0], Message(*row[1:6])) for row in found]
+            lost = everything and not rows and self._db is not None and self._messages > 0
+            if not lost and all(is_sound(row) for row in rows):
+                return [Stored(row[0], Message(*row[1:6])) for row in rows]
             if not self._replace(sqlite3.DatabaseError("the disk changed what was written")):
                 break
         return None
@@ -420,8 +420,8 @@ class Outbox:
 def _keep_private(path: Path) -> None:
     """Make the file if it is missing. SQLite gives its companions the mode of the file.
 
-    What can't be done here is no obstacle: opening the file says what is wrong, and who made it for us under another
-    account decides who reads it.
+    What fails here does not matter: opening the file shows what is wrong, and where another account made it for us,
+    that account decides who reads it.
     """
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

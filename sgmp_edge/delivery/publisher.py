@@ -50,7 +50,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Will:
-    """What the broker says for the edge when the connection breaks."""
+    """What the broker publishes for the edge when the connection breaks."""
 
     topic: str
     payload: bytes
@@ -64,7 +64,7 @@ class Down:
     taken_over: bool = False
     """The broker said that another client took over this client id."""
     hung_up: bool = False
-    """A standing connection was closed without a word, which brokers do when another client takes over, too."""
+    """A standing connection was closed without a reason, which brokers do when another client takes over, too."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def is_sound(row: tuple[Any, ...]) -> bool:
 
 
 def as_text(content: bytes) -> str:
-    """SQLite's `text_factory`: damaged text is no exception."""
+    """SQLite's `text_factory`: damaged text raises nothing."""
     return content.decode("utf-8", "replace")
 
 
@@ -101,9 +101,9 @@ def sound_rows(path: Path) -> Iterator[tuple[Any, ...]]:
 
 def readable_states(path: Path) -> list[tuple[str, str]]:
     """Keys and texts of state, to the first fault."""
-    found: list[tuple[str, str]] = []
+    states: list[tuple[str, str]] = []
     with suppress(*FAULTS), closing(sqlite3.connect(path)) as db:
         for key, value in db.execute("SELECT key, value FROM state"):
             if isinstance(key, str) and isinstance(value, str):
-                found.append((key, value))
-    return found
+                states.append((key, value))
+    return states

@@ -29,17 +29,19 @@ def install(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=f"{NAME} install", description="Run the edge as a systemd service, under a user of its own."
     )
-    parser.add_argument("--user", default=NAME, help="who it runs as; made if missing (default: %(default)s)")
+    parser.add_argument(
+        "--user", default=NAME, help="who it runs as; created if missing (default: %(default)s)"
+    )
     parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="its folder (default: %(default)s)")
     parser.add_argument("--print", action="store_true", help="print the unit and change nothing")
-    given = parser.parse_args(list(arguments))
-    home: Path = given.home.expanduser().resolve()
-    text = unit(given.user, home)
-    if given.print:
+    options = parser.parse_args(list(arguments))
+    home: Path = options.home.expanduser().resolve()
+    text = unit(options.user, home)
+    if options.print:
         sys.stdout.write(text)
         return 0
     try:
-        _install(given.user, home, text)
+        _install(options.user, home, text)
     except CannotInstall as error:
         sys.stderr.write(f"Not installed: {error}\n")
         return 1

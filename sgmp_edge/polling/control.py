@@ -65,7 +65,7 @@ class Lease:
     tries: int = 0
     releasing: bool = False
     followed: bool = False
-    """The device carried it out; nothing was seen since that says otherwise."""
+    """The device carried it out; no poll since shows otherwise."""
     left: bool = False
     """The device ended it by itself, which was reported: its release is not."""
 
@@ -333,10 +333,10 @@ class Control:
 def _left_by(text: str) -> tuple[str, Mapping[str, Any] | None]:
     """Request and undo of a lease as an earlier life wrote it down; what can't be read of it is left out."""
     try:
-        found = json.loads(text)
+        lease = json.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        lease = None
+    if not isinstance(lease, dict):
         return "", None
-    request, undo = found.get("request"), found.get("undo")
+    request, undo = lease.get("request"), lease.get("undo")
     return request if isinstance(request, str) else "", undo if isinstance(undo, dict) else None

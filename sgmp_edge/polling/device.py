@@ -106,14 +106,14 @@ class Device:
         done(drivers.guarded(lambda: use(self._opened()), self.redact))
 
     def _opened(self) -> Any:
-        """The driver, made at its first use: a class that can't be made is a device that is down, no more."""
+        """The driver, created at its first use: a class that can't be made is a device that is down, no more."""
         if self.driver is None:
             driver = self._new_driver()
             if self._driver_state is not None and callable(getattr(driver, "restore", None)):
                 try:
                     driver.restore(json.loads(self._driver_state))
                 except Exception:
-                    # Memory of another version: the driver begins anew, as it does for a new device.
+                    # Memory of another version: the driver starts over, as it does for a new device.
                     log.exception("%s: the driver could not take its memory back", self.config.name)
                     driver = self._new_driver()
             self.driver = driver
@@ -236,14 +236,14 @@ class Device:
         if saved is None:
             return
         try:
-            found = json.loads(saved)
-            if found["of"] != self._fingerprint:
+            memory = json.loads(saved)
+            if memory["of"] != self._fingerprint:
                 return
-            self._driver_state = found["driver"]
-            self._last_ok_ms = found["last_ok_ms"]
-            self._gaps = [(int(start), int(end)) for start, end in found["gaps"]]
+            self._driver_state = memory["driver"]
+            self._last_ok_ms = memory["last_ok_ms"]
+            self._gaps = [(int(start), int(end)) for start, end in memory["gaps"]]
         except (ValueError, KeyError, TypeError):
-            log.warning("%s: its memory can't be read; it starts anew", self.config.name)
+            log.warning("%s: its memory can't be read; it starts without one", self.config.name)
 
 
 def _closed(close: Callable[[], None]) -> CallResult:
@@ -257,9 +257,9 @@ def _fingerprint(config: contract.DeviceConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def same_device(one: contract.DeviceConfig, other: contract.DeviceConfig) -> bool:
-    """Whether a driver made for one can go on serving the other; a name may change."""
-    return one.device_id == other.device_id and one.type == other.type and one.config == other.config
+def same_device(before: contract.DeviceConfig, after: contract.DeviceConfig) -> bool:
+    """Whether a driver of the one config can serve the other; the name may change."""
+    return before.device_id == after.device_id and before.type == after.type and before.config == after.config
 
 
 def interval_ms(config: contract.DeviceConfig, kind: contract.DeviceType, house_ms: int) -> int:

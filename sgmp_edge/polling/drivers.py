@@ -56,7 +56,7 @@ class Catalogue:
         except Exception as error:
             log.exception("The driver %s can't be imported", file.name)
             raise DeviceError(f"the driver {file.name} can't be imported: {type(error).__name__}") from error
-        found = [
+        classes = [
             value
             for name, value in vars(module).items()
             if inspect.isclass(value)
@@ -64,11 +64,11 @@ class Catalogue:
             and value.__module__ == module.__name__
             and callable(getattr(value, "read", None))
         ]
-        if len(found) != 1:
+        if len(classes) != 1:
             raise DeviceError(
-                f"the driver {file.name} must have one public class with read(), has {len(found)}"
+                f"the driver {file.name} must have one public class with read(), has {len(classes)}"
             )
-        return found[0]
+        return classes[0]
 
 
 class Redactor:
@@ -82,7 +82,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in self._texts:
             text = text.replace(secret, "***")
-        # What a device says must not look like lines of the log, or move a terminal's cursor.
+        # What a device sends must not look like lines of the log, or move a terminal's cursor.
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
@@ -131,7 +131,7 @@ def _seconds(value: object) -> float:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as again:  # noqa: BLE001 - an exception of somebody's own, which can't even be told
+    except Exception as again:  # noqa: BLE001 - an exception of somebody's own, which has no readable text
         return f"({type(again).__name__} in its text)"
 
 
@@ -228,7 +228,7 @@ def event_message(
 def encode(body: Mapping[str, Any]) -> bytes:
     """Compact JSON. What JSON has no number for (NaN, infinities) becomes null.
 
-    Raises DeviceError for what is no data at all.
+    Raises DeviceError for what is not data.
     """
     try:
         try:
@@ -256,12 +256,12 @@ def _message(device: contract.DeviceConfig, timestamp_ms: int, kind: str, body: 
 def _milliseconds(timestamp: Any, tick_ms: int) -> int:
     """A driver's timestamp as UTC milliseconds, `tick_ms` for AT_TICK."""
     try:
-        found = int(timestamp)
+        milliseconds = int(timestamp)
     except (TypeError, ValueError, OverflowError):
         raise DeviceError("a timestamp must be a number of milliseconds") from None
-    if not 0 <= found < 10**15:
+    if not 0 <= milliseconds < 10**15:
         raise DeviceError("a timestamp is out of range; it must be UTC milliseconds")
-    return tick_ms if found == AT_TICK else found
+    return tick_ms if milliseconds == AT_TICK else milliseconds
 
 
 def _plain(value: Any) -> Any:

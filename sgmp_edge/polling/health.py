@@ -15,7 +15,7 @@ from sgmp_edge.backoff import BackOff
 from sgmp_edge.contract import Outcome, WarningChange, WarningKind
 
 FAILURES_UNTIL_DOWN = 3
-"""One lost poll is no outage."""
+"""One lost poll is not an outage."""
 BOOT_S = 60.0
 """How long a device may be not ready before it counts as down."""
 REPEAT_S = 3600.0

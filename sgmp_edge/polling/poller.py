@@ -255,8 +255,8 @@ def _mark(saved: str | None) -> Mark:
     if saved is None:
         return Mark()
     try:
-        found = json.loads(saved)
-        return Mark(int(found["newest_ms"]), int(found["latest_ms"]), int(found["shift_ms"]))
+        mark = json.loads(saved)
+        return Mark(int(mark["newest_ms"]), int(mark["latest_ms"]), int(mark["shift_ms"]))
     except (ValueError, KeyError, TypeError):
         log.warning("The newest timestamp of before can't be read; polls start from the clock as it is")
         return Mark()

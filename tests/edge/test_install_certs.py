@@ -247,10 +247,10 @@ def other_key() -> str:
 
 
 WRONG: list[tuple[str, Callable[[], str], str]] = [
-    ("nothing", lambda: "", "nothing was given"),
+    ("nothing", lambda: "", "there was no text"),
     ("no JSON", lambda: "certificate", "does not begin with {"),
     ("cut off", lambda: contract.dump_credentials(credentials())[:-200], "cut off"),
-    ("cut inside", lambda: contract.dump_credentials(credentials()).replace("certificatePem", "certif"), "lack `certificatePem`"),
+    ("cut inside", lambda: contract.dump_credentials(credentials()).replace("certificatePem", "certif"), "`certificatePem` is missing"),
     ("not a PEM", lambda: contract.dump_credentials(credentials(certificate_pem="x")), "is not a PEM text"),
     ("keys swapped", lambda: contract.dump_credentials(credentials(private_key_pem=other_key())), "does not belong to the certificate"),
     ("damaged certificate", lambda: contract.dump_credentials(credentials(certificate_pem=CERTIFICATE.replace("M", "N", 3))), "certificate is damaged"),
