@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse, written
 from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance
-from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable
+from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Column, Curve, Figure, Gap, Table, TableColumn, Why
@@ -80,6 +80,7 @@ class Builder:
         self.missing: dict[str, None] = {}
         self.problems: dict[str, None] = {}
         self._steps: dict[str, Steps | None] = {}
+        self._polls_known: dict[str, Polls | None] = {}
 
     @cached_property
     def reader(self) -> ItemReader:
@@ -218,7 +219,13 @@ class Builder:
             _gaps(steps, self.period.start_ms, self.passed_ms),
             steps.source,
             note,
+            self._polls(name),
         )
+
+    def _polls(self, name: str) -> Polls | None:
+        if name not in self._polls_known:
+            self._polls_known[name] = self.reader.polls(name, self.period.start_ms, self.passed_ms)
+        return self._polls_known[name]
 
     def why_events(self, note: str) -> Why:
         """Where figures about sessions come from."""

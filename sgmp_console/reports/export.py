@@ -124,7 +124,7 @@ def _about(report: Report) -> Block:
 
 
 _FIGURE_COLUMNS = (
-    "Figure", "Value", "Unit", "At", "At (UTC)", "Slots covered", "Slots", "Source", "Item", "Formula",
+    "Figure", "Value", "Unit", "At", "At (UTC)", "Slots covered", "Slots", "Polls with a value", "Polls expected", "Source", "Item", "Formula",
     "Formula written out", "Note",
 )  # fmt: skip
 
@@ -148,6 +148,8 @@ def _figure_row(figure: Figure, zone: str) -> tuple[Cell, ...]:
         *at,
         why.covered,
         why.slots,
+        why.polls.values if why.polls else None,
+        why.polls.expected if why.polls else None,
         why.source.value if why.source else None,
         why.item,
         why.formula,

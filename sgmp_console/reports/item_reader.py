@@ -45,6 +45,7 @@ from sgmp_console.store import (
     SeriesIds,
     aggregates,
     analytics,
+    devices,
     events,
     readings,
     series_of,
@@ -112,6 +113,24 @@ class ItemExtremes:
     maximum_ms: int | None
     maximum_hour_ms: int
     source: Source
+
+
+@dataclass(frozen=True)
+class Polls:
+    """How many values there are, and how many polls there were to be."""
+
+    values: int
+    expected: int
+
+    @property
+    def share(self) -> float | None:
+        """0 to 1."""
+        return min(self.values / self.expected, 1.0) if self.expected else None
+
+
+_MAX_COUNTED_SLOTS_MS = 32 * 24 * HOUR_MS
+_MAX_COUNTED_RAW_MS = 50 * HOUR_MS
+"""A day with a clock change, twice: more is not read only to be counted."""
 
 
 class ItemUnreadable(UserError):
@@ -332,6 +351,68 @@ class ItemReader:
         if start_ms < self._raw_from_ms:
             return None
         return extremes(self._raw([name], start_ms, start_ms + length_ms)[name])
+
+    # --- Polls -------------------------------------------------------------------------------------------------------
+
+    def polls(self, name: str, start_ms: int, end_ms: int) -> Polls | None:
+        """The item's values beside those expected in a range; None where the polling interval is not known.
+
+        Known is the one in the devices' configs; else that of the data, where at least half of the slots have equally
+        many values. Ranges of which too much would have to be read have none.
+        """
+        start_ms, end_ms = snap(start_ms, end_ms)
+        counts = self._value_counts(name, start_ms, end_ms)
+        if counts is None or not len(counts):
+            return None
+        per_slot = self._polls_per_slot(name)
+        if per_slot is None:
+            distinct, often = np.unique(counts, return_counts=True)
+            most = int(np.argmax(often))
+            if 2 * often[most] < len(counts):
+                return None
+            per_slot = float(distinct[most])
+        return Polls(int(counts.sum()), round(per_slot * (end_ms - start_ms) / SLOT_MS))
+
+    def _value_counts(self, name: str, start_ms: int, end_ms: int) -> NDArray[np.int64] | None:
+        """How many values the item has in each of its covered slots."""
+        route = self._route(name)
+        length_ms = end_ms - start_ms
+        if route.formula.linear is not None and route.is_complete_from(start_ms):
+            if length_ms > _MAX_COUNTED_SLOTS_MS or not length_ms:
+                return None
+            known = self._slot_aggregates([route], start_ms, end_ms)
+            fields = [known[key] for key in dict.fromkeys(route.fields.values())]
+            starts = fields[0].starts
+            for one in fields[1:]:
+                starts = np.intersect1d(starts, one.starts, assume_unique=True)
+            counts: NDArray[np.int64] = np.minimum.reduce(
+                [one.n[np.isin(one.starts, starts)] for one in fields]
+            )
+            return counts
+        if not route.fields or length_ms > _MAX_COUNTED_RAW_MS:
+            return None
+        slots = self._raw([name], start_ms, end_ms)[name].timestamps // SLOT_MS
+        return np.unique(slots, return_counts=True)[1].astype(np.int64)
+
+    def _polls_per_slot(self, name: str) -> float | None:
+        """By the configs of the devices that the item reads; the slowest counts. None where one doesn't say."""
+        read = {device for device, _ in self._route(name).fields.values()}
+        intervals = [self._intervals.get(device) for device in read]
+        known = [interval for interval in intervals if interval is not None]
+        return SLOT_MS / 1000 / max(known) if known and len(known) == len(intervals) else None
+
+    @cached_property
+    def _intervals(self) -> Mapping[str, float]:
+        """Seconds between two polls, by device whose config says so."""
+        configured = {
+            device.name: device.config.get("interval")
+            for device in devices.list_all(self.connection, self.house_id)
+        }
+        return {
+            name: float(interval)
+            for name, interval in configured.items()
+            if isinstance(interval, int | float) and not isinstance(interval, bool) and interval > 0
+        }
 
     # --- Raw readings ------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from sgmp_console.reports.item_reader import Polls
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.store import House
@@ -44,7 +45,9 @@ class Why:
     """Where a figure comes from: what "Why?" shows and exports carry.
 
     `formula` as written, `expanded` with its items written out. `covered` of `slots` five-minute slots had a value.
-    `gaps`: the longest times without one, longest first. `note`: what else one has to know, or why there is no value.
+    `polls`: the values beside those that were to be polled, where the interval is known: a slot with one value is covered
+    though most of it may be missing. `gaps`: the longest times without one, longest first. `note`: what else one has to
+    know, or why there is no value.
     """
 
     item: str
@@ -55,6 +58,7 @@ class Why:
     gaps: tuple[Gap, ...] = ()
     source: Source | None = None
     note: str = ""
+    polls: Polls | None = None
 
     @property
     def coverage(self) -> float | None:

@@ -57,6 +57,9 @@ class FigureTile(QFrame):
         coverage = figure.why.coverage
         if coverage is not None and coverage < 1:
             parts.append(f"{formats.percent(coverage)} covered")
+        polls = figure.why.polls
+        if polls is not None and polls.share is not None and polls.share < min(coverage or 1.0, 0.995):
+            parts.append(f"{formats.percent(polls.share)} of polls")
         return ", ".join(parts) or self._report.period.title
 
     def _difference(self) -> str:
@@ -188,6 +191,8 @@ def _why_lines(report: Report, figure: Figure, zone: tzinfo) -> Iterator[str]:
         yield f"Reached in the hour from {_time(figure.hour_ms, zone)}; its raw readings are no longer kept."
     if why.slots:
         yield f"Slots of five minutes: {why.covered:,} of {why.slots:,} have a value ({why.covered / why.slots:.1%})."
+    if why.polls is not None and why.polls.share is not None:
+        yield f"Polls: {why.polls.values:,} of {why.polls.expected:,} expected have a value ({why.polls.share:.1%})."
     for gap in why.gaps:
         yield f"No value: {_range(gap.start_ms, gap.end_ms, zone)} ({(gap.end_ms - gap.start_ms) / HOUR_MS:.1f} h)"
     if why.source is not None:
