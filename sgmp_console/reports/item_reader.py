@@ -8,6 +8,7 @@ readings of such a part are gone are its slots computed from the means of its fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -335,22 +336,30 @@ class ItemReader:
             raise AssertionError("a form with a direction has extremes")
         least, greatest = int(np.argmin(bounds[0])), int(np.argmax(bounds[1]))
         places = [(int(starts[order][one]), int(lengths[one])) for one in (least, greatest)]
-        at_least, at_greatest = (self._within(route.name, start, length) for start, length in places)
+        minimum, minimum_ms = self._reached(route.name, float(bounds[0][least]), *places[0])
+        maximum, maximum_ms = self._reached(route.name, float(bounds[1][greatest]), *places[1])
         return ItemExtremes(
-            at_least.minimum if at_least else float(bounds[0][least]),
-            at_least.minimum_ms if at_least else None,
+            minimum,
+            minimum_ms,
             places[0][0] // HOUR_MS * HOUR_MS,
-            at_greatest.maximum if at_greatest else float(bounds[1][greatest]),
-            at_greatest.maximum_ms if at_greatest else None,
+            maximum,
+            maximum_ms,
             places[1][0] // HOUR_MS * HOUR_MS,
             Source.AGGREGATES,
         )
 
-    def _within(self, name: str, start_ms: int, length_ms: int) -> Extremes | None:
-        """The extremes of a slot or an hour with their times, if its raw readings are there."""
-        if start_ms < self._raw_from_ms:
-            return None
-        return extremes(self._raw([name], start_ms, start_ms + length_ms)[name])
+    def _reached(self, name: str, value: float, start_ms: int, length_ms: int) -> tuple[float, int | None]:
+        """An extreme of a slot or an hour as the raw values have it, and when it was first reached.
+
+        No time where its raw reading is gone, whatever the retention says and whatever came late.
+        """
+        series = self._raw([name], start_ms, start_ms + length_ms)[name]
+        if not len(series):
+            return value, None
+        nearest = int(np.argmin(np.abs(series.values - value)))  # the first of equals
+        if not math.isclose(series.values[nearest], value, rel_tol=1e-9):
+            return value, None
+        return float(series.values[nearest]), int(series.timestamps[nearest])
 
     # --- Polls -------------------------------------------------------------------------------------------------------
 
