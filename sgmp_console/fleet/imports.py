@@ -65,7 +65,8 @@ class ImportReport:
 
     `read`: lines with a reading. Of these, `stored` were new, or would be (`dry_run`), and `repeated` were known before,
     or came twice in the file; a dry run counts the latter only of lines that are near each other. Of the repeated ones
-    `differing` have another value than the one that is known, which stays. `rejected_lines` and `differing_lines` are
+    `differing` have another value than the one that is known, which stays. `not_kept` came after the raw readings of their
+    five minutes were dropped, and can't be added to what is known of these. `rejected_lines` and `differing_lines` are
     the first hundred. `start_ms`, `end_ms`: the first and last timestamp, UTC.
     """
 
@@ -74,6 +75,7 @@ class ImportReport:
     stored: int = 0
     repeated: int = 0
     differing: int = 0
+    not_kept: int = 0
     rejected: int = 0
     rejected_lines: list[RejectedLine] = field(default_factory=list)
     differing_lines: list[DifferingLine] = field(default_factory=list)
@@ -98,6 +100,11 @@ class ImportReport:
             lines.append(f"From {_utc(self.start_ms)} to {_utc(self.end_ms)}.")
         for device, fields in sorted(self.devices.items()):
             lines.append(f"{device}: {', '.join(sorted(fields))}")
+        if self.not_kept:
+            lines.append(
+                f"Not kept: {self.not_kept:,}. The raw readings of their time were dropped; only their means and sums are "
+                "known, to which nothing can be added."
+            )
         lines += self.remarks
         lines += [f"Line {one.line}: {one.reason}: {one.text}" for one in self.rejected_lines]
         if self.rejected > len(self.rejected_lines):
@@ -209,16 +216,19 @@ def _take(
     series = {key: column.series() for key, column in chunk.items()}
     read = sum(len(column.timestamps) for column in chunk.values())
     if report.dry_run:
-        stored = _new(connection, house_id, series)
+        not_kept = readings.not_kept(connection, house_id, series)
+        stored = max(0, _new(connection, house_id, series) - not_kept)
     else:
-        stored = 0
+        stored = not_kept = 0
         for name in {device for device, _ in series}:
             fields = {field_name: one for (device, field_name), one in series.items() if device == name}
-            stored += readings.write_series(connection, house_id, device_ids[name], fields).readings
+            written = readings.write_series(connection, house_id, device_ids[name], fields)
+            stored, not_kept = stored + written.readings, not_kept + written.not_kept
     report.read += read
     report.stored += stored
-    report.repeated += read - stored
-    if read > stored:
+    report.not_kept += not_kept
+    report.repeated += read - stored - not_kept
+    if read > stored + not_kept:
         _note_differing(connection, house_id, chunk, series, report)
     for (device, field_name), one in series.items():
         report.devices.setdefault(device, set()).add(field_name)

@@ -158,6 +158,18 @@ def read(
     return found
 
 
+def not_kept(connection: sa.Connection, house_id: int, fields: Mapping[FieldKey, Series]) -> int:
+    """How many of these readings could not be kept: see `Written`. As ingest or owner."""
+    known = series_of(connection, house_id)
+    return sum(
+        int(
+            aggregates.closed(connection, np.full(len(series), known[key], np.int32), series.timestamps).sum()
+        )
+        for key, series in fields.items()
+        if key in known
+    )
+
+
 def latest(connection: sa.Connection, house_id: int) -> dict[FieldKey, tuple[int, float]]:
     """The newest reading (UTC ms, value) of every series of the house that has one."""
     names = {number: key for key, number in series_of(connection, house_id).items()}

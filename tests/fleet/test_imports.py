@@ -16,6 +16,7 @@ from sgmp_console.fleet import devices, imports
 from sgmp_console.fleet.imports import ImportReport, RejectedLine, import_file
 from sgmp_console.store import Database, House
 from tests.fleet.configs import EGAUGE
+from tests.reports.stored import drop_old_readings, run_policies
 
 T0 = 1_750_000_000_000
 HEADER = "timestamp,device,field,value\n"
@@ -300,3 +301,22 @@ def test_a_reading_that_comes_twice_in_a_file_with_two_values_is_named(
 
     assert (report.stored, report.repeated, report.differing) == (1, 2, 1)
     assert [(one.line, one.known) for one in report.differing_lines] == [(4, 1.0)]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_readings_for_which_only_aggregates_are_left_are_counted_as_not_kept(
+    database: Database, database_url: str, house: House, tmp_path: Path, dry_run: bool
+) -> None:
+    with database.begin() as connection:
+        item = store.analytics.create(connection, house.house_id, "load", "meter.A.Load", aggregated=True)
+        store.aggregates.register(connection, house.house_id, item.item_id, [("meter", "A.Load")])
+    times = [T0 + 4000 * i for i in range(10)]
+    import_file(database, house.house_id, write(tmp_path, *(f"{at},meter,A.Load,1" for at in times)))
+    import_file(database, house.house_id, write(tmp_path, f"{int(time.time() * 1000)},meter,A.Load,1"))
+    run_policies(database_url)
+    drop_old_readings(database_url)
+    late = write(tmp_path, *(f"{at},meter,A.Load,5" for at in times[:3]), f"{times[0]},meter,A.EV,2")
+    report = import_file(database, house.house_id, late, dry_run=dry_run)
+    assert counts(report) == (4, 1, 0, 0)
+    assert (report.not_kept, report.differing) == (3, 0)
+    assert "Not kept: 3." in report.as_text()
