@@ -10,12 +10,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+
+import sqlalchemy as sa
 
 from sgmp_console.cloud.directory import Directory, DirectoryUser, LocalDirectory
 from sgmp_console.cloud.mail import Mailer
-from sgmp_console.errors import SgmpError, Unavailable, UserError
+from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import passwords
 from sgmp_console.fleet.failures import restated, saying
+from sgmp_console.fleet.outside import outside
 from sgmp_console.store import Account, Database, accounts, deployment_name
 
 ADMIN = "admin"
@@ -55,30 +59,31 @@ def create(
     if not name.strip():
         raise UserError("An account needs the name of its user.")
     password = initial_password()
-    account: Account | None = None
-    added, mailed = False, directory.mails
-    if mailer is not None and not directory.mails:
+    mails_itself = directory.mails
+    if mailer is not None and not mails_itself:
         mailer.ready()
-    try:
-        with database.begin() as connection:
-            account = accounts.create(
-                connection, email=email, name=name.strip(), role=role, house_id=house_id, password=password
+    mailed = mails_itself
+    with outside(database, lambda connection: account.email in _there(connection)) as act:
+        account = accounts.create(
+            act.connection, email=email, name=name.strip(), role=role, house_id=house_id, password=password
+        )
+        with saying(f"The account {account.email} was not created, and nothing is left of it:"):
+            directory.add(user_of(account), password)
+        act.failed = f"The account {account.email} was not created"
+        act.undo(
+            partial(directory.remove, account.email),
+            lambda error: (
+                f"Its user in the directory could not be removed ({error}); creating the account again "
+                "replaces it."
+            ),
+        )
+        if mails_itself:
+            act.left = _MAIL_SENT
+        elif mailer is not None:
+            mailer.send_initial_password(
+                account.email, account.name, deployment_name(act.connection), password
             )
-            with saying(f"The account {account.email} was not created, and nothing is left of it:"):
-                directory.add(user_of(account), password)
-            added = True
-            if mailer is not None and not directory.mails:
-                mailer.send_initial_password(
-                    account.email, account.name, deployment_name(connection), password
-                )
-                mailed = True
-    except BaseException as error:
-        if account is None or not added:
-            raise
-        if isinstance(error, Unavailable) and _is_there(database, account.email):
-            return NewAccount(account, password, mailed)  # committed; only the answer was lost
-        _undo_creation(directory, account, error, mailed=mailed)
-        raise
+            mailed, act.left = True, _MAIL_SENT
     return NewAccount(account, password, mailed)
 
 
@@ -112,29 +117,22 @@ def update(database: Database, account: Account, *, directory: Directory = LOCAL
     Raises ChangedMeanwhile where `account` is stale, UserError for the last administrator, Refused, Unavailable; the
     directory is set back to what it was then.
     """
-    before: DirectoryUser | None = None
-    stored: Account | None = None
-    try:
-        with database.begin() as connection:
-            stored = accounts.update(connection, account)
-            with saying(f"The account {account.email} was not changed:"):
-                found = directory.find(account.email)
-                wanted = user_of(stored)
-                if (
-                    found is not None
-                    and replace(found, must_change_password=wanted.must_change_password) != wanted
-                ):
-                    before = found
-                    directory.update(wanted)
-    except BaseException as error:
-        if isinstance(error, Unavailable) and stored is not None and _is_stored(database, stored):
-            return stored  # committed; only the answer was lost
-        if before is not None:
-            with saying(
-                f"{error} The user in the directory may be changed already; change the account again:"
+    with outside(database, lambda connection: accounts.get(connection, account.account_id) == stored) as act:
+        stored = accounts.update(act.connection, account)
+        with saying(f"The account {account.email} was not changed:"):
+            found = directory.find(account.email)
+            wanted = user_of(stored)
+            if (
+                found is not None
+                and replace(found, must_change_password=wanted.must_change_password) != wanted
             ):
-                directory.update(before)
-        raise
+                act.undo(
+                    partial(directory.update, found),
+                    lambda error: (
+                        f"The user in the directory may be changed already; change the account again: {error}"
+                    ),
+                )
+                directory.update(wanted)
     return stored
 
 
@@ -218,28 +216,18 @@ def delete(database: Database, account_ids: Sequence[int], *, directory: Directo
     Raises UserError (the last administrator, no such account), Refused, Unavailable: none is deleted then. Returns a
     sentence where users could not be removed from the directory afterwards: they can't sign in any more.
     """
-    disabled: list[DirectoryUser] = []
     emails: list[str] = []
-    try:
-        with database.begin() as connection:
-            for account_id in account_ids:
-                emails.append(accounts.get(connection, account_id).email)
-                accounts.delete(connection, account_id)
-            with saying("No account was deleted:"):
-                # Disabling can be taken back, deleting can not.
-                for email in emails:
-                    user = directory.find(email)
-                    if user is not None and user.enabled:
-                        disabled.append(user)
-                        directory.update(replace(user, enabled=False))
-    except BaseException as error:
-        if not (isinstance(error, Unavailable) and emails and _is_gone(database, emails)):
-            for user in disabled:
-                with saying(
-                    f"{error} The user {user.email} may be disabled in the directory now; enable it there:"
-                ):
-                    directory.update(user)
-            raise
+    with outside(database, lambda connection: _there(connection).isdisjoint(emails)) as act:
+        for account_id in account_ids:
+            emails.append(accounts.get(act.connection, account_id).email)
+            accounts.delete(act.connection, account_id)
+        with saying("No account was deleted:"):
+            # Disabling can be taken back, deleting can not.
+            for email in emails:
+                user = directory.find(email)
+                if user is not None and user.enabled:
+                    act.undo(partial(directory.update, user), partial(_still_disabled, email))
+                    directory.update(replace(user, enabled=False))
     left: list[str] = []
     for email in emails:
         try:
@@ -301,41 +289,13 @@ def user_of(account: Account) -> DirectoryUser:
     )
 
 
-def _undo_creation(directory: Directory, account: Account, cause: BaseException, *, mailed: bool) -> None:
-    """Remove the user that has no account. Raises `cause` with what became of it."""
-    sent = " A mail with a password that does not work may have been sent." if mailed else ""
-    try:
-        directory.remove(account.email)
-    except SgmpError as error:
-        raise Unavailable(
-            f"The account {account.email} was not created: {cause} Its user in the directory could not be removed "
-            f"({error}); creating the account again replaces it.{sent}"
-        ) from cause
-    if isinstance(cause, SgmpError):
-        text = f"The account {account.email} was not created, and nothing is left of it: {cause}{sent}"
-        raise restated(cause, text) from cause
+_MAIL_SENT = "A mail with a password that does not work may have been sent."
 
 
-def _is_there(database: Database, email: str) -> bool:
-    """Whether there is an account; False where the database does not tell."""
-    try:
-        with database.begin() as connection:
-            return email in {account.email for account in accounts.list_all(connection)}
-    except Unavailable:
-        return False
+def _still_disabled(email: str, error: SgmpError) -> str:
+    return f"The user {email} may be disabled in the directory now; enable it there: {error}"
 
 
-def _is_gone(database: Database, emails: Sequence[str]) -> bool:
-    try:
-        with database.begin() as connection:
-            return {account.email for account in accounts.list_all(connection)}.isdisjoint(emails)
-    except Unavailable:
-        return False
-
-
-def _is_stored(database: Database, account: Account) -> bool:
-    try:
-        with database.begin() as connection:
-            return accounts.get(connection, account.account_id) == account
-    except (Unavailable, UserError):
-        return False
+def _there(connection: sa.Connection) -> set[str]:
+    """The emails of all accounts."""
+    return {account.email for account in accounts.list_all(connection)}

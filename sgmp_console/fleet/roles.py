@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
-from sgmp_console.cloud.directory import Directory, DirectoryUser
-from sgmp_console.errors import Refused, Unavailable, UserError
+from sgmp_console.cloud.directory import Directory
+from sgmp_console.errors import Refused, SgmpError
 from sgmp_console.fleet.accounts import LOCAL, user_of
 from sgmp_console.fleet.failures import saying
+from sgmp_console.fleet.outside import Outside, outside
 from sgmp_console.store import Account, Database, Role, accounts, roles
 
 NEEDS = {
@@ -30,25 +32,13 @@ def update(database: Database, role: Role, *, directory: Directory = LOCAL) -> R
     A new name is the new group of its members in the directory. Raises ChangedMeanwhile where `role` is stale, UserError
     (built in, name taken), Refused, Unavailable: nothing was changed then, or the error says what was.
     """
-    moved: list[DirectoryUser] = []
-    stored: Role | None = None
-    try:
-        with database.begin() as connection:
-            before = roles.get(connection, role.role_id)
-            stored = roles.update(connection, role)
-            if stored.name != before.name:
-                members = [one for one in accounts.list_all(connection) if one.role == stored.name]
-                with saying(f"The role {before.name} was not changed:"):
-                    _rename_group(directory, members, stored, moved)
-    except BaseException as error:
-        if isinstance(error, Unavailable) and stored is not None and _is_stored(database, stored):
-            return stored  # committed; only the answer was lost
-        for user in moved:
-            with saying(
-                f"{error} {user.email} may be in the new group of the directory; change the role again:"
-            ):
-                directory.update(user)
-        raise
+    with outside(database, lambda connection: roles.get(connection, role.role_id) == stored) as act:
+        before = roles.get(act.connection, role.role_id)
+        stored = roles.update(act.connection, role)
+        if stored.name != before.name:
+            members = [one for one in accounts.list_all(act.connection) if one.role == stored.name]
+            with saying(f"The role {before.name} was not changed:"):
+                _rename_group(directory, members, stored, act)
     return stored
 
 
@@ -59,10 +49,8 @@ def delete(database: Database, role_ids: Sequence[int]) -> None:
             roles.delete(connection, role_id)
 
 
-def _rename_group(
-    directory: Directory, members: Sequence[Account], role: Role, moved: list[DirectoryUser]
-) -> None:
-    """Take the members into the role's group; `moved` is told how each was before."""
+def _rename_group(directory: Directory, members: Sequence[Account], role: Role, act: Outside) -> None:
+    """Move the members into the role's group."""
     if directory is LOCAL:
         return
     if len(members) < role.members:
@@ -72,13 +60,9 @@ def _rename_group(
     for account in members:
         user = directory.find(account.email)
         if user is not None:
-            moved.append(user)
+            act.undo(partial(directory.update, user), partial(_still_moved, user.email))
             directory.update(user_of(account))
 
 
-def _is_stored(database: Database, role: Role) -> bool:
-    try:
-        with database.begin() as connection:
-            return roles.get(connection, role.role_id) == role
-    except (Unavailable, UserError):
-        return False
+def _still_moved(email: str, error: SgmpError) -> str:
+    return f"{email} may be in the new group of the directory; change the role again: {error}"
