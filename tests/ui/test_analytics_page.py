@@ -83,7 +83,7 @@ def test_every_item_has_a_row_with_badges_and_users(some: None, show: Show) -> N
     page = show()
     assert cells(page, NAME) == ["apparent", "load", "surplus"]
     assert cells(page, AGGREGATION) == ["", "Aggregated", ""]
-    assert cells(page, USED_BY) == ["", "surplus", ""]
+    assert cells(page, USED_BY) == ["", "Home, reports, surplus", ""]
     assert cells(page, FORMULA)[1] == "-egauge.A.Load"
 
 

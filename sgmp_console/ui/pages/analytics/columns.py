@@ -52,9 +52,15 @@ def _paint_formula(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
     draw(text[done:], tokens.ink_primary)
 
 
+def _users(row: ItemOverview) -> tuple[str, ...]:
+    """What needs the item: the pages, then other items."""
+    return (*(("Home, reports",) if row.required else ()), *row.used_by)
+
+
 def _paint_users(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
-    """The one, or how many there are; all of them are in the tip."""
-    users = f"{len(row.used_by)} items" if len(row.used_by) > 1 else "".join(row.used_by)
+    """All in short; each by its name is in the tip."""
+    others = f"{len(row.used_by)} items" if len(row.used_by) > 1 else "".join(row.used_by)
+    users = ", ".join(part for part in ("Home, reports" if row.required else "", others) if part)
     side = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
     paint_text(painter, area, users, False, theme.tokens().ink_secondary, side)
 
@@ -71,5 +77,12 @@ COLUMNS: tuple[Column[ItemOverview], ...] = (
         badges=_badges,
         searched=False,
     ),
-    Column("Used by", lambda row: ", ".join(row.used_by), 104, paint=_paint_users, searched=False),
+    Column(
+        "Used by",
+        lambda row: ", ".join(_users(row)),
+        136,
+        paint=_paint_users,
+        tip=lambda row: "\n".join(_users(row)),
+        searched=False,
+    ),
 )
