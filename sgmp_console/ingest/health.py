@@ -95,7 +95,7 @@ class Health:
         self._failing_since = None
 
     def report_when_due(self) -> None:
-        """Every few seconds: tell the console, and the log what is an alarm. A lost database is the next batch's."""
+        """Every few seconds: figures to the console, alarms also to the log. A lost database is for the next batch to meet."""
         now = time.monotonic()
         if now - self._reported < _REPORT_EVERY_S:
             return
@@ -156,6 +156,8 @@ class Health:
             alarms[Alarm.FLOOD] = {"houses": flooding}
         if without := self._new(Alarm.WITHOUT_RECEIPT, self._subscriber.without_receipt()):
             alarms[Alarm.WITHOUT_RECEIPT] = {"houses": without}
+        if without_room := self._new(Alarm.QUARANTINE_FULL, self._writer.without_room()):
+            alarms[Alarm.QUARANTINE_FULL] = {"houses": without_room}
         if retained := self._new(Alarm.RETAINED, self._subscriber.retained()):
             alarms[Alarm.RETAINED] = {"houses": retained}
         queue = self._subscriber.queue

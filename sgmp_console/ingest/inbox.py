@@ -54,7 +54,7 @@ class Message:
 
 
 class Inbox:
-    """A queue for each house. When it is full, whoever fills it stops until something was taken.
+    """A queue for each house. When it is full, the one who fills it stops until something was taken.
 
     After a reconnect the broker sends again what was not acknowledged. That is recognized (the topic names device and
     instant) and stays one message: dropping what waits instead would lose it where the broker forgot it, too.

@@ -40,7 +40,7 @@ _REPLAY_RETRY_S = 30.0
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """`name` is the MQTT client id and tells several ingests apart; each of them needs the same `share_group` then.
+    """`name` is the MQTT client id, different for each of several ingests; each of them needs the same `share_group` then.
 
     Raw readings are kept for `keep_days` (on TimescaleDB its retention policy says for how long).
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,7 @@ class Writer:
         self._devices: KnownDevices = {}
         self._reported: set[str] = set()
         self._heard: dict[int, _Heard] = {}
+        self._without_room: Counter[str] = Counter()
         self.statistics = Statistics()
 
     def write(self, messages: Sequence[Message]) -> None:
@@ -83,7 +85,8 @@ class Writer:
                 written = store.readings.write(connection, batch)
                 if written.over_limit:
                     left_out = self._left_out(messages, written.over_limit)
-                    store.readings.write(connection, store.Batch(rejected=left_out))
+                    written_out = store.readings.write(connection, store.Batch(rejected=left_out))
+                    self._without_room.update(map(str, written_out.without_room))
         except StatementFailed as error:
             if not error.is_about_data:
                 raise
@@ -107,6 +110,10 @@ class Writer:
             for house_id, heard in sorted(self._heard.items())
             if not heard.offline and late_ms + polls * heard.interval_ms < now_ms - heard.newest_ms < away_ms
         ]
+
+    def without_room(self) -> dict[str, int]:
+        """Messages by house (0: none) for which quarantine had no room, since the start."""
+        return dict(self._without_room)
 
     def _note_heard(self, batch: store.Batch) -> None:
         for row in batch.readings:
@@ -224,7 +231,9 @@ class Writer:
 
     def _quarantine(self, message: Message, reason: str) -> None:
         with self._database.begin() as connection:
-            store.readings.write(connection, store.Batch(rejected=[self._rejected(message, reason)]))
+            batch = store.Batch(rejected=[self._rejected(message, reason)])
+            written = store.readings.write(connection, batch)
+        self._without_room.update(map(str, written.without_room))
         self.statistics.messages += 1
         self.statistics.rejected += 1
 
@@ -237,6 +246,7 @@ class Writer:
         known.texts += written.texts
         known.events += written.events
         known.rejected += len(batch.rejected)
+        self._without_room.update(map(str, written.without_room))
         self._note_heard(batch)
         known.delay_ms = now_ms - min(message.received_ms for message in messages)
         newest_ms = max((row.timestamp_ms for row in batch.readings), default=0)

@@ -73,8 +73,8 @@ def _arrived(connection: psycopg2.extensions.connection) -> Iterator[Change | No
     changes: dict[int, int] = {}
     while connection.notifies:
         # Every role that can connect may notify, anything: PostgreSQL knows no rights for that.
-        if told := _PAYLOAD.fullmatch(connection.notifies.pop(0).payload):
-            house, from_ms = map(int, told.groups())
+        if notice := _PAYLOAD.fullmatch(connection.notifies.pop(0).payload):
+            house, from_ms = map(int, notice.groups())
             changes[house] = min(changes.get(house, from_ms), from_ms)
     for house_id, since in changes.items():
         yield Change(house_id, since)

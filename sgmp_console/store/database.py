@@ -1,4 +1,4 @@
-"""The one way into the database: an engine with its pool, and transactions whose failures are told apart."""
+"""The one way into the database: an engine with its pool, and transactions whose failures are classed."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Database:
         """Open `url` (libpq's form, several hosts allowed) and make sure that it answers.
 
         `user` and `password` take precedence over those in the URL. `pre_ping`: each transaction first makes sure
-        of its connection, at the price of one more journey to the server; without it, a lost connection is told by one
+        of its connection, at the price of one more journey to the server; without it, a lost connection shows as one
         DatabaseUnavailable, for callers that try again anyway. Raises DatabaseUnavailable, SignInRefused,
         and UserError where the address itself is wrong.
         """
@@ -165,7 +165,7 @@ class Database:
     def begin(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end of the block, rolled back if anything is raised in it.
 
-        Raises DatabaseUnavailable, Refused (the account lacks the right), UserError (the database's own sentence),
+        Raises DatabaseUnavailable, Refused (the account has not the right), UserError (the database's own sentence),
         StatementFailed (a bug of ours); texts and causes hold no data of the statement.
         """
         changes: dict[int, int] = {}
@@ -175,7 +175,7 @@ class Database:
                 try:
                     yield connection
                 except psycopg2.Error:
-                    # Raised beside SQLAlchemy, by COPY: it must be told that the connection is gone.
+                    # Raised beside SQLAlchemy, by COPY: it must learn that the connection is gone.
                     if driver(connection).closed:
                         connection.invalidate()
                     raise

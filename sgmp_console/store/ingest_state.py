@@ -22,6 +22,7 @@ class Alarm(StrEnum):
     CERTIFICATE_EXPIRED = "certificate_expired"
     TAKEN_OVER = "taken_over"
     ONLY_REPEATS = "only_repeats"
+    QUARANTINE_FULL = "quarantine_full"
     FLOOD = "flood"
     BROKER_FILLING = "broker_filling"
     LATE_HOUSES = "late_houses"
@@ -44,7 +45,11 @@ class IngestState:
         reported = self.statistics.get("alarms")
         if not isinstance(reported, Mapping):
             return {}
-        return {alarm: sentence(alarm, reported[alarm.value]) for alarm in Alarm if alarm.value in reported}
+        return {
+            alarm: sentence(alarm, reported[alarm.value])
+            for alarm in Alarm
+            if isinstance(reported.get(alarm.value), Mapping)
+        }
 
 
 def sentence(alarm: Alarm, about: Mapping[str, Any]) -> str:
@@ -85,6 +90,11 @@ def sentence(alarm: Alarm, about: Mapping[str, Any]) -> str:
             return (
                 f"House {which} sends messages that ask for no receipt (QoS 0). They are not stored: an edge of SGMP "
                 "always asks for one."
+            )
+        case Alarm.QUARANTINE_FULL:
+            return (
+                f"House {which} has sent more unreadable messages than quarantine holds; further ones are lost. Look at their "
+                "reason, then discard them or have them read again (0 stands for messages of no house)."
             )
         case Alarm.RETAINED:
             return (

@@ -146,13 +146,16 @@ def settle_replay(connection: sa.Connection, reasons: Mapping[int, str | None]) 
         )
 
 
-def store(connection: sa.Connection, rows: Sequence[Rejected]) -> int:
-    """Insert those not stored yet, as far as there is room; returns how many. As ingest or owner."""
+def store(connection: sa.Connection, rows: Sequence[Rejected]) -> tuple[int, list[int]]:
+    """Insert those not stored yet, as far as there is room. As ingest or owner.
+
+    Returns how many were stored, and the house (0: none) of each for which there was no room.
+    """
     if not rows:
-        return 0
+        return 0, []
     with driver(connection).cursor() as cursor:
         cursor.execute(
-            "SELECT sgmp.set_aside(%s::timestamptz[], %s::integer[], %s::text[], %s::bytea[], %s::text[], %s::bytea[])",
+            "SELECT stored, without_room FROM sgmp.set_aside(%s::timestamptz[], %s::integer[], %s::text[], %s::bytea[], %s::text[], %s::bytea[])",
             (
                 [from_ms(row.received_ms) for row in rows],
                 [row.house_id for row in rows],
@@ -162,8 +165,8 @@ def store(connection: sa.Connection, rows: Sequence[Rejected]) -> int:
                 [row.content_key() for row in rows],
             ),
         )
-        (stored,) = cursor.fetchone() or (0,)
-        return int(stored)
+        stored, without_room = cursor.fetchone() or (0, [])
+        return int(stored), list(without_room)
 
 
 def _act(connection: sa.Connection, act: str, quarantine_ids: Sequence[int]) -> int:

@@ -27,7 +27,7 @@ from sgmp_console.store.series import FieldKey, SeriesIds, packed_query, series_
 from sgmp_console.timeseries import Series
 
 MAX_SERIES = 4_000
-"""Of a device, in `sql/ingest.sql`, too: no device measures so much; whoever invents fields stops there."""
+"""Of a device, in `sql/ingest.sql`, too: no device measures so much, and one that invents fields stops there."""
 
 _WEEK_MS = 7 * 86_400_000
 _MONDAY_MS = 4 * 86_400_000  # 1970-01-05 was a Monday
@@ -88,6 +88,8 @@ class Written:
     over_limit: frozenset[tuple[int, int]] = frozenset()
     """(house id, device id) of devices with a field that was left out, because they have MAX_SERIES fields already."""
     not_kept: int = 0
+    without_room: tuple[int, ...] = ()
+    """The house (0: none) of each rejected message for which quarantine had no room: these are lost."""
 
 
 def write(connection: sa.Connection, batch: Batch) -> Written:
@@ -108,10 +110,10 @@ def write(connection: sa.Connection, batch: Batch) -> Written:
     texts, texts_over_limit = _store_texts(connection, ids, batch.texts)
     over_limit = texts_over_limit | _over_limit(batch.readings, of_rows)
     new_events = events.store(connection, batch.events)
-    rejected = quarantine.store(connection, batch.rejected)
+    rejected, without_room = quarantine.store(connection, batch.rejected)
     for house_id, earliest_ms in _earliest([*batch.readings, *batch.texts, *batch.events]).items():
         note_change(connection, house_id, earliest_ms)
-    return Written(new, repeated, texts, new_events, rejected, over_limit, not_kept)
+    return Written(new, repeated, texts, new_events, rejected, over_limit, not_kept, tuple(without_room))
 
 
 def write_series(
@@ -143,7 +145,7 @@ def read(
     """The readings of the half-open range [start_ms, end_ms), one entry for each of `fields`, empty where none are.
 
     All series come in one COPY. A name stands for the device that has it now, else for the last that had it.
-    `series`: what `series_of` told in this transaction, if it is known.
+    `series`: what `series_of` returned in this transaction, if it is known.
     """
     found = dict.fromkeys(fields, Series.empty())
     known = series_of(connection, house_id) if series is None else series

@@ -144,6 +144,11 @@ def test_what_was_set_aside_is_read_again_when_it_can_be(stored: Stored) -> None
     assert stored.writer.replay()
 
 
+def test_messages_for_which_quarantine_has_no_room_are_counted_by_house(stored: Stored) -> None:
+    stored.writer.write([stored.message(NOW - n, b"?" + bytes([n % 256])) for n in range(10_003)])
+    assert stored.writer.without_room() == {str(stored.house_id): 3}
+
+
 def test_a_reading_ahead_of_now_is_not_the_newest(stored: Stored) -> None:
     stored.writer.write([stored.message(NOW - 60_000, b'{"x": 1}')])
     with stored.database.begin() as connection:

@@ -20,14 +20,14 @@ CREATE TRIGGER sgmp_count_quarantine_gone AFTER DELETE ON sgmp.quarantine REFERE
 FOR EACH STATEMENT EXECUTE FUNCTION sgmp.count_quarantine();
 
 -- Stores messages that are not there yet, as far as there is room; counts those for which there is none. Returns how many
--- were stored. Room: 10,000 messages and 50 MB of a house, 100,000 and 500 MB in all.
+-- were stored, and the house of each for which there was no room. Room: 10,000 messages and 50 MB of a house, 100,000 and 500 MB in all.
 CREATE FUNCTION sgmp.set_aside(
-    received timestamptz[], houses integer[], topics text[], payloads bytea[], reasons text[], keys bytea[]
-) RETURNS integer
+    received timestamptz[], houses integer[], topics text[], payloads bytea[], reasons text[], keys bytea[],
+    OUT stored integer, OUT without_room integer[]
+)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    stored integer;
     all_messages bigint;
     all_bytes bigint;
 BEGIN
@@ -55,8 +55,8 @@ BEGIN
         SELECT COALESCE(a.house, 0), 0, 0, count(*) FROM arriving a WHERE NOT a.has_room GROUP BY 1 ORDER BY 1
         ON CONFLICT (house_id) DO UPDATE SET refused = known.refused + excluded.refused
     )
-    SELECT count(*) INTO stored FROM stored_rows;
-    RETURN stored;
+    SELECT (SELECT count(*) FROM stored_rows), ARRAY(SELECT COALESCE(a.house, 0) FROM arriving a WHERE NOT a.has_room)
+    INTO stored, without_room;
 END
 $$;
 

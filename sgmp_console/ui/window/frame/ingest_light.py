@@ -26,6 +26,7 @@ _SHORT = {
     Alarm.CERTIFICATE_EXPIRED: "The broker's certificate is expired",
     Alarm.TAKEN_OVER: "Two ingests of one name",
     Alarm.ONLY_REPEATS: "Ingest receives only repeats",
+    Alarm.QUARANTINE_FULL: "Quarantine is full",
     Alarm.FLOOD: "A house floods ingest",
     Alarm.BROKER_FILLING: "The broker's queue is filling",
     Alarm.LATE_HOUSES: "Readings are late",
