@@ -9,7 +9,7 @@ one worker thread, one call at a time. Optional, found by name:
 - `recover(start_ms, end_ms) -> ReadResult`: what the device itself has recorded of the half-open range, called after
   a gap, beside live polling.
 - `act(data) -> Mapping | None`: carry out a command, clamped to the limits of the device's config; returns what the
-  device itself says afterwards (the read-back), with `"clamped": {key: [asked, done]}` where it was limited.
+  device itself reports afterwards (the read-back), with `"clamped": {key: [asked, done]}` where it was limited.
 - `release()`: undo whatever `act` did and give the device back to its own automatic mode. Called when a command's
   time-to-live lapses, at SIGTERM, at start if a lease was open, and again until it succeeds: it must be harmless
   to repeat. A class without it is commanded only with an `undo` for `act` in the command itself.
@@ -56,7 +56,7 @@ class ReadResult:
 
 
 class DeviceError(Exception):
-    """A poll without a reading. `str(error)` tells the operator why, without secrets; the cause is chained.
+    """A poll without a reading. `str(error)` is the reason for the operator, without secrets; the cause is chained.
 
     Raise one of the subclasses; the set is closed, so that every driver's failures mean the same to the poller.
     """
@@ -67,7 +67,7 @@ class DeviceError(Exception):
 
 
 class Unreachable(DeviceError):
-    """Connection refused, no route, name not known, proxy says the device is offline."""
+    """Connection refused, no route, name not known, or the proxy reports the device as offline."""
 
     outcome = "unreachable"
 

@@ -147,7 +147,7 @@ def mean_since(older: Snapshot, newer: Snapshot, name: str) -> float | None:
 
 
 def contradict(older: Snapshot, newer: Snapshot) -> bool:
-    """Whether the counters went otherwise than the rates say, as after a restore from a backup or a set clock.
+    """Whether the counters contradict the rates, as after a restore from a backup or a set clock.
 
     Voltages and frequencies show it best. Of powers, a sign other than now of each of them is taken for it; anything
     else can be a load that was switched.

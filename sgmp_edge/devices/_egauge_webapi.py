@@ -106,7 +106,7 @@ def _checked(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadAnswer("the meter's answer is not the JSON object it should be")
     if "error" in document:
-        raise BadAnswer(f"the meter says: {plain_text(str(document['error']))}")
+        raise BadAnswer(f"the meter reports: {plain_text(str(document['error']))}")
     return document
 
 

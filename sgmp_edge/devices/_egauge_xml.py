@@ -73,7 +73,7 @@ def parse_snapshot(body: bytes) -> Snapshot:
 def parse_history(body: bytes) -> History:
     """The answer of `egauge-show`: blocks of rows, newest first, each block with its own granularity.
 
-    Register names are given once. Where the group is `delta`, only its very first row is absolute, and each further
+    Register names come once. Where the group is `delta`, only its very first row is absolute, and each further
     one, also across blocks, is the difference to the row before it. Raises BadAnswer or Unauthorized.
     """
     root = _root(body, "group")
@@ -124,7 +124,7 @@ def _root(body: bytes, tag: str) -> Element:
 
 def _refuse_page(body: bytes) -> None:
     if re.search(rb"not\s+authorized|unauthorized", body[:4096], re.IGNORECASE):
-        raise Unauthorized("the meter says that this user is not authorized; check user and password")
+        raise Unauthorized("the meter answers that this user is not authorized; check user and password")
 
 
 def _stored_name(name: str) -> str:

@@ -82,7 +82,7 @@ _pauses_lock = threading.Lock()
 
 
 def pause_of(*account: str) -> Pause:
-    """The one pause of a device or account, whoever asks it."""
+    """The pause that all clients of a device or account share."""
     with _pauses_lock:
         return _pauses.setdefault(account, Pause())
 
@@ -91,9 +91,9 @@ class HttpClient:
     """Requests to one device or service over a kept-alive connection; for one thread at a time.
 
     `who` begins every message ("the meter at 192.168.1.20"); `origin` is scheme, host and port. A `remote` service
-    is given more time, and is reached through the environment's proxy if it is outside and there is one. With
+    has more time, and is reached through the environment's proxy if it is outside and there is one. With
     `certificate_sha256` the server must show exactly that certificate, and no authority needs to have signed it.
-    After a time-out the next request is given twice the time, up to LONGEST_WAIT_S and then from the start again.
+    After a time-out the next request has twice the time, up to LONGEST_WAIT_S and then from the start again.
 
     Raises Unreachable, TimedOut, Unauthorized, BadAnswer or NotReady, with the cause chained.
     """
@@ -222,7 +222,7 @@ class HttpClient:
     def _sendable(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         if all(value.isprintable() for value in headers.values()):
             return headers
-        raise Unauthorized(f"{self.who} can't be given a token or user name with such characters")
+        raise Unauthorized(f"{self.who} can't take a token or user name with such characters")
 
     def _grown(self, timeouts: Timeouts, patient: bool) -> Timeouts:
         if not patient or self._growth == 1:

@@ -41,12 +41,12 @@ _COLUMNS = ("time", "acc_id", "acs_id")
 """Without which a row belongs to no time or station."""
 
 _NO_TOKEN_FAULT = frozenset({408, 429, 502, 503, 504})
-"""Statuses that say nothing about the token, beside redirects."""
+"""Statuses for which the token is not the reason; nor are redirects."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one station said at `time` (seconds, UTC), by the API's column names."""
+    """What one station reported at `time` (seconds, UTC), by the API's column names."""
 
     time: float
     columns: Mapping[str, Any]
@@ -231,7 +231,7 @@ def parse_rows(document: Any) -> Rows:
     """
     result = _result(document)
     if "error" in result:
-        raise BadAnswer(f"the PowerFlex API says: {plain_text(str(result['error']))}")
+        raise BadAnswer(f"the PowerFlex API reports: {plain_text(str(result['error']))}")
     stations: dict[tuple[str, str], list[Row]] = {}
     ends: list[float] = []
     unread = 0
@@ -284,7 +284,7 @@ def _has_results(document: Any) -> bool:
 def _result(document: Any) -> dict[str, Any]:
     try:
         if "error" in document:
-            raise BadAnswer(f"the PowerFlex API says: {plain_text(str(document['error']))}")
+            raise BadAnswer(f"the PowerFlex API reports: {plain_text(str(document['error']))}")
         result = document["data"]["results"][0]
     except (TypeError, KeyError, IndexError) as error:
         raise BadAnswer("the PowerFlex API sent something else than measurements") from error

@@ -1,4 +1,4 @@
-"""From what a charging station said, row by row, to charging sessions. Pure.
+"""Charging sessions from the rows of a charging station. Pure.
 
 A session lasts from the first row that is not UNPLUGGED to the next that is. Its energy is the sum of the rises of
 `energy_delivered`: the counter starts again from zero whenever it falls, and after a session it may keep its value
@@ -18,8 +18,8 @@ _JITTER = 0.01
 
 
 @dataclass(frozen=True, order=True)
-class Said:
-    """A row as far as sessions go. `time`: seconds, UTC; `plugged`: None where it says nothing; `energy`: mWh."""
+class Sample:
+    """What sessions need of a row. `time`: seconds, UTC; `plugged`: None where the row has no state; `energy`: mWh."""
 
     time: float
     plugged: bool | None = None
@@ -44,13 +44,13 @@ class Station:
 
 
 def plugged_by(state: object) -> bool | None:
-    """Whether a `charging_state` means that a car is there; None if it says nothing."""
+    """Whether a `charging_state` means that a car is there; None if it is not a state."""
     if not isinstance(state, str) or not state.strip():
         return None
     return state.strip().upper() != _UNPLUGGED
 
 
-def follow(station: Station, row: Said) -> tuple[Station, list[Event]]:
+def follow(station: Station, row: Sample) -> tuple[Station, list[Event]]:
     """The station after one more row, and the events that the row brings."""
     plugged = station.plugged if row.plugged is None else row.plugged
     energy = station.energy if row.energy is None else row.energy

@@ -107,7 +107,7 @@ def _fields(document: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], d
             del fields[name]
         elif not low <= value <= high:
             del fields[name]
-            odd[name] = f"the battery says {name} is {value:g}, which can't be; the value is left out"
+            odd[name] = f"the battery reports {value:g} as {name}, which can't be; the value is left out"
     return fields, odd
 
 

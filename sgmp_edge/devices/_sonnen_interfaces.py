@@ -179,7 +179,7 @@ class Fallback:
     def fetch(self, deadline: float) -> dict[str, Any]:
         """The document. After `deadline` (monotonic seconds) no further interface is begun; the next call does.
 
-        Raises the error of the interface that used to serve, else the one that says most.
+        Raises the error of the interface that used to serve, else the most informative one.
         """
         now = time.monotonic()
         if self._pause and now < self._pause[0]:
@@ -201,7 +201,7 @@ class Fallback:
                 self._serving, self._pause, self._not_reached = interface, None, []
                 return body
         self._not_reached = order[len(failures) :]
-        _, failure = min(failures, key=self._says_most)
+        _, failure = min(failures, key=self._rank)
         # Another interface may answer sooner than the one that asks to be left alone.
         failure.retry_after_s = min(error.retry_after_s for _, error in failures)
         self._pause = (now + self._pause_s, failure)
@@ -219,7 +219,7 @@ class Fallback:
             self._retries += 1
         return list(dict.fromkeys([*first, *serving, *self._interfaces]))
 
-    def _says_most(self, failure: tuple[Interface, DeviceError]) -> tuple[bool, int]:
+    def _rank(self, failure: tuple[Interface, DeviceError]) -> tuple[bool, int]:
         interface, error = failure
         ranks = (Unauthorized, NotReady, BadAnswer, TimedOut, Unreachable)
         rank = next((rank for rank, kind in enumerate(ranks) if isinstance(error, kind)), len(ranks))
@@ -249,7 +249,7 @@ def _document(http: HttpClient, path: str, *, patient: bool = True, urgent: bool
 
 
 def _accepted(http: HttpClient, answer: Answer) -> None:
-    """Refuse what is a refusal, also one that comes with HTTP 200. Whether it took effect tells the read-back."""
+    """Raise for a refusal, also one with HTTP 200. Only the read-back shows whether a command took effect."""
     if not 200 <= answer.status < 300:
         raise http.failure(answer)
     if answer.body.strip():
@@ -265,7 +265,7 @@ def _refuse_failure(http: HttpClient, document: Mapping[str, Any]) -> None:
     if code is not None and number(code) != 0:
         raise BadAnswer(f"{http.who} answers with return code {plain_text(str(code))}")
     if document.get("error"):
-        raise BadAnswer(f"{http.who} says: {plain_text(str(document['error']))}")
+        raise BadAnswer(f"{http.who} reports: {plain_text(str(document['error']))}")
 
 
 def _mode_of(document: Mapping[str, Any], key: str) -> str:

@@ -110,8 +110,8 @@ DEVICE_TYPE: dict[str, Any] = {
             "ts",
         ],
     },
-    # The type of a register is known to the meter only; its name tells, as far as names do. Words count as wholes:
-    # `Lamps` are no amperes, and `Generation` is no ratio.
+    # The type of a register is known to the meter only; its name is a hint. Only whole words count:
+    # `Lamps` does not mean amperes, and `Generation` is not a ratio.
     "units": {
         r"ts": "s",
         r"(?i).*volt.*": "V",
@@ -196,8 +196,8 @@ class EGauge:
         if older is not None and contradict(older, snapshot):
             older = None
             faults["counters"] = (
-                "the meter's counters went otherwise than its rates say, as after a set clock or a restored backup;"
-                " what they say of that time is left out"
+                "the meter's counters contradict its rates, as after a set clock or a restored backup;"
+                " the means of that time are left out"
             )
         self._previous = poll
         faults |= self._compare_clocks(snapshot.ts)
@@ -240,7 +240,7 @@ class EGauge:
             # Out of reach for a while, or its clock was set: the difference belongs to no single instant.
             return None
         apart = abs(counted - elapsed)
-        # Within a second of ours nothing can be said about the meter's.
+        # Polls within a second of each other are too close to judge the meter's seconds by ours.
         if elapsed > 1 and apart > _CLOCKS_APART_S + poll.took + previous.took:
             return None
         return previous.snapshot

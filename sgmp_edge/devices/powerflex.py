@@ -1,7 +1,7 @@
 """PowerFlex charging stations.
 
-The API keeps what the stations said, so nothing is lost by asking late: each poll asks from the last row on, with some
-overlap for rows that come in late, and each row is published once. What a station said is followed in the order of
+The API keeps what the stations report, so nothing is lost by asking late: each poll asks from the last row on, with some
+overlap for rows that come in late, and each row is published once. What a station reports is followed in the order of
 its own times, whenever it came in and whatever our clock shows.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from sgmp_edge.common import AT_TICK, DeviceError, Event, NotReady, Reading, ReadResult
 from sgmp_edge.contract import WARNING
 from sgmp_edge.devices._powerflex_account import Row, account
-from sgmp_edge.devices._powerflex_sessions import Said, Session, Station, follow, plugged_by
+from sgmp_edge.devices._powerflex_sessions import Sample, Session, Station, follow, plugged_by
 from sgmp_edge.devices._values import number, plain_text
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ _CATCH_UP_S = 3.0
 """How long one poll goes on with what was missed."""
 
 _SILENT_S = 600
-"""A station says something every few seconds, also without a car; this long without a row is a failure."""
+"""A station reports every few seconds, also without a car; this long without a row is a failure."""
 
 _MAX_WINDOW_ROWS = 5000
 """Rows kept to recognize repeats; a day's worth, while 30 seconds are enough unless a clock is wrong."""
@@ -136,7 +136,7 @@ class PowerFlex:
         self._begun_at = monotonic()
         self._complete_to = self._begun - _FIRST_LOOK_S
         self._settled = Station()
-        self._window: list[Said] = []
+        self._window: list[Sample] = []
         self._sent: set[tuple[str, int]] = set()
         self._last: float | None = None
         self._scan: float | None = None
@@ -191,12 +191,12 @@ class PowerFlex:
         session = Session(*state["session"]) if state["session"] else None
         if "window" in state:
             energy = state["energy"]
-            self._window = [Said(*row) for row in state["window"]]
+            self._window = [Sample(*row) for row in state["window"]]
             self._sent = {(type_, at) for type_, at in state["sent"]}
         else:
             # As earlier versions saved it: the watermark went on without rows, also with a wrong clock.
             energy = session.energy if session else None
-            self._window = [Said(at) for at in state["told"]]
+            self._window = [Sample(at) for at in state["told"]]
             if self._last is not None:
                 self._complete_to = min(self._complete_to, self._last + 0.001)
         self._settled = Station(state["plugged"], energy, session)
@@ -223,7 +223,7 @@ class PowerFlex:
             row.time: row for row in piece.rows if row.time >= self._complete_to and row.time not in known
         }
         if rows and trailing and start > self._complete_to:
-            # It speaks again; what it said meanwhile may have come in only now, and is to be followed first.
+            # It reports again; rows of the time between may have come in only now, and come first.
             self._silent_polls = 0
             return False
         if rows:
@@ -242,12 +242,12 @@ class PowerFlex:
             result.readings.append(Reading(round(row.time * 1000), self._fields(row.columns)))
             energy = number(row.columns.get("energy_delivered"))
             plugged = plugged_by(row.columns.get("charging_state"))
-            self._window.append(Said(row.time, plugged, energy if energy is None or energy >= 0 else None))
-        self._window.sort(key=lambda said: said.time)
+            self._window.append(Sample(row.time, plugged, energy if energy is None or energy >= 0 else None))
+        self._window.sort(key=lambda sample: sample.time)
         self._last = max(self._last or 0, self._window[-1].time)
         station = self._settled
-        for said in self._window:
-            station, events = follow(station, said)
+        for sample in self._window:
+            station, events = follow(station, sample)
             for event in events:
                 if (event.type, event.timestamp) not in self._sent:
                     self._sent.add((event.type, event.timestamp))
@@ -283,7 +283,7 @@ class PowerFlex:
     def _power_kw(self, power: float, milliamperes: float | None, millivolts: float | None) -> float | None:
         """The power in kW, whether the API gave kW, W or mW; None if it is neither.
 
-        The document says kW, stations were seen to send mW; current and voltage show which.
+        Documented as kW, seen in mW; current and voltage show which.
         """
         if power == 0:
             return 0.0

@@ -138,7 +138,7 @@ MANUAL_MODE = "1"
 """The operating mode in which setpoints count."""
 
 SETTLE_S = 3.0
-"""How long a command may take until the battery says that it follows it."""
+"""How long a command may take until the battery reports its new mode."""
 
 _TIME_FOR_A_POLL_S = 6.0
 _STALE_S = 120.0
@@ -186,7 +186,7 @@ class Sonnen:
     def act(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out `{"action": "charge" | "discharge", "power_w": W}` or `{"action": "self_consumption"}`.
 
-        The power is clamped to the config's limit. Returns what the battery says afterwards: `operating_mode`,
+        The power is clamped to the config's limit. Returns what the battery reports afterwards: `operating_mode`,
         `setpoint_w` (positive discharges; absent where the interface does not report it), and `clamped` if it was.
         Raises DeviceError for a command that can't be carried out as it stands. If the battery does not follow, it is
         given back to its own automatic mode.
@@ -315,7 +315,7 @@ class Sonnen:
 
 
 def _await_mode(interface: V1 | V2, mode: str) -> None:
-    """Wait until the battery says that it is in this mode. Raises BadAnswer if it does not follow."""
+    """Wait until the battery reports this mode. Raises BadAnswer if it does not follow."""
     deadline = time.monotonic() + SETTLE_S
     while (current := interface.mode()) != mode:
         if time.monotonic() > deadline:
