@@ -127,8 +127,9 @@ def may(house_id: int, action: str, what: str) -> bool:
 
 
 def as_listed(resources: list[str], kind: str) -> set[str]:
-    """Resources of the policy in the access list's words."""
-    return {name.removeprefix(f"{kind}/").replace(THING, "%u").removesuffix("*") + "#" for name in resources}
+    """Resources of the policy as the access list writes them: device, name and time are one `*` there."""
+    topics = (name.removeprefix(f"{kind}/").replace(THING, "%u") for name in resources)
+    return {re.sub(r"/\*$", "/#", topic).replace("/*/", "/+/+/+/") for topic in topics}
 
 
 def test_the_policy_gives_a_thing_what_the_access_list_gives_a_house() -> None:
