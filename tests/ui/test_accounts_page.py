@@ -442,6 +442,20 @@ def test_accounts_are_exported_without_passwords(
     assert any(line.startswith("vera@example.org,Vera,visitor,Maple House") for line in lines)
 
 
+def test_an_export_for_spreadsheets_with_a_decimal_comma_has_semicolons(
+    qtbot: QtBot, some: list[Account], show: Show, tmp_path: Path
+) -> None:
+    page = show()
+    page.action("export").trigger()
+    (chooser,) = page.findChildren(QFileDialog)
+    chooser.selectNameFilter(next(kind for kind in chooser.nameFilters() if "; between" in kind))
+    file = tmp_path / "accounts.csv"
+    chooser.fileSelected.emit(str(file))
+    chooser.close()
+    qtbot.waitUntil(lambda: "3 accounts were exported" in page.strip.text())
+    assert file.read_text("utf-8-sig").startswith("email;name;role")
+
+
 def test_what_was_imported_is_listed(qtbot: QtBot, show: Show, tmp_path: Path) -> None:
     page = show()
     page.action("import").trigger()

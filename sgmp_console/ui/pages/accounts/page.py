@@ -22,7 +22,7 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.accounts.dialogs import ALL_HOUSES, CreateAccount, EditAccount
 from sgmp_console.ui.pages.accounts.password_once import PasswordOnce
 from sgmp_console.ui.parts.empty_state import EmptyState
-from sgmp_console.ui.parts.files import ask_where_to_save
+from sgmp_console.ui.parts.files import ask_where_to_save_sheet
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.table import Badge, Column
 from sgmp_console.ui.tasks import Report
@@ -299,14 +299,14 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
 
     def _export(self) -> None:
         name = f"{self.services.session.profile.name} accounts.csv"
-        ask_where_to_save(self, "Export accounts", name, "CSV files (*.csv)", self._export_to)
+        ask_where_to_save_sheet(self, "Export accounts", name, self._export_to)
 
-    def _export_to(self, path: Path) -> None:
+    def _export_to(self, path: Path, delimiter: str) -> None:
         database = self.services.session.database
 
         def write(_report: Report) -> int:
             with database.begin() as connection:
-                return account_sheets.export_accounts(connection, path)
+                return account_sheets.export_accounts(connection, path, delimiter=delimiter)
 
         self.run_act("Exporting accounts", write, self._exported)
 

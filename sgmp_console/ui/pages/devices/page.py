@@ -20,7 +20,7 @@ from sgmp_console.ui.pages.devices.columns import COLUMNS, DeviceRow
 from sgmp_console.ui.pages.devices.editor import DeviceEditor
 from sgmp_console.ui.pages.devices.sync_bar import SyncBar
 from sgmp_console.ui.parts.empty_state import EmptyState
-from sgmp_console.ui.parts.files import ask_where_to_save
+from sgmp_console.ui.parts.files import ask_where_to_save_sheet
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 
 _READ_EVERY_MS = 5_000
@@ -205,22 +205,18 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
     def _export(self) -> None:
         found = self.found
         if found is not None:
-            ask_where_to_save(
-                self,
-                "Export devices",
-                f"{found.house.name} devices.csv",
-                "CSV files (*.csv)",
-                self._export_to,
+            ask_where_to_save_sheet(
+                self, "Export devices", f"{found.house.name} devices.csv", self._export_to
             )
 
-    def _export_to(self, path: Path) -> None:
+    def _export_to(self, path: Path, delimiter: str) -> None:
         database, house_id = self.services.session.database, self._house_id
         if house_id is None:
             return
 
         def write() -> int:
             with database.begin() as connection:
-                return device_sheets.export_devices(connection, house_id, path)
+                return device_sheets.export_devices(connection, house_id, path, delimiter=delimiter)
 
         self.services.tasks.run(self, write, self._exported, self.not_done, pool="act")
 
