@@ -130,7 +130,8 @@ def write_series(
     new, repeated, not_kept = _store(connection, series, timestamps, values)
     if len(timestamps):
         note_change(connection, house_id, int(timestamps.min()))
-    return Written(new, repeated, 0, 0, 0, not_kept=not_kept)
+    over_limit = frozenset({(house_id, device_id)}) if _NO_SERIES in ids else frozenset()
+    return Written(new, repeated, 0, 0, 0, over_limit, not_kept)
 
 
 def read(
