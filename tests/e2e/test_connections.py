@@ -43,7 +43,7 @@ def test_a_connection_is_tested_step_by_step(world: World, appearance: Appearanc
         assert "AWS credentials" in words
         assert "User pool" in words
     else:
-        assert "Everything that was looked at is in order." in words
+        assert "Everything that was looked at is as needed." in words
     save_picture(test, f"connection_test_{world.kind}")
     appearance.choose("dark")
     save_picture(test, f"connection_test_{world.kind}")

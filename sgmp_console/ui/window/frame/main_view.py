@@ -143,7 +143,8 @@ class MainView(QWidget):
         self._account_beat = QTimer(self)
         self._account_beat.setInterval(_ACCOUNT_EVERY_MS)
         self._account_beat.timeout.connect(self.look_at_account)
-        self._account_beat.timeout.connect(application.give_memory_back)  # what loading a house took is long free
+        # What loading a house took is free long since.
+        self._account_beat.timeout.connect(application.give_memory_back)
         self._account_soon = QTimer(self)
         self._account_soon.setSingleShot(True)
         self._account_soon.setInterval(_ACCOUNT_SOON_MS)
