@@ -35,6 +35,30 @@ class ConfigField:
 
 
 FIELD_KINDS = ("text", "host", "url", "fingerprint", "integer", "number", "boolean", "choice", "text_list")
+COMMON_FIELDS: Mapping[str, Mapping[str, Any]] = {
+    "interval": {
+        "title": "Poll interval (s)",
+        "kind": "number",
+        "minimum": 1,
+        "maximum": 3600,
+        "help": "Seconds between two reads; without it, that of the house.",
+    },
+    "scheme": {
+        "title": "Protocol",
+        "kind": "choice",
+        "choices": ["http", "https"],
+        "default": "http",
+        "help": "`https` for a device that answers encrypted requests only.",
+    },
+    "certificate_sha256": {
+        "title": "Certificate fingerprint",
+        "kind": "fingerprint",
+        "help": "With https: the SHA-256 fingerprint of the device's certificate, where no public authority signed it.",
+    },
+}
+"""Settings that several types have. A type that declares one of them without a `kind` means this one, with what it
+declares beside it."""
+
 TEXT_KINDS = ("text", "host", "url", "fingerprint", "choice")
 """Whose value is a text."""
 
@@ -195,11 +219,12 @@ def device_type(declared: Mapping[str, Any]) -> DeviceType:
     """The typed form of a driver's `DEVICE_TYPE` literal.
 
     `{"name", "title", "fields": {key: {"title", "kind", "help", "required", "secret", "default", "choices",
-    "minimum", "maximum"}}, "example": {...}, "units": {field pattern: unit}}`; in a field only title and kind must
-    be given.
+    "minimum", "maximum"}}, "example": {...}, "units": {field pattern: unit}}`; in a field only title and kind are
+    required, and not even these in one of COMMON_FIELDS.
     """
     fields = []
-    for key, spec in declared["fields"].items():
+    for key, own in declared["fields"].items():
+        spec = own if "kind" in own else {**COMMON_FIELDS[key], **own}
         if spec["kind"] not in FIELD_KINDS:
             raise ContractError(f"{declared['name']}.{key}: kind {spec['kind']!r} is none of {FIELD_KINDS}")
         fields.append(

@@ -47,13 +47,7 @@ DEVICE_TYPE: dict[str, Any] = {
             "kind": "text_list",
             "help": "Register names to read, as the meter shows them; `ts` is the meter's own clock. Empty: all.",
         },
-        "interval": {
-            "title": "Poll interval (s)",
-            "kind": "number",
-            "minimum": 1,
-            "maximum": 3600,
-            "help": "Seconds between two reads; without it, that of the house.",
-        },
+        "interval": {},
         "interface": {
             "title": "Interface",
             "kind": "choice",
@@ -62,18 +56,8 @@ DEVICE_TYPE: dict[str, Any] = {
             "help": "`xml` works on every meter; `webapi` is the JSON interface of newer firmware, which needs "
             "a user name and a password.",
         },
-        "scheme": {
-            "title": "Protocol",
-            "kind": "choice",
-            "choices": ["http", "https"],
-            "default": "http",
-            "help": "`https` for a meter that answers encrypted requests only.",
-        },
-        "certificate_sha256": {
-            "title": "Certificate fingerprint",
-            "kind": "fingerprint",
-            "help": "With https: the SHA-256 fingerprint of the meter's self-signed certificate.",
-        },
+        "scheme": {},
+        "certificate_sha256": {},
         "username": {
             "title": "User name",
             "kind": "text",

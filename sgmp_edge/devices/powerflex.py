@@ -58,19 +58,11 @@ DEVICE_TYPE = {
             "help": "User name of the PowerFlex API.",
         },
         "interval": {
-            "title": "Poll interval (s)",
-            "kind": "number",
-            "minimum": 1,
-            "maximum": 3600,
             "default": 15,
             "help": "Seconds between two reads; without it, 15, or that of the house if it is longer. "
             "No row is lost by a longer one.",
         },
-        "certificate_sha256": {
-            "title": "Certificate fingerprint",
-            "kind": "fingerprint",
-            "help": "The SHA-256 fingerprint of the endpoint's certificate, where no public authority signed it.",
-        },
+        "certificate_sha256": {},
     },
     "example": {
         "acc_id": "03",

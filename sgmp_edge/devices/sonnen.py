@@ -48,13 +48,7 @@ DEVICE_TYPE = {
             "help": "Authorization token of the remote interface; also sent to the battery itself unless it has "
             "a token of its own.",
         },
-        "interval": {
-            "title": "Poll interval (s)",
-            "kind": "number",
-            "minimum": 1,
-            "maximum": 3600,
-            "help": "Seconds between two reads; without it, that of the house.",
-        },
+        "interval": {},
         "interface": {
             "title": "Interface",
             "kind": "choice",
@@ -62,18 +56,8 @@ DEVICE_TYPE = {
             "default": "auto",
             "help": "`auto` tries v2, v1 and the remote interface, and stays with the one that answers.",
         },
-        "scheme": {
-            "title": "Protocol",
-            "kind": "choice",
-            "choices": ["http", "https"],
-            "default": "http",
-            "help": "`https` for a battery that answers encrypted requests only.",
-        },
-        "certificate_sha256": {
-            "title": "Certificate fingerprint",
-            "kind": "fingerprint",
-            "help": "With https: the SHA-256 fingerprint of the battery's self-signed certificate.",
-        },
+        "scheme": {},
+        "certificate_sha256": {},
         "local_token": {
             "title": "Token of the battery",
             "kind": "text",
