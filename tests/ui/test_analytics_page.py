@@ -335,3 +335,13 @@ def test_home_s_button_is_the_same_act(
     assert len(houses.stored(owner, house)) == len(required_items())
     with owner.begin() as connection:
         assert set(aggregates.standing(connection, house.house_id).complete_from_ms.values()) == {None}
+
+
+def test_an_item_is_duplicated_without_its_name(some: None, show: Show) -> None:
+    page = show()
+    page.table.select({row.item.item_id for row in page.table.rows() if row.item.name == "load"})
+    page.action("duplicate").trigger()
+    (editor,) = page.findChildren(ItemEditor)
+    entries = editor.entries()
+    assert (entries.name, entries.formula) == ("", "-egauge.A.Load")
+    editor.discard()

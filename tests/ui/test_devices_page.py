@@ -352,3 +352,16 @@ def test_the_config_of_nobody_else_s_house_is_listed(
     devices.create(deployed.owner, deployed.houses[1].house_id, "theirs", "egauge", EGAUGE)
     page = show_in(qtbot, researchers_view, deployed)
     assert "theirs" not in cells(page, NAME)
+
+
+def test_a_device_is_duplicated_without_its_name_and_secrets(some: None, show: Show) -> None:
+    page = show()
+    choose(page, "sonnen")
+    page.action("duplicate").trigger()
+    (editor,) = page.findChildren(DeviceEditor)
+    entries = editor.entries()
+    assert (entries.name, entries.type, entries.description) == ("", "sonnen", "Battery, 10 kWh")
+    assert entries.config is not None
+    assert "ip" in entries.config
+    assert "token" not in entries.config
+    editor.discard()

@@ -12,7 +12,10 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import UserError
+from sgmp_console.fleet.config_changes import DeviceChange, Kind, SettingChange
+from sgmp_console.ui.dialogs.changes import ChangesView
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
+from sgmp_console.ui.parts.labels import Label
 from sgmp_console.ui.tasks import Report, Tasks
 
 
@@ -132,3 +135,17 @@ def test_an_internal_error_is_said_in_one_sentence_and_logged(
         "An internal error happened; the log has its details. What was typed is still here. Try again."
     )
     dialog.reject()
+
+
+def test_a_setting_s_name_and_its_change_stand_beside_each_other(shown: Callable[..., QWidget]) -> None:
+    view = ChangesView()
+    settings = (
+        SettingChange("ip", "10.0.0.1", "10.0.0.2"),
+        SettingChange("a_setting_with_a_long_name", 1, 2),
+    )
+    view.show_changes([DeviceChange(Kind.CHANGED, 1, "meter", "egauge", settings)], "")
+    shown(view, 420, 300)
+    labels = {made.text(): made.geometry() for made in view.findChildren(Label)}
+    for place, first in labels.items():
+        for other, second in labels.items():
+            assert place == other or not first.intersects(second)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.config_changes import DeviceChange, Kind, SettingChange
 from sgmp_console.store.devices import MASK
@@ -83,6 +83,7 @@ def _add_device(column: QVBoxLayout, change: DeviceChange) -> None:
         row.setContentsMargins(16, 0, 0, 0)
         row.setSpacing(12)
         name = ElidedLabel(setting.setting, "caption", "secondary")
+        name.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         name.setFixedWidth(128)
         row.addWidget(name, alignment=Qt.AlignmentFlag.AlignTop)
         words = label(setting_words(setting), "body", wraps=True)

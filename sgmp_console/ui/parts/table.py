@@ -238,7 +238,7 @@ class RowsTable(QTableView, Generic[Row]):
         self._chosen_widths: dict[int, int] = {}
         """By the operator, of columns."""
         self._is_fitting = False
-        self._needed: list[int] = []
+        self._contents: list[int] = []
         copying = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self)
         copying.setContext(Qt.ShortcutContext.WidgetShortcut)
         copying.activated.connect(self.copy)
@@ -254,20 +254,23 @@ class RowsTable(QTableView, Generic[Row]):
     def _measure(self) -> None:
         """How wide the columns must be for what the first rows hold."""
         metrics = fonts.metrics("strong")
-        self._needed = []
+        self._contents = []
         for column in self.model_of_rows.columns:
             mark = _ICON + 8 if column.mark is not None else 0
             texts = (plain_text.one_line(column.text(row), 80) for row in self.rows()[:_MEASURED_ROWS])
             widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + mark + _PADDING
             most = _WIDEST if column.paint is None else column.width or _ELASTIC
-            self._needed.append(round(max(_title_width(column), min(widest, most))))
+            self._contents.append(round(min(widest, most)))
         self._fit_columns()
 
     def _fit_columns(self) -> None:
         """Share the width: each column gets what it wants. Where there is no room for that, columns give up what they do
         not need, then the widest texts give way, and at last what names the row; icons and badges stay whole."""
         columns = self.model_of_rows.columns
-        needed = self._needed or [_title_width(column) for column in columns]
+        contents = self._contents or [0] * len(columns)
+        needed = [
+            max(_title_width(column), content) for column, content in zip(columns, contents, strict=True)
+        ]
         widths = [
             self._chosen_widths.get(place, max(column.width, needed[place]))
             for place, column in enumerate(columns)
@@ -284,11 +287,13 @@ class RowsTable(QTableView, Generic[Row]):
             p for p, column in enumerate(columns) if column.badges is not None or column.mark is not None
         }
         names = {p for p, column in enumerate(columns) if column.strong}
+        # The arrow of sorting goes where there is no room for it.
+        titles = [_title_width(column) - _ARROW_ROOM for column in columns]
         leasts = [
-            _NARROWEST_NAME if p in names else needed[p] if p in drawn else _title_width(column)
-            for p, column in enumerate(columns)
+            _NARROWEST_NAME if p in names else max(titles[p], contents[p] if p in drawn else 0)
+            for p in range(len(columns))
         ]
-        for gives_way in (set(free) - drawn - names, set(free) & names):
+        for gives_way in (set(free) - drawn - names, set(free) & drawn - names, set(free) & names):
             _shrink(widths, gives_way, leasts, room)
         self._is_fitting = True
         for place, width in enumerate(widths):
