@@ -20,7 +20,7 @@ from typing import Any
 
 from sgmp_edge import contract
 from sgmp_edge.common import AT_TICK, DeviceError, NotReady, ReadResult
-from sgmp_edge.contract import Outcome
+from sgmp_edge.contract import Outcome, WarningChange, WarningKind
 from sgmp_edge.delivery.outbox import Message
 
 log = logging.getLogger(__name__)
@@ -201,7 +201,10 @@ def messages_of(device: contract.DeviceConfig, timestamp_ms: int, result: Any) -
     for event in result.events or []:
         if not isinstance(event.type, str) or not event.type:
             raise DeviceError("an Event needs a type")
-        body = {"type": event.type, "data": event.data if event.data is not None else {}}
+        data = event.data if event.data is not None else {}
+        if event.type == contract.WARNING and isinstance(data, Mapping):
+            data = {"kind": WarningKind.DRIVER, "change": WarningChange.NOTICE, **data}
+        body = {"type": event.type, "data": data}
         messages.append(_message(device, _milliseconds(event.timestamp, timestamp_ms), "event", body))
     return messages
 

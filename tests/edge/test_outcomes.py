@@ -286,3 +286,15 @@ def test_what_a_newer_edge_says_is_read_as_the_general_code() -> None:
         assert contract.WarningChange.of(newer) is contract.WarningChange.NOTICE
         assert contract.WarningKind.of(newer) is contract.WarningKind.DRIVER
     assert contract.WarningChange.of("still down") is contract.WarningChange.STILL_DOWN
+
+
+def test_a_warning_of_a_driver_says_that_it_is_one() -> None:
+    def data(event: Event) -> Any:
+        return bodies(outcome_of(ReadResult(events=[event])))[0]["data"]
+
+    assert data(Event(5, "WARNING", {"data": "a lid is open"})) == {
+        "data": "a lid is open",
+        "kind": "driver",
+        "change": "notice",
+    }
+    assert data(Event(5, "EV_START_CHARGING", {})) == {}
