@@ -196,6 +196,8 @@ class _Http(HTTPConnection):
         self._to = peer
         self.sock: Any = None
         self.response_class = self._response  # type: ignore[assignment]
+        if peer.proxy is not None and peer.tls is not None:
+            self.set_tunnel(peer.host, peer.port, _proxy_authorization(peer.proxy))
 
     def connect(self) -> None:
         """Raises Unreachable, BadAnswer or TimeoutError."""
@@ -206,7 +208,8 @@ class _Http(HTTPConnection):
             try:
                 self.sock = _socket(proxy.hostname or "", proxy.port or 3128, self.budget)
                 if self._to.tls is not None:
-                    self._open_tunnel(proxy)
+                    self.sock.settimeout(self.budget.wait_s(self.budget.timeouts.silence_s))
+                    self._tunnel()  # type: ignore[attr-defined]
             except (Unreachable, OSError, HTTPException) as error:
                 raise Unreachable(f"{who} is not reached by the proxy") from error
         if self._to.tls is not None:
@@ -243,11 +246,6 @@ class _Http(HTTPConnection):
             shown = hashlib.sha256(self.sock.getpeercert(binary_form=True) or b"").hexdigest()
             if shown != self._to.sha256:
                 raise BadAnswer(f"{who} shows another certificate than that of `certificate_sha256`")
-
-    def _open_tunnel(self, proxy: SplitResult) -> None:
-        self.sock.settimeout(self.budget.wait_s(self.budget.timeouts.silence_s))
-        self.set_tunnel(self._to.host, self._to.port, _proxy_authorization(proxy))
-        self._tunnel()  # type: ignore[attr-defined]
 
     def _response(self, sock: socket.socket, *args: Any, **kwargs: Any) -> HTTPResponse:
         return _Response(_Bounded(sock, self.budget), *args, **kwargs)  # type: ignore[arg-type]

@@ -260,6 +260,65 @@ def test_what_no_header_can_carry_is_found_before_it_is_sent(wire: Any) -> None:
     assert "broken" not in str(caught.value)
 
 
+# --- Proxies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[socket.socket], None]], Wire]]:
+    """`proxied(play)`: the environment's proxy plays it."""
+    servers: list[Wire] = []
+
+    def start(play: Callable[[socket.socket], None]) -> Wire:
+        servers.append(Wire(play))
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://us%40er:pw@127.0.0.1:{servers[-1].port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def test_a_service_outside_is_reached_through_the_proxy_of_the_environment(proxied: Any) -> None:
+    proxy = proxied(send(answer(b"{}")))
+    client = HttpClient("the API", "http://api.example.invalid/base", remote=True)
+    assert client.request("GET", "/rows").body == b"{}"
+    assert proxy.requests[0].startswith(b"GET http://api.example.invalid/base/rows HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic dXNAZXI6cHc=\r\n" in proxy.requests[0]
+    client.close()
+
+
+def test_an_encrypted_service_is_reached_through_a_tunnel(proxied: Any, tmp_path: Path) -> None:
+    context, fingerprint = own_certificate(tmp_path)
+    inside: list[bytes] = []
+
+    def play(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(connection.dup(), server_side=True) as encrypted:
+            inside.append(encrypted.recv(65536))
+            encrypted.sendall(answer(b"{}"))
+
+    proxy = proxied(play)
+    client = HttpClient("the API", "https://api.example.invalid", remote=True, certificate_sha256=fingerprint)
+    assert client.request("GET", "/rows").body == b"{}"
+    assert proxy.requests[0].startswith(b"CONNECT api.example.invalid:443 HTTP/1.")
+    assert inside[0].startswith(b"GET /rows HTTP/1.1\r\nHost: api.example.invalid\r\n")
+    client.close()
+
+
+def test_a_proxy_that_refuses_means_unreachable(proxied: Any) -> None:
+    proxied(send(answer(b"", status=b"407 Proxy Authentication Required")))
+    with pytest.raises(Unreachable, match="proxy"):
+        HttpClient("the API", "https://api.example.invalid", remote=True).request("GET", "/")
+
+
+def test_a_device_in_the_house_is_reached_without_a_proxy(proxied: Any, wire: Any) -> None:
+    proxy = proxied(send(answer(b"{}")))
+    assert wire(send(answer(b"[]")), remote=True).request("GET", "/").body == b"[]"
+    assert proxy.requests == []
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
