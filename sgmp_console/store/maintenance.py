@@ -32,9 +32,12 @@ class Maintenance:
         self._hourly = (
             f"SELECT sgmp.drop_old_readings(make_interval(days => {keep_days:d}))",
             "SELECT sgmp.pack_week()",
+        )
+        self._often = (
+            "SELECT sgmp.end_stale_sessions()",
+            "SELECT sgmp.recompute_late()",
             f"SELECT sgmp.drop_old_quarantine(make_interval(days => {quarantine.KEEP_DAYS:d}))",
         )
-        self._often = ("SELECT sgmp.end_stale_sessions()", "SELECT sgmp.recompute_late()")
         self._dsn = dsn_of(
             database.parameters,
             application_name="sgmp-maintenance",

@@ -407,7 +407,10 @@ quarantine = Table(
     UniqueConstraint("content_key"),
     Index(None, "house_id", "received_at"),
     Index(None, "received_at"),
+    # By an operator; removed within a minute.
+    Column("discarded", Boolean, nullable=False, server_default=text("false")),
     Index("quarantine_replay_idx", "quarantine_id", postgresql_where=text("replay")),
+    Index("quarantine_discarded_idx", "quarantine_id", postgresql_where=text("discarded")),
 )
 
 # How much of each house is in quarantine; house 0 stands for messages of no house.

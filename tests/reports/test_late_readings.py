@@ -71,8 +71,10 @@ def test_slots_and_hours_say_the_same_at_once_after_late_data(
     house.store({X: wave(TODAY_MS - 6 * DAY_MS, TODAY_MS, 300_000)})
     run_policies(test_database.url)
     house.store({X: wave(TODAY_MS - 3 * DAY_MS + 20_000, TODAY_MS - 2 * DAY_MS, 300_000)})
+    part = TODAY_MS - 3 * DAY_MS + 7 * HOUR_MS
     for _ in range(2):
         assert_as_stored(house, "it", "a.x", TODAY_MS - 6 * DAY_MS, TODAY_MS)
+        assert_as_stored(house, "it", "a.x", part, part + 2 * HOUR_MS + SLOT_MS)
         work_off_late_ranges(test_database.url)
     with house.database.begin() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM sgmp.late").scalar_one() == 0

@@ -50,11 +50,11 @@ def stored(database_server: TestServer) -> Iterator[tuple[Database, int]]:
 
 
 def scanned(database: Database, act_on: str, from_ms: int, to_ms: int) -> str:
-    """The plan of what the reader asks of a view, executed."""
+    """The plan of what the functions ask that the reader calls (`sql/aggregates.sql`), executed."""
     with database.begin() as connection, driver(connection).cursor() as cursor:
-        start = {"slots": "slot", "hours": "hour"}[act_on]
+        start = act_on.removesuffix("s")
         cursor.execute(
-            f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT * FROM sgmp.{act_on}"
+            f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT * FROM sgmp.{start}"
             f" WHERE series_id = ANY (%s) AND {start} >= to_timestamp(%s) AND {start} < to_timestamp(%s)"
             f" ORDER BY series_id, {start}",
             (list(range(1, 7)), from_ms / 1000, to_ms / 1000),

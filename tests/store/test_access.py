@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -339,3 +340,23 @@ def test_a_function_is_closed_until_it_is_granted(
         ).scalars()
         assert list(open_to) == []
         connection.exec_driver_sql(f"DROP FUNCTION {name}()")
+
+
+def test_ingest_sets_messages_aside_while_an_account_discards_some(
+    town: Town, sign_in: Callable[..., Database], ingest: Database
+) -> None:
+    house = town.north.house.house_id
+    admin = sign_in("admin")
+    with admin.begin() as connection:
+        listed = store.quarantine.list_all(connection, house)
+        assert store.quarantine.discard(connection, [one.quarantine_id for one in listed]) == len(listed) > 0
+        with ingest.begin() as other:
+            rejected = [Rejected(int(time.time() * 1000), "another topic", b"?", "Why.", house)]
+            assert store.readings.write(other, Batch(rejected=rejected)).rejected == 1
+            other.exec_driver_sql("SELECT sgmp.drop_old_quarantine(interval '9000 days')")
+    with ingest.begin() as other:
+        removed = other.exec_driver_sql("SELECT sgmp.drop_old_quarantine(interval '9000 days')").scalar_one()
+        assert removed == len(listed)
+    with admin.begin() as connection:
+        assert [one.topic for one in store.quarantine.list_all(connection, house)] == ["another topic"]
+        assert store.quarantine.usage(connection)[house].messages == 1

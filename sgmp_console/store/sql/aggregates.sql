@@ -562,11 +562,11 @@ $$;
 -- Reading ------------------------------------------------------------------------------------------------------------
 
 -- The late ranges among these, of the houses of these series; null if there are none.
-CREATE FUNCTION sgmp.late_ranges(of_series integer[], from_ts timestamptz, to_ts timestamptz) RETURNS tstzmultirange
+CREATE FUNCTION sgmp.late_ranges(of_series integer[], starting timestamptz, ending timestamptz) RETURNS tstzmultirange
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN (
-    SELECT range_agg(tstzrange(l.from_ts, l.to_ts) * tstzrange(from_ts, to_ts)) FROM sgmp.late l
-    WHERE l.from_ts < to_ts AND l.to_ts > from_ts
+    SELECT range_agg(tstzrange(l.from_ts, l.to_ts) * tstzrange(starting, ending)) FROM sgmp.late l
+    WHERE l.from_ts < ending AND l.to_ts > starting
       AND (l.house_id IS NULL OR l.house_id IN (SELECT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series))));
 
 -- Slots as they are once late ranges are worked off: there, as computed from the raw rows, unless more were counted before.

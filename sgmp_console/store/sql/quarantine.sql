@@ -60,7 +60,7 @@ BEGIN
 END
 $$;
 
--- What is older is of no use to anybody. Returns how many went.
+-- Remove what is older, and what was discarded. Rows that an account holds wait for the next time. Returns how many went.
 CREATE FUNCTION sgmp.drop_old_quarantine(older_than interval) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -68,7 +68,9 @@ DECLARE
     dropped integer;
 BEGIN
     PERFORM sgmp.require_ingest();
-    DELETE FROM sgmp.quarantine q WHERE q.received_at < now() - older_than;
+    DELETE FROM sgmp.quarantine q WHERE q.quarantine_id IN (
+        SELECT o.quarantine_id FROM sgmp.quarantine o WHERE o.received_at < now() - older_than OR o.discarded
+        FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS dropped = ROW_COUNT;
     RETURN dropped;
 END
@@ -82,7 +84,7 @@ AS $$
 BEGIN
     PERFORM sgmp.require_ingest();
     RETURN QUERY SELECT q.quarantine_id, q.topic, q.payload FROM sgmp.quarantine q
-                 WHERE q.replay ORDER BY q.quarantine_id LIMIT most FOR UPDATE SKIP LOCKED;
+                 WHERE q.replay AND NOT q.discarded ORDER BY q.quarantine_id LIMIT most FOR UPDATE SKIP LOCKED;
 END
 $$;
 
@@ -99,7 +101,8 @@ BEGIN
 END
 $$;
 
--- An operator's acts: those of the messages that the account sees.
+-- An operator's acts: those of the messages that the account sees. They mark messages only: what counts them is locked by
+-- ingest, which waits for no account.
 CREATE FUNCTION sgmp.act_on_quarantine(act text, ids bigint[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -114,14 +117,14 @@ BEGIN
     FOR of_house IN
         SELECT q.house_id, array_agg(q.quarantine_id) AS ids, count(*)::integer AS messages
         FROM sgmp.quarantine q
-        WHERE q.quarantine_id = ANY (ids)
+        WHERE q.quarantine_id = ANY (ids) AND NOT q.discarded
           AND CASE WHEN q.house_id IS NULL THEN sgmp.sees_every_house() ELSE sgmp.sees_house(q.house_id) END
         GROUP BY q.house_id
     LOOP
         IF act = 'replay' THEN
             UPDATE sgmp.quarantine q SET replay = true WHERE q.quarantine_id = ANY (of_house.ids);
         ELSE
-            DELETE FROM sgmp.quarantine q WHERE q.quarantine_id = ANY (of_house.ids);
+            UPDATE sgmp.quarantine q SET discarded = true WHERE q.quarantine_id = ANY (of_house.ids);
         END IF;
         PERFORM sgmp.write_audit(act, 'quarantine', of_house.messages || ' messages', NULL, of_house.house_id, NULL,
                                  jsonb_build_object('messages', of_house.messages));
@@ -142,7 +145,7 @@ BEGIN
     END IF;
     RETURN QUERY
         SELECT q.* FROM sgmp.quarantine q
-        WHERE (house IS NULL OR q.house_id = house) AND (before_id IS NULL OR q.quarantine_id < before_id)
+        WHERE NOT q.discarded AND (house IS NULL OR q.house_id = house) AND (before_id IS NULL OR q.quarantine_id < before_id)
           AND ((SELECT sgmp.sees_every_house()) OR q.house_id = (SELECT sgmp.my_house()))
         ORDER BY q.quarantine_id DESC
         LIMIT newest;
@@ -153,5 +156,9 @@ $$;
 CREATE FUNCTION sgmp.quarantine_usages() RETURNS SETOF sgmp.quarantine_usage
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT u.* FROM sgmp.quarantine_usage u WHERE (SELECT sgmp.may('view_devices')) AND {house_visible};
+    SELECT u.house_id, u.messages - COALESCE(d.messages, 0), u.bytes - COALESCE(d.bytes, 0), u.refused
+    FROM (SELECT * FROM sgmp.quarantine_usage WHERE (SELECT sgmp.may('view_devices')) AND {house_visible}) u
+    LEFT JOIN (SELECT COALESCE(q.house_id, 0) AS house_id, count(*) AS messages,
+                      sum(octet_length(q.payload) + octet_length(q.topic)) AS bytes
+               FROM sgmp.quarantine q WHERE q.discarded GROUP BY 1) d ON d.house_id = u.house_id;
 END;
