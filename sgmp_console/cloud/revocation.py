@@ -42,6 +42,8 @@ def install(source: Path, target: Path) -> bool:
     """
     try:
         latest = source.read_bytes()
+        if target.exists() and target.read_bytes() == latest:
+            return False
         x509.load_pem_x509_crl(latest)
     except OSError as error:
         raise ListUnusable(
@@ -52,8 +54,6 @@ def install(source: Path, target: Path) -> bool:
             f"{source} is not a revocation list in PEM. The broker keeps the one it has."
         ) from error
     try:
-        if target.exists() and target.read_bytes() == latest:
-            return False
         temporary = target.with_name(target.name + ".new")
         temporary.write_bytes(latest)
         if target.exists():

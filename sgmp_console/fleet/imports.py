@@ -224,6 +224,9 @@ def _take(
             fields = {field_name: one for (device, field_name), one in series.items() if device == name}
             written = readings.write_series(connection, house_id, device_ids[name], fields)
             stored, not_kept = stored + written.readings, not_kept + written.not_kept
+            if written.over_limit:
+                remark = f"{name} has the {readings.MAX_SERIES:,} fields that a device may have; others were left out."
+                report.remarks += [] if remark in report.remarks else [remark]
     report.read += read
     report.stored += stored
     report.not_kept += not_kept
