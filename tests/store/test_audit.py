@@ -425,3 +425,16 @@ def test_every_text_and_document_that_an_account_writes_has_a_bound(database: Da
         ).scalars()
         # Computed by the database from what is bounded.
         assert set(unbounded) == {"account.login", "config_version.created_by"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [("password", "x"), ("", "x"), ("report", "Solar\nann@example.org signed in"), ("report", "a\x1b[2J")],
+)
+def test_what_the_console_notes_is_of_a_known_kind_and_one_line(
+    database: Database, kind: str, subject: str
+) -> None:
+    with database.begin() as connection:
+        house_id = store.houses.create(connection, "Maple House").house_id
+    with pytest.raises(UserError), database.begin() as connection:
+        store.audit.note(connection, "export", kind, subject, house_id=house_id)

@@ -197,6 +197,14 @@ BEGIN
     ELSIF NOT sgmp.sees_house(house) THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'There is no such house. It may have been deleted.';
     END IF;
+    -- What stands beside the database's own entries may not pass for one of another kind, or hide in the list.
+    IF kind NOT IN ('account', 'analytic_item', 'audit', 'configuration', 'credentials', 'device', 'house', 'reading',
+                    'report', 'role') THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = format('The audit knows no kind %s.', left(kind, 64));
+    END IF;
+    IF subject ~ '[[:cntrl:]]' THEN
+        RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'The subject of an entry is one line of plain text.';
+    END IF;
     IF length(kind) > 64 OR length(subject) > 200  OR pg_column_size(details) > 8000 THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'The audit takes 8 KB of details at most.';
     END IF;
