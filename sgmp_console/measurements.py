@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from sgmp_console.timeseries import READING_LIMIT
 from sgmp_edge import contract
 
-MAX_VALUE = 1e100
+MAX_VALUE = READING_LIMIT
 """The largest size of a reading, in any unit (design, 7 "Bounds"): the sum of a year's readings is still a number."""
 
 EARLIEST_MS = 1_262_304_000_000
