@@ -216,8 +216,8 @@ class SendQueue:
             if self._notice_other_file():
                 continue
             self._cursor = page[-1].id if page else self._unread_before - 1
-            live = {stored.id for stored in self._live}
-            elsewhere = (live, self._in_flight, self._waiting, self.acknowledged)
+            # None of them is live: the backlog is read only when all that is live was sent.
+            elsewhere = (self._in_flight, self._waiting, self.acknowledged)
             self._page.extend(stored for stored in page if not any(stored.id in place for place in elsewhere))
         return bool(self._page)
 

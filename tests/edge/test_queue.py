@@ -222,3 +222,23 @@ def test_a_broker_that_takes_nothing_is_asked_less_and_less() -> None:
         assert len(sending.held()) == 200
         sending.settle()
         sending.close()
+
+
+def test_what_a_disk_kept_hidden_is_sent_once_it_shows_it_over_the_same_connection() -> None:
+    with folder() as name:
+        sending = Sending(Path(name), 1, MAX_IN_MEMORY)
+        sending.put(5, live=False)
+        obstacle = sending.file.with_name(sending.file.name + "-shm")
+        sending.outbox.close()
+        obstacle.mkdir()  # where SQLite needs a file
+        sending.restart()
+        sending.connect()
+        sending.put(1, live=True)
+        sending.send()
+        sending.answer(taken=True)
+        assert sending.outbox.problem is not None
+        assert sending.delivered == {5}
+        obstacle.rmdir()
+        sending.settle()
+        assert sending.delivered == {0, 1, 2, 3, 4, 5}
+        sending.close()
