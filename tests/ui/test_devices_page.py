@@ -160,7 +160,7 @@ def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show) -> No
     page._open_menu(page.table.rect().center())
     (menu,) = page.findChildren(QMenu)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
-    made = [page.button(id_) for id_ in ("export", "import", "delete", "edit", "create")]
+    made = [page.button(id_) for id_ in ("export", "import", "delete", "duplicate", "edit", "create")]
     assert offered == {(one.text(), one.isEnabled()) for one in made}
     assert ("Delete 2 devices", True) in offered
     assert ("Edit", False) in offered
@@ -332,7 +332,7 @@ def test_who_may_only_look_sees_everything_but_secrets_and_changes_nothing(
     assert not editor.probe.start.isEnabled()
     assert editor.config.secrets.isHidden()
     assert editor.config.text.isReadOnly()
-    assert not editor.description.isEnabled()
+    assert editor.description.isReadOnly()
     assert '"token": "***"' in editor.config.text.toPlainText()
     assert TOKEN not in editor.config.text.toPlainText()
     editor.reject()
@@ -343,7 +343,7 @@ def test_an_empty_house_tells_who_may_only_look_that_others_can(
     qtbot: QtBot, researchers_view: MainView, deployed: Deployment
 ) -> None:
     page = show_in(qtbot, researchers_view, deployed)
-    assert "your role researcher can not" in texts(page)
+    assert "Your role researcher can't create devices." in texts(page)
 
 
 def test_the_config_of_nobody_else_s_house_is_listed(
