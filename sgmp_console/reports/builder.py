@@ -6,9 +6,10 @@ that of the covered slots, an energy the sum of their means / 12, an extreme tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms,
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
-from sgmp_console.reports.report import Column, Curve, Figure, Gap, Table, TableColumn, Why
+from sgmp_console.reports.report import Bars, BarStep, Column, Curve, Figure, Gap, Table, TableColumn, Why
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers
 from sgmp_console.store import AnalyticItem, House, events, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, calendar
@@ -27,6 +28,9 @@ from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 _STATION_POWER = "power"
 """The field of a charging station with its power, kW."""
+
+_MAX_DAY_BARS = 62
+"""Days: longer periods have a bar for each month."""
 
 _MAX_GAPS = 3
 _MIN_GAP_MS = 2 * SLOT_MS
@@ -305,6 +309,34 @@ class Builder:
         totals = np.cumsum(steps.energies_kwh)
         return Curve(key, title, "kWh", quantity, steps.step_ms, steps.starts, totals, cumulative=True)
 
+    def bar_bounds(self) -> tuple[BarStep, tuple[int, ...]]:
+        """What the bars of the period stand for, and where they begin and end; also those that have not passed yet."""
+        start, end, zone = self.period.start_ms, self.period.end_ms, self.period.zone
+        if self.period.step_ms == SLOT_MS:
+            step, edges = BarStep.HOUR, _all_steps(start, end, HOUR_MS, zone).tolist()
+        elif end - start <= _MAX_DAY_BARS * 24 * HOUR_MS:
+            step, edges = BarStep.DAY, [first for first, _ in calendar.days(start, end, zone)]
+        else:
+            step, edges = BarStep.MONTH, [calendar.month_of(start, zone)[0]]
+            while (after := calendar.month_of(edges[-1], zone)[1]) < end:
+                edges.append(after)
+        return step, (*(max(edge, start) for edge in edges), end)
+
+    def bars(self, *names: str, below: Collection[str] = ()) -> Bars | None:
+        """The energies of powers per hour, day or month; None where none of them has one."""
+        step, bounds = self.bar_bounds()
+        energies = {}
+        for name, steps in zip(names, self.steps(*names), strict=True):
+            if steps is None or not self._has_energy(name):
+                continue
+            # The first step may begin before the period that cuts it.
+            places = np.searchsorted(steps.starts, [0, *bounds[1:]])
+            energies[name] = tuple(
+                float(steps.sums[one:two].sum()) / SLOTS_PER_HOUR if two > one else None
+                for one, two in pairwise(places.tolist())
+            )
+        return Bars(step, bounds, energies, frozenset(below)) if energies else None
+
     def step_table(self, names: Sequence[tuple[str, str]]) -> Table:
         """One row per step of the period: start, end, and for each (item, title) its mean, energy and covered slots."""
         found = [
@@ -351,7 +383,7 @@ class Builder:
     def day_table(self, names: Sequence[tuple[str, str]]) -> Table:
         """One row per day of the house: start, end, and for each (power, title) its energy and coverage."""
         found = self.steps(*[name for name, _ in names])
-        columns = [TableColumn("Day", Column.TIME), TableColumn("End", Column.TIME)]
+        columns = [TableColumn("Day", Column.DAY), TableColumn("End", Column.TIME, file_only=True)]
         for _, title in names:
             columns += [
                 TableColumn(f"{title}, energy", Column.NUMBER, "kWh"),

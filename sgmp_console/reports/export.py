@@ -183,7 +183,7 @@ def _compared(report: Report) -> Iterator[Block]:
 def _table(table: Table, zone: str) -> Block:
     titles: list[str] = []
     for column in table.columns:
-        if column.kind is Column.TIME:
+        if column.kind in (Column.TIME, Column.DAY):
             titles += [column.title, f"{column.title} (UTC)"]
         elif column.kind is Column.DURATION:
             titles.append(f"{column.title} (h)")
@@ -193,7 +193,7 @@ def _table(table: Table, zone: str) -> Block:
     for row in table.rows:
         cells: list[Cell] = []
         for column, cell in zip(table.columns, row, strict=True):
-            if column.kind is Column.TIME:
+            if column.kind in (Column.TIME, Column.DAY):
                 cells += _both(int(cell), zone) if cell is not None else (None, None)
             elif column.kind is Column.DURATION:
                 cells.append(float(cell) / 3_600_000 if cell is not None else None)

@@ -21,12 +21,23 @@ from sgmp_console.reports.balance import (
 )
 from sgmp_console.reports.builder import Builder
 from sgmp_console.reports.periods import Period
-from sgmp_console.reports.report import Column, Curve, Figure, Kind, Report, Table, TableColumn, Why
+from sgmp_console.reports.report import (
+    Bars,
+    Column,
+    Curve,
+    Figure,
+    Kind,
+    Report,
+    Section,
+    Table,
+    TableColumn,
+    Why,
+)
 from sgmp_console.reports.sessions import Session
 from sgmp_console.store import House
 from sgmp_console.timeseries import HOUR_MS
 
-_Parts = tuple[list[Figure], list[Curve | None], list[Table]]
+_Parts = tuple[list[Figure], list[Curve | None], list[Table], Bars | None]
 
 BASE_LOAD_PERCENTILE = 5.0
 """The base load is the power that 95 % of the five-minute means exceed."""
@@ -42,7 +53,7 @@ def build(
 ) -> Report:
     """A report, with the same one of `compared_with` beside it. A worker thread's work; one transaction."""
     builder = Builder(connection, house, period, now_ms)
-    figures, curves, tables = _PARTS[kind](builder)
+    figures, curves, tables, bars = _PARTS[kind](builder)
     return Report(
         kind,
         house,
@@ -53,6 +64,7 @@ def build(
         tuple(tables),
         tuple(builder.missing),
         tuple(builder.problems),
+        bars,
         None if compared_with is None else build(connection, house, kind, compared_with, now_ms),
     )
 
@@ -69,6 +81,7 @@ def _solar(builder: Builder) -> _Parts:
             builder.cumulative("cumulative", "Energy", "solar", "solar"),
         ],
         [builder.step_table([("solar", "Solar")]), builder.day_table([("solar", "Solar")])],
+        builder.bars("solar"),
     )
 
 
@@ -85,11 +98,12 @@ def _battery(builder: Builder) -> _Parts:
             builder.lowest("soc_low", "Lowest state of charge", "soc"),
         ],
         [
-            builder.curve("charging", "Charging", "battery_charging", "battery_charging"),
-            builder.curve("discharging", "Discharging", "battery_discharging", "battery_discharging"),
+            builder.curve("battery_charging", "Charging", "battery_charging", "battery_charging"),
+            builder.curve("battery_discharging", "Discharging", "battery_discharging", "battery_discharging"),
             builder.curve("soc", "State of charge", "soc", "soc"),
         ],
         [builder.step_table([*powers, ("soc", "State of charge")]), builder.day_table(powers)],
+        builder.bars("battery_discharging", "battery_charging", below=["battery_charging"]),
     )
 
 
@@ -106,6 +120,7 @@ def _load(builder: Builder) -> _Parts:
             builder.cumulative("cumulative", "Energy", "load", "load"),
         ],
         [builder.step_table([("load", "Load")]), builder.day_table([("load", "Load")])],
+        builder.bars("load"),
     )
 
 
@@ -123,7 +138,11 @@ def _ev(builder: Builder) -> _Parts:
     plugged = [length for one in found if (length := one.plugged_in_ms(start, end)) is not None]
     charging = [one.charging_ms for one in found if one.charging_ms is not None]
     ended = [one.energy_kwh for one in found if one.energy_kwh is not None]
-    why = builder.why_events("Sessions that lie in the period, wholly or in part; cut at its ends.")
+    why = builder.why_events(
+        "Sessions that lie in the period, wholly or in part; cut at its ends."
+        if found
+        else "There were no charging sessions in this period."
+    )
 
     def figure(key: str, title: str, value: float | None, unit: str) -> Figure:
         return Figure(key, title, value, unit, why)
@@ -150,6 +169,7 @@ def _ev(builder: Builder) -> _Parts:
             builder.step_table([("ev", "EV")]),
             builder.day_table([("ev", "EV")]),
         ],
+        builder.bars("ev"),
     )
 
 
@@ -208,26 +228,37 @@ def _energy(builder: Builder) -> _Parts:
     needed = ", ".join(name for name in BALANCE_ITEMS if name in builder.reader.items)
     why = Why(needed, needed, needed, total.attributed, builder.slots, note=note)
 
-    def figure(key: str, title: str, value: float | None, unit: str = "kWh") -> Figure:
-        return Figure(key, title, value if known else None, unit, why)
+    def figure(
+        key: str, title: str, value: float | None, unit: str = "kWh", section: Section = Section.IN_AND_OUT
+    ) -> Figure:
+        return Figure(key, title, value if known else None, unit, why, section=section)
 
     def percent(share: float | None) -> float | None:
         return None if share is None else 100 * share
 
     return (
         [
-            figure("consumption", "Used", total.consumption),
-            figure("from_sun", "Used from the sun", total.consumed_from("solar")),
-            figure("from_grid", "Used from the grid", total.consumed_from("grid_import")),
-            figure("autarky", "Autarky", percent(total.autarky), "%"),
-            figure("self_consumption", "Self-consumption", percent(total.self_consumption), "%"),
+            figure("consumption", "Used", total.consumption, section=Section.USED),
+            figure("from_sun", "Used from the sun", total.consumed_from("solar"), section=Section.USED),
+            figure(
+                "from_grid", "Used from the grid", total.consumed_from("grid_import"), section=Section.USED
+            ),
+            figure("autarky", "Autarky", percent(total.autarky), "%", Section.USED),
             figure("solar", "Solar", total.source("solar")),
+            figure("self_consumption", "Self-consumption", percent(total.self_consumption), "%"),
             figure("grid_import", "Imported", total.source("grid_import")),
             figure("grid_export", "Exported", total.use("grid_export")),
             figure("charged", "Into the battery", total.use("battery_charging")),
             figure("discharged", "Out of the battery", total.source("battery_discharging")),
-            figure("residual", "Does not add up", total.residual),
-            Figure("not_attributed", "Not attributed", total.not_attributed_hours, "h", why),
+            figure("residual", "Does not add up", total.residual, section=Section.CHECK),
+            Figure(
+                "not_attributed",
+                "Not attributed",
+                total.not_attributed_hours,
+                "h",
+                why,
+                section=Section.CHECK,
+            ),
         ],
         [builder.curve(name, QUANTITY_TITLES[name], name, name) for name in BALANCE_ITEMS],
         [
@@ -235,6 +266,7 @@ def _energy(builder: Builder) -> _Parts:
             _energy_days(builder, found),
             builder.step_table([(name, QUANTITY_TITLES[name]) for name in BALANCE_ITEMS]),
         ],
+        _energy_bars(builder, found) if known else None,
     )
 
 
@@ -254,8 +286,8 @@ def _flow_table(total: Totals) -> Table:
 
 def _energy_days(builder: Builder, found: Balance | None) -> Table:
     columns = (
-        TableColumn("Day", Column.TIME),
-        TableColumn("End", Column.TIME),
+        TableColumn("Day", Column.DAY),
+        TableColumn("End", Column.TIME, file_only=True),
         *(TableColumn(QUANTITY_TITLES[name], Column.NUMBER, "kWh") for name in BALANCE_ITEMS),
         TableColumn("Autarky", Column.NUMBER, "%"),
         TableColumn("Not attributed", Column.NUMBER, "h"),
@@ -271,6 +303,19 @@ def _energy_days(builder: Builder, found: Balance | None) -> Table:
         autarky = None if total.autarky is None else 100 * total.autarky
         rows.append((first, last, *sums, autarky, total.not_attributed_hours))
     return Table("days", "Days", columns, tuple(rows))
+
+
+def _energy_bars(builder: Builder, found: Balance | None) -> Bars | None:
+    """As the days' table: sums over the slots in which every needed item has a value."""
+    if found is None:
+        return None
+    step, bounds = builder.bar_bounds()
+    parts = found.parts([min(bound, builder.passed_ms) for bound in bounds])
+    energies = {
+        name: tuple(one.source(name) if one.attributed else None for one in parts) for name in SOURCES
+    }
+    energies |= {name: tuple(one.use(name) if one.attributed else None for one in parts) for name in USES}
+    return Bars(step, bounds, energies, frozenset(USES))
 
 
 def _remark(session: Session, start_ms: int, end_ms: int) -> str:

@@ -6,6 +6,7 @@ has no row value, and coverage stands beside every mean and energy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -66,6 +67,16 @@ class Why:
         return self.covered / self.slots if self.slots else None
 
 
+class Section(Enum):
+    """Where a figure stands among the others of its report. The value is the caption."""
+
+    MAIN = ""
+    USED = "Used, and from where"
+    IN_AND_OUT = "In and out"
+    CHECK = "What does not add up"
+    """Of interest only where it is not zero."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """A number of a report. `value` is None where it is not known; `why.note` says why.
@@ -80,6 +91,7 @@ class Figure:
     why: Why
     at_ms: int | None = None
     hour_ms: int | None = None
+    section: Section = Section.MAIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +112,35 @@ class Curve:
     cumulative: bool = False
 
 
+class BarStep(Enum):
+    """What one bar stands for. The value names it."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Energy in each hour, day or month of the house that the period touches, cut at its ends.
+
+    Bar `i` is about [bounds[i], bounds[i + 1]), UTC ms. `energies`: by item of the house, kWh of each bar, None where
+    nothing is known. Items of `below` are uses, drawn below zero.
+    """
+
+    step: BarStep
+    bounds: tuple[int, ...]
+    energies: Mapping[str, tuple[float | None, ...]]
+    below: frozenset[str] = frozenset()
+
+
 class Column(Enum):
     """How the cells of a table's column are written."""
 
     TIME = "time"
     """UTC ms, shown by the clock of the house."""
+    DAY = "day"
+    """UTC ms of where a day of the house begins, or of where the period cuts it."""
     DURATION = "duration"
     """Milliseconds."""
     NUMBER = "number"
@@ -116,6 +152,8 @@ class TableColumn:
     title: str
     kind: Column
     unit: str = ""
+    file_only: bool = False
+    """It follows from the others, so that only files have it."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +183,14 @@ class Report:
     tables: tuple[Table, ...]
     missing: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    bars: Bars | None = None
     comparison: Report | None = field(default=None)
     """The same report of the period it is compared with."""
 
     @property
     def has_data(self) -> bool:
-        return any(figure.value is not None for figure in self.figures)
+        """Hours that are not attributed are no data."""
+        return any(figure.value is not None for figure in self.figures if figure.section is not Section.CHECK)
 
     def figure(self, key: str) -> Figure:
         """Raises KeyError."""

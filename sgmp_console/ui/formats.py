@@ -25,6 +25,8 @@ def number(value: float, unit: str) -> str:
     if abs(value) >= _LARGE:
         return scientific(value)
     decimals = _DECIMALS.get(unit, 2)
+    if not unit and float(value).is_integer():
+        decimals = 0  # a count
     if unit in ("kW", "kWh"):
         decimals -= (abs(value) >= 99.995) + (abs(value) >= 999.95)
     text = f"{value:,.{decimals}f}"

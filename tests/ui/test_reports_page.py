@@ -9,13 +9,15 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import analytics
 from sgmp_console.reports import periods
-from sgmp_console.reports.report import Kind
+from sgmp_console.reports.report import Kind, Section
 from sgmp_console.store import devices, readings
 from sgmp_console.timeseries import HOUR_MS
+from sgmp_console.ui import formats
 from sgmp_console.ui.pages.reports.figures import WhyCard, why_text
 from sgmp_console.ui.pages.reports.page import ReportPage
 from sgmp_console.ui.shown_period import Compare
@@ -64,7 +66,8 @@ def test_a_report_shows_its_figures_for_the_period_in_the_top_bar(
     report = page.report
     assert report is not None
     assert report.has_data
-    assert [tile.figure for tile in page.figures.tiles] == list(report.figures)
+    shown = [figure for figure in report.figures if figure.section is not Section.CHECK]
+    assert [tile.figure for tile in page.figures.tiles] == shown
     assert view.time_range.button().text() == report.period.title == "Last 24 hours"
     for theme in ("light", "dark"):
         appearance.choose(theme)
@@ -72,6 +75,9 @@ def test_a_report_shows_its_figures_for_the_period_in_the_top_bar(
             view.resize(width, height)
             qtbot.wait(50)
             save_picture(view, f"report_{kind.value}")
+        view.resize(1280, 1700)
+        qtbot.wait(50)
+        save_picture(view, f"report_whole_{kind.value}")
 
 
 def test_the_arrows_and_the_menu_change_the_period(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
@@ -169,4 +175,43 @@ def test_a_page_that_is_left_gives_its_report_back(qtbot: QtBot, filled: Deploym
     view.show_page("home")
     assert page.report is None
     view.show_page("solar")
-    qtbot.waitUntil(lambda: page.report is not None, timeout=20_000)
+    shown = view.page("solar")
+    assert isinstance(shown, ReportPage)
+    qtbot.waitUntil(lambda: shown.report is not None, timeout=20_000)
+
+
+def test_a_bar_leads_to_its_day(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+    page = opened(qtbot, view, "energy")
+    shown = view.services.shown_period
+    month = periods.parse("month", snapshots.NOW_MS, shown.zone)
+    shown.choose(month)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == month, timeout=20_000)
+    save_picture(view, "report_month")
+    report = page.report
+    assert report is not None
+    assert report.bars is not None
+    today = periods.parse("today", snapshots.NOW_MS, shown.zone)
+    place = report.bars.bounds.index(today.start_ms)
+    page.bars.setFocus()
+    for _ in range(len(report.bars.bounds) - 1 - place):
+        QTest.keyClick(page.bars, Qt.Key.Key_Left)
+    assert page.bars.text().startswith(today.title)
+    QTest.keyClick(page.bars, Qt.Key.Key_Return)
+    assert shown.period == today
+
+
+def test_the_legend_hides_what_is_stacked_and_says_its_energy(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    page = opened(qtbot, view, "energy")
+    rows = {
+        row.accessibleName(): row
+        for row in page.findChildren(QAbstractButton)
+        if row.accessibleName().endswith("kWh")
+    }
+    assert page.report is not None
+    imported = formats.with_unit(page.report.figure("grid_import").value, "kWh")
+    row = rows[f"Grid import, {imported}"]
+    qtbot.waitUntil(lambda: page.chart.drawn("grid_import"))
+    QTest.mouseClick(row, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not page.chart.drawn("grid_import"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
@@ -19,7 +19,10 @@ _PAD = 6
 
 
 class Legend(QWidget):
-    """One row per quantity, in groups with a caption. The rows are toggles; `toggled(item, shown)` says which."""
+    """One row per quantity, in groups with a caption. The rows are toggles; `toggled(item, shown)` says which.
+
+    Without a unit the rows show no values.
+    """
 
     toggled = Signal(str, bool)
 
@@ -38,7 +41,7 @@ class Legend(QWidget):
                 layout.addWidget(row)
         layout.addStretch(1)
 
-    def set_values(self, values: dict[str, float | None]) -> None:
+    def set_values(self, values: Mapping[str, float | None]) -> None:
         """The latest value of each item; None where it is stale or missing."""
         for item, row in self._rows.items():
             row.set_value(values.get(item))
@@ -85,6 +88,8 @@ class _Row(QAbstractButton):
 
     def set_value(self, value: float | None) -> None:
         text = formats.MISSING if value is None else formats.number(value, self._unit)
+        if not self._unit:
+            text = ""
         spoken = "no current value" if value is None else formats.with_unit(value, self._unit)
         self.setAccessibleName(f"{self._quantity.title}, {spoken}")
         if text != self._text:

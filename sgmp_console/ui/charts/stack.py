@@ -73,21 +73,26 @@ class StackedAreas(QGraphicsItem):
             x = area.left() + (np.arange(len(layer.outer)) + 0.5) * area.width() / max(1, len(layer.outer))
             inner = area.bottom() - (layer.inner - bottom) * scale
             outer = area.bottom() - (layer.outer - bottom) * scale
-            _paint(painter, layer, x, inner, outer)
+            paint_layer(painter, layer, layer.quantity.colour, x, inner, outer)
 
 
-def _paint(
+def fill_of(colour: QColor, *, dashed: bool) -> QBrush:
+    """Of an area or a bar. What flows the other way of a pair is hatched, as its line is dashed: never colour alone."""
+    fill = QColor(colour)
+    fill.setAlpha(_OPACITY)
+    return QBrush(fill, Qt.BrushStyle.BDiagPattern if dashed else Qt.BrushStyle.SolidPattern)
+
+
+def paint_layer(
     painter: QPainter,
     layer: Layer,
+    colour: QColor,
     x: NDArray[np.float64],
     inner: NDArray[np.float64],
     outer: NDArray[np.float64],
 ) -> None:
-    colour = layer.quantity.colour
-    fill = QColor(colour)
-    fill.setAlpha(_OPACITY)
-    # What flows the other way of a pair is hatched, as its line is dashed: never colour alone.
-    brush = QBrush(fill, Qt.BrushStyle.BDiagPattern if layer.quantity.dashed else Qt.BrushStyle.SolidPattern)
+    """A layer whose columns are at `x`, between the edges `inner` and `outer`, all in pixels."""
+    brush = fill_of(colour, dashed=layer.quantity.dashed)
     for first, last in _runs(np.abs(layer.outer - layer.inner) > _NOTHING):
         edge = [
             QPointF(*point) for point in zip(x[first:last].tolist(), outer[first:last].tolist(), strict=True)

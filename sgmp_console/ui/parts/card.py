@@ -33,8 +33,13 @@ class Card(QFrame):
         outer.setSpacing(8)
         self.header = QHBoxLayout()
         self.header.setSpacing(12)
-        self.header.addWidget(ElidedLabel(title, "title"), 1)
+        self._title = ElidedLabel(title, "title")
+        self.header.addWidget(self._title, 1)
         outer.addLayout(self.header)
         self.body = QVBoxLayout()
         self.body.setSpacing(8)
         outer.addLayout(self.body, 1)
+
+    def set_title(self, title: str) -> None:
+        self._title.set_whole(title)
+        self.setAccessibleName(title)

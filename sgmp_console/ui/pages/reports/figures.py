@@ -7,15 +7,20 @@ from datetime import tzinfo
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from sgmp_console.reports.report import Figure, Report
+from sgmp_console.reports.report import Figure, Report, Section
 from sgmp_console.timeseries import HOUR_MS
 from sgmp_console.ui import formats
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
 
-_TILE_WIDTH, _TILE_HEIGHT = 208, 104
+_TILE_WIDTH = 176
+"""Pixels that a tile is wide at least: room for `1,234 kWh`."""
+_SPACING = 16
+
+_LEAST_SHOWN = 0.005
+"""What does not add up is not shown where it would be 0.00."""
 
 
 class FigureTile(QFrame):
@@ -30,17 +35,21 @@ class FigureTile(QFrame):
         self.setProperty("surface", "card")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.WhatsThisCursor)
-        self.setFixedHeight(_TILE_HEIGHT)
-        self.setMinimumWidth(_TILE_WIDTH)
+        # As wide as its column, whatever stands in it.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 10, 16, 10)
         column.setSpacing(2)
         column.addWidget(ElidedLabel(figure.title, "body", "secondary"))
-        value = ValueLabel()
-        value.set_value(figure.value, figure.unit)
-        column.addWidget(value)
+        if figure.section is Section.CHECK:
+            column.addWidget(ElidedLabel(formats.with_unit(figure.value, figure.unit), "strong"))
+        else:
+            value = ValueLabel()
+            value.set_value(figure.value, figure.unit)
+            column.addWidget(value)
         column.addWidget(ElidedLabel(self._line(), "caption", "muted"))
-        column.addWidget(ElidedLabel(self._difference(), "caption", "secondary"))
+        if report.comparison is not None:
+            column.addWidget(ElidedLabel(self._difference(), "caption", "secondary"))
         spoken = formats.with_unit(figure.value, figure.unit)
         self.setAccessibleName(f"{figure.title}: {spoken}")
         self.setAccessibleDescription(f"{report.period.title}. Press F2 to see where the number comes from.")
@@ -70,7 +79,8 @@ class FigureTile(QFrame):
         if difference is None:
             return f"no value in {other.period.title}"
         sign = "+" if difference > 0 else ""
-        return f"{sign}{formats.with_unit(difference, self.figure.unit)} against {other.period.title}"
+        before = formats.with_unit(other.figure(self.figure.key).value, self.figure.unit)
+        return f"{sign}{formats.with_unit(difference, self.figure.unit)}, before {before}"
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         if event.key() in (Qt.Key.Key_F2, Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
@@ -84,23 +94,31 @@ class FigureTile(QFrame):
 
 
 class FigureGrid(QWidget):
-    """The tiles of a report in as many columns as there is room for."""
+    """The tiles of a report, section by section, in as many columns as there is room for.
+
+    What does not add up is shown where it is not zero.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(16)
+        self._grid.setSpacing(_SPACING)
         self.tiles: list[FigureTile] = []
+        self._captions: list[QLabel] = []
         self._why: WhyCard | None = None
         self._columns = 0
 
     def set_report(self, report: Report, zone: tzinfo, now_ms: int) -> None:
         focused = next((tile.figure.key for tile in self.tiles if tile.hasFocus()), None)
-        for tile in self.tiles:
-            self._grid.removeWidget(tile)
-            tile.deleteLater()
-        self.tiles = [FigureTile(report, figure, zone, now_ms) for figure in report.figures]
+        for widget in (*self.tiles, *self._captions):
+            self._grid.removeWidget(widget)
+            widget.deleteLater()
+        self.tiles = [
+            FigureTile(report, figure, zone, now_ms) for figure in report.figures if _is_shown(figure)
+        ]
+        sections = dict.fromkeys(tile.figure.section for tile in self.tiles)
+        self._captions = [label(section.value, "caption", "secondary") for section in sections]
         for tile in self.tiles:
             tile.asked.connect(self._show_why)
         self._columns = 0
@@ -114,15 +132,28 @@ class FigureGrid(QWidget):
         self._arrange()
 
     def _arrange(self) -> None:
-        columns = max(1, (self.width() + 16) // (_TILE_WIDTH + 16))
-        rows = -(-len(self.tiles) // columns)
-        if rows:
-            columns = -(-len(self.tiles) // rows)  # as even as can be
+        room = max(1, (self.width() + _SPACING) // (_TILE_WIDTH + _SPACING))
+        sections: dict[Section, list[FigureTile]] = {}
+        for tile in self.tiles:
+            sections.setdefault(tile.figure.section, []).append(tile)
+
+        def rows_with(columns: int) -> int:
+            return sum(-(-len(tiles) // columns) for tiles in sections.values())
+
+        # As few rows as can be, then as even as can be.
+        columns = min(range(1, room + 1), key=lambda columns: (rows_with(columns), columns))
         if columns == self._columns:
             return
         self._columns = columns
-        for place, tile in enumerate(self.tiles):
-            self._grid.addWidget(tile, place // columns, place % columns)
+        row = 0
+        for (section, tiles), caption in zip(sections.items(), self._captions, strict=True):
+            caption.setVisible(bool(section.value))
+            if section.value:
+                self._grid.addWidget(caption, row, 0, 1, columns)
+                row += 1
+            for place, tile in enumerate(tiles):
+                self._grid.addWidget(tile, row + place // columns, place % columns)
+            row += -(-len(tiles) // columns)
         for column in range(self._grid.columnCount()):
             self._grid.setColumnStretch(column, 1 if column < columns else 0)
 
@@ -134,6 +165,12 @@ class FigureGrid(QWidget):
         self._why.move(tile.mapToGlobal(QPoint(0, tile.height() + 4)))
         self._why.show()
         self._why.copy_button.setFocus()
+
+
+def _is_shown(figure: Figure) -> bool:
+    if figure.section is not Section.CHECK:
+        return True
+    return figure.value is not None and abs(figure.value) >= _LEAST_SHOWN
 
 
 class WhyCard(QFrame):

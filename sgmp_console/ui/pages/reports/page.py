@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +15,17 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QScrollArea, QStackedLayout, Q
 
 from sgmp_console import store
 from sgmp_console.errors import SgmpError, Unavailable
-from sgmp_console.reports import export
+from sgmp_console.reports import export, periods
 from sgmp_console.reports.home import Curve as ChartCurve
 from sgmp_console.reports.kinds import build
-from sgmp_console.reports.report import Column, Curve, Kind, Report, Table
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series
-from sgmp_console.ui import formats, plain_text
-from sgmp_console.ui.charts.time_chart import Pane, TimeChart
+from sgmp_console.reports.report import BarStep, Kind, Report, Table
+from sgmp_console.timeseries import SLOT_MS, calendar
+from sgmp_console.ui import plain_text
+from sgmp_console.ui.charts.bars import BarChart
+from sgmp_console.ui.charts.legend import Legend
+from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.page import Page, Services
+from sgmp_console.ui.pages.reports import look
 from sgmp_console.ui.pages.reports.figures import FigureGrid
 from sgmp_console.ui.parts import table
 from sgmp_console.ui.parts.buttons import button
@@ -30,7 +34,6 @@ from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import ElidedLabel, label
 from sgmp_console.ui.parts.message_bar import MessageBar
-from sgmp_console.ui.quantities import QUANTITIES, Quantity
 
 _MARGIN = 16
 _LIVE_EVERY_MS = 15_000
@@ -38,9 +41,6 @@ _LIVE_EVERY_MS = 15_000
 
 _TABLE_ROWS = 14
 _FILES = {"csv": "CSV files (*.csv)", "xlsx": "Excel workbooks (*.xlsx)"}
-
-_TABLE_OF = {Kind.EV: "sessions", Kind.ENERGY: "flows"}
-"""Which table a report shows; the others show their days. All of them are in the files."""
 
 
 class ReportPage(Page):
@@ -58,6 +58,8 @@ class ReportPage(Page):
         self._stack.addWidget(self._skeleton)
         self._stack.addWidget(self._content)
         self._empty: EmptyState | None = None
+        self._legend_names: list[tuple[str, list[str]]] = []
+        self._legend_parts: list[Legend] = []
         self._live = QTimer(self)
         self._live.setSingleShot(True)
         self._live.setInterval(_LIVE_EVERY_MS)
@@ -89,7 +91,7 @@ class ReportPage(Page):
     def _forget(self) -> None:
         """What is not on screen gives its memory back."""
         self.report = None
-        self._chart.set_curves({}, 0, 0)
+        self.chart.set_curves({}, 0, 0)
 
     def _house_changed(self) -> None:
         self.report = None
@@ -217,12 +219,25 @@ class ReportPage(Page):
         self._chart_card = Card("Power")
         self._chart_hint = label("", "caption", "muted")
         self._chart_card.header.addWidget(self._chart_hint)
-        self._chart = TimeChart(
-            _panes(self.kind), self.services.draw_clock, f"{self.kind.title}, curve", axis_width=64
+        self.chart = TimeChart(
+            look.panes(self.kind), self.services.draw_clock, f"{self.kind.title}, curve", axis_width=64
         )
-        self._chart.setMinimumHeight(380)
-        self._chart_card.body.addWidget(self._chart)
+        self.chart.setMinimumHeight(320)
+        beside = QHBoxLayout()
+        beside.setSpacing(_MARGIN)
+        beside.addWidget(self.chart, 1)
+        self._legends = QVBoxLayout()
+        beside.addLayout(self._legends)
+        self._chart_card.body.addLayout(beside)
         column.addWidget(self._chart_card, 1)
+        self._bars_card = Card("Energy")
+        self._bars_hint = label("", "caption", "muted")
+        self._bars_card.header.addWidget(self._bars_hint)
+        self.bars = BarChart(f"{self.kind.title}, energy")
+        self.bars.setMinimumHeight(220)
+        self.bars.opened.connect(self._open_bar)
+        self._bars_card.body.addWidget(self.bars)
+        column.addWidget(self._bars_card)
         self._table_card = Card("Days")
         self._table_view: table.RowsTable[tuple[int, tuple[str, ...]]] | None = None
         column.addWidget(self._table_card)
@@ -258,24 +273,64 @@ class ReportPage(Page):
         else:
             self.bar.hide_message()
         self.figures.set_report(report, zone, self.services.now_ms())
-        self._chart.set_zone(zone)
+        self.chart.set_zone(zone)
         step = "five-minute means" if report.period.step_ms == SLOT_MS else "hourly means"
         self._chart_hint.setText(f"{report.period.title}, {step}")
-        curves = {curve.key: _chart_curve(curve) for curve in report.curves}
-        self._chart.set_curves(curves, report.period.start_ms, report.period.end_ms)
+        curves = look.chart_curves(report)
+        self.chart.set_curves(curves, report.period.start_ms, report.period.end_ms)
+        self._fill_legends(report, curves)
+        picture = look.bar_picture(report, zone)
+        self._bars_card.setVisible(picture is not None)
+        self.bars.set_picture(picture)
+        if picture is not None:
+            before = report.comparison
+            beside = f", dashed: {before.period.title}" if before is not None else ""
+            self._bars_hint.setText(f"per {picture.bars.step.value}{beside}")
         self._fill_table(report, zone)
 
+    def _fill_legends(self, report: Report, curves: Mapping[str, ChartCurve]) -> None:
+        """They are built again where other lines are shown than before."""
+        groups = look.legend_groups(report, curves)
+        names = [(group.caption, [one.item for one in group.quantities]) for group in groups]
+        if names != self._legend_names:
+            self._legend_names = names
+            while (item := self._legends.takeAt(0)) is not None:
+                if (widget := item.widget()) is not None:
+                    widget.deleteLater()
+            self._legend_parts = []
+            for group in groups:
+                legend = Legend([(group.caption, group.quantities)], group.unit)
+                legend.toggled.connect(self.chart.set_shown)
+                legend.toggled.connect(self.bars.set_shown)
+                self._legends.addWidget(legend)
+                self._legend_parts.append(legend)
+            self._legends.addStretch(1)
+            for quantity in (one for group in groups for one in group.quantities):
+                self.chart.set_shown(quantity.item, True)
+                self.bars.set_shown(quantity.item, True)
+        for legend, group in zip(self._legend_parts, groups, strict=True):
+            legend.set_values(group.values)
+
+    def _open_bar(self, start_ms: int, step: BarStep) -> None:
+        """Show the day or month that a bar stands for."""
+        shown = self.services.shown_period
+        first = calendar.date_of(start_ms, shown.zone)
+        if step is BarStep.DAY:
+            shown.choose(periods.day(first, shown.zone))
+        elif step is BarStep.MONTH:
+            shown.choose(periods.month(first.year, first.month, shown.zone))
+
     def _fill_table(self, report: Report, zone: ZoneInfo) -> None:
-        key = _TABLE_OF.get(self.kind, "days")
-        shown = next((one for one in report.tables if one.key == key), None)
+        shown = look.shown_table(report)
         if self._table_view is not None:
             self._table_card.body.removeWidget(self._table_view)
             self._table_view.deleteLater()
             self._table_view = None
-        self._table_card.setVisible(shown is not None and bool(shown.rows))
-        if shown is None or not shown.rows:
+        self._table_card.setVisible(shown is not None)
+        if shown is None:
             return
-        view = _table_view(shown, zone, self.services.now_ms())
+        self._table_card.set_title(shown.title)
+        view = _table_view(shown, zone)
         view.setFixedHeight(40 + 33 * min(len(shown.rows), _TABLE_ROWS))
         self._table_view = view
         self._table_card.body.addWidget(view)
@@ -324,77 +379,28 @@ class ReportPage(Page):
         self.bar.say("info", "The figures are on the clipboard.", (("dismiss", "Dismiss"),))
 
 
-# --- How curves and tables are shown ----------------------------------------------------------------------------------
-
-
-def _panes(kind: Kind) -> list[Pane]:
-    power = {
-        Kind.ENERGY: (
-            "solar",
-            "grid_import",
-            "battery_discharging",
-            "load",
-            "ev",
-            "battery_charging",
-            "grid_export",
-        ),
-        Kind.SOLAR: ("solar",),
-        Kind.BATTERY: ("charging", "discharging"),
-        Kind.EV: ("ev",),
-        Kind.LOAD: ("load",),
-    }[kind]
-    panes = [Pane("kW", tuple(_quantity(key) for key in power), 1.0, True)]
-    if kind is Kind.BATTERY:
-        panes.append(Pane("%", (QUANTITIES["soc"],), 10.0, False))
-    elif kind is not Kind.ENERGY:
-        panes.append(Pane("kWh", (_quantity("cumulative", of=power[0]),), 1.0, True))
-    return panes
-
-
-def _quantity(key: str, of: str = "") -> Quantity:
-    base = {"charging": "battery_charging", "discharging": "battery_discharging"}.get(key, of or key)
-    title = {"cumulative": "Energy since the start"}.get(key, QUANTITIES[base].title)
-    return replace(QUANTITIES[base], item=key, title=title, short=title if of else QUANTITIES[base].short)
-
-
-def _chart_curve(curve: Curve) -> ChartCurve:
-    """Means stand in the middle of their step, running totals at its end."""
-    shift = curve.step_ms if curve.cumulative else curve.step_ms // 2
-    series = Series(curve.starts + shift, curve.values)
-    return ChartCurve(curve.key, curve.unit, series, gap_ms=curve.step_ms + curve.step_ms // 2)
-
-
-def _table_view(shown: Table, zone: ZoneInfo, now_ms: int) -> table.RowsTable[tuple[int, tuple[str, ...]]]:
-    rows = [
-        (number, tuple(_cell(cell, column.kind, column.unit, zone, now_ms) for cell, column in zip(row, shown.columns, strict=True)))
-        for number, row in enumerate(shown.rows)
-    ]  # fmt: skip
+def _table_view(shown: Table, zone: ZoneInfo) -> table.RowsTable[tuple[int, tuple[str, ...]]]:
+    rows = list(enumerate(look.table_texts(shown, zone)))
     columns: list[table.Column[tuple[int, tuple[str, ...]]]] = []
-    for place, column in enumerate(shown.columns):
+    for place, column in look.shown_columns(shown):
 
-        def text(row: tuple[int, tuple[str, ...]], place: int = place) -> str:
-            return row[1][place]
+        def text(row: tuple[int, tuple[str, ...]], column_place: int = len(columns)) -> str:
+            return row[1][column_place]
 
         def sort_key(row: tuple[int, tuple[str, ...]], place: int = place) -> object:
             value = shown.rows[row[0]][place]
             return (value is None, value if value is not None else 0)
 
-        title = f"{column.title} ({column.unit})" if column.unit else column.title
-        numeric = column.kind in (Column.NUMBER, Column.DURATION)
-        columns.append(table.Column(title, text, 150, sort=sort_key, right=numeric))
+        columns.append(
+            table.Column(
+                look.column_title(column),
+                text,
+                96 if columns else 0,
+                sort=sort_key,
+                right=look.is_numeric(column),
+                strong=not columns,
+            )
+        )
     view = table.RowsTable(shown.title, columns, lambda row: row[0])
     view.set_rows(rows)
     return view
-
-
-def _cell(cell: float | int | str | None, kind: Column, unit: str, zone: ZoneInfo, now_ms: int) -> str:
-    if cell is None:
-        return "-"
-    if kind is Column.TIME:
-        return formats.local(int(cell), zone).strftime("%a %d %b %Y %H:%M")
-    if kind is Column.DURATION:
-        hours = float(cell) / HOUR_MS
-        return f"{hours:,.1f} h" if hours >= 1 else f"{hours * 60:,.0f} min"
-    if kind is Column.NUMBER:
-        return formats.number(float(cell), unit) if unit else f"{cell:,}"
-    return str(cell)

@@ -1,0 +1,265 @@
+"""Bars of energy per hour, day or month: sources above zero, uses below; a bar leads to its day or month."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from sgmp_console.reports.report import Bars, BarStep
+from sgmp_console.ui import fonts, formats, theme
+from sgmp_console.ui.charts import painted
+from sgmp_console.ui.charts.crosshair import Crosshair, Entry
+from sgmp_console.ui.charts.painted import Scale
+from sgmp_console.ui.charts.stack import fill_of
+from sgmp_console.ui.quantities import Quantity
+from sgmp_console.ui.theme import Tokens
+
+_UNIT = "kWh"
+_WIDEST = 48.0
+"""Pixels of a bar."""
+
+
+@dataclass(frozen=True)
+class BarPicture:
+    """What is drawn: `quantities` are stacked in this order. `before`: the same bars of another period, in order."""
+
+    bars: Bars
+    quantities: tuple[Quantity, ...]
+    zone: tzinfo
+    before: Bars | None = None
+
+    def sums(self, of: Bars, place: int, hidden: Collection[str]) -> tuple[float, float]:
+        """The sizes of a bar above and below zero; zero where nothing is known."""
+        above = below = 0.0
+        for quantity in self.quantities:
+            value = (of.energies.get(quantity.item) or (None,) * (place + 1))[place]
+            if quantity.item in hidden or value is None:
+                continue
+            if quantity.item in of.below:
+                below += value
+            else:
+                above += value
+        return above, below
+
+    @property
+    def count(self) -> int:
+        return len(self.bars.bounds) - 1
+
+
+class BarChart(QWidget):
+    """Left and Right choose a bar, Enter or a click opens what it stands for: `opened(start_ms, BarStep)`."""
+
+    opened = Signal(object, object)
+
+    def __init__(self, accessible_name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._picture: BarPicture | None = None
+        self._hidden: set[str] = set()
+        self._chosen: int | None = None
+        self.setAccessibleName(accessible_name)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setMouseTracking(True)
+        self._crosshair = Crosshair(self)
+
+    def set_picture(self, picture: BarPicture | None) -> None:
+        self._picture = picture
+        if self._chosen is not None and (picture is None or self._chosen >= picture.count):
+            self._leave()
+        opens = picture is not None and picture.bars.step is not BarStep.HOUR
+        self.setCursor(Qt.CursorShape.PointingHandCursor if opens else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    def set_shown(self, item: str, shown: bool) -> None:
+        (self._hidden.discard if shown else self._hidden.add)(item)
+        self.update()
+
+    def text(self) -> str:
+        """What the card says of the chosen bar; empty without one."""
+        return self._crosshair.text()
+
+    def point_of(self, place: int) -> QPointF:
+        """The middle of a bar, in pixels."""
+        picture = self._picture
+        if picture is None:
+            return QPointF()
+        of = _scale(QRectF(self.rect()), picture, self._hidden)
+        return QPointF(_middle(of, picture, place), of.area.center().y())
+
+    # --- Events --------------------------------------------------------------------------------------------------
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(480, 220)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._crosshair.resize(self.size())
+        self._leave()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+        if self._picture is not None:
+            painter = QPainter(self)
+            paint_bars(painter, QRectF(self.rect()), self._picture, theme.tokens(), self._hidden)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self._choose(self._place_at(event.position().x()))
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().leaveEvent(event)
+        self._leave()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._open(self._place_at(event.position().x()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        key, picture = event.key(), self._picture
+        if picture is not None and key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            last = picture.count - 1
+            step = 1 if key == Qt.Key.Key_Right else -1
+            self._choose(last if self._chosen is None else min(max(self._chosen + step, 0), last))
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._chosen is not None:
+            self._open(self._chosen)
+        elif key == Qt.Key.Key_Escape and self._chosen is not None:
+            self._leave()
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        super().focusInEvent(event)
+        self._crosshair.set_focused(True)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        super().focusOutEvent(event)
+        self._crosshair.set_focused(False)
+        self._leave()
+
+    def _place_at(self, x: float) -> int | None:
+        picture = self._picture
+        if picture is None:
+            return None
+        area = _scale(QRectF(self.rect()), picture, self._hidden).area
+        if not area.left() <= x < area.right():
+            return None
+        return int((x - area.left()) / area.width() * picture.count)
+
+    def _open(self, place: int | None) -> None:
+        if place is not None and self._picture is not None:
+            self.opened.emit(self._picture.bars.bounds[place], self._picture.bars.step)
+
+    def _leave(self) -> None:
+        self._chosen = None
+        self._crosshair.clear()
+
+    def _choose(self, place: int | None) -> None:
+        picture = self._picture
+        if place is None or picture is None:
+            self._leave()
+            return
+        self._chosen = place
+        entries = []
+        for quantity in picture.quantities:
+            values = picture.bars.energies.get(quantity.item)
+            if values is None or quantity.item in self._hidden:
+                continue
+            text = formats.with_unit(values[place], _UNIT)
+            entries.append(Entry(quantity.short, text, quantity.colour, quantity.dashed, None))
+        if picture.before is not None and place < len(picture.before.bounds) - 1:
+            for size, name in zip(
+                picture.sums(picture.before, place, self._hidden), _before(picture), strict=False
+            ):
+                text = formats.with_unit(size, _UNIT)
+                entries.append(Entry(name, text, theme.tokens().ink_muted, True, None))
+        of = _scale(QRectF(self.rect()), picture, self._hidden)
+        title = bar_title(picture, place)
+        self._crosshair.put(
+            _middle(of, picture, place), of.area.top(), of.area.bottom(), title, tuple(entries)
+        )
+        self._crosshair.raise_()
+
+
+def _before(picture: BarPicture) -> Sequence[str]:
+    return ("Before, from", "Before, to") if picture.bars.below else ("Before",)
+
+
+def bar_title(picture: BarPicture, place: int) -> str:
+    """`Tue 13 May 2025`, `May 2025`, `Tue 13 May 2025 14:00`: what a bar stands for."""
+    at = formats.local(picture.bars.bounds[place], picture.zone)
+    if picture.bars.step is BarStep.MONTH:
+        return f"{_month(at)} {at.year}"
+    day = f"{formats.date(at)} {at.year}"
+    return day if picture.bars.step is BarStep.DAY else f"{day}, {formats.clock(at)}"
+
+
+def paint_bars(
+    painter: QPainter, frame: QRectF, picture: BarPicture, tokens: Tokens, hidden: Collection[str] = ()
+) -> None:
+    """Into `frame`. The sizes of the period before are dashed lines across the bars."""
+    of = _scale(frame, picture, hidden)
+    painted.paint_values(painter, of, _UNIT, tokens, signed=not picture.bars.below)
+    width = of.area.width() / max(1, picture.count)
+    bar = min(_WIDEST, width * 0.7)
+    for place in range(picture.count):
+        left = _middle(of, picture, place) - bar / 2
+        above = below = 0.0
+        for quantity in picture.quantities:
+            values = picture.bars.energies.get(quantity.item)
+            value = None if values is None or quantity.item in hidden else values[place]
+            if not value:
+                continue
+            if quantity.item in picture.bars.below:
+                near, below = below, below - value
+                far = below
+            else:
+                near, above = above, above + value
+                far = above
+            colour = quantity.colour_in(tokens)
+            painter.setPen(QPen(colour, 1))
+            painter.setBrush(fill_of(colour, dashed=quantity.dashed))
+            painter.drawRect(QRectF(left, of.y(far), bar, of.y(near) - of.y(far)).normalized())
+        if picture.before is not None and place < len(picture.before.bounds) - 1:
+            pen = QPen(tokens.ink_secondary, 1.5)
+            pen.setDashPattern([3, 2])
+            painter.setPen(pen)
+            above, below = picture.sums(picture.before, place, hidden)
+            for level in (above, -below):
+                if level:
+                    painter.drawLine(QLineF(left - 3, of.y(level), left + bar + 3, of.y(level)))
+    _paint_names(painter, of, picture, width, tokens)
+
+
+def _paint_names(painter: QPainter, of: Scale, picture: BarPicture, width: float, tokens: Tokens) -> None:
+    names = [_name(picture, place) for place in range(picture.count)]
+    widest = max((fonts.metrics("caption").horizontalAdvance(name) for name in names), default=1.0) + 10
+    each = max(1, -(-int(widest) // max(1, int(width))))
+    for place in range(0, picture.count, each):
+        painted.paint_label(painter, of, _middle(of, picture, place), names[place], tokens)
+
+
+def _name(picture: BarPicture, place: int) -> str:
+    at = formats.local(picture.bars.bounds[place], picture.zone)
+    if picture.bars.step is BarStep.HOUR:
+        return formats.clock(at)
+    return _month(at) if picture.bars.step is BarStep.MONTH else formats.date(at).partition(" ")[2]
+
+
+def _month(at: datetime) -> str:
+    return formats.date(at).rpartition(" ")[2]
+
+
+def _middle(of: Scale, picture: BarPicture, place: int) -> float:
+    """Bars have equal places, though days and months differ in length."""
+    return float(of.area.left() + (place + 0.5) * of.area.width() / max(1, picture.count))
+
+
+def _scale(frame: QRectF, picture: BarPicture, hidden: Collection[str]) -> Scale:
+    low = high = 0.0
+    for of in (picture.bars, *([picture.before] if picture.before is not None else [])):
+        for place in range(min(picture.count, len(of.bounds) - 1)):
+            above, below = picture.sums(of, place, hidden)
+            low, high = min(low, -below), max(high, above)
+    return painted.scale(frame, picture.bars.bounds[0], picture.bars.bounds[-1], low, high)

@@ -1,0 +1,164 @@
+"""How a report is drawn, on screen and on paper: its panes, curves, legend and bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from zoneinfo import ZoneInfo
+
+from sgmp_console.reports.home import POWER_ITEMS, POWER_SOURCES, POWER_USES
+from sgmp_console.reports.home import Curve as ChartCurve
+from sgmp_console.reports.report import Column, Curve, Kind, Report, Table, TableColumn
+from sgmp_console.timeseries import HOUR_MS, Series, calendar
+from sgmp_console.ui import formats
+from sgmp_console.ui.charts.bars import BarPicture
+from sgmp_console.ui.charts.time_chart import Pane
+from sgmp_console.ui.quantities import QUANTITIES, Quantity
+
+_TABLE_OF = {Kind.EV: "sessions", Kind.ENERGY: "flows"}
+"""Which table a report shows; the others show their days. All of them are in the files."""
+
+_BEFORE = "~before"
+"""Behind the key of a curve: the same of the period that the report is compared with."""
+
+_LINES: dict[Kind, tuple[str, ...]] = {
+    Kind.ENERGY: POWER_ITEMS,
+    Kind.SOLAR: ("solar",),
+    Kind.BATTERY: ("battery_discharging", "battery_charging"),
+    Kind.EV: ("ev",),
+    Kind.LOAD: ("load",),
+}
+"""By report: the curves of power, by item."""
+
+
+@dataclass(frozen=True)
+class LegendGroup:
+    """Rows of a legend with a caption; `values` by item, in `unit`, which is "" where the rows have no values."""
+
+    caption: str
+    quantities: tuple[Quantity, ...]
+    unit: str
+    values: Mapping[str, float | None]
+
+
+def panes(kind: Kind) -> list[Pane]:
+    """What adds up is stacked; all else are lines, each with the dashed one of the period before behind it."""
+    lines = tuple(QUANTITIES[item] for item in _LINES[kind])
+    if kind is Kind.ENERGY:
+        return [Pane("kW", lines, 1.0, True, frozenset(POWER_USES))]
+    if kind is Kind.BATTERY:
+        soc = QUANTITIES["soc"]
+        return [
+            Pane("kW", lines, 1.0, True, frozenset(["battery_charging"])),
+            Pane("%", (soc, _before(soc)), 10.0, False),
+        ]
+    cumulative = replace(lines[0], item="cumulative", title="Energy since the start", short="Energy so far")
+    return [
+        Pane("kW", (*lines, *map(_before, lines)), 1.0, True),
+        Pane("kWh", (cumulative, _before(cumulative)), 1.0, True),
+    ]
+
+
+def chart_curves(report: Report) -> dict[str, ChartCurve]:
+    """By key. Those of the comparison begin where the period begins."""
+    curves = {curve.key: _chart_curve(curve) for curve in report.curves}
+    other = report.comparison
+    if other is not None:
+        later = report.period.start_ms - other.period.start_ms
+        curves |= {f"{curve.key}{_BEFORE}": _chart_curve(curve, later) for curve in other.curves}
+    return curves
+
+
+def legend_groups(report: Report, curves: Mapping[str, ChartCurve]) -> list[LegendGroup]:
+    """Of the curves that there are. Powers stand with the energy of the period."""
+    lines = [QUANTITIES[item] for item in _LINES[report.kind] if item in curves]
+    energies = {one.item: _energy(report, one.item) for one in lines}
+    groups = []
+    if report.kind is Kind.ENERGY:
+        for caption, items in (("From, kWh", POWER_SOURCES), ("To, kWh", POWER_USES)):
+            part = tuple(one for one in lines if one.item in items)
+            groups.append(LegendGroup(caption, part, "kWh", energies))
+    else:
+        groups.append(LegendGroup("Energy, kWh", tuple(lines), "kWh", energies))
+    drawn = [quantity for pane in panes(report.kind) for quantity in pane.quantities]
+    others = tuple(one for one in drawn if one.item in curves and one.item not in energies)
+    if others:
+        groups.append(LegendGroup("Also shown", others, "", {}))
+    return [group for group in groups if group.quantities]
+
+
+def bar_picture(report: Report, zone: tzinfo) -> BarPicture | None:
+    if report.bars is None:
+        return None
+    quantities = tuple(QUANTITIES[item] for item in _LINES[report.kind])
+    before = report.comparison.bars if report.comparison is not None else None
+    if before is not None and before.step is not report.bars.step:
+        before = None
+    return BarPicture(report.bars, quantities, zone, before)
+
+
+def shown_table(report: Report) -> Table | None:
+    """The table of a report that is shown; None where it has no rows."""
+    key = _TABLE_OF.get(report.kind, "days")
+    return next((one for one in report.tables if one.key == key and one.rows), None)
+
+
+def shown_columns(table: Table) -> list[tuple[int, TableColumn]]:
+    """Those that are not for files only, with their places."""
+    return [(place, column) for place, column in enumerate(table.columns) if not column.file_only]
+
+
+def column_title(column: TableColumn) -> str:
+    return f"{column.title} ({column.unit})" if column.unit else column.title
+
+
+def is_numeric(column: TableColumn) -> bool:
+    return column.kind in (Column.NUMBER, Column.DURATION)
+
+
+def table_texts(table: Table, zone: ZoneInfo) -> list[tuple[str, ...]]:
+    """The cells of the shown columns, row by row, by the clock of the house."""
+    columns = shown_columns(table)
+    return [tuple(_cell(row[place], column, zone) for place, column in columns) for row in table.rows]
+
+
+def _cell(cell: float | int | str | None, column: TableColumn, zone: ZoneInfo) -> str:
+    if cell is None:
+        return formats.MISSING
+    if column.kind in (Column.TIME, Column.DAY):
+        at = formats.local(int(cell), zone)
+        day = f"{formats.date(at)} {at.year}"
+        if column.kind is Column.TIME:
+            return f"{day} {formats.clock(at)}"
+        begins = calendar.day(at.date(), zone.key)[0] == int(cell)
+        return day if begins else f"{day}, from {formats.clock(at)}"
+    if column.kind is Column.DURATION:
+        hours = float(cell) / HOUR_MS
+        return f"{hours:,.1f}\u00a0h" if hours >= 1 else f"{hours * 60:,.0f}\u00a0min"
+    if column.kind is Column.NUMBER:
+        return formats.number(float(cell), column.unit) if column.unit else f"{cell:,}"
+    return str(cell)
+
+
+def _energy(report: Report, item: str) -> float | None:
+    values = report.bars.energies.get(item) if report.bars is not None else None
+    known = [value for value in values or () if value is not None]
+    return sum(known) if known else None
+
+
+def _before(quantity: Quantity) -> Quantity:
+    return replace(
+        quantity,
+        item=f"{quantity.item}{_BEFORE}",
+        title=f"{quantity.title}, compared",
+        short=f"{quantity.short}, before",
+        dashed=True,
+    )
+
+
+def _chart_curve(curve: Curve, later_ms: int = 0) -> ChartCurve:
+    """Means stand in the middle of their step, running totals at its end."""
+    shift = curve.step_ms if curve.cumulative else curve.step_ms // 2
+    series = Series(curve.starts + (shift + later_ms), curve.values)
+    return ChartCurve(curve.key, curve.unit, series, gap_ms=curve.step_ms + curve.step_ms // 2)
