@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sgmp_console import cli, commands
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.reports.periods import EXAMPLES
 from sgmp_console.store import (
     Batch,
@@ -32,7 +33,7 @@ from tests.fleet.configs import SONNEN
 
 @pytest.fixture
 def owner(test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> TestDatabase:
-    monkeypatch.setenv(commands.DATABASE_URL, test_database.url)
+    monkeypatch.setenv(DATABASE_URL, test_database.url)
     return test_database
 
 
@@ -325,7 +326,7 @@ def test_an_account_is_named_by_its_email_in_the_address(
         )
         houses.create(connection, "Harbor House")
     address = owner.address.replace("postgresql://", "postgresql://ann%40example.org:Correct-horse-7@")
-    monkeypatch.setenv(commands.DATABASE_URL, address)
+    monkeypatch.setenv(DATABASE_URL, address)
     words = ["check", "formula", "events.::", "--deployment", owner.deployment, "--house"]
     assert cli.main([*words, "Maple House"]) == (commands.OK if chosen else commands.FAILED)
     told = capsys.readouterr().err
@@ -356,9 +357,9 @@ def test_readings_that_are_not_there_are_a_sentence(
 def test_without_a_database_address_it_says_where_to_put_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv(commands.DATABASE_URL, raising=False)
+    monkeypatch.delenv(DATABASE_URL, raising=False)
     assert cli.main(["migrate"]) == commands.FAILED
-    assert commands.DATABASE_URL in capsys.readouterr().err
+    assert DATABASE_URL in capsys.readouterr().err
 
 
 def test_migrating_again_does_no_harm(owner: TestDatabase, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,7 +408,7 @@ def test_ingest_gets_a_password_of_its_own(owner: TestDatabase, capsys: pytest.C
 def test_a_database_that_is_away_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(commands.DATABASE_URL, "postgresql://owner:s3cret@127.0.0.1:9/sgmp")
+    monkeypatch.setenv(DATABASE_URL, "postgresql://owner:s3cret@127.0.0.1:9/sgmp")
     assert cli.main(["admin", "reset", "ann@example.org"]) == commands.FAILED
     told = capsys.readouterr().err
     assert told.startswith("The database is not available")

@@ -28,10 +28,10 @@ SECRET = "s3cret-of-Ann"
 class Memory(keyring.backend.KeyringBackend):
     """A keyring that forgets everything with the process. `locked`: it refuses."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kept: dict[tuple[str, str], str] = {}
         self.locked = False
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sgmp_console import settings
 from sgmp_console.settings import Profile, SettingsError, WindowSettings
 
-_TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 _PLAIN_VALUES = st.one_of(
     _TEXTS, st.integers(), st.booleans(), st.floats(), st.lists(st.integers(), max_size=2), st.none()
 )
@@ -102,7 +102,7 @@ def test_profiles_that_are_not_tables_are_named(tmp_path: Path, text: str) -> No
         settings.load_profiles(tmp_path)
 
 
-@given(name=st.text(st.characters(exclude_categories=("Cs",))), port=st.integers(1, 65535))
+@given(name=st.text(st.characters(exclude_categories=["Cs"])), port=st.integers(1, 65535))
 def test_profiles_come_back_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, name: str, port: int
 ) -> None:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import cast
 
 import psycopg2
 import psycopg2.extensions
@@ -220,7 +221,7 @@ def test_plans_that_are_printed_hold_no_secret(scene: Scene, person: str, statem
         for setting in ("debug_print_parse", "debug_print_rewritten", "debug_print_plan"):
             outcome(connection, f"SET {setting} = on")
         outcome(connection, "SET client_min_messages = debug5")
-        connection.notices = deque()  # in place of a list, of which the driver keeps the last 50
+        connection.notices = cast("list[str]", deque())  # of a list, the driver keeps only the last 50
         outcome(connection, statement)
         printed = " ".join("".join(connection.notices).split())
         connection.rollback()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
@@ -265,7 +265,7 @@ def test_an_account_that_idles_in_a_transaction_can_be_acted_on(
     session.autocommit = False
     asked(session, "SET idle_in_transaction_session_timeout = 0")
     asked(session, statement)
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "disable": lambda: assign(database, researcher, enabled=False),
         "move": lambda: assign(database, researcher, house_id=None),
         "rename": lambda: assign(database, researcher, name="Renamed"),

@@ -102,7 +102,7 @@ class SimulatedDevices:
 
     def config(self, kind: str) -> dict[str, Any]:
         example: dict[str, Any] = dict(contract.device_types()[kind].example)
-        own = {
+        own: dict[str, dict[str, Any]] = {
             "egauge": {"ip": self.addresses["egauge"]},
             "sonnen": {"ip": self.addresses["sonnen"], "token": SONNEN_TOKEN},
             "powerflex": {

@@ -52,10 +52,13 @@ def test_the_newest_stands_first_with_before_and_after_and_no_secret(
     assert [entry.act for entry in page.table.rows()] == ["change", "create"]
     page.table.selectRow(0)
     window.wait(page.details.isVisible, "what it changed")
-    cells = {
-        page.details.item(row, 0).text(): (page.details.item(row, 1).text(), page.details.item(row, 2).text())
-        for row in range(page.details.rowCount())
-    }
+
+    def text(row: int, column: int) -> str:
+        cell = page.details.item(row, column)
+        assert cell is not None
+        return cell.text()
+
+    cells = {text(row, 0): (text(row, 1), text(row, 2)) for row in range(page.details.rowCount())}
     assert cells["config.acs_id"] == (POWERFLEX["acs_id"], "77")
     assert cells["config.password"] == ("***", "***")
     assert SECRET not in window.words()

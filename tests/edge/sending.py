@@ -40,6 +40,7 @@ class Sending:
         self._old: list[Ticket] = []
         self._live: set[int] = set()
         self._waiting: set[int] = set()
+        self._file = 0
         self._open()
 
     # --- What can happen -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -73,6 +74,15 @@ def meter() -> Meter:
     )
 
 
+def by_path(answers: dict[str, Reply]) -> Callable[[Request], Reply]:
+    return lambda request: answers[request.path]
+
+
+def logged_in(api: PowerFlexApi, body: Any) -> Callable[[Request], Reply]:
+    """A service that lets everyone in and answers everything else with `body`."""
+    return lambda request: api.answer(request) if request.path == "/login" else as_json(body)
+
+
 def egauge(device: HttpDevice, *answers: Reply, **more: Any) -> EGauge:
     """A driver whose polls get these answers in turn."""
     turns = cycle(answers)
@@ -116,7 +126,7 @@ def test_an_egauge_webapi_that_sends_any_json(
     for body in (document, {**webapi_document(), key: value}):
         driver = egauge(device, as_json(body), interface="webapi")
         outcome(driver.read)
-        outcome(lambda driver=driver: driver.recover(START * 1000, (START + 300) * 1000))
+        outcome(partial(driver.recover, START * 1000, (START + 300) * 1000))
         driver.close()
 
 
@@ -135,7 +145,7 @@ def test_a_sonnen_that_sends_any_json(
         ({**STATUS, **changes}, {"battery_status": cells}),
     ):
         answers = {"/api/v2/status": as_json(status), "/api/v2/battery": as_json(battery)}
-        device.answer = lambda request, answers=answers: answers[request.path]
+        device.answer = by_path(answers)
         driver = Sonnen({"ip": device.host, "interface": "v2"})
         outcome(driver.read)
         json.dumps(driver.state(), allow_nan=False)
@@ -157,9 +167,7 @@ def test_a_powerflex_that_sends_any_json(
     values = [[row[column] for column in COLUMNS] for row in api.rows]
     rows = {"data": {"results": [{"series": [{"columns": COLUMNS, "values": values}]}]}}
     for body in (document, rows):
-        device.answer = lambda request, body=body: (
-            api.answer(request) if request.path == "/login" else as_json(body)
-        )
+        device.answer = logged_in(api, body)
         driver = PowerFlex(
             {
                 "acc_id": "03",

@@ -957,6 +957,6 @@ def test_recorded_differences_are_added_up_over_both_blocks() -> None:
     fine = [row for row in history.rows if row.step == 1]
     coarse = [row for row in history.rows if row.step == 60]
     assert (coarse[0].ts, len(coarse)) == (0x55036C2C, 7)
-    assert (
-        coarse[0].counters["heater"] == fine[-1].counters["heater"] - 204_431 == fine[-2].counters["heater"]
-    )
+    last = fine[-1].counters["heater"]
+    assert last is not None
+    assert coarse[0].counters["heater"] == last - 204_431 == fine[-2].counters["heater"]

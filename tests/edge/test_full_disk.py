@@ -15,7 +15,7 @@ def message(number: int) -> Message:
 
 
 def held(outbox: Outbox) -> list[int]:
-    return [each.message.timestamp_ms for each in outbox.after(0, outbox.next_id, 1000)]
+    return [each.message.timestamp_ms for each in outbox.after(0, outbox.next_id, 1000) or ()]
 
 
 def filled_before(folder: Path) -> Path:

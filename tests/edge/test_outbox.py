@@ -43,7 +43,7 @@ def _outboxes_are_closed() -> Iterator[None]:
 
 
 def held(outbox: Outbox) -> list[Message]:
-    return [stored.message for stored in outbox.after(0, outbox.next_id, 1_000_000)]
+    return [stored.message for stored in outbox.after(0, outbox.next_id, 1_000_000) or ()]
 
 
 def numbers(outbox: Outbox) -> list[int]:
@@ -131,7 +131,7 @@ def test_killed_at_any_moment_nothing_that_was_reported_as_stored_is_lost(tmp_pa
         found = numbers(outbox)
         assert set(range(reported + 1)) <= set(found)
         assert outbox.states()["at"] == str(found[-1])
-        outbox.remove([stored.id for stored in outbox.after(0, outbox.next_id, 1_000_000)])
+        outbox.remove([stored.id for stored in outbox.after(0, outbox.next_id, 1_000_000) or ()])
         outbox.close()
 
 
@@ -284,7 +284,7 @@ def test_no_damage_to_the_file_ever_raises_or_stops_later_messages(
     damaged.states()
     damaged.after(0, damaged.next_id, 1000)
     new = damaged.put([message(5000)])
-    damaged.remove([stored.id for stored in damaged.after(0, new[0].id, 1000)])
+    damaged.remove([stored.id for stored in damaged.after(0, new[0].id, 1000) or ()])
     assert message(5000) in held(damaged)
     damaged.close()
     assert message(5000) in held(open_outbox(folder))

@@ -38,7 +38,7 @@ for n in count(first):
     if outbox.problem is None:
         print(n, flush=True)
     if n % 3 == 2:
-        outbox.remove(each.id for each in outbox.after(0, outbox.next_id, 2))
+        outbox.remove(each.id for each in outbox.after(0, outbox.next_id, 2) or ())
 """
 
 
@@ -76,7 +76,7 @@ def test_after_any_power_cut_all_that_was_said_to_be_stored_is_there_with_the_me
         lost += writes_lost
         stored += len(said)
         outbox = Outbox(tmp_path / "outbox.sqlite3", max_bytes=10**8)
-        held = [each.message.timestamp_ms for each in outbox.after(0, outbox.next_id, 10_000)]
+        held = [each.message.timestamp_ms for each in outbox.after(0, outbox.next_id, 10_000) or ()]
         assert outbox.corrupt_file is None
         assert outbox.count == len(held)
         # Readings and memory go together: the newest reading is the one before the next number.
@@ -108,6 +108,6 @@ def test_what_was_not_synced_is_lost_in_such_a_power_cut(tmp_path: Path) -> None
 def held(folder: Path) -> list[int]:
     """The numbers in an outbox."""
     outbox = Outbox(folder / "outbox.sqlite3", max_bytes=10**8)
-    numbers = [each.message.timestamp_ms for each in outbox.after(0, outbox.next_id, 10_000)]
+    numbers = [each.message.timestamp_ms for each in outbox.after(0, outbox.next_id, 10_000) or ()]
     outbox.close()
     return numbers

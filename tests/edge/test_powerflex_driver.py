@@ -662,11 +662,12 @@ def test_the_energy_of_a_session_is_the_sum_of_the_rises(
     make: Any, api: PowerFlexApi, rows: str, energy: float
 ) -> None:
     states = {"U": "UNPLUGGED", "R": "READY", "A": "ADAPTIVE", "I": "IDLE", "N": "NOT CHARGING"}
-    for number, (state, *kwh) in enumerate(rows.split()):
-        value = None if kwh == ["-"] else float("".join(kwh)) * 1e6
-        api.say(NOON - 50 + 5 * number, states[state], energy_delivered=value)
+    for number, row in enumerate(rows.split()):
+        value = None if row[1:] == "-" else float(row[1:]) * 1e6
+        api.say(NOON - 50 + 5 * number, states[row[0]], energy_delivered=value)
     *_, (type_, _, data) = events(make().read())
-    assert (type_, data["energy"]) == (EV_END_CHARGING, pytest.approx(energy * 1e6))
+    assert type_ == EV_END_CHARGING
+    assert data["energy"] == pytest.approx(energy * 1e6)
 
 
 @pytest.mark.parametrize("state", ["", " ", None, 5])

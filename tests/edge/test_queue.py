@@ -114,7 +114,7 @@ SendingMachine.TestCase.settings = settings(
 )
 
 
-class TestQueueAgainstModel(SendingMachine.TestCase):  # type: ignore[name-defined,misc]
+class TestQueueAgainstModel(SendingMachine.TestCase):  # type: ignore[misc, valid-type]
     """Each rule in any order."""
 
 

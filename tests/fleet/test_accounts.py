@@ -11,6 +11,7 @@ import pytest
 
 from sgmp_console import cli, commands, settings, store
 from sgmp_console.cloud.mail import SmtpMailer
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts
 from sgmp_console.store import Database, sign_in
@@ -133,7 +134,7 @@ def test_the_command_line_mails_through_the_profiles_server(
     )
     monkeypatch.setattr(settings, "configuration_folder", lambda: tmp_path)
     settings.save_profiles(tmp_path, [profile])
-    monkeypatch.setenv(commands.DATABASE_URL, test_database.url)
+    monkeypatch.setenv(DATABASE_URL, test_database.url)
     for act in (["create", "ann@example.org", "--name", "Ann"], ["reset", "ann@example.org"]):
         assert cli.main(["--profile", "Here", "admin", *act, "--json"]) == commands.OK
         assert json.loads(capsys.readouterr().out) == {"email": "ann@example.org", "mailed": True}

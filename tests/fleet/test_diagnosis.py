@@ -16,6 +16,7 @@ from sgmp_console.cloud.iot import IotCore
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.diagnosis import Step
 from sgmp_console.diagnosis.aws import filled
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.fleet import accounts, houses
 from sgmp_console.settings import Profile
 from sgmp_console.store import Database
@@ -300,7 +301,7 @@ def test_leftovers_are_found_and_removed_when_asked(
     assert _wrong(_outside(profile, database_url)) == ["Credentials of houses"]
     monkeypatch.setattr(settings, "configuration_folder", lambda: tmp_path)
     settings.save_profiles(tmp_path, [profile])
-    monkeypatch.setenv(commands.DATABASE_URL, database_url)
+    monkeypatch.setenv(DATABASE_URL, database_url)
     assert cli.main(["check", "deployment", "Cloud", "--remove-leftovers"]) == commands.OK
     assert f"{deployment}_house_7" in capsys.readouterr().out
     assert cli.main(["check", "deployment", "Cloud", "--json"]) == commands.OK

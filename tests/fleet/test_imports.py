@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sgmp_console import cli, commands, store
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import Cancelled, UserError
 from sgmp_console.fleet import devices, imports
 from sgmp_console.fleet.imports import ImportReport, RejectedLine, import_file
@@ -196,7 +197,7 @@ def test_the_command_tells_a_person_or_a_script_what_became_of_the_lines(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(commands.DATABASE_URL, database_url)
+    monkeypatch.setenv(DATABASE_URL, database_url)
     file = write(tmp_path, f"{T0},meter,A.Load,1", f"{T0 + 4000},meter,A.Load,2", "nonsense")
     command = ["import", "--house", house.name, str(file)]
     assert cli.main([*command, "--dry-run", "--json"]) == commands.FAILED

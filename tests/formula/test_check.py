@@ -5,6 +5,7 @@ import json
 from sgmp_console.fleet.formula_data import series_in
 from sgmp_console.formula import AnalyticsIdentifier, Catalogue, DeviceIdentifier
 from sgmp_console.formula.check import as_text, check, check_on_house
+from sgmp_console.formula.identifiers import Identifier
 from sgmp_console.formula.items import SourceIdentifier
 from sgmp_console.timeseries import Series
 
@@ -80,12 +81,12 @@ def test_items_are_computed_from_the_readings_or_taken_from_them() -> None:
     result = check("analytics.twice", catalogue=HOUSE, readings=READINGS)
     assert result["values"] == [[0, -3.0], [4000, 1.0], [1_782_900_000_000, 2.0]]
 
-    own = {AnalyticsIdentifier("twice"): Series([5], [42])}
+    own: dict[Identifier, Series] = {AnalyticsIdentifier("twice"): Series([5], [42])}
     assert check("analytics.twice", catalogue=HOUSE, readings=own)["values"] == [[5, 42.0]]
 
 
 def test_series_that_do_not_meet_and_series_without_values_are_noted() -> None:
-    shifted = {
+    shifted: dict[Identifier, Series] = {
         DeviceIdentifier("a", "x"): Series([0, 4000], [1, 1]),
         DeviceIdentifier("b", "y"): Series([1, 4001], [1, 1]),
     }

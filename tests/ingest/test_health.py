@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +47,7 @@ class Ingest:
 
 
 @pytest.fixture
-def ingest(
-    database: Database, deployment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Ingest]:
+def ingest(database: Database, deployment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ingest:
     monkeypatch.setattr(health_module, "_REPORT_EVERY_S", 0.0)
     with database.begin() as connection:
         house = store.houses.create(connection, "North")
@@ -75,7 +72,7 @@ def test_a_house_that_floods_is_named(ingest: Ingest, monkeypatch: pytest.Monkey
     ingest.subscriber.connected_since = time.monotonic() - 1000
     ingest.inbox.put(ingest.message(NOW + number) for number in range(3000))
     time_of_report = time.monotonic() + 2
-    monkeypatch.setattr(health_module.time, "monotonic", lambda: time_of_report)
+    monkeypatch.setattr(time, "monotonic", lambda: time_of_report)
     assert f"House {ingest.house_id} sends far more" in ingest.alarms()[Alarm.FLOOD]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -45,7 +44,7 @@ class Stored:
 
 
 @pytest.fixture
-def stored(database: Database, deployment: str) -> Iterator[Stored]:
+def stored(database: Database, deployment: str) -> Stored:
     with database.begin() as connection:
         house = store.houses.create(connection, "North")
         device = store.devices.create(connection, house.house_id, "meter", "egauge", {})

@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 from sgmp_console import cli, commands, store
+from sgmp_console.environment import DATABASE_URL
 from sgmp_console.reports import export, periods
 from sgmp_console.reports.report import Kind, Report
 from sgmp_console.store import Database
@@ -103,7 +104,7 @@ def test_a_house_that_is_called_like_a_formula_is_text_in_a_spreadsheet(stored: 
 
 @pytest.fixture
 def owner(test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(commands.DATABASE_URL, test_database.url)
+    monkeypatch.setenv(DATABASE_URL, test_database.url)
 
 
 ASK = ["report", "--house", "Maple House", "--range", "2026-05-12..2026-05-14"]
@@ -178,7 +179,7 @@ def test_an_account_without_the_permission_export_writes_no_file(
             must_change_password=False,
         )
     signed_in = test_database.address.replace("//", "//vera%40example.org:a%20long%20password@")
-    monkeypatch.setenv(commands.DATABASE_URL, signed_in)
+    monkeypatch.setenv(DATABASE_URL, signed_in)
     ask = [*ASK, "--deployment", test_database.deployment, "--report", "solar"]
     assert cli.main(ask) == commands.OK
     assert cli.main([*ask, "--csv", str(tmp_path / "report.csv")]) == commands.FAILED

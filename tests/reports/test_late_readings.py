@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sgmp_console import store
-from sgmp_console.reports.item_reader import Source
+from sgmp_console.reports.item_source import Source
 from sgmp_console.store import Database, aggregates, readings
 from sgmp_console.timeseries import Series
 from sgmp_console.timeseries.slots import HOUR_MS, SLOT_MS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
@@ -93,7 +93,7 @@ class StoredHouse:
         ]
 
 
-CASES = {
+CASES: dict[str, tuple[str, Callable[[str], Period]]] = {
     "a day in slots": ("America/Los_Angeles", lambda zone: periods.day(date(2026, 3, 7), zone)),
     "the day the clocks go forward": ("America/Los_Angeles", lambda zone: periods.day(date(2026, 3, 8), zone)),
     "the day they go back": ("Europe/Berlin", lambda zone: periods.day(date(2025, 10, 26), zone)),
@@ -171,7 +171,7 @@ def test_rows_of_steps_and_days_add_up_to_the_energy(case: tuple[StoredHouse, Pe
     energy = report.figure("energy").value
     for table in report.tables:
         column = next(place for place, one in enumerate(table.columns) if one.title == "Solar, energy")
-        total = sum(float(row[column]) for row in table.rows if row[column] is not None)
+        total = sum(float(cell) for row in table.rows if (cell := row[column]) is not None)
         assert total == pytest.approx(energy, rel=1e-9), table.key
         edges = [(row[0], row[1]) for row in table.rows]
         assert edges[0][0] == period.start_ms

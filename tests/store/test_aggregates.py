@@ -240,6 +240,8 @@ def test_series_of_one_message_have_the_same_fingerprints(place: Place) -> None:
     place.store(series)
     place.store(Series(series.timestamps[:-1], -series.values[:-1]), "other")
     first, second = place.slots(), place.slots("other")
+    assert first.instants is not None
+    assert second.instants is not None
     np.testing.assert_array_equal(first.instants[:-1], second.instants[:-1])
     assert first.instants[-1] != second.instants[-1]
 

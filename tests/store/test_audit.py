@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
 from sgmp_console import store
 from sgmp_console.errors import Refused, UserError
@@ -285,7 +286,7 @@ def test_revealed_secrets_are_told(as_admin: Database, place: Place) -> None:
 def test_nobody_sees_a_secret_and_takes_the_entry_back(
     as_admin: Database, place: Place, test_database: TestDatabase
 ) -> None:
-    connection = psycopg2.connect(**{**as_admin.parameters, "sslmode": "prefer"})
+    connection = psycopg2.connect(make_dsn(**{**as_admin.parameters, "sslmode": "prefer"}))
     with connection.cursor() as cursor:
         cursor.execute("SELECT sgmp.announce_reveal('device', %s)", (place.meter.device_id,))
         (announced,) = cursor.fetchone() or (0,)

@@ -97,7 +97,7 @@ def test_a_gap_is_told_when_it_is_over(place: Place, test_database: TestDatabase
         assert heard(listener) == Reconnected()
         place.write({T0: {"x": 1.0}})
         assert heard(listener) == Change(place.house.house_id, T0)
-        listener.close()  # type: ignore[attr-defined]
+        listener.close()
 
 
 def test_it_listens_though_more_than_1024_files_are_open(place: Place, database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -88,12 +89,14 @@ def test_readings_can_be_kept_for_longer_or_shorter(place: Place, database: Data
     now_ms = int(time.time() * 1000)
     old, older = now_ms - 4 * WEEK_MS, now_ms - 10 * WEEK_MS
     place.write({older: {"x": 1.0}, old: {"x": 2.0}, now_ms: {"x": 3.0}})
+
+    def looked(maintenance: Maintenance, kept: list[int]) -> bool:
+        maintenance.look()
+        return list(place.read("x", 0, now_ms + 1)) == kept
+
     for keep_days, left in ((50, [old, now_ms]), (10, [now_ms])):
         maintenance = Maintenance(database, keep_days)
         try:
-            assert wait_until(
-                lambda kept=left, at=maintenance: at.look() or list(place.read("x", 0, now_ms + 1)) == kept,  # type: ignore[misc, func-returns-value]
-                WAIT_S,
-            )
+            assert wait_until(partial(looked, maintenance, left), WAIT_S)
         finally:
             maintenance.close()

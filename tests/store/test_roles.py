@@ -57,7 +57,7 @@ def test_a_role_is_made_changed_renamed_and_deleted(database: Database) -> None:
     made = make(database, " installer ", "view_devices", "manage_devices")
     assert (made.name, made.permissions, made.members) == (
         "installer",
-        {"view_devices", "manage_devices"},
+        frozenset({"view_devices", "manage_devices"}),
         0,
     )
     give(database, "ann@example.org", "installer")
@@ -67,7 +67,7 @@ def test_a_role_is_made_changed_renamed_and_deleted(database: Database) -> None:
         )
         (ann,) = store.accounts.list_all(connection)
     assert (changed.name, changed.members, changed.revision) == ("fitter", 1, made.revision + 1)
-    assert (ann.role, ann.permissions) == ("fitter", {"view_devices"})
+    assert (ann.role, ann.permissions) == ("fitter", frozenset({"view_devices"}))
     with database.begin() as connection:
         store.accounts.update(connection, replace(ann, role="admin"))
         store.roles.delete(connection, made.role_id)

@@ -61,7 +61,10 @@ def furnish(database: Database, house: House) -> None:
                 "battery.battery_status.relativestateofcharge": Series(late, 55 + 35 * wave),
             },
         )
-        sessions = [(20 * 3_600_000, "EV_START_CHARGING", {}), (3_600_000, "EV_START_CHARGING", {})]
+        sessions: list[tuple[int, str, dict[str, int]]] = [
+            (20 * 3_600_000, "EV_START_CHARGING", {}),
+            (3_600_000, "EV_START_CHARGING", {}),
+        ]
         ends = [
             (18 * 3_600_000, "EV_END_CHARGING", {"duration": 7_200_000, "energy": 9_400_000}),
             (600_000, "EV_END_CHARGING", {"duration": 3_000_000, "energy": 2_100_000}),

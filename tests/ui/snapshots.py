@@ -41,9 +41,9 @@ def snapshot(
     rng = np.random.default_rng(seed)
     start = now_ms - DAY_MS
     t = np.arange(start, now_ms, step_ms, dtype=np.int64) + step_ms // 2
-    hour = (
-        (t / 1000 + datetime.fromtimestamp(now_ms / 1000, ZONE).utcoffset().total_seconds()) % 86_400
-    ) / 3600
+    offset = datetime.fromtimestamp(now_ms / 1000, ZONE).utcoffset()
+    assert offset is not None
+    hour = ((t / 1000 + offset.total_seconds()) % 86_400) / 3600
     wobble = np.interp(t, t[::200], rng.normal(0, 1, len(t[::200])))
     solar = np.clip(5.4 * np.sin((hour - 6) / 13 * np.pi), 0, None) * np.clip(0.9 + 0.15 * wobble, 0.2, 1.05)
     load = 0.6 + 1.4 * np.exp(-(((hour - 19) / 2) ** 2)) + 0.7 * np.exp(-(((hour - 7.5) / 1.2) ** 2))

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QFileDialog, QMenu
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import accounts
@@ -414,11 +414,17 @@ def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
 def test_everything_that_takes_focus_in_the_dialog_has_a_name(show: Show) -> None:
     dialog = creating(show())
     seen = []
-    widget = dialog.email.nextInFocusChain()
+
+    def after(widget: QWidget) -> QWidget:
+        following = widget.nextInFocusChain()
+        assert following is not None
+        return following
+
+    widget = after(dialog.email)
     while widget is not dialog.email:
         if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible():
             seen.append(widget.accessibleName() or getattr(widget, "text", str)())
-        widget = widget.nextInFocusChain()
+        widget = after(widget)
     assert all(seen)
     assert seen.index("Name") < seen.index("Role") < seen.index("Cancel") < seen.index("Create account")
     dialog.reject()

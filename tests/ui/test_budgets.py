@@ -7,11 +7,12 @@ they share its caches, too.
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
-from sgmp_console.reports.home import POWER_ITEMS
+from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
@@ -73,6 +74,10 @@ def test_the_window_is_never_blocked_while_it_is_live(
     view.resize(1920, 1080)
     view.live._pause.setInterval(0)
     worst = []
+
+    def has_another_snapshot(before: HomeSnapshot | None) -> bool:
+        return view.live.snapshot is not before
+
     for attempt in range(4):
         passes = Passes()
         for number in range(6):
@@ -80,7 +85,7 @@ def test_the_window_is_never_blocked_while_it_is_live(
             before = view.live.snapshot
             passes.start()
             view.live.house_changed(view.live.house_id or 0, 1)
-            qtbot.waitUntil(lambda before=before: view.live.snapshot is not before)
+            qtbot.waitUntil(partial(has_another_snapshot, before))
             qtbot.wait(60)
             passes.stop()
         worst.append(max(passes.taken))

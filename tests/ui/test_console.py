@@ -18,10 +18,11 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QStackedWidget, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console import app, settings
+from sgmp_console.app import Screenshot
 from sgmp_console.fleet import analytics, devices
 from sgmp_console.settings import WindowSettings
 from sgmp_console.store import Device, readings
@@ -240,7 +241,8 @@ def test_signing_out_ends_the_session_and_offers_to_sign_in(
     view = sign_in(qtbot, console, deployed)
     view.sign_out_wanted.emit()
     assert console.session() is None
-    assert console.centralWidget().currentWidget() is console.sign_in  # type: ignore[attr-defined]
+    assert isinstance(pages := console.centralWidget(), QStackedWidget)
+    assert pages.currentWidget() is console.sign_in
     assert isinstance(console.sign_in, SignInPage)
     assert console.sign_in.email.text() == deployed.email
     assert console.sign_in.password.text() == ""
@@ -354,7 +356,10 @@ def test_a_check_ends_when_all_is_shown_and_takes_pictures(
 ) -> None:
     deliver(deployed, egauge, 1.25, minutes=30)
     launch = app.Launch(deployed.profile, deployed.email, deployed.password)
-    pictures = [(tmp_path / "light.png", 1280, 800, "light"), (tmp_path / "dark.png", 1920, 1080, "dark")]
+    pictures: list[Screenshot] = [
+        (tmp_path / "light.png", 1280, 800, "light"),
+        (tmp_path / "dark.png", 1920, 1080, "dark"),
+    ]
     result = app.check(
         launch,
         lambda shown: [name for name in ("Maple House", "Harbor House") if name not in shown],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from sgmp_console.fleet.device_test import EdgeAway, result_of
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.dialogs.import_dialog import ImportDialog
+from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.pages.devices.editor import DeviceEditor
 from sgmp_console.ui.pages.devices.page import DevicesPage
 from sgmp_console.ui.pages.devices.same_meter import SameMeterDialog
@@ -47,6 +50,16 @@ def edit(page: DevicesPage, name: str) -> DeviceEditor:
     )
     page.action("edit").trigger()
     return page.findChildren(DeviceEditor)[-1]
+
+
+@contextmanager
+def busy(qtbot: QtBot, dialog: TaskDialog, doing: str) -> Iterator[None]:
+    """The dialog works meanwhile."""
+    go = threading.Event()
+    dialog.run(lambda report: go.wait(10), lambda result: None, doing)
+    yield
+    go.set()
+    qtbot.waitUntil(lambda: not dialog.busy)
 
 
 def test_the_list(qtbot: QtBot, page: DevicesPage, view: MainView, appearance: Appearance) -> None:
@@ -105,11 +118,8 @@ def test_a_stored_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance
     editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345,\n  "colour": "red"\n}')
     editor.act.click()
     pictures(qtbot, appearance, editor, "device_settings_wrong")
-    editor._task = editor.services.tasks.run(editor, lambda: None, print, print)
-    editor._show_busy()
-    pictures(qtbot, appearance, editor, "device_saving")
-    editor._task = None
-    editor._show_busy()
+    with busy(qtbot, editor, "Saving"):
+        pictures(qtbot, appearance, editor, "device_saving")
     editor.discard()
 
 
@@ -206,7 +216,6 @@ def test_importing(qtbot: QtBot, page: DevicesPage, appearance: Appearance, tmp_
     dialog.existing.activated.emit(1)
     qtbot.waitUntil(lambda: dialog._plan is not None)
     pictures(qtbot, appearance, dialog, "import_ready")
-    dialog._show_busy("Importing devices")
-    pictures(qtbot, appearance, dialog, "import_busy")
-    dialog._show_ready()
+    with busy(qtbot, dialog, "Importing devices"):
+        pictures(qtbot, appearance, dialog, "import_busy")
     dialog.reject()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,15 +13,26 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, QPoint, Qt, QUrl
 from PySide6.QtGui import QHelpEvent, QTextDocumentFragment
 from PySide6.QtGui import Qt as QtText
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QToolTip, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QToolTip,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import accounts as fleet_accounts
 from sgmp_console.store import House
 from sgmp_console.store import accounts as stored_accounts
 from sgmp_console.ui import plain_text
+from sgmp_console.ui.pages.audit.page import AuditPage
 from sgmp_console.ui.parts.buttons import Button, CheckBox
 from sgmp_console.ui.parts.labels import ElidedLabel, label
+from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge import contract
 from tests.ui import equipped
@@ -69,6 +82,7 @@ def test_the_mouse_rests_on_every_cell_and_nothing_is_loaded(
     view.start(hostile_house.house_id)
     view.show_page(page_id)
     page = view.page(page_id)
+    assert isinstance(page, ListPage | AuditPage)
     qtbot.waitUntil(lambda: page.table.model_of_rows.rowCount() > 0 or page_id == "analytics")
     table = page.table
     seen = set()
@@ -121,10 +135,15 @@ def test_an_ampersand_is_seen_on_labels_buttons_boxes_and_in_menus(qtbot: QtBot)
     entry = QLineEdit()
     titled = label("R&D desk")
     titled.setBuddy(entry)
-    for widget in (titled, Button("R&D desk"), CheckBox("R&D desk")):
+    widgets: list[tuple[QLabel | QPushButton | QCheckBox, Callable[[Any], str]]] = [
+        (titled, QLabel.text),
+        (Button("R&D desk"), QPushButton.text),
+        (CheckBox("R&D desk"), QCheckBox.text),
+    ]
+    for widget, text_in_qt in widgets:
         qtbot.addWidget(widget)
         assert widget.text() == "R&D desk"
-        assert type(widget).__mro__[1].text(widget) == "R&&D desk"
+        assert text_in_qt(widget) == "R&&D desk"
     qtbot.addWidget(entry)
     assert plain_text.mnemonic_free("R&D desk") == "R&&D desk"
 

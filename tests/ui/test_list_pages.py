@@ -44,12 +44,18 @@ def test_showing_a_page_puts_the_focus_into_it_so_that_its_keys_work(
     dialog.reject()
 
 
+def focused() -> QWidget:
+    widget = QApplication.focusWidget()
+    assert widget is not None
+    return widget
+
+
 def test_tab_goes_from_the_search_over_the_actions_to_the_table(page: AccountsPage) -> None:
     page.search.setFocus()
     met: list[QWidget] = []
     for _ in range(12):
-        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
-        met.append(QApplication.focusWidget())
+        QTest.keyClick(focused(), Qt.Key.Key_Tab)
+        met.append(focused())
         if met[-1] is page.table:
             break
     assert met[-1] is page.table

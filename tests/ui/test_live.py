@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -28,7 +29,7 @@ def live(tasks: Tasks, reader: ChosenReader, clock: Clock) -> HomeFeed:
 
 
 @pytest.fixture
-def got(live: HomeFeed) -> list[HomeSnapshot]:
+def got(live: HomeFeed) -> Iterator[list[HomeSnapshot]]:
     snapshots_: list[HomeSnapshot] = []
     live.snapshot_ready.connect(snapshots_.append)
     yield snapshots_

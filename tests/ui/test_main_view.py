@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -60,7 +60,7 @@ def several(
     tasks: Tasks,
     appearance: Appearance,
     shown: Callable[..., QWidget],
-) -> MainView:
+) -> Iterator[MainView]:
     """A view with a second page, which has a time range, and one that the account may not see."""
     session = deployed.sign_in()
     made = MainView(
@@ -359,6 +359,7 @@ def test_background_work_is_shown_with_progress_and_can_be_cancelled(
 
 def test_the_theme_is_chosen_in_the_account_menu(started: MainView, appearance: Appearance) -> None:
     themes = started._account_menu.findChild(QMenu)
+    assert themes is not None
     dark = next(action for action in themes.findChildren(QAction) if action.text() == "Dark")
     dark.trigger()
     assert appearance.choice == "dark"

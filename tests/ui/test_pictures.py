@@ -115,7 +115,8 @@ def test_home_offline_with_work_under_way(
     view.start()
     qtbot.waitUntil(lambda: view.live.snapshot is not None)
     view.connection.lost(DatabaseUnavailable("connection refused"))
-    go, heard = threading.Event(), []
+    go = threading.Event()
+    heard: list[object] = []
 
     def work(report: Report) -> None:
         report(0.4, "day 12 of 30")

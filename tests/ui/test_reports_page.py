@@ -16,7 +16,7 @@ from sgmp_console.fleet import analytics
 from sgmp_console.reports import periods
 from sgmp_console.reports.report import Kind, Section
 from sgmp_console.store import devices, readings
-from sgmp_console.timeseries import HOUR_MS
+from sgmp_console.timeseries import HOUR_MS, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.pages.reports.figures import WhyCard, why_text
 from sgmp_console.ui.pages.reports.page import ReportPage
@@ -124,7 +124,7 @@ def test_why_names_gaps_and_what_is_unknown(qtbot: QtBot, filled: Deployment, vi
     view.services.shown_period.choose(periods.custom(first - 5 * HOUR_MS, first + 5 * HOUR_MS, zone))
     qtbot.waitUntil(lambda: page.report is not None and page.report.period.start_ms < first, timeout=20_000)
     assert page.report is not None
-    text = why_text(page.report, page.report.figure("energy"), periods.calendar.zone(zone))
+    text = why_text(page.report, page.report.figure("energy"), calendar.zone(zone))
     assert "No value: " in text
     assert "(5." in text
 

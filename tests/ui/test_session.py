@@ -18,7 +18,8 @@ PROFILE = Profile("Pilot", "postgresql://localhost/sgmp")
 
 
 def session(profile: Profile) -> Session:
-    return Session(profile, None, None)  # type: ignore[arg-type] - neither is looked at here
+    """Without a database and an account: neither is looked at here."""
+    return Session(profile, None, None)  # type: ignore[arg-type]
 
 
 def test_the_cloud_is_opened_once_whoever_asks_first(tmp_path: Path) -> None:

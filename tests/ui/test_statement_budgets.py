@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pytestqt.qtbot import QtBot
 
@@ -31,7 +33,7 @@ def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
                 roles.create(owner, f"role_{number}", permissions=["view_devices"])
 
 
-def shown(qtbot: QtBot, view: MainView, page_id: str) -> ListPage:
+def shown(qtbot: QtBot, view: MainView, page_id: str) -> ListPage[Any, Any]:
     view.show_page(page_id)
     page = view.page(page_id)
     assert isinstance(page, ListPage)
@@ -39,7 +41,7 @@ def shown(qtbot: QtBot, view: MainView, page_id: str) -> ListPage:
     return page
 
 
-def cost(page: ListPage) -> int:
+def cost(page: ListPage[Any, Any]) -> int:
     """The statements of one read; the least of three, since the window around it reads now and then, too."""
     costs = []
     for _ in range(3):

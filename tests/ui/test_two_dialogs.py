@@ -34,7 +34,7 @@ class Subject:
     open: Callable[[], EditDialog[Any]]
     entry: Callable[[Any], QLineEdit]
     read: Callable[[], str]
-    delete: Callable[[], None]
+    delete: Callable[[], object]
     can_be_made_again: bool
 
 
@@ -43,7 +43,9 @@ def _account(view: MainView, owner: Database) -> Subject:
     everything, known = _read(owner, store.roles.list_all), _read(owner, store.houses.list_all)
 
     def read() -> str:
-        return next(one.name for one in _read(owner, store.accounts.list_all) if one.email == there.email)
+        return str(
+            next(one.name for one in _read(owner, store.accounts.list_all) if one.email == there.email)
+        )
 
     return Subject(
         lambda: EditAccount(view.services, there, everything, known, view),

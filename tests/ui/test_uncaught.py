@@ -50,7 +50,8 @@ def test_the_same_mistake_is_shown_once(qtbot: QtBot, errors: UncaughtErrors) ->
 def test_every_mistake_is_logged(errors: UncaughtErrors, caplog: pytest.LogCaptureFixture) -> None:
     for value in (1, 2):
         errors.report(caught_from(value))
-    assert [record.exc_info[1].args for record in caplog.records if record.exc_info] == [(1,), (2,)]
+    errors_ = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [error.args for error in errors_ if error] == [(1,), (2,)]
 
 
 def test_it_hears_of_threads_and_of_the_top_level(qtbot: QtBot, errors: UncaughtErrors) -> None:
