@@ -336,3 +336,22 @@ def test_a_database_that_never_answered_is_no_empty_house(qtbot: QtBot, show: Sh
     page = show(DatabaseUnavailable("connection refused"))
     assert "The database does not answer" in texts(page)
     assert view.banner.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("place", "report"), [(0, "solar"), (1, "battery"), (2, "ev"), (3, "load"), (4, "energy")]
+)
+def test_a_tile_leads_to_its_report_by_click_and_by_enter(
+    show: Show, view: MainView, place: int, report: str
+) -> None:
+    page = show(snapshots.snapshot())
+    tile = (*page.tiles, page.energy)[place]
+    shown = view.services.shown_period
+    shown.choose_text("2024")
+    if place % 2:
+        tile.setFocus()
+        QTest.keyClick(tile, Qt.Key.Key_Return)
+    else:
+        QTest.mouseClick(tile, Qt.MouseButton.LeftButton)
+    assert view.page(report).isVisible()
+    assert shown.period.title in ("Last 24 hours", "Wed 14 May 2025")

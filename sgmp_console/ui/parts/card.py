@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.ui.parts.labels import ElidedLabel
+from sgmp_console.ui.parts.pressable import Pressable
 
 PADDING = 16
 
@@ -21,7 +22,7 @@ def centred(column: QVBoxLayout, card: QWidget) -> None:
     column.addStretch(3)
 
 
-class Card(QFrame):
+class Card(Pressable):
     """`header` takes what stands right of the title, `body` the rest."""
 
     def __init__(self, title: str, parent: QWidget | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,9 @@ _THREE_COLUMNS_FROM = 920
 """Width in pixels."""
 _TILE_HEIGHT = 112
 _LEAST_CARD_HEIGHT = 204
+
+_REPORT_OF = {"solar": "solar", "battery_discharging": "battery", "ev": "ev", "load": "load"}
+"""By item of a tile: the page of its report."""
 
 
 class HomePage(Page):
@@ -104,6 +108,14 @@ class HomePage(Page):
         )
         self.flow = FlowDiagram()
         self.energy = EnergyCard()
+        for source, report, period in (
+            *((tile, _REPORT_OF[tile.item], "24h") for tile in self.tiles),
+            (self.energy, "energy", "today"),
+        ):
+            if self.services.has_page(report):
+                source.set_pressable()
+                source.setAccessibleDescription("Enter opens the report.")
+                source.pressed.connect(partial(self._open_report, report, period))
         self.warnings = WarningsCard()
         self.warnings.setMinimumHeight(_LEAST_CARD_HEIGHT)
 
@@ -147,6 +159,10 @@ class HomePage(Page):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(page)
         return area
+
+    def _open_report(self, report: str, period: str) -> None:
+        self.services.shown_period.choose_text(period)
+        self.services.navigate(report)
 
     def _arrange(self, columns: int) -> None:
         """The cards in three columns, or in two where there is no room for three: then the page scrolls down."""

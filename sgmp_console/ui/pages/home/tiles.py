@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import GAP_MS, HomeSnapshot, Latest
 from sgmp_console.timeseries import Series
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.parts.labels import ElidedLabel, IconLabel, ValueLabel, label, set_ink
+from sgmp_console.ui.parts.pressable import Pressable
 from sgmp_console.ui.parts.sparkline import Sparkline
 from sgmp_console.ui.quantities import QUANTITIES
 
@@ -19,7 +20,7 @@ _IDLE_KW = 0.005
 """Less than this is shown as 0.00 kW, so it is not said to flow."""
 
 
-class Tile(QFrame):
+class Tile(Pressable):
     """One quantity now. A stale value is not shown: a dash, and since when."""
 
     def __init__(self, item: str, parent: QWidget | None = None) -> None:

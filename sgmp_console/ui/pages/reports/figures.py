@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import tzinfo
 
-from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.reports.report import Figure, Report, Section
@@ -14,6 +14,7 @@ from sgmp_console.timeseries import HOUR_MS
 from sgmp_console.ui import formats
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
+from sgmp_console.ui.parts.pressable import Pressable
 
 _TILE_WIDTH = 176
 """Pixels that a tile is wide at least: room for `1,234 kWh`."""
@@ -23,18 +24,15 @@ _LEAST_SHOWN = 0.005
 """What does not add up is not shown where it would be 0.00."""
 
 
-class FigureTile(QFrame):
+class FigureTile(Pressable):
     """One figure. It takes the focus: F2, Enter, Space or a click asks why."""
-
-    asked = Signal()
 
     def __init__(self, report: Report, figure: Figure, zone: tzinfo, now_ms: int) -> None:
         super().__init__()
         self.figure = figure
         self._report, self._zone, self._now_ms = report, zone, now_ms
         self.setProperty("surface", "card")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setCursor(Qt.CursorShape.WhatsThisCursor)
+        self.set_pressable(Qt.Key.Key_F2, cursor=Qt.CursorShape.WhatsThisCursor)
         # As wide as its column, whatever stands in it.
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         column = QVBoxLayout(self)
@@ -82,16 +80,6 @@ class FigureTile(QFrame):
         before = formats.with_unit(other.figure(self.figure.key).value, self.figure.unit)
         return f"{sign}{formats.with_unit(difference, self.figure.unit)}, before {before}"
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        if event.key() in (Qt.Key.Key_F2, Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
-            self.asked.emit()
-        else:
-            super().keyPressEvent(event)
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
-            self.asked.emit()
-
 
 class FigureGrid(QWidget):
     """The tiles of a report, section by section, in as many columns as there is room for.
@@ -120,7 +108,7 @@ class FigureGrid(QWidget):
         sections = dict.fromkeys(tile.figure.section for tile in self.tiles)
         self._captions = [label(section.value, "caption", "secondary") for section in sections]
         for tile in self.tiles:
-            tile.asked.connect(self._show_why)
+            tile.pressed.connect(self._show_why)
         self._columns = 0
         self._arrange()
         for tile in self.tiles:
