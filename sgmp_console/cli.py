@@ -17,6 +17,7 @@ from sgmp_console import commands
 from sgmp_console.commands import DEFAULT_DEPLOYMENT, FAILED, USAGE, Usage
 from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
 from sgmp_console.errors import SgmpError
+from sgmp_console.retention import RAW_RETENTION_DAYS
 from sgmp_edge import VERSION
 
 _INTERRUPTED = 130
@@ -257,9 +258,10 @@ def _add_ingest(parsers: _Parsers) -> None:
     ingest.add_argument(
         "--keep-days",
         type=_integer(7, _DAYS_OF_A_CENTURY),
-        default=31,
+        default=RAW_RETENTION_DAYS,
         metavar="N",
-        help="keep raw readings for N days, aggregates for ever (31; on TimescaleDB its retention policy decides)",
+        help=f"keep raw readings for N days, aggregates for ever ({RAW_RETENTION_DAYS}; on TimescaleDB its retention policy "
+        "decides)",
     )
 
 

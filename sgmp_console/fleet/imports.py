@@ -22,7 +22,8 @@ from sgmp_console import csv_format
 from sgmp_console.csv_format import Lines, UnknownHeader, Unreadable
 from sgmp_console.errors import UserError
 from sgmp_console.measurements import AHEAD_MS, EARLIEST_MS, MAX_FIELD_LENGTH, MAX_VALUE
-from sgmp_console.store import Database, aggregates, devices, readings
+from sgmp_console.retention import RAW_RETENTION_DAYS
+from sgmp_console.store import Database, devices, readings
 from sgmp_console.timeseries import Series
 
 COLUMNS = ("timestamp", "device", "field", "value")
@@ -278,10 +279,10 @@ def _lists(series: Series) -> tuple[list[int], list[float]]:
 
 
 def _remark_on_retention(report: ImportReport) -> None:
-    kept_from = time.time() * 1000 - aggregates.RAW_RETENTION_DAYS * _DAY_MS
+    kept_from = time.time() * 1000 - RAW_RETENTION_DAYS * _DAY_MS
     if report.start_ms is not None and report.start_ms < kept_from:
         report.remarks.append(
-            f"Raw readings are kept for {aggregates.RAW_RETENTION_DAYS} days. Of what is older, only fields with continuous "
+            f"Raw readings are kept for {RAW_RETENTION_DAYS} days. Of what is older, only fields with continuous "
             "aggregation stay, as five-minute and hourly values."
         )
 

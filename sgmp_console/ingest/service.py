@@ -21,6 +21,7 @@ from sgmp_console.ingest.health import Health
 from sgmp_console.ingest.inbox import Inbox
 from sgmp_console.ingest.subscriber import Subscriber
 from sgmp_console.ingest.writer import Statistics, Writer
+from sgmp_console.retention import RAW_RETENTION_DAYS
 from sgmp_console.store import checked_deployment
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class IngestSettings:
     broker: BrokerSettings
     name: str = ""
     share_group: str = field(default="", repr=False)
-    keep_days: int = store.aggregates.RAW_RETENTION_DAYS
+    keep_days: int = RAW_RETENTION_DAYS
 
 
 def run(settings: IngestSettings, stop: threading.Event) -> Statistics:

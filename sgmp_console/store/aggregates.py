@@ -15,17 +15,12 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from sgmp_console.retention import RAW_RETENTION_DAYS
 from sgmp_console.store import binary_copy
 from sgmp_console.store.database import Database
 from sgmp_console.store.rows import array_literal, driver, to_ms
 from sgmp_console.store.series import FieldKey, SeriesIds, packed_query, series_of
 from sgmp_console.timeseries import SLOT_MS, HourAggregates, SlotAggregates, timestamp_hash
-
-RAW_RETENTION_DAYS = 31
-
-REFRESH_DAYS = 28
-"""On TimescaleDB aggregates of late readings are refreshed this far back: less than raw readings are kept, since a refresh
-where they were dropped would erase what is known. Further back they are merged."""
 
 _TIMESCALE = "sgmp_timescale"
 _LATE_MS = 5 * 60_000

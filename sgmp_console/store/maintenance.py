@@ -6,10 +6,11 @@ import logging
 import time
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 
+from sgmp_console.retention import RAW_RETENTION_DAYS
 from sgmp_console.store import quarantine
-from sgmp_console.store.aggregates import RAW_RETENTION_DAYS
 from sgmp_console.store.connecting import dsn_of
 from sgmp_console.store.database import Database
 
@@ -25,7 +26,9 @@ class Maintenance:
     """Works off late ranges and ends stale sessions each minute; drops raw readings past their time and packs weeks that
     are over, hourly. Never blocks the caller.
 
-    Whole weeks are dropped, the youngest `keep_days` days are kept in any case (at least 7). Each statement runs in the server while the caller does its own work on another connection. As ingest or owner.
+    Whole weeks are dropped, the youngest `keep_days` days are kept in any case (at least 7). Each statement runs in the
+    server while the caller does its own work on another connection. What is kept from its work by somebody's open
+    transaction is tried again a minute later. As ingest or owner.
     """
 
     def __init__(self, database: Database, keep_days: int = RAW_RETENTION_DAYS) -> None:
@@ -74,7 +77,7 @@ class Maintenance:
         self._connection = self._cursor = None
 
     def _go_on(self, connection: psycopg2.extensions.connection) -> None:
-        while connection.poll() == psycopg2.extensions.POLL_OK:
+        while self._is_ready(connection):
             if self._cursor is not None:
                 self._finish(self._cursor)
             if not self._waiting:
@@ -82,6 +85,17 @@ class Maintenance:
                 return
             self._cursor = connection.cursor()
             self._cursor.execute(self._waiting[0])
+
+    def _is_ready(self, connection: psycopg2.extensions.connection) -> bool:
+        try:
+            return connection.poll() == psycopg2.extensions.POLL_OK
+        except psycopg2.errors.LockNotAvailable:
+            statement = self._waiting.pop(0)
+            _log.info("%s: others keep it from its work; it is tried again", statement)
+            if statement in self._hourly:
+                self._next_hourly = self._next
+            self._cursor = None
+            return self._is_ready(connection)
 
     def _finish(self, cursor: psycopg2.extensions.cursor) -> None:
         done = self._waiting.pop(0)

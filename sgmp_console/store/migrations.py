@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 import sgmp_console
 from sgmp_console.errors import SgmpError
+from sgmp_console.retention import REFRESH_DAYS
 from sgmp_console.store.access import accounts_role, checked_deployment, ingest_role, prepare_roles
-from sgmp_console.store.aggregates import REFRESH_DAYS
 from sgmp_console.store.connecting import connect, parameters_of
 from sgmp_console.store.database import translated
 from sgmp_console.store.errors import DatabaseUnavailable

@@ -64,6 +64,19 @@ def test_history_that_is_imported_is_kept_when_raw_readings_are_dropped(
     assert house.slots("it", LONG_AGO_MS, LONG_AGO_MS + DAY_MS).source is Source.AGGREGATES
 
 
+def test_history_is_kept_where_nothing_recent_was_ever_stored(
+    house: StoredHouse, test_database: TestDatabase
+) -> None:
+    house.item("it", "a.x")
+    for start in (LONG_AGO_MS, TODAY_MS - 40 * DAY_MS):
+        house.store({X: wave(start, start + 2 * DAY_MS, 150_000)})
+    run_policies(test_database.url)
+    drop_old_readings(test_database.url)
+    for start in (LONG_AGO_MS, TODAY_MS - 40 * DAY_MS):
+        assert_as_stored(house, "it", "a.x", start, start + 2 * DAY_MS)
+    assert house.slots("it", LONG_AGO_MS, LONG_AGO_MS + DAY_MS).source is Source.AGGREGATES
+
+
 def test_slots_and_hours_say_the_same_at_once_after_late_data(
     house: StoredHouse, test_database: TestDatabase
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 
@@ -100,3 +101,33 @@ def test_readings_can_be_kept_for_longer_or_shorter(place: Place, database: Data
             assert wait_until(partial(looked, maintenance, left), WAIT_S)
         finally:
             maintenance.close()
+
+
+def test_readers_do_not_queue_behind_maintenance_that_waits_for_an_open_read(
+    place: Place, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sgmp_console.store.maintenance")
+    now_ms = int(time.time() * 1000)
+    place.write({now_ms - 10 * WEEK_MS: {"x": 1.0}, now_ms - 3 * WEEK_MS: {"x": 2.0}, now_ms: {"x": 3.0}})
+    longest = 0.0
+
+    def is_read_meanwhile() -> bool:
+        nonlocal longest
+        maintenance.look()
+        began = time.monotonic()
+        with database.begin() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM sgmp.reading")
+        longest = max(longest, time.monotonic() - began)
+        return len(caplog.records) == 2
+
+    maintenance = Maintenance(database)
+    try:
+        with database.begin() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM sgmp.reading")
+            assert wait_until(is_read_meanwhile, WAIT_S)
+        assert longest < 2.0
+        postponed = [record.getMessage().partition("(")[0] for record in caplog.records]
+        assert postponed == ["SELECT sgmp.drop_old_readings", "SELECT sgmp.pack_week"]
+        assert len(place.read("x", 0, now_ms + 1)) == 3
+    finally:
+        maintenance.close()

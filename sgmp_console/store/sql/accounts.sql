@@ -308,12 +308,21 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM sgmp.require_ingest();
+    RETURN sgmp.end_sessions_after(interval '5 minutes', interval '15 minutes');
+END
+$$;
+
+-- For the owner.
+CREATE FUNCTION sgmp.end_sessions_after(idle_for interval, running_for interval) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
     PERFORM pg_stat_clear_snapshot();
     RETURN (
         SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a JOIN sgmp.account o ON o.login = a.usename
         WHERE a.datname = current_database()
-          AND (a.state LIKE 'idle in transaction%' AND a.state_change < clock_timestamp() - interval '5 minutes'
-               OR a.state = 'active' AND a.query_start < clock_timestamp() - interval '15 minutes'));
+          AND (a.state LIKE 'idle in transaction%' AND a.state_change < clock_timestamp() - idle_for
+               OR a.state = 'active' AND a.query_start < clock_timestamp() - running_for));
 END
 $$;
 

@@ -353,9 +353,10 @@ END
 $$;
 
 -- Retention on plain PostgreSQL: whole weeks, once every aggregated series has them in its slots. Returns how many
--- weeks went. TimescaleDB has a policy for it.
+-- weeks went. TimescaleDB has a policy for it. Whoever reads makes it wait, and all who come after wait behind it: it soon
+-- gives up (55P03), to be called again later.
 CREATE FUNCTION sgmp.drop_old_readings(keep interval) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
 AS $$
 DECLARE
     partition record;
@@ -416,6 +417,27 @@ BEGIN
 END
 $$;
 
+-- On TimescaleDB an aggregate is read up to its watermark; after it, raw rows are. Only a refresh that finds readings moves the
+-- watermark, so that what is merged behind it would be invisible once its raw rows are dropped. Where no recent reading has
+-- moved it, one of series 0, which no device has, is left for the policies to find (they look 26 days back, up to 2 hours ago).
+-- WORKAROUND: a watermark can't be moved otherwise; there is no upstream report.
+CREATE FUNCTION sgmp.move_watermarks() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM timescaledb_information.continuous_aggregates c
+        JOIN _timescaledb_catalog.hypertable h
+          ON h.schema_name = c.materialization_hypertable_schema AND h.table_name = c.materialization_hypertable_name
+        WHERE c.view_schema = 'sgmp'
+          AND _timescaledb_functions.to_timestamp(_timescaledb_functions.cagg_watermark(h.id)) < sgmp.refreshable_from()
+    ) THEN
+        -- The transaction's own instant: who does the same at the same time doesn't wait.
+        INSERT INTO sgmp.reading (series_id, ts, value) VALUES (0, now() - interval '6 hours', 0) ON CONFLICT DO NOTHING;
+    END IF;
+END
+$$;
+
 -- On TimescaleDB: bring the raw rows of these series in a range into the slots and hours, where they are at least as many as
 -- were counted before. For ranges that no refresh reaches any more, since it would take all series again from raw rows, and
 -- those of others may have been dropped.
@@ -466,6 +488,7 @@ BEGIN
           AND s.slot < date_trunc('hour', $3 - interval '1 microsecond', 'UTC') + interval '1 hour'
         GROUP BY 1, 2
     $merge$, slot_table, hour_table) USING of_series, from_slot, to_ts;
+    PERFORM sgmp.move_watermarks();
 END
 $$;
 

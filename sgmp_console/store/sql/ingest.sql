@@ -103,14 +103,16 @@ BEGIN
 END
 $$;
 
--- Write the oldest week that is over anew, in the order of its index, which is half empty after all the small inserts:
+-- Write the oldest week that is over again, in the order of its index, which is half empty after all the small inserts:
 -- a quarter less disk, and neighbours in time side by side. Readers go on; who stores into that week waits. Returns
--- whether there was one.
+-- whether there was one. Where somebody's reading keeps it from putting the week in its place, others do not wait behind it
+-- for long: it tries again, and gives up in the end (55P03).
 CREATE FUNCTION sgmp.pack_week() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     week record;
+    attempt integer := 1;
 BEGIN
     PERFORM sgmp.require_ingest();
     IF NOT sgmp.partitioned_by_week() THEN
@@ -128,7 +130,19 @@ BEGIN
     PERFORM sgmp.make_week('packing', week.monday);
     EXECUTE format('INSERT INTO sgmp.packing SELECT series_id, ts, value FROM sgmp.%I ORDER BY series_id, ts', week.name);
     ALTER TABLE sgmp.packing ADD PRIMARY KEY (series_id, ts) INCLUDE (value);
-    EXECUTE format('ALTER TABLE sgmp.reading DETACH PARTITION sgmp.%I', week.name);
+    PERFORM set_config('lock_timeout', '200ms', true);
+    LOOP
+        BEGIN
+            EXECUTE format('ALTER TABLE sgmp.reading DETACH PARTITION sgmp.%I', week.name);
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF attempt = 5 THEN
+                RAISE;
+            END IF;
+            attempt := attempt + 1;
+            PERFORM pg_sleep(0.5);
+        END;
+    END LOOP;
     EXECUTE format('DROP TABLE sgmp.%I', week.name);
     EXECUTE format('ALTER TABLE sgmp.packing RENAME TO %I', week.name);
     EXECUTE format('ALTER INDEX sgmp.packing_pkey RENAME TO %I', week.name || '_pkey');
