@@ -114,6 +114,17 @@ def test_a_file_that_can_not_be_written_is_told(
 
 
 @locally
+def test_what_happened_meanwhile_is_there_when_the_page_is_shown_again(
+    world: World, opened: tuple[Window, AuditPage]
+) -> None:
+    window, page = opened
+    window.open_page("home")
+    houses.create(world.owner, "Willow House", time_zone="UTC")
+    window.open_page("audit")
+    window.wait(lambda: "Willow House" in whats(page), "the new entry")
+
+
+@locally
 def test_more_comes_as_one_scrolls(world: World, opened: tuple[Window, AuditPage]) -> None:
     window, page = opened
     for number in range(450):

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
-from sgmp_console.ui.pages.accounts.dialogs import CreateAccount
+from sgmp_console.ui.pages.accounts.dialogs import CreateAccount, EditAccount
 from sgmp_console.ui.pages.accounts.page import AccountsPage
 from sgmp_console.ui.parts.action_bar import ActionBar
 from sgmp_console.ui.parts.buttons import button
@@ -48,6 +48,15 @@ def focused() -> QWidget:
     widget = QApplication.focusWidget()
     assert widget is not None
     return widget
+
+
+def test_enter_opens_the_row_that_is_marked_for_the_keyboard(page: AccountsPage) -> None:
+    page.table.setCurrentIndex(page.table.proxy.index(0, 0))
+    page.table.clearSelection()
+    QTest.keyClick(page.table, Qt.Key.Key_Return)
+    (dialog,) = page.findChildren(EditAccount)
+    assert len(page.table.chosen()) == 1
+    dialog.reject()
 
 
 def test_tab_goes_from_the_search_over_the_actions_to_the_table(page: AccountsPage) -> None:

@@ -6,6 +6,7 @@ import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Literal, TypeVar
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
@@ -76,7 +77,8 @@ class ListPage(Page, Generic[Row, Found]):
 
     It reads when it is shown, on F5, when the connection is back, and with `of_house` when another house is chosen. With
     `every_ms`, while it is shown, `rows_of` is asked that often, so that ages grow, and the list is read again where
-    something arrived in the meantime (of the house, with `of_house`). What is selected and searched stays. Acts with the key Enter happen on a double click, too.
+    something arrived in the meantime (of the house, with `of_house`). What is selected and searched stays. Acts with the
+    key Enter happen on a double click, too.
     """
 
     def __init__(
@@ -224,12 +226,17 @@ class ListPage(Page, Generic[Row, Found]):
                     if act.needs
                     else Qt.ShortcutContext.WidgetWithChildrenShortcut
                 )
-                shortcut.activated.connect(action.trigger)
+                shortcut.activated.connect(partial(self._press, act, action))
         before: QWidget = self.search
         for made in self.actions_bar.buttons():
             self.setTabOrder(before, made)
             before = made
         self.show_actions()
+
+    def _press(self, act: ListAction, action: QAction) -> None:
+        if act.needs and not self.table.chosen():
+            self.table.selectRow(self.table.currentIndex().row())  # the row that is marked for the keyboard
+        action.trigger()
 
     def action(self, id_: str) -> QAction:
         return self._acts[id_][1]

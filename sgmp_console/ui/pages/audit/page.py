@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     QTimer,
     QTimeZone,
 )
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -76,6 +76,9 @@ class AuditPage(Page):
         self._pause.timeout.connect(self.reload)
         self._build()
         services.connection.restored.connect(self.reload)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
         self.reload()
 
     # --- Building ------------------------------------------------------------------------------------------------
@@ -100,7 +103,7 @@ class AuditPage(Page):
         self._count = label("", "caption", "muted")
         head.addWidget(self._count)
         head.addStretch(1)
-        head.addWidget(label(f"Times of {_zone().key.replace('_', ' ')}", "caption", "muted"))
+        head.addWidget(label(f"Times in {_zone().key.replace('_', ' ')}", "caption", "muted"))
         head.addSpacing(8)
         self._export = button("Export CSV", self._ask_export)
         head.addWidget(self._export)

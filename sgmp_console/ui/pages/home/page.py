@@ -200,7 +200,7 @@ class HomePage(Page):
             self._zone = zone
             self.power_chart.set_zone(zone)
             self.line_chart.set_zone(zone)
-            self._power_hint.setText(f"Times of {snapshot.time_zone.replace('_', ' ')}")
+            self._power_hint.setText(f"Times in {snapshot.time_zone.replace('_', ' ')}")
         now_ms = self.services.now_ms()
         for tile in self.tiles:
             tile.set_snapshot(snapshot, now_ms)

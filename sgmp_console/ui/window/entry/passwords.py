@@ -30,7 +30,7 @@ class PasswordChange:
 
 
 class PasswordFields(QWidget):
-    """The present password (where asked for), a new one, and the new one again. Problems are said at the field, once it
+    """The current password (where asked for), a new one, and the new one again. Problems are said at the field, once it
     was left or the form was sent."""
 
     submitted = Signal()
@@ -41,7 +41,7 @@ class PasswordFields(QWidget):
         self._account = account
         self._asks_present = asks_present
         self.present, self.new, self.again = entries = (QLineEdit(), QLineEdit(), QLineEdit())
-        self._present = Field("Present password", self.present)
+        self._present = Field("Current password", self.present)
         self._new = Field("New password", self.new, passwords.RULES)
         self._again = Field("New password again", self.again)
         self._fields = dict(zip(entries, (self._present, self._new, self._again), strict=True))
@@ -74,7 +74,7 @@ class PasswordFields(QWidget):
     def result(self) -> PasswordChange | None:
         """None where something is wrong, which is said and has the focus then."""
         self._present.set_problem(
-            "" if self.present.text() or not self._asks_present else "Enter the present password."
+            "" if self.present.text() or not self._asks_present else "Enter the current password."
         )
         self._new.set_problem(self._problem())
         self._again.set_problem("" if self.again.text() == self.new.text() else "This is not the same.")

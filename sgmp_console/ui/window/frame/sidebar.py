@@ -61,7 +61,7 @@ class Sidebar(QFrame):
             self._group.addButton(entry)
             column.addWidget(entry)
         column.addStretch(1)
-        self._toggle = IconButton("panel", "Collapse the rail (Ctrl+B)")
+        self._toggle = IconButton("panel", "Collapse the sidebar (Ctrl+B)")
         self._toggle.clicked.connect(self.toggle)
         row = QHBoxLayout()
         row.setContentsMargins(4, 0, 0, 0)
@@ -94,7 +94,7 @@ class Sidebar(QFrame):
             caption.setVisible(not self._collapsed)
         for entry in self._entries.values():
             entry.set_narrow(self._collapsed)
-        self._toggle.set_icon("panel", f"{'Expand' if self._collapsed else 'Collapse'} the rail (Ctrl+B)")
+        self._toggle.set_icon("panel", f"{'Expand' if self._collapsed else 'Collapse'} the sidebar (Ctrl+B)")
 
 
 class _Entry(QAbstractButton):
