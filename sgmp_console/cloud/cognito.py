@@ -251,7 +251,7 @@ def _own_password_refused(error: AwsRejected) -> UserError:
         return UserError("The user pool wants a stronger password: longer, or with more kinds of characters.")
     if error.code == "NotAuthorizedException":
         return UserError(
-            "The user pool does not accept the present password. An administrator can reset the password, which makes it "
+            "The user pool does not accept the current password. An administrator can reset the password, which makes it "
             "the same everywhere again."
         )
     if error.code == "PasswordHistoryPolicyViolationException":

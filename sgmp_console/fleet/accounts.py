@@ -183,7 +183,7 @@ def change_own_password(
     not accept it, Refused (the initial one has expired), Unavailable; the password is the old one everywhere then, or the error says otherwise.
     """
     if not secrets.compare_digest(old.encode(), database.parameters.get("password", "").encode()):
-        raise UserError("The present password is another one. Enter the one that you signed in with.")
+        raise UserError("The current password is wrong. Enter the one that you signed in with.")
     changed = False
     with database.changing_password():
         try:

@@ -29,7 +29,7 @@ class SignedOut(SignInRefused):
     def __init__(self) -> None:
         super().__init__(
             "You were signed out: the account was deleted, or its password was changed or reset. Sign in again with the "
-            "present password, or ask an administrator."
+            "current password, or ask an administrator."
         )
 
 

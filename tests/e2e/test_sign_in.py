@@ -76,7 +76,7 @@ def test_the_mailed_password_must_be_changed_before_anything_else(world: World) 
     assert not account_of(world, ANN).must_change_password
     directory = services.directory(world.profile)
     if world.kind == "aws":
-        with pytest.raises(Exception, match="does not accept the present password"):
+        with pytest.raises(Exception, match="does not accept the current password"):
             directory.change_own_password(ANN, initial.password, OWN.password + "x")
 
 
@@ -87,14 +87,14 @@ def test_ones_own_password_is_changed(world: World) -> None:
     dialog = window.dialog("Your account")
     assert world.admin.email in window.words(dialog)
     save_picture(dialog, "own_account")
-    window.type_into("Present password", "wrong", dialog)
+    window.type_into("Current password", "wrong", dialog)
     window.type_into("New password", OWN.password, dialog)
     window.type_into("New password again", OWN.password, dialog)
     window.press("Change password", dialog)
-    window.wait_for("The present password is another one.", dialog)
+    window.wait_for("The current password is wrong.", dialog)
     save_picture(dialog, "own_account_wrong")
     assert window.field("New password", dialog).text() == OWN.password  # type: ignore[attr-defined]
-    window.type_into("Present password", world.admin.password, dialog)
+    window.type_into("Current password", world.admin.password, dialog)
     window.press("Change password", dialog)
     window.wait_for("The password is changed.", dialog)
     window.press("Close", dialog)
@@ -202,7 +202,7 @@ def test_an_outage_loses_nothing_of_what_was_typed(world: World) -> None:
     window.sign_in(world.admin)
     window.press("Your account")
     dialog = window.dialog("Your account")
-    window.type_into("Present password", world.admin.password, dialog)
+    window.type_into("Current password", world.admin.password, dialog)
     window.type_into("New password", OWN.password, dialog)
     window.type_into("New password again", OWN.password, dialog)
     with outage(world.database):

@@ -298,7 +298,7 @@ def test_a_password_that_the_pool_finds_weak_is_changed_nowhere(
 def test_the_wrong_present_password_changes_nothing(
     test_database: TestDatabase, signed_in: Database, directory: UserPool, ann: accounts.NewAccount
 ) -> None:
-    with pytest.raises(UserError, match="present password is another one"):
+    with pytest.raises(UserError, match="current password is wrong"):
         accounts.change_own_password(signed_in, "ann@example.org", "Wrong-123", OWN, directory=directory)
     assert _signs_in(test_database, ann.initial_password)
 
@@ -307,7 +307,7 @@ def test_where_the_pool_has_another_password_nothing_changes_and_the_way_out_is_
     test_database: TestDatabase, signed_in: Database, directory: UserPool, ann: accounts.NewAccount
 ) -> None:
     directory.set_temporary_password("ann@example.org", OTHER)
-    with pytest.raises(UserError, match="does not accept the present password"):
+    with pytest.raises(UserError, match="does not accept the current password"):
         accounts.change_own_password(
             signed_in, "ann@example.org", ann.initial_password, OWN, directory=directory
         )

@@ -189,7 +189,7 @@ def test_a_password_is_the_same_in_both(
     again, _ = sign_in(test_database.address, test_database.deployment, "ann@example.org", now)
     try:
         accounts.change_own_password(again, "ann@example.org", now, "Fig-Orchard-43", directory=directory)
-        with pytest.raises(UserError, match="present password"):
+        with pytest.raises(UserError, match="current password"):
             directory.change_own_password("ann@example.org", now, OWN)
     finally:
         again.dispose()

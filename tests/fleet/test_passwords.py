@@ -88,5 +88,5 @@ def test_the_initial_password_is_changed_for_a_good_one(
 
 
 def test_a_password_is_not_changed_by_who_does_not_know_it(ann: tuple[Database, str]) -> None:
-    with pytest.raises(UserError, match="present password is another"):
+    with pytest.raises(UserError, match="current password is wrong"):
         accounts.change_own_password(ann[0], "ann@example.org", "not it", "correct horse battery")
