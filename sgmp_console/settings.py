@@ -9,7 +9,7 @@ import logging
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -21,11 +21,19 @@ from sgmp_console.files import write_atomic
 
 ThemeChoice = Literal["system", "light", "dark"]
 
-_TYPE_NAMES: Mapping[Any, str] = {"str": "a text", "int": "a whole number", "bool": "true or false"}
+_TYPE_NAMES: Mapping[Any, str] = {
+    "str": "a text",
+    "int": "a whole number",
+    "bool": "true or false",
+    "dict[str, int]": "a table of whole numbers",
+}
 """By the annotation of a setting."""
 
 _MAX_SIZE_PX = 32_767
 """More than any screen has, and the most that X11 can tell a window."""
+
+_MIN_COLUMN_PX = 24
+"""Narrower, a column can't be seen, nor taken hold of to make it wider."""
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +158,8 @@ class WindowSettings:
     profile: str = ""
     email: str = ""
     house_id: int = 0
+    column_widths: dict[str, int] = field(default_factory=dict)
+    """Of lists, as the operator chose them, by "table/column"."""
 
 
 _Settings = TypeVar("_Settings", Profile, WindowSettings)
@@ -201,7 +211,14 @@ def load_window(folder: Path) -> WindowSettings:
         and all(1 <= size <= _MAX_SIZE_PX for size in (settings.width, settings.height))
         and 0 <= settings.house_id < 2**31
     )
-    return settings if fits else WindowSettings()
+    if not fits:
+        return WindowSettings()
+    widths = settings.column_widths.items()
+    return replace(settings, column_widths={key: px for key, px in widths if _is_width(px)})
+
+
+def _is_width(px: object) -> bool:
+    return type(px) is int and _MIN_COLUMN_PX <= px <= _MAX_SIZE_PX
 
 
 def save_window(folder: Path, settings: WindowSettings) -> None:
@@ -221,13 +238,13 @@ def _read(file: Path) -> Mapping[str, Any]:
 
 def _typed(type_: type[_Settings], table: Mapping[str, Any], file: Path) -> _Settings:
     """Unknown keys are left out, so that an older console reads what a newer one wrote."""
-    known = {field.name: field for field in fields(type_)}
-    for key, field in known.items():
+    known = {declared.name: declared for declared in fields(type_)}
+    for key, declared in known.items():
         if key in table:
-            expected = field.type if field.type in _TYPE_NAMES else "str"
-            if type(table[key]).__name__ != expected:
+            expected = declared.type if declared.type in _TYPE_NAMES else "str"
+            if type(table[key]).__name__ != expected.partition("[")[0]:
                 raise SettingsError(f"{file}: `{key}` must be {_TYPE_NAMES[expected]}.")
-        elif field.default is MISSING:
+        elif declared.default is MISSING and declared.default_factory is MISSING:
             raise SettingsError(f"{file}: `{key}` is missing.")
     try:
         return type_(**{key: value for key, value in table.items() if key in known})

@@ -167,3 +167,15 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(SettingsError, match="can't be written"):
         settings.save_window(tmp_path / "file", WindowSettings())
+
+
+def test_one_odd_width_of_a_column_costs_only_that_one(tmp_path: Path) -> None:
+    (tmp_path / "window.toml").write_text(
+        'house_id = 7\n[column_widths]\n"Devices/Name" = 300\n"Devices/Type" = "wide"\n"Devices/State" = -4\n',
+        "utf-8",
+    )
+    window = settings.load_window(tmp_path)
+    assert window.column_widths == {"Devices/Name": 300}
+    assert window.house_id == 7
+    settings.save_window(tmp_path, window)
+    assert settings.load_window(tmp_path) == window

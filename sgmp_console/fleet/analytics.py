@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
+from sgmp_console.fleet import in_use
 from sgmp_console.fleet.editing import editing
 from sgmp_console.fleet.required import RequiredItem, required_items
 from sgmp_console.formula import (
@@ -93,13 +94,9 @@ def delete(database: Database, house_id: int, item_ids: Collection[int]) -> None
         if not wanted <= items.keys():
             raise UserError("An analytic item is not in this house any more. It may have been deleted.")
         staying = {item.name: item.formula for number, item in items.items() if number not in wanted}
-        refused = [
-            f"{items[number].name} is used by {', '.join(users)}"
-            for number in sorted(wanted)
-            if (users := users_of_item(items[number].name, staying))
-        ]
-        if refused:
-            raise UserError(f"Nothing was deleted: {'; '.join(refused)}. Change or delete these items first.")
+        names = [items[number].name for number in sorted(wanted)]
+        if problem := in_use.refusal({name: users_of_item(name, staying) for name in names}):
+            raise UserError(problem)
         for number in sorted(wanted):
             analytics.delete(connection, number)
 

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
+from sgmp_console.fleet import in_use
 from sgmp_console.fleet.editing import editing
 from sgmp_console.formula import users_of_device
 from sgmp_console.store import Database, Device, analytics, devices
@@ -89,7 +90,7 @@ def with_its_secrets(wanted: Device, stored: Device) -> Device:
 
 
 def reveal(database: Database, device_id: int) -> Mapping[str, Any]:
-    """A device's config with its secrets, which the audit tells. Raises Refused, UserError."""
+    """A device's config with its secrets, which the audit records. Raises Refused, UserError."""
     with database.begin() as connection:
         return devices.reveal(connection, device_id)
 
@@ -104,15 +105,9 @@ def delete(database: Database, house_id: int, device_ids: Collection[int]) -> No
         wanted = set(device_ids)
         if not wanted <= present.keys():
             raise UserError("A device is not in this house any more. It may have been deleted.")
-        refused = [
-            f"device {present[number].name} is used by {', '.join(users)}"
-            for number in sorted(wanted)
-            if (users := users_of(connection, present[number]))
-        ]
-        if refused:
-            raise UserError(
-                f"Nothing was deleted: {'; '.join(refused)}. Change or delete these analytic items first."
-            )
+        chosen = [present[number] for number in sorted(wanted)]
+        if problem := in_use.refusal({device.name: users_of(connection, device) for device in chosen}):
+            raise UserError(problem)
         for number in sorted(wanted):
             devices.delete(connection, number)
 

@@ -47,7 +47,7 @@ class StatusText:
 
 
 def device_state(row: DeviceOverview, edge: EdgeStanding, now_ms: int) -> StatusText:
-    """How a device is doing, as its edge says; nothing old is told as current."""
+    """How a device is doing, as its edge says; nothing old is shown as current."""
     if not edge.is_online:
         return StatusText("Not known", "offline", "ink_muted", f"{edge_words(edge, now_ms)}.")
     if row.state == UNKNOWN:
@@ -84,17 +84,17 @@ def edge_words(edge: EdgeStanding, now_ms: int) -> str:
 
 
 def sync_state(state: SyncState, now_ms: int, zone: tzinfo) -> StatusText:
-    """Whether the edge does what it was told."""
+    """Whether the edge does what was sent to it."""
     version = f"version {state.version}"
     since = "" if state.since_ms is None else formats.moment(state.since_ms, now_ms, zone)
-    told = _outcome(state, version, since)
+    current = _outcome(state, version, since)
     if state.changed and state.outcome is not SyncOutcome.NEVER:
         changed = f"Devices were changed since {version} was sent: the edge does not know of it yet."
         if state.outcome is SyncOutcome.NOT_SENT:
-            return told  # sending brings what was changed since, too
-        rest = "" if state.outcome in (SyncOutcome.IN_SYNC, SyncOutcome.PENDING) else f" {told.text}"
-        return StatusText(changed + rest, "warning", "state_warning", told.text)
-    return told
+            return current  # sending brings what was changed since, too
+        rest = "" if state.outcome in (SyncOutcome.IN_SYNC, SyncOutcome.PENDING) else f" {current.text}"
+        return StatusText(changed + rest, "warning", "state_warning", current.text)
+    return current
 
 
 def _outcome(state: SyncState, version: str, since: str) -> StatusText:

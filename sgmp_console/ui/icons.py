@@ -23,7 +23,7 @@ def pixmap(name: str, colour: QColor, size: int, ratio: float) -> QPixmap:
 
 
 def icon(name: str, colour: QColor, disabled: QColor | None = None) -> QIcon:
-    """For buttons and menus of the toolkit; make it anew when the theme changes."""
+    """For buttons and menus of the toolkit; create it again when the theme changes."""
     made = QIcon()
     application = QGuiApplication.instance()
     finest = application.devicePixelRatio() if isinstance(application, QGuiApplication) else 1.0

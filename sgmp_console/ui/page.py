@@ -31,7 +31,9 @@ class Services:
     has_page: Callable[[str], bool]
     """Whether there is such a page for this account."""
     houses_changed: Callable[[], None]
-    """A house was made, changed or deleted: read their list again."""
+    """A house was created, changed or deleted: read their list again."""
+    column_widths: dict[str, int]
+    """Logical pixels that the operator chose, by "table/column"; kept over a restart."""
 
 
 class Page(QWidget):

@@ -71,16 +71,16 @@ def test_the_newest_stands_first_with_before_and_after_and_no_secret(
 def test_it_is_filtered_by_who_what_house_and_time(world: World, opened: tuple[Window, AuditPage]) -> None:
     window, page = opened
     save_picture(window.console, "audit")
-    window.type_into("Search", "maple", page)
+    window.type_into("Search audit entries", "maple", page)
     window.wait(lambda: set(whats(page)) == {"Maple House"}, "what was searched")
-    window.type_into("Search", "", page)
-    window.type_into("Who", world.admin.email, page)
+    window.type_into("Search audit entries", "", page)
+    window.type_into("Search who", world.admin.email, page)
     window.wait(lambda: {entry.actor for entry in page.table.rows()} == {world.admin.email}, "who")
-    window.type_into("Who", "", page)
+    window.type_into("Search who", "", page)
     window.choose("House", "Maple House", page)
     window.wait(lambda: set(whats(page)) == {"Maple House", "charger"}, "the house")
     window.choose("Act", "Deleted", page)
-    window.wait_for("Nothing matches", page)
+    window.wait_for("No entry matches", page)
     save_picture(window.console, "audit_empty")
     window.choose("Act", "All acts", page)
     window.choose("Time", "Between", page)
@@ -105,7 +105,7 @@ def test_all_that_matches_is_exported_and_runs_nothing_in_a_spreadsheet(
 
 
 @locally
-def test_a_file_that_can_not_be_written_is_told(
+def test_a_file_that_can_not_be_written_is_reported(
     world: World, opened: tuple[Window, AuditPage], tmp_path: Path
 ) -> None:
     window, page = opened

@@ -187,7 +187,7 @@ def test_a_device_in_use_is_not_deleted_and_neither_are_the_others(database: Dat
     used = devices.create(database, house.house_id, "egauge", "egauge", EGAUGE)
     free = devices.create(database, house.house_id, "sonnen", "sonnen", SONNEN)
     item = analytics.create(database, house.house_id, "load", "-egauge.A.Load")
-    with pytest.raises(UserError, match="device egauge is used by load"):
+    with pytest.raises(UserError, match="egauge is used by load"):
         devices.delete(database, house.house_id, [free.device_id, used.device_id])
     with database.begin() as connection:
         assert len(store.devices.list_all(connection, house.house_id)) == 2

@@ -134,12 +134,12 @@ def test_a_child_that_ends_after_it_was_ready_is_noticed(qtbot: QtBot, process: 
         running.start()
 
 
-def test_lines_that_are_no_messages_are_not_quoted(qtbot: QtBot, process: Start) -> None:
+def test_lines_that_are_not_messages_are_not_quoted(qtbot: QtBot, process: Start) -> None:
     running = process(child(then='print(\'{"ready": {"password": "cut-off\'); print("3"); sys.exit(0)'))
     with qtbot.waitSignal(running.failed):
         running.start()
     assert "cut-off" not in running.log_text()
-    assert "that is no message" in running.log_text()
+    assert "that is not a message" in running.log_text()
 
 
 def test_a_result_from_another_version_is_refused_without_quoting_it(

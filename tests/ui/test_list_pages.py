@@ -19,6 +19,7 @@ from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.table import Badge, Column, RowsTable
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui.conftest import Deployment
+from tests.ui.readers import Clock
 
 
 @pytest.fixture
@@ -174,3 +175,34 @@ def test_a_width_that_was_chosen_stays_when_the_window_changes(
     qapp.processEvents()
     table.set_rows([("b", "another", "Valid")])
     assert table.columnWidth(0) == 310
+
+
+def test_a_chosen_width_is_remembered_by_table_and_column(
+    shown: Callable[..., QWidget], qapp: QApplication
+) -> None:
+    chosen: dict[str, int] = {}
+    for wanted in (0, 240):
+        table = RowsTable[Row](
+            "Things",
+            (Column("Name", lambda row: row[0], strong=True), Column("Kind", lambda row: row[1])),
+            id,
+        )
+        table.remember_widths(chosen)
+        shown(table, 800, 300)
+        qapp.processEvents()
+        assert wanted in (0, table.columnWidth(1))
+        table.setColumnWidth(1, 240)
+    assert chosen == {"Things/Kind": 240}
+
+
+def test_what_was_read_long_ago_is_grey_with_its_age_until_it_is_read_again(
+    qtbot: QtBot, page: AccountsPage, view: MainView, clock: Clock
+) -> None:
+    assert "read" not in page.count.text()
+    view.show_page("roles")
+    clock.now_ms += 180_000
+    view.show_page("accounts")
+    assert page.count.text().endswith("read 3\u00a0min ago")
+    assert page.table.graphicsEffect().isEnabled()
+    qtbot.waitUntil(lambda: "read" not in page.count.text())
+    assert not page.table.graphicsEffect().isEnabled()

@@ -29,7 +29,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
 from sgmp_console.ui.window.frame.time_range import TimeRangeControl
 from tests.ui import snapshots
-from tests.ui.conftest import Deployment
+from tests.ui.conftest import Deployment, save_picture
 from tests.ui.readers import ChosenReader, Clock
 
 
@@ -428,3 +428,14 @@ def test_a_role_without_permissions_is_told(
     assert "There is nothing here for your role" in words(made)
     made.close_down()
     session.database.dispose()
+
+
+def test_what_the_window_says_of_all_pages_moves_nothing(qtbot: QtBot, started: MainView) -> None:
+    page = started.page("home")
+    before = page.mapTo(started, page.rect().topLeft()), page.size()
+    started.say("warning", "The password could not be stored in the keyring of this computer.")
+    started.connection.lost(DatabaseUnavailable("It does not answer."))
+    qtbot.waitUntil(started.banner.isVisible)
+    qtbot.waitUntil(lambda: started.banner.height() >= 40)
+    assert (page.mapTo(started, page.rect().topLeft()), page.size()) == before
+    save_picture(started, "offline_overlay")

@@ -31,6 +31,8 @@ def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
                 accounts.create(owner, email=email, name="Somebody", role="visitor", house_id=house_id)
             case "roles":
                 roles.create(owner, f"role_{number}", permissions=["view_devices"])
+            case "audit":
+                houses.create(owner, f"House {number}", time_zone="UTC")
 
 
 def shown(qtbot: QtBot, view: MainView, page_id: str) -> ListPage[Any, Any]:
@@ -51,7 +53,7 @@ def cost(page: ListPage[Any, Any]) -> int:
     return min(costs)
 
 
-@pytest.mark.parametrize("page_id", ["devices", "analytics", "accounts", "roles", "houses"])
+@pytest.mark.parametrize("page_id", ["devices", "analytics", "accounts", "roles", "houses", "audit"])
 def test_a_list_of_thirty_costs_what_one_of_three_does(
     qtbot: QtBot, view: MainView, deployed: Deployment, page_id: str
 ) -> None:

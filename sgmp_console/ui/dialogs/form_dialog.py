@@ -21,7 +21,7 @@ class FormDialog(EditDialog[Stored]):
     """Add fields in the constructor, fill them, then call `ready`."""
 
     naming: Field | None = None
-    """The field whose content nothing else may have; that it is taken is told there."""
+    """The field whose content nothing else may have; that it is taken is shown there."""
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ class _Seen:
 
 
 class SynchronizeDialog(ActDialog):
-    """`open()` it. `sent` tells that the configuration, or by going back the devices, changed."""
+    """`open()` it. `sent`: the configuration, or by going back the devices, changed."""
 
     sent = Signal()
 
@@ -186,9 +186,9 @@ class SynchronizeDialog(ActDialog):
 
     def _show_state(self, found: Preview) -> None:
         now_ms = self.services.now_ms()
-        told = edge_words.sync_state(found.state, now_ms, self._zone)
+        status = edge_words.sync_state(found.state, now_ms, self._zone)
         self._edge_words.setText(edge_words.edge_words(found.edge, now_ms))
-        text, waits = told.text, False
+        text, waits = status.text, False
         if self._waits_for is not None and found.state.version == self._waits_for:
             if found.state.outcome is not Outcome.PENDING:
                 self._waits_for = None
@@ -199,7 +199,7 @@ class SynchronizeDialog(ActDialog):
                     f"Version {self._waits_for} is sent; the edge is not online and takes it when it is back."
                 )
         self.state_words.setText(text)
-        self._icon.set_icon(told.icon, told.tint)
+        self._icon.set_icon(status.icon, status.tint)
         self._waiting.setVisible(waits)
 
     def _show_choices(self, found: Preview) -> None:
@@ -220,7 +220,7 @@ class SynchronizeDialog(ActDialog):
         else:
             last = found.state.version
             if last is None:
-                none = "There are no devices in this house. Synchronizing tells the edge so."
+                none = "There are no devices in this house. Synchronizing stops its readings."
             elif found.state.outcome is Outcome.NOT_SENT:
                 none = f"Version {last} was not sent yet: the broker did not take it. Publishing sends it."
             else:
@@ -229,17 +229,17 @@ class SynchronizeDialog(ActDialog):
 
     def _past(self, entry: HistoryEntry) -> _Past:
         now_ms = self.services.now_ms()
-        told = edge_words.StatusText("Not confirmed", "clock", "ink_muted")
+        status = edge_words.StatusText("Not confirmed", "clock", "ink_muted")
         if entry.version.published_ms is None:
-            told = edge_words.StatusText(
+            status = edge_words.StatusText(
                 "Not sent", "warning", "state_warning", "The broker did not take it."
             )
         if entry.rejected_ms is not None and entry.rejected_ms >= (entry.applied_ms or 0):
-            told = edge_words.StatusText("Refused", "fault", "state_fault", entry.reason or "")
+            status = edge_words.StatusText("Refused", "fault", "state_fault", entry.reason or "")
         elif entry.applied_ms is not None:
             tip = f"Confirmed {formats.moment(entry.applied_ms, now_ms, self._zone)}"
-            told = edge_words.StatusText("Confirmed", "check", "state_ok", tip)
-        return _Past(entry, formats.moment(entry.version.created_ms, now_ms, self._zone), told)
+            status = edge_words.StatusText("Confirmed", "check", "state_ok", tip)
+        return _Past(entry, formats.moment(entry.version.created_ms, now_ms, self._zone), status)
 
     # --- Sending -------------------------------------------------------------------------------------------------
 

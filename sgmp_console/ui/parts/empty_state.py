@@ -129,13 +129,13 @@ class Skeleton(QWidget):
         super().__init__(parent)
         self._sentence = sentence
         self._blocks: tuple[QRectF, ...] = ()
-        self._told = False
+        self._is_sentence_shown = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._tell)
 
     def begin(self) -> None:
-        self._told = False
+        self._is_sentence_shown = False
         self.setAccessibleName("")
         self._timer.start(SENTENCE_AFTER_MS)
         self.update()
@@ -149,7 +149,7 @@ class Skeleton(QWidget):
         self.update()
 
     def _tell(self) -> None:
-        self._told = True
+        self._is_sentence_shown = True
         self.setAccessibleName(self._sentence)
         self.update()
 
@@ -169,7 +169,7 @@ class Skeleton(QWidget):
             if block.height() > 80:
                 inside = block.adjusted(16, 44, -16, -16)
                 painter.drawRoundedRect(inside, 6, 6)
-        if self._told:
+        if self._is_sentence_shown:
             self._paint_sentence(painter)
 
     def _paint_sentence(self, painter: QPainter) -> None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Literal, TypeVar
 
-from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
+from PySide6.QtCore import QPoint, QRectF, QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
+    QGraphicsColorizeEffect,
     QHBoxLayout,
     QLineEdit,
     QMenu,
@@ -43,7 +44,11 @@ T = TypeVar("T")
 
 _MARGIN = 16
 _UNASKED_MS = 60_000
-"""Between two reads although nothing was heard of: other consoles change what no notification tells of."""
+"""Between two reads although nothing was heard of: other consoles change what no notification reports."""
+_OLD_MS = 10_000
+"""After which what a list shows, when it is shown again, is grey with its age until it was read again."""
+_PAUSE_MS = 300
+"""Between the last change of what is searched in the database and the question: nobody wants it of each letter."""
 
 _SEARCH_WIDTH = 240
 """Pixels, at most."""
@@ -79,6 +84,9 @@ class ListPage(Page, Generic[Row, Found]):
     `every_ms`, while it is shown, `rows_of` is asked that often, so that ages grow, and the list is read again where
     something arrived in the meantime (of the house, with `of_house`). What is selected and searched stays. Acts with the
     key Enter happen on a double click, too.
+
+    With `page_rows` only so many rows are read, and more as one scrolls (`next_reader`); then the database searches
+    (`reader` asks `search`), as `narrow` has it after each change of what narrows the list.
     """
 
     def __init__(
@@ -92,6 +100,7 @@ class ListPage(Page, Generic[Row, Found]):
         id_: Callable[[Row], Hashable],
         of_house: bool,
         every_ms: int = 0,
+        page_rows: int = 0,
         copied: Callable[[Row], Sequence[str]] | None = None,
         parent: QWidget | None = None,
     ) -> None:
@@ -104,6 +113,15 @@ class ListPage(Page, Generic[Row, Found]):
         self._said: tuple[Tone, str, tuple[tuple[str, str], ...]] | None = None
         self.found: Found | None = None
         """What was read last."""
+        self._read_ms = 0
+        self._is_shown_again = False
+        self._page_rows = page_rows
+        self._has_more = False
+        self._more = LatestOnly[Found](services.tasks, self._more_loaded, self._not_loaded, self)
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(_PAUSE_MS)
+        self._pause.timeout.connect(self.reload)
         self._loads = LatestOnly[Found](services.tasks, self._loaded, self._not_loaded, self)
         self._acts: dict[str, tuple[ListAction, QAction, Button]] = {}
         self._why_not: dict[str, str] = {}
@@ -111,6 +129,7 @@ class ListPage(Page, Generic[Row, Found]):
         self.table: RowsTable[Row] = RowsTable(
             self._called[0].upper() + self._called[1:], columns, id_, copied=copied
         )
+        self.table.remember_widths(services.column_widths)
         self._stack = QStackedLayout(self)
         self._skeleton = Skeleton(f"Loading the {self._called}")
         self._content = self._build_content()
@@ -121,6 +140,8 @@ class ListPage(Page, Generic[Row, Found]):
         self._again.timeout.connect(self.grow_older)
         self._has_news = False
         self._ticks = 0
+        if page_rows:
+            self.table.verticalScrollBar().valueChanged.connect(self._scrolled)
         services.connection.restored.connect(self.reload)
         services.live.heard.connect(self._heard)
         if of_house:
@@ -139,6 +160,14 @@ class ListPage(Page, Generic[Row, Found]):
     def empty_notice(self, found: Found) -> EmptyState:
         """Why there is none, with the acts (by their ids) that change it."""
 
+    def next_reader(self, last: Row) -> Callable[[], Found]:
+        """With `page_rows`: like `reader`, but for the rows after `last`."""
+        raise NotImplementedError
+
+    def is_narrowed(self) -> bool:
+        """Whether the database was asked for some of the rows only."""
+        return bool(self._page_rows and self.search.text().strip())
+
     def actions_shown(self, chosen: Sequence[Row]) -> None:
         """The selection or the list changed: enable, disable, hide or rename acts."""
 
@@ -150,6 +179,9 @@ class ListPage(Page, Generic[Row, Found]):
 
     def beside(self, layout: QVBoxLayout) -> None:
         """Add what stands between toolbar and table."""
+
+    def below(self, layout: QVBoxLayout) -> None:
+        """Add what stands under the table."""
 
     def standing(self) -> tuple[Tone, str, tuple[tuple[str, str], ...]] | None:
         """What the strip says as long as it is so, below what the last act had to say."""
@@ -184,12 +216,17 @@ class ListPage(Page, Generic[Row, Found]):
         inside = QVBoxLayout(card)
         inside.setContentsMargins(1, 4, 1, 4)
         inside.addWidget(self.table)
+        self._grey = QGraphicsColorizeEffect(self.table)
+        self._grey.setColor(Qt.GlobalColor.black)  # it is added to what is grey: nothing is
+        self._grey.setEnabled(False)
+        self.table.setGraphicsEffect(self._grey)
         self._none_found = label("", "body", "muted")
         self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._none_found.setMinimumHeight(96)
         self._none_found.hide()
         inside.addWidget(self._none_found)
         column.addWidget(card, 1)
+        self.below(column)
         # Below the table: no row moves under the pointer when it appears.
         self.strip = MessageBar()
         self.strip.acted.connect(self._act)
@@ -291,16 +328,33 @@ class ListPage(Page, Generic[Row, Found]):
                 made.setEnabled(self.action(id_).isEnabled())
 
     def _searched(self, text: str) -> None:
-        self.table.proxy.search(text)
-        self.show_count()
+        if self._page_rows:
+            self.narrow()
+        else:
+            self.table.proxy.search(text)
+            self.show_count()
+
+    def narrow(self) -> None:
+        """What the database is asked for has changed."""
+        self._pause.start()
 
     def show_count(self) -> None:
         shown, there = self.table.proxy.rowCount(), len(self.table.rows())
         words = formats.count(there, self._noun, self._plural)
-        self.count.setText(words if shown == there else f"{shown} of {words}")
+        if self._has_more:
+            words = f"The first {words}; scroll for more"
+        elif shown != there:
+            words = f"{shown} of {words}"
+        if self.is_old():
+            words = f"{words}, read {formats.age(self._read_ms, self.services.now_ms())}"
+        self._grey.setEnabled(self.is_old())
+        self.count.setText(words)
         self.table.setVisible(shown > 0)
         self._none_found.setVisible(shown == 0)
         sought = self.search.text().strip()
+        if self._page_rows:
+            self._none_found.setText(f"No {self._noun} matches.")
+            return
         self._none_found.setText(
             f"No {self._noun} has “{sought}” in {self._searched_of_it()}."
             if sought
@@ -342,20 +396,27 @@ class ListPage(Page, Generic[Row, Found]):
             self._house_id = house_id
             self.found = None
             self._said = None
-            self.search.clear()
+            with QSignalBlocker(self.search):  # it is read now, not once more after a pause
+                self.search.clear()
+            self.table.proxy.search("")
             self.strip.hide_message()
             self._stack.setCurrentWidget(self._skeleton)
             self._lay_skeleton()
             self._skeleton.begin()
             self.show_actions()
+        self._more.forget()
         self._loads.ask(self.reader())
+
+    def is_old(self) -> bool:
+        """Whether what is shown was read so long ago that it may no longer be so: another page was on screen since."""
+        return self._is_shown_again and self.services.now_ms() - self._read_ms > _OLD_MS
 
     def reload_and_select(self, id_: Hashable) -> None:
         self._select_after = id_
         self.reload()
 
     def busy(self) -> bool:
-        return self._loads.busy()
+        return self._loads.busy() or self._more.busy()
 
     def show_rows(self) -> None:
         """What `rows_of` makes of the list has changed, though the list has not."""
@@ -385,9 +446,12 @@ class ListPage(Page, Generic[Row, Found]):
     def _loaded(self, found: Found) -> None:
         self._skeleton.end()
         self.found = found
+        self._read_ms, self._is_shown_again = self.services.now_ms(), False
         self.loaded(found)
         rows = self.rows_of(found)
-        if not rows:
+        self._has_more = bool(self._page_rows) and len(rows) >= self._page_rows
+        if not rows and not self.is_narrowed():
+            self._grey.setEnabled(False)
             self.table.set_rows(())
             self.show_actions()
             self._show_notice(self.empty_notice(found))
@@ -400,6 +464,19 @@ class ListPage(Page, Generic[Row, Found]):
         self.show_actions()
         self.show_strip()
         self._put(self._content)
+
+    def _scrolled(self, value: int) -> None:
+        bar = self.table.verticalScrollBar()
+        near_the_end = value >= bar.maximum() - bar.pageStep() // 2
+        if near_the_end and self._has_more and not self.busy():
+            self._more.ask(self.next_reader(self.table.rows()[-1]))
+
+    def _more_loaded(self, found: Found) -> None:
+        self.loaded(found)
+        rows = self.rows_of(found)
+        self._has_more = len(rows) >= self._page_rows
+        self.table.append_rows(rows)
+        self.show_count()
 
     def _not_loaded(self, error: Exception) -> None:
         away = isinstance(error, DatabaseUnavailable)
@@ -497,6 +574,8 @@ class ListPage(Page, Generic[Row, Found]):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
+        self._is_shown_again = self.found is not None
+        self.show_rows()
         self.reload()
         if self._again.interval():
             self._again.start()

@@ -51,7 +51,7 @@ class MarkedEdit(QPlainTextEdit):
         self.viewport().update()
 
     def forget_marks(self) -> None:
-        """What was marked has moved; to be marked anew."""
+        """What was marked has moved; to be marked again."""
         self._problems = ()
 
     def replace_all(self, text: str) -> None:

@@ -15,7 +15,7 @@ from sgmp_console.ui.charts import reduce
 from sgmp_console.ui.quantities import Quantity
 
 _COLUMNS = 90
-"""Lows and highs of 40 s each: more can't be told apart at this size."""
+"""Lows and highs of 40 s each: more can't be distinguished at this size."""
 
 _LEAST_SPAN_KW = 0.5
 """So that the hum of an idle house is not drawn as an event."""

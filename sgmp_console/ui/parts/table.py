@@ -235,8 +235,8 @@ class RowsTable(QTableView, Generic[Row]):
         header.sectionResized.connect(self._resized)
         self.setSortingEnabled(True)
         self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self._chosen_widths: dict[int, int] = {}
-        """By the operator, of columns."""
+        self._chosen_widths: dict[str, int] = {}
+        """By the operator, by "table/column"."""
         self._is_fitting = False
         self._contents: list[int] = []
         copying = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self)
@@ -247,9 +247,17 @@ class RowsTable(QTableView, Generic[Row]):
         super().resizeEvent(event)
         self._fit_columns()
 
+    def remember_widths(self, widths: dict[str, int]) -> None:
+        """Columns have these widths where they are chosen in it, and write into it what is chosen."""
+        self._chosen_widths = widths
+        self._fit_columns()
+
+    def _width_key(self, place: int) -> str:
+        return f"{self.accessibleName()}/{self.model_of_rows.columns[place].title}"
+
     def _resized(self, place: int, _old: int, new: int) -> None:
         if not self._is_fitting:
-            self._chosen_widths[place] = new
+            self._chosen_widths[self._width_key(place)] = new
 
     def _measure(self) -> None:
         """How wide the columns must be for what the first rows hold."""
@@ -271,12 +279,13 @@ class RowsTable(QTableView, Generic[Row]):
         needed = [
             max(_title_width(column), content) for column, content in zip(columns, contents, strict=True)
         ]
+        keys = [self._width_key(place) for place in range(len(columns))]
         widths = [
-            self._chosen_widths.get(place, max(column.width, needed[place]))
-            for place, column in enumerate(columns)
+            self._chosen_widths.get(key, max(column.width, content))
+            for key, column, content in zip(keys, columns, needed, strict=True)
         ]
         room = self.viewport().width()
-        free = [place for place in range(len(columns)) if place not in self._chosen_widths]
+        free = [place for place, key in enumerate(keys) if key not in self._chosen_widths]
         for place in free:
             if columns[place].width == 0:
                 least = needed[place] if columns[place].strong else max(needed[place], _ELASTIC)

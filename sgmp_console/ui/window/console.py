@@ -303,7 +303,12 @@ class Console(QMainWindow):
         session, found = entered
         self._session = session
         view = MainView(
-            session, found, self._tasks, self.appearance, rail_collapsed=self._window.rail_collapsed
+            session,
+            found,
+            self._tasks,
+            self.appearance,
+            rail_collapsed=self._window.rail_collapsed,
+            column_widths=self._window.column_widths,
         )
         self._view = view
         view.sign_out_wanted.connect(self._sign_out)
@@ -355,7 +360,7 @@ class Console(QMainWindow):
 
     def _not_followed(self, error: Exception) -> None:
         if self._view is not None and isinstance(error, SgmpError):
-            self._view.tell("warning", str(error))
+            self._view.say("warning", str(error))
 
     def _leave(self) -> None:
         self._leave_view()
@@ -394,7 +399,7 @@ class Console(QMainWindow):
     def _keyring_failed(self, error: Exception) -> None:
         log.warning("%s", error)
         if self._view is not None and isinstance(error, SgmpError):
-            self._view.tell("warning", str(error))
+            self._view.say("warning", str(error))
 
     # --- Remembering ---------------------------------------------------------------------------------------------
 

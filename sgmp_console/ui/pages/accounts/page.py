@@ -247,9 +247,11 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
                     failed.append(str(error))
             return " ".join(failed)
 
-        self.run_act(f"{'Enabling' if enabled else 'Disabling'} {_what(chosen)}", change, self._told)
+        self.run_act(
+            f"{'Enabling' if enabled else 'Disabling'} {_what(chosen)}", change, self._enabled_or_not
+        )
 
-    def _told(self, problem: str | None) -> None:
+    def _enabled_or_not(self, problem: str | None) -> None:
         self.say(problem or "")
         self.reload()
 
@@ -275,7 +277,7 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
             lambda _report: accounts.delete(
                 session.database, account_ids, directory=session.cloud().directory
             ),
-            self._told,
+            self._enabled_or_not,
         )
 
     def _includes_me(self, verb: str) -> bool:

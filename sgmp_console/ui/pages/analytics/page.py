@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
-from sgmp_console.fleet import analytics
+from sgmp_console.fleet import analytics, in_use
 from sgmp_console.fleet.analytics_overview import AnalyticsOverview, ItemOverview, overview
 from sgmp_console.store import AnalyticItem
 from sgmp_console.ui import formats, item_actions
@@ -139,14 +139,9 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
         if not chosen:
             return
         names = [row.item.name for row in chosen]
-        kept_by = {
-            row.item.name: [user for user in row.used_by if user not in names]
-            for row in chosen
-            if set(row.used_by) - set(names)
-        }
-        if kept_by:
-            reasons = "; ".join(f"{name} is used by {', '.join(users)}" for name, users in kept_by.items())
-            self.say(f"Nothing was deleted: {reasons}. Change or delete these items first.")
+        staying = {row.item.name: [user for user in row.used_by if user not in names] for row in chosen}
+        if problem := in_use.refusal(staying):
+            self.say(problem)
             return
         what = names[0] if len(names) == 1 else f"{len(names)} items"
         question = ConfirmDialog(

@@ -22,7 +22,7 @@ from sgmp_console.ui.quantities import QUANTITIES, Quantity
 _CURVE = "preview"
 _LEAST_SPANS = {"kW": 0.5, "W": 500.0, "kWh": 0.5, "V": 4.0, "Hz": 0.1, "%": 10.0}
 _FROM_ZERO = {"kW", "W", "kWh", "%", "A", "VA", "var", "kVA", "kvar", "MW"}
-_OTHER = "other"  # the token quantity_other, which is no quantity's own
+_OTHER = "other"  # the token quantity_other, which belongs to no quantity
 _EVENTS_LISTED = 12
 _RARE_MS = 30 * 60_000
 """Between values: no device is polled so rarely."""

@@ -14,10 +14,10 @@ from sgmp_edge import contract
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """A device at `now_ms` (UTC); `told`: how it is doing."""
+    """A device at `now_ms` (UTC); `status`: how it is doing."""
 
     overview: DeviceOverview
-    told: StatusText
+    status: StatusText
     now_ms: int
 
     @property
@@ -54,13 +54,13 @@ COLUMNS: tuple[Column[DeviceRow], ...] = (
     Column("Description", lambda row: row.overview.device.description),
     Column(
         "State",
-        lambda row: row.told.text,
+        lambda row: row.status.text,
         216,
         # What is in order comes last.
-        sort=lambda row: f"{row.overview.state == contract.Outcome.OK} {row.told.text}",
-        tip=lambda row: f"{row.told.text}\n{row.told.tip}".strip(),
-        mark=lambda row: Mark(row.told.icon, row.told.tint),
-        ink=lambda row: "ink_muted" if row.told.tint == "ink_muted" else "ink_primary",
+        sort=lambda row: f"{row.overview.state == contract.Outcome.OK} {row.status.text}",
+        tip=lambda row: f"{row.status.text}\n{row.status.tip}".strip(),
+        mark=lambda row: Mark(row.status.icon, row.status.tint),
+        ink=lambda row: "ink_muted" if row.status.tint == "ink_muted" else "ink_primary",
     ),
     Column(
         "Newest reading",

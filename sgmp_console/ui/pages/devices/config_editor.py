@@ -63,7 +63,7 @@ class ConfigEditor(QWidget):
     # --- What it holds -------------------------------------------------------------------------------------------
 
     def set_type(self, kind: DeviceType | None) -> None:
-        """Another type: other entries. The text stays as it is; what the type does not know is told."""
+        """Another type: other entries. The text stays as it is; what the type does not know is reported."""
         self._kind = kind
         self._make_entries()
         self._show_in_form()
@@ -282,14 +282,14 @@ class ConfigEditor(QWidget):
             return
         problems = self.problems()
         there = self._read.config or {}
-        told = tuple(one for one in problems if self._submitted or one.key in there)
-        self.text.set_problems(self._read.marks(told))
+        shown = tuple(one for one in problems if self._submitted or one.key in there)
+        self.text.set_problems(self._read.marks(shown))
         by_key = {one.key: _under_entry(one) for one in problems}
         for key, entry in self._entries.items():
             entry.set_problem(by_key.get(key, "") if self._submitted or entry.touched else "")
-        unknown = [one.key for one in told if one.key not in self._entries]
-        if told:
-            self._say(" ".join(map(config_text.sentence, told[:3])), "fault")
+        unknown = [one.key for one in shown if one.key not in self._entries]
+        if shown:
+            self._say(" ".join(map(config_text.sentence, shown[:3])), "fault")
         elif not self._read_only and not unknown:
             self._say("Form and JSON are the same config: change either.", "muted")
         else:

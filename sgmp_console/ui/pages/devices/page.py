@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from sgmp_console.fleet import device_sheets, devices
+from sgmp_console.fleet import device_sheets, devices, in_use
 from sgmp_console.fleet.devices_overview import DevicesOverview, overview
 from sgmp_console.store import Device
 from sgmp_console.ui import edge_words, formats
@@ -148,9 +148,8 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
         chosen = [row.overview for row in self.table.chosen()]
         if not chosen:
             return
-        used = [f"{one.device.name} is used by {', '.join(one.used_by)}" for one in chosen if one.used_by]
-        if used:
-            self.say(f"Nothing was deleted: {'; '.join(used)}. Change or delete these analytic items first.")
+        if problem := in_use.refusal({one.device.name: one.used_by for one in chosen}):
+            self.say(problem)
             return
         names = [one.device.name for one in chosen]
         what = names[0] if len(names) == 1 else f"{len(names)} devices"

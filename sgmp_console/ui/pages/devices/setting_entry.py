@@ -51,7 +51,7 @@ class SettingEntry(Field):
             self._list.textChanged.connect(self._edited)
 
     def show_value(self, value: Any, *, secret_shown: bool) -> None:
-        """Say what the config holds; None: the setting is not set. Nobody is told."""
+        """Say what the config holds; None: the setting is not set. No signal is sent."""
         self._masked = value == MASK
         if self._line is not None:
             hidden = self.setting.secret and not secret_shown

@@ -1,4 +1,4 @@
-"""Whether the edge does what it was told, above the list of devices; with the button that tells it."""
+"""Whether the edge has the current configuration, above the list of devices; with the button that sends it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class SyncBar(QFrame):
         self.button.setVisible(offered)
 
     def show_state(self, found: DevicesOverview, now_ms: int) -> None:
-        told = edge_words.sync_state(found.sync, now_ms, ZoneInfo(found.house.time_zone))
-        self._icon.set_icon(told.icon, told.tint)
-        self._words.setText(told.text)
-        plain_text.set_tip(self._words, told.tip)
+        status = edge_words.sync_state(found.sync, now_ms, ZoneInfo(found.house.time_zone))
+        self._icon.set_icon(status.icon, status.tint)
+        self._words.setText(status.text)
+        plain_text.set_tip(self._words, status.tip)
         self._edge.setText(edge_words.edge_words(found.edge, now_ms))
 
     def text(self) -> str:

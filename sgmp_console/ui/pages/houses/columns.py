@@ -39,7 +39,7 @@ class HouseRow:
     now_ms: int
 
 
-def credentials_told(valid: int) -> StatusText:
+def credentials_status(valid: int) -> StatusText:
     """What to say of a house with so many valid credentials."""
     if valid == 0:
         tip = "No edge is let in as this house: generate new credentials."

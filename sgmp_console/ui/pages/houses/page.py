@@ -17,7 +17,7 @@ from sgmp_console.ui.edge_words import StatusText
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.houses.acts import NO_CREDENTIALS, DeleteDialog, RenewDialog, RevokeDialog
-from sgmp_console.ui.pages.houses.columns import COLUMNS, HouseRow, credentials_told
+from sgmp_console.ui.pages.houses.columns import COLUMNS, HouseRow, credentials_status
 from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, first_steps, renewal_steps
 from sgmp_console.ui.pages.houses.form import HouseForm
 from sgmp_console.ui.parts.empty_state import EmptyState
@@ -75,7 +75,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
     def _credentials_of(self, house: House) -> StatusText:
         if self._valid is None:
             return StatusText(formats.MISSING, "", "ink_muted", self._credentials_said)
-        return credentials_told(len(self._valid.get(house.house_id, ())))
+        return credentials_status(len(self._valid.get(house.house_id, ())))
 
     def empty_notice(self, found: list[HouseOverview]) -> EmptyState:
         may_create = self.services.session.may("all_houses")

@@ -25,7 +25,7 @@ def words(permission: str) -> str:
 
 
 class RoleDialog(FormDialog[Role]):
-    """`role` None makes a new one. A built-in role, or one with permissions that the operator lacks, is only shown."""
+    """`role` None makes a new one. A built-in role, or one with permissions that the operator does not have, is only shown."""
 
     def __init__(
         self,

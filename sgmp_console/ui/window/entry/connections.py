@@ -150,7 +150,7 @@ def problems(values: Values, other_names: Sequence[str]) -> dict[str, str]:
         found["name"] = "Another connection has this name."
     for name in _FILES:
         if values[name] and not Path(values[name]).is_file():
-            found[name] = "There is no such file."
+            found[name] = "This file does not exist."
     if values["authority"] and not (Path(values["authority"]) / "ca.key").is_file():
         found["authority"] = "This folder holds no authority (ca.key)."
     if bool(values["broker_cert"]) != bool(values["broker_key"]):
@@ -555,4 +555,4 @@ class _GroupBox(QFrame):
 
 
 def _kept(_nothing: None) -> None:
-    """There is nothing to tell."""
+    """Nothing is shown of it."""

@@ -123,7 +123,7 @@ class PreparationProcess(QObject):
             said = None
         if not isinstance(said, Mapping):
             # Not quoted: a line that is cut could hold the password.
-            self._add_to_log(f"(a line of {len(line)} bytes that is no message)\n")
+            self._add_to_log(f"(a line of {len(line)} bytes that is not a message)\n")
         elif "ready" in said:
             self._take_ready(said["ready"])
         elif "failed" in said:

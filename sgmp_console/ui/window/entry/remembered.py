@@ -66,4 +66,4 @@ class RememberedPasswords(QObject):
         self._tasks.run(self, work, self._done, self.failed.emit)
 
     def _done(self, _nothing: None) -> None:
-        """There is nothing to tell."""
+        """Nothing is shown of it."""

@@ -43,6 +43,7 @@ from sgmp_console.ui.window.frame.banner import OfflineBanner
 from sgmp_console.ui.window.frame.house_switcher import HouseSwitcher
 from sgmp_console.ui.window.frame.ingest_light import IngestLight
 from sgmp_console.ui.window.frame.live_light import LiveLight
+from sgmp_console.ui.window.frame.notices import Notices
 from sgmp_console.ui.window.frame.own_account import OwnAccountDialog
 from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
 from sgmp_console.ui.window.frame.sidebar import Sidebar
@@ -90,6 +91,7 @@ class MainView(QWidget):
         appearance: Appearance,
         *,
         rail_collapsed: bool = False,
+        column_widths: dict[str, int] | None = None,
         now_ms: Callable[[], int] = utc_now_ms,
         open_house: Callable[[int], HomeReader] | None = None,
         listen: Callable[[], Iterator[Change | Reconnected | None]] | None = None,
@@ -97,7 +99,8 @@ class MainView(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         """`open_house` makes the reader of a house, by default reports.live.HomeLoader on the session's database;
-        `listen` is where changes are heard of, by default that database, too."""
+        `listen` is where changes are heard of, by default that database, too. `column_widths` is read and written: see
+        Services."""
         super().__init__(parent)
         self.setProperty("surface", "window")
         self.session = session
@@ -122,6 +125,7 @@ class MainView(QWidget):
             navigate=self.show_page,
             has_page=self._declared.__contains__,
             houses_changed=self._refresh_houses,
+            column_widths={} if column_widths is None else column_widths,
         )
         self._made: dict[str, Page] = {}
         self._shown_page = ""
@@ -223,7 +227,7 @@ class MainView(QWidget):
     def shown_page(self) -> str:
         return self._shown_page
 
-    def tell(self, tone: Tone, text: str) -> None:
+    def say(self, tone: Tone, text: str) -> None:
         """A sentence over all pages, until it is dismissed."""
         self._strip.say(tone, text, (("dismiss", "Dismiss"),))
 
@@ -288,8 +292,6 @@ class MainView(QWidget):
         column = QVBoxLayout()
         column.setSpacing(0)
         column.addWidget(top)
-        column.addWidget(self.banner)
-        column.addWidget(self._strip)
         column.addWidget(self._stack, 1)
         column.addWidget(self.status)
         row = QHBoxLayout(self)
@@ -297,6 +299,7 @@ class MainView(QWidget):
         row.setSpacing(0)
         row.addWidget(self._rail)
         row.addLayout(column, 1)
+        self._notices = Notices(self._stack, self.banner, self._strip)
 
     def _build_account_menu(self) -> QMenu:
         menu = QMenu(self)

@@ -18,7 +18,7 @@ from sgmp_console.ui.window.entry.passwords import PasswordChange, PasswordField
 
 
 class OwnAccountDialog(QDialog):
-    """`open()` it. `house`: the name of the account's own house, where it has one."""
+    """`open()` it. `house`: the name of the house that the account belongs to, where it has one."""
 
     password_changed = Signal(str)
     """The new one, for the keyring."""
