@@ -195,6 +195,11 @@ def test_a_chosen_width_is_remembered_by_table_and_column(
     assert chosen == {"Things/Kind": 240}
 
 
+def is_grey(page: AccountsPage) -> bool:
+    effect = page.table.graphicsEffect()
+    return effect is not None and effect.isEnabled()
+
+
 def test_what_was_read_long_ago_is_grey_with_its_age_until_it_is_read_again(
     qtbot: QtBot, page: AccountsPage, view: MainView, clock: Clock
 ) -> None:
@@ -203,6 +208,6 @@ def test_what_was_read_long_ago_is_grey_with_its_age_until_it_is_read_again(
     clock.now_ms += 180_000
     view.show_page("accounts")
     assert page.count.text().endswith("read 3\u00a0min ago")
-    assert page.table.graphicsEffect().isEnabled()
+    assert is_grey(page)
     qtbot.waitUntil(lambda: "read" not in page.count.text())
-    assert not page.table.graphicsEffect().isEnabled()
+    assert not is_grey(page)

@@ -176,6 +176,8 @@ def _values_table() -> QTableWidget:
     table.setAccessibleName("Values read")
     table.setHorizontalHeaderItem(0, QTableWidgetItem("Field"))
     table.setShowGrid(False)
+    # Names of fields begin alike, and differ at their ends.
+    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     table.setFont(fonts.font("body"))
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
