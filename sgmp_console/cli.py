@@ -348,7 +348,7 @@ def _add_check(parsers: _Parsers) -> None:
 def _add_report(parsers: _Parsers) -> None:
     report = parsers.add_parser(
         "report",
-        help="reports of houses as CSV and XLSX files",
+        help="reports of houses as CSV, XLSX, PDF and PNG files",
         description="Compute reports of houses over a period and write them to files; needs no display. With several "
         "houses or reports each file gets the names of both. Nothing is overwritten without --force.",
     )
@@ -369,6 +369,11 @@ def _add_report(parsers: _Parsers) -> None:
     report.add_argument("--compare", metavar="PERIOD", help="a second period; `previous` or `year-before`")
     report.add_argument("--csv", type=Path, metavar="FILE", help="write CSV")
     report.add_argument("--xlsx", type=Path, metavar="FILE", help="write a workbook")
+    report.add_argument("--pdf", type=Path, metavar="FILE", help="write a PDF (A4)")
+    report.add_argument("--png", type=Path, metavar="FILE", help="write a picture")
+    report.add_argument(
+        "--size", default="1280x800", metavar="WxH", help="of the picture, in pixels (default: 1280x800)"
+    )
     report.add_argument("--force", action="store_true", help="overwrite files")
     report.add_argument("--json", action="store_true", help="the figures as JSON on standard output")
     _add_database(report)

@@ -192,8 +192,14 @@ def check_deployment(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     from sgmp_console.reports import command
 
+    drawn = {}
+    if arguments.pdf or arguments.png:
+        arguments.extra = "console"  # what is missing if Qt can't be loaded
+        from sgmp_console.ui import report_paper
+
+        drawn = report_paper.headless(arguments.size)
     with _database(arguments) as database:
-        return command.run(database, arguments, time.time_ns() // 1_000_000)
+        return command.run(database, arguments, time.time_ns() // 1_000_000, drawn)
 
 
 def import_readings(arguments: argparse.Namespace) -> int:

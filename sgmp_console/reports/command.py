@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,22 @@ from sgmp_console.store import Database, House
 _DONE, _NOTHING_THERE = 0, 1
 
 
-def run(database: Database, arguments: argparse.Namespace, now_ms: int) -> int:
-    """Write what was asked for. Returns 1 if no report had any data, which a cron job wants to know."""
+Writer = Callable[[Report], bytes]
+"""The content of a file with a report."""
+
+
+def run(
+    database: Database, arguments: argparse.Namespace, now_ms: int, drawn: Mapping[str, Writer] | None = None
+) -> int:
+    """Write what was asked for. Returns 1 if no report had any data, which a cron job wants to know.
+
+    `drawn`: by ending, how to write the files that need Qt.
+    """
+    writers: dict[str, Writer] = {
+        "csv": export.csv_bytes,
+        "xlsx": lambda report: export.xlsx_bytes([report]),
+        **(drawn or {}),
+    }
     kinds = (
         list(Kind) if "all" in arguments.report else [Kind(one) for one in dict.fromkeys(arguments.report)]
     )
@@ -42,7 +56,7 @@ def run(database: Database, arguments: argparse.Namespace, now_ms: int) -> int:
                 store.permissions.require(connection, "export")
             made = build(connection, house, kind, period, now_ms, second)
         any_data = any_data or made.has_data
-        for ending, content in (("csv", export.csv_bytes), ("xlsx", lambda one: export.xlsx_bytes([one]))):
+        for ending, content in writers.items():
             if (house, kind, ending) in files:
                 export.write_file(files[house, kind, ending], content(made))
         shown.append(_as_json(made))
@@ -77,7 +91,7 @@ def _files(
 ) -> dict[tuple[House, Kind, str], Path]:
     """The file of each report and ending. Several reports get the names of house and report before the ending."""
     found = {}
-    for ending in ("csv", "xlsx"):
+    for ending in ("csv", "xlsx", "pdf", "png"):
         file: Path | None = getattr(arguments, ending)
         if file is None:
             continue

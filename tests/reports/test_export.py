@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
+import subprocess
+import sys
 from datetime import datetime
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -185,3 +188,39 @@ def test_an_account_without_the_permission_export_writes_no_file(
     assert cli.main([*ask, "--csv", str(tmp_path / "report.csv")]) == commands.FAILED
     assert "export" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_draws_pdf_and_png_without_a_display(
+    stored: StoredHouse, test_database: TestDatabase, tmp_path: Path
+) -> None:
+    """In a process of its own, as cron starts it: without a display, and without Qt unless it is needed."""
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "QT_QPA_PLATFORM")
+    }
+    environment[DATABASE_URL] = test_database.url
+    for number in (1, 2):
+        files = ["--pdf", str(tmp_path / f"{number}.pdf"), "--png", str(tmp_path / f"{number}.png")]
+        ask = [*ASK, "--report", "solar", *files, "--size", "1000x700"]
+        done = subprocess.run(
+            [sys.executable, "-m", "sgmp_console", *ask],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == commands.OK, done.stderr
+    for ending, begins in (("pdf", b"%PDF-"), ("png", b"\x89PNG")):
+        content = (tmp_path / f"1.{ending}").read_bytes()
+        assert content.startswith(begins)
+        assert content == (tmp_path / f"2.{ending}").read_bytes()
+    picture = (tmp_path / "1.png").read_bytes()
+    assert [int.from_bytes(picture[at : at + 4]) for at in (16, 20)] == [1000, 700]
+
+
+@pytest.mark.parametrize("size", ["wide", "10x10", "1280", "99999x800", "1280x"])
+def test_a_size_that_no_picture_can_have_is_a_sentence(
+    stored: StoredHouse, owner: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: str
+) -> None:
+    ask = [*ASK, "--report", "solar", "--png", str(tmp_path / "a.png"), "--size", size]
+    assert cli.main(ask) == commands.FAILED
+    assert "pixels" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
@@ -25,7 +25,7 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.reports.houses import balanced
 from tests.ui import snapshots
-from tests.ui.conftest import Deployment, save_picture
+from tests.ui.conftest import PICTURES, Deployment, save_picture
 from tests.ui.readers import Clock
 
 MINUTE_MS = 60_000
@@ -151,6 +151,26 @@ def test_a_report_is_written_to_a_file(
     qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
     assert page.bar.text().startswith("Exported to")
     assert "Figures" in (tmp_path / "battery.csv").read_text("utf-8-sig")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_report_is_written_as_picture_and_pdf_with_the_same_bytes_each_time(
+    qtbot: QtBot, filled: Deployment, view: MainView, appearance: Appearance, tmp_path: Path, kind: Kind
+) -> None:
+    view.services.shown_period.choose_compare(Compare.PREVIOUS)
+    page = opened(qtbot, view, kind.value)
+    for theme in ("light", "dark"):
+        appearance.choose(theme)
+        for ending in ("png", "pdf"):
+            page.bar.hide_message()
+            page.save(tmp_path / f"{theme}.{ending}", (1500, 1000))
+            qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+    picture = QImage(str(tmp_path / "light.png"))
+    assert (picture.width(), picture.height()) == (1500, 1000)
+    for ending in ("png", "pdf"):
+        content = (tmp_path / f"light.{ending}").read_bytes()
+        assert content == (tmp_path / f"dark.{ending}").read_bytes()
+        (PICTURES / f"report_paper_{kind.value}.{ending}").write_bytes(content)
 
 
 def test_a_file_that_can_not_be_written_is_a_sentence(

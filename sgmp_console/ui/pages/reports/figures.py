@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePol
 from sgmp_console.reports.report import Figure, Report, Section
 from sgmp_console.timeseries import HOUR_MS
 from sgmp_console.ui import formats
+from sgmp_console.ui.pages.reports import look
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
 from sgmp_console.ui.parts.pressable import Pressable
@@ -19,9 +20,6 @@ from sgmp_console.ui.parts.pressable import Pressable
 _TILE_WIDTH = 176
 """Pixels that a tile is wide at least: room for `1,234 kWh`."""
 _SPACING = 16
-
-_LEAST_SHOWN = 0.005
-"""What does not add up is not shown where it would be 0.00."""
 
 
 class FigureTile(Pressable):
@@ -102,9 +100,7 @@ class FigureGrid(QWidget):
         for widget in (*self.tiles, *self._captions):
             self._grid.removeWidget(widget)
             widget.deleteLater()
-        self.tiles = [
-            FigureTile(report, figure, zone, now_ms) for figure in report.figures if _is_shown(figure)
-        ]
+        self.tiles = [FigureTile(report, figure, zone, now_ms) for figure in look.shown_figures(report)]
         sections = dict.fromkeys(tile.figure.section for tile in self.tiles)
         self._captions = [label(section.value, "caption", "secondary") for section in sections]
         for tile in self.tiles:
@@ -153,12 +149,6 @@ class FigureGrid(QWidget):
         self._why.move(tile.mapToGlobal(QPoint(0, tile.height() + 4)))
         self._why.show()
         self._why.copy_button.setFocus()
-
-
-def _is_shown(figure: Figure) -> bool:
-    if figure.section is not Section.CHECK:
-        return True
-    return figure.value is not None and abs(figure.value) >= _LEAST_SHOWN
 
 
 class WhyCard(QFrame):

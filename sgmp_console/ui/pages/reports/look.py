@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sgmp_console.reports.home import POWER_ITEMS, POWER_SOURCES, POWER_USES
 from sgmp_console.reports.home import Curve as ChartCurve
-from sgmp_console.reports.report import Column, Curve, Kind, Report, Table, TableColumn
+from sgmp_console.reports.report import Column, Curve, Figure, Kind, Report, Section, Table, TableColumn
 from sgmp_console.timeseries import HOUR_MS, Series, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.charts.bars import BarPicture
@@ -18,6 +18,9 @@ from sgmp_console.ui.quantities import QUANTITIES, Quantity
 
 _TABLE_OF = {Kind.EV: "sessions", Kind.ENERGY: "flows"}
 """Which table a report shows; the others show their days. All of them are in the files."""
+
+_LEAST_SHOWN = 0.005
+"""Less would be shown as 0.00."""
 
 _BEFORE = "~before"
 """Behind the key of a curve: the same of the period that the report is compared with."""
@@ -96,6 +99,16 @@ def bar_picture(report: Report, zone: tzinfo) -> BarPicture | None:
     if before is not None and before.step is not report.bars.step:
         before = None
     return BarPicture(report.bars, quantities, zone, before)
+
+
+def shown_figures(report: Report) -> list[Figure]:
+    """What does not add up is shown where it is not zero."""
+    return [
+        figure
+        for figure in report.figures
+        if figure.section is not Section.CHECK
+        or (figure.value is not None and abs(figure.value) >= _LEAST_SHOWN)
+    ]
 
 
 def shown_table(report: Report) -> Table | None:

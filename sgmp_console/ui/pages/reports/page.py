@@ -20,7 +20,7 @@ from sgmp_console.reports.home import Curve as ChartCurve
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.report import BarStep, Kind, Report, Table
 from sgmp_console.timeseries import SLOT_MS, calendar
-from sgmp_console.ui import plain_text
+from sgmp_console.ui import plain_text, report_paper
 from sgmp_console.ui.charts.bars import BarChart
 from sgmp_console.ui.charts.legend import Legend
 from sgmp_console.ui.charts.time_chart import TimeChart
@@ -40,7 +40,15 @@ _LIVE_EVERY_MS = 15_000
 """A period that is running is read again so often at most, when new readings came."""
 
 _TABLE_ROWS = 14
-_FILES = {"csv": "CSV files (*.csv)", "xlsx": "Excel workbooks (*.xlsx)"}
+_FILES = {
+    "csv": "CSV files (*.csv)",
+    "xlsx": "Excel workbooks (*.xlsx)",
+    "pdf": "PDF documents (*.pdf)",
+    "png": "Pictures (*.png)",
+}
+
+_PICTURE_SIZES = ((1280, 800), (1920, 1080), (2560, 1440), (3840, 2160))
+"""Pixels."""
 
 
 class ReportPage(Page):
@@ -252,6 +260,11 @@ class ReportPage(Page):
         for text, act in (
             ("CSV file", partial(self._ask, "csv")),
             ("Excel workbook", partial(self._ask, "xlsx")),
+            ("PDF document", partial(self._ask, "pdf")),
+            *(
+                (f"Picture, {width} x {height} pixels", partial(self._ask, "png", (width, height)))
+                for width, height in _PICTURE_SIZES
+            ),
             ("Copy figures", self.copy_figures),
         ):
             action = QAction(plain_text.mnemonic_free(text), menu)
@@ -337,24 +350,31 @@ class ReportPage(Page):
 
     # --- Files ---------------------------------------------------------------------------------------------------
 
-    def _ask(self, ending: str) -> None:
+    def _ask(self, ending: str, size: tuple[int, int] = _PICTURE_SIZES[0]) -> None:
         if self.report is None:
             return
         name = f"{self.report.house.name} {self.kind.title} {self.report.period.title}.{ending}"
         name = "".join(character if character.isalnum() or character in " .-_" else "-" for character in name)
-        self._ending = ending
-        ask_where_to_save(self, f"Export {self.kind.title}", name, _FILES[ending], self.save)
+        ask_where_to_save(
+            self, f"Export {self.kind.title}", name, _FILES[ending], partial(self.save, size=size)
+        )
 
-    def save(self, file: Path) -> None:
-        """Write the report that is on screen to a file, off the GUI thread."""
+    def save(self, file: Path, size: tuple[int, int] = _PICTURE_SIZES[0]) -> None:
+        """Write the report that is on screen to a file, as its ending says, off the GUI thread."""
         report = self.report
         if report is None:
             return
 
         def write(_progress: object) -> Path:
-            content = (
-                export.xlsx_bytes([report]) if file.suffix.lower() == ".xlsx" else export.csv_bytes(report)
-            )
+            match file.suffix.lower():
+                case ".xlsx":
+                    content = export.xlsx_bytes([report])
+                case ".pdf":
+                    content = report_paper.pdf_bytes([report])
+                case ".png":
+                    content = report_paper.png_bytes(report, *size)
+                case _:
+                    content = export.csv_bytes(report)
             export.write_file(file, content)
             return file
 

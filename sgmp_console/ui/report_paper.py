@@ -1,0 +1,393 @@
+"""A report on paper: PDF in A4 and PNG of a chosen size, drawn with Qt, on any thread, without a window.
+
+Both are drawn in the light theme by the same calls, so texts of a PDF are texts and its lines are lines. The same report
+gives the same bytes each time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from PySide6.QtCore import (
+    QBuffer,
+    QByteArray,
+    QHashSeed,
+    QIODevice,
+    QLineF,
+    QMarginsF,
+    QRectF,
+    QSizeF,
+    Qt,
+    QUuid,
+)
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QImage,
+    QImageWriter,
+    QPageLayout,
+    QPageSize,
+    QPainter,
+    QPdfWriter,
+    QPen,
+)
+
+from sgmp_console.errors import UserError
+from sgmp_console.reports.home import Curve
+from sgmp_console.reports.report import Figure, Report, Section
+from sgmp_console.timeseries import SLOT_MS
+from sgmp_console.ui import fonts, formats, plain_text, theme
+from sgmp_console.ui.charts import painted, reduce
+from sgmp_console.ui.charts.bars import paint_bars
+from sgmp_console.ui.charts.legend import swatch_pen
+from sgmp_console.ui.charts.stack import paint_layer, stacked
+from sgmp_console.ui.charts.time_chart import Pane
+from sgmp_console.ui.pages.reports import look
+
+_DPI = 96
+"""Of the coordinates that is drawn in; the text sizes are those of the screen."""
+_PDF_DPI = 1200
+_A4 = QSizeF(794, 1123)
+"""Portrait, in those coordinates."""
+_MARGIN = 40.0
+_GAP = 16.0
+_ROW = 20.0
+_TILE = 56.0
+_COLUMNS = 4
+"""Of figures."""
+
+SIZES = (320, 8192)
+"""Pixels of width and height that a PNG may have."""
+
+_FIXED_DATE = b"20000101000000Z"
+_FIXED_ISO_DATE = b"2000-01-01T00:00:00+00:00"
+_ID = QUuid("{5f0d8a2e-0000-4000-8000-000000000000}")
+"""A PDF carries when it was written, and an id: fixed ones keep the bytes the same."""
+
+
+class WrongSize(UserError):
+    """A size that a PNG can't have; the sentence says which it may have."""
+
+
+def headless(size: str) -> dict[str, Callable[[Report], bytes]]:
+    """The writers of PDF and PNG files by ending, for a process without a window or a display. Raises WrongSize."""
+    width, height = parsed_size(size)
+    if QGuiApplication.instance() is None:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+        _applications.append(QGuiApplication(["sgmp-console"]))
+    return {
+        "pdf": lambda report: pdf_bytes([report]),
+        "png": lambda report: png_bytes(report, width, height),
+    }
+
+
+_applications: list[QGuiApplication] = []
+"""Fonts need an application for as long as the process runs."""
+
+
+def parsed_size(text: str) -> tuple[int, int]:
+    """Width and height of `1280x800`. Raises WrongSize."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip())
+    if found is None:
+        raise WrongSize(f"{text!r} is not a size. Write width and height in pixels, such as 1280x800.")
+    width, height = int(found[1]), int(found[2])
+    least, most = SIZES
+    if not (least <= width <= most and least <= height <= most):
+        raise WrongSize(f"A picture is {least} to {most} pixels wide and high, not {width}x{height}.")
+    return width, height
+
+
+def png_bytes(report: Report, width: int, height: int) -> bytes:
+    """The figures and charts of a report in exactly that many pixels, which `parsed_size` checks."""
+    image = QImage(width, height, QImage.Format.Format_RGB32)
+    image.fill(theme.load("light").surface_card)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    # Larger pictures have larger text, too: as if the page were looked at from as far away.
+    factor = max(1.0, min(width / 1280, height / 800))
+    painter.scale(factor, factor)
+    _paint_page(report, painter, QRectF(0, 0, width / factor, height / factor))
+    painter.end()
+    content = QByteArray()
+    buffer = QBuffer(content)
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    QImageWriter(buffer, QByteArray(b"png")).write(image)
+    return bytes(content.data())
+
+
+def pdf_bytes(reports: Sequence[Report]) -> bytes:
+    """One document: of each report a page with figures and charts, then the table that the window shows."""
+    QHashSeed.setDeterministicGlobalSeed()  # Qt writes some objects in the order of a hash
+    try:
+        return _without_dates(_drawn(reports))
+    finally:
+        QHashSeed.resetRandomGlobalSeed()
+
+
+def _drawn(reports: Sequence[Report]) -> bytes:
+    content = QByteArray()
+    buffer = QBuffer(content)
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    writer = QPdfWriter(buffer)
+    writer.setResolution(_PDF_DPI)
+    writer.setPageLayout(
+        QPageLayout(
+            QPageSize(QPageSize.PageSizeId.A4), QPageLayout.Orientation.Portrait, QMarginsF(0, 0, 0, 0)
+        )
+    )
+    writer.setDocumentId(_ID)
+    writer.setCreator("SGMP")
+    painter = QPainter(writer)
+    painter.scale(_PDF_DPI / _DPI, _PDF_DPI / _DPI)
+    page = QRectF(0, 0, _A4.width(), _A4.height())
+    first = True
+    for paint in _pages(reports):
+        if not first:
+            writer.newPage()
+        first = False
+        paint(painter, page)
+    painter.end()
+    return bytes(content.data())
+
+
+def _without_dates(content: bytes) -> bytes:
+    """Each date is replaced by one as long, so that the places which the file names stay right."""
+    for written, fixed in (
+        (rb"\(D:(\d{14}[^)]*)\)", _FIXED_DATE),
+        (rb'Date="(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^"]*)"', _FIXED_ISO_DATE),
+    ):
+        for found in reversed(list(re.finditer(written, content))):
+            length = found.end(1) - found.start(1)
+            content = content[: found.start(1)] + fixed.ljust(length)[:length] + content[found.end(1) :]
+    return content
+
+
+def _pages(reports: Sequence[Report]) -> Iterator[Callable[[QPainter, QRectF], None]]:
+    for report in reports:
+        yield partial(_paint_page, report)
+        yield from _table_pages(report)
+
+
+def _title(report: Report) -> str:
+    return plain_text.one_line(f"{report.kind.title}: {report.period.title}")
+
+
+def _paint_page(report: Report, painter: QPainter, page: QRectF) -> None:
+    zone = ZoneInfo(report.period.zone)
+    inside = page.adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
+    top = _paint_head(painter, report, inside)
+    top = _paint_figures(painter, report, QRectF(inside.left(), top, inside.width(), 0))
+    panes = look.panes(report.kind)
+    curves = look.chart_curves(report)
+    picture = look.bar_picture(report, zone)
+    top = _paint_legend(painter, report, curves, inside, top)
+    charts = len(panes) + (picture is not None)
+    height = max(0.0, (inside.bottom() - top - _GAP * (charts - 1)) / charts)
+    height = min(height, 0.3 * page.height())
+    if height < 2 * painted.TIME_HEIGHT:
+        return
+    frame = QRectF(inside.left(), top, inside.width(), height)
+    for pane in panes:
+        _paint_pane(painter, pane, curves, report, zone, frame)
+        frame.translate(0, height + _GAP)
+    if picture is not None:
+        paint_bars(painter, frame, picture, theme.load("light"))
+
+
+def _paint_head(painter: QPainter, report: Report, inside: QRectF) -> float:
+    """Returns where it ends."""
+    tokens = theme.load("light")
+    row = QRectF(inside.left(), inside.top(), inside.width(), 30)
+    _text(painter, row, _title(report), "heading", tokens.ink_primary)
+    row = QRectF(inside.left(), row.bottom(), inside.width(), _ROW)
+    start, end = (
+        formats.local(at, ZoneInfo(report.period.zone)).strftime("%Y-%m-%d %H:%M")
+        for at in (report.period.start_ms, report.passed_ms)
+    )
+    about = f"{report.house.name}, {start} to {end}, times of {report.period.zone}"
+    step = "five-minute means" if report.period.step_ms == SLOT_MS else "hourly means"
+    curves = f"Curves: {step}"
+    if report.comparison is not None:
+        curves += f"; dashed and differences: {report.comparison.period.title}"
+    _text(painter, row, plain_text.one_line(about), "caption", tokens.ink_secondary)
+    row.translate(0, _ROW)
+    _text(painter, row, curves, "caption", tokens.ink_secondary)
+    for sentence in (*(f"Missing item: {name}" for name in report.missing), *report.problems):
+        row.translate(0, _ROW)
+        _text(painter, row, plain_text.one_line(sentence), "caption", tokens.state_fault)
+    return row.bottom() + _GAP / 2
+
+
+def _paint_figures(painter: QPainter, report: Report, inside: QRectF) -> float:
+    tokens = theme.load("light")
+    width = inside.width() / _COLUMNS
+    top = inside.top()
+    shown = look.shown_figures(report)
+    for section in dict.fromkeys(figure.section for figure in shown):
+        if section is not Section.MAIN:
+            row = QRectF(inside.left(), top, inside.width(), _ROW)
+            _text(painter, row, section.value, "caption", tokens.ink_muted)
+            top = row.bottom()
+        figures = [figure for figure in shown if figure.section is section]
+        for place, figure in enumerate(figures):
+            left = inside.left() + place % _COLUMNS * width
+            _paint_figure(
+                painter, report, figure, QRectF(left, top + place // _COLUMNS * _TILE, width - 8, _TILE)
+            )
+        top += -(-len(figures) // _COLUMNS) * _TILE + 4
+    return top + 4
+
+
+def _paint_figure(painter: QPainter, report: Report, figure: Figure, place: QRectF) -> None:
+    tokens = theme.load("light")
+    row = QRectF(place.left(), place.top(), place.width(), 16)
+    _text(painter, row, figure.title, "caption", tokens.ink_secondary)
+    row.translate(0, 17)
+    _text(painter, row, formats.with_unit(figure.value, figure.unit), "title", tokens.ink_primary)
+    row.translate(0, 17)
+    notes = []
+    coverage = figure.why.coverage
+    if figure.value is None:
+        notes.append(figure.why.note)
+    elif coverage is not None and coverage < 1:
+        notes.append(f"{formats.percent(coverage)} covered")
+    difference = report.difference(figure.key)
+    if difference is not None:
+        sign = "+" if difference > 0 else ""
+        notes.append(f"{sign}{formats.with_unit(difference, figure.unit)}")
+    _text(painter, row, plain_text.one_line(", ".join(notes)), "caption", tokens.ink_muted)
+
+
+def _paint_legend(
+    painter: QPainter, report: Report, curves: dict[str, Curve], inside: QRectF, top: float
+) -> float:
+    tokens = theme.load("light")
+    left = inside.left()
+    row = QRectF(left, top, inside.width(), _ROW)
+    for group in look.legend_groups(report, curves):
+        for quantity in group.quantities:
+            value = group.values.get(quantity.item)
+            text = (
+                quantity.short
+                if value is None
+                else f"{quantity.short} {formats.with_unit(value, group.unit)}"
+            )
+            width = fonts.metrics("caption").horizontalAdvance(text) + 40
+            if row.left() + width > inside.right() and row.left() > left:
+                row.moveTo(left, row.bottom())
+            painter.setPen(swatch_pen(quantity.colour_in(tokens), dashed=quantity.dashed))
+            middle = row.center().y()
+            painter.drawLine(QLineF(row.left(), middle, row.left() + 14, middle))
+            _text(painter, row.adjusted(20, 0, 0, 0), text, "caption", tokens.ink_secondary)
+            row.translate(width, 0)
+    return row.bottom() + 4
+
+
+def _paint_pane(
+    painter: QPainter, pane: Pane, curves: dict[str, Curve], report: Report, zone: ZoneInfo, frame: QRectF
+) -> None:
+    tokens = theme.load("light")
+    start, end = report.period.start_ms, report.period.end_ms
+    columns = max(50, int(frame.width()) - painted.AXIS_WIDTH)
+    shown = [(quantity, curves[quantity.item]) for quantity in pane.quantities if quantity.item in curves]
+    areas, lines = [], []
+    edges = [np.empty(0)]
+    if pane.below is None:
+        for quantity, curve in shown:
+            x, y = reduce.reduced(curve.series, start, end, columns, curve.gap_ms)
+            lines.append((quantity, x, y))
+            edges.append(y)
+    else:
+        means = [
+            (quantity, reduce.column_means(curve.series, start, end, columns // 2, curve.gap_ms))
+            for quantity, curve in shown
+        ]
+        for below in (False, True):
+            areas += stacked([part for part in means if (part[0].item in pane.below) is below], below=below)
+        edges += [layer.outer for layer in areas]
+    values = np.concatenate(edges)
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 0.0)
+    of = painted.scale(frame, start, end, low, high, least_span=pane.least_span, from_zero=pane.from_zero)
+    gaps = reduce.common_gaps([reduce.gaps(curve.series, start, end, curve.gap_ms) for _, curve in shown])
+    painted.paint_gaps(painter, of, gaps, tokens)
+    painted.paint_values(painter, of, pane.unit, tokens, signed=pane.below is None)
+    painted.paint_times(painter, of, zone, tokens)
+    for layer in areas:
+        at = of.area.left() + (np.arange(len(layer.outer)) + 0.5) * of.area.width() / max(1, len(layer.outer))
+        colour = layer.quantity.colour_in(tokens)
+        inner, outer = (
+            of.area.bottom() - (edge - of.bottom) / (of.top - of.bottom) * of.area.height()
+            for edge in (layer.inner, layer.outer)
+        )
+        paint_layer(painter, layer, colour, at, inner, outer)
+    for quantity, x, y in reversed(lines):
+        painted.paint_line(painter, of, x, y, quantity.colour_in(tokens), dashed=quantity.dashed)
+
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+
+def _table_pages(report: Report) -> Iterator[Callable[[QPainter, QRectF], None]]:
+    table = look.shown_table(report)
+    if table is None:
+        return
+    columns = [column for _, column in look.shown_columns(table)]
+    titles = [look.column_title(column) for column in columns]
+    right = [look.is_numeric(column) for column in columns]
+    rows = look.table_texts(table, ZoneInfo(report.period.zone))
+    per_page = int((_A4.height() - 2 * _MARGIN - 60) / _ROW) - 1
+    for first in range(0, len(rows), per_page):
+        part = rows[first : first + per_page]
+
+        def paint(painter: QPainter, page: QRectF, part: Sequence[Sequence[str]] = part) -> None:
+            _paint_table(painter, page, f"{_title(report)}, {table.title.lower()}", titles, part, right)
+
+        yield paint
+
+
+def _paint_table(
+    painter: QPainter,
+    page: QRectF,
+    title: str,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[bool],
+) -> None:
+    tokens = theme.load("light")
+    inside = page.adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
+    _text(
+        painter, QRectF(inside.left(), inside.top(), inside.width(), 30), title, "title", tokens.ink_primary
+    )
+    wanted = [
+        max(fonts.metrics("caption").horizontalAdvance(text) for text in texts) + 12
+        for texts in zip(titles, *rows, strict=True)
+    ]
+    factor = min(1.0, inside.width() / sum(wanted))
+    row = QRectF(inside.left(), inside.top() + 40, 0, _ROW)
+    for number, texts in enumerate((titles, *rows)):
+        row.moveLeft(inside.left())
+        for text, width, is_right in zip(texts, wanted, right, strict=True):
+            row.setWidth(width * factor)
+            ink = tokens.ink_muted if number == 0 else tokens.ink_primary
+            _text(painter, row.adjusted(0, 0, -8, 0), text, "caption", ink, right=is_right)
+            row.moveLeft(row.right())
+        painter.setPen(QPen(tokens.line_hairline, 0.5))
+        painter.drawLine(QLineF(inside.left(), row.bottom(), inside.right(), row.bottom()))
+        row.moveTop(row.bottom())
+
+
+def _text(
+    painter: QPainter, place: QRectF, text: str, role: fonts.Role, ink: QColor, *, right: bool = False
+) -> None:
+    """On one line, cut at the end of the place."""
+    painter.setFont(fonts.font(role))
+    painter.setPen(ink)
+    side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+    shown = fonts.metrics(role).elidedText(text, Qt.TextElideMode.ElideRight, place.width())
+    painter.drawText(place, side | Qt.AlignmentFlag.AlignVCenter, shown)
