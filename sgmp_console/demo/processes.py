@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sgmp_console.files import private_opener, write_atomic
+
 _log = logging.getLogger(__name__)
 
 MAX_LOG_BYTES = 4 * 1024 * 1024
@@ -58,7 +60,7 @@ class Child:
         on_leash = sys.platform not in ("linux", "win32")
         if on_leash:
             command = [sys.executable, "-m", "sgmp_console.demo.leash", *command]
-        with program.log.open("ab") as log:
+        with open(program.log, "ab", opener=private_opener) as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE if on_leash else subprocess.DEVNULL,
@@ -156,7 +158,7 @@ def bound_log(log: Path) -> None:
     except FileNotFoundError:
         return
     # Copied and emptied rather than renamed: the writer goes on in the same file, at its new end.
-    log.with_name(log.name + ".1").write_bytes(log.read_bytes())
+    write_atomic(log.with_name(log.name + ".1"), log.read_bytes())
     os.truncate(log, 0)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from sgmp_console.files import private_opener
+
 
 class Reporter(Protocol):
     """Who is told what the demo does."""
@@ -101,7 +103,7 @@ class ProgressFile:
         self._append({"failed": sentence})
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
+        with open(self._path, "a", encoding="utf-8", opener=private_opener) as file:
             file.write(json.dumps(line) + "\n")
 
 

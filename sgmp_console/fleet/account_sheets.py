@@ -13,18 +13,19 @@ ones, which are mailed or handed back once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from sgmp_console.cloud.directory import Directory, DirectoryUser
+from sgmp_console.cloud.directory import Directory
 from sgmp_console.cloud.mail import Mailer
 from sgmp_console.errors import Cancelled, Refused, SgmpError, Unavailable, UserError
 from sgmp_console.fleet import sheets
 from sgmp_console.fleet.accounts import LOCAL, NewAccount, initial_password, user_of
-from sgmp_console.fleet.failures import restated
+from sgmp_console.fleet.outside import Outside, outside
 from sgmp_console.fleet.sheets import Action, Existing, ImportRefused, LineProblem, Plan, Progress, Row, Step
 from sgmp_console.store import (
     Account,
@@ -51,7 +52,7 @@ class AccountsImported:
     mail_problem: str = ""
 
     def to_hand_over(self) -> tuple[NewAccount, ...]:
-        """The new accounts whose users must be told their password."""
+        """The new accounts whose users must be given their password."""
         return tuple(one for one in self.created if not one.mailed)
 
 
@@ -72,42 +73,25 @@ def import_accounts(
     Refused, UserError, Unavailable: nothing was changed then, or the error says what was left.
     """
     sheet = sheets.read(path, COLUMNS.__contains__, needed="email", columns=COLUMNS_FOR_PEOPLE)
-    undo: list[tuple[str, Callable[[], None]]] = []
-    run: _Run | None = None
-    deployment = ""
     if mailer is not None and not directory.mails and not dry_run:
         mailer.ready()
-    try:
-        with database.begin() as connection:
-            run = _Run(connection, existing)
-            deployment = deployment_name(connection)
-            for done, row in enumerate(sheet.rows):
-                progress(done, len(sheet.rows))
-                run.take(row)
-            plan = run.plan(sheet.problems)
-            if plan.problems and not dry_run:
-                raise ImportRefused(plan)
-            if dry_run:
-                connection.get_transaction().rollback()  # type: ignore[union-attr]  # it has begun
-                return AccountsImported(plan)
-            _tell_directory(connection, directory, run, undo, progress)
-    except BaseException as error:
-        committed = (
-            run is not None
-            and isinstance(error, Unavailable)
-            and bool(run.created)
-            and _are_there(database, run.created)
-        )
-        if run is None or not committed:
-            _undo(undo, error)
-            if undo and run is not None and run.created and directory.mails and isinstance(error, SgmpError):
-                raise restated(
-                    error,
-                    f"Nothing was imported: {error} Mails with passwords that do not work may have been sent.",
-                ) from error
-            raise
+    with outside(database, lambda connection: run.is_stored(connection)) as act:
+        run = _Run(act.connection, existing)
+        deployment = deployment_name(act.connection)
+        for done, row in enumerate(sheet.rows):
+            progress(done, len(sheet.rows))
+            run.take(row)
+        plan = run.plan(sheet.problems)
+        if plan.problems and not dry_run:
+            raise ImportRefused(plan)
+        if dry_run:
+            act.connection.get_transaction().rollback()  # type: ignore[union-attr]  # it has begun
+            return AccountsImported(plan)
+        act.failed = "Nothing was imported"
+        act.unknown = "Import the file again when the database answers."
+        _update_directory(directory, run, act, progress)
     created, mail_problem = _mail(run.created, deployment, directory, mailer, progress)
-    return AccountsImported(run.plan(()), created, mail_problem)
+    return AccountsImported(plan, created, mail_problem)
 
 
 def export_accounts(connection: sa.Connection, path: Path, *, delimiter: str = ",") -> int:
@@ -142,7 +126,7 @@ def write_passwords(path: Path, created: Sequence[NewAccount]) -> None:
 
 
 class _Run:
-    """One pass over a file inside a transaction: each line that can be done is done, the others are told."""
+    """One pass over a file inside a transaction: each line that can be done is done, the others are reported."""
 
     def __init__(self, connection: sa.Connection, existing: Existing) -> None:
         self.created: list[NewAccount] = []
@@ -159,36 +143,43 @@ class _Run:
     def plan(self, problems: Sequence[LineProblem]) -> Plan:
         return Plan(tuple(self._steps), tuple(sorted([*problems, *self._problems], key=lambda one: one.line)))
 
+    def is_stored(self, connection: sa.Connection) -> bool:
+        """Whether the database, in another transaction, holds what this pass stored."""
+        stored = {account.email: account for account in accounts.list_all(connection)}
+        return all(new.account.email in stored for new in self.created) and all(
+            stored.get(account.email) == account for account in self.updated
+        )
+
     def take(self, row: Row) -> None:
         try:
             email = normal_email(row.get("email"))
         except UserError as error:
-            self._tell(row, "email", str(error))
+            self._refuse(row, "email", str(error))
             return
         if email in self._lines:
-            self._tell(row, "email", f"{email} stands in line {self._lines[email]} already.")
+            self._refuse(row, "email", f"{email} stands in line {self._lines[email]} already.")
             return
         self._lines[email] = row.line
         before = self._stored.get(email)
         if before is not None and self._existing is Existing.REFUSE:
-            self._tell(
+            self._refuse(
                 row, "email", f"There is an account {email} already, and existing ones shall not be changed."
             )
             return
-        told = len(self._problems)
+        before_this = len(self._problems)
         name = row.cells.get("name", before.name if before else "")
         role = row.get("role") or (before.role if before else "")
         if not name:
-            self._tell(row, "name", "An account needs the name of its user.")
+            self._refuse(row, "name", "An account needs the name of its user.")
         if not role:
-            self._tell(row, "role", "A new account needs a role.")
+            self._refuse(row, "role", "A new account needs a role.")
         house_id = self._house(row, before)
         enabled = {"": before.enabled if before else True, "yes": True, "no": False}.get(
             row.get("enabled").lower()
         )
         if enabled is None:
-            self._tell(row, "enabled", "It must be yes or no.")
-        if len(self._problems) == told:
+            self._refuse(row, "enabled", "It must be yes or no.")
+        if len(self._problems) == before_this:
             self._store(row, email, name, role, house_id, bool(enabled), before)
 
     def _house(self, row: Row, before: Account | None) -> int | None:
@@ -198,7 +189,7 @@ class _Run:
         if not name:
             return None
         if name not in self._houses:
-            self._tell(row, "house", f"There is no house {name[:64]!r}.")
+            self._refuse(row, "house", f"There is no house {name[:64]!r}.")
             return None
         return self._houses[name]
 
@@ -237,63 +228,38 @@ class _Run:
                 self._steps.append(Step(row.line, email, Action.UPDATE))
         except Refused as error:
             # Of a role that the caller can't give this says which; of all else it holds for every line.
-            self._tell(row, "role", str(error))
+            self._refuse(row, "role", str(error))
         except UserError as error:
-            self._tell(row, "", str(error))
+            self._refuse(row, "", str(error))
 
-    def _tell(self, row: Row, column: str, sentence: str) -> None:
+    def _refuse(self, row: Row, column: str, sentence: str) -> None:
         self._problems.append(LineProblem(row.line, column, sentence))
 
 
-def _tell_directory(
-    connection: sa.Connection,
-    directory: Directory,
-    run: _Run,
-    undo: list[tuple[str, Callable[[], None]]],
-    progress: Progress,
-) -> None:
-    """Add and change the users of the accounts; `undo` gets what takes it back, with whom it is about."""
+def _update_directory(directory: Directory, run: _Run, act: Outside, progress: Progress) -> None:
+    """Add and change the users of the accounts."""
     count = len(run.created) + len(run.updated)
-    for done, one in enumerate(run.created):
+    if directory.mails and run.created:
+        act.left = "Mails with passwords that do not work may have been sent."
+    for done, new in enumerate(run.created):
         progress(done, count)
-        directory.add(user_of(one.account), one.initial_password)
-        undo.append((one.account.email, _removal(directory, one.account.email)))
-        if not one.account.enabled:
-            directory.update(user_of(one.account))
-        keep_alive(connection)
+        email = new.account.email
+        directory.add(user_of(new.account), new.initial_password)
+        act.undo(partial(directory.remove, email), partial(_not_set_back, email))
+        if not new.account.enabled:
+            directory.update(user_of(new.account))
+        keep_alive(act.connection)
     for done, account in enumerate(run.updated, len(run.created)):
         progress(done, count)
         before = directory.find(account.email)
         if before is not None:
-            undo.append((account.email, _restoring(directory, before)))
+            act.undo(partial(directory.update, before), partial(_not_set_back, account.email))
             directory.update(user_of(account))
-        keep_alive(connection)
+        keep_alive(act.connection)
 
 
-def _removal(directory: Directory, email: str) -> Callable[[], None]:
-    return lambda: directory.remove(email)
-
-
-def _restoring(directory: Directory, user: DirectoryUser) -> Callable[[], None]:
-    return lambda: directory.update(user)
-
-
-def _undo(undo: Sequence[tuple[str, Callable[[], None]]], cause: BaseException) -> None:
-    """Take back what was done in the directory. Raises `cause`, restated, where something was left."""
-    left: list[str] = []
-    for email, take_back in reversed(undo):
-        try:
-            take_back()
-        except SgmpError as error:
-            left.append(f"{email} ({error})")
-    if left:
-        text = (
-            f"Nothing was imported: {cause} In the directory of users could not be set back: {'; '.join(left)} "
-            "Importing again replaces what was left."
-        )
-        if isinstance(cause, SgmpError):
-            raise restated(cause, text) from cause
-        raise Unavailable(text) from cause
+def _not_set_back(email: str, error: SgmpError) -> str:
+    return f"The user {email} could not be set back in the directory of users ({error}); importing again replaces it."
 
 
 def _mail(
@@ -327,12 +293,3 @@ def _mail(
                 problem = problem or str(error)
         result.append(replace(one, mailed=mailed))
     return tuple(result), problem
-
-
-def _are_there(database: Database, created: Sequence[NewAccount]) -> bool:
-    try:
-        with database.begin() as connection:
-            present = {account.email for account in accounts.list_all(connection)}
-    except Unavailable:
-        return False
-    return all(one.account.email in present for one in created)

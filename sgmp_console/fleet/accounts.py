@@ -67,9 +67,9 @@ def create(
         account = accounts.create(
             act.connection, email=email, name=name.strip(), role=role, house_id=house_id, password=password
         )
-        with saying(f"The account {account.email} was not created, and nothing is left of it:"):
-            directory.add(user_of(account), password)
         act.failed = f"The account {account.email} was not created"
+        act.unknown = f"If {account.email} is in the list, reset its password; else create it again."
+        directory.add(user_of(account), password)
         act.undo(
             partial(directory.remove, account.email),
             lambda error: (

@@ -1,23 +1,23 @@
 """Making, changing and deleting houses, and their credentials.
 
-A house is a row in the database and something elsewhere that lets its edge in. The acts that touch both keep the
-transaction open while they act elsewhere and commit last, so that the row never exists without the rest. Where a step
-fails, what was done elsewhere is undone, and the error says whether that succeeded. Their `checkpoint` is called where
-they can be stopped without harm, and may raise Cancelled.
+A house is a row in the database and something outside of it that lets its edge in; `fleet.outside` keeps both alike.
+`checkpoint` is called where an act can be stopped without harm, and may raise Cancelled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
 from sgmp_console.cloud.credentials import CredentialsService
-from sgmp_console.errors import SgmpError, Taken, Unavailable, UserError
+from sgmp_console.errors import SgmpError, Taken, UserError
 from sgmp_console.fleet.editing import editing
-from sgmp_console.fleet.failures import go_on, restated, saying
+from sgmp_console.fleet.failures import go_on, saying
+from sgmp_console.fleet.outside import outside
 from sgmp_console.fleet.sync import RetainingBroker
 from sgmp_console.store import (
     Database,
@@ -27,6 +27,7 @@ from sgmp_console.store import (
     audit,
     devices,
     houses,
+    lock_house,
     lock_houses,
     permissions,
 )
@@ -79,30 +80,17 @@ def create_with_credentials(
     """
     _check_name(name)
     _check_zone(time_zone)
-    house: House | None = None
-    issued: HouseCredentials | None = None
-    begun = False
-    made: bool | None
-    try:
-        with database.begin() as connection:
-            house = _insert(connection, name, description, time_zone)
-            with saying(f"House {house.name} was not created, and nothing is left of it:"):
-                service.ready()
-                checkpoint()
-            begun = True
-            issued = service.issue(house.house_id)
-            checkpoint()
-            _note(connection, "issue_credentials", house, issued.certificate_id)
-    except BaseException as error:
-        if house is None or not begun:
-            raise
-        made = False  # None: not known
-        if issued is not None and isinstance(error, Unavailable):
-            made = _is_there(database, house.house_id)
-            if made:
-                return NewHouse(house, issued)  # committed; only the answer was lost
-        _undo_creation(service, house, error, made)
-        raise
+    with outside(database, lambda connection: _is_there(connection, house.house_id)) as act:
+        house = _insert(act.connection, name, description, time_zone)
+        act.failed = f"House {house.name} was not created"
+        act.unknown = "It has no credentials. If it is in the list, generate new credentials for it; else create it again."
+        service.ready()
+        checkpoint()
+        # Before the first step: one that fails may be done in part. Nobody has seen the credentials yet.
+        act.undo(partial(service.remove, house.house_id), partial(_still_kept, service, house))
+        issued = service.issue(house.house_id)
+        checkpoint()
+        _note(act.connection, "issue_credentials", house, issued.certificate_id)
     return NewHouse(house, issued)
 
 
@@ -192,28 +180,23 @@ def delete(
     taken away, too. Raises UserError listing what it still has. Where credentials could not be removed (Refused,
     Unavailable) the house stays, perhaps without credentials, and deleting it again finishes it.
     """
-    house: House | None = None
-    try:
-        with editing(database, house_id) as connection:
-            house = houses.get(connection, house_id)
-            if left := what_exists(connection, house_id):
-                raise UserError(
-                    f"House {house.name} still has {_joined(left)}. Delete these first; what was measured stays in the "
-                    "database."
-                )
-            checkpoint()
+    with outside(database, lambda connection: not _is_there(connection, house_id)) as act:
+        lock_house(act.connection, house_id)
+        house = houses.get(act.connection, house_id)
+        if left := what_exists(act.connection, house_id):
+            raise UserError(
+                f"House {house.name} still has {_joined(left)}. Delete these first; what was measured stays in the "
+                "database."
+            )
+        checkpoint()
+        if service is not None:
+            _note(act.connection, "remove_credentials", house)
+        houses.delete(act.connection, house_id)
+        with saying(f"House {house.name} was not deleted, though its edge may not be let in any more:"):
             if service is not None:
-                _note(connection, "remove_credentials", house)
-            houses.delete(connection, house_id)
-            with saying(f"House {house.name} was not deleted, though its edge may not be let in any more:"):
-                if service is not None:
-                    service.remove(house_id)
-                if broker is not None and deployment is not None:
-                    broker.publish_retained(config_topic(deployment, house_id), b"")
-    except Unavailable:
-        if house is None or _is_there(database, house_id) is not False:
-            raise
-        # Committed; only the answer was lost.
+                service.remove(house_id)
+            if broker is not None and deployment is not None:
+                broker.publish_retained(config_topic(deployment, house_id), b"")
 
 
 def leftovers(database: Database, service: CredentialsService) -> list[int]:
@@ -259,42 +242,15 @@ def _without_older(service: CredentialsService, house_id: int, renewed: NewCrede
     return replace(renewed, still_valid=())
 
 
-def _is_there(database: Database, house_id: int) -> bool | None:
-    """Whether the house exists; None where the database does not tell."""
-    try:
-        with database.begin() as connection:
-            houses.get(connection, house_id)
-    except UserError:
-        return False
-    except Unavailable:
-        return None
-    return True
+def _is_there(connection: sa.Connection, house_id: int) -> bool:
+    return any(house.house_id == house_id for house in houses.list_all(connection))
 
 
-def _undo_creation(
-    service: CredentialsService, house: House, cause: BaseException, made: bool | None
-) -> None:
-    """Remove the credentials of a house that did not come to be. Raises `cause` with what became of it.
-
-    `made`: None where the database did not tell whether it came to be. Nobody has seen the credentials, so removing
-    them does no harm then either.
-    """
-    try:
-        service.remove(house.house_id)
-    except SgmpError as error:
-        raise Unavailable(
-            f"House {house.name} was not created: {cause} What was begun could not be undone ({error}), so there may be "
-            f"{service.what_remains(house.house_id)}. They let nobody in; `sgmp-console check deployment` tells."
-        ) from cause
-    if made is None:
-        raise Unavailable(
-            f"It is not known whether house {house.name} was created: {cause} It has no credentials. If it is in the "
-            "list, generate new credentials for it; else create it again."
-        ) from cause
-    if isinstance(cause, SgmpError):
-        raise restated(
-            cause, f"House {house.name} was not created, and nothing is left of it: {cause}"
-        ) from cause
+def _still_kept(service: CredentialsService, house: House, error: SgmpError) -> str:
+    return (
+        f"What was begun could not be undone ({error}), so there may be {service.what_remains(house.house_id)}. They "
+        "let nobody in; `sgmp-console check deployment` lists them."
+    )
 
 
 def _count(number: int, what: str) -> str:

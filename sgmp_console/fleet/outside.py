@@ -15,37 +15,55 @@ from sgmp_console.errors import SgmpError, Unavailable, UserError
 from sgmp_console.fleet.failures import restated
 from sgmp_console.store import Database
 
+_MOST_LEFT = 5
+"""Sentences about what was left that one error has; more would not be read."""
+
 
 class Outside:
-    """One act. `failed`: a sentence without its full stop for what did not happen, put before the reason where something
-    had been done outside; "" leaves the reason alone. `left`: what may be left though all was taken back, "" if nothing.
+    """One act. `failed`: a sentence without its full stop for what did not happen, put before the reason; "" leaves the
+    reason alone. `left`: what may be left though all was taken back, "" if nothing. `unknown`: what to do where the
+    database does not say whether it stored the act.
     """
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.failed = ""
         self.left = ""
+        self.unknown = "Look at what is there before you do it again."
         self._undo: list[tuple[Callable[[], None], Callable[[SgmpError], str]]] = []
 
     def undo(self, take_back: Callable[[], None], otherwise: Callable[[SgmpError], str]) -> None:
         """Call `take_back` where the act fails. `otherwise`: what is left where that fails, too, and what to do."""
         self._undo.append((take_back, otherwise))
 
-    def take_back(self, cause: BaseException) -> None:
-        """Raises `cause` again with what became of it, where there is anything to say."""
-        failures = []
+    def take_back(self, cause: BaseException, *, is_known: bool = True) -> None:
+        """Raises `cause` again with what became of it, where there is anything to say. `is_known`: that the database
+        did not store the act; False where it does not answer."""
+        failures: list[SgmpError] = []
+        sentences: list[str] = []
         for take_back, otherwise in reversed(self._undo):
             try:
                 take_back()
             except SgmpError as error:
-                failures.append((error, otherwise(error)))
-        begun = f"{self.failed}: {cause}" if self.failed else str(cause)
+                failures.append(error)
+                sentences.append(otherwise(error))
+        if len(sentences) > _MOST_LEFT:
+            sentences[_MOST_LEFT:] = [f"The same is true of {len(sentences) - _MOST_LEFT} more."]
+        if self._undo and self.left:
+            sentences.append(self.left)
+        if not is_known:
+            begun = f"It is not known whether the database stored this: {cause} {self.unknown}"
+        elif not self.failed:
+            begun = str(cause)
+        elif failures:
+            begun = f"{self.failed}: {cause}"
+        else:
+            begun = f"{self.failed}, and nothing is left of it: {cause}"
+        text = " ".join([begun, *sentences])
         if failures:
-            text = " ".join([begun, *(sentence for _, sentence in failures)])
-            raise restated(failures[0][0], f"{text}{self.left and ' '}{self.left}") from cause
-        if self._undo and self.failed and isinstance(cause, SgmpError):
-            text = f"{self.failed}, and nothing is left of it: {cause}"
-            raise restated(cause, f"{text}{self.left and ' '}{self.left}") from cause
+            raise restated(failures[0], text) from cause
+        if text != str(cause) and isinstance(cause, SgmpError):
+            raise restated(cause, text) from cause
 
 
 @contextmanager
@@ -59,17 +77,20 @@ def outside(database: Database, is_committed: Callable[[sa.Connection], bool]) -
             yield act
             finished = True
     except BaseException as error:
-        if finished and isinstance(error, Unavailable) and _holds(database, is_committed):
+        stored = _holds(database, is_committed) if finished and isinstance(error, Unavailable) else False
+        if stored:
             return
         if act is not None:
-            act.take_back(error)
+            act.take_back(error, is_known=stored is not None)
         raise
 
 
-def _holds(database: Database, is_committed: Callable[[sa.Connection], bool]) -> bool:
-    """False where the database does not answer."""
+def _holds(database: Database, is_committed: Callable[[sa.Connection], bool]) -> bool | None:
+    """None where the database does not answer."""
     try:
         with database.begin() as connection:
             return is_committed(connection)
-    except (Unavailable, UserError):
+    except UserError:
         return False
+    except Unavailable:
+        return None

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class CommitCutter:
-    """Forwards to a PostgreSQL server. `fault`: what becomes of the next COMMIT: `dropped` or `lost` (its answer)."""
+    """Forwards to a PostgreSQL server. `fault`: what becomes of the next COMMIT: `dropped`, `lost` (its answer),
+    or `gone` (its answer, and the way to the server from then on)."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -28,7 +29,7 @@ class CommitCutter:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self._listener.close()  # also where it is closed already
         for one in self._sockets:
             _end(one)
         for thread in self._threads:
@@ -57,6 +58,9 @@ class CommitCutter:
                 if fault == "dropped":
                     break
                 losing.set()
+                if fault == "gone":
+                    self._listener.shutdown(socket.SHUT_RDWR)
+                    self._listener.close()
             with contextlib.suppress(OSError):
                 server.sendall(data)
         _end(client)

@@ -215,7 +215,8 @@ def test_where_the_second_user_can_not_be_made_nothing_is_left_of_the_first(
 ) -> None:
     aws.fail("AdminAddUserToGroup", kind, times=5, after=1)
     with pytest.raises(
-        SgmpError, match=r"Nothing was imported: .* passwords that do not work may have been sent"
+        SgmpError,
+        match=r"Nothing was imported, and nothing is left of it: .* passwords that do not work may have been sent",
     ):
         run(database, sheet(tmp_path, *TWO), directory=directory)
     aws.heal()

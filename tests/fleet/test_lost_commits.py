@@ -14,6 +14,8 @@ from sgmp_console.cloud.credentials import LocalCredentials
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.errors import Unavailable, UserError
 from sgmp_console.fleet import accounts, houses
+from sgmp_console.fleet.account_sheets import import_accounts
+from sgmp_console.fleet.sheets import Existing
 from sgmp_console.store import Database, sign_in
 from tests.aws import LocalAws
 from tests.database import TestDatabase
@@ -83,6 +85,26 @@ def test_a_house_whose_commit_never_arrived_leaves_nothing(
     assert (_houses(behind), service.houses()) == ([], set())
 
 
+def test_where_the_database_does_not_say_whether_a_house_is_there_the_error_says_so(
+    database: Database, behind: Database, cutter: CommitCutter, service: LocalCredentials
+) -> None:
+    cutter.fault = "gone"
+    with pytest.raises(
+        Unavailable, match=r"not known whether .* If it is in the list, generate new credentials"
+    ):
+        houses.create_with_credentials(behind, service, "Maple House", time_zone="UTC")
+    assert (len(_houses(database)), service.houses()) == (1, set())
+
+
+def test_where_the_database_does_not_say_whether_an_account_is_there_the_error_says_so(
+    database: Database, boss: None, behind: Database, cutter: CommitCutter, directory: UserPool
+) -> None:
+    cutter.fault = "gone"
+    with pytest.raises(Unavailable, match=r"not known whether .* If ann@example\.org is in the list, reset"):
+        _ann(behind, directory)
+    assert directory.find("ann@example.org") is None
+
+
 def test_a_deletion_whose_answer_was_lost_is_done(
     behind: Database, cutter: CommitCutter, service: LocalCredentials
 ) -> None:
@@ -142,6 +164,31 @@ def test_a_change_is_in_both_or_in_neither(
             accounts.update(behind, wanted, directory=directory)
     else:
         assert accounts.update(behind, wanted, directory=directory).role == "researcher"
+    with behind.begin() as connection:
+        stored = store.accounts.get(connection, account.account_id)
+    found = directory.find("ann@example.org")
+    assert found is not None
+    assert found.role == stored.role == ("visitor" if fault == "dropped" else "researcher")
+
+
+@pytest.mark.usefixtures("boss")
+@pytest.mark.parametrize("fault", ["lost", "dropped"])
+def test_accounts_are_imported_into_both_or_into_neither(
+    behind: Database, cutter: CommitCutter, directory: UserPool, tmp_path: Path, fault: str
+) -> None:
+    account = _ann(behind, directory).account
+    file = tmp_path / "accounts.csv"
+    file.write_text("email,role\nann@example.org,researcher\n")
+    cutter.fault = fault
+
+    def run() -> None:
+        import_accounts(behind, file, existing=Existing.UPDATE, dry_run=False, directory=directory)
+
+    if fault == "dropped":
+        with pytest.raises(Unavailable, match="Nothing was imported, and nothing is left of it"):
+            run()
+    else:
+        run()
     with behind.begin() as connection:
         stored = store.accounts.get(connection, account.account_id)
     found = directory.find("ann@example.org")

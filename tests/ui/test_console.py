@@ -23,6 +23,8 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console import app, settings
 from sgmp_console.app import Screenshot
+from sgmp_console.demo import command as demo_command
+from sgmp_console.demo.command import StackOptions
 from sgmp_console.fleet import analytics, devices
 from sgmp_console.settings import WindowSettings
 from sgmp_console.store import Device, readings
@@ -305,6 +307,63 @@ def test_what_was_prepared_is_signed_in_to_by_itself(
     process = PreparationProcess(prepared(deployed))
     console.prepare(process)
     qtbot.waitUntil(lambda: stages == ["preparation", "main"], timeout=WAIT_MS)
+    process.stop()
+    process.deleteLater()
+
+
+@pytest.fixture
+def demo(
+    tasks: Tasks,
+    appearance: Appearance,
+    errors: UncaughtErrors,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Console]:
+    """The demo's window on a computer whose own console keeps its settings in `tmp_path`."""
+    monkeypatch.setattr(settings, "configuration_folder", lambda: tmp_path)
+    launch = demo_command.launch(StackOptions(data=tmp_path / "data"))
+    made = Console(tasks, appearance, errors, WindowSettings(), launch.folder)
+    made.show_window()
+    yield made
+    made.shut_down()
+    made.close()
+    tasks.close(timeout_s=10)
+    made.deleteLater()
+
+
+def test_the_demo_remembers_its_own_house_and_leaves_the_real_consoles_settings_alone(
+    qtbot: QtBot, demo: Console, deployed: Deployment, tmp_path: Path
+) -> None:
+    real = WindowSettings(profile="Pilot", email="ann@example.org", house_id=4711)
+    settings.save_window(tmp_path, real)
+    entered: list[MainView] = []
+    demo.signed_in.connect(entered.append)
+    process = PreparationProcess(prepared(deployed))
+    demo.prepare(process)
+    qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
+    house_id = deployed.houses[1].house_id
+    entered[0].show_house(house_id)
+    demo.shut_down()
+    process.stop()
+    process.deleteLater()
+    assert settings.load_window(tmp_path) == real
+    assert not settings.profiles_file(tmp_path).exists()
+    assert settings.load_window(tmp_path / "demo").house_id == house_id
+
+
+def test_who_signs_out_of_what_was_prepared_finds_the_way_back_in_filled_in(
+    qtbot: QtBot, console: Console, deployed: Deployment
+) -> None:
+    entered: list[MainView] = []
+    console.signed_in.connect(entered.append)
+    process = PreparationProcess(prepared(deployed))
+    console.prepare(process)
+    qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
+    entered[0].sign_out_wanted.emit()
+    assert console.sign_in.isVisible()
+    assert console.sign_in.email.text() == deployed.email
+    QTest.mouseClick(console.sign_in.submit, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(entered) == 2, timeout=WAIT_MS)
     process.stop()
     process.deleteLater()
 

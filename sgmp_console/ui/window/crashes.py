@@ -13,6 +13,8 @@ from pathlib import Path
 
 import PySide6
 
+from sgmp_console.files import private_opener, write_atomic
+
 log = logging.getLogger(__name__)
 
 FILE_NAME = "crash.log"
@@ -29,7 +31,7 @@ def recording(folder: Path) -> Iterator[None]:
 
     Appends, since several windows may be open; nothing is written while all is well.
     """
-    with (folder / FILE_NAME).open("a", encoding="utf-8") as file:
+    with open(folder / FILE_NAME, "a", encoding="utf-8", opener=private_opener) as file:
         faulthandler.enable(file, all_threads=True)
         try:
             yield
@@ -49,7 +51,7 @@ def take_report(folder: Path) -> str:
             f"SGMP {version('sgmp')}, Python {platform.python_version()}, PySide {PySide6.__version__}, "
             f"{platform.platform()}\nEnded {at:%Y-%m-%d %H:%M:%S} UTC\n\n{stacks}"
         )
-        (folder / KEPT_FILE_NAME).write_text(report, "utf-8")
+        write_atomic(folder / KEPT_FILE_NAME, report.encode("utf-8"))
         # Emptied, not replaced: another window may have it open.
         file.write_text("", "utf-8")
     except FileNotFoundError:
