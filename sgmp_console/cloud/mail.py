@@ -120,8 +120,8 @@ class SmtpMailer:
                 f"{where} can't be trusted ({error.verify_message}). Check its name, or name its authority's file."
             ) from error
         except (OSError, smtplib.SMTPException) as error:
-            # smtplib has no exception of its own for a time-out in mid-conversation.
-            late = isinstance(error, TimeoutError) or "timed out" in str(error)
+            # smtplib has no exception of its own for a time-out in mid-conversation: it is the context of another.
+            late = any(isinstance(one, TimeoutError) for one in (error, error.__context__))
             why = "it did not answer in time" if late else _reason(error)
             raise MailUnavailable(
                 f"{where} can't be used: {why}. Check its address, then try again."

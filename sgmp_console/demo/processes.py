@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sgmp_console.backoff import delays
 from sgmp_console.files import private_opener, write_atomic
 
 _log = logging.getLogger(__name__)
@@ -26,10 +27,11 @@ _log = logging.getLogger(__name__)
 MAX_LOG_BYTES = 4 * 1024 * 1024
 """A child's log longer than this becomes `NAME.log.1`, replacing the one before."""
 
-_FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
+"""Before a program is started again."""
+
 _STEADY_AFTER_S = 30.0
-"""Who ran this long has recovered: the next crash is the first again."""
+"""What ran this long has recovered: the next crash is the first again."""
 
 _PR_SET_PDEATHSIG = 1
 _LEASH_S = 2.0
@@ -115,7 +117,7 @@ class Service:
         self.program = program
         self.restarts = 0
         self._child: Child | None = None
-        self._delay_s = _FIRST_DELAY_S
+        self._delays = delays(longest_s=_LONGEST_DELAY_S)
         self._not_before = 0.0
 
     @property
@@ -131,12 +133,12 @@ class Service:
             if code is None:
                 return
             if now - self._child.started >= _STEADY_AFTER_S:
-                self._delay_s = _FIRST_DELAY_S
-            _log.warning("%s ended (%s), starts again in %g s", self.program.name, code, self._delay_s)
+                self._delays = delays(longest_s=_LONGEST_DELAY_S)
+            delay_s = next(self._delays)
+            _log.warning("%s ended (%s), starts again in %.1f s", self.program.name, code, delay_s)
             self._child = None
             self.restarts += 1
-            self._not_before = now + self._delay_s
-            self._delay_s = min(self._delay_s * 2, _LONGEST_DELAY_S)
+            self._not_before = now + delay_s
         if now >= self._not_before:
             self._child = Child(self.program)
 

@@ -101,12 +101,6 @@ def delete(database: Database, house_id: int, item_ids: Collection[int]) -> None
             analytics.delete(connection, number)
 
 
-def dependants(connection: sa.Connection, item: AnalyticItem) -> tuple[str, ...]:
-    """The names of the items whose formulas mention an item."""
-    items = {one.name: one.formula for one in analytics.list_all(connection, item.house_id)}
-    return users_of_item(item.name, items)
-
-
 def catalogue(connection: sa.Connection, house_id: int, *formulas: Formula) -> Catalogue:
     """A house as its formulas see it: devices with the fields seen so far, items, event types seen so far.
 

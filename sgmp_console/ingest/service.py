@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sgmp_console import store
+from sgmp_console.backoff import delays
 from sgmp_console.cloud.mqtt import BrokerSettings
-from sgmp_console.ingest.backoff import delays
 from sgmp_console.ingest.health import Health
 from sgmp_console.ingest.inbox import Inbox
 from sgmp_console.ingest.subscriber import Subscriber

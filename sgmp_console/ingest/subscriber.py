@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sgmp_console.backoff import delays
 from sgmp_console.cloud.mqtt import (
     Answer,
     BrokerSettings,
@@ -24,7 +25,6 @@ from sgmp_console.cloud.mqtt import (
     tls_context,
 )
 from sgmp_console.errors import UserError
-from sgmp_console.ingest.backoff import delays
 from sgmp_console.ingest.inbox import Inbox, Message, Receipt
 from sgmp_edge import contract
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from sgmp_console.backoff import delays
 from sgmp_console.errors import Unavailable
 from sgmp_console.store import DatabaseUnavailable, SignInRefused
 from sgmp_console.ui.tasks import Tasks
@@ -26,9 +27,6 @@ _STEP_S = 0.5
 
 _STOOD_STILL_S = 4.0
 """Between two looks at the clock, which come twice a second: this process was stopped or its computer asleep."""
-
-_DELAYS_S = (1, 2, 4, 8, 15)
-"""Between attempts; the last one stays."""
 
 
 class _Answers:
@@ -68,7 +66,7 @@ class Connection(QObject):
         self._tasks = tasks
         self._probe = probe
         self._answers = _Answers()
-        self._attempt = 0
+        self._delays = delays(first_s=1.0)
         self._trying = False
         self._checked_s = 0.0
         self.error: Unavailable | None = None
@@ -114,7 +112,7 @@ class Connection(QObject):
             return
         self.error = error
         self._answers.online = False
-        self._attempt = 0
+        self._delays = delays(first_s=1.0)
         self._wait()
 
     def end(self, error: SignInRefused) -> None:
@@ -153,9 +151,7 @@ class Connection(QObject):
             self.end(error)
 
     def _wait(self) -> None:
-        delay_s = _DELAYS_S[min(self._attempt, len(_DELAYS_S) - 1)]
-        self._attempt += 1
-        self._timer.start(delay_s * 1000)
+        self._timer.start(round(next(self._delays) * 1000))
         self.changed.emit()
 
     def _try(self) -> None:
