@@ -121,9 +121,8 @@ def _publish(
     What can't be sent (a device of a type that there is no more) is reported, and keeps nothing else from starting.
     """
     with database.begin() as connection:
-        edited = store.config_versions.newest(
-            connection, house_id
-        ) is not None and store.config_versions.changed_since_newest(connection, house_id)
+        standing = store.standings.of_house(connection, house_id)
+        edited = standing.newest is not None and standing.changed
     try:
         moved = _follow_simulators(database, house, house_id, state)
         if edited and not moved:

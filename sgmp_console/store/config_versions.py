@@ -101,11 +101,6 @@ def changed_secrets(
     return frozenset((row.device_id, row.setting) for row in rows)
 
 
-def changed_since_newest(connection: sa.Connection, house_id: int) -> bool:
-    """Whether the devices are others than those of the newest version, secrets included; True if there is none."""
-    return bool(connection.execute(sa.select(sa.func.sgmp.configuration_changed(house_id))).scalar_one())
-
-
 def add(
     connection: sa.Connection, house_id: int, version: int, sha256: str, devices: Sequence[Mapping[str, Any]]
 ) -> None:

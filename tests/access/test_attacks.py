@@ -208,7 +208,7 @@ def in_a_plan(text: str) -> str:
     [
         "SELECT config FROM sgmp.devices",
         "SELECT devices FROM sgmp.config_versions",
-        "SELECT sgmp.configuration_changed(house_id), sgmp.changed_secrets(house_id, 1, NULL) FROM sgmp.houses",
+        "SELECT changed, sgmp.changed_secrets(house_id, 1, NULL) FROM sgmp.house_standings()",
         "SELECT sgmp.update_device(device_id, revision, type, 'x', config) FROM sgmp.devices",
         "SELECT sgmp.update_device(device_id, revision, type, 'x', '{\"token\": \"x\"}') FROM sgmp.devices",
         "SELECT sgmp.delete_device(device_id) FROM sgmp.devices",

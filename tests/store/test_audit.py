@@ -353,7 +353,7 @@ def test_versions_are_shown_masked_with_the_secrets_that_changed(as_admin: Datab
         assert shown["sonnen"] == {**SONNEN, "token": "***"}
         assert versions.changed_secrets(connection, house, 1, 2) == {(sonnen.device_id, "token")}
         assert versions.changed_secrets(connection, house, 2, None) == frozenset()
-        assert not versions.changed_since_newest(connection, house)
+        assert not store.standings.of_house(connection, house).changed
         assert {d.name: d.config for d in versions.to_send(connection, house, 1)}["sonnen"] == SONNEN
         (newest, _) = versions.list_all(connection, house)
         assert newest.created_by == "ada@example.org"

@@ -245,14 +245,6 @@ BEGIN ATOMIC
       AND sgmp.masked(n ->> 'type', n -> 'config') ->> given.key = '***';
 END;
 
--- Whether the devices are others than the ones sent last. As texts: 10 and 10.0 are two fingerprints.
-CREATE FUNCTION sgmp.configuration_changed(house integer) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN sgmp.sees_contents() AND sgmp.sees_house(house) AND sgmp.present_devices(house)::text IS DISTINCT FROM (
-    SELECT COALESCE((SELECT jsonb_agg(d ORDER BY (d ->> 'device_id')::integer) FROM jsonb_array_elements(v.devices) d),
-                    '[]')::text
-    FROM sgmp.config_version v WHERE v.house_id = house ORDER BY v.version DESC LIMIT 1);
-
 -- Secrets are given in two steps, so that nobody sees one and takes the entry back: `announce_reveal` writes it, and
 -- `reveal` wants it committed. `kind`: device (id), configuration (house, and a version; null: the devices as they are).
 CREATE FUNCTION sgmp.announce_reveal(kind text, id integer, asked_version integer DEFAULT NULL) RETURNS bigint

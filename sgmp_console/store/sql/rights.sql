@@ -62,7 +62,7 @@ GRANT EXECUTE ON FUNCTION
     sgmp.update_device(integer, integer, text, text, jsonb, boolean), sgmp.delete_device(integer),
     sgmp.visible_config_versions(integer, integer), sgmp.config_version_list(integer),
     sgmp.add_config_version(integer, integer, text, jsonb), sgmp.note_published(integer, integer),
-    sgmp.changed_secrets(integer, integer, integer), sgmp.configuration_changed(integer),
+    sgmp.changed_secrets(integer, integer, integer),
     sgmp.announce_reveal(text, integer, integer), sgmp.reveal(bigint),
     sgmp.visible_analytic_items(), sgmp.create_analytic_item(integer, text, text, text, boolean, text),
     sgmp.update_analytic_item(integer, integer, text, text, boolean, text), sgmp.delete_analytic_item(integer),
