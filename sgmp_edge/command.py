@@ -134,5 +134,6 @@ def _start_log(level: str, file: Path | None) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
-    # Connection pools announce each request at DEBUG, with addresses that may hold a token.
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    # It announces each request at DEBUG, with addresses that may hold a token, and at WARNING each answer of a device
+    # whose headers are odd.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
-import json
 import re
 import ssl
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
+
+import requests
+from requests.auth import HTTPDigestAuth
+from requests.exceptions import InvalidHeader, InvalidProxyURL, InvalidSchema, InvalidURL
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies, parse_dict_header
+from urllib3.exceptions import HTTPError
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
 from sgmp_edge.contract import certificate_sha256 as sha256_of
 from sgmp_edge.contract import integer_in
-from sgmp_edge.devices._digest import DigestAuth
 from sgmp_edge.devices._values import MAX_REPAIRED_BYTES, parse_json
-from sgmp_edge.devices._wire import Answer, AnswerTooLarge, Budget, Connection, Peer, Timeouts
+from sgmp_edge.devices._wire import AnswerTooLarge, BoundedAdapter, Budget, Timeouts, decompressed
 
 __all__ = [
     "Answer",
     "AnswerTooLarge",
+    "DigestAuth",
     "HttpClient",
     "Pause",
     "Timeouts",
@@ -87,6 +94,73 @@ def pause_of(*account: str) -> Pause:
         return _pauses.setdefault(account, Pause())
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A complete HTTP answer of any status. Its repr leaves the body out: a body may hold a token.
+
+    `misnamed`: it announces a compression that its body does not have.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=CaseInsensitiveDict)
+    misnamed: bool = False
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status}, {len(self.body)} bytes)"
+
+
+class CannotSignIn(Exception):
+    """`str(error)` is what the device does, to follow its name."""
+
+
+class DigestAuth(HTTPDigestAuth):
+    """Signs in without sending the password, as meters want it (RFC 7616). Raises CannotSignIn or InvalidHeader."""
+
+    username: str
+    password: str
+    _thread_local: Any
+
+    def build_digest_header(self, method: str, url: str) -> str:
+        challenge: dict[str, str | None] = self._thread_local.chal
+        if challenge.get("realm") is None or challenge.get("nonce") is None:
+            raise CannotSignIn("asks for a sign-in without saying for what (no realm or nonce)")
+        if not self.username.isprintable():
+            raise InvalidHeader
+        session = (challenge.get("algorithm") or "").upper() == "SHA-256-SESS" and bool(challenge.get("qop"))
+        self._thread_local.chal = {**challenge, "algorithm": "SHA-256"} if session else challenge
+        header: str | None = super().build_digest_header(method, url)  # type: ignore[no-untyped-call]
+        self._thread_local.chal = challenge
+        if header is None:
+            raise CannotSignIn("asks for a kind of digest sign-in that is not known here")
+        # WORKAROUND https://github.com/psf/requests/issues/6102: it escapes nothing, and lets http.client encode in
+        # Latin-1 what its digest has in UTF-8.
+        for text in {self.username, *challenge.values()} - {None}:
+            header = header.replace(f'"{text}"', '"{}"'.format(re.sub(r'(["\\])', r"\\\1", text or "")))
+        return (self._of_session(header, method) if session else header).encode().decode("latin-1")
+
+    def _of_session(self, header: str, method: str) -> str:
+        """WORKAROUND (no upstream report): the response to SHA-256-sess, of which requests knows SHA-256 alone."""
+
+        def digest(*parts: str) -> str:
+            return hashlib.sha256(":".join(parts).encode()).hexdigest()
+
+        sent = parse_dict_header(header.removeprefix("Digest "))  # type: ignore[no-untyped-call]
+        user = digest(self.username, sent["realm"], self.password)
+        secret = digest(user, sent["nonce"], sent["cnonce"])
+        target = digest(method, sent["uri"])
+        response = digest(secret, sent["nonce"], sent["nc"], sent["cnonce"], "auth", target)
+        return header.replace(sent["response"], response).replace('"SHA-256"', "SHA-256-sess")
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """WORKAROUND https://github.com/psf/requests/issues/4926: it decodes where a redirect leads, or fails.
+
+        Also if the redirect is not followed.
+        """
+
+
 class HttpClient:
     """Requests to one device or service over a kept-alive connection; for one thread at a time.
 
@@ -110,12 +184,25 @@ class HttpClient:
         pause: Pause | None = None,
     ) -> None:
         self.who = who
-        self._base_path = urlsplit(origin).path.rstrip("/")
-        self._connection = Connection(_peer(origin, certificate_sha256, remote))
+        # The zone of an IPv6 address (fe80::1%eth0, or %25eth0) is for this machine's connection alone.
+        zone = re.search(r"%(?:25)?([^\]]+)(?=\])", origin)
+        self._origin = (origin.replace(zone[0], "") if zone else origin).rstrip("/")
         self._https = urlsplit(origin).scheme == "https"
         self._timeouts = INTERNET if remote else LAN
-        self._headers = {"Accept-Encoding": "gzip", "User-Agent": "sgmp-edge", **(headers or {})}
-        self._auth = auth
+        sha256 = sha256_of(certificate_sha256) if certificate_sha256 else None
+        self._adapter = BoundedAdapter(sha256, zone[1] if zone else None)
+        self._session = _Session()
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
+        # Neither the credentials of ~/.netrc nor, in the house, a proxy: it leads out.
+        self._session.trust_env = False
+        if remote and not _is_in_the_house(urlsplit(origin).hostname or ""):
+            self._session.proxies = get_environ_proxies(origin)
+        self._session.auth = auth
+        self._session.verify = not certificate_sha256 and _authorities()
+        self._session.headers.clear()
+        host = {"Host": urlsplit(self._origin).netloc} if zone else {}
+        self._headers = {"Accept-Encoding": "gzip", "User-Agent": "sgmp-edge", **host, **(headers or {})}
         self._pause = pause or Pause()
         self._growth = 1.0
 
@@ -138,12 +225,9 @@ class HttpClient:
         """
         if not urgent:
             self._pause.check()
-        body, content_type = _encoded(json_body, form)
-        content = {"Content-Type": content_type} if content_type else {}
-        sent = self._sendable({**self._headers, **content, **(headers or {})})
         budget = Budget(self.who, self._grown(timeouts or self._timeouts, patient), MAX_ANSWER_BYTES)
         try:
-            answer = self._exchange(method, self._base_path + path, sent, body, budget)
+            answer = self._exchange(method, path, budget, headers=headers, json=json_body, data=form)
         except TimedOut:
             if patient:
                 grown = budget.timeouts.whole_s >= LONGEST_WAIT_S
@@ -203,26 +287,36 @@ class HttpClient:
         )
 
     def close(self) -> None:
-        self._connection.close()
+        self._session.close()
 
     def _exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, budget: Budget
+        self, method: str, path: str, budget: Budget, *, headers: Mapping[str, str] | None, **content: Any
     ) -> Answer:
-        answer = self._connection.exchange(method, path, self._signed(method, path, headers), body, budget)
-        challenges = answer.headers.get_all("WWW-Authenticate", [])
-        if answer.status == 401 and self._auth is not None and self._auth.accept(challenges, self.who):
-            signed = self._signed(method, path, headers)
-            return self._connection.exchange(method, path, signed, body, budget)
-        return answer
-
-    def _signed(self, method: str, path: str, headers: Mapping[str, str]) -> Mapping[str, str]:
-        value = self._auth.header(method, path) if self._auth is not None else None
-        return headers if value is None else self._sendable({**headers, "Authorization": value})
-
-    def _sendable(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        if all(value.isprintable() for value in headers.values()):
-            return headers
-        raise Unauthorized(f"{self.who} can't take a token or user name with such characters")
+        self._adapter.budget = budget
+        limits = (budget.timeouts.connect_s, budget.timeouts.silence_s)
+        sent = {**self._headers, **(headers or {})}
+        try:
+            if not all(map(str.isprintable, sent.values())):
+                raise InvalidHeader
+            encoded = {name: value.encode() for name, value in sent.items()}
+            response = self._session.request(
+                method, self._origin + path, headers=encoded, timeout=limits, allow_redirects=False, **content
+            )
+        except CannotSignIn as error:
+            raise BadAnswer(f"{self.who} {error}") from error
+        except InvalidHeader:
+            # The cause quotes the header.
+            text = f"{self.who} can't take a token or user name with such characters"
+            raise Unauthorized(text) from None
+        except (InvalidProxyURL, InvalidSchema) as error:
+            raise Unreachable(f"{self.who} is not reached by the proxy") from error
+        except InvalidURL as error:
+            raise Unreachable(f"{self.who} is not known by that name") from error
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            raise BadAnswer(f"{self.who} sent an answer that breaks HTTP") from error
+        announced = response.headers.get("Content-Encoding", "")
+        body, misnamed = decompressed(response.content, announced, budget)
+        return Answer(response.status_code, body, response.headers, misnamed)
 
     def _grown(self, timeouts: Timeouts, patient: bool) -> Timeouts:
         if not patient or self._growth == 1:
@@ -255,31 +349,10 @@ def _pause_asked(answer: Answer) -> float:
     return min(max(float(seconds), 0.0), LONGEST_PAUSE_S)
 
 
-def _peer(origin: str, sha256: str | None, remote: bool) -> Peer:
-    url = urlsplit(origin)
-    tls = None
-    if url.scheme == "https":
-        tls = ssl.create_default_context()
-        if sha256:
-            # The fingerprint takes the place of an authority's signature.
-            tls.check_hostname = False
-            tls.verify_mode = ssl.CERT_NONE
-    # A proxy of the environment leads out of the house, not to a device in it.
-    proxy = None
-    if remote and not _is_in_the_house(url.hostname or "") and not proxy_bypass(url.hostname or ""):
-        proxies = getproxies()
-        address = proxies.get(url.scheme) or proxies.get("all") or ""
-        proxy = urlsplit(address if "//" in address else f"//{address}") if address else None
-    return Peer(url, tls, sha256_of(sha256) if sha256 else None, proxy)
-
-
-def _encoded(json_body: Any, form: Mapping[str, str] | None) -> tuple[bytes | None, str]:
-    """(body, its content type)."""
-    if json_body is not None:
-        return json.dumps(json_body, allow_nan=False).encode(), "application/json"
-    if form is not None:
-        return urlencode(form).encode(), "application/x-www-form-urlencoded"
-    return None, ""
+def _authorities() -> str | bool:
+    """Where the system's authorities are, which its owner may have added to; else those of requests."""
+    system = ssl.get_default_verify_paths()
+    return system.cafile or system.capath or True
 
 
 def _is_in_the_house(host: str) -> bool:

@@ -15,7 +15,6 @@ from typing import Any
 
 from sgmp_edge.common import AT_TICK, BadAnswer, Event, NotReady, Reading, ReadResult
 from sgmp_edge.contract import WARNING
-from sgmp_edge.devices._digest import DigestAuth
 from sgmp_edge.devices._egauge_meter import (
     HistoryRow,
     Meter,
@@ -28,7 +27,7 @@ from sgmp_edge.devices._egauge_meter import (
 )
 from sgmp_edge.devices._egauge_webapi import WebApiMeter
 from sgmp_edge.devices._egauge_xml import XmlMeter
-from sgmp_edge.devices._http import HttpClient, origin, pause_of
+from sgmp_edge.devices._http import DigestAuth, HttpClient, origin, pause_of
 from sgmp_edge.devices._notices import Notices
 from sgmp_edge.devices._values import field_name, plain_text
 

@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
 from sgmp_edge.contract import certificate_sha256
 from sgmp_edge.devices import _http
-from sgmp_edge.devices._digest import DigestAuth
-from sgmp_edge.devices._http import AnswerTooLarge, HttpClient, Timeouts, origin
+from sgmp_edge.devices._http import AnswerTooLarge, DigestAuth, HttpClient, Timeouts, origin
 from sgmp_edge.devices._values import parse_json
 from tests.edge.drivers_http import HttpDevice, Reply, digest_protected, own_certificate
 
@@ -238,9 +237,10 @@ def test_patience_ends_and_begins_again(wire: Any, monkeypatch: pytest.MonkeyPat
     assert took == [0.1, 0.2, 0.3, 0.1, 0.2]
 
 
-def test_an_ipv6_address_may_name_its_interface() -> None:
+@pytest.mark.parametrize("host", ["::1%1", "[::1%251]", "::1%30"])
+def test_an_ipv6_address_may_name_its_interface(host: str) -> None:
     server = Wire(send(answer(b"{}")), socket.AF_INET6)
-    client = HttpClient("the meter", origin("::1%1", port=server.port))
+    client = HttpClient("the meter", origin(host, port=server.port))
     assert client.request("GET", "/").status == 200
     assert b"\r\nHost: [::1]:" in server.requests[0]
     client.close()
@@ -251,6 +251,21 @@ def test_an_ipv6_address_may_name_its_interface() -> None:
 def test_a_name_that_is_not_known_says_so(host: str) -> None:
     with pytest.raises(Unreachable, match="not known by that name"):
         HttpClient("the meter", origin(host)).request("GET", "/")
+
+
+def test_all_addresses_of_a_name_have_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = HttpDevice(lambda request: Reply("{}"))
+    server.misbehave("deaf")
+    port = int(server.host.rpartition(":")[2])
+    deaf = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: [deaf] * (1 if host[0] == "1" else 20))
+    begun = time.monotonic()
+    try:
+        with pytest.raises(Unreachable, match="does not take the connection"):
+            HttpClient("the meter", f"http://meter.invalid:{port}").request("GET", "/")
+        assert time.monotonic() - begun < 3
+    finally:
+        server.close()
 
 
 def test_what_no_header_can_carry_is_found_before_it_is_sent(wire: Any) -> None:
@@ -355,6 +370,18 @@ def test_only_a_certificate_that_failed_is_called_not_trusted(tmp_path: Path) ->
         assert client.request("GET", "/").body == b"{}"
         client.close()
     finally:
+        server.close()
+
+
+def test_an_authority_of_the_system_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, _ = own_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "device.pem"))
+    server = HttpDevice(lambda request: Reply("{}"), tls=context)
+    client = HttpClient("the meter", f"https://{server.host}")
+    try:
+        assert [client.request("GET", "/").status for _ in range(2)] == [200, 200]
+    finally:
+        client.close()
         server.close()
 
 
@@ -487,7 +514,9 @@ def test_a_compressed_body_that_ends_early_broke_off(wire: Any) -> None:
         'Digest nonce="abc"',
         'Digest realm="abc"',
         "Digest",
+        'Digest realm="r", nonce',
         'Digest realm="r", nonce="n", algorithm=ROT13',
+        'Digest realm="r", nonce="n", algorithm=SHA-256-sess',
         'Digest realm="r", nonce="n", qop="auth-int"',
     ],
 )
