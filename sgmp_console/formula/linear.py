@@ -164,7 +164,7 @@ def _sure(
     sure = np.ones(count, np.bool_)
     for one, at in zip(each, rows, strict=True):
         sure &= one.in_bounds[at]
-    for column in (n, [_taken(one.instants, at) for one, at in zip(each, rows, strict=True)]):
+    for column in (n, [_taken(one.timestamp_hash, at) for one, at in zip(each, rows, strict=True)]):
         for other in column[1:]:
             if column[0] is None or other is None:
                 return np.zeros(count, np.bool_)

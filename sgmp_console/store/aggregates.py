@@ -31,7 +31,7 @@ _MOST_FOLDED = 2_000
 _FOLD = sa.text(  # made once: SQLAlchemy looks for parameters each time
     "SELECT sgmp.add_to_slots(CAST(:series AS integer[]), CAST(:slots AS bigint[]), CAST(:counts AS bigint[]),"
     " CAST(:sums AS float8[]), CAST(:positive AS float8[]), CAST(:negative AS float8[]),"
-    " CAST(:minima AS float8[]), CAST(:maxima AS float8[]), CAST(:instants AS bigint[]))"
+    " CAST(:minima AS float8[]), CAST(:maxima AS float8[]), CAST(:hashes AS bigint[]))"
 )
 
 _SLOT_COLUMNS = (">i8", ">i8", ">f8", ">f8", ">f8", ">f8", ">f8", ">i8")
@@ -217,7 +217,7 @@ def fold(
             "negative": array_literal(negative),
             "minima": array_literal(np.minimum.reduceat(values, first)),
             "maxima": array_literal(np.maximum.reduceat(values, first)),
-            "instants": array_literal(np.add.reduceat(timestamp_hash(timestamps), first)),
+            "hashes": array_literal(np.add.reduceat(timestamp_hash(timestamps), first)),
         },
     )
 
@@ -284,7 +284,7 @@ def read_slots(
             negative_sums=negative_sums,
             minima=minima,
             maxima=maxima,
-            instants=hashes,
+            timestamp_hash=hashes,
         )
         for key, (starts, n, sums, positive_sums, negative_sums, minima, maxima, hashes) in columns.items()
     }
@@ -311,7 +311,7 @@ def read_hours(
             minima=minima,
             maxima=maxima,
             n=n,
-            instants=hashes,
+            timestamp_hash=hashes,
         )
         for key, (
             starts,

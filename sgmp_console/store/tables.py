@@ -336,7 +336,7 @@ slot = Table(
     Column("slot", DateTime(timezone=True), nullable=False),
     Column("n", BigInteger, nullable=False),
     *_sums(),
-    Column("instants", BigInteger, nullable=False),
+    Column("timestamp_hash", BigInteger, nullable=False),
     PrimaryKeyConstraint("series_id", "slot"),
     postgresql_with={"fillfactor": 80},
 )
@@ -349,7 +349,7 @@ hour = Table(
     Column("covered", BigInteger, nullable=False),
     *_sums(),
     Column("n", BigInteger, nullable=False),
-    Column("instants", BigInteger, nullable=False),
+    Column("timestamp_hash", BigInteger, nullable=False),
     PrimaryKeyConstraint("series_id", "hour"),
     postgresql_with={"fillfactor": 80},
 )

@@ -21,8 +21,8 @@ class SlotAggregates:
     """One row per slot that holds a finite value. All arrays are equally long; `starts` is ascending, UTC ms.
 
     `n`: values in the slot. `sums`, `positive_sums`, `negative_sums`: of x, of max(x, 0), of min(x, 0), in the unit
-    of the series. `minima`, `maxima`: of x. `instants`: the fingerprint of the slot's timestamps (`timestamp_hash`
-    summed), or None if it is not kept; two series with equal `n` and `instants` have the same timestamps there.
+    of the series. `minima`, `maxima`: of x. `timestamp_hash`: the fingerprint of the slot's timestamps (`timestamp_hash`
+    summed), or None if it is not kept; two series with equal `n` and `timestamp_hash` have the same timestamps there.
     """
 
     starts: NDArray[np.int64]
@@ -32,7 +32,7 @@ class SlotAggregates:
     negative_sums: NDArray[np.float64]
     minima: NDArray[np.float64]
     maxima: NDArray[np.float64]
-    instants: NDArray[np.int64] | None = None
+    timestamp_hash: NDArray[np.int64] | None = None
 
     @property
     def in_bounds(self) -> NDArray[np.bool_]:
@@ -45,7 +45,7 @@ class HourAggregates:
     """One row per UTC hour with a covered slot, derived from the slots.
 
     `covered`: covered slots. `sums`, `positive_sums`, `negative_sums`: the sums of the slots' means of x, of
-    max(x, 0), of min(x, 0). `minima`, `maxima`: of x. `n` and `instants`: the slots' summed, or None if not kept.
+    max(x, 0), of min(x, 0). `minima`, `maxima`: of x. `n` and `timestamp_hash`: the slots' summed, or None if not kept.
     """
 
     starts: NDArray[np.int64]
@@ -56,7 +56,7 @@ class HourAggregates:
     minima: NDArray[np.float64]
     maxima: NDArray[np.float64]
     n: NDArray[np.int64] | None = None
-    instants: NDArray[np.int64] | None = None
+    timestamp_hash: NDArray[np.int64] | None = None
 
     @property
     def in_bounds(self) -> NDArray[np.bool_]:
@@ -111,7 +111,7 @@ def aggregate(series: Series) -> SlotAggregates:
             negative_sums=np.add.reduceat(np.minimum(x, 0.0), first),
             minima=np.minimum.reduceat(x, first),
             maxima=np.maximum.reduceat(x, first),
-            instants=np.add.reduceat(timestamp_hash(t), first),
+            timestamp_hash=np.add.reduceat(timestamp_hash(t), first),
         )
 
 
@@ -132,5 +132,7 @@ def hourly(slots: SlotAggregates) -> HourAggregates:
             minima=np.minimum.reduceat(slots.minima, first),
             maxima=np.maximum.reduceat(slots.maxima, first),
             n=np.add.reduceat(slots.n, first),
-            instants=None if slots.instants is None else np.add.reduceat(slots.instants, first),
+            timestamp_hash=None
+            if slots.timestamp_hash is None
+            else np.add.reduceat(slots.timestamp_hash, first),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,14 +13,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from alembic import command
 from sgmp_console import store
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.store import Batch, Database, migrations
-from sgmp_console.store.rows import driver
 from sgmp_console.store.tables import SCHEMA, metadata
 from tests.database import TestDatabase, TestServer
+from tests.reports.stored import run_policies, work_off_late_ranges
 from tests.store.conftest import Place
+from tests.store.revisions import create_tables
 
 T0 = 1_750_000_000_000
 
@@ -173,13 +175,7 @@ def test_what_was_stored_before_the_audit_is_kept(database_server: TestServer) -
     with database_server.empty_database() as made, opened(made.url) as database:
         with database.begin() as connection:
             timescale = database_server.has_timescale
-            if timescale:
-                connection.exec_driver_sql("CREATE EXTENSION timescaledb")
-            store.access.prepare_roles(driver(connection), made.deployment)
-            connection.exec_driver_sql("CREATE SCHEMA sgmp")
-            config = migrations._config()
-            config.attributes.update(connection=connection, timescale=timescale)
-            command.upgrade(config, "0002")
+            create_tables(connection, made, "0002", timescale=timescale)
             values = {
                 who: store.access.verifier(
                     connection, "correct horse", f"{made.deployment}:{who}@example.org"
@@ -211,6 +207,66 @@ def test_what_was_stored_before_the_audit_is_kept(database_server: TestServer) -
                 (f"{made.deployment}:",),
             )
             assert logins.scalar_one() == 0
+
+
+BEFORE_THE_BOUND = """
+INSERT INTO sgmp.installation VALUES ('deployment', '{deployment}'), ('timescale', '{timescale}'),
+    ('revision', '0008'), ('programs', 'of its time');
+INSERT INTO sgmp.house (name) VALUES ('North');
+INSERT INTO sgmp.device (house_id, name, type, config) VALUES (1, 'meter', 'egauge', '{{}}');
+INSERT INTO sgmp.series (house_id, device_id, field, aggregated) VALUES (1, 1, 'x', true), (1, 1, 'y', true);
+INSERT INTO sgmp.analytic_item (house_id, name, formula) VALUES (1, 'both', 'meter.x + meter.y');
+INSERT INTO sgmp.aggregation (item_id, house_id, device_name, field) VALUES (1, 1, 'meter', 'x'), (1, 1, 'meter', 'y');
+"""
+
+
+def test_readings_that_were_stored_before_they_had_a_bound_stop_nothing(
+    database_server: TestServer,
+) -> None:
+    start_ms = (int(time.time() * 1000) - 3 * 86_400_000) // 3_600_000 * 3_600_000
+    values = {"x": [1.0, sys.float_info.max, sys.float_info.max, 4.0], "y": [1.0, 2.0, 3.0, 4.0]}
+    with database_server.empty_database() as made, opened(made.url) as database:
+        timescale = database_server.has_timescale
+        with database.begin() as connection:
+            create_tables(connection, made, "0008", timescale=timescale)
+            connection.exec_driver_sql(
+                BEFORE_THE_BOUND.format(deployment=made.deployment, timescale=str(timescale).lower())
+            )
+            if not timescale:
+                connection.exec_driver_sql(
+                    "CREATE TABLE sgmp.reading_old PARTITION OF sgmp.reading FOR VALUES FROM (MINVALUE) TO (MAXVALUE)"
+                )
+                # As an ingest of that time kept them: two slots whose sum was a float, and no more than that.
+                connection.exec_driver_sql(
+                    "INSERT INTO sgmp.slot SELECT 1, to_timestamp(%s + i * 300), 1, 1.7e308, 1.7e308, 0, 1.7e308, 1.7e308, 0"
+                    " FROM generate_series(0, 1) i",
+                    (start_ms // 1000,),
+                )
+            for number, column in enumerate(values.values(), 1):
+                connection.exec_driver_sql(
+                    "INSERT INTO sgmp.reading SELECT %s, to_timestamp(%s + 100 * (n - 1)), v"
+                    " FROM unnest(CAST(%s AS float8[])) WITH ORDINALITY AS given (v, n)",
+                    (number, start_ms // 1000, column),
+                )
+            if timescale:
+                connection.exec_driver_sql("SELECT compress_chunk(c) FROM show_chunks('sgmp.reading') c")
+        store.migrate(made.url, made.deployment)
+        run_policies(made.url)
+        work_off_late_ranges(made.url)
+        with database.begin() as connection:
+            keys = [("meter", "x"), ("meter", "y")]
+            slots = store.aggregates.read_slots(connection, 1, keys, start_ms, start_ms + 3_600_000)
+            hours = store.aggregates.read_hours(connection, 1, keys, start_ms, start_ms + 3_600_000)
+            raw = store.readings.read(connection, 1, keys, start_ms, start_ms + 3_600_000)
+        assert {name: series.values.tolist() for (_, name), series in raw.items()} == {
+            "x": [1.0, 4.0],
+            "y": values["y"],
+        }
+        assert {name: one.sums.tolist() for (_, name), one in slots.items()} == {
+            "x": [1.0, 4.0],
+            "y": [6.0, 4.0],
+        }
+        assert {name: one.sums.tolist() for (_, name), one in hours.items()} == {"x": [5.0], "y": [6.0]}
 
 
 def test_a_device_type_that_is_declared_later_is_known_after_the_next_migration(

@@ -3,34 +3,64 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from sgmp_console import store
 from sgmp_console.store import Database, aggregates
+from sgmp_console.store.rows import driver
 from tests.database import TestDatabase, TestServer
+from tests.store.revisions import create_tables
 
 DUMP = Path(__file__).parent / "release" / "313377f.sql.gz"
 PASSWORD = "correct horse battery"
+REVISION = "0003"
 T0 = 1_790_000_400_000
 
 
 @pytest.fixture(scope="module")
 def migrated(database_server: TestServer) -> Iterator[TestDatabase]:
-    if database_server.has_timescale:
-        pytest.skip("the dump is of a plain PostgreSQL")
     with database_server.empty_database() as made:
         dump = gzip.decompress(DUMP.read_bytes()).decode("utf-8")
         dump = dump.replace("releasedump", made.deployment).replace("DATABASE_NAME", made.name)
-        connection = psycopg2.connect(made.url)
-        with connection, connection.cursor() as cursor:
-            cursor.execute(dump)
-        connection.close()
+        owner = Database.connect(made.url)
+        with owner.begin() as connection:
+            if database_server.has_timescale:
+                create_tables(connection, made, REVISION, timescale=True)
+                # Its readings are older than they are kept.
+                connection.exec_driver_sql(
+                    "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs"
+                )
+                dump = on_timescale(dump)
+            with driver(connection).cursor() as cursor:
+                cursor.execute(dump)
+        owner.dispose()
         store.migrate(made.url, made.deployment)
         yield made
+
+
+def on_timescale(dump: str) -> str:
+    """What the dump, which is of a plain PostgreSQL, says of accounts and data, for tables that are there."""
+    accounts = re.findall(
+        r'^(?:CREATE|GRANT|ALTER|COMMENT ON) ROLE "[^"]*:.*$|^GRANT .* TO ".*$', dump, re.MULTILINE
+    )
+    data = re.findall(r"^INSERT INTO sgmp\.(\w+)(.*?;\n)(?!\t)", dump, re.MULTILINE | re.DOTALL)
+    sequences = re.findall(r"^SELECT pg_catalog\.setval.*$", dump, re.MULTILINE)
+    statements = [*accounts, "SET LOCAL session_replication_role = replica;"]
+    for table, rows in data:
+        if table in ("slot", "hour", "alembic_version"):
+            continue
+        if table.startswith("reading_"):
+            table = "reading"
+        else:
+            statements.append(f"DELETE FROM sgmp.{table};")
+        statements.append(
+            f"INSERT INTO sgmp.{table}{rows}".replace("('timescale', 'false')", "('timescale', 'true')")
+        )
+    return "\n".join([*statements, *sequences, "SET LOCAL session_replication_role = origin;"])
 
 
 @pytest.fixture

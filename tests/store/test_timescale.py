@@ -23,7 +23,9 @@ def _timescale(database_server: TestServer) -> None:
 
 def compress(database: Database) -> int:
     with database.begin() as connection:
-        chunks = connection.exec_driver_sql("SELECT compress_chunk(c) FROM show_chunks('sgmp.reading') c")
+        chunks = connection.exec_driver_sql(
+            "SELECT compress_chunk(c) FROM show_chunks('sgmp.reading', older_than => interval '2 days') c"
+        )
         return len(chunks.all())
 
 

@@ -74,14 +74,14 @@ AS $$
 BEGIN
     INSERT INTO sgmp.hour AS known
     SELECT s.series_id, date_trunc('hour', s.slot, 'UTC'), count(*), sum(s.sum / s.n), sum(s.positive_sum / s.n),
-           sum(s.negative_sum / s.n), min(s.minimum), max(s.maximum), sum(s.n)::bigint, sum(s.instants)::bigint
+           sum(s.negative_sum / s.n), min(s.minimum), max(s.maximum), sum(s.n)::bigint, sum(s.timestamp_hash)::bigint
     FROM sgmp.slot s
     WHERE s.series_id = ANY (of_series) AND s.slot >= from_hour AND s.slot < to_hour
     GROUP BY 1, 2
     ON CONFLICT (series_id, hour) DO UPDATE SET
         covered = excluded.covered, sum = excluded.sum, positive_sum = excluded.positive_sum,
         negative_sum = excluded.negative_sum, minimum = excluded.minimum, maximum = excluded.maximum,
-        n = excluded.n, instants = excluded.instants;
+        n = excluded.n, timestamp_hash = excluded.timestamp_hash;
 END
 $$;
 
@@ -118,7 +118,7 @@ BEGIN
     GROUP BY given.series_id, given.slot
     ON CONFLICT (series_id, slot) DO UPDATE SET
         n = excluded.n, sum = excluded.sum, positive_sum = excluded.positive_sum, negative_sum = excluded.negative_sum,
-        minimum = excluded.minimum, maximum = excluded.maximum, instants = excluded.instants
+        minimum = excluded.minimum, maximum = excluded.maximum, timestamp_hash = excluded.timestamp_hash
     WHERE excluded.n >= known.n;
 END
 $$;
@@ -137,7 +137,7 @@ BEGIN
     GROUP BY 1, 2
     ON CONFLICT (series_id, slot) DO UPDATE SET
         n = excluded.n, sum = excluded.sum, positive_sum = excluded.positive_sum, negative_sum = excluded.negative_sum,
-        minimum = excluded.minimum, maximum = excluded.maximum, instants = excluded.instants
+        minimum = excluded.minimum, maximum = excluded.maximum, timestamp_hash = excluded.timestamp_hash
     WHERE excluded.n >= known.n;
     PERFORM sgmp.derive_hours(
         of_series, date_trunc('hour', from_slot, 'UTC'),
@@ -165,7 +165,7 @@ $$;
 -- Readings that were stored just now and are all new, summed per series and slot (its start in UTC ms).
 CREATE FUNCTION sgmp.add_to_slots(
     of_series integer[], slots bigint[], counts bigint[], sums double precision[], positive_sums double precision[],
-    negative_sums double precision[], minima double precision[], maxima double precision[], instants bigint[]
+    negative_sums double precision[], minima double precision[], maxima double precision[], hashes bigint[]
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -184,16 +184,16 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO sgmp.slot AS known
-    SELECT g.series_id, sgmp.from_ms(g.slot), g.n, g.sum, g.positive_sum, g.negative_sum, g.minimum, g.maximum, g.instants
-    FROM unnest(of_series, slots, counts, sums, positive_sums, negative_sums, minima, maxima, instants)
-         AS g (series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, instants)
+    SELECT g.series_id, sgmp.from_ms(g.slot), g.n, g.sum, g.positive_sum, g.negative_sum, g.minimum, g.maximum, g.timestamp_hash
+    FROM unnest(of_series, slots, counts, sums, positive_sums, negative_sums, minima, maxima, hashes)
+         AS g (series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, timestamp_hash)
     WHERE g.series_id = ANY (kept) AND sgmp.from_ms(g.slot) >= kept_from
     ON CONFLICT (series_id, slot) DO UPDATE SET
         n = known.n + excluded.n, sum = known.sum + excluded.sum,
         positive_sum = known.positive_sum + excluded.positive_sum,
         negative_sum = known.negative_sum + excluded.negative_sum,
         minimum = least(known.minimum, excluded.minimum), maximum = greatest(known.maximum, excluded.maximum),
-        instants = known.instants + excluded.instants;
+        timestamp_hash = known.timestamp_hash + excluded.timestamp_hash;
     SELECT array_agg(g.series_id), array_agg(g.slot) INTO late_series, late_slots
     FROM unnest(of_series, slots) AS g (series_id, slot)
     WHERE g.series_id = ANY (kept) AND sgmp.from_ms(g.slot) < kept_from;
@@ -408,6 +408,7 @@ DECLARE
 BEGIN
     PERFORM sgmp.require_ingest();
     IF sgmp.from_ms(from_ms) < horizon THEN
+        PERFORM sgmp.move_watermarks();
         PERFORM sgmp.lock_aggregates(houses);
         PERFORM sgmp.merge_slots(of_series, sgmp.from_ms(from_ms), least(sgmp.from_ms(to_ms + 1), horizon));
     END IF;
@@ -420,6 +421,7 @@ $$;
 -- On TimescaleDB an aggregate is read up to its watermark; after it, raw rows are. Only a refresh that finds readings moves the
 -- watermark, so that what is merged behind it would be invisible once its raw rows are dropped. Where no recent reading has
 -- moved it, one of series 0, which no device has, is left for the policies to find (they look 26 days back, up to 2 hours ago).
+-- To be called before the house's lock is taken: what stores may wait for another that makes a chunk, and has it already.
 -- WORKAROUND: a watermark can't be moved otherwise; there is no upstream report.
 CREATE FUNCTION sgmp.move_watermarks() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -461,7 +463,7 @@ BEGIN
         WITH computed AS (
             SELECT r.series_id, date_bin('5 minutes', r.ts, timestamptz '2000-01-01 00:00:00+00') AS slot, count(*) AS n,
                    sum(r.value) AS sum, sum(greatest(r.value, 0)) AS positive_sum, sum(least(r.value, 0)) AS negative_sum,
-                   min(r.value) AS minimum, max(r.value) AS maximum, sum(sgmp.timestamp_hash(r.ts)) AS instants
+                   min(r.value) AS minimum, max(r.value) AS maximum, sum(sgmp.timestamp_hash(r.ts)) AS timestamp_hash
             FROM sgmp.reading r
             WHERE r.series_id = ANY ($1) AND r.ts >= $2 AND r.ts < $3
             GROUP BY 1, 2
@@ -473,22 +475,21 @@ BEGIN
             DELETE FROM %1$s k USING better b
             WHERE k.series_id = b.series_id AND k.slot = b.slot AND k.slot >= $2 AND k.slot < $3
         )
-        INSERT INTO %1$s (series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, instants)
-        SELECT series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, instants FROM better
+        INSERT INTO %1$s (series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, timestamp_hash)
+        SELECT series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, timestamp_hash FROM better
     $merge$, slot_table) USING of_series, from_slot, to_ts;
     EXECUTE format($merge$
         DELETE FROM %1$s WHERE series_id = ANY ($1) AND hour >= date_trunc('hour', $2, 'UTC') AND hour < $3
     $merge$, hour_table) USING of_series, from_slot, to_ts;
     EXECUTE format($merge$
-        INSERT INTO %2$s (series_id, hour, covered, sum, positive_sum, negative_sum, minimum, maximum, n, instants)
+        INSERT INTO %2$s (series_id, hour, covered, sum, positive_sum, negative_sum, minimum, maximum, n, timestamp_hash)
         SELECT s.series_id, date_trunc('hour', s.slot, 'UTC'), count(*), sum(s.sum / s.n), sum(s.positive_sum / s.n),
-               sum(s.negative_sum / s.n), min(s.minimum), max(s.maximum), sum(s.n)::bigint, sum(s.instants)::bigint
+               sum(s.negative_sum / s.n), min(s.minimum), max(s.maximum), sum(s.n)::bigint, sum(s.timestamp_hash)::bigint
         FROM %1$s s
         WHERE s.series_id = ANY ($1) AND s.slot >= date_trunc('hour', $2, 'UTC')
           AND s.slot < date_trunc('hour', $3 - interval '1 microsecond', 'UTC') + interval '1 hour'
         GROUP BY 1, 2
     $merge$, slot_table, hour_table) USING of_series, from_slot, to_ts;
-    PERFORM sgmp.move_watermarks();
 END
 $$;
 
@@ -507,6 +508,7 @@ BEGIN
               FROM sgmp.late l WHERE l.late_id = ANY (present)) ranges
     LOOP
         IF whole.from_ts < sgmp.refreshable_from() THEN  -- it waited for days, while no job ran
+            PERFORM sgmp.move_watermarks();
             PERFORM sgmp.merge_slots(ARRAY(SELECT s.series_id FROM sgmp.series s), whole.from_ts,
                                      least(whole.to_ts, sgmp.refreshable_from()));
         END IF;
@@ -596,23 +598,23 @@ RETURN (
 CREATE FUNCTION sgmp.current_slots(of_series integer[], from_ts timestamptz, to_ts timestamptz, late tstzmultirange)
 RETURNS TABLE (
     series_id integer, slot timestamptz, n bigint, sum double precision, positive_sum double precision,
-    negative_sum double precision, minimum double precision, maximum double precision, instants bigint
+    negative_sum double precision, minimum double precision, maximum double precision, timestamp_hash bigint
 )
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
     IF late IS NULL THEN
         RETURN QUERY
-            SELECT a.series_id, a.slot, a.n, a.sum, a.positive_sum, a.negative_sum, a.minimum, a.maximum, a.instants::bigint
+            SELECT a.series_id, a.slot, a.n, a.sum, a.positive_sum, a.negative_sum, a.minimum, a.maximum, a.timestamp_hash::bigint
             FROM sgmp.slot a WHERE a.series_id = ANY (of_series) AND a.slot >= from_ts AND a.slot < to_ts;
         RETURN;
     END IF;
     RETURN QUERY
         SELECT DISTINCT ON (u.series_id, u.slot)
-               u.series_id, u.slot, u.n, u.sum, u.positive_sum, u.negative_sum, u.minimum, u.maximum, u.instants
+               u.series_id, u.slot, u.n, u.sum, u.positive_sum, u.negative_sum, u.minimum, u.maximum, u.timestamp_hash
         FROM (
             SELECT a.series_id, a.slot, a.n, a.sum, a.positive_sum, a.negative_sum, a.minimum, a.maximum,
-                   a.instants::bigint, false AS computed
+                   a.timestamp_hash::bigint, false AS computed
             FROM sgmp.slot a WHERE a.series_id = ANY (of_series) AND a.slot >= from_ts AND a.slot < to_ts
             UNION ALL
             SELECT r.series_id, date_bin('5 minutes', r.ts, timestamptz '2000-01-01 00:00:00+00'), count(*), sum(r.value),
@@ -645,7 +647,7 @@ BEGIN
             SELECT a.series_id, string_agg(timestamptz_send(a.slot), ''::bytea), string_agg(int8send(a.n), ''::bytea),
                    string_agg(float8send(a.sum), ''::bytea), string_agg(float8send(a.positive_sum), ''::bytea),
                    string_agg(float8send(a.negative_sum), ''::bytea), string_agg(float8send(a.minimum), ''::bytea),
-                   string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.instants), ''::bytea)
+                   string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.timestamp_hash), ''::bytea)
             FROM sgmp.current_slots(readable, from_ts, to_ts, late) a GROUP BY a.series_id;
         RETURN;
     END IF;
@@ -653,7 +655,7 @@ BEGIN
         SELECT a.series_id, string_agg(timestamptz_send(a.slot), ''::bytea), string_agg(int8send(a.n), ''::bytea),
                string_agg(float8send(a.sum), ''::bytea), string_agg(float8send(a.positive_sum), ''::bytea),
                string_agg(float8send(a.negative_sum), ''::bytea), string_agg(float8send(a.minimum), ''::bytea),
-               string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.instants::bigint), ''::bytea)
+               string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.timestamp_hash::bigint), ''::bytea)
         FROM sgmp.slot a
         WHERE a.series_id = ANY (readable) AND a.slot >= from_ts AND a.slot < to_ts
         GROUP BY a.series_id;
@@ -679,7 +681,7 @@ BEGIN
                 SELECT s.series_id, date_trunc('hour', s.slot, 'UTC') AS hour, count(*) AS covered, sum(s.sum / s.n) AS sum,
                        sum(s.positive_sum / s.n) AS positive_sum, sum(s.negative_sum / s.n) AS negative_sum,
                        min(s.minimum) AS minimum, max(s.maximum) AS maximum, sum(s.n)::bigint AS n,
-                       sum(s.instants)::bigint AS instants
+                       sum(s.timestamp_hash)::bigint AS timestamp_hash
                 FROM unnest(late) AS l (range),
                      LATERAL sgmp.current_slots(
                          readable, lower(l.range), upper(l.range), tstzmultirange(l.range)) s
@@ -688,7 +690,7 @@ BEGIN
                 SELECT d.* FROM derived d WHERE d.hour >= from_ts AND d.hour < to_ts
                 UNION ALL
                 SELECT h.series_id, h.hour, h.covered, h.sum, h.positive_sum, h.negative_sum, h.minimum, h.maximum, h.n,
-                       h.instants::bigint
+                       h.timestamp_hash::bigint
                 FROM sgmp.hour h
                 WHERE h.series_id = ANY (readable) AND h.hour >= from_ts AND h.hour < to_ts
                   AND NOT EXISTS (SELECT FROM derived d WHERE d.series_id = h.series_id AND d.hour = h.hour)
@@ -697,7 +699,7 @@ BEGIN
                    string_agg(float8send(a.sum), ''::bytea), string_agg(float8send(a.positive_sum), ''::bytea),
                    string_agg(float8send(a.negative_sum), ''::bytea), string_agg(float8send(a.minimum), ''::bytea),
                    string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.n), ''::bytea),
-                   string_agg(int8send(a.instants), ''::bytea)
+                   string_agg(int8send(a.timestamp_hash), ''::bytea)
             FROM present a GROUP BY a.series_id;
         RETURN;
     END IF;
@@ -706,7 +708,7 @@ BEGIN
                string_agg(float8send(a.sum), ''::bytea), string_agg(float8send(a.positive_sum), ''::bytea),
                string_agg(float8send(a.negative_sum), ''::bytea), string_agg(float8send(a.minimum), ''::bytea),
                string_agg(float8send(a.maximum), ''::bytea), string_agg(int8send(a.n), ''::bytea),
-               string_agg(int8send(a.instants::bigint), ''::bytea)
+               string_agg(int8send(a.timestamp_hash::bigint), ''::bytea)
         FROM sgmp.hour a
         WHERE a.series_id = ANY (readable) AND a.hour >= from_ts AND a.hour < to_ts
         GROUP BY a.series_id;
