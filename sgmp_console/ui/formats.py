@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
 MISSING = "–"
@@ -59,6 +60,23 @@ def percent(fraction: float) -> str:
     if 0.0 < fraction < 0.005:
         return "< 1\u00a0%"
     return f"{fraction * 100:.0f}\u00a0%"
+
+
+def shares(values: Sequence[float]) -> list[str]:
+    """Of each in the sum, as whole percents that add up to 100: those with the largest remainders are rounded up. Dashes
+    where there is no sum."""
+    total = sum(values)
+    if not total > 0:
+        return [MISSING for _ in values]
+    exact = [value / total * 100 for value in values]
+    whole = [math.floor(share) for share in exact]
+    by_remainder = sorted(range(len(values)), key=lambda place: whole[place] - exact[place])
+    for place in by_remainder[: 100 - sum(whole)]:
+        whole[place] += 1
+    return [
+        percent(share / 100) if 0 < share < 0.5 or 99.5 <= share < 100 else f"{rounded}\u00a0%"
+        for share, rounded in zip(exact, whole, strict=True)
+    ]
 
 
 def duration(milliseconds: int) -> str:

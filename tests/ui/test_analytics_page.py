@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -28,7 +29,7 @@ from tests.ui import houses, snapshots
 from tests.ui.conftest import Deployment
 from tests.ui.readers import ChosenReader
 
-NAME, _, FORMULA, _, AGGREGATION, USED_BY = range(len(COLUMNS))
+NAME, _, FORMULA, _, CURRENT, AGGREGATION, USED_BY = range(len(COLUMNS))
 
 Show = Callable[[], AnalyticsPage]
 
@@ -85,6 +86,7 @@ def test_every_item_has_a_row_with_badges_and_users(some: None, show: Show) -> N
     assert cells(page, AGGREGATION) == ["", "Aggregated", ""]
     assert cells(page, USED_BY) == ["", "Home, reports, surplus", ""]
     assert cells(page, FORMULA)[1] == "-egauge.A.Load"
+    assert all(re.fullmatch(r"[−\d.]+\u00a0\S+ · \d+\u00a0\S+ ago", cell) for cell in cells(page, CURRENT))
 
 
 def test_the_model_keeps_qt_s_contract_empty_and_filled(some: None, show: Show) -> None:

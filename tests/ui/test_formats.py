@@ -43,6 +43,22 @@ def test_a_number_reads_back_to_what_it_rounds(value: float) -> None:
     assert abs(read - value) <= 0.5 * 10**-decimals * (1 + 1e-9)
 
 
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=6))
+def test_shares_add_up_to_a_hundred_and_none_is_off_by_a_whole_percent(values: list[float]) -> None:
+    shown = formats.shares(values)
+    total = sum(values)
+    if total <= 0:
+        assert set(shown) == {formats.MISSING}
+    elif not any(text[0] in "<>" for text in shown):
+        percents = [int(text.removesuffix("\u00a0%")) for text in shown]
+        assert sum(percents) == 100
+        assert all(abs(p - 100 * v / total) < 1 for p, v in zip(percents, values, strict=True))
+
+
+def test_three_equal_shares_are_no_ninety_nine_percent() -> None:
+    assert [text.replace("\u00a0", " ") for text in formats.shares([1, 1, 1])] == ["34 %", "33 %", "33 %"]
+
+
 def test_a_share_is_called_whole_only_when_it_is() -> None:
     assert [formats.percent(x).replace("\u00a0", " ") for x in (0, 0.001, 0.5, 0.999, 1)] == [
         "0 %",

@@ -1,16 +1,19 @@
-"""Lists send a fixed number of statements whatever the number of rows, and none while nothing happens."""
+"""Lists and dialogs send a fixed number of statements whatever the number of rows, and none while nothing happens."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from PySide6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import accounts, analytics, devices, houses, roles
 from sgmp_console.store import Database
+from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.pages.devices.page import DevicesPage
 from sgmp_console.ui.parts.list_page import ListPage
+from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.fleet.configs import EGAUGE
 from tests.statements import counting
@@ -67,6 +70,61 @@ def test_a_list_of_thirty_costs_what_one_of_three_does(
     page.reload()
     qtbot.waitUntil(lambda: len(page.table.rows()) == rows + 27)
     assert cost(page) == few
+
+
+def dialogs_of(page: ListPage[Any, Any]) -> list[TaskDialog]:
+    return [dialog for dialog in page.findChildren(QDialog) if isinstance(dialog, TaskDialog)]
+
+
+def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: str) -> int:
+    """The statements until the dialog that `action` opens has read what it shows; the least of three."""
+
+    def opened() -> int:
+        qtbot.waitUntil(lambda: not page.busy())
+        page.table.selectRow(0)
+        before = len(tasks._running)
+        with counting() as sent:
+            page.action(action).trigger()
+            (dialog,) = dialogs_of(page)
+            qtbot.waitUntil(lambda: len(tasks._running) <= before)
+        dialog.reject()
+        dialog.deleteLater()
+        qtbot.waitUntil(lambda: not dialogs_of(page))
+        return len(sent)
+
+    return min(opened() for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("page_id", "action"),
+    [
+        ("devices", "create"),
+        ("devices", "edit"),
+        ("devices", "import"),
+        ("analytics", "create"),
+        ("analytics", "edit"),
+        ("houses", "edit"),
+        ("houses", "synchronize"),
+        ("accounts", "create"),
+        ("accounts", "edit"),
+        ("accounts", "import"),
+        ("roles", "create"),
+        ("roles", "edit"),
+    ],
+)
+def test_a_dialog_over_thirty_rows_costs_what_one_over_three_does(
+    qtbot: QtBot, view: MainView, deployed: Deployment, tasks: Tasks, page_id: str, action: str
+) -> None:
+    house_id = deployed.houses[0].house_id
+    devices.create(deployed.owner, house_id, "meter", "egauge", EGAUGE)
+    add(page_id, deployed.owner, house_id, range(3))
+    view.start(house_id)
+    page = shown(qtbot, view, page_id)
+    few, rows = opening_cost(qtbot, page, tasks, action), len(page.table.rows())
+    add(page_id, deployed.owner, house_id, range(3, 30))
+    page.reload()
+    qtbot.waitUntil(lambda: len(page.table.rows()) == rows + 27)
+    assert opening_cost(qtbot, page, tasks, action) <= few
 
 
 def test_nothing_is_read_while_nothing_is_heard_of(

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDateTimeEdit,
     QPushButton,
+    QStyledItemDelegate,
     QToolButton,
     QWidget,
 )
@@ -96,6 +97,8 @@ class ComboBox(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFont(fonts.font("body"))
+        # The style's own one paints the choices without the stylesheet, and so unlike those of a menu.
+        self.setItemDelegate(QStyledItemDelegate(self))
 
     def addItem(self, text: str, data: object = None) -> None:  # type: ignore[override]  # noqa: N802 - Qt's name
         super().addItem(plain_text.one_line(text), data)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.ui.parts.labels import label
 
 
 class Field(QWidget):
-    def __init__(self, name: str, entry: QWidget, help_text: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(
+        self, name: str, entry: QWidget, help_text: str = "", *, beside: QWidget | None = None
+    ) -> None:
+        """`beside`: a button that helps to fill the entry."""
+        super().__init__()
         self.entry = entry
         self.problem = ""
         self._help_text = help_text
@@ -21,8 +24,15 @@ class Field(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        for widget in (title, entry, self._help, self._wrong):
-            column.addWidget(widget)
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        row.addWidget(entry, 1)
+        if beside is not None:
+            row.addWidget(beside)
+        column.addWidget(title)
+        column.addLayout(row)
+        for text in (self._help, self._wrong):
+            column.addWidget(text)
         self._show()
 
     def set_help(self, text: str) -> None:

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 
 from sgmp_console.fleet.analytics_overview import ItemOverview
-from sgmp_console.ui import fonts, theme
+from sgmp_console.reports.home import STALE_AFTER_MS
+from sgmp_console.ui import fonts, formats, theme
 from sgmp_console.ui.pages.analytics import syntax
 from sgmp_console.ui.parts.table import Badge, Column, paint_text
 
 
-def _badges(row: ItemOverview) -> list[Badge]:
+@dataclass(frozen=True)
+class ItemRow(ItemOverview):
+    """An item at `now_ms`. `newest`: its newest value (UTC ms, value), None where it has none lately."""
+
+    newest: tuple[int, float] | None = None
+    now_ms: int = 0
+
+
+def _current(row: ItemRow) -> str:
+    if row.newest is None:
+        return formats.MISSING
+    at_ms, value = row.newest
+    return f"{formats.with_unit(value, row.item.unit)} · {formats.age(at_ms, row.now_ms)}"
+
+
+def _current_ink(row: ItemRow) -> str:
+    is_old = row.newest is None or row.now_ms - row.newest[0] > STALE_AFTER_MS
+    return "ink_muted" if is_old else "ink_primary"
+
+
+def _badges(row: ItemRow) -> list[Badge]:
     if row.problem:
         return [Badge("Can't be evaluated", "state_fault", row.problem)]
     if not row.item.aggregated:
@@ -25,11 +48,11 @@ def _badges(row: ItemOverview) -> list[Badge]:
     return [Badge("Aggregated", "state_ok", f"{kept}; {numbers}.")]
 
 
-def _needed(row: ItemOverview) -> str:
+def _needed(row: ItemRow) -> str:
     return "Dashboards and reports need this item." if row.required else ""
 
 
-def _paint_formula(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
+def _paint_formula(painter: QPainter, area: QRectF, row: ItemRow) -> None:
     """In the colours of the editor, one line, its end elided."""
     tokens = theme.tokens()
     painter.setFont(fonts.font("fixed"))
@@ -52,12 +75,12 @@ def _paint_formula(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
     draw(text[done:], tokens.ink_primary)
 
 
-def _users(row: ItemOverview) -> tuple[str, ...]:
+def _users(row: ItemRow) -> tuple[str, ...]:
     """What needs the item: the pages, then other items."""
     return (*(("Home, reports",) if row.required else ()), *row.used_by)
 
 
-def _paint_users(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
+def _paint_users(painter: QPainter, area: QRectF, row: ItemRow) -> None:
     """All in short; each by its name is in the tip."""
     others = f"{len(row.used_by)} items" if len(row.used_by) > 1 else "".join(row.used_by)
     users = ", ".join(part for part in ("Home, reports" if row.required else "", others) if part)
@@ -65,11 +88,21 @@ def _paint_users(painter: QPainter, area: QRectF, row: ItemOverview) -> None:
     paint_text(painter, area, users, False, theme.tokens().ink_secondary, side)
 
 
-COLUMNS: tuple[Column[ItemOverview], ...] = (
+COLUMNS: tuple[Column[ItemRow], ...] = (
     Column("Name", lambda row: row.item.name, 176, tip=_needed, strong=True),
     Column("Description", lambda row: row.item.description, 120),
     Column("Formula", lambda row: row.item.formula, paint=_paint_formula),
     Column("Unit", lambda row: row.item.unit, 56, searched=False),
+    Column(
+        "Current value",
+        _current,
+        136,
+        sort=lambda row: float("-inf") if row.newest is None else row.newest[1],
+        tip=lambda row: "No value in the last 15 minutes." if row.newest is None else _current(row),
+        ink=_current_ink,
+        right=True,
+        searched=False,
+    ),
     Column(
         "Aggregation",
         lambda row: ", ".join(badge.text for badge in _badges(row)),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.fleet import analytics, in_use
-from sgmp_console.fleet.analytics_overview import AnalyticsOverview, ItemOverview, overview
+from sgmp_console.fleet.analytics_overview import AnalyticsOverview, overview
+from sgmp_console.reports.current_values import current_values
 from sgmp_console.store import AnalyticItem
 from sgmp_console.ui import formats, item_actions
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.page import Services
-from sgmp_console.ui.pages.analytics.columns import COLUMNS
+from sgmp_console.ui.pages.analytics.columns import COLUMNS, ItemRow
 from sgmp_console.ui.pages.analytics.editor import ItemEditor
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
@@ -23,7 +25,18 @@ if TYPE_CHECKING:
     from sgmp_console.fleet.analytics import RequiredCreated
 
 
-class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
+_READ_EVERY_MS = 10_000
+"""Values and ages change by themselves."""
+
+
+@dataclass(frozen=True)
+class AnalyticsFound(AnalyticsOverview):
+    """`values`: the newest value of items that have one lately (UTC ms, value), by name."""
+
+    values: Mapping[str, tuple[int, float]]
+
+
+class AnalyticsPage(ListPage[ItemRow, AnalyticsFound]):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(
             services,
@@ -32,6 +45,7 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
             columns=COLUMNS,
             id_=lambda row: row.item.item_id,
             of_house=True,
+            every_ms=_READ_EVERY_MS,
             copied=lambda row: (row.item.name, row.item.formula),
             parent=parent,
         )
@@ -49,20 +63,26 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
 
     # --- The list --------------------------------------------------------------------------------------------------
 
-    def reader(self) -> Callable[[], AnalyticsOverview]:
+    def reader(self) -> Callable[[], AnalyticsFound]:
         # A list of a house is read only once there is a house on screen; 0 is none.
         database, house_id = self.services.session.database, self._house_id or 0
+        now_ms = self.services.now_ms()
 
-        def read() -> AnalyticsOverview:
+        def read() -> AnalyticsFound:
             with database.begin() as connection:
-                return overview(connection, house_id)
+                found = overview(connection, house_id)
+                values = current_values(connection, house_id, now_ms)
+            return AnalyticsFound(**vars(found), values=values)
 
         return read
 
-    def rows_of(self, found: AnalyticsOverview) -> Sequence[ItemOverview]:
-        return found.items
+    def rows_of(self, found: AnalyticsFound) -> Sequence[ItemRow]:
+        now_ms = self.services.now_ms()
+        return [
+            ItemRow(**vars(one), newest=found.values.get(one.item.name), now_ms=now_ms) for one in found.items
+        ]
 
-    def empty_notice(self, found: AnalyticsOverview) -> EmptyState:
+    def empty_notice(self, found: AnalyticsFound) -> EmptyState:
         return EmptyState(
             "formula",
             f"{found.house.name} has no analytic items yet",
@@ -72,7 +92,7 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
             (("required", "Create required items"), ("create", "Create item")),
         )
 
-    def actions_shown(self, chosen: Sequence[ItemOverview]) -> None:
+    def actions_shown(self, chosen: Sequence[ItemRow]) -> None:
         required = self.action("required")
         required.setVisible(self.found is not None and bool(self.found.missing))
         required.setEnabled(self.found is not None and not self._is_creating_required)
@@ -221,7 +241,7 @@ class AnalyticsPage(ListPage[ItemOverview, AnalyticsOverview]):
         self.reload()
 
 
-def _consequences(chosen: Sequence[ItemOverview]) -> str:
+def _consequences(chosen: Sequence[ItemRow]) -> str:
     names = ", ".join(row.item.name for row in chosen)
     parts = [f"{names} will be gone from this house. Readings stay."]
     required = [row.item.name for row in chosen if row.required]

@@ -28,11 +28,11 @@ class SettingEntry(Field):
     edited = Signal(str, object)
     left = Signal()
 
-    def __init__(self, setting: ConfigField, example: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, setting: ConfigField, example: Any) -> None:
         hint = _hint(setting, example)
         entry = _made_entry(setting, hint)
         title = setting.title if setting.required else f"{setting.title}, optional"
-        super().__init__(title, entry, setting.help, parent)
+        super().__init__(title, entry, setting.help)
         entry.setAccessibleName(setting.title)
         plain_text.set_tip(entry, f"{setting.key} in the JSON")
         self.setting = setting

@@ -91,10 +91,11 @@ class EnergyCard(Card):
         self._used.set_value(used if known else None, "kWh")
         origins = {origin: _used_from(totals, origin) for origin in _ORIGINS}
         self._bar.set_parts(list(origins.items()))
+        shares = dict(zip(origins, formats.shares(list(origins.values())), strict=True))
         for origin, (swatch, name, amount, share) in self._origins.items():
             value = origins[origin]
             amount.setText(formats.number(value, "kWh") if known else formats.MISSING)
-            share.setText(formats.percent(value / used) if known and used > 0 else formats.MISSING)
+            share.setText(shares[origin] if known else formats.MISSING)
             for cell in (swatch, name, amount, share):
                 cell.setVisible(origin != UNKNOWN or value >= _SMALL_KWH)
         passed = {item: _passed(totals, item) for item in _PASSED}

@@ -24,6 +24,10 @@ def words(permission: str) -> str:
     return text[0].upper() + text[1:]
 
 
+_WITHOUT_PAGE = frozenset({"control_devices"})
+"""Permissions of what this console does not offer."""
+
+
 class RoleDialog(FormDialog[Role]):
     """`role` None makes a new one. A built-in role, or one with permissions that the operator does not have, is only shown."""
 
@@ -56,7 +60,7 @@ class RoleDialog(FormDialog[Role]):
         self.boxes: dict[str, CheckBox] = {}
         self._notes = {name: label("", "caption", "muted", wraps=True) for name in permissions}
         self._descriptions = dict(permissions)
-        self._lacked = set(permissions) - mine
+        self._not_held = set(permissions) - mine
         self.form.addWidget(label("Permissions", "caption", "secondary"))
         self.form.addWidget(self._build_matrix())
         begin = role or like
@@ -90,7 +94,7 @@ class RoleDialog(FormDialog[Role]):
             box = CheckBox(words(name))
             box.setFont(fonts.font("body"))
             box.setAccessibleDescription(self._descriptions[name])
-            box.setEnabled(name not in self._lacked)
+            box.setEnabled(name not in self._not_held)
             box.toggled.connect(self._show_notes)
             self.boxes[name] = box
             grid.addWidget(box, row, 0)
@@ -103,9 +107,11 @@ class RoleDialog(FormDialog[Role]):
             need = roles.NEEDS.get(name)
             odd = need is not None and self.boxes[name].isChecked() and not self.boxes[need].isChecked()
             parts = [self._descriptions[name]]
+            if name in _WITHOUT_PAGE:
+                parts.append("No page of this console needs it: commands are sent by other programs.")
             if need is not None and odd:
                 parts.append(f"Has no effect without “{words(need)}”.")
-            if name in self._lacked and not self._only_shown:
+            if name in self._not_held and not self._only_shown:
                 parts.append("You don't have it, so you can't grant it.")
             note.setText(" ".join(part if part.endswith(".") else f"{part}." for part in parts))
             set_ink(note, "fault" if odd else "muted")

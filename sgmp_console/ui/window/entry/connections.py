@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QDialog,
     QFrame,
     QHBoxLayout,
     QLineEdit,
@@ -24,13 +22,13 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import UserError
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, profile_problems, read_profiles
-from sgmp_console.ui import fonts, formats, icons, plain_text, theme
+from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.parts.buttons import IconButton, button
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.files import ask_for_folder, ask_what_to_open
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.entry.connection_check import ConnectionTestDialog
 
@@ -159,7 +157,7 @@ def problems(values: Values, other_names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-class ConnectionsDialog(QDialog):
+class ConnectionsDialog(TaskDialog):
     """`open()` it. `save` keeps the profiles; it raises SettingsError. `email`, `password`: what the sign-in page holds,
     for tests of a connection. `keychain`: where passwords of mail servers are stored; None: nowhere."""
 
@@ -179,13 +177,10 @@ class ConnectionsDialog(QDialog):
         password: str = "",
         keychain: Keychain | None = None,
     ) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Connections")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(880, 640)
+        super().__init__(tasks, "Connections", "Save", parent)
+        self.resize(880, 680)
         self._window = parent
         self._save_profiles = save
-        self._tasks = tasks
         self._who = (email, password)
         self._keychain = keychain
         self._mail_passwords: dict[str, str] = {}
@@ -193,11 +188,11 @@ class ConnectionsDialog(QDialog):
         self._stored = [asdict(profile) for profile in profiles]
         self._drafts: list[Values] = [dict(values) for values in self._stored] or [dict(_NEW)]
         self._shown = -1
-        self._told = False
+        self._was_sent = False
+        """Save or Test was pressed: all problems of the shown connection stand at their fields."""
         self._browsed = ""
         self._fields: dict[str, Field] = {}
         self._entries: dict[str, QLineEdit] = {}
-        self._strip = MessageBar()
         self._build()
         names = [draft["name"] for draft in self._drafts]
         self._fill_list(names.index(chosen) if chosen in names else 0)
@@ -206,11 +201,6 @@ class ConnectionsDialog(QDialog):
     # --- Building ------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(24, 24, 24, 16)
-        column.setSpacing(12)
-        column.addWidget(label("Connections", "heading"))
-        column.addWidget(self._strip)
         both = QHBoxLayout()
         both.setSpacing(16)
         left = QVBoxLayout()
@@ -260,16 +250,13 @@ class ConnectionsDialog(QDialog):
         area.setWidget(form)
         self._area = area
         both.addWidget(area, 1)
-        column.addLayout(both, 1)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addWidget(button("Test connection", self._test))
-        buttons.addStretch(1)
-        buttons.addWidget(button("Cancel", self.reject))
-        buttons.addWidget(button("Save", self._save, "primary"))
-        column.addLayout(buttons)
-        for keys in ("Ctrl+Return", "Ctrl+Enter", "Ctrl+S"):
-            QShortcut(QKeySequence(keys), self, self._save)
+        self._content = QWidget()
+        both.setContentsMargins(0, 0, 0, 0)
+        self._content.setLayout(both)
+        self.lay_out(self._content, button("Test connection", self._test))
+
+    def set_free(self, free: bool) -> None:
+        self._content.setEnabled(free)
 
     def _make_field(self, name: str, words: str, explanation: str) -> Field:
         entry = QLineEdit()
@@ -278,14 +265,13 @@ class ConnectionsDialog(QDialog):
         entry.textEdited.connect(self._typed)
         entry.setFont(fonts.font("body"))
         entry.editingFinished.connect(self._left)
+        browse = None
         if name in (*_FILES, *_FOLDERS):
-            action = QAction("Browse", entry)
-            action.setIcon(icons.icon("folder", theme.tokens().ink_secondary))
-            action.setObjectName(name)
-            entry.addAction(action, QLineEdit.ActionPosition.TrailingPosition)
-            action.triggered.connect(self._browse)
+            browse = IconButton("folder", f"Browse for {words}")
+            browse.setObjectName(name)
+            browse.clicked.connect(self._browse)
         self._entries[name] = entry
-        self._fields[name] = Field(words, entry, explanation)
+        self._fields[name] = Field(words, entry, explanation, beside=browse)
         return self._fields[name]
 
     def _browse(self) -> None:
@@ -322,7 +308,7 @@ class ConnectionsDialog(QDialog):
         for box in self._groups:
             box.fold(all(self._drafts[row][name] == _NEW[name] for name in box.names))
         self._mail_password.setText(self._mail_passwords.get(self._drafts[row]["name"], ""))
-        self._told = False
+        self._was_sent = False
         self._delete.setEnabled(bool(self._drafts))
 
     def _take(self) -> None:
@@ -353,10 +339,10 @@ class ConnectionsDialog(QDialog):
         try:
             profiles = read_profiles(file)
         except SettingsError as error:
-            self._strip.say("fault", str(error))
+            self.strip.say("fault", str(error))
             return
         if not profiles:
-            self._strip.say("fault", f"{file.name} holds no connection.")
+            self.strip.say("fault", f"{file.name} holds no connection.")
             return
         self._take()
         names = {draft["name"] for draft in self._drafts}
@@ -367,7 +353,7 @@ class ConnectionsDialog(QDialog):
             self._drafts.append({**asdict(profile), "name": name})
         self._fill_list(len(self._drafts) - len(profiles))
         added = formats.count(len(profiles), "connection")
-        self._strip.say("info", f"{added} added. Nothing is stored before you save.")
+        self.strip.say("info", f"{added} added. Nothing is stored before you save.")
 
     def _ask_delete(self) -> None:
         name = self._drafts[self._shown]["name"] or "New connection"
@@ -405,7 +391,7 @@ class ConnectionsDialog(QDialog):
         """Problems of the field that was left; of all, once the form was sent."""
         found = self._problems_shown()
         for name, entry in self._entries.items():
-            if self._told or (entry is self.sender() and self._value(name) != _NEW[name]):
+            if self._was_sent or (entry is self.sender() and self._value(name) != _NEW[name]):
                 self._fields[name].set_problem(found.get(name, ""))
 
     def _value(self, name: str) -> Any:
@@ -421,7 +407,7 @@ class ConnectionsDialog(QDialog):
 
     def _show_problems(self) -> bool:
         """Whether there are any; the first has the focus."""
-        self._told = True
+        self._was_sent = True
         found = self._problems_shown()
         for name, one in self._fields.items():
             one.set_problem(found.get(name, ""))
@@ -443,11 +429,11 @@ class ConnectionsDialog(QDialog):
             def mail_password() -> str:
                 return typed or (chain and chain.mail_password(profile)) or ""
 
-            ConnectionTestDialog(profile, email, password, mail_password, self._tasks, self).open()
+            ConnectionTestDialog(profile, email, password, mail_password, self.tasks, self).open()
 
     # --- Ending --------------------------------------------------------------------------------------------------
 
-    def _save(self) -> None:
+    def perform(self) -> None:
         self._take()
         kept = [draft for draft in self._drafts if draft != _NEW]
         for draft in kept:
@@ -458,15 +444,14 @@ class ConnectionsDialog(QDialog):
                 self._show_problems()
                 return
         profiles = [Profile(**draft) for draft in kept]
-        try:
-            self._save_profiles(profiles)
-        except SettingsError as error:
-            self._strip.say("fault", str(error))
-            return
-        self._keep_mail_passwords(profiles)
-        self.saved.emit(profiles, self._drafts[self._shown]["name"])
-        self._stored = [dict(draft) for draft in kept]
-        self.accept()
+        chosen = self._drafts[self._shown]["name"]
+
+        def saved(_nothing: None) -> None:
+            self._keep_mail_passwords(profiles)
+            self.saved.emit(profiles, chosen)
+            self.accept()
+
+        self.run(lambda _report: self._save_profiles(profiles), saved, "Saving")
 
     def _keep_mail_passwords(self, profiles: list[Profile]) -> None:
         chain = self._keychain
@@ -480,10 +465,13 @@ class ConnectionsDialog(QDialog):
                 chain.keep_mail_password(profile, password)
 
         # The window's task: this dialog is closed by then.
-        self._tasks.run(self._window, keep, _kept, self.keyring_failed.emit)
+        self.tasks.run(self._window, keep, _kept, self.keyring_failed.emit)
 
     def reject(self) -> None:
         """Asks first where something was changed."""
+        if self.busy:
+            super().reject()
+            return
         self._take()
         kept = [draft for draft in self._drafts if draft != _NEW]
         if kept == self._stored and not any(self._mail_passwords.values()):
