@@ -30,6 +30,8 @@ class ShownPeriod(QObject):
         self._zone = "UTC"
         self._compare = Compare.NOTHING
         self._period = periods.last_24_hours(now_ms(), self._zone)
+        self._past: list[Period] = []
+        self._future: list[Period] = []
 
     @property
     def period(self) -> Period:
@@ -52,8 +54,25 @@ class ShownPeriod(QObject):
         return period.moved(-1) if self._compare is Compare.PREVIOUS else period.year_before()
 
     def choose(self, period: Period) -> None:
+        if period != self._period:
+            self._past.append(self._period)
+            self._future.clear()
         self._period = period
         self.changed.emit()
+
+    def go_back(self) -> None:
+        """To the period that was shown before this one; nothing where there was none."""
+        if self._past:
+            self._future.append(self._period)
+            self._period = self._past.pop()
+            self.changed.emit()
+
+    def go_forward(self) -> None:
+        """To the period from which `go_back` came."""
+        if self._future:
+            self._past.append(self._period)
+            self._period = self._future.pop()
+            self.changed.emit()
 
     def choose_text(self, text: str) -> None:
         """As on the command line: `today`, `month`, `2025-05`. Raises PeriodError."""
@@ -84,6 +103,8 @@ class ShownPeriod(QObject):
             return
         period = self._period
         self._zone = zone
+        self._past.clear()
+        self._future.clear()
         if period.span in (Span.DAY, Span.MONTH, Span.YEAR):
             name = {Span.DAY: "%Y-%m-%d", Span.MONTH: "%Y-%m", Span.YEAR: "%Y"}[period.span]
             first = period.first_day

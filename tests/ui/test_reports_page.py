@@ -235,3 +235,43 @@ def test_the_legend_hides_what_is_stacked_and_says_its_energy(
     qtbot.waitUntil(lambda: page.chart.drawn("grid_import"))
     QTest.mouseClick(row, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not page.chart.drawn("grid_import"))
+
+
+def test_dragging_shows_a_part_and_a_double_click_the_whole(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    page = opened(qtbot, view, "solar")
+    shown = view.services.shown_period
+    whole = shown.period
+    qtbot.waitUntil(lambda: page.chart.drawn("solar"))
+    start, end = whole.start_ms + 6 * HOUR_MS, whole.start_ms + 9 * HOUR_MS
+    canvas = page.chart.childAt(page.chart.point_at(start).toPoint())
+    assert canvas is not None
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=page.chart.point_at(start).toPoint())
+    QTest.mouseMove(page.chart, page.chart.point_at(end).toPoint())
+    QTest.mouseRelease(page.chart, Qt.MouseButton.LeftButton, pos=page.chart.point_at(end).toPoint())
+    part = shown.period
+    assert abs(part.start_ms - start) <= 10 * MINUTE_MS
+    assert abs(part.end_ms - end) <= 10 * MINUTE_MS
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == part, timeout=20_000)
+    QTest.mouseDClick(page.chart, Qt.MouseButton.LeftButton, pos=page.chart.point_at(part.start_ms).toPoint())
+    assert shown.period == whole
+
+
+def test_a_part_is_chosen_by_keys_and_left_with_alt_and_arrows(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    page = opened(qtbot, view, "solar")
+    shown = view.services.shown_period
+    whole = shown.period
+    page.chart.setFocus()
+    QTest.keyClick(page.chart, Qt.Key.Key_Left)
+    for _ in range(12):
+        QTest.keyClick(page.chart, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(page.chart, Qt.Key.Key_Return)
+    part = shown.period
+    assert (part.start_ms, part.end_ms) == (whole.end_ms - HOUR_MS, whole.end_ms)
+    QTest.keyClick(page.chart, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
+    assert shown.period == whole
+    QTest.keyClick(page.chart, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
+    assert shown.period == part

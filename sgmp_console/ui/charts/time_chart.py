@@ -8,9 +8,9 @@ from datetime import UTC, tzinfo
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QRubberBand, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import Curve
 from sgmp_console.timeseries import READING_LIMIT, Series
@@ -26,6 +26,9 @@ _KEY_STEP_MS = 300_000
 
 _AREA_PIXELS = 2
 """Width of a column of a stacked area."""
+
+_LEAST_DRAG = 5
+"""Pixels: less is a click of a hand that is not quite still."""
 
 _NEAR_PIXELS = 6
 """A value this close to the crosshair is the value there, even across a gap's edge."""
@@ -47,7 +50,14 @@ class Pane:
 
 
 class TimeChart(QWidget):
-    """Shows curves; what it is given it draws on the next tick of the clock on which it is visible."""
+    """Shows curves; what it is given it draws on the next tick of the clock on which it is visible.
+
+    Where `set_zoomable` was called a range is chosen by dragging, or from the crosshair by Shift with the arrow keys and
+    Enter: `range_chosen(start_ms, end_ms)`. A double click wants the whole again: `whole_wanted`.
+    """
+
+    range_chosen = Signal(object, object)
+    whole_wanted = Signal()
 
     def __init__(
         self,
@@ -66,6 +76,10 @@ class TimeChart(QWidget):
         self._start_ms, self._end_ms = 0, 0
         self._hidden: set[str] = set()
         self._cross_ms: int | None = None
+        self._zoomable = False
+        self._anchor_ms: int | None = None
+        """Where the range begins that is being chosen."""
+        self._band = QRubberBand(QRubberBand.Shape.Rectangle, self)
         self.setAccessibleName(accessible_name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         layout = QVBoxLayout(self)
@@ -82,6 +96,9 @@ class TimeChart(QWidget):
             pane.plot.setXLink(self._panes[0].plot)
         self._crosshair = Crosshair(self)
         self._restyle()
+
+    def set_zoomable(self) -> None:
+        self._zoomable = True
 
     def set_zone(self, zone: tzinfo) -> None:
         self._zone = zone
@@ -155,9 +172,17 @@ class TimeChart(QWidget):
         key = event.key()
         if key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and self._end_ms > self._start_ms:
             step = _KEY_STEP_MS if key == Qt.Key.Key_Right else -_KEY_STEP_MS
+            chooses = self._zoomable and bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            if not chooses:
+                self._anchor_ms = None
+            elif self._anchor_ms is None:
+                self._anchor_ms = self._cross_ms
             at = self._end_ms if self._cross_ms is None else self._cross_ms + step
             self._cross_ms = min(max(at, self._start_ms), self._end_ms)
             self._place_crosshair()
+            self._place_band()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._anchor_ms is not None:
+            self._choose_range()
         elif key == Qt.Key.Key_Escape and self._cross_ms is not None:
             self._leave()
         else:
@@ -167,6 +192,53 @@ class TimeChart(QWidget):
         super().focusOutEvent(event)
         self._crosshair.set_focused(False)
         self._leave()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        """The canvas lets presses through, so moves and the release come here, too."""
+        if self._zoomable and event.button() == Qt.MouseButton.LeftButton:
+            self._hover(event.position())
+            self._anchor_ms = self._cross_ms
+        else:
+            super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if self._anchor_ms is None:
+            super().mouseMoveEvent(event)
+            return
+        area = self._panes[0].area()
+        self._hover(QPointF(min(max(event.position().x(), area.left()), area.right()), event.position().y()))
+        self._place_band()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if self._anchor_ms is None:
+            super().mouseReleaseEvent(event)
+        elif self._band.isVisible() and self._band.width() >= _LEAST_DRAG:
+            self._choose_range()
+        else:
+            self._anchor_ms = None
+            self._place_band()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if self._zoomable and event.button() == Qt.MouseButton.LeftButton:
+            self.whole_wanted.emit()
+        else:
+            super().mouseDoubleClickEvent(event)
+
+    def _choose_range(self) -> None:
+        anchor, cross = self._anchor_ms, self._cross_ms
+        self._leave()
+        if anchor is not None and cross is not None and anchor != cross:
+            self.range_chosen.emit(min(anchor, cross), max(anchor, cross))
+
+    def _place_band(self) -> None:
+        """Over the range that is being chosen."""
+        if self._anchor_ms is None or self._cross_ms is None:
+            self._band.hide()
+            return
+        edges = sorted((self.point_at(self._anchor_ms).x(), self.point_at(self._cross_ms).x()))
+        top, bottom = self._panes[0].area().top(), self._panes[-1].area().bottom()
+        self._band.setGeometry(QRectF(edges[0], top, edges[1] - edges[0], bottom - top).toRect())
+        self._band.show()
 
     def _hover(self, where: QPointF) -> None:
         area = self._panes[0].area()
@@ -179,6 +251,8 @@ class TimeChart(QWidget):
 
     def _leave(self) -> None:
         self._cross_ms = None
+        self._anchor_ms = None
+        self._band.hide()
         self._crosshair.clear()
 
     # --- Drawing -------------------------------------------------------------------------------------------------
@@ -228,6 +302,9 @@ class _Canvas(pg.GraphicsLayoutWidget):  # type: ignore[misc] # pyqtgraph is unt
         self.hovered.emit(event.position())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        event.ignore()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         event.ignore()
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802

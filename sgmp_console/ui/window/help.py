@@ -42,6 +42,15 @@ _KEYS = (
         ),
     ),
     (
+        "In a report",
+        (
+            ("Alt+[, Alt+]", "The period before, after"),
+            ("Alt+Left, Alt+Right", "Back to the period shown before, forward"),
+            ("F2, Enter", "Where the figure comes from"),
+            ("Shift+Left, Shift+Right, Enter", "In the chart: choose a part of the period"),
+        ),
+    ),
+    (
         "In a chart",
         (
             ("Left, Right", "Move the crosshair by five minutes"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
 from sgmp_console import store
@@ -18,6 +18,7 @@ from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports import export, periods
 from sgmp_console.reports.home import Curve as ChartCurve
 from sgmp_console.reports.kinds import build
+from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import BarStep, Kind, Report, Table
 from sgmp_console.timeseries import SLOT_MS, calendar
 from sgmp_console.ui import plain_text, report_paper
@@ -66,6 +67,15 @@ class ReportPage(Page):
         self._stack.addWidget(self._skeleton)
         self._stack.addWidget(self._content)
         self._empty: EmptyState | None = None
+        self._whole: Period | None = None
+        self._zoomed: Period | None = None
+        for keys, go in (
+            ("Alt+Left", services.shown_period.go_back),
+            ("Alt+Right", services.shown_period.go_forward),
+        ):
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(go)
         self._legend_names: list[tuple[str, list[str]]] = []
         self._legend_parts: list[Legend] = []
         self._live = QTimer(self)
@@ -231,6 +241,9 @@ class ReportPage(Page):
             look.panes(self.kind), self.services.draw_clock, f"{self.kind.title}, curve", axis_width=64
         )
         self.chart.setMinimumHeight(320)
+        self.chart.set_zoomable()
+        self.chart.range_chosen.connect(self._zoom)
+        self.chart.whole_wanted.connect(self._show_whole)
         beside = QHBoxLayout()
         beside.setSpacing(_MARGIN)
         beside.addWidget(self.chart, 1)
@@ -323,6 +336,20 @@ class ReportPage(Page):
                 self.bars.set_shown(quantity.item, True)
         for legend, group in zip(self._legend_parts, groups, strict=True):
             legend.set_values(group.values)
+
+    def _zoom(self, start_ms: int, end_ms: int) -> None:
+        """Show the report of a part of the period."""
+        shown = self.services.shown_period
+        if self._whole is None or shown.period != self._zoomed:
+            self._whole = shown.period
+        self._zoomed = periods.custom(start_ms, end_ms, shown.zone)
+        shown.choose(self._zoomed)
+
+    def _show_whole(self) -> None:
+        """Show the period again that was zoomed into."""
+        shown = self.services.shown_period
+        if self._whole is not None and shown.period == self._zoomed:
+            shown.choose(self._whole)
 
     def _open_bar(self, start_ms: int, step: BarStep) -> None:
         """Show the day or month that a bar stands for."""
