@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_revocation(parsers)
     _add_check(parsers)
     _add_report(parsers)
+    _add_export(parsers)
     _add_import(parsers)
     _add_admin(parsers)
     return parser
@@ -384,6 +385,39 @@ def _with_formula(argv: list[str]) -> list[str]:
     if argv[:2] != ["check", "formula"]:
         return argv
     return [f"{text} " if text.startswith("-") and not _OPTION.fullmatch(text) else text for text in argv]
+
+
+def _add_export(parsers: _Parsers) -> None:
+    export = parsers.add_parser(
+        "export",
+        help="readings, items or events of a house as a CSV file",
+        description="Write all readings, analytic items (means of five minutes) or events of a house in a period to a CSV "
+        "file, in order of time, with timestamps in UTC. Memory does not grow with the period. `import` reads exported "
+        "readings. The exit code is 1 if there was nothing in the period.",
+    )
+    export.set_defaults(command=commands.export, extra="server")
+    export.add_argument("what", choices=["readings", "items", "events"])
+    export.add_argument("--house", required=True, metavar="NAME")
+    export.add_argument(
+        "--range", required=True, metavar="PERIOD", help=f"by the clock of the house: {_PERIODS}"
+    )
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="`-` for standard output")
+    export.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of readings and events; repeat for several",
+    )
+    export.add_argument(
+        "--field", action="append", default=[], metavar="NAME", help="of readings; repeat for several"
+    )
+    export.add_argument(
+        "--item", action="append", default=[], metavar="NAME", help="of items; repeat for several"
+    )
+    export.add_argument("--raw", action="store_true", help="items at each reading instead of means")
+    export.add_argument("--force", action="store_true", help="overwrite the file")
+    _add_database(export)
 
 
 def _add_import(parsers: _Parsers) -> None:

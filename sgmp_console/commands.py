@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,21 +202,37 @@ def report(arguments: argparse.Namespace) -> int:
         return command.run(database, arguments, time.time_ns() // 1_000_000, drawn)
 
 
+def export(arguments: argparse.Namespace) -> int:
+    from sgmp_console.reports import export_command
+
+    with _database(arguments) as database:
+        return export_command.run(database, arguments, time.time_ns() // 1_000_000, _progress())
+
+
+def _progress(*, quiet: bool = False) -> Callable[[float], None]:
+    """Shows the share that is done on standard error, where a person looks at it."""
+    watched = sys.stderr.isatty() and not quiet
+
+    def show(done: float) -> None:
+        if watched:
+            print(f"\r{done:4.0%}", end="" if done < 1 else "\n", file=sys.stderr, flush=True)
+
+    return show
+
+
 def import_readings(arguments: argparse.Namespace) -> int:
     from sgmp_console import store
     from sgmp_console.fleet import imports
-
-    watched = sys.stderr.isatty() and not arguments.json
-
-    def progress(done: float) -> None:
-        if watched:
-            print(f"\r{done:4.0%}", end="" if done < 1 else "\n", file=sys.stderr, flush=True)
 
     with _database(arguments) as database:
         with database.begin() as connection:
             house = store.houses.by_name(connection, arguments.house)
         report = imports.import_file(
-            database, house.house_id, arguments.file, dry_run=arguments.dry_run, progress=progress
+            database,
+            house.house_id,
+            arguments.file,
+            dry_run=arguments.dry_run,
+            progress=_progress(quiet=arguments.json),
         )
     print(json.dumps(report.as_json(), indent=2, ensure_ascii=False) if arguments.json else report.as_text())
     return FAILED if report.rejected else OK

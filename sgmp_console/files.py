@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def private_opener(path: str, flags: int) -> int:
@@ -20,6 +22,13 @@ def private_opener(path: str, flags: int) -> int:
 
 def write_atomic(file: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace a file whole or not at all; `mode` holds from the first byte, whatever the umask. Raises OSError."""
+    with opened_atomic(file, mode=mode) as opened:
+        opened.write(data)
+
+
+@contextlib.contextmanager
+def opened_atomic(file: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """What is written in the block replaces the file at its end, or nothing does if the block raises. Raises OSError."""
     # One name, so that what a killed process left is used again and not added to.
     temporary = file.with_name(f"{file.name}.new")
     temporary.unlink(missing_ok=True)
@@ -27,7 +36,7 @@ def write_atomic(file: Path, data: bytes, *, mode: int = 0o600) -> None:
     try:
         with os.fdopen(handle, "wb") as opened:
             temporary.chmod(mode)
-            opened.write(data)
+            yield opened
             opened.flush()
             os.fsync(opened.fileno())
         temporary.replace(file)

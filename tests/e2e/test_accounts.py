@@ -29,7 +29,7 @@ def test_an_account_is_created_and_sees_exactly_what_its_role_allows(world: Worl
     window.wait_for(f"{VERA} was created. The initial password was mailed.")
     window.wait(lambda: any(row[0] == VERA for row in window.rows()), "the new account in the list")
     row = next(row for row in window.rows() if row[0] == VERA)
-    assert row[2:] == ["visitor", "Maple House", "Initial password"]
+    assert row[2:] == ["visitor", "Maple House", "Initial password", "–"]
 
     theirs = world.console()
     theirs.fill_sign_in(Person(VERA, world.mailed_password(VERA)))

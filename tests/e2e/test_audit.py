@@ -114,6 +114,16 @@ def test_a_file_that_can_not_be_written_is_reported(
 
 
 @locally
+def test_what_is_searched_is_readable_in_a_small_window(
+    world: World, opened: tuple[Window, AuditPage]
+) -> None:
+    window, page = opened
+    window.console.resize(1024, 650)
+    window.wait(lambda: window.field("Search who", page).width() >= 128, "room for a name")
+    window.wait(lambda: window.console.width() == 1024, "the window as small as it was made")
+
+
+@locally
 def test_what_happened_meanwhile_is_there_when_the_page_is_shown_again(
     world: World, opened: tuple[Window, AuditPage]
 ) -> None:

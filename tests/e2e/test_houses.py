@@ -51,7 +51,8 @@ def create_device(window: Window, config: dict[str, Any]) -> None:
     window.wait_closed(dialog)
 
 
-def cell(window: Window, house: str, column: int) -> str:
+def cell(window: Window, house: str, title: str) -> str:
+    column = window.titles().index(title)
     return next((cells[column] for cells in window.rows() if cells[0] == house), "")
 
 
@@ -87,9 +88,11 @@ def test_a_house_is_created_its_edge_installed_and_its_readings_arrive(world: Wo
     create_device(window, world.devices().config("egauge"))
     synchronize(window, "Maple House")
     window.wait(lambda: "A.GridPower" in world.values(house_id, "egauge"), world.logs())
-    window.wait(lambda: cell(window, "Maple House", 4) == "Online", "the edge online")
-    window.wait(lambda: cell(window, "Maple House", 6) == "In sync", "the configuration in sync")
-    window.wait(lambda: cell(window, "Maple House", 7) == "Valid", "the credentials valid")
+    window.wait(lambda: cell(window, "Maple House", "Edge") == "Online", "the edge online")
+    window.wait(
+        lambda: cell(window, "Maple House", "Configuration") == "In sync", "the configuration in sync"
+    )
+    window.wait(lambda: cell(window, "Maple House", "Credentials") == "Valid", "the credentials valid")
 
 
 def test_new_credentials_take_over_while_the_edge_runs(world: World) -> None:
@@ -105,7 +108,7 @@ def test_new_credentials_take_over_while_the_edge_runs(world: World) -> None:
     window.press("New credentials")
     window.press("Generate new credentials", window.dialog("Generate new credentials"))
     edge.install(take_credentials(window))
-    window.wait(lambda: cell(window, "Maple House", 7) == "2 valid", "both credentials valid")
+    window.wait(lambda: cell(window, "Maple House", "Credentials") == "2 valid", "both credentials valid")
     before = len(edge.log())
     window.wait(
         lambda: "onnected to the broker" in edge.log()[before:], "the edge to take the new credentials"
@@ -113,7 +116,7 @@ def test_new_credentials_take_over_while_the_edge_runs(world: World) -> None:
     window.select_row("Maple House")
     window.press("Revoke old credentials")
     window.press("Revoke old credentials", window.dialog("Revoke the old credentials"))
-    window.wait(lambda: cell(window, "Maple House", 7) == "Valid", "the old credentials revoked")
+    window.wait(lambda: cell(window, "Maple House", "Credentials") == "Valid", "the old credentials revoked")
 
     def newest() -> int:
         with world.owner.begin() as connection:

@@ -179,6 +179,16 @@ class Window:
         """What the cells of the table say, hidden columns left out."""
         return _rows(self.table(within))
 
+    def titles(self, within: QWidget | None = None) -> list[str]:
+        """The titles of the table's columns, hidden ones left out."""
+        table = self.table(within)
+        model, hidden = table.model(), getattr(table, "isColumnHidden", lambda _column: False)
+        return [
+            str(model.headerData(column, Qt.Orientation.Horizontal))
+            for column in range(_columns(model))
+            if not hidden(column)
+        ]
+
     # --- Acting ------------------------------------------------------------------------------------------------------
 
     def press(self, words: str, within: QWidget | None = None) -> None:

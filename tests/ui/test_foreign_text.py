@@ -116,6 +116,11 @@ def test_no_text_is_a_rich_tool_tip_with_markup_of_its_own(text: str, markup: st
         assert not {"<", ">"} & set(inside)
 
 
+def test_a_sentence_of_the_terminal_is_shown_with_quotes_for_its_backticks(qapp: QApplication) -> None:
+    shown = label("`egauge` has not delivered a field `A.Solr` yet", wraps=True)
+    assert QLabel.text(shown) == "“egauge” has not delivered a field “A.Solr” yet"
+
+
 def test_long_text_is_cut_everywhere(qtbot: QtBot) -> None:
     long = "x" * 1_000_000
     assert len(plain_text.tip(long)) <= 2_000

@@ -381,6 +381,19 @@ def test_a_house_is_deleted_after_its_name_was_typed(show: Show, deployed: Deplo
     assert authority(deployed).names() == set()
 
 
+def test_the_question_for_the_name_is_seen_whole_however_long_the_name_is(
+    show: Show, deployed: Deployment, qtbot: QtBot
+) -> None:
+    page = show()
+    long_name = dataclasses.replace(deployed.houses[0], name="A house at the end of Long Acre Lane " * 2)
+    dialog = DeleteDialog(page.services, long_name, page)
+    dialog.open()
+    qtbot.waitUntil(dialog.isVisible)
+    (question,) = (label for label in dialog.findChildren(QLabel) if label.text().startswith("Type the"))
+    assert question.sizeHint().width() < dialog.width()
+    dialog.reject()
+
+
 # --- States ----------------------------------------------------------------------------------------------------------
 
 

@@ -222,7 +222,7 @@ class SynchronizeDialog(ActDialog):
             if last is None:
                 none = "There are no devices in this house. Synchronizing stops its readings."
             elif found.state.outcome is Outcome.NOT_SENT:
-                none = f"Version {last} was not sent yet: the broker did not take it. Publishing sends it."
+                none = f"Version {last} was not sent yet: the broker did not take it. Synchronizing sends it."
             else:
                 none = f"Nothing was changed since version {last} was sent. Synchronizing sends it again."
             self.changes.show_changes(found.changes, none)

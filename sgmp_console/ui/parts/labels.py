@@ -16,8 +16,12 @@ _BREAK_AFTER = 40
 _LONG_WORD = re.compile(rf"(\S{{{_BREAK_AFTER}}})(?=\S)")
 
 
+_CODE = re.compile(r"`([^`]+)`")
+"""A name within a sentence, as messages mark it for a terminal."""
+
+
 class Label(QLabel):
-    """Any text as it is: never HTML, never a mnemonic, of bounded length."""
+    """Any text as it is: never HTML, never a mnemonic, of bounded length. Sentences have quotes for backticks."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -29,6 +33,7 @@ class Label(QLabel):
         self._text = text
         shown = plain_text.bounded(text)
         if self.wordWrap():
+            shown = _CODE.sub("“\\1”", shown)
             shown = _LONG_WORD.sub("\\1\u200b", shown)
         if self.buddy() is not None:
             shown = shown.replace("&", "&&")

@@ -103,6 +103,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
         self._who.setAccessibleName("Search who")
         self._who.setFont(fonts.font("body"))
         self._who.setClearButtonEnabled(True)
+        self._who.setMinimumWidth(128)  # the choices beside it give way first
         self._who.setMaximumWidth(240)
         self._who.textChanged.connect(self.narrow)
         bar.addWidget(self._who, 1)
@@ -138,6 +139,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
     def _combo(self, name: str, choices: Sequence[tuple[str, object]]) -> QComboBox:
         combo = ComboBox()
         combo.setAccessibleName(name)
+        combo.setMinimumWidth(96)
         combo.setMaximumWidth(200)
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for text, value in choices:

@@ -149,7 +149,7 @@ class DeleteDialog(ActDialog):
         self._what = label("Looking at what the house still has", "body", "secondary", wraps=True)
         self.name = QLineEdit()
         self.name.setFont(fonts.font("body"))
-        self._field = Field(f"Type the house's name, {house.name}, to confirm", self.name)
+        self._field = Field("Type the house's name to confirm", self.name)
         self.name.setAccessibleName("House name")
         self._field.hide()
         self.body.addWidget(self._what)
