@@ -302,6 +302,26 @@ def test_there_is_no_module_for_leftovers() -> None:
     )
 
 
+PRIVATE_ATTRIBUTES_IN_TESTS = 40
+"""At most. The fewer a test uses, the fewer changes of the product break it; lower this where it is possible."""
+
+
+def test_few_tests_use_private_attributes() -> None:
+    used = [
+        f"{_name(path)}:{node.lineno} {ast.unparse(node)}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in _nodes(path)
+        if isinstance(node, ast.Attribute)
+        and re.match(r"_[a-z]", node.attr)
+        and node.attr != "_replace"  # of a named tuple, where it is public
+        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+    ]
+    assert len(used) <= PRIVATE_ATTRIBUTES_IN_TESTS, (
+        "Use what the class offers, or find the part by its kind and name (tests/ui/finding.py):\n  "
+        + "\n  ".join(used)
+    )
+
+
 def test_a_workaround_links_to_the_report_it_waits_for() -> None:
     marked = re.compile(r"WORKAROUND(?!:? .*(https://|no upstream report))")
     _refuse(

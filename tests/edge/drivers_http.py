@@ -123,7 +123,7 @@ class HttpDevice:
                 length = int(self.headers.get("Content-Length") or 0)
                 request = Request(self.command, self.path, dict(self.headers), self.rfile.read(length))
                 device.requests.append(request)
-                device._serve(self, request)
+                device.serve(self, request)
                 self.wfile.flush()
 
             do_GET = do_POST = do_PUT = handle_one  # noqa: N815 - http.server's names
@@ -165,7 +165,7 @@ class HttpDevice:
             waiting.connect_ex(("127.0.0.1", self._port))
             self._deaf.append(waiting)
 
-    def _serve(self, handler: BaseHTTPRequestHandler, request: Request) -> None:
+    def serve(self, handler: BaseHTTPRequestHandler, request: Request) -> None:
         fault, released = self.fault, self._released
         if fault == "hang":
             released.wait(10)

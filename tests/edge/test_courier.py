@@ -220,17 +220,17 @@ def test_live_readings_go_before_a_backlog_and_the_rate_is_kept(
     sending = edge(publishes_per_s=rate)
     sending.outbox.put([message(number) for number in range(400)])
     sending.start().connected()
-    delays = []
+    overtaken = []
     for live in range(1000, 1010):
-        put_at = time.monotonic()
+        before = len(ingest.collect())
         sending.courier.put([message(live, device=2)], {})
-        ingest.wait_for({live})
-        delays.append(time.monotonic() - put_at)
+        overtaken.append(list(ingest.wait_for({live})).index(live) - before)
     assert len([n for n in ingest.numbers if n < 1000]) < 400, (
         "the backlog was through before the live readings"
     )
     found = ingest.wait_for(set(range(400)))
-    assert max(delays) < 0.5
+    # What was on its way already goes before it; no more, however busy the machine is.
+    assert max(overtaken) < rate / 2
     assert [n for n in found if n < 1000] == list(range(400))
     busiest = max(sum(1 for other in ingest.arrivals if at <= other < at + 1.0) for at in ingest.arrivals)
     assert busiest <= rate * 1.1

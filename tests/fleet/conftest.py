@@ -10,6 +10,8 @@ from tests.aws_fixtures import aws, aws_server
 
 __all__ = ["aws", "aws_server"]
 
+pytest.register_assert_rewrite("tests.fleet.houses_every_call")
+
 
 @pytest.fixture
 def house(database: Database) -> House:

@@ -1,4 +1,4 @@
-"""Houses with credentials in AWS IoT Core. That each call can fail, test_houses_every_call.py sees to."""
+"""Houses with credentials in AWS IoT Core. That each call can fail, houses_every_call.py sees to."""
 
 from __future__ import annotations
 

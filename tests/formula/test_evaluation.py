@@ -128,6 +128,7 @@ def test_the_result_never_shares_memory_with_what_was_given() -> None:
     assert given.values.tolist() == [1, 2]
 
 
+@pytest.mark.processor_time
 @pytest.mark.parametrize("period", [1, 60_000, 31_622_400_000])
 def test_any_period_costs_what_the_readings_cost(period: int) -> None:
     timestamps = np.arange(50_000, dtype=np.int64) * 4_000 + 1_750_000_000_000
@@ -139,6 +140,7 @@ def test_any_period_costs_what_the_readings_cost(period: int) -> None:
     assert time.process_time() - started < 1
 
 
+@pytest.mark.processor_time
 def test_the_largest_formula_is_evaluated_without_delay() -> None:
     text = "+".join(["d.x"] * 400)
     timestamps = np.arange(21_600, dtype=np.int64) * 4_000

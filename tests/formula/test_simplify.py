@@ -52,6 +52,7 @@ def test_simplified(text: str, expected: str) -> None:
     assert simple(text) == expected
 
 
+@pytest.mark.processor_time
 @pytest.mark.parametrize(
     "text",
     [
@@ -112,6 +113,7 @@ def test_random_formulas_keep_their_values() -> None:
     assert compared > 4_000
 
 
+@pytest.mark.processor_time
 @pytest.mark.parametrize("shape", ["abs({}-a.x)", "abs(a.x/({}))", "tan({}-a.x)", "pos({}*a.x-2)"])
 def test_functions_inside_one_another_are_simplified_under_a_second(shape: str) -> None:
     text = "b.v"

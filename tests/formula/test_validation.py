@@ -233,6 +233,7 @@ def test_series_without_data_are_not_called_misaligned() -> None:
     assert misaligned(parse("a.x + b.y"), {"a.x": grid(0, 4_000, 100), "b.y": Series.empty()}) is None
 
 
+@pytest.mark.processor_time
 def test_reading_and_checking_a_formula_takes_less_than_five_milliseconds() -> None:
     house = Catalogue(devices={"egauge": ["A.Solar", "A.EV"], "sonnen": ["status.Pac_total_W"]}, items=ITEMS)
     texts = [

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import accounts
@@ -25,6 +25,7 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.ui.conftest import Deployment, save_picture
+from tests.ui.finding import is_loading, open_context_menu, press_in_notice
 from tests.ui.houses import outage
 from tests.ui.test_analytics_page import texts
 
@@ -38,7 +39,7 @@ def show(qtbot: QtBot, view: MainView, deployed: Deployment) -> Show:
         view.show_page("accounts")
         page = view.page("accounts")
         assert isinstance(page, AccountsPage)
-        qtbot.waitUntil(lambda: not page.busy() and page._stack.currentWidget() is not page._skeleton)
+        qtbot.waitUntil(lambda: not page.busy() and not is_loading(page))
         return page
 
     return shown
@@ -134,11 +135,11 @@ def test_words_are_searched_in_every_column_and_escape_ends_it(some: list[Accoun
 def test_the_context_menu_has_what_the_toolbar_has(some: list[Account], show: Show) -> None:
     page = show()
     choose(page, "vera@example.org", "rosa@example.org")
-    page._open_menu(page.table.rect().center())
-    (menu,) = page.findChildren(QMenu)
+    menu = open_context_menu(page)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
+    ids = ("export", "import", "delete", "enable", "disable", "reset", "edit", "create")
     buttons = {
-        (made.text(), made.isEnabled()) for _, action, made in page._acts.values() if action.isVisible()
+        (page.button(id_).text(), page.button(id_).isEnabled()) for id_ in ids if page.action(id_).isVisible()
     }
     assert offered == buttons
     assert ("Delete 2 accounts", True) in offered
@@ -406,8 +407,7 @@ def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
         page = show()
         assert "The accounts could not be loaded" in texts(page)
         pictures(qtbot, appearance, view, "accounts_offline")
-    assert page._notice is not None
-    page._notice.buttons()["retry"].click()
+    press_in_notice(page, "retry")
     qtbot.waitUntil(lambda: len(emails(page)) == 3, timeout=20_000)
 
 

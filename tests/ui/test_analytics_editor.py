@@ -19,6 +19,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.ui import houses
 from tests.ui.conftest import Deployment
+from tests.ui.finding import is_settled, let_time_pass, running_timers
 
 Edit = Callable[[AnalyticItem | None], ItemEditor]
 MISALIGNED = "egauge.A.Load - sonnen.status.Pac_total_W/1000"
@@ -51,9 +52,7 @@ Make = Callable[..., AnalyticItem]
 
 
 def settle(qtbot: QtBot, editor: ItemEditor) -> None:
-    qtbot.waitUntil(
-        lambda: not (editor._pause.isActive() or editor._assess.busy() or editor._previews.busy())
-    )
+    qtbot.waitUntil(lambda: is_settled(editor))
 
 
 def write(qtbot: QtBot, editor: ItemEditor, text: str) -> None:
@@ -159,7 +158,7 @@ def test_only_the_newest_text_is_shown(qtbot: QtBot, edit: Edit) -> None:
     editor = edit(None)
     for text in ("egauge.A.Solar", "egauge.A.Load +", "sonnen.status.Pac_total_W"):
         editor.formula.replace_all(text)
-        editor._check()
+        let_time_pass(editor)
     settle(qtbot, editor)
     assert editor.verdict.text() == "Valid; unit W."
     shown = editor.preview.shown()
@@ -172,10 +171,10 @@ def test_the_preview_follows_what_comes_in(qtbot: QtBot, edit: Edit, view: MainV
     editor = edit(None)
     write(qtbot, editor, "egauge.A.Solar")
     before = editor.preview.shown()
-    editor._refresh.timeout.emit()
+    let_time_pass(editor)
     settle(qtbot, editor)
     assert editor.preview.shown() is not before
-    assert editor._refresh.isActive()
+    assert running_timers(editor)
     leave(editor)
 
 
@@ -280,7 +279,8 @@ def test_an_error_found_only_at_saving_is_marked_at_its_place(qtbot: QtBot, edit
     editor = edit(None)
     editor.name.setText("x")
     editor.formula.replace_all("  egauge.A.Solar + sonen.y")
-    editor._pause.stop()
+    for pause in running_timers(editor):
+        pause.stop()
     editor.perform()
     qtbot.waitUntil(lambda: not editor.busy)
     assert "no device `sonen`" in editor.verdict.text()

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QLabel, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import analytics
@@ -27,6 +27,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.ui import houses, snapshots
 from tests.ui.conftest import Deployment
+from tests.ui.finding import is_loading, open_context_menu, press_in_notice, visible
 from tests.ui.readers import ChosenReader
 
 NAME, _, FORMULA, _, CURRENT, AGGREGATION, USED_BY = range(len(COLUMNS))
@@ -50,7 +51,7 @@ def show(qtbot: QtBot, view: MainView, deployed: Deployment) -> Show:
 
 
 def loaded(qtbot: QtBot, page: AnalyticsPage) -> None:
-    qtbot.waitUntil(lambda: not page._loads.busy() and page._stack.currentWidget() is not page._skeleton)
+    qtbot.waitUntil(lambda: not page.busy() and not is_loading(page))
 
 
 @pytest.fixture
@@ -120,12 +121,9 @@ def test_a_header_sorts(some: None, show: Show) -> None:
 def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show, deployed: Deployment) -> None:
     page = show()
     choose(page, "load", "surplus")
-    page._open_menu(page.table.rect().center())
-    (menu,) = page.findChildren(QMenu)
+    menu = open_context_menu(page)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
-    buttons = {
-        (made.text(), made.isEnabled()) for _, action, made in page._acts.values() if action.isVisible()
-    }
+    buttons = {(button.text(), button.isEnabled()) for button in visible(page.actions_bar, QPushButton)}
     assert offered == buttons
     assert ("Delete 2 items", True) in offered
     assert ("Edit", False) in offered
@@ -178,9 +176,7 @@ def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
         page = show()
         assert "could not be loaded\nThe database is not available" in texts(page)
         assert view.banner.isVisible()
-    notice = page._notice
-    assert isinstance(notice, EmptyState)
-    QTest.mouseClick(notice.buttons()["retry"], Qt.MouseButton.LeftButton)
+    press_in_notice(page, "retry")
     qtbot.waitUntil(lambda: len(cells(page, NAME)) == 3)
 
 
@@ -247,9 +243,7 @@ def test_an_empty_house_offers_the_required_items_and_populates_them(
     page = show()
     titles: set[str] = set()
     tasks.shown_changed.connect(lambda: titles.update(task.title for task in tasks.shown()))
-    notice = page._notice
-    assert isinstance(notice, EmptyState)
-    QTest.mouseClick(notice.buttons()["required"], Qt.MouseButton.LeftButton)
+    press_in_notice(page, "required")
     qtbot.waitUntil(lambda: len(cells(page, NAME)) == len(required_items()) and not tasks.shown())
     loaded(qtbot, page)
     assert titles == {
@@ -264,7 +258,7 @@ def test_an_empty_house_offers_the_required_items_and_populates_them(
 
 def test_what_the_devices_lack_is_told(qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks) -> None:
     page = show()
-    page._create_required()
+    page.action("required").trigger()
     qtbot.waitUntil(lambda: "required items were not created" in page.strip.text())
     assert page.strip.text().startswith(
         "13 of 16 required items were not created: they need an eGauge meter and a sonnenBatterie, "
@@ -311,7 +305,7 @@ def test_why_populating_stopped_is_told(
 ) -> None:
     page = show()
     with houses.outage(test_database):
-        page._populate()
+        page.acted("populate")
         qtbot.waitUntil(
             lambda: "Aggregating earlier readings stopped: The database is not available" in page.strip.text()
         )
@@ -327,11 +321,10 @@ def test_home_s_button_is_the_same_act(
     view.start(house.house_id)
     home = view.page("home")
     assert isinstance(home, HomePage)
-    qtbot.waitUntil(lambda: home._notice is not None and "create" in home._notice.buttons())
+    qtbot.waitUntil(lambda: any("create" in notice.buttons() for notice in visible(home, EmptyState)))
     titles: set[str] = set()
     tasks.shown_changed.connect(lambda: titles.update(task.title for task in tasks.shown()))
-    assert home._notice is not None
-    QTest.mouseClick(home._notice.buttons()["create"], Qt.MouseButton.LeftButton)
+    press_in_notice(home, "create")
     qtbot.waitUntil(lambda: len(titles) == 2 and not tasks.shown())
     assert any(title.startswith("Aggregating earlier readings") for title in titles)
     assert len(houses.stored(owner, house)) == len(required_items())

@@ -17,6 +17,7 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import houses
 from tests.ui.conftest import Deployment, save_picture
+from tests.ui.finding import is_settled
 
 
 @pytest.fixture
@@ -32,9 +33,7 @@ def page(qtbot: QtBot, view: MainView, deployed: Deployment) -> AnalyticsPage:
 
 
 def settled(qtbot: QtBot, editor: ItemEditor) -> None:
-    qtbot.waitUntil(
-        lambda: not editor._pause.isActive() and not editor._assess.busy() and not editor._previews.busy()
-    )
+    qtbot.waitUntil(lambda: is_settled(editor))
     qtbot.wait(120)
 
 
@@ -83,7 +82,7 @@ def test_the_list_of_a_house_that_lacks_items(
     pictures(qtbot, appearance, made.findChildren(ConfirmDialog)[0], "analytics_delete")
     made.findChildren(ConfirmDialog)[0].reject()
     with houses.aggregates_locked(owner, house):
-        made._populate()
+        made.acted("populate")
         pictures(qtbot, appearance, view, "analytics_populating")
     qtbot.waitUntil(lambda: not tasks.shown())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+import pytest
 from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
@@ -16,7 +17,10 @@ from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
+from tests.ui.finding import canvas, fetch_without_pause
 from tests.ui.readers import ChosenReader
+
+pytestmark = pytest.mark.processor_time
 
 REDRAW_S = 0.016
 BLOCK_S = 0.050
@@ -62,7 +66,7 @@ def test_a_redraw_takes_less_than_a_frame(qtbot: QtBot, view: MainView) -> None:
         chart.set_curves(full.curves, full.start_ms + number * 4000, full.end_ms + number * 4000)
         began = time.thread_time()
         chart.draw()
-        chart._canvas.viewport().repaint()
+        canvas(chart).viewport().repaint()
         taken.append(time.thread_time() - began)
     assert min(taken) < REDRAW_S, f"{min(taken) * 1000:.1f} ms"
 
@@ -72,7 +76,7 @@ def test_the_window_is_never_blocked_while_it_is_live(
 ) -> None:
     started(qtbot, view)
     view.resize(1920, 1080)
-    view.live._pause.setInterval(0)
+    fetch_without_pause(view.live)
     worst = []
 
     def has_another_snapshot(before: HomeSnapshot | None) -> bool:

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import psycopg2
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QProcess, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QStackedWidget, QWidget
+from PySide6.QtWidgets import QLabel, QProgressBar, QStackedWidget, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console import app, settings
@@ -36,10 +36,12 @@ from sgmp_console.ui.window.console import Console
 from sgmp_console.ui.window.entry.preparation import Preparation, PreparationProcess
 from sgmp_console.ui.window.entry.sign_in import SignInPage
 from sgmp_console.ui.window.frame.main_view import MainView
+from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.uncaught import UncaughtErrors
 from sgmp_edge import contract
 from tests.database import TestDatabase, TestServer
 from tests.ui.conftest import Deployment
+from tests.ui.finding import only, press, press_in_notice, visible
 from tests.ui.test_entry import child
 
 WAIT_MS = 15_000
@@ -162,8 +164,7 @@ def test_a_new_house_is_led_from_nothing_to_values(
     egauge = devices.create(deployed.owner, house_id, "egauge", "egauge", {**example, "keys": list(EGAUGE)})
     QTest.keyClick(view, Qt.Key.Key_F5)
     qtbot.waitUntil(lambda: "is missing 16 required analytic items" in words(page), timeout=WAIT_MS)
-    assert page._notice is not None
-    QTest.mouseClick(page._notice.buttons()["create"], Qt.MouseButton.LeftButton)
+    press_in_notice(page, "create")
     # There is no sonnen: that is said, and the rest was created.
     qtbot.waitUntil(lambda: "required items were not created" in words(page), timeout=WAIT_MS)
     deliver(deployed, egauge, 0.75)
@@ -257,7 +258,7 @@ def test_the_window_remembers_but_no_password(
 ) -> None:
     view = sign_in(qtbot, console, deployed)
     view.show_house(deployed.houses[1].house_id)
-    view._rail.toggle()
+    only(view, Sidebar).toggle()
     console.resize(1500, 900)
     console.shut_down()
     kept = settings.load_window(tmp_path)
@@ -381,12 +382,13 @@ def test_what_is_prepared_beside_the_running_window_is_in_the_status_bar(
     console.prepare(process)
     qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
     status = entered[0].status
-    assert process._process is not None
-    process._process.write(b"go on\n")
+    child = process.findChild(QProcess)
+    assert child is not None
+    child.write(b"go on\n")
     qtbot.waitUntil(lambda: "Loading earlier history" in words(status), timeout=WAIT_MS)
-    assert status._work._bar.value() == 500
-    assert not status._work._cancel.isVisible()
-    process._process.write(b"go on\n")
+    assert only(status, QProgressBar).value() == 500
+    assert not visible(status, QToolButton, "Cancel")
+    child.write(b"go on\n")
     qtbot.waitUntil(lambda: "Loading earlier history" not in words(status), timeout=WAIT_MS)
     process.stop()
     process.deleteLater()
@@ -400,11 +402,12 @@ def test_when_what_was_prepared_ends_it_can_be_started_again(
     process = PreparationProcess(prepared(deployed, then="sys.stdin.readline()"))
     console.prepare(process)
     qtbot.waitUntil(lambda: stages == ["preparation", "main"], timeout=WAIT_MS)
-    assert process._process is not None
-    process._process.write(b"end\n")
+    child = process.findChild(QProcess)
+    assert child is not None
+    child.write(b"end\n")
     qtbot.waitUntil(lambda: stages == ["preparation", "main", "preparation"], timeout=WAIT_MS)
     assert "has ended unexpectedly. Retry starts it again." in words(console)
-    QTest.mouseClick(console._preparation_page._retry, Qt.MouseButton.LeftButton)
+    press(console, "Retry")
     qtbot.waitUntil(lambda: stages[-1] == "main", timeout=WAIT_MS)
     process.stop()
     process.deleteLater()

@@ -27,6 +27,7 @@ from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN, TOKEN
 from tests.ui import houses
 from tests.ui.conftest import Deployment
+from tests.ui.finding import running_timers
 
 Open = Callable[[Device | None], DeviceEditor]
 
@@ -82,7 +83,7 @@ def write(entry: QWidget, text: str) -> None:
 
 
 def settled(qtbot: QtBot, editor: DeviceEditor) -> None:
-    qtbot.waitUntil(lambda: not editor.config._pause.isActive())
+    qtbot.waitUntil(lambda: not running_timers(editor.config))
 
 
 def texts(widget: QWidget) -> str:
@@ -175,9 +176,11 @@ def test_a_field_that_was_not_touched_is_not_called_wrong(qtbot: QtBot, open_edi
     write(editor.config.entry("acc_id").entry, "03")
     settled(qtbot, editor)
     assert editor.config.entry("url").problem == ""
-    write(editor.config.entry("url").entry, "nowhere")
+    url = editor.config.entry("url").entry
+    assert isinstance(url, QLineEdit)
+    write(url, "nowhere")
     editor.config.entry("username").entry.setFocus()
-    editor.config.entry("url")._left()
+    url.editingFinished.emit()
     assert editor.config.entry("url").problem == "Must be a web address (https://host:port)."
     editor.discard()
 

@@ -25,6 +25,7 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import equipped
 from tests.ui.conftest import Deployment
+from tests.ui.finding import running_timers
 from tests.ui.readers import Clock
 from tests.ui.test_analytics_pictures import pictures
 
@@ -113,7 +114,7 @@ def test_a_stored_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance
     qtbot.waitUntil(lambda: editor.config.secrets.text() == "Hide secrets")
     pictures(qtbot, appearance, editor, "device_secrets_shown")
     editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345\n  "token": "***"\n}')
-    qtbot.waitUntil(lambda: not editor.config._pause.isActive())
+    qtbot.waitUntil(lambda: not running_timers(editor.config))
     pictures(qtbot, appearance, editor, "device_json_wrong")
     editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345,\n  "colour": "red"\n}')
     editor.act.click()
@@ -210,11 +211,11 @@ def test_importing(qtbot: QtBot, page: DevicesPage, appearance: Appearance, tmp_
         "garage,egauge,Garage,198.129.116.114,30\n"
     )
     dialog.set_file(file)
-    qtbot.waitUntil(lambda: dialog._plan is not None)
+    qtbot.waitUntil(lambda: not dialog.busy)
     pictures(qtbot, appearance, dialog, "import_problems")
     dialog.existing.setCurrentIndex(1)
     dialog.existing.activated.emit(1)
-    qtbot.waitUntil(lambda: dialog._plan is not None)
+    qtbot.waitUntil(lambda: not dialog.busy)
     pictures(qtbot, appearance, dialog, "import_ready")
     with busy(qtbot, dialog, "Importing devices"):
         pictures(qtbot, appearance, dialog, "import_busy")

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console import store
@@ -30,6 +30,7 @@ from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, TOKEN
 from tests.ui import equipped, houses
 from tests.ui.conftest import Deployment
+from tests.ui.finding import is_loading, only, open_context_menu, press_in_notice
 from tests.ui.readers import ChosenReader, Clock
 
 Show = Callable[[], DevicesPage]
@@ -61,7 +62,7 @@ def some(deployed: Deployment, clock: Clock) -> None:
 
 
 def loaded(qtbot: QtBot, page: DevicesPage) -> None:
-    qtbot.waitUntil(lambda: not page._loads.busy() and page._stack.currentWidget() is not page._skeleton)
+    qtbot.waitUntil(lambda: not page.busy() and not is_loading(page))
 
 
 def cells(page: DevicesPage, column: int) -> list[str]:
@@ -157,8 +158,7 @@ def test_a_header_sorts_by_what_it_means(some: None, show: Show, column: int, fi
 def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show) -> None:
     page = show()
     choose(page, "sonnen", "garage")
-    page._open_menu(page.table.rect().center())
-    (menu,) = page.findChildren(QMenu)
+    menu = open_context_menu(page)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
     made = [page.button(id_) for id_ in ("export", "import", "delete", "duplicate", "edit", "create")]
     assert offered == {(one.text(), one.isEnabled()) for one in made}
@@ -196,8 +196,7 @@ def test_another_house_has_its_own_devices(
 
 def test_an_empty_house_offers_to_make_a_device(qtbot: QtBot, show: Show) -> None:
     page = show()
-    notice = page._notice
-    assert isinstance(notice, EmptyState)
+    notice = only(page, EmptyState)
     assert set(notice.buttons()) == {"create", "import"}
     QTest.mouseClick(notice.buttons()["create"], Qt.MouseButton.LeftButton)
     (editor,) = page.findChildren(DeviceEditor)
@@ -211,9 +210,7 @@ def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
         page = show()
         assert "could not be loaded\nThe database is not available" in texts(page)
         assert view.banner.isVisible()
-    notice = page._notice
-    assert isinstance(notice, EmptyState)
-    QTest.mouseClick(notice.buttons()["retry"], Qt.MouseButton.LeftButton)
+    press_in_notice(page, "retry")
     qtbot.waitUntil(lambda: len(cells(page, NAME)) == 6)
 
 

@@ -19,6 +19,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge.contract import EDGE_FOLDER, declarations
 from tests.edge.edge_process import COUNTER
 from tests.ui.conftest import Deployment
+from tests.ui.finding import is_loading
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_a_device_of_a_type_that_was_dropped_in_is_made_in_the_dialog(
     view.show_page("devices")
     page = view.page("devices")
     assert isinstance(page, DevicesPage)
-    qtbot.waitUntil(lambda: not page._loads.busy() and page._stack.currentWidget() is not page._skeleton)
+    qtbot.waitUntil(lambda: not page.busy() and not is_loading(page))
     page.action("create").trigger()
     (editor,) = page.findChildren(DeviceEditor)
     editor.type.setFocus()
@@ -44,8 +45,7 @@ def test_a_device_of_a_type_that_was_dropped_in_is_made_in_the_dialog(
     assert editor.type.currentText() == "Counter (counter)"
     assert editor.config.secret_keys() == {"token"}
     QTest.keyClicks(editor.name, "mine")
-    folder = editor.config.entry("folder")._line
-    assert folder is not None
+    folder = editor.config.entry("folder").entry
     QTest.keyClicks(folder, "/srv/counter")
     with qtbot.waitSignal(editor.saved):
         QTest.mouseClick(editor.act, Qt.MouseButton.LeftButton)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QProcess, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
@@ -22,6 +23,7 @@ from sgmp_console.ui.window.entry.preparation import (
     Prepared,
 )
 from sgmp_console.ui.window.entry.sign_in import SignInPage, SignInRequest
+from tests.ui.finding import press
 
 PROFILE = Profile("Pilot", "postgresql://db.example.org:5432/sgmp")
 READY = {
@@ -109,7 +111,7 @@ def test_a_failure_says_what_happened_and_can_be_retried(
     qtbot.waitUntil(lambda: "Mosquitto is not installed." in words(page))
     qtbot.waitUntil(lambda: "a line for the log" in running.log_text())
     with qtbot.waitSignal(running.failed):
-        QTest.mouseClick(page._retry, Qt.MouseButton.LeftButton)
+        press(page, "Retry")
         assert "Mosquitto" not in words(page)
 
 
@@ -157,11 +159,12 @@ def test_stopping_closes_its_input_and_waits(qtbot: QtBot, process: Start, tmp_p
     running = process(child({"ready": READY}, then=f"sys.stdin.read(); open({str(goodbye)!r}, 'w').close()"))
     with qtbot.waitSignal(running.ready):
         running.start()
-    assert running._process is not None
-    assert running._process.state() == QProcess.ProcessState.Running
+    begun = running.findChild(QProcess)
+    assert begun is not None
+    assert begun.state() == QProcess.ProcessState.Running
     running.stop()
     assert goodbye.exists()
-    assert running._process is None
+    assert not shiboken6.isValid(begun) or begun.state() == QProcess.ProcessState.NotRunning
 
 
 # --- Sign-in --------------------------------------------------------------------------------------------------------
@@ -208,7 +211,7 @@ def test_while_busy_nothing_can_be_changed_but_it_can_be_cancelled(qtbot: QtBot,
     assert not page.password.isEnabled()
     assert page.submit.text() == "Signing in"
     with qtbot.waitSignal(page.cancelled):
-        QTest.mouseClick(page._cancel, Qt.MouseButton.LeftButton)
+        press(page, "Cancel")
     assert page.password.isEnabled()
     assert page.password.text() == "secret"
 

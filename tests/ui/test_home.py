@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -18,9 +18,10 @@ from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot, Latest
 from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui.pages.home.flow import flows
 from sgmp_console.ui.pages.home.page import HomePage
-from sgmp_console.ui.parts.empty_state import Details, EmptyState, Skeleton
+from sgmp_console.ui.parts.empty_state import Details, Skeleton
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
+from tests.ui.finding import hover, is_loading, leave, let_time_pass, only, press_in_notice, running_timers
 from tests.ui.readers import ChosenReader, Clock
 
 
@@ -56,7 +57,7 @@ def show(
     def started(answer: HomeSnapshot | Exception) -> HomePage:
         reader.answer = answer
         view.start()
-        qtbot.waitUntil(lambda: not isinstance(home(view)._stack.currentWidget(), Skeleton))
+        qtbot.waitUntil(lambda: not is_loading(home(view)))
         return home(view)
 
     return started
@@ -85,11 +86,11 @@ def test_the_ev_tile_counts_the_sessions_of_the_day(show: Show) -> None:
 def test_values_grow_older_and_go_when_they_are_stale(show: Show, clock: Clock) -> None:
     page = show(snapshots.snapshot())
     clock.now_ms += 30_000
-    page._beat()
+    let_time_pass(page)
     assert plain(page.tiles[0].age_text()) == "33 s ago"
     assert plain(page.tiles[0].value_text()) == "4.89 kW"
     clock.now_ms += 600_000
-    page._beat()
+    let_time_pass(page)
     assert [tile.value_text() for tile in page.tiles] == ["–"] * 4
     assert plain(page.tiles[0].age_text()) == "no value for 10 min"
     assert all(flow.power is None for flow in flows(snapshots.snapshot(), clock.now_ms).values())
@@ -97,9 +98,9 @@ def test_values_grow_older_and_go_when_they_are_stale(show: Show, clock: Clock) 
 
 def test_the_heartbeat_runs_only_while_home_is_visible(show: Show, view: MainView) -> None:
     page = show(snapshots.snapshot())
-    assert page._heartbeat.isActive()
+    assert running_timers(page)
     view.hide()
-    assert not page._heartbeat.isActive()
+    assert not running_timers(page)
 
 
 def test_power_flows_where_it_flows() -> None:
@@ -209,21 +210,21 @@ def test_a_house_that_never_delivered_has_no_green_tick_either(show: Show) -> No
 
 def test_the_crosshair_lists_all_values_at_the_local_time(qtbot: QtBot, show: Show) -> None:
     chart = show(snapshots.snapshot()).power_chart
-    qtbot.waitUntil(lambda: chart._end_ms > 0 and chart.point_at(chart._end_ms).x() > 100)
+    qtbot.waitUntil(lambda: chart.point_at(snapshots.NOW_MS).x() > 100)
     where = chart.point_at(snapshots.NOW_MS - 20 * 3_600_000)
-    chart._canvas.hovered.emit(QPointF(where))
+    hover(chart, where)
     said = plain(chart.crosshair_text())
     assert said.startswith("Tue 13 May 18:0")
     for quantity in ("Solar", "Load", "Charging", "Discharging", "EV", "Import", "Export"):
         assert quantity in said
-    chart._canvas.left.emit()
+    leave(chart)
     assert chart.crosshair_text() == ""
 
 
 def test_in_a_gap_the_crosshair_has_dashes(qtbot: QtBot, show: Show) -> None:
     chart = show(snapshots.snapshot()).power_chart
-    qtbot.waitUntil(lambda: chart.point_at(chart._end_ms).x() > 100)
-    chart._canvas.hovered.emit(chart.point_at(snapshots.NOW_MS - 34_500_000))
+    qtbot.waitUntil(lambda: chart.point_at(snapshots.NOW_MS).x() > 100)
+    hover(chart, chart.point_at(snapshots.NOW_MS - 34_500_000))
     assert chart.crosshair_text().count("–") == len(POWER_ITEMS)
 
 
@@ -302,9 +303,7 @@ def test_a_failure_can_be_retried(qtbot: QtBot, show: Show, reader: ChosenReader
     page = show(UserError("There is no such house. It may have been deleted."))
     assert "could not be loaded\nThere is no such house." in texts(page)
     reader.answer = snapshots.snapshot()
-    notice = page._notice
-    assert isinstance(notice, EmptyState)
-    QTest.mouseClick(notice.buttons()["retry"], Qt.MouseButton.LeftButton)
+    press_in_notice(page, "retry")
     qtbot.waitUntil(lambda: plain(page.tiles[0].value_text()) == "4.89 kW")
 
 
@@ -322,14 +321,14 @@ def test_loading_shows_the_shape_at_once_and_a_sentence_only_after_two_seconds(
 ) -> None:
     reader.gate.clear()
     view.start()
-    skeleton = home(view)._stack.currentWidget()
-    assert isinstance(skeleton, Skeleton)
+    skeleton = only(home(view), Skeleton)
     assert skeleton.accessibleName() == ""
-    assert skeleton._timer.interval() == 2000
-    skeleton._timer.setInterval(0)
+    (timer,) = running_timers(skeleton)
+    assert timer.interval() == 2000
+    timer.setInterval(0)
     qtbot.waitUntil(lambda: skeleton.accessibleName() == "Loading the last 24 hours of this house")
     reader.gate.set()
-    qtbot.waitUntil(lambda: home(view)._stack.currentWidget() is not skeleton)
+    qtbot.waitUntil(lambda: not is_loading(home(view)))
 
 
 def test_a_database_that_never_answered_is_no_empty_house(qtbot: QtBot, show: Show, view: MainView) -> None:

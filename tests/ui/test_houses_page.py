@@ -13,7 +13,7 @@ import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.cloud.local_ca import LocalAuthority
@@ -34,6 +34,7 @@ from sgmp_edge import contract
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE
 from tests.ui.conftest import Deployment, save_picture
+from tests.ui.finding import open_context_menu
 from tests.ui.houses import outage
 from tests.ui.readers import ChosenReader, Clock
 
@@ -146,8 +147,7 @@ def test_what_arrives_later_is_found_by_a_search_that_waits_for_it(show: Show, q
 def test_the_context_menu_has_what_the_toolbar_has(show: Show, deployed: Deployment) -> None:
     page = show()
     page.table.select({deployed.houses[0].house_id})
-    page._open_menu(page.table.rect().center())
-    (menu,) = page.findChildren(QMenu)
+    menu = open_context_menu(page)
     offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
     buttons = [page.button(id_) for id_ in ("synchronize", "renew", "delete", "edit", "create")]
     assert offered == {(button.text(), button.isEnabled()) for button in buttons}

@@ -54,7 +54,7 @@ def sheet(folder: Path, *lines: str) -> Path:
 
 def look(qtbot: QtBot, dialog: ImportDialog, file: Path) -> None:
     dialog.set_file(file)
-    qtbot.waitUntil(lambda: dialog._task is None)
+    qtbot.waitUntil(lambda: not dialog.busy)
 
 
 def rows(dialog: ImportDialog) -> list[list[str]]:
@@ -106,7 +106,7 @@ def test_what_becomes_of_existing_ones_is_chosen_and_looked_at_anew(
     assert "1 problem" in of_devices.summary()
     of_devices.existing.setCurrentIndex(1)
     of_devices.existing.activated.emit(1)
-    qtbot.waitUntil(lambda: of_devices._task is None)
+    qtbot.waitUntil(lambda: not of_devices.busy)
     assert of_devices.summary() == "1 device will be created; 1 device will be changed."
     of_devices.reject()
 
@@ -123,7 +123,7 @@ def test_a_file_can_be_dropped(qtbot: QtBot, of_devices: ImportDialog, tmp_path:
             Qt.KeyboardModifier.NoModifier,
         )
     )
-    qtbot.waitUntil(lambda: of_devices._plan is not None)
+    qtbot.waitUntil(lambda: bool(of_devices.summary()))
     of_devices.reject()
 
 

@@ -18,13 +18,14 @@ from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed
 from sgmp_console.ui.tasks import Tasks
 from tests.ui import snapshots
+from tests.ui.finding import ask_again_every, fetch_without_pause, running_timers
 from tests.ui.readers import ChosenReader, Clock
 
 
 @pytest.fixture
 def live(tasks: Tasks, reader: ChosenReader, clock: Clock) -> HomeFeed:
     made = HomeFeed(tasks, reader.open, clock)
-    made._pause.setInterval(0)
+    fetch_without_pause(made)
     return made
 
 
@@ -60,8 +61,9 @@ def test_changes_of_other_houses_fetch_nothing(
     live.select(7)
     qtbot.waitUntil(lambda: bool(got))
     live.house_changed(8, 123)
-    assert live._running is None
-    assert reader.updates == []
+    live.house_changed(7, 500)
+    qtbot.waitUntil(lambda: len(got) == 2)
+    assert [from_ms for _, from_ms in reader.updates] == [500]
 
 
 def test_changes_during_a_fetch_become_one_fetch_from_the_earliest(
@@ -69,7 +71,7 @@ def test_changes_during_a_fetch_become_one_fetch_from_the_earliest(
 ) -> None:
     live.select(7)
     qtbot.waitUntil(lambda: bool(got))
-    qtbot.waitUntil(lambda: not live._pause.isActive())
+    qtbot.waitUntil(lambda: not any(timer.isSingleShot() for timer in running_timers(live)))
     reader.gate.clear()
     live.house_changed(7, 500)
     qtbot.waitUntil(lambda: len(reader.updates) == 1)
@@ -96,7 +98,7 @@ def test_a_house_left_meanwhile_is_not_shown(
 def test_without_news_it_asks_by_itself(
     qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader
 ) -> None:
-    live._unasked.setInterval(10)
+    ask_again_every(live, 10)
     live.select(7)
     qtbot.waitUntil(lambda: len(got) >= 2)
     assert reader.updates[0][1] == got[0].newest_ms
@@ -133,8 +135,8 @@ def test_the_connection_is_tried_again_ever_more_rarely_until_it_answers(qtbot: 
     with qtbot.waitSignal(connection.restored):
         connection.lost(DatabaseUnavailable("gone"))
         for _ in range(3):
-            qtbot.waitUntil(lambda: connection._timer.isActive())
-            delays.append(connection._timer.interval())
+            qtbot.waitUntil(lambda: bool(running_timers(connection)))
+            delays.append(running_timers(connection)[0].interval())
             connection.retry_now()
             qtbot.waitUntil(lambda: not connection.trying)
     assert delays == sorted(delays)
@@ -152,7 +154,7 @@ def test_an_error_while_trying_that_is_no_outage_still_tries_again(qtbot: QtBot,
     connection.retry_now()
     qtbot.waitUntil(lambda: not connection.trying)
     assert not connection.online
-    assert connection._timer.isActive()
+    assert running_timers(connection)
     connection.stop()
 
 

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMenu, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMenu, QProgressBar, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
@@ -27,9 +27,11 @@ from sgmp_console.ui.window.frame.ingest_light import ingest_words
 from sgmp_console.ui.window.frame.live_light import freshness
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
+from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.frame.time_range import TimeRangeControl
 from tests.ui import snapshots
 from tests.ui.conftest import Deployment, save_picture
+from tests.ui.finding import account_menu, let_time_pass, only, sidebar_entries, visible
 from tests.ui.readers import ChosenReader, Clock
 
 
@@ -84,22 +86,20 @@ def several(
 
 def test_pages_are_reached_by_keyboard_and_by_rail(several: MainView) -> None:
     QTest.keyClick(several, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
-    assert several._stack.currentWidget() is several.page("second")
-    entry = next(
-        entry for entry in several._rail.findChildren(QAbstractButton) if entry.accessibleName() == "Home"
-    )
+    assert several.page("second").isVisible()
+    entry = only(several, QAbstractButton, "Home")
     QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
-    assert several._stack.currentWidget() is several.page("home")
+    assert several.page("home").isVisible()
     assert entry.isChecked()
 
 
 def test_a_page_the_account_may_not_use_is_absent(several: MainView) -> None:
-    names = [entry.accessibleName() for entry in several._rail.findChildren(QAbstractButton)]
+    names = [entry.accessibleName() for entry in sidebar_entries(several)]
     assert names[:2] == ["Home", "Second"]
     assert "Forbidden" not in names
     assert not several.services.has_page("forbidden")
     several.show_page("forbidden")
-    assert several._stack.currentWidget() is several.page("home")
+    assert several.page("home").isVisible()
 
 
 def test_the_time_range_is_there_for_pages_that_want_it(several: MainView) -> None:
@@ -194,8 +194,8 @@ def test_either_of_two_equal_hours_can_be_chosen(
 def test_the_rail_collapses_to_icons_with_names(qtbot: QtBot, started: MainView) -> None:
     with qtbot.waitSignal(started.rail_collapsed_changed):
         QTest.keyClick(started, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
-    assert started._rail.width() == 56
-    entry = started._rail.findChildren(QAbstractButton)[0]
+    assert only(started, Sidebar).width() == 56
+    entry = sidebar_entries(started)[0]
     assert (entry.accessibleName(), entry.toolTip()) == ("Home", "Home (Ctrl+1)")
 
 
@@ -216,7 +216,7 @@ def test_another_house_is_found_by_typing(qtbot: QtBot, started: MainView, reade
 def test_the_list_of_houses_is_walked_with_arrows(qtbot: QtBot, started: MainView) -> None:
     started.switcher.open()
     popup = started.switcher.popup()
-    qtbot.waitUntil(lambda: not started._tasks._running or popup.list.model().rowCount() == 2)
+    qtbot.waitUntil(lambda: popup.list.model().rowCount() == 2)
     rows = {popup.list.model().index(row, 0).data() for row in range(2)}
     assert rows == {"Harbor House", "Maple House"}
     before = popup.list.currentIndex().row()
@@ -290,7 +290,7 @@ def test_the_status_bar_shows_what_ingest_reports(
         ingest_state.report(connection, "sgmp_ingest", {"receiving": True, "delay_ms": 400, "waiting": 0})
         (state,) = ingest_state.read(connection)
     clock.now_ms = state.updated_ms + 1000
-    started.ingest._ask()
+    let_time_pass(started.ingest)
     qtbot.waitUntil(lambda: "0.4" in started.ingest.text())
 
 
@@ -350,15 +350,15 @@ def test_background_work_is_shown_with_progress_and_can_be_cancelled(
 
     tasks.run_shown(started, "Populating history", work, ended.append, ended.append)
     qtbot.waitUntil(lambda: "Populating history: day 7 of 30" in words(started.status))
-    assert started.status._work._bar.value() == 250
-    QTest.mouseClick(started.status._work._cancel, Qt.MouseButton.LeftButton)
+    assert only(started.status, QProgressBar).value() == 250
+    QTest.mouseClick(only(started.status, QToolButton, "Cancel"), Qt.MouseButton.LeftButton)
     go.set()
     qtbot.waitUntil(lambda: bool(ended))
-    assert not started.status._work.isVisible()
+    assert not visible(started.status, QProgressBar)
 
 
 def test_the_theme_is_chosen_in_the_account_menu(started: MainView, appearance: Appearance) -> None:
-    themes = started._account_menu.findChild(QMenu)
+    themes = account_menu(started).findChild(QMenu)
     assert themes is not None
     dark = next(action for action in themes.findChildren(QAction) if action.text() == "Dark")
     dark.trigger()
@@ -384,7 +384,7 @@ def test_all_that_takes_the_focus_has_a_name(several: MainView) -> None:
 
 def test_tab_walks_through_the_window_in_reading_order(qtbot: QtBot, started: MainView) -> None:
     names = []
-    started._rail.findChildren(QAbstractButton)[0].setFocus()
+    sidebar_entries(started)[0].setFocus()
     for _ in range(12):
         focused = started.window().focusWidget()
         names.append(focused.accessibleName() or getattr(focused, "text", str)())

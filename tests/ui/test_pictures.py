@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QStackedWidget, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports.home import HomeSnapshot
@@ -31,6 +31,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.uncaught import UncaughtErrors, uncaught_dialog
 from tests.ui import snapshots
 from tests.ui.conftest import save_picture
+from tests.ui.finding import account_menu, hover, is_loading, let_time_pass, only, press
 from tests.ui.readers import ChosenReader
 
 SHAPES: tuple[tuple[ThemeChoice, tuple[int, int]], ...] = tuple(
@@ -95,7 +96,7 @@ def test_home(qtbot: QtBot, view: MainView, reader: ChosenReader, picture: Pictu
     view.start()
     page = view.page("home")
     assert isinstance(page, HomePage)
-    qtbot.waitUntil(lambda: not isinstance(page._stack.currentWidget(), Skeleton))
+    qtbot.waitUntil(lambda: not is_loading(page))
     picture(view, state)
 
 
@@ -104,7 +105,7 @@ def test_home_loading(qtbot: QtBot, view: MainView, reader: ChosenReader, pictur
     view.start()
     page = view.page("home")
     assert isinstance(page, HomePage)
-    page._skeleton._tell()
+    let_time_pass(only(page, Skeleton))
     picture(view, "home_loading")
     reader.gate.set()
 
@@ -133,12 +134,12 @@ def test_home_with_crosshair(qtbot: QtBot, view: MainView, appearance: Appearanc
     view.start()
     page = view.page("home")
     assert isinstance(page, HomePage)
-    qtbot.waitUntil(lambda: page.power_chart.point_at(page.power_chart._end_ms).x() > 300)
+    qtbot.waitUntil(lambda: page.power_chart.point_at(snapshots.NOW_MS).x() > 300)
     qtbot.wait(60)
     for theme in ("light", "dark"):
         appearance.choose(theme)
-        page.power_chart._canvas.hovered.emit(page.power_chart.point_at(snapshots.NOW_MS - 3 * 3_600_000))
-        page.line_chart._canvas.hovered.emit(page.line_chart.point_at(snapshots.NOW_MS - 18 * 3_600_000))
+        hover(page.power_chart, page.power_chart.point_at(snapshots.NOW_MS - 3 * 3_600_000))
+        hover(page.line_chart, page.line_chart.point_at(snapshots.NOW_MS - 18 * 3_600_000))
         qtbot.wait(60)
         save_picture(view, "home_crosshair")
 
@@ -157,14 +158,14 @@ def test_house_switcher_and_menus(qtbot: QtBot, view: MainView, appearance: Appe
     for theme in ("light", "dark"):
         appearance.choose(theme)
         view.switcher.open()
-        view._account_menu.ensurePolished()
-        view.time_range._popup.open_below(view.switcher, view.services.shown_period.period)
+        account_menu(view).ensurePolished()
+        view.time_range.popup().open_below(view.switcher, view.services.shown_period.period)
         qtbot.wait(20)
         for name, popup in (
             ("house_switcher", view.switcher.popup()),
-            ("account_menu", view._account_menu),
+            ("account_menu", account_menu(view)),
             ("time_range_menu", view.time_range.menu()),
-            ("time_range", view.time_range._popup),
+            ("time_range", view.time_range.popup()),
         ):
             popup.adjustSize()
             save_picture(popup, name)
@@ -185,7 +186,7 @@ def console(tasks: Tasks, appearance: Appearance) -> Iterator[Console]:
 def test_sign_in(console: Console, picture: Picture) -> None:
     page: SignInPage = console.sign_in
     picture(console, "sign_in_first")
-    page._submit()
+    page.submit.click()
     picture(console, "sign_in_wrong")
     console.ask_to_sign_in(
         [Profile("Pilot", "postgresql://db.example.org:5432/sgmp"), Profile("Test", "postgresql://t/s")]
@@ -201,8 +202,10 @@ def test_sign_in(console: Console, picture: Picture) -> None:
 def test_preparation(console: Console, picture: Picture) -> None:
     process = PreparationProcess(Preparation(("absent",)), console)
     page = PreparationPage(process)
-    console._stack.addWidget(page)
-    console._stack.setCurrentWidget(page)
+    stack = console.centralWidget()
+    assert isinstance(stack, QStackedWidget)
+    stack.addWidget(page)
+    stack.setCurrentWidget(page)
     page.show_stage("database", "Starting the database", None)
     page.show_stage("broker", "Starting the MQTT broker", None)
     page.show_stage("history", "Loading 30 days of history", 0.42)
@@ -210,7 +213,7 @@ def test_preparation(console: Console, picture: Picture) -> None:
     picture(console, "preparation")
     process._add_to_log("mosquitto: not found\n")
     page.show_failure("Mosquitto is not installed. Install the package mosquitto, then press Retry.")
-    page._details._fold()
+    press(page, "Show log")
     picture(console, "preparation_failed")
 
 

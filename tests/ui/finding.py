@@ -1,0 +1,109 @@
+"""Finds the parts of a window as an operator or a screen reader does, among what can be seen, and uses them."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication, QGraphicsView, QMenu, QPushButton, QWidget
+
+from sgmp_console.ui.charts.time_chart import TimeChart
+from sgmp_console.ui.latest_only import LatestOnly
+from sgmp_console.ui.live import HomeFeed
+from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
+from sgmp_console.ui.parts.list_page import ListPage
+from sgmp_console.ui.window.frame.sidebar import Sidebar
+
+W = TypeVar("W", bound=QWidget)
+
+
+def visible(within: QWidget, kind: type[W], name: str = "") -> list[W]:
+    """What is visible of this kind; with a `name`, what a screen reader calls so."""
+    parts = [part for part in within.findChildren(kind) if part.isVisibleTo(within)]
+    return [part for part in parts if name in ("", part.accessibleName())]
+
+
+def only(within: QWidget, kind: type[W], name: str = "") -> W:
+    (part,) = visible(within, kind, name)
+    return part
+
+
+def press(within: QWidget, text: str) -> None:
+    """Click the button with this text."""
+    made = next(each for each in visible(within, QPushButton) if each.text().replace("\u00a0", " ") == text)
+    QTest.mouseClick(made, Qt.MouseButton.LeftButton)
+
+
+def press_in_notice(within: QWidget, id_: str) -> None:
+    """Click a button of what stands where there is nothing to show."""
+    QTest.mouseClick(only(within, EmptyState).buttons()[id_], Qt.MouseButton.LeftButton)
+
+
+def is_loading(page: QWidget) -> bool:
+    return bool(visible(page, Skeleton))
+
+
+def sidebar_entries(view: QWidget) -> list[QAbstractButton]:
+    return only(view, Sidebar).findChildren(QAbstractButton)
+
+
+def account_menu(view: QWidget) -> QMenu:
+    return next(
+        menu
+        for menu in view.findChildren(QMenu)
+        if any(action.text() == "Sign out" for action in menu.actions())
+    )
+
+
+def open_context_menu(page: ListPage[Any, Any]) -> QMenu:
+    page.table.customContextMenuRequested.emit(page.table.rect().center())
+    (menu,) = page.findChildren(QMenu)
+    return menu
+
+
+def running_timers(owner: QObject) -> list[QTimer]:
+    """Its own ones, not those of its parts."""
+    direct = owner.findChildren(QTimer, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    return [timer for timer in direct if timer.isActive()]
+
+
+def let_time_pass(owner: QObject) -> None:
+    """As if its running timers had come to their end."""
+    for timer in running_timers(owner):
+        timer.timeout.emit()
+
+
+def is_settled(owner: QObject) -> bool:
+    """Nothing waits for a pause in what is typed, and nothing is worked out."""
+    pauses = [timer for timer in running_timers(owner) if timer.isSingleShot()]
+    return not pauses and not any(work.busy() for work in owner.findChildren(LatestOnly))
+
+
+def ask_again_every(live: HomeFeed, ms: int) -> None:
+    """Also without having heard of anything new."""
+    for timer in live.findChildren(QTimer):
+        if not timer.isSingleShot():
+            timer.setInterval(ms)
+
+
+def fetch_without_pause(live: HomeFeed) -> None:
+    for timer in live.findChildren(QTimer):
+        if timer.isSingleShot():
+            timer.setInterval(0)
+
+
+def hover(chart: TimeChart, where: QPointF) -> None:
+    viewport = canvas(chart).viewport()
+    at = viewport.mapToGlobal(where)
+    none, no_keys = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(viewport, QMouseEvent(QEvent.Type.MouseMove, where, at, none, none, no_keys))
+
+
+def leave(chart: TimeChart) -> None:
+    QApplication.sendEvent(canvas(chart), QEvent(QEvent.Type.Leave))
+
+
+def canvas(chart: TimeChart) -> QGraphicsView:
+    return only(chart, QGraphicsView)
