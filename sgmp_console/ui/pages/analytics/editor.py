@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -292,7 +292,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
             if not changed:
                 self.settle()
         if found.error is None and found.formula is not None:
-            self._read_preview(found.formula)
+            self._read_preview(found.formula, found.items)
         elif self.preview.shown() is None:
             self.preview.show_nothing("Values appear here once the formula is valid.")
         else:
@@ -302,14 +302,16 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self.tell_unavailable(error)
         self.verdict.say_unknown(explain_in_form(error))
 
-    def _read_preview(self, formula: Formula) -> None:
+    def _read_preview(self, formula: Formula, items: Mapping[str, str]) -> None:
         database, house_id, now_ms = (
             self.services.session.database,
             self._house.house_id,
             self.services.now_ms(),
         )
         name = self.entries().name
-        self._previews.ask(lambda: assessment.preview(database, house_id, formula, name=name, now_ms=now_ms))
+        self._previews.ask(
+            lambda: assessment.preview(database, house_id, formula, items=items, name=name, now_ms=now_ms)
+        )
 
     def _preview_came(self, found: Preview) -> None:
         if self._assessed is not None and found.text == self._assessed.text:
@@ -323,7 +325,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
     def _refresh_preview(self) -> None:
         found = self._assessed
         if found is not None and found.formula is not None and found.error is None and not self.busy:
-            self._read_preview(found.formula)
+            self._read_preview(found.formula, found.items)
 
     # --- Storing -------------------------------------------------------------------------------------------------
 
