@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_anything() -> None:
-    """Characters that a terminal or a redirect can't encode are escaped: they are no reason to fail."""
+    """Characters that a terminal or a redirect can't encode are escaped: not a reason to fail."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -248,7 +248,7 @@ def _add_ingest(parsers: _Parsers) -> None:
     )
     ingest.add_argument("--broker-key", type=Path, required=True, metavar="FILE", help="PEM of our key")
     ingest.add_argument(
-        "--name", default="", help="MQTT client id, which tells several ingests apart (<deployment>_ingest)"
+        "--name", default="", help="MQTT client id, different for each ingest (<deployment>_ingest)"
     )
     ingest.add_argument(
         "--share-group",
@@ -273,7 +273,7 @@ def _add_revocation(parsers: _Parsers) -> None:
         "watch",
         help="restart the broker when a certificate is revoked",
         description="Watch the authority's revocation list, copy it to Mosquitto's folder when it changes, and restart "
-        "Mosquitto, which ends the connections of revoked edges. Runs until it is told to stop (SIGTERM, Ctrl-C).",
+        "Mosquitto, which ends the connections of revoked edges. Runs until it is stopped (SIGTERM, Ctrl-C).",
     )
     watch.set_defaults(command=commands.revocation_watch)
     watch.add_argument(

@@ -95,7 +95,7 @@ def profile_problems(values: Mapping[str, Any]) -> dict[str, str]:
         found["database_url"] = problem
     region, pool = values["region"], values["user_pool_id"]
     if region and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", region):
-        found["region"] = f"{region!r} is no AWS region. It looks like eu-central-1."
+        found["region"] = f"{region!r} is not an AWS region. It looks like eu-central-1."
     if pool:
         if not region:
             found["region"] = "a user pool needs its AWS region."

@@ -1,4 +1,4 @@
-"""The way to AWS: clients with time-outs and few retries, and failures told apart. boto3 is loaded with the first client."""
+"""The way to AWS: clients with time-outs and few retries, and kinds of failure. boto3 is loaded with the first client."""
 
 from __future__ import annotations
 

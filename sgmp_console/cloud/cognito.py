@@ -142,7 +142,7 @@ class UserPool:
             raise
 
     def _clear_leftover(self, email: str) -> None:
-        """Make room for a new user. Whoever has signed in once is somebody; anybody else is left of an attempt of ours."""
+        """Make room for a new user. A user who has signed in once is real; any other was left by an attempt of ours."""
         found = self._get(email)
         if found is None:
             return
@@ -222,7 +222,7 @@ class UserPool:
         )
 
     def _accepts(self, email: str, password: str) -> bool:
-        """Whether this is the user's password, as far as the pool tells."""
+        """Whether this is the user's password, as far as the pool says."""
         try:
             with calling("sign in"):
                 return "AuthenticationResult" in self._sign_in(email, password)

@@ -1,6 +1,6 @@
-"""What lets a house's edge into the broker: one small interface, whoever keeps the certificates.
+"""What lets a house's edge into the broker: one small interface for all that keep certificates.
 
-Its acts can be repeated: what is there already is left as it is, and what is gone already is no error. So an act that
+Its acts can be repeated: what is there already is left as it is, and what is gone already is not an error. So an act that
 failed half-way, or whose answer was lost, is undone or finished by calling the next one.
 """
 

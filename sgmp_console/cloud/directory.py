@@ -25,7 +25,7 @@ class DirectoryUser:
 class Directory(Protocol):
     """Each method raises Unavailable (no answer; it may have been done), Refused and UserError; they block for seconds.
 
-    What is there already, or gone already, is no error.
+    What is there already, or gone already, is not an error.
     """
 
     @property

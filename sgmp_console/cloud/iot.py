@@ -160,7 +160,7 @@ class IotCore:
                 raise
             raise UserError(
                 f"AWS IoT Core has no policy {policy}, which lets edges publish. Make it from "
-                "resources/aws/edge_policy.json; `sgmp-console check deployment` tells what else is missing."
+                "resources/aws/edge_policy.json; `sgmp-console check deployment` lists what else is missing."
             ) from error
 
     def _certificates(self, thing: str) -> list[Any]:

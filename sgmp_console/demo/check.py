@@ -9,7 +9,7 @@ from sgmp_console.reports.home import HOME_ITEMS, HomeSnapshot
 
 
 class Verdict:
-    """What the houses still lack, as sentences; none when everything is live.
+    """What is still missing in the houses, as sentences; none when everything is live.
 
     A device counts once a reading was shown that was measured after the window had signed in: the history that is
     loaded ends before that, so such a reading came through the whole chain. An analytic item of Home counts once its

@@ -34,7 +34,7 @@ _SHAPES: tuple[tuple[int, int, Literal["light", "dark"]], ...] = (
 
 @dataclass(frozen=True)
 class StackOptions:
-    """What can be said about the stack, whoever runs it. `data` None: the usual folder."""
+    """The options of the stack, for all ways to run it. `data` None: the usual folder."""
 
     data: Path | None = None
     reset: bool = False
@@ -145,11 +145,13 @@ def as_text(result: Mapping[str, Any]) -> str:
     lines = [f"{stage.replace('_', ' '):12} {seconds:6.1f} s" for stage, seconds in result["seconds"].items()]
     for name, house in result["houses"].items():
         lines.append(name)
-        for device, told in house["devices"].items():
-            age = "no reading" if told["age_ms"] is None else f"{told['age_ms'] / 1000:.1f} s old"
+        for device, state in house["devices"].items():
+            age = "no reading" if state["age_ms"] is None else f"{state['age_ms'] / 1000:.1f} s old"
             lines.append(f"  {device:20} {age}")
-        for item, told in house["values"].items():
-            lines.append(f"  {item:20} {told['value']:.3f} {told['unit']}, {told['age_ms'] / 1000:.1f} s old")
+        for item, state in house["values"].items():
+            lines.append(
+                f"  {item:20} {state['value']:.3f} {state['unit']}, {state['age_ms'] / 1000:.1f} s old"
+            )
     lines += [f"Missing: {sentence}" for sentence in result["missing"]]
     if "logs" in result:
         lines.append(f"The logs are in {result['logs']}.")

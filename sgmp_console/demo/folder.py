@@ -146,7 +146,7 @@ class DemoFolder:
                 entry.unlink()
 
     def read(self) -> DemoState:
-        """The state as it is, for a process that whoever has the folder has started."""
+        """The state as it is, for a process that the user of the folder has started."""
         return self._read_or_begin()
 
     def _read_or_begin(self) -> DemoState:

@@ -118,7 +118,7 @@ def _publish(
 ) -> None:
     """Leave the house's configuration with the broker, which may have lost it, unless that would send an operator's edits.
 
-    What can't be sent (a device of a type that there is no more) is reported, and keeps nothing else from starting.
+    What can't be sent (a device of a type that was removed) is reported, and keeps nothing else from starting.
     """
     with database.begin() as connection:
         standing = store.standings.of_house(connection, house_id)

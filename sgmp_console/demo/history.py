@@ -4,7 +4,7 @@ The simulated houses can be asked for any instant, so history and live readings 
 start, the time before it, and later the time during which the demo was off. It is loaded a day at a time, newest first;
 what is still missing is remembered in the folder, so that a start that was cut off is gone on with.
 
-The result is told when the last day is there; the rest is loaded beside what runs, and needs the demo's CPU less.
+The result is reported when the last day is there; the rest is loaded beside what runs, and needs the demo's CPU less.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run a command, and end it when our standard input closes, which is when whoever started us has gone.
+"""Run a command, and end it when our standard input closes, which is when the process that started us has ended.
 
 `python -m sgmp_console.demo.leash COMMAND ARGUMENT...` for POSIX systems without a death signal (macOS, BSD).
 """

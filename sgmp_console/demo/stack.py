@@ -102,10 +102,10 @@ class Stack:
         except _AskedToStop:
             return 0
         except SgmpError as error:
-            # For the log file; the reporter tells people.
+            # For the log file; the reporter is for people.
             _log.info("failed", exc_info=True)
             self._reporter.failed(str(error))
-        except Exception:  # noqa: BLE001 - whoever waits for us must be told, whatever it was
+        except Exception:  # noqa: BLE001 - the program that waits for us must get it, whatever it was
             _log.exception("failed by a fault of ours")
             self._reporter.failed(f"The demo failed by a fault of its own; {self._folder.logs} says where.")
         return 1
@@ -276,7 +276,7 @@ class _Task:
                 self.result = line["result"]
                 if self._text:
                     self._reporter.stage(self._stage, self._text, 1.0)
-                return  # what it does besides is told after whoever waits for the result went on
+                return  # what it does besides is reported after the program that waits for the result went on
             self._text = line["text"]
             self._reporter.stage(self._stage, self._text, line["fraction"])
         if code is None:

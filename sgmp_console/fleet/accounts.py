@@ -97,7 +97,7 @@ def create_first_admin(
 ) -> NewAccount:
     """Make the administrator that a new deployment begins with, as the database's owner.
 
-    Raises UserError where there is one already: whoever lost a password has it reset instead.
+    Raises UserError where there is one already: a lost password is reset instead.
     """
     with database.begin() as connection:
         present = [account.email for account in accounts.list_all(connection) if account.role == ADMIN]
@@ -169,7 +169,7 @@ def reset_password(
         raise restated(
             error,
             f"The password of {account.email} was not reset, or not everywhere: {error} Reset it again when that is "
-            "mended.",
+            "repaired.",
         ) from error
     return NewAccount(account, password, mailed)
 

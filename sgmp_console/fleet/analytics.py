@@ -153,40 +153,40 @@ def text_fields(
 class RequiredCreated:
     """What `create_required` did, in the playbook's order.
 
-    `lacking`: name of an item that could not be created -> why. `absent_types`: titles of the device types that those
+    `obstacles`: name of an item that could not be created -> why. `absent_types`: titles of the device types that those
     items need and the house has none of. `remarks`: what is worth changing at the house's devices or items, so that every
     item has values and long reports are quick.
     """
 
     created: tuple[AnalyticItem, ...]
-    lacking: Mapping[str, str]
+    obstacles: Mapping[str, str]
     absent_types: tuple[str, ...]
     remarks: tuple[str, ...]
 
     @property
     def not_created(self) -> tuple[str, ...]:
         """Why items were not created, as few sentences as possible."""
-        if not self.lacking:
+        if not self.obstacles:
             return ()
         if not self.absent_types:
-            return tuple(f"{name} was not created: {why}" for name, why in self.lacking.items())
+            return tuple(f"{name} was not created: {why}" for name, why in self.obstacles.items())
         needed = " and ".join(
             f"{'an' if title[0].lower() in 'aeiou' else 'a'} {title}" for title in self.absent_types
         )
         return (
-            f"{len(self.lacking)} of {len(required_items())} required items were not created: they need {needed}, "
+            f"{len(self.obstacles)} of {len(required_items())} required items were not created: they need {needed}, "
             "which this house does not have.",
         )
 
 
 def create_required(database: Database, house_id: int) -> RequiredCreated:
-    """Make the required items that a house lacks; those it has stay as they are.
+    """Make the required items that a house does not have; the others stay as they are.
 
     The suggested formulas name a device of each type after its type. Where the house has one of that type under
     another name, its name is used.
     """
     created: list[AnalyticItem] = []
-    lacking: dict[str, str] = {}
+    obstacles: dict[str, str] = {}
     absent: dict[str, bool] = {}
     """Type of a device that an item needs -> whether the house has none of it; else it has several."""
     remarks: list[str] = []
@@ -200,7 +200,7 @@ def create_required(database: Database, house_id: int) -> RequiredCreated:
                 continue
             formula, missing = _fitted(required, house_devices)
             if missing is not None:
-                lacking[required.name] = missing.sentence(required.name)
+                obstacles[required.name] = missing.sentence(required.name)
                 absent[missing.type] = missing.count == 0
                 continue
             unread |= _unread_fields(formula, house_devices)
@@ -221,7 +221,7 @@ def create_required(database: Database, house_id: int) -> RequiredCreated:
     types = contract.device_types()
     titles = sorted((types[name].title if name in types else name for name in absent), key=str.casefold)
     only_absent = all(absent.values())
-    return RequiredCreated(tuple(created), lacking, tuple(titles) if only_absent else (), tuple(remarks))
+    return RequiredCreated(tuple(created), obstacles, tuple(titles) if only_absent else (), tuple(remarks))
 
 
 @dataclass(frozen=True)
@@ -298,7 +298,7 @@ def _checked(connection: sa.Connection, item: AnalyticItem) -> AnalyticItem:
 
 def name_problem(name: str) -> str | None:
     """Why a text can't be the name of an analytic item; None if it can."""
-    # The words that can't name a device can name an item: `analytics.events` is no event identifier.
+    # The words that can't name a device can name an item: `analytics.events` is not an event identifier.
     return None if name in contract.RESERVED_DEVICE_NAMES else contract.name_problem(name)
 
 

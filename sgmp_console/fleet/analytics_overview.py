@@ -40,7 +40,7 @@ class ItemOverview:
 
 @dataclass(frozen=True)
 class AnalyticsOverview:
-    """All items of a house in order of name. `missing`: the required ones it lacks, in the playbook's order."""
+    """All items of a house in order of name. `missing`: the required ones it does not have, in the playbook's order."""
 
     house: House
     items: tuple[ItemOverview, ...]

@@ -99,7 +99,7 @@ def export_devices(connection: sa.Connection, house_id: int, path: Path, *, deli
 
 
 class _Run:
-    """One pass over a file inside a transaction: each line that can be done is done, the others are told."""
+    """One pass over a file inside a transaction: each line that can be done is done, the others are reported."""
 
     def __init__(self, connection: sa.Connection, house_id: int, existing: Existing) -> None:
         self.steps: list[Step] = []
@@ -113,15 +113,15 @@ class _Run:
     def take(self, row: Row) -> None:
         name = row.get("name")
         if problem := contract.name_problem(name):
-            self._tell(row, "name", f"{name[:80]!r} can't be used: {problem}.")
+            self._refuse(row, "name", f"{name[:80]!r} can't be used: {problem}.")
             return
         if name in self._lines:
-            self._tell(row, "name", f"{name} stands in line {self._lines[name]} already.")
+            self._refuse(row, "name", f"{name} stands in line {self._lines[name]} already.")
             return
         self._lines[name] = row.line
         before = self._stored.get(name)
         if before is not None and self._existing is Existing.REFUSE:
-            self._tell(
+            self._refuse(
                 row,
                 "name",
                 f"This house has a device {name} already, and existing ones shall not be changed.",
@@ -131,11 +131,11 @@ class _Run:
         types = contract.device_types()
         if kind not in types:
             words = f"There is no type {kind[:40]!r}" if kind else "A new device needs a type"
-            self._tell(row, "type", f"{words}; there are {', '.join(sorted(types))}.")
+            self._refuse(row, "type", f"{words}; there are {', '.join(sorted(types))}.")
             return
         same_meter = _yes_or_no(row.get("same_meter"))
         if same_meter is None:
-            self._tell(row, "same_meter", "It must be yes, no or empty.")
+            self._refuse(row, "same_meter", "It must be yes, no or empty.")
             return
         config = self._config(row, types[kind], before)
         if config is None:
@@ -180,7 +180,7 @@ class _Run:
                     description=wanted.description,
                 )
                 remark = (
-                    "A deleted device had this name. This one is taken for another meter and begins anew; "
+                    "A deleted device had this name. This one is taken for another meter and starts new series; "
                     "same_meter = yes continues the old history."
                     if former is not None
                     else ""
@@ -189,20 +189,20 @@ class _Run:
         except Refused:
             raise  # it holds for every line
         except UserError as error:
-            self._tell(row, "", str(error))
+            self._refuse(row, "", str(error))
 
     def _config(self, row: Row, kind: contract.DeviceType, before: Device | None) -> dict[str, Any] | None:
-        """The config that a line asks for; None where that was told as a problem."""
-        told = len(self.problems)
+        """The config that a line asks for; None where a problem was reported instead."""
+        already = len(self.problems)
         config: dict[str, Any] = dict(before.config) if before else {}
         if row.get(CONFIG):
             try:
                 whole = json.loads(row.get(CONFIG), parse_constant=_refuse_constant)
             except (ValueError, RecursionError) as error:
-                self._tell(row, CONFIG, f"It is not valid JSON: {error}.")
+                self._refuse(row, CONFIG, f"It is not valid JSON: {error}.")
                 return None
             if not isinstance(whole, dict):
-                self._tell(row, CONFIG, "It must be a JSON object: {...}.")
+                self._refuse(row, CONFIG, "It must be a JSON object: {...}.")
                 return None
             config = whole
         kinds = {one.key: one.kind for one in kind.fields}
@@ -211,9 +211,9 @@ class _Run:
                 continue
             key = column.removeprefix(SETTING)
             if _ROUNDED.fullmatch(cell) and kinds.get(key) not in _NUMBER_KINDS:
-                self._tell(row, column, _WAS_ROUNDED)
+                self._refuse(row, column, _WAS_ROUNDED)
             elif kinds.get(key) == "text_list" and _SEVERAL_IN_ONE.fullmatch(cell):
-                self._tell(
+                self._refuse(
                     row,
                     column,
                     "Several in one entry: put each on a line of its own within the cell, or write a list such as "
@@ -226,13 +226,13 @@ class _Run:
         stored = before.config if before is not None and before.type == kind.name else {}
         for key, value in config.items():
             if value == MASK and key not in stored:
-                self._tell(
+                self._refuse(
                     row, self._column_of(row, key), f"{key}: *** stands for what is stored, and nothing is."
                 )
         for problem in kind.problems(config):
             if config.get(problem.key) != MASK:
-                self._tell(row, self._column_of(row, problem.key), f"{problem}.")
-        return config if len(self.problems) == told else None
+                self._refuse(row, self._column_of(row, problem.key), f"{problem}.")
+        return config if len(self.problems) == already else None
 
     @staticmethod
     def _column_of(row: Row, key: str) -> str:
@@ -241,7 +241,7 @@ class _Run:
     def _step(self, row: Row, action: Action, remark: str = "") -> None:
         self.steps.append(Step(row.line, row.get("name"), action, remark))
 
-    def _tell(self, row: Row, column: str, sentence: str) -> None:
+    def _refuse(self, row: Row, column: str, sentence: str) -> None:
         self.problems.append(LineProblem(row.line, column, sentence))
 
 

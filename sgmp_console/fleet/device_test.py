@@ -1,7 +1,7 @@
 """Test: one read of a device by its house's edge, without adopting it.
 
 The request goes over the broker to the edge, the answer comes as an event through ingest into the database. So three
-things can be in the way, and are told apart: the broker does not take the request (BrokerUnavailable, BrokerRefused), the
+things can be in the way, and are distinguished: the broker does not take the request (BrokerUnavailable, BrokerRefused), the
 edge does not answer (EdgeAway), or the edge answers what came of the device (ProbeResult).
 """
 
@@ -190,7 +190,7 @@ def result_of(kind: str, answer: Mapping[str, Any]) -> ProbeResult:
 def _require(connection: sa.Connection) -> None:
     if not permissions.has(connection, "manage_devices"):
         raise Refused(
-            "Your role lacks the permission manage_devices, which testing needs. An administrator can give it."
+            "Your role does not have the permission manage_devices, which testing needs. An administrator can give it."
         )
 
 

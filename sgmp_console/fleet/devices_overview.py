@@ -39,7 +39,7 @@ class DeviceOverview:
 
 @dataclass(frozen=True)
 class DevicesOverview:
-    """All devices of a house in order of name, its edge, and how far it does what it was told."""
+    """All devices of a house in order of name, its edge, and how far it runs what was sent to it."""
 
     house: House
     edge: EdgeStanding

@@ -1,4 +1,4 @@
-"""Expected failures told again with what became of the act they ended."""
+"""Expected failures restated with what became of the act they ended."""
 
 from __future__ import annotations
 

@@ -200,9 +200,9 @@ def delete(
 
 
 def leftovers(database: Database, service: CredentialsService) -> list[int]:
-    """Ids of houses that are no more, or never came to be, but of which the credentials service still keeps something.
+    """Ids of houses that were deleted or never created, but of which the credentials service still keeps something.
 
-    Raises Refused where the account does not see all houses, and so can't tell.
+    Raises Refused where the account does not see all houses, and so can't say.
     """
     with database.begin() as connection:
         permissions.require(connection, "all_houses")

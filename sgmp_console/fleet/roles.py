@@ -21,7 +21,7 @@ NEEDS = {
 
 
 def create(database: Database, name: str, *, description: str = "", permissions: Collection[str]) -> Role:
-    """Make a role. Raises UserError (name taken), Refused (permissions that the account lacks itself)."""
+    """Make a role. Raises UserError (name taken), Refused (permissions that the account does not have itself)."""
     with database.begin() as connection:
         return roles.create(connection, name, description=description.strip(), permissions=permissions)
 

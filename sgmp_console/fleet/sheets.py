@@ -102,7 +102,7 @@ class Sheet:
 
 
 def read(path: Path, known: Callable[[str], bool], *, needed: str, columns: str) -> Sheet:
-    """Read a file. `known` tells the columns that there may be, `needed` is the one that must be, `columns` names all
+    """Read a file. `known` says which columns there may be, `needed` is the one that must be, `columns` names all
     for people. Raises SheetError."""
     text = _text(path)
     between = csv_format.delimiter(text.partition("\n")[0])

@@ -1,4 +1,4 @@
-"""Synchronize Configuration: what a house's edge is told, and whether it does so.
+"""Synchronize Configuration: what is sent to a house's edge, and whether it runs it.
 
 Each version is a document kept in the database and left, retained, on the house's config topic; the edge confirms it by
 an event with the version and the fingerprint of what it runs.
@@ -389,7 +389,7 @@ def _obstacles(
     ]
     types = contract.device_types()
     unknown = [
-        f"Device {one.name} would be of the type {one.type}, which there is no more."
+        f"Device {one.name} would be of the type {one.type}, which does not exist any more."
         for one in wanted
         if one.type not in types
     ]

@@ -15,4 +15,4 @@ def has(connection: sa.Connection, permission: str) -> bool:
 def require(connection: sa.Connection, permission: str) -> None:
     """Raises Refused, with a sentence that names the permission."""
     if not has(connection, permission):
-        raise Refused(f"Your role lacks the permission {permission}. An administrator can give it.")
+        raise Refused(f"Your role does not have the permission {permission}. An administrator can give it.")

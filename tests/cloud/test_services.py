@@ -84,7 +84,7 @@ def test_a_profile_is_kept_without_passwords(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"region": "Frankfurt"}, "no AWS region"),
+        ({"region": "Frankfurt"}, "not an AWS region"),
         ({"user_pool_id": "eu-central-1_Ab12"}, "needs its AWS region"),
         ({**CLOUD, "user_pool_id": "us-west-2_Ab12"}, "begin with its region"),
         ({**CLOUD, "user_pool_client_id": ""}, "app client"),

@@ -65,7 +65,7 @@ def test_history_is_what_the_items_read_and_loading_it_twice_changes_nothing(dat
     house = houses.create(database, MAPLE.name, time_zone=MAPLE.zone)
     for kind, config in MAPLE.device_configs(dict.fromkeys(MAPLE.ports, 8080)).items():
         devices.create(database, house.house_id, kind, kind, config)
-    assert not analytics.create_required(database, house.house_id).lacking
+    assert not analytics.create_required(database, house.house_id).obstacles
     state = DemoState(house_ids={MAPLE.key: house.house_id})
     span = Span(MAPLE, NOW_MS - DAY_MS, NOW_MS)
     for everything in (True, True, False):

@@ -115,7 +115,7 @@ def test_connections_are_added_duplicated_deleted_and_kept(world: World) -> None
             "verified certificate only",
         ),
         ("", "Deployment", "my deployment", "starts with a letter"),
-        ("AWS", "Region", "Frankfurt", "no AWS region"),
+        ("AWS", "Region", "Frankfurt", "not an AWS region"),
         ("Broker", "CA certificate of the broker", "/nowhere.pem", "This file does not exist."),
         ("Broker", "Client key", "", "Certificate and key go together."),
         ("Mail", "Sender", "", "Mail needs the address of its sender."),

@@ -230,7 +230,7 @@ def test_what_was_stored_before_is_populated(database: Database, house: House) -
 def test_the_required_items_are_made_in_one_call(database: Database, house: House) -> None:
     done = analytics.create_required(database, house.house_id)
     assert [item.name for item in done.created] == list(required_items())
-    assert (dict(done.lacking), done.remarks) == ({}, ())
+    assert (dict(done.obstacles), done.remarks) == ({}, ())
     made = stored(database, house)
     for name, required in required_items().items():
         assert (made[name].formula, made[name].aggregated, made[name].unit) == (
@@ -261,8 +261,8 @@ def test_what_the_house_lacks_is_told_and_the_rest_is_made(database: Database, h
         sonnen = next(d for d in store.devices.list_all(connection, house.house_id) if d.name == "sonnen")
     devices.delete(database, house.house_id, [sonnen.device_id])
     done = analytics.create_required(database, house.house_id)
-    assert list(done.lacking) == ["battery", "battery_charging", "battery_discharging", "soc"]
-    assert done.lacking["soc"] == (
+    assert list(done.obstacles) == ["battery", "battery_charging", "battery_discharging", "soc"]
+    assert done.obstacles["soc"] == (
         "soc needs a device of type sonnen, and this house has no device of that type."
     )
     assert len(done.created) == 12
@@ -287,7 +287,7 @@ def test_which_of_two_meters_is_meant_is_not_guessed(database: Database, house: 
         devices.create(database, house.house_id, name, "egauge", EGAUGE)
     assert (
         "2 devices of that type and none of that name"
-        in analytics.create_required(database, house.house_id).lacking["load"]
+        in analytics.create_required(database, house.house_id).obstacles["load"]
     )
 
 

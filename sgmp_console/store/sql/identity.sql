@@ -69,7 +69,7 @@ AS $$
 BEGIN
     IF NOT sgmp.may(asked) THEN
         RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE =
-            format('Your role lacks the permission %s. An administrator can give it.', asked);
+            format('Your role does not have the permission %s. An administrator can give it.', asked);
     END IF;
 END
 $$;

@@ -226,7 +226,7 @@ class ReportPage(Page):
         self._files_menu = self._build_files_menu()
         if not self.services.session.may("export"):
             self._files.setEnabled(False)
-            self._files.setToolTip("Your role lacks the permission export.")
+            self._files.setToolTip("Your role does not have the permission export.")
         head.addWidget(self._files)
         column.addLayout(head)
         self.bar = MessageBar()
