@@ -1,12 +1,14 @@
-"""Our MQTT client: against a real Mosquitto, and against bytes that no broker sends."""
+"""The connection to the broker, against a real Mosquitto."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import signal
 import socket
 import ssl
-import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,17 +16,15 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.cloud.mqtt import (
+    KEEP_ALIVE_S,
     Answer,
     BrokerSettings,
     Cause,
     Connection,
     Disconnected,
-    PacketReader,
     Published,
 )
 from sgmp_console.demo.folder import free_port
@@ -91,6 +91,49 @@ def test_without_reading_it_acknowledges_and_stays_connected(broker: TestBroker)
     house.close()
 
 
+@pytest.mark.slow
+def test_a_connection_that_is_not_read_is_kept(broker: TestBroker) -> None:
+    ingest = Connection(
+        settings(broker, broker.files_for("sgmp_ingest")), "ingest", timeout_s=WAIT_S, keep_alive_s=1
+    )
+    answered(ingest, ingest.subscribe("sgmp_read/+/+/+/+/+"))
+    house = connect(broker, "sgmp_house_33")
+    house.publish("sgmp_read/sgmp_house_33/1/meter/1/data", b"{}", retain=False, expires_s=None)
+    house.flush(WAIT_S)
+    until = (
+        time.monotonic() + 9.0
+    )  # paho gives up after 2 s, and Mosquitto, which looks every 5 s, after less than 8 s
+    while time.monotonic() < until:
+        ingest.exchange(0.5, read=False)
+    assert received(ingest, 1)[0].payload == b"{}"
+    assert not answered(ingest, ingest.subscribe("sgmp_read/+/+/+/+/+")).refused
+    ingest.close()
+    house.close()
+
+
+def test_a_broker_that_hangs_is_noticed(broker: TestBroker) -> None:
+    ingest = Connection(
+        settings(broker, broker.files_for("sgmp_ingest")), "ingest", timeout_s=WAIT_S, keep_alive_s=1
+    )
+    broker.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(Disconnected) as ended:
+            received(ingest, 1)
+    finally:
+        broker.signal(signal.SIGCONT)
+        ingest.close()
+    assert ended.value.cause is Cause.TIMEOUT
+
+
+def test_another_thread_ends_the_wait(broker: TestBroker) -> None:
+    ingest = connect(broker, "sgmp_ingest")
+    began = time.monotonic()
+    threading.Timer(0.1, ingest.wake).start()
+    assert ingest.exchange(WAIT_S) == []
+    assert time.monotonic() - began < KEEP_ALIVE_S / 2
+    ingest.close()
+
+
 def test_another_connection_of_the_same_name_ends_the_first(broker: TestBroker) -> None:
     files = broker.files_for("sgmp_ingest")
     first = Connection(settings(broker, files), "ingest", timeout_s=WAIT_S)
@@ -111,8 +154,8 @@ def test_who_does_not_answer_is_unreachable(broker: TestBroker) -> None:
 
 
 @contextmanager
-def tls_server(certificate: Path, key: Path) -> Iterator[int]:
-    """Answers one TLS handshake."""
+def tls_server(certificate: Path, key: Path, *, sends: bytes = b"") -> Iterator[int]:
+    """Answers one TLS handshake, sends those bytes and waits for the end of the connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -120,7 +163,10 @@ def tls_server(certificate: Path, key: Path) -> Iterator[int]:
         def serve() -> None:
             raw, _ = listener.accept()
             try:
-                context.wrap_socket(raw, server_side=True).close()
+                with context.wrap_socket(raw, server_side=True) as secured:
+                    secured.sendall(sends)
+                    while secured.recv(4096):
+                        pass
             except OSError:
                 raw.close()
 
@@ -128,6 +174,41 @@ def tls_server(certificate: Path, key: Path) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         thread.join(WAIT_S)
+
+
+CONNACK, NOT_AUTHORIZED = bytes.fromhex("2003000000"), bytes.fromhex("2003008700")
+TAKEN_OVER, SHUTTING_DOWN, GOOD_BYE = (bytes.fromhex(packet) for packet in ("e0018e", "e0018b", "e000"))
+TOPIC_OF_NO_TEXT = bytes.fromhex("32070002ff41000100")
+
+
+@pytest.mark.parametrize(
+    ("sends", "cause"),
+    [
+        (NOT_AUTHORIZED, Cause.REFUSED),
+        (CONNACK + TAKEN_OVER, Cause.TAKEN_OVER),
+        (CONNACK + SHUTTING_DOWN, Cause.ENDED),
+        (CONNACK + GOOD_BYE, Cause.ENDED),
+        (CONNACK + TOPIC_OF_NO_TEXT, Cause.ENDED),
+        (b"HTTP/1.1 400 Bad Request\r\n" + b"Server: web\r\n" * 10, Cause.ENDED),
+    ],
+)
+def test_the_cause_of_an_end_comes_from_the_code(tmp_path: Path, sends: bytes, cause: Cause) -> None:
+    authority = LocalAuthority(tmp_path / "authority")
+    files: dict[str, tuple[Path, Path]] = {}
+    for name, credentials in {
+        "server": authority.issue_server(["localhost"]),
+        "client": authority.issue("sgmp_ingest"),
+    }.items():
+        files[name] = (tmp_path / f"{name}.crt", tmp_path / f"{name}.key")
+        files[name][0].write_text(credentials.certificate_pem, "ascii")
+        files[name][1].write_text(credentials.private_key_pem, "ascii")
+    with tls_server(*files["server"], sends=sends) as port:
+        broker = BrokerSettings("localhost", port, authority.certificate_file, *files["client"])
+        with pytest.raises(Disconnected) as ended:  # noqa: PT012 - it may end before the first turn
+            connection = Connection(broker, "ingest", timeout_s=WAIT_S)
+            with contextlib.closing(connection):
+                received(connection, 1)
+    assert ended.value.cause is cause
 
 
 def test_an_expired_certificate_of_the_broker_is_reported_as_such(broker: TestBroker, tmp_path: Path) -> None:
@@ -156,56 +237,3 @@ def test_an_expired_certificate_of_the_broker_is_reported_as_such(broker: TestBr
                 timeout_s=WAIT_S,
             )
         assert refused.value.cause is Cause.EXPIRED
-
-
-# --- Bytes ----------------------------------------------------------------------------------------------------------
-
-
-def publication(topic: bytes, payload: bytes, packet_id: int, properties: bytes = b"") -> bytes:
-    body = struct.pack(">H", len(topic)) + topic + struct.pack(">H", packet_id)
-    body += bytes([len(properties)]) + properties + payload
-    length, encoded = len(body), bytearray()
-    while True:
-        length, digit = divmod(length, 128)
-        encoded.append(digit | (0x80 if length else 0))
-        if not length:
-            return bytes([0x32]) + bytes(encoded) + body
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
-            st.binary(max_size=400),
-            st.integers(1, 65_535),
-            st.binary(max_size=20),
-        ),
-        max_size=8,
-    ),
-    st.lists(st.integers(1, 60), max_size=40),
-)
-def test_publications_are_read_however_they_are_cut(
-    messages: list[tuple[str, bytes, int, bytes]], cuts: list[int]
-) -> None:
-    stream = b"".join(
-        publication(topic.encode(), payload, number, properties)
-        for topic, payload, number, properties in messages
-    )
-    reader = PacketReader()
-    found = []
-    for cut in [*cuts, len(stream)]:
-        reader.feed(stream[:cut])
-        stream = stream[cut:]
-        found += reader.packets()
-    assert found == [Published(topic, payload, number) for topic, payload, number, _ in messages]
-
-
-@given(st.lists(st.binary(max_size=100), max_size=10))
-def test_any_bytes_are_packets_or_end_the_connection(chunks: list[bytes]) -> None:
-    reader = PacketReader()
-    for chunk in chunks:
-        reader.feed(chunk)
-        try:
-            reader.packets()
-        except Disconnected:
-            return
