@@ -229,9 +229,9 @@ class Connection:
     def _show_life(self) -> None:
         """Send a request now and then, so that the broker keeps the connection, whether or not we read its answers.
 
-        WORKAROUND: paho-mqtt has no public ping, and its keep-alive closes a connection where the answer to its ping
-        waits behind messages: https://github.com/eclipse-paho/paho.mqtt.python/issues/914
-        So its keep-alive runs only when nothing arrives (`_turn`), and this request takes the place of its ping.
+        WORKAROUND: https://github.com/eclipse-paho/paho.mqtt.python/issues/914
+        paho-mqtt has no public ping, and its keep-alive closes a connection where the answer to its ping waits behind
+        messages. So its keep-alive runs only when nothing arrives (`_turn`), and this request takes the place of its ping.
         """
         if time.monotonic() - self._signed >= self._sign_s:
             self._signed = time.monotonic()
