@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,10 @@ def write_atomic(file: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 @contextlib.contextmanager
 def opened_atomic(file: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
-    """What is written in the block replaces the file at its end, or nothing does if the block raises. Raises OSError."""
+    """What is written in the block replaces the file at its end, or nothing does if the block raises. Raises OSError,
+    also for what is not an ordinary file: a device would be replaced by one."""
+    if file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "it is not an ordinary file")
     # One name, so that what a killed process left is used again and not added to.
     temporary = file.with_name(f"{file.name}.new")
     temporary.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,16 @@ def test_a_file_that_exists_is_kept_unless_forced(stored: StoredHouse, tmp_path:
     assert export("items", file) == commands.FAILED
     assert file.read_text() == "mine"
     assert export("items", file, "--force") == commands.OK
+
+
+def test_what_is_not_an_ordinary_file_is_never_replaced(
+    stored: StoredHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert export("items", pipe, "--force") == commands.FAILED
+    assert "not an ordinary file" in capsys.readouterr().err
+    assert pipe.is_fifo()
 
 
 def test_a_period_without_anything_ends_with_1(stored: StoredHouse, tmp_path: Path) -> None:
