@@ -97,7 +97,7 @@ def test_a_new_device_is_tested_created_synchronized_and_its_data_arrive(
 
 
 @pytest.mark.slow
-def test_an_edge_that_is_not_there_is_told_apart_from_a_device_that_is_not(
+def test_an_edge_that_is_not_there_is_distinguished_from_a_device_that_is_not(
     world: World, house: House, edge: Edge
 ) -> None:
     window = open_devices(world)

@@ -122,7 +122,7 @@ def test_typed_passwords_are_not_thrown_away_by_mistake(world: World) -> None:
 
 
 @locally
-def test_a_disabled_account_is_told_so(world: World) -> None:
+def test_a_disabled_account_hears_so(world: World) -> None:
     ann = world.person(ANN, "visitor")
     fleet_accounts.update(world.owner, replace(account_of(world, ANN), enabled=False))
     window = world.console()
@@ -243,7 +243,7 @@ def test_without_a_real_keyring_nothing_is_offered(world: World) -> None:
 
 
 @locally
-def test_a_keyring_that_fails_is_told_and_stops_nothing(world: World) -> None:
+def test_a_keyring_that_fails_is_reported_and_stops_nothing(world: World) -> None:
     backend = Memory()
     window = world.console(keychain=Keychain(backend))
     window.wait(window.console.sign_in.remember.isVisible, "the offer to remember")

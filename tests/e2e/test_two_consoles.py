@@ -80,7 +80,7 @@ def sessions(world: World, test_database: TestDatabase) -> Iterator[tuple[Databa
 
 @locally
 @pytest.mark.parametrize("kind", ["account", "house", "device", "role", "analytic item"])
-def test_the_second_is_told_and_nothing_is_overwritten(
+def test_the_second_is_reported_and_nothing_is_overwritten(
     world: World, sessions: tuple[Database, Database], kind: str
 ) -> None:
     house_id = houses.create(world.owner, "Maple House", time_zone="UTC").house_id

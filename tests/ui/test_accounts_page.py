@@ -285,7 +285,7 @@ def test_waiting_can_be_ended_and_the_form_is_usable_again(
 # --- Editing ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_change_by_somebody_else_is_told_and_one_chooses(
+def test_a_change_by_somebody_else_is_reported_and_one_chooses(
     qtbot: QtBot, some: list[Account], show: Show, deployed: Deployment, appearance: Appearance
 ) -> None:
     page = show()
@@ -306,7 +306,7 @@ def test_a_change_by_somebody_else_is_told_and_one_chooses(
     qtbot.waitUntil(lambda: not page.busy())
 
 
-def test_an_account_that_was_deleted_meanwhile_is_told(
+def test_an_account_that_was_deleted_meanwhile_is_reported(
     qtbot: QtBot, some: list[Account], show: Show, deployed: Deployment
 ) -> None:
     page = show()

@@ -130,7 +130,7 @@ def test_an_item_that_would_refer_to_itself_is_refused(qtbot: QtBot, edit: Edit,
     leave(editor)
 
 
-def test_series_that_hardly_meet_are_told_and_wrapped_with_one_click(qtbot: QtBot, edit: Edit) -> None:
+def test_series_that_hardly_meet_are_reported_and_wrapped_with_one_click(qtbot: QtBot, edit: Edit) -> None:
     editor = edit(None)
     write(qtbot, editor, MISALIGNED)
     assert "share 0 % of their timestamps" in plain(editor.preview.strip().text())
@@ -253,7 +253,7 @@ def test_a_new_item_is_stored(qtbot: QtBot, edit: Edit, deployed: Deployment) ->
         ("load", "This house has an analytic item load already."),
     ],
 )
-def test_a_name_that_will_not_do_is_told_at_its_field(
+def test_a_name_that_will_not_do_is_reported_at_its_field(
     qtbot: QtBot, edit: Edit, make: Make, name: str, problem: str
 ) -> None:
     make("load", "-egauge.A.Load")

@@ -221,7 +221,7 @@ def test_an_item_that_others_use_is_not_deleted_and_they_are_named(
     )
 
 
-def test_a_use_that_came_meanwhile_is_told_too(
+def test_a_use_that_came_meanwhile_is_reported_too(
     qtbot: QtBot, some: None, show: Show, deployed: Deployment
 ) -> None:
     page = show()
@@ -256,7 +256,9 @@ def test_an_empty_house_offers_the_required_items_and_populates_them(
     assert "Not aggregated yet" not in " ".join(cells(page, AGGREGATION))
 
 
-def test_what_the_devices_lack_is_told(qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks) -> None:
+def test_what_is_missing_of_the_devices_is_reported(
+    qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks
+) -> None:
     page = show()
     page.action("required").trigger()
     qtbot.waitUntil(lambda: "required items were not created" in page.strip.text())
@@ -300,7 +302,7 @@ def test_populating_can_be_cancelled_and_taken_up_again(
     qtbot.waitUntil(lambda: cells(page, AGGREGATION) == ["Aggregated"])
 
 
-def test_why_populating_stopped_is_told(
+def test_why_populating_stopped_is_reported(
     qtbot: QtBot, some: None, show: Show, test_database: TestDatabase
 ) -> None:
     page = show()

@@ -59,7 +59,7 @@ def test_any_text_is_read_as_json_does_or_has_a_problem_with_its_place(text: str
         ('{"ip": 1', "A comma or a closing bracket is missing here", 7),
     ],
 )
-def test_what_can_not_be_read_is_told_at_its_place(text: str, words: str, position: int) -> None:
+def test_what_can_not_be_read_is_reported_at_its_place(text: str, words: str, position: int) -> None:
     found = config_text.read(text)
     assert found.problem is not None
     assert words in found.problem.message

@@ -349,7 +349,7 @@ def test_a_new_secret_replaces_the_stored_one_and_never_stands_in_clear(
     assert secrets(deployed, stored(deployed)["battery"])["token"] == "brand-new"
 
 
-def test_a_mask_for_nothing_is_told(qtbot: QtBot, open_editor: Open) -> None:
+def test_a_mask_for_nothing_is_reported(qtbot: QtBot, open_editor: Open) -> None:
     editor = open_editor(None)
     write(editor.name, "battery")
     choose_type(editor, "sonnen")

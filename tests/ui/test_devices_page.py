@@ -97,7 +97,7 @@ def test_every_device_has_a_row_with_its_state_and_age(some: None, show: Show) -
     assert "knows no devices" in page.sync.text()
 
 
-def test_of_an_edge_that_is_away_no_state_is_told_as_current(
+def test_of_an_edge_that_is_away_no_state_is_reported_as_current(
     some: None, show: Show, deployed: Deployment, clock: Clock
 ) -> None:
     clock.now_ms += 3_600_000
@@ -242,7 +242,7 @@ def test_a_device_that_formulas_use_is_not_deleted_and_they_are_named(some: None
     )
 
 
-def test_what_somebody_else_deleted_meanwhile_is_told(
+def test_what_somebody_else_deleted_meanwhile_is_reported(
     qtbot: QtBot, some: None, show: Show, deployed: Deployment
 ) -> None:
     page = show()

@@ -304,7 +304,7 @@ def test_what_was_typed_is_not_discarded_by_mistake(show: Show) -> None:
 # --- Changing --------------------------------------------------------------------------------------------------------
 
 
-def test_a_house_changed_by_somebody_else_is_told(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
+def test_a_house_changed_by_somebody_else_is_reported(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
     page = show()
     house = deployed.houses[0]
     page.table.select({house.house_id})

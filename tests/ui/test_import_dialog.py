@@ -127,7 +127,7 @@ def test_a_file_can_be_dropped(qtbot: QtBot, of_devices: ImportDialog, tmp_path:
     of_devices.reject()
 
 
-def test_a_file_that_is_no_sheet_is_told(qtbot: QtBot, of_devices: ImportDialog, tmp_path: Path) -> None:
+def test_a_file_that_is_no_sheet_is_reported(qtbot: QtBot, of_devices: ImportDialog, tmp_path: Path) -> None:
     look(qtbot, of_devices, sheet(tmp_path, "type,config", "egauge,{}"))
     assert "name is not among them" in of_devices.strip.text()
     assert not of_devices.act.isEnabled()
@@ -172,7 +172,7 @@ def test_initial_passwords_that_were_not_mailed_are_saved_once_for_their_owner(
     assert "rea@example.org,Rea," in file.read_text("utf-8-sig")
 
 
-def test_accounts_are_told_line_by_line(qtbot: QtBot, open_dialog: Open, tmp_path: Path) -> None:
+def test_accounts_are_reported_line_by_line(qtbot: QtBot, open_dialog: Open, tmp_path: Path) -> None:
     dialog = open_dialog(import_kinds.accounts)
     look(qtbot, dialog, sheet(tmp_path, *ACCOUNTS, "vic@example.org,Vic,emperor,"))
     assert rows(dialog)[0][0] == "3"

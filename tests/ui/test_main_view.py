@@ -279,8 +279,8 @@ def ingest(updated_ms: int, **statistics: object) -> IngestState:
     ],
 )
 def test_ingest_says_how_far_it_is_behind(states: list[IngestState], well: bool, words: str) -> None:
-    told, text = ingest_words(states, snapshots.NOW_MS)
-    assert (told, text.replace("\u00a0", " ")) == (well, words)
+    healthy, text = ingest_words(states, snapshots.NOW_MS)
+    assert (healthy, text.replace("\u00a0", " ")) == (well, words)
 
 
 def test_the_status_bar_shows_what_ingest_reports(
@@ -396,7 +396,7 @@ def test_tab_walks_through_the_window_in_reading_order(qtbot: QtBot, started: Ma
     assert order == sorted(order)
 
 
-def test_an_account_without_a_house_is_told(
+def test_an_account_without_a_house_is_reported(
     deployed: Deployment,
     tasks: Tasks,
     appearance: Appearance,
@@ -413,7 +413,7 @@ def test_an_account_without_a_house_is_told(
     session.database.dispose()
 
 
-def test_a_role_without_permissions_is_told(
+def test_a_role_without_permissions_is_reported(
     deployed: Deployment,
     tasks: Tasks,
     appearance: Appearance,

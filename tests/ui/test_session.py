@@ -22,7 +22,7 @@ def session(profile: Profile) -> Session:
     return Session(profile, None, None)  # type: ignore[arg-type]
 
 
-def test_the_cloud_is_opened_once_whoever_asks_first(tmp_path: Path) -> None:
+def test_the_cloud_is_opened_once_by_the_first_that_asks(tmp_path: Path) -> None:
     LocalAuthority(tmp_path)
     opened = session(replace(PROFILE, authority=str(tmp_path)))
     with ThreadPoolExecutor(8) as pool:
@@ -31,7 +31,7 @@ def test_the_cloud_is_opened_once_whoever_asks_first(tmp_path: Path) -> None:
     assert found[0].credentials is not None
 
 
-def test_a_cloud_that_can_not_be_opened_is_told_and_tried_again(tmp_path: Path) -> None:
+def test_a_cloud_that_can_not_be_opened_is_reported_and_tried_again(tmp_path: Path) -> None:
     opened = session(replace(PROFILE, authority=str(tmp_path / "authority")))
     with pytest.raises(AuthorityDamaged):
         opened.cloud()

@@ -146,7 +146,7 @@ def test_publishing_waits_for_an_edge_that_is_away_and_tells_when_it_confirms(
     dialog.reject()
 
 
-def test_a_refusal_is_told_with_the_edge_s_reason(show: Open, deployed: Deployment, qtbot: QtBot) -> None:
+def test_a_refusal_is_reported_with_the_edge_s_reason(show: Open, deployed: Deployment, qtbot: QtBot) -> None:
     dialog = show()
     publish(dialog, qtbot, 1)
     edge_says(deployed, contract.CONFIG_REJECTED, reason="device 1: no such type", version=1)

@@ -133,7 +133,7 @@ def refused(qtbot: QtBot, subject: Subject) -> EditDialog[Any]:
     return second
 
 
-def test_the_second_is_told_and_loses_nothing(qtbot: QtBot, subject: Subject) -> None:
+def test_the_second_is_reported_and_loses_nothing(qtbot: QtBot, subject: Subject) -> None:
     second = refused(qtbot, subject)
     assert "changed by somebody else meanwhile" in second.strip.text()
     assert "First" in second.strip.text()
@@ -158,7 +158,7 @@ def test_using_theirs_shows_it_and_leaves_it(qtbot: QtBot, subject: Subject) -> 
     assert subject.read() == "First"
 
 
-def test_that_it_was_deleted_meanwhile_is_told(qtbot: QtBot, subject: Subject) -> None:
+def test_that_it_was_deleted_meanwhile_is_reported(qtbot: QtBot, subject: Subject) -> None:
     dialog = subject.open()
     dialog.open()
     subject.entry(dialog).setText("Mine")

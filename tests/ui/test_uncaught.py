@@ -1,4 +1,4 @@
-"""Errors that nobody expected: logged, shown once per distinct traceback, with a copy for those who mend them."""
+"""Errors that nobody expected: logged, shown once per distinct traceback, with a copy for those who fix them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _SETTLE_MS = 250
 
 @dataclass
 class CheckResult:
-    """`missing` is what the verdict lacked at last, empty if all is well; `seconds` since the start, by stage."""
+    """`missing` is what the verdict was missing at last, empty if all is well; `seconds` since the start, by stage."""
 
     missing: list[str] = field(default_factory=lambda: ["nothing was shown"])
     seconds: dict[str, float] = field(default_factory=dict)
