@@ -9,6 +9,7 @@ readings of such a part are gone are its slots computed from the means of its fi
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -40,6 +41,7 @@ from sgmp_console.reports.slot_arrays import (
     whole_hours,
     without_hours,
 )
+from sgmp_console.retention import MIN_RAW_RETENTION_MS
 from sgmp_console.store import (
     AnalyticItem,
     FieldKey,
@@ -458,14 +460,28 @@ class ItemReader:
         fields = [one for one in sources if isinstance(one, DeviceIdentifier)]
         of_events = [one for one in sources if isinstance(one, EventIdentifier)]
         keys = [(one.device, one.field) for one in fields]
-        found = readings.read(
-            self.connection, self.house_id, keys, start_ms, end_ms, series=self._series if keys else {}
-        )
+        found = self._readings(keys, start_ms, end_ms) if keys else {}
         series: dict[SourceIdentifier, Series] = {one: found[one.device, one.field] for one in fields}
         if of_events:
             happened = events.read(self.connection, self.house_id, start_ms, end_ms)
             series |= {one: event_series(one, happened) for one in of_events}
         return series
+
+    def _readings(self, keys: Collection[FieldKey], start_ms: int, end_ms: int) -> Mapping[FieldKey, Series]:
+        """Without what is left of a slot of which more had been stored: earlier versions stored late readings in slots
+        whose others had been dropped."""
+        if start_ms >= time.time() * 1000 - MIN_RAW_RETENTION_MS or start_ms >= self._raw_from_ms:
+            return readings.read(self.connection, self.house_id, keys, start_ms, end_ms, series=self._series)
+        first, last = snap(start_ms, end_ms)
+        found = readings.read(self.connection, self.house_id, keys, first, last, series=self._series)
+        gone_to = min(self._raw_from_ms, last)
+        behind = [key for key, series in found.items() if len(series) and series.timestamps[0] < gone_to]
+        known = aggregates.read_slots(
+            self.connection, self.house_id, behind, *snap(first, gone_to), series=self._series
+        )
+        for key, slots in known.items():
+            found[key] = _whole_slots(found[key], slots)
+        return {key: series.between(start_ms, end_ms) for key, series in found.items()}
 
     # --- Routes ------------------------------------------------------------------------------------------------------
 
@@ -490,6 +506,18 @@ class ItemReader:
         except FormulaError as error:
             raise ItemUnreadable(unreadable(name, error)) from error
         return Route.of(name, formula, self._standing.complete_from_ms)
+
+
+def _whole_slots(series: Series, slots: SlotAggregates) -> Series:
+    """The readings but those of slots for which more were counted than there are."""
+    of_slot = series.timestamps // SLOT_MS * SLOT_MS
+    present, counts = np.unique(of_slot, return_counts=True)
+    _, here, there = np.intersect1d(present, slots.starts, assume_unique=True, return_indices=True)
+    incomplete = present[here][counts[here] < slots.n[there]]
+    if not len(incomplete):
+        return series
+    whole = np.isin(of_slot, incomplete, invert=True)
+    return Series(series.timestamps[whole], series.values[whole])
 
 
 def _approximate_slots(

@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from sgmp_console.retention import RAW_RETENTION_DAYS
+from sgmp_console.retention import MIN_RAW_RETENTION_MS, RAW_RETENTION_DAYS
 from sgmp_console.store import binary_copy
 from sgmp_console.store.database import Database
 from sgmp_console.store.rows import array_literal, driver, to_ms
@@ -124,17 +124,13 @@ def recompute_late(connection: sa.Connection) -> int:
 # --- Keeping ----------------------------------------------------------------------------------------------------------
 
 
-_OLD_MS = 7 * 86_400_000
-"""Raw readings are kept at least so long."""
-
-
 def closed(
     connection: sa.Connection, series: NDArray[np.int32], timestamps: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Which of these readings can't be kept: their slot was aggregated from raw readings that have been dropped, so that
     neither a repeat can be told nor another value added. As ingest or owner."""
     refused = np.zeros(len(series), np.bool_)
-    old = timestamps < time.time() * 1000 - _OLD_MS
+    old = timestamps < time.time() * 1000 - MIN_RAW_RETENTION_MS
     if not old.any():
         return refused
     slots = np.floor_divide(timestamps, SLOT_MS) * SLOT_MS

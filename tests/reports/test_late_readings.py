@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sgmp_console import store
+from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.item_source import Source
 from sgmp_console.store import Database, aggregates, readings
 from sgmp_console.timeseries import Series
@@ -157,6 +158,36 @@ def test_what_comes_after_the_raw_readings_were_dropped_is_not_kept_and_counted(
         again = house.slots(name, start, start + SLOT_MS)
         assert again.source is found.source
         np.testing.assert_array_equal(again.slots.means, found.slots.means)
+
+
+def test_a_lone_reading_that_was_stored_after_the_others_were_dropped_does_not_replace_them(
+    house: StoredHouse, test_database: TestDatabase
+) -> None:
+    house.item("it", "a.x")
+    house.item("other", "pos(a.x+1)")
+    start = TODAY_MS - 60 * DAY_MS
+    house.store({X: Series(start + 20_000 * np.arange(3), np.array([10.0, 20.0, 30.0]))})
+    house.store({X: wave(TODAY_MS - DAY_MS, TODAY_MS)})
+    run_policies(test_database.url)
+    drop_old_readings(test_database.url)
+    with house.database.begin() as connection:
+        # As earlier versions did.
+        connection.exec_driver_sql(
+            "SELECT sgmp.ensure_weeks(ARRAY[date_trunc('week', to_timestamp(%s), 'UTC')::date])",
+            (start / 1000,),
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO sgmp.reading SELECT series_id, to_timestamp(%s), 1000 FROM sgmp.series"
+            " WHERE field = 'x'",
+            (start / 1000 + 70,),
+        )
+    for begin in (start, start + 60_000):
+        for name, mean in (("it", 20.0), ("other", 21.0)):
+            assert house.slots(name, begin, start + SLOT_MS).slots.means.tolist() == [mean]
+    assert house.slots("other", start, start + SLOT_MS).source is Source.APPROXIMATE
+    with house.database.begin() as connection:
+        values = ItemReader(connection, house.house_id).values(["it"], start + 60_000, start + 80_000)
+    assert len(values["it"]) == 0
 
 
 def test_what_was_imported_before_its_field_was_registered_is_read_raw_until_populated(
