@@ -225,16 +225,19 @@ def test_a_device_that_is_slow_is_waited_for_longer_after_a_time_out(wire: Any) 
 
 
 def test_patience_ends_and_begins_again(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "LONGEST_WAIT_S", 0.3)
-    monkeypatch.setattr(_http, "LAN", Timeouts(0.1, 0.1, 0.1))
-    client = wire(lambda connection: time.sleep(3))
+    unit = 0.4
+    monkeypatch.setattr(_http, "LONGEST_WAIT_S", 3 * unit)
+    monkeypatch.setattr(_http, "LAN", Timeouts(unit, unit, unit))
+    client = wire(lambda connection: time.sleep(5))
     took = []
     for _ in range(5):
         begun = time.monotonic()
         with pytest.raises(TimedOut):
             client.request("GET", "/")
-        took.append(round(time.monotonic() - begun, 1))
-    assert took == [0.1, 0.2, 0.3, 0.1, 0.2]
+        took.append((time.monotonic() - begun) / unit)
+    # A busy machine may add to each, but never takes away.
+    assert all(measured >= least for measured, least in zip(took, [1, 2, 3, 1, 2], strict=True)), took
+    assert took[3] < took[2], took
 
 
 @pytest.mark.parametrize("host", ["::1%1", "[::1%251]", "::1%30"])
