@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -229,8 +230,19 @@ def _energy(builder: Builder) -> _Parts:
     why = Why(needed, needed, needed, total.attributed, builder.slots, note=note)
 
     def figure(
-        key: str, title: str, value: float | None, unit: str = "kWh", section: Section = Section.IN_AND_OUT
+        key: str,
+        title: str,
+        value: float | None,
+        unit: str = "kWh",
+        section: Section = Section.IN_AND_OUT,
+        *,
+        needs: tuple[str, ...] = (),
     ) -> Figure:
+        """Without a value, not with zero, where the house does not have an item that it `needs`."""
+        absent = [name for name in needs if name not in builder.reader.items]
+        if absent:
+            missing = replace(why, note=f"Missing: {', '.join(absent)}.")
+            return Figure(key, title, None, unit, missing, section=section)
         return Figure(key, title, value if known else None, unit, why, section=section)
 
     def percent(share: float | None) -> float | None:
@@ -238,18 +250,46 @@ def _energy(builder: Builder) -> _Parts:
 
     return (
         [
-            figure("consumption", "Used", total.consumption, section=Section.USED),
-            figure("from_sun", "Used from the sun", total.consumed_from("solar"), section=Section.USED),
+            figure("consumption", "Used", total.consumption, section=Section.USED, needs=("load",)),
             figure(
-                "from_grid", "Used from the grid", total.consumed_from("grid_import"), section=Section.USED
+                "from_sun",
+                "Used from the sun",
+                total.consumed_from("solar"),
+                section=Section.USED,
+                needs=("solar",),
             ),
-            figure("autarky", "Autarky", percent(total.autarky), "%", Section.USED),
-            figure("solar", "Solar", total.source("solar")),
-            figure("self_consumption", "Self-consumption", percent(total.self_consumption), "%"),
-            figure("grid_import", "Imported", total.source("grid_import")),
-            figure("grid_export", "Exported", total.use("grid_export")),
-            figure("charged", "Into the battery", total.use("battery_charging")),
-            figure("discharged", "Out of the battery", total.source("battery_discharging")),
+            figure(
+                "from_grid",
+                "Used from the grid",
+                total.consumed_from("grid_import"),
+                section=Section.USED,
+                needs=("grid_import",),
+            ),
+            figure(
+                "autarky",
+                "Autarky",
+                percent(total.autarky),
+                "%",
+                Section.USED,
+                needs=("solar", "grid_import"),
+            ),
+            figure("solar", "Solar", total.source("solar"), needs=("solar",)),
+            figure(
+                "self_consumption",
+                "Self-consumption",
+                percent(total.self_consumption),
+                "%",
+                needs=("solar", "grid_export"),
+            ),
+            figure("grid_import", "Imported", total.source("grid_import"), needs=("grid_import",)),
+            figure("grid_export", "Exported", total.use("grid_export"), needs=("grid_export",)),
+            figure("charged", "Into the battery", total.use("battery_charging"), needs=("battery_charging",)),
+            figure(
+                "discharged",
+                "Out of the battery",
+                total.source("battery_discharging"),
+                needs=("battery_discharging",),
+            ),
             figure("residual", "Does not add up", total.residual, section=Section.CHECK),
             Figure(
                 "not_attributed",

@@ -244,6 +244,16 @@ def test_a_missing_item_is_named_and_costs_only_its_own_figures(day_house: Store
     assert report.figure("charged").value is not None
 
 
+def test_what_needs_a_missing_item_has_no_value_in_the_energy_report(day_house: StoredHouse) -> None:
+    analytics.delete(day_house.database, day_house.house.house_id, [day_house.item("solar").item_id])
+    report = day_house.report(Kind.ENERGY, DAY, DAY.end_ms)
+    for key in ("solar", "from_sun", "autarky", "self_consumption"):
+        figure = report.figure(key)
+        assert (key, figure.value, figure.why.note) == (key, None, "Missing: solar.")
+    assert report.figure("grid_import").value is not None
+    assert report.figure("consumption").value is not None
+
+
 def test_an_item_that_is_no_power_has_no_energy(day_house: StoredHouse) -> None:
     with day_house.database.begin() as connection:
         store.analytics.update(connection, replace(day_house.item("solar"), unit="V"))
