@@ -12,7 +12,6 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.errors import Cancelled
-from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui import plain_text
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.explain import explain_in_form
@@ -166,6 +165,10 @@ class TaskDialog(QDialog):
 
     def tell_unavailable(self, error: Exception) -> None:
         """The window shall know that the database is away."""
+        from sgmp_console.store import (
+            DatabaseUnavailable,
+        )  # not at start: the sign-in needs no database libraries
+
         if self._connection is not None and isinstance(error, DatabaseUnavailable):
             self._connection.lost(error)
 
