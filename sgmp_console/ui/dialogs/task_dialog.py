@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import shiboken6
 from PySide6.QtCore import Qt
@@ -13,12 +13,14 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QProgressBar, QVBox
 
 from sgmp_console.errors import Cancelled
 from sgmp_console.ui import plain_text
-from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.tasks import Report, Task, Tasks
+
+if TYPE_CHECKING:
+    from sgmp_console.ui.connection import Connection
 
 T = TypeVar("T")
 
