@@ -107,9 +107,9 @@ def test_new_credentials_take_over_while_the_edge_runs(world: World) -> None:
     window.select_row("Maple House")
     window.press("New credentials")
     window.press("Generate new credentials", window.dialog("Generate new credentials"))
+    before = len(edge.log())
     edge.install(take_credentials(window))
     window.wait(lambda: cell(window, "Maple House", "Credentials") == "2 valid", "both credentials valid")
-    before = len(edge.log())
     window.wait(
         lambda: "onnected to the broker" in edge.log()[before:], "the edge to take the new credentials"
     )
