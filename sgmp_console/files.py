@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 
 def private_opener(path: str, flags: int) -> int:
-    """For `open`: nobody but the owner reads the file, whatever the umask and whoever made it before. Raises OSError."""
+    """For `open`: nobody but the owner reads the file, whatever the umask and its former mode. Raises OSError."""
     descriptor = os.open(path, flags, 0o600)
     try:
         os.chmod(path, 0o600)

@@ -56,7 +56,7 @@ UPDATE sgmp.series SET unpopulated = '(,)';
 """
 
 # Two for all houses. The fingerprint of a timestamp is timeseries.aggregates.instant_hash; it is written out here since
-# an aggregate must not depend on a function that migrations make anew. Raw readings are kept longer than any refresh
+# an aggregate must not depend on a function that migrations replace. Raw readings are kept longer than any refresh
 # looks back, so that none finds raw rows gone and erases what was known: the policies 26 days, `refresh_late` 30.
 TIMESCALE = """
 CREATE MATERIALIZED VIEW sgmp.slot WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS

@@ -31,7 +31,7 @@ END
 $$;
 """
 
-# Characters. What is longer was no description but an attack on whoever reads it, and is cut.
+# Characters. What is longer was no description but an attack on its reader, and is cut.
 LIMITS = {
     ("role", "description"): 4000,
     ("house", "description"): 4000,

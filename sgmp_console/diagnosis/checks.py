@@ -28,7 +28,7 @@ def connection(
 ) -> Iterator[Step]:
     """One Step after the other, as they are looked at; each may take seconds.
 
-    With `email` and `password` it signs in, which alone tells the database's version and what is in it.
+    With `email` and `password` it signs in, which alone shows the database's version and what is in it.
     """
     try:
         parameters = parameters_of(profile.database_url)

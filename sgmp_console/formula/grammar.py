@@ -374,7 +374,7 @@ def _period(node: Node) -> int:
         )
     if math.isfinite(value):
         whole = Fraction(round(value))
-        # 0.1*3*10000 is 3000.0000000000005 in floating point and 3000 to whoever wrote it.
+        # 0.1*3*10000 is 3000.0000000000005 in floating point and 3000 to its author.
         if 1 <= whole <= MAX_PERIOD_MS and abs(Fraction(value) - whole) <= whole / 10**9:
             return int(whole)
     raise FormulaError(

@@ -187,7 +187,7 @@ _NOTHING = Term(Fraction(0), Fraction(0))
 
 @dataclass(frozen=True)
 class _Form:
-    """A LinearForm under way; `terms` lacks those that came out as zero."""
+    """A LinearForm under way; `terms` leaves out those that came out as zero."""
 
     constant: Fraction
     terms: Mapping[str, Term]

@@ -32,7 +32,7 @@ def problems(
     """All that is wrong or doubtful, in the order of the text, errors before warnings.
 
     Without a catalogue only what the formula says by itself is judged. `name`: of the item it is to be stored under,
-    which tells a cycle.
+    by which a cycle is found.
     """
     found = [*_constants(formula), *_divisions_by_zero(formula)]
     if catalogue is not None:
@@ -163,7 +163,7 @@ def _is_zero(node: Node) -> bool:
 def equal_items(formula: Formula, items: Mapping[str, str]) -> list[str]:
     """The names of the items that always have the same values as this formula, proven by algebra.
 
-    Both must need the same identifiers: `x*y/y` isn't `x`, since it lacks values where y has none.
+    Both must need the same identifiers: `x*y/y` isn't `x`, since it has no values where y has none.
     """
     try:
         own = inlined(formula, items)
@@ -176,7 +176,7 @@ def equal_items(formula: Formula, items: Mapping[str, str]) -> list[str]:
         try:
             other = inlined(parse(text), items)
         except FormulaError:
-            continue  # told where that item is shown
+            continue  # reported where that item is shown
         if needed != {reference.identifier for reference in other.references}:
             continue
         if may_be_equal(values, sampled(other.tree)) and _is_difference_zero(own.tree, other.tree):

@@ -64,7 +64,7 @@ class Assessment:
 def assess(
     database: Database, house_id: int, text: str, *, name: str, item_id: int, now_ms: int
 ) -> Assessment:
-    """`name` is that of the item it is written for, which tells a circle; `item_id` is 0 for a new one."""
+    """`name` is that of the item it is written for, by which a cycle is found; `item_id` is 0 for a new one."""
     try:
         formula = parse(text)
     except FormulaError as error:

@@ -210,7 +210,7 @@ def weekly_balance(
     *,
     load_contains_ev: bool = False,
 ) -> Balance:
-    """The balance of a range with the battery's ledger as it is everywhere: opened anew with each week of the house.
+    """The balance of a range with the battery's ledger as it is everywhere: opened with each week of the house.
 
     A week opens with the ledger that the week before leaves if it began with an empty one: by then a battery has been
     turned over. So what a slot's energy came from depends on the slot alone and not on the range that is asked for, late

@@ -144,7 +144,7 @@ class ItemUnreadable(UserError):
 class ItemReader:
     """Reads items of one house within one transaction, each field fetched once per call.
 
-    Ranges are half-open, UTC ms, and snap to slots. Raises ItemUnreadable for an item that the house lacks or whose
+    Ranges are half-open, UTC ms, and snap to slots. Raises ItemUnreadable for an item that the house does not have or whose
     formula can't be evaluated.
     """
 

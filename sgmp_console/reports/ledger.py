@@ -9,7 +9,7 @@ from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable
 
 
 def read_ledger(connection: sa.Connection, house_id: int, zone: str, at_ms: int) -> Ledger:
-    """What the battery holds at `at_ms` (UTC, on a slot), as every report has it; empty where it can't be told."""
+    """What the battery holds at `at_ms` (UTC, on a slot), as every report has it; empty where it can't be known."""
     reader = ItemReader(connection, house_id)
     present = [name for name in BALANCE_ITEMS if name in reader.items]
     if "battery_discharging" not in present:

@@ -26,7 +26,7 @@ _TIMESCALE = "sgmp_timescale"
 _LATE_MS = 5 * 60_000
 """Readings that are older when they arrive may be in a range that TimescaleDB has aggregated (its policy: 10 minutes)."""
 _MOST_FOLDED = 2_000
-"""More slots than these are cheaper counted anew by the server than sent to it."""
+"""More slots than these are cheaper counted again by the server than sent to it."""
 
 _FOLD = sa.text(  # made once: SQLAlchemy looks for parameters each time
     "SELECT sgmp.add_to_slots(CAST(:series AS integer[]), CAST(:slots AS bigint[]), CAST(:counts AS bigint[]),"
@@ -128,7 +128,7 @@ def closed(
     connection: sa.Connection, series: NDArray[np.int32], timestamps: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Which of these readings can't be kept: their slot was aggregated from raw readings that have been dropped, so that
-    neither a repeat can be told nor another value added. As ingest or owner."""
+    neither a repeat can be recognized nor another value added. As ingest or owner."""
     refused = np.zeros(len(series), np.bool_)
     old = timestamps < time.time() * 1000 - MIN_RAW_RETENTION_MS
     if not old.any():
@@ -159,7 +159,7 @@ def fold(
 ) -> None:
     """Bring the slots up to date with readings just stored: finite, unique, by series and then time. As ingest or owner.
 
-    `all_new`: none of them had been stored before; else the slots they fall into are counted anew. On TimescaleDB
+    `all_new`: none of them had been stored before; else the slots they fall into are counted again. On TimescaleDB
     only what its aggregates may miss is noted, or merged into them.
     """
     if len(series) == 0:
@@ -242,7 +242,7 @@ class Standing:
 
 
 def standing(connection: sa.Connection, house_id: int, *, series: SeriesIds | None = None) -> Standing:
-    """How the house's aggregates stand now. `series`: what `series_of` told in this transaction, if it is known."""
+    """How the house's aggregates stand now. `series`: what `series_of` gave in this transaction, if it is known."""
     ids = series_of(connection, house_id) if series is None else series
     names = {number: key for key, number in ids.items()}
     rows = connection.execute(

@@ -83,7 +83,7 @@ def devices_of(connection: sa.Connection, house_id: int, version: int) -> list[c
 
 
 def to_send(connection: sa.Connection, house_id: int, version: int) -> list[contract.DeviceConfig]:
-    """The devices of a version with their secrets, to be sent again; the audit tells that they were given.
+    """The devices of a version with their secrets, to be sent again; the audit records that they were given.
 
     Raises Refused without `manage_houses` and `view_secrets`, UserError: no such version.
     """
@@ -104,7 +104,7 @@ def changed_secrets(
 def add(
     connection: sa.Connection, house_id: int, version: int, sha256: str, devices: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Store a version, made by whoever is signed in. Raises UserError where the number is taken, Refused."""
+    """Store a version, made by the account that is signed in. Raises UserError where the number is taken, Refused."""
     taken = f"Version {version} of the configuration exists already. Synchronize again."
     with constraint_errors(connection, {"config_version_pkey": taken}):
         connection.execute(

@@ -29,7 +29,7 @@ _LIVENESS = {
 }
 
 SCRAM_ONLY = {"require_auth": "scram-sha-256"} if psycopg2.extensions.libpq_version() >= 160_000 else {}
-"""So that no server, ours or not, gets a password in clear. Older libraries can't be told."""
+"""So that no server, ours or not, gets a password in clear. Older libraries have no such option."""
 
 _REFUSED = re.compile(
     r"password authentication failed|authentication failed for user"

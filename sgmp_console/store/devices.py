@@ -175,7 +175,7 @@ def delete(connection: sa.Connection, device_id: int) -> None:
 
 
 def reveal(connection: sa.Connection, device_id: int) -> Mapping[str, Any]:
-    """A device's config with its secrets, which the audit tells.
+    """A device's config with its secrets, which the audit records.
 
     Raises Refused without `view_secrets`, UserError where there is no such device.
     """
@@ -186,7 +186,7 @@ def reveal(connection: sa.Connection, device_id: int) -> Mapping[str, Any]:
 def to_send(connection: sa.Connection, house_id: int) -> list[Device]:
     """A house's devices in order of name, with their secrets, as Synchronize Configuration sends them.
 
-    The audit tells that they were given. Raises Refused without `manage_houses` and `view_secrets`.
+    The audit records that they were given. Raises Refused without `manage_houses` and `view_secrets`.
     """
     configs = {
         one["device_id"]: one["config"] for one in reveal_secrets(connection, "configuration", house_id)

@@ -13,7 +13,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class SignInRefused(UserError):
-    """Wrong or expired password, or no such account. Which one is not told, so that accounts can't be probed."""
+    """Wrong or expired password, or no such account. Which one is not said, so that accounts can't be probed."""
 
     def __init__(
         self,

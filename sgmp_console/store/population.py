@@ -1,4 +1,4 @@
-"""How much there is to populate, told beforehand."""
+"""How much there is to populate, known beforehand."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def permissions(connection: sa.Connection) -> dict[str, str]:
 def create(
     connection: sa.Connection, name: str, *, description: str = "", permissions: Collection[str]
 ) -> Role:
-    """Raises UserError (name taken or empty, no such permission), Refused (permissions that the account lacks)."""
+    """Raises UserError (name taken or empty, no such permission), Refused (permissions that the account does not have)."""
     with constraint_errors(connection, _sentences(name)):
         role_id = connection.execute(
             sa.text("SELECT sgmp.create_role(:name, :description, :permissions)"),

@@ -51,7 +51,7 @@ def _id(name: str) -> Column[int]:
 
 
 def _revision() -> Column[int]:
-    # Counts the changes of a row, so that of two consoles editing the same thing the second is told.
+    # Counts the changes of a row, so that of two consoles editing the same thing the second is refused.
     return Column("revision", Integer, nullable=False, server_default=text("1"))
 
 
@@ -158,7 +158,7 @@ account = Table(
     Index(None, "role_id"),
 )
 
-# What was changed and done, by whom; only ever added to (sql/audit.sql). It outlives what it tells of.
+# What was changed and done, by whom; only ever added to (sql/audit.sql). It outlives what it is about.
 audit = Table(
     "audit",
     metadata,
@@ -398,7 +398,7 @@ quarantine = Table(
     metadata,
     Column("quarantine_id", BigInteger, Identity(always=True), primary_key=True),
     Column("received_at", DateTime(timezone=True), nullable=False),
-    Column("house_id", Integer),  # as far as the topic tells; not checked
+    Column("house_id", Integer),  # as far as the topic says; not checked
     Column("topic", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),

@@ -69,7 +69,7 @@ def _in_bounds(minima: NDArray[np.float64], maxima: NDArray[np.float64]) -> NDAr
 
 
 def timestamp_hash(timestamps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A scattered 32-bit number per timestamp (ms), whose sum tells two sets of timestamps apart.
+    """A scattered 32-bit number per timestamp (ms), whose sum distinguishes two sets of timestamps.
 
     Fields that come in the same messages have equal sums; different sets of equal size agree with a chance of about
     2**-32. (Sums of powers of the timestamps don't do: on a regular grid they agree for many different gaps.) It is

@@ -16,7 +16,7 @@ class Series:
     """Values at instants.
 
     `timestamps`: int64, UTC milliseconds, ascending and unique. `values`: float64 of the same length. A missing
-    value is an absent timestamp, never a NaN put in its place; a NaN or infinity given here stays, and whoever
+    value is an absent timestamp, never a NaN put in its place; a NaN or infinity given here stays, and what
     computes drops it (`finite`). Raises ValueError when the two arrays break this.
     """
 

@@ -252,7 +252,7 @@ def _closed(close: Callable[[], None]) -> CallResult:
 
 
 def _fingerprint(config: contract.DeviceConfig) -> str:
-    """Tells configs apart without giving away what is in them."""
+    """Distinguishes configs without giving away what is in them."""
     text = json.dumps([config.device_id, config.type, config.config], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

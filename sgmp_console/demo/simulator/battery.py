@@ -1,4 +1,4 @@
-"""A home battery: what it is told, what it can do, and what that makes of its charge.
+"""A home battery: its commands, what it can do, and what that makes of its charge.
 
 Power is AC, positive when discharging, as sonnen counts it. Charge is what is stored (DC), in W s. Between two nodes
 of a trajectory power is linear; the charge follows from it exactly.
@@ -18,7 +18,7 @@ _MINUTE_S = 60.0
 
 @dataclass(frozen=True)
 class Command:
-    """What the battery is told at an instant, until the next command.
+    """The battery's command at an instant, until the next command.
 
     `setpoint_w` counts in manual mode only; in self-consumption the battery covers the house and takes its surplus.
     `power_before_w` is the power at that instant, on the way to which no reading is changed afterwards.

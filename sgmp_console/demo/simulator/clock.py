@@ -6,10 +6,10 @@ import time
 
 
 class SimulatedClock:
-    """Devices always show real time, so that whoever reads them need not know. The house lives at `speed` times that
+    """Devices always show real time, so that a reader need not know. The house lives at `speed` times that
     pace, beginning at `epoch_ms` (without it: now).
 
-    What is counted over time (energy) is counted by the devices' clocks, so that it stays power times time for whoever
+    What is counted over time (energy) is counted by the devices' clocks, so that it stays power times time for one who
     reads them.
     """
 

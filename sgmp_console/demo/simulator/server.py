@@ -151,7 +151,7 @@ class SimulatedDevice:
 class DeviceServer:
     """Serves one device on a port (0: any free one), which it keeps while it refuses connections.
 
-    `house`: all servers of the house by device name, itself included, so that each can be told about any device.
+    `house`: all servers of the house by device name, itself included, so that each can be asked about any device.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class DeviceServer:
             begin()
 
     def modes(self) -> dict[str, str]:
-        """What the device can be told to do, with what it means."""
+        """The commands of the device, with their meaning."""
         return {**COMMON_MODES, **self.device.MODES, **self.device.ONCE}
 
     def _begin(

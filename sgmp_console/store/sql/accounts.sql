@@ -102,7 +102,7 @@ BEGIN
 END
 $$;
 
--- Told once per sign-in by our programs. Other clients need not: log_connections of the server is for these.
+-- Called once per sign-in by our programs. Other clients need not: log_connections of the server is for these.
 CREATE FUNCTION sgmp.note_sign_in() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -238,7 +238,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM pg_stat_clear_snapshot();
-    -- Up to 2 s for each: a session that was told to end still holds its locks.
+    -- Up to 2 s for each: a session that was asked to end still holds its locks.
     PERFORM pg_terminate_backend(pid, 2000) FROM pg_stat_activity
     WHERE usename = of_login AND pid <> pg_backend_pid();
 END
@@ -257,7 +257,7 @@ BEGIN
 END
 $$;
 
--- Every role may alter itself, and hold its row in a transaction that it never ends: whoever comes back in between is ended
+-- Every role may alter itself, and hold its row in a transaction that it never ends: who comes back in between is ended
 -- again.
 CREATE FUNCTION sgmp.alter_login(login text, change text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms'
@@ -372,7 +372,7 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
 END
 $$;
 
--- Accounts are read through a function: of a table with row-level security, EXPLAIN tells how many rows of others an
+-- Accounts are read through a function: of a table with row-level security, EXPLAIN shows how many rows of others an
 -- index walked past, and with that, question by question, their emails.
 CREATE FUNCTION sgmp.visible_accounts() RETURNS SETOF sgmp.account
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

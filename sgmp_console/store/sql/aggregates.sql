@@ -145,7 +145,7 @@ BEGIN
 END
 $$;
 
--- Before this instant raw readings have been dropped, so that a repeat of one can't be told from a new one. TimescaleDB
+-- Before this instant raw readings have been dropped, so that a repeat of one can't be distinguished from a new one. TimescaleDB
 -- drops chunks of a day, once a day, when all of it is old enough: some before this may still be there.
 CREATE FUNCTION sgmp.raw_kept_from() RETURNS timestamptz
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -353,7 +353,7 @@ END
 $$;
 
 -- Retention on plain PostgreSQL: whole weeks, once every aggregated series has them in its slots. Returns how many
--- weeks went. TimescaleDB has a policy for it. Whoever reads makes it wait, and all who come after wait behind it: it soon
+-- weeks went. TimescaleDB has a policy for it. A reader makes it wait, and all who come after wait behind it: it soon
 -- gives up (55P03), to be called again later.
 CREATE FUNCTION sgmp.drop_old_readings(keep interval) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
@@ -558,7 +558,7 @@ BEGIN
 END
 $$;
 
--- Of these slots (start in UTC ms) the ones whose raw rows have been dropped: a reading that arrives for one now can't be told
+-- Of these slots (start in UTC ms) the ones whose raw rows have been dropped: a reading that arrives for one now can't be known
 -- from a repeat, and can't be kept.
 CREATE FUNCTION sgmp.closed_slots(of_series integer[], slots bigint[]) RETURNS TABLE (series_id integer, slot bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan

@@ -1,6 +1,6 @@
 -- Who changed and did what: written by the database in the transaction of the change, read by few, changed by nobody.
 --
--- Rows are told by triggers, whoever writes them and however; acts that change no row by the functions that do them
+-- Rows are recorded by triggers, by whatever way they are written; acts that change no row by the functions that do them
 -- (`write_audit`), and those that happen outside the database by the console (`audit_external`). Of a change, `before` and
 -- `after` hold what differs. A secret that changed stands in both, masked.
 
@@ -44,7 +44,7 @@ $$;
 CREATE TRIGGER sgmp_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON sgmp.audit
 FOR EACH STATEMENT EXECUTE FUNCTION sgmp.refuse_change();
 
--- What audit tells of a row.
+-- What the audit records of a row.
 CREATE FUNCTION sgmp.audit_columns(of_table text, stored jsonb) RETURNS jsonb
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 RETURN CASE of_table

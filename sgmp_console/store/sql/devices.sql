@@ -215,7 +215,7 @@ BEGIN
 END
 $$;
 
--- The devices of a house as its edge is told of them, secrets included.
+-- The devices of a house as they are sent to its edge, secrets included.
 CREATE FUNCTION sgmp.present_devices(house integer) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN COALESCE((

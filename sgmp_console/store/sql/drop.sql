@@ -1,4 +1,4 @@
--- Programs hold no data: all are made anew, in one transaction, whenever one of them changed.
+-- Programs hold no data: all are replaced, in one transaction, whenever one of them changed.
 DO $$
 DECLARE
     statement text;

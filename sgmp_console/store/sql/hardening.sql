@@ -1,7 +1,7 @@
 -- What nobody needs and somebody could use.
 
 -- With `debug_print_plan` anybody has the plans of their statements printed, of the functions that these call, too, with
--- the arguments as constants: the config of a device among them. Programs are silent, whoever calls them.
+-- the arguments as constants: the config of a device among them. Functions are silent for every caller.
 DO $$
 DECLARE
     routine regprocedure;

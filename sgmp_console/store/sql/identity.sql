@@ -1,9 +1,9 @@
 -- Who is asking, and what may they.
 --
--- Always `session_user`, the role that signed in: SET ROLE and SECURITY DEFINER change `current_user` only. Whoever is
+-- Always `session_user`, the role that signed in: SET ROLE and SECURITY DEFINER change `current_user` only. Who is
 -- a member of the schema's owner may everything.
 
--- The role of an account. Every role of a server sees the names of all others, so it tells nobody's email.
+-- The role of an account. Every role of a server sees the names of all others, so it reveals nobody's email.
 CREATE FUNCTION sgmp.login_name(email text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 RETURN {deployment_text} || ':' || left(encode(sha256(convert_to(email, 'UTF8')), 'hex'), 24);
@@ -12,12 +12,12 @@ CREATE FUNCTION sgmp.is_owner() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN pg_has_role(session_user, (SELECT nspowner FROM pg_namespace WHERE nspname = 'sgmp'), 'MEMBER');
 
--- Whoever has to change the password first can do nothing else.
+-- An account that has to change its password first can do nothing else.
 CREATE FUNCTION sgmp.is_active(asked sgmp.account) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 RETURN (asked).enabled AND NOT (asked).must_change_password;
 
--- How audit names whoever signed in.
+-- How the audit names who is signed in.
 CREATE FUNCTION sgmp.actor() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN COALESCE((SELECT a.email FROM sgmp.account a WHERE a.login = session_user), session_user::text);

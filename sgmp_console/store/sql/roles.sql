@@ -1,4 +1,4 @@
--- Roles are the deployment's, in all its houses: whoever changes them sees all houses, and gives nothing they don't have.
+-- Roles are the deployment's, in all its houses: who changes them sees all houses, and gives nothing they don't have.
 
 CREATE FUNCTION sgmp.require_roles(asked text[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -22,7 +22,7 @@ BEGIN
 END
 $$;
 
--- The role, held until the transaction ends. Built-in ones stay as they are: somebody must always be able to mend all.
+-- The role, held until the transaction ends. Built-in ones stay as they are: somebody must always be able to repair everything.
 CREATE FUNCTION sgmp.managed_role(chosen integer) RETURNS sgmp.role
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$

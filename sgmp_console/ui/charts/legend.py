@@ -141,7 +141,7 @@ class Readout(QWidget):
     _MARK = 14
 
     def __init__(self, parts: Sequence[tuple[Quantity, str]], parent: QWidget | None = None) -> None:
-        """`parts` are quantities with their units. The unit tells a frequency apart; voltages carry their name."""
+        """`parts` are quantities with their units. The unit identifies a frequency; voltages carry their name."""
         super().__init__(parent)
         self._parts = parts
         self._texts = [formats.MISSING] * len(parts)
