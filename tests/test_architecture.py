@@ -322,6 +322,40 @@ def test_few_tests_use_private_attributes() -> None:
     )
 
 
+PLAIN_WORDS = {
+    "told": "reported, shown, distinguished or known",
+    "tells": "reports, shows or distinguishes",
+    "mend": "repair or remedy",
+    "mends": "repairs",
+    "mended": "repaired",
+    "whoever": "who, or the thing's name",
+    "anew": "again",
+    "lacks": "does not have, or is missing",
+    "lacking": "missing",
+}
+"""Words that this project's prose fell into, and what the field says. See docs/design_language.md for its terms."""
+
+
+def test_prose_is_in_the_words_of_the_field() -> None:
+    word = re.compile(rf"(?<![\"'])\b({'|'.join(PLAIN_WORDS)})\b", re.IGNORECASE)
+    texts = [
+        *PRODUCT,
+        *(ROOT / "sgmp_console" / "store" / "sql").glob("*.sql"),
+        *(ROOT / "alembic").rglob("*.py"),
+        *(ROOT / "docs").glob("*.md"),
+        *ROOT.glob("[CRS]*.md"),
+    ]
+    _refuse(
+        [
+            f"{_name(path)}:{number} {found[1]!r}: say {PLAIN_WORDS[found[1].lower()]}"
+            for path in texts
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+            if (found := word.search(line)) and "`mend`" not in line
+        ],
+        "Plain words",
+    )
+
+
 def test_a_workaround_links_to_the_report_it_waits_for() -> None:
     marked = re.compile(r"WORKAROUND(?!:? .*(https://|no upstream report))")
     _refuse(

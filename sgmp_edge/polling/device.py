@@ -120,7 +120,7 @@ class Device:
         return self.driver
 
     def _new_driver(self) -> Any:
-        """A driver of the config. Where its type has an `interval`, it is given the one in use, whoever set it."""
+        """A driver of the config. Where its type has an `interval`, it is given the one in use, set there or in config.py."""
         config = dict(self.config.config)
         if self._has_interval:
             config.setdefault("interval", self.interval_ms / 1000)

@@ -133,7 +133,7 @@ def test_what_is_exported_and_discharged_has_its_own_words() -> None:
 def test_energy_today_says_what_was_used_and_from_where_and_what_came_in_and_left(show: Show) -> None:
     card = show(snapshots.snapshot()).energy
     said = texts(card)
-    for part in ("Solar\n12.00\n54 %", "Battery\n3.18\n14 %", "Grid\n6.67\n30 %", "Unknown\n0.30\n1 %"):
+    for part in ("Solar\n12.00\n54 %", "Battery\n3.18\n15 %", "Grid\n6.67\n30 %", "Unknown\n0.30\n1 %"):
         assert part in said
     for part in ("Imported\n6.67", "Stored\n6.50", "Exported\n3.20", "Solar in\n21.70", "00:00 to 14:00"):
         assert part in said
