@@ -92,7 +92,7 @@ def test_after_any_power_cut_all_that_was_said_to_be_stored_is_there_with_the_me
 def test_what_was_not_synced_is_lost_in_such_a_power_cut(tmp_path: Path) -> None:
     """Removals, which are not synced: were puts not, the test above would miss them."""
     script = WRITER.replace("if n % 3 == 2:", "if n == 60:").replace(
-        "outbox.next_id, 2))", "outbox.next_id, 50)); import os; os.kill(os.getpid(), 9)"
+        "outbox.next_id, 2) or ())", "outbox.next_id, 50) or ()); import os; os.kill(os.getpid(), 9)"
     )
     folder = tmp_path / "edge"
     folder.mkdir()
