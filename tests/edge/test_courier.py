@@ -247,7 +247,7 @@ def test_the_byte_rate_is_kept_too(edge: Callable[..., Edge], ingest: Ingest) ->
 def test_a_large_backlog_waits_a_random_moment_and_live_readings_do_not(
     edge: Callable[..., Edge], ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    monkeypatch.setattr("random.Random.uniform", lambda _self, _low, high: high)
     sending = edge(backlog_spread_s=3.0)
     sending.outbox.put([message(number) for number in range(300)])
     connected_at = time.monotonic()
