@@ -14,7 +14,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from sgmp_console import cli, commands, store
+from sgmp_console import cli, commands
 from sgmp_console.environment import DATABASE_URL
 from sgmp_console.reports import export, periods
 from sgmp_console.reports.report import Kind, Report
@@ -171,18 +171,7 @@ def test_an_account_without_the_permission_export_writes_no_file(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with stored.database.begin() as connection:
-        store.accounts.create(
-            connection,
-            email="vera@example.org",
-            name="Vera",
-            role="visitor",
-            house_id=stored.house.house_id,
-            password="a long password",
-            must_change_password=False,
-        )
-    signed_in = test_database.address.replace("//", "//vera%40example.org:a%20long%20password@")
-    monkeypatch.setenv(DATABASE_URL, signed_in)
+    monkeypatch.setenv(DATABASE_URL, stored.visitor_url(test_database))
     ask = [*ASK, "--deployment", test_database.deployment, "--report", "solar"]
     assert cli.main(ask) == commands.OK
     assert cli.main([*ask, "--csv", str(tmp_path / "report.csv")]) == commands.FAILED

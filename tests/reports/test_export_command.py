@@ -142,18 +142,7 @@ def test_an_account_without_the_permission_export_gets_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with stored.database.begin() as connection:
-        store.accounts.create(
-            connection,
-            email="vera@example.org",
-            name="Vera",
-            role="visitor",
-            house_id=stored.house.house_id,
-            password="a long password",
-            must_change_password=False,
-        )
-    signed_in = test_database.address.replace("//", "//vera%40example.org:a%20long%20password@")
-    monkeypatch.setenv(DATABASE_URL, signed_in)
+    monkeypatch.setenv(DATABASE_URL, stored.visitor_url(test_database))
     assert export("items", tmp_path / "a.csv", "--deployment", test_database.deployment) == commands.FAILED
     assert "export" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

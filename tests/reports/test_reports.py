@@ -20,6 +20,7 @@ from sgmp_console.reports.report import Kind, Report
 from sgmp_console.store import AnalyticItem, Batch, Database, EventRow, devices, houses, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
+from tests.database import TestDatabase
 from tests.reports.houses import BATTERY, EV, LOAD, SOC, SOLAR, Readings, balanced, without
 
 MINUTE_MS = 60_000
@@ -74,6 +75,20 @@ class StoredHouse:
             return next(
                 one for one in store.analytics.list_all(connection, self.house.house_id) if one.name == name
             )
+
+    def visitor_url(self, where: TestDatabase) -> str:
+        """The address as a new account that may look at the house and not export."""
+        with self.database.begin() as connection:
+            store.accounts.create(
+                connection,
+                email="vera@example.org",
+                name="Vera",
+                role="visitor",
+                house_id=self.house.house_id,
+                password="a long password",
+                must_change_password=False,
+            )
+        return where.address.replace("//", "//vera%40example.org:a%20long%20password@")
 
     def slots(self, item: str, start_ms: int, end_ms: int) -> dict[int, float]:
         """Slot -> mean, by adding up."""
