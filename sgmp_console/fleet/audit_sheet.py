@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -49,7 +48,6 @@ def export(database: Database, path: Path, wanted: AuditFilter, progress: Callab
 
     Raises UserError where it can't be written, Unavailable. Nothing is left of a file that is not whole.
     """
-    part = path.with_name(path.name + ".part")
     written = 0
     with database.begin() as connection:
         names = {house.house_id: house.name for house in houses.list_all(connection)}
@@ -62,13 +60,7 @@ def export(database: Database, path: Path, wanted: AuditFilter, progress: Callab
             written += len(page)
             progress(written)
 
-    try:
-        sheets.write(part, COLUMNS, rows())
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
+    sheets.write(path, COLUMNS, rows())
     return written
 
 

@@ -10,10 +10,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from io import TextIOWrapper
 from pathlib import Path
+from typing import BinaryIO
 
 from sgmp_console import csv_format
 from sgmp_console.errors import UserError
+from sgmp_console.files import opened_atomic
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_ROWS = 5_000
@@ -146,21 +149,26 @@ def write(
     private: bool = False,
     delimiter: str = ",",
 ) -> None:
-    """Write a file that spreadsheets open as it is. `private`: readable by its owner alone, and not there before.
+    """Write a file that spreadsheets open as it is, whole or not at all. `private`: readable by its owner alone, and not
+    there before.
 
     `delimiter`: `;` for spreadsheets of countries with a decimal comma. Raises UserError where it can't be written.
     """
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if private else os.O_TRUNC)
     try:
-        descriptor = os.open(path, flags, 0o600 if private else 0o666)
-        with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as file:
+        with _private_file(path) if private else opened_atomic(path, mode=0o644) as opened:
+            file = TextIOWrapper(opened, encoding="utf-8-sig", newline="")
             file.write(csv_format.written_record(columns, delimiter))
             for row in rows:
                 file.write(csv_format.written_record((row.get(column, "") for column in columns), delimiter))
+            file.detach()
     except FileExistsError:
         raise UserError(f"{path.name} exists already. Choose another name.") from None
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror}.") from error
+
+
+def _private_file(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _text(path: Path) -> str:
