@@ -99,7 +99,13 @@ def _ensure_house(database: store.Database, house: DemoHouse, state: DemoState) 
         present = store.devices.list_all(connection, found.house_id) if found else []
     if found is None or house.key not in state.house_ids:
         if found is None:
-            found = houses.create(database, house.name, description=house.description, time_zone=house.zone)
+            found = houses.create(
+                database,
+                house.name,
+                description=house.description,
+                time_zone=house.zone,
+                place=store.Place(house.latitude, house.longitude),
+            )
         there = {device.name for device in present}
         for kind, config in house.device_configs(state.ports).items():
             if kind not in there:

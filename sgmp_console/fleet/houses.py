@@ -22,6 +22,7 @@ from sgmp_console.fleet.sync import RetainingBroker
 from sgmp_console.store import (
     Database,
     House,
+    Place,
     accounts,
     analytics,
     audit,
@@ -54,7 +55,15 @@ class NewCredentials:
     problem: str | None = None
 
 
-def create(database: Database, name: str, *, description: str = "", time_zone: str) -> House:
+def create(
+    database: Database,
+    name: str,
+    *,
+    description: str = "",
+    time_zone: str,
+    load_contains_ev: bool = False,
+    place: Place | None = None,
+) -> House:
     """Make a house without credentials; `renew_credentials` makes them later.
 
     Raises UserError: the name is taken (it is unique in the deployment), no such time zone.
@@ -62,7 +71,7 @@ def create(database: Database, name: str, *, description: str = "", time_zone: s
     _check_name(name)
     _check_zone(time_zone)
     with database.begin() as connection:
-        return _insert(connection, name, description, time_zone)
+        return _insert(connection, House(0, name, description, time_zone, 0, load_contains_ev, place))
 
 
 def create_with_credentials(
@@ -72,6 +81,8 @@ def create_with_credentials(
     *,
     description: str = "",
     time_zone: str,
+    load_contains_ev: bool = False,
+    place: Place | None = None,
     checkpoint: Callable[[], None] = go_on,
 ) -> NewHouse:
     """Make a house, and the credentials for its edge. Both or neither.
@@ -81,7 +92,7 @@ def create_with_credentials(
     _check_name(name)
     _check_zone(time_zone)
     with outside(database, lambda connection: _is_there(connection, house.house_id)) as act:
-        house = _insert(act.connection, name, description, time_zone)
+        house = _insert(act.connection, House(0, name, description, time_zone, 0, load_contains_ev, place))
         act.failed = f"House {house.name} was not created"
         act.unknown = "It has no credentials. If it is in the list, generate new credentials for it; else create it again."
         service.ready()
@@ -143,7 +154,7 @@ def revoke_others(database: Database, service: CredentialsService, house_id: int
 
 
 def update(database: Database, house: House) -> House:
-    """Store name, description and time zone. Everything refers to a house by its id, so a name can change at any time.
+    """Store all that is set of a house. Everything refers to a house by its id, so a name can change at any time.
 
     Raises UserError (name taken or against the rule, no such time zone), ChangedMeanwhile where `house` is stale.
     """
@@ -211,10 +222,17 @@ def leftovers(database: Database, service: CredentialsService) -> list[int]:
         return sorted(service.houses() - {house.house_id for house in houses.list_all(connection)})
 
 
-def _insert(connection: sa.Connection, name: str, description: str, time_zone: str) -> House:
+def _insert(connection: sa.Connection, house: House) -> House:
     lock_houses(connection)
-    _check_unlike(connection, name)
-    return houses.create(connection, name.strip(), description=description.strip(), time_zone=time_zone)
+    _check_unlike(connection, house.name)
+    return houses.create(
+        connection,
+        house.name.strip(),
+        description=house.description.strip(),
+        time_zone=house.time_zone,
+        load_contains_ev=house.load_contains_ev,
+        place=house.place,
+    )
 
 
 def _note(connection: sa.Connection, act: str, house: House, *certificate_ids: str | None) -> None:

@@ -286,14 +286,41 @@ def balance(
     return Balance(start, end, starts, flows, discharged, missing, opening, closing)
 
 
-def suggests_load_contains_ev(means: Mapping[str, SlotMeans], start_ms: int, end_ms: int) -> bool:
-    """Whether the residual is smaller if the load is taken to contain the car."""
+@dataclass(frozen=True)
+class CarInLoad:
+    """What does not add up over a range, whichever sign it has in each slot, kWh: with the load taken not to contain the
+    car (`apart_kwh`), and to contain it (`together_kwh`).
+
+    `at_most_kwh`: by so much the two can differ. A house that used nothing while the car was charged says nothing.
+    """
+
+    apart_kwh: float
+    together_kwh: float
+    at_most_kwh: float
+
+    @property
+    def suggestion(self) -> bool | None:
+        """Whether the load contains the car: what leaves less over. None where that can't be known."""
+        difference = self.apart_kwh - self.together_kwh
+        if self.at_most_kwh < _LEAST_EVIDENCE_KWH or abs(difference) < self.at_most_kwh / 4:
+            return None
+        return difference > 0
+
+
+_LEAST_EVIDENCE_KWH = 0.5
+"""Less than a short charge says nothing beside the tolerance of meters."""
+
+
+def car_in_load(means: Mapping[str, SlotMeans], start_ms: int, end_ms: int) -> CarInLoad:
+    """What the balance says of whether the meter of the load measures the car, too. `means` as for `balance`."""
     start, end = snap(start_ms, end_ms)
     _, kwh, _ = _attributed(means, start, end)
     others = sum(kwh[name] for name in SOURCES) - kwh["battery_charging"] - kwh["grid_export"]
-    apart = np.abs(others - kwh["load"] - kwh["ev"]).sum()
-    together = np.abs(others - np.maximum(kwh["load"], kwh["ev"])).sum()
-    return bool(together < apart)
+    return CarInLoad(
+        float(np.abs(others - kwh["load"] - kwh["ev"]).sum()),
+        float(np.abs(others - np.maximum(kwh["load"], kwh["ev"])).sum()),
+        float(np.minimum(kwh["load"], kwh["ev"]).sum()),
+    )
 
 
 def _attributed(

@@ -23,7 +23,7 @@ from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Bars, BarStep, Column, Curve, Figure, Gap, Table, TableColumn, Why
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers
 from sgmp_console.store import AnalyticItem, House, events, readings
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, calendar
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, SlotMeans, calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 _STATION_POWER = "power"
@@ -34,6 +34,10 @@ _MAX_DAY_BARS = 62
 
 _MAX_GAPS = 3
 _MIN_GAP_MS = 2 * SLOT_MS
+
+
+LOAD_WITHOUT_EV = "load without ev"
+"""In place of an item's name: the load with the car taken off, slot by slot. Not an identifier, so no item is called so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +114,8 @@ class Builder:
 
     def steps(self, *names: str) -> list[Steps | None]:
         """The items in the steps of the period, read together; None for those that are missing or can't be read."""
+        if LOAD_WITHOUT_EV in names and LOAD_WITHOUT_EV not in self._steps:
+            self._steps[LOAD_WITHOUT_EV] = self._load_without_ev()
         wanted = [name for name in names if name not in self._steps]
         present = [name for name in wanted if self.item(name) is not None]
         self._steps |= dict.fromkeys(wanted)
@@ -146,6 +152,27 @@ class Builder:
                 parts[name].append(Steps(means.starts, means.covered, means.sums, HOUR_MS, hours.source))
         return {name: _joined(one) for name, one in parts.items()}
 
+    def _load_without_ev(self) -> Steps | None:
+        """In the slots in which load and car have a value; none where either can't be read."""
+        load, ev = self.steps("load", "ev")
+        if load is None or ev is None:
+            return None
+        found = self.reader.slots(["load", "ev"], self.period.start_ms, self.passed_ms)
+        both = [found[name].slots for name in ("load", "ev")]
+        starts, of_load, of_ev = np.intersect1d(
+            both[0].starts, both[1].starts, assume_unique=True, return_indices=True
+        )
+        means = np.maximum(both[0].means[of_load] - both[1].means[of_ev], 0.0)
+        slots = SlotMeans(self.period.start_ms, self.passed_ms, starts, means)
+        source = load.source if load.source is ev.source else Source.MIXED
+        if self.period.step_ms == SLOT_MS:
+            return Steps(starts, np.ones(len(starts), np.int64), means, SLOT_MS, source)
+        hours = [
+            slots.between(first, last).hours(origin)
+            for first, last, origin in _hour_grids(self.period.start_ms, self.passed_ms, self.period.zone)
+        ]
+        return _joined([Steps(one.starts, one.covered, one.sums, HOUR_MS, source) for one in hours])
+
     def slot_means(self, name: str) -> NDArray[np.float64]:
         """The means of the item's covered five-minute slots; empty where it can't be read."""
         if self.steps(name)[0] is None or not self.slots:
@@ -174,7 +201,13 @@ class Builder:
             self.problems[str(error)] = None
             return None
         means = {name: one.slots for name, one in found.items()}
-        return weekly_balance(means, self.period.start_ms, self.passed_ms, self.period.zone)
+        return weekly_balance(
+            means,
+            self.period.start_ms,
+            self.passed_ms,
+            self.period.zone,
+            load_contains_ev=self.house.load_contains_ev,
+        )
 
     def day_bounds(self) -> list[int]:
         """The starts of the house's days in the passed part of the period, and its end; UTC ms, on slots."""
@@ -267,6 +300,8 @@ class Builder:
             return None
 
     def _has_energy(self, name: str) -> bool:
+        if name == LOAD_WITHOUT_EV:
+            return self._has_energy("load") and self._has_energy("ev")
         return name in self.reader.items and self._energy_refusal(name) is None
 
     def highest(self, key: str, title: str, name: str) -> Figure:
@@ -289,7 +324,7 @@ class Builder:
         return Figure(key, title, value, self._unit(name), why, at_ms, hour_ms)
 
     def _unit(self, name: str) -> str:
-        item = self.reader.items.get(name)
+        item = self.reader.items.get("load" if name == LOAD_WITHOUT_EV else name)
         return item.unit if item else ""
 
     # --- Curves and tables -------------------------------------------------------------------------------------------

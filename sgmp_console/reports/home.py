@@ -162,6 +162,8 @@ class HomeSnapshot:
     warnings: tuple[WarningGroup, ...]
     edge: EdgeStanding | None = None
     """What the house's edge last reported of itself; None: not read."""
+    load_without_ev: Curve | None = None
+    """The load with the car taken off, where the load's meter measures it, too: what stands in sums beside the car."""
 
     @property
     def newest_ms(self) -> int | None:
@@ -176,7 +178,17 @@ class HomeSnapshot:
         """Whether any device delivers readings now."""
         return any(device.newest_ms is not None and not device.is_silent(now_ms) for device in self.devices)
 
+    @property
+    def power_curves(self) -> Mapping[str, Curve]:
+        """Those that add up: the load does not contain the car."""
+        return self.curves if self.load_without_ev is None else {**self.curves, "load": self.load_without_ev}
+
     def latest(self, item: str) -> Latest | None:
         """The newest value of an item; None where the house has no such item or there never was a value."""
         curve = self.curves.get(item)
+        return curve.latest if curve else None
+
+    def latest_power(self, item: str) -> Latest | None:
+        """As `latest`, of `power_curves`."""
+        curve = self.power_curves.get(item)
         return curve.latest if curve else None

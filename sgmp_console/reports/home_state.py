@@ -157,6 +157,11 @@ class HomeState:
         today, _ = calendar.day_of(now_ms, definition.house.time_zone)
         end = now_ms + AHEAD_MS
         present = {item.name for item in definition.items}
+        curves = {
+            item.name: self._curve(item, now_ms - DAY_MS, end)
+            for item in definition.items
+            if item.name in HOME_ITEMS
+        }
         return HomeSnapshot(
             house_id=definition.house.house_id,
             house_name=definition.house.name,
@@ -174,11 +179,7 @@ class HomeState:
                 for device in sorted(definition.devices, key=lambda device: device.name)
             ),
             missing_items=tuple(name for name in required_items() if name not in present),
-            curves={
-                item.name: self._curve(item, now_ms - DAY_MS, end)
-                for item in definition.items
-                if item.name in HOME_ITEMS
-            },
+            curves=curves,
             energy_today=self._energy(today, now_ms),
             charging_today=self._charging(today, end),
             warnings=tuple(
@@ -189,6 +190,7 @@ class HomeState:
                 if _is_of(group, today)
             ),
             edge=edge_state.judge(self._edge, now_ms),
+            load_without_ev=_without_ev(curves) if definition.house.load_contains_ev else None,
         )
 
     def _note_delivery(self, device: str, timestamps: NDArray[np.int64]) -> None:
@@ -272,7 +274,9 @@ class HomeState:
             covered = slots.series.between(today_ms, end)
             means[name] = SlotMeans(today_ms, end, covered.timestamps, covered.values)
         opening = self._ledger[1] if self._ledger is not None and self._ledger[0] == today_ms else Ledger()
-        balanced = balance(means, today_ms, end, opening=opening)
+        balanced = balance(
+            means, today_ms, end, load_contains_ev=self.definition.house.load_contains_ev, opening=opening
+        )
         absent = tuple(name for name in BALANCE_ITEMS if name not in means)
         return EnergyToday(today_ms, end, balanced.total, absent, balanced.missing)
 
@@ -303,6 +307,22 @@ class HomeState:
             for step in self._graph.steps
             if len(last := values[step.name])
         }
+
+
+def _without_ev(curves: Mapping[str, Curve]) -> Curve | None:
+    """The load less the car, at the times at which both have a value."""
+    load, ev = curves.get("load"), curves.get("ev")
+    if load is None or ev is None:
+        return None
+    at, of_load, of_ev = np.intersect1d(
+        load.series.timestamps, ev.series.timestamps, assume_unique=True, return_indices=True
+    )
+    series = Series(at, np.maximum(load.series.values[of_load] - ev.series.values[of_ev], 0.0))
+    latest = None
+    if len(series):
+        stale_after_ms = load.latest.stale_after_ms if load.latest is not None else STALE_AFTER_MS
+        latest = Latest(int(at[-1]), float(series.values[-1]), stale_after_ms)
+    return replace(load, series=series, latest=latest, problem=load.problem or ev.problem)
 
 
 def _is_of(group: WarningGroup, day_ms: int) -> bool:

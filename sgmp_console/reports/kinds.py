@@ -20,7 +20,7 @@ from sgmp_console.reports.balance import (
     Balance,
     Totals,
 )
-from sgmp_console.reports.builder import Builder
+from sgmp_console.reports.builder import LOAD_WITHOUT_EV, Builder
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import (
     Bars,
@@ -220,12 +220,17 @@ _ENERGY_NAMES = {
 
 def _energy(builder: Builder) -> _Parts:
     found = builder.balance()
+    read_as = {name: name for name in BALANCE_ITEMS}
+    if builder.house.load_contains_ev:
+        read_as["load"] = LOAD_WITHOUT_EV
     total = found.total if found is not None else Totals()
     known = found is not None and total.attributed > 0
     note = (
         "Sums over the slots in which every needed item has a value. Within a slot the sun serves load and car first, "
         "then the battery, then the export; the battery before the grid. Energy from the battery keeps its origin."
     )
+    if builder.house.load_contains_ev:
+        note += " The load's meter measures the car, too: what the car took is taken off the load."
     needed = ", ".join(name for name in BALANCE_ITEMS if name in builder.reader.items)
     why = Why(needed, needed, needed, total.attributed, builder.slots, note=note)
 
@@ -300,11 +305,11 @@ def _energy(builder: Builder) -> _Parts:
                 section=Section.CHECK,
             ),
         ],
-        [builder.curve(name, QUANTITY_TITLES[name], name, name) for name in BALANCE_ITEMS],
+        [builder.curve(name, QUANTITY_TITLES[name], read_as[name], name) for name in BALANCE_ITEMS],
         [
             _flow_table(total) if known else Table("flows", "Energy flows", (), ()),
             _energy_days(builder, found),
-            builder.step_table([(name, QUANTITY_TITLES[name]) for name in BALANCE_ITEMS]),
+            builder.step_table([(read_as[name], QUANTITY_TITLES[name]) for name in BALANCE_ITEMS]),
         ],
         _energy_bars(builder, found) if known else None,
     )

@@ -56,8 +56,7 @@ class HomeLoader:
             else:
                 from_ms = self._due_from(now_ms, max(from_ms, day.start_ms))
             if (midnight := day.ledger_due_ms(now_ms, from_ms)) is not None:
-                zone = day.definition.house.time_zone
-                day.note_ledger(midnight, read_ledger(connection, self._house_id, zone, midnight))
+                day.note_ledger(midnight, read_ledger(connection, day.definition.house, midnight))
             end_ms = now_ms + _HORIZON_MS
             start_ms = day.reads_from(from_ms)
             new_readings = readings.read(connection, self._house_id, day.fields, start_ms, end_ms)

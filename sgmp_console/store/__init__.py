@@ -50,7 +50,7 @@ from sgmp_console.store.errors import (
     StatementFailed,
 )
 from sgmp_console.store.events import Event, EventRow
-from sgmp_console.store.houses import House
+from sgmp_console.store.houses import House, Place
 from sgmp_console.store.ingest_state import IngestState
 from sgmp_console.store.locks import lock_house, lock_houses
 from sgmp_console.store.maintenance import Maintenance
@@ -80,6 +80,7 @@ __all__ = [
     "IngestState",
     "Maintenance",
     "PasswordExpired",
+    "Place",
     "ReadingRow",
     "Reconnected",
     "Rejected",

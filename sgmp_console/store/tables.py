@@ -127,6 +127,14 @@ house = Table(
     _revision(),
     _now("created_at"),
     Column("deleted_at", DateTime(timezone=True)),
+    Column("load_contains_ev", Boolean, nullable=False, server_default=text("false")),
+    Column("latitude", Double),
+    Column("longitude", Double),
+    CheckConstraint(
+        "(latitude IS NULL) = (longitude IS NULL)"
+        " AND COALESCE(latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180, true)",
+        name="place",
+    ),
     CheckConstraint("name = btrim(name) AND length(name) BETWEEN 1 AND 64", name="name"),
     _at_most("description", 4000),
     _at_most("time_zone", 64),

@@ -249,7 +249,7 @@ ACTS = {
     ),
     "edit a house": Act(
         lambda c, p: store.houses.update(c, replace(store.houses.get(c, p.house_id), description="edited")),
-        "SELECT sgmp.update_house({house}, 1, 'New', 'edited', 'UTC')",
+        "SELECT sgmp.update_house({house}, 1, 'New', 'edited', 'UTC', true, 37.4, -122.2)",
     ),
     "delete a house": Act(
         done(lambda c, p: store.houses.delete(c, p.house_id)),

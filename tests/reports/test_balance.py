@@ -18,9 +18,9 @@ from sgmp_console.reports.balance import (
     Ledger,
     Totals,
     balance,
+    car_in_load,
     ledger_from_ms,
     opening_ledger,
-    suggests_load_contains_ev,
     weekly_balance,
 )
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SlotMeans, calendar
@@ -263,11 +263,23 @@ def test_a_load_that_contains_the_car_is_taken_without_it() -> None:
 def test_the_setting_with_the_smaller_residual_is_suggested(load: float, contains: bool) -> None:
     hour = one_hour(grid_import=5, load=load, ev=3)
 
-    assert suggests_load_contains_ev(hour, 0, HOUR_MS) is contains
+    assert car_in_load(hour, 0, HOUR_MS).suggestion is contains
 
 
-def test_without_a_car_the_load_is_taken_as_it_is() -> None:
-    assert not suggests_load_contains_ev(one_hour(grid_import=5, load=5), 0, HOUR_MS)
+def test_without_a_car_nothing_is_suggested() -> None:
+    assert car_in_load(one_hour(grid_import=5, load=5), 0, HOUR_MS).suggestion is None
+
+
+def test_a_balance_that_fits_neither_way_suggests_nothing() -> None:
+    hour = one_hour(grid_import=6.5, load=5, ev=3)
+
+    assert car_in_load(hour, 0, HOUR_MS).suggestion is None
+
+
+def test_a_small_load_beside_a_fast_charger_is_evidence_all_the_same() -> None:
+    hour = one_hour(grid_import=11.6, load=0.6, ev=11)
+
+    assert car_in_load(hour, 0, HOUR_MS).suggestion is False
 
 
 # --- Random days --------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from sgmp_console.measurements import flatten
 from sgmp_console.reports import periods
 from sgmp_console.reports.builder import Builder
 from sgmp_console.reports.home import HOME_ITEMS, POWER_ITEMS, HomeSnapshot
+from sgmp_console.reports.kinds import build
+from sgmp_console.reports.ledger import read_car_in_load
 from sgmp_console.reports.live import HomeLoader
+from sgmp_console.reports.report import Kind
 from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
 from sgmp_console.timeseries import Series, slot_means
 from tests.database import TestDatabase
@@ -149,6 +153,34 @@ def test_today_has_the_same_balance_on_home_as_in_the_energy_report(
     assert report.opening.stored_kwh > 0
     late = live.update(NOON, NOON - 20 * HOUR_MS).energy_today
     np.testing.assert_allclose(late.totals.discharged, report.total.discharged, atol=1e-9)
+
+
+def test_a_load_that_contains_the_car_gives_the_same_sums_where_the_house_says_so(
+    database: Database, house: House, live: HomeLoader, day: Sent
+) -> None:
+    deliver(database, house, between(day, 0, NOON))
+    apart = live.load(NOON)
+    with database.begin() as connection:
+        load = next(one for one in store.analytics.list_all(connection, house.house_id) if one.name == "load")
+        store.analytics.update(connection, replace(load, formula="-egauge.A.Load - egauge.A.EV"))
+        found = read_car_in_load(connection, house.house_id, NOON)
+        assert found is not None
+        assert found.suggestion is True
+        changed = store.houses.update(connection, replace(house, load_contains_ev=True))
+    together = live.load(NOON)
+    with database.begin() as connection:
+        period = periods.last_24_hours(NOON, house.time_zone)
+        report = build(connection, changed, Kind.ENERGY, period, NOON)
+
+    np.testing.assert_allclose(together.energy_today.totals.flows, apart.energy_today.totals.flows, atol=1e-9)
+    np.testing.assert_allclose(
+        together.power_curves["load"].series.values, apart.curves["load"].series.values, atol=1e-9
+    )
+    assert together.curves["load"].series.values.sum() > apart.curves["load"].series.values.sum()
+    (drawn,) = (one for one in report.curves if one.key == "load")
+    steps = next(table for table in report.tables if table.key == "steps")
+    column = next(place for place, one in enumerate(steps.columns) if one.title == "Load, energy")
+    assert sum(float(row[column] or 0) for row in steps.rows) == pytest.approx(drawn.values.sum() / 12)
 
 
 def test_an_empty_house_has_everything_but_numbers(live: HomeLoader) -> None:

@@ -23,6 +23,24 @@ def test_a_house_keeps_what_it_was_given(database: Database) -> None:
         assert store.houses.list_all(connection) == [made]
 
 
+def test_a_house_knows_whether_its_load_contains_the_car_and_where_it_is(database: Database) -> None:
+    menlo = store.Place(37.4536, -122.1818)
+    with database.begin() as connection:
+        made = store.houses.create(connection, "Nord", load_contains_ev=True, place=menlo)
+        assert (made.load_contains_ev, made.place) == (True, menlo)
+        changed = store.houses.update(connection, replace(made, load_contains_ev=False, place=None))
+        assert (changed.load_contains_ev, changed.place) == (False, None)
+        (change, *_) = store.audit.read(connection, subject="Nord")
+        assert change.before == {"load_contains_ev": True, "latitude": 37.4536, "longitude": -122.1818}
+        assert change.after == {"load_contains_ev": False, "latitude": None, "longitude": None}
+
+
+@pytest.mark.parametrize("degrees", [(90.1, 0.0), (0.0, -180.5), (float("nan"), 0.0)])
+def test_a_place_lies_on_the_earth(database: Database, degrees: tuple[float, float]) -> None:
+    with pytest.raises(UserError, match="90 degrees south and north"), database.begin() as connection:
+        store.houses.create(connection, "Nord", place=store.Place(*degrees))
+
+
 @pytest.mark.parametrize("name", ["", "  ", "x" * 65])
 def test_a_house_needs_a_name(database: Database, name: str) -> None:
     with pytest.raises(UserError, match="needs a name"), database.begin() as connection:

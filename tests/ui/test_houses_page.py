@@ -18,12 +18,14 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.fleet import devices, houses
+from sgmp_console.reports.balance import CarInLoad
+from sgmp_console.store import Place
 from sgmp_console.store import houses as stored_houses
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.pages.houses.acts import DeleteDialog, RenewDialog, RevokeDialog
 from sgmp_console.ui.pages.houses.columns import COLUMNS
 from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, save
-from sgmp_console.ui.pages.houses.form import HouseForm
+from sgmp_console.ui.pages.houses.form import HouseForm, parsed_place, place_text, suggestion
 from sgmp_console.ui.pages.houses.page import HousesPage
 from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.session import Session
@@ -319,6 +321,52 @@ def test_a_house_changed_by_somebody_else_is_reported(show: Show, deployed: Depl
     qtbot.waitUntil(lambda: gone(form), timeout=20_000)
     with deployed.owner.begin() as connection:
         assert stored_houses.get(connection, house.house_id).description == "Mine"
+
+
+def test_the_car_in_the_load_and_the_place_are_set_in_the_form(
+    show: Show, deployed: Deployment, qtbot: QtBot
+) -> None:
+    page = show()
+    house = deployed.houses[0]
+    page.table.select({house.house_id})
+    page.action("edit").trigger()
+    form = opened(page, HouseForm)
+    form.load_contains_ev.click()
+    form.place_entry.setText("95, 10")
+    form.act.click()
+    assert "at most 90 and 180" in form.place_field.problem
+    form.place_entry.setText("53.55, 9.99")
+    save_picture(form, "house_form")
+    form.act.click()
+    qtbot.waitUntil(lambda: gone(form), timeout=20_000)
+    with deployed.owner.begin() as connection:
+        stored = stored_houses.get(connection, house.house_id)
+    assert (stored.load_contains_ev, stored.place) == (True, Place(53.55, 9.99))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("37.42, -122.20", Place(37.42, -122.2)),
+        ("-33.9;18", Place(-33.9, 18.0)),
+        ("+1 2", Place(1.0, 2.0)),
+        ("37,42; 122,2", None),
+        ("91, 0", None),
+        ("north", None),
+    ],
+)
+def test_a_place_is_read_as_maps_write_it(text: str, place: Place | None) -> None:
+    assert parsed_place(text) == place
+    assert place is None or parsed_place(place_text(place)) == place
+
+
+def test_what_the_balance_suggests_is_said_with_its_reason() -> None:
+    assert "does not contain the car: 9.00\u00a0kWh do not add up if it does" in suggestion(
+        CarInLoad(0.1, 9, 9)
+    )
+    assert "it contains the car" in suggestion(CarInLoad(9, 0.1, 9))
+    assert "do not show" in suggestion(CarInLoad(0, 0, 0))
+    assert "do not show" in suggestion(None)
 
 
 # --- Credentials -----------------------------------------------------------------------------------------------------

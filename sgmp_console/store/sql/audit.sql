@@ -54,7 +54,9 @@ RETURN CASE of_table
         'role', (SELECT r.name FROM sgmp.role r WHERE r.role_id = (stored ->> 'role_id')::integer))
     WHEN 'role' THEN jsonb_build_object('name', stored -> 'name', 'description', stored -> 'description')
     WHEN 'house' THEN jsonb_build_object(
-        'name', stored -> 'name', 'description', stored -> 'description', 'time_zone', stored -> 'time_zone')
+        'name', stored -> 'name', 'description', stored -> 'description', 'time_zone', stored -> 'time_zone',
+        'load_contains_ev', stored -> 'load_contains_ev', 'latitude', stored -> 'latitude',
+        'longitude', stored -> 'longitude')
     WHEN 'device' THEN jsonb_build_object(
         'name', stored -> 'name', 'type', stored -> 'type', 'description', stored -> 'description',
         'config', stored -> 'config')

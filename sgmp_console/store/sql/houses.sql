@@ -10,7 +10,10 @@ END;
 CREATE VIEW sgmp.houses AS SELECT * FROM sgmp.visible_houses();
 COMMENT ON VIEW sgmp.houses IS 'sgmp program';
 
-CREATE FUNCTION sgmp.create_house(name text, description text, time_zone text) RETURNS integer
+CREATE FUNCTION sgmp.create_house(
+    name text, description text, time_zone text, load_contains_ev boolean DEFAULT false,
+    latitude double precision DEFAULT NULL, longitude double precision DEFAULT NULL
+) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -18,7 +21,8 @@ DECLARE
 BEGIN
     PERFORM sgmp.require_permission('manage_houses');
     PERFORM sgmp.require_permission('all_houses');
-    INSERT INTO sgmp.house (name, description, time_zone) VALUES (name, description, time_zone)
+    INSERT INTO sgmp.house (name, description, time_zone, load_contains_ev, latitude, longitude)
+    VALUES (name, description, time_zone, load_contains_ev, latitude, longitude)
     RETURNING house_id INTO created;
     RETURN created;
 END
@@ -26,14 +30,17 @@ $$;
 
 -- Returns the new revision; null if it is no longer `seen`, or the house was deleted.
 CREATE FUNCTION sgmp.update_house(
-    house integer, seen integer, new_name text, new_description text, new_time_zone text
+    house integer, seen integer, new_name text, new_description text, new_time_zone text,
+    new_load_contains_ev boolean, new_latitude double precision, new_longitude double precision
 ) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM sgmp.require_in_house('manage_houses', house);
     UPDATE sgmp.house h SET
-        name = new_name, description = new_description, time_zone = new_time_zone, revision = h.revision + 1
+        name = new_name, description = new_description, time_zone = new_time_zone,
+        load_contains_ev = new_load_contains_ev, latitude = new_latitude, longitude = new_longitude,
+        revision = h.revision + 1
     WHERE h.house_id = house AND h.revision = seen AND h.deleted_at IS NULL;
     RETURN CASE WHEN FOUND THEN seen + 1 END;
 END

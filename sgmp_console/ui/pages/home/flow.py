@@ -32,7 +32,7 @@ class Flow:
 
 def flows(snapshot: HomeSnapshot, now_ms: int) -> dict[str, Flow]:
     """The flows of the diagram, by node: `solar`, `grid`, `battery`, `ev`; and `load`, what the house uses."""
-    value = {item: current(snapshot.latest(item), now_ms) for item in QUANTITIES}
+    value = {item: current(snapshot.latest_power(item), now_ms) for item in QUANTITIES}
     grid = _difference(value["grid_import"], value["grid_export"])
     battery = _difference(value["battery_discharging"], value["battery_charging"])
     ev = value["ev"]

@@ -200,11 +200,12 @@ class HomePage(Page):
             self._zone = zone
             self.power_chart.set_zone(zone)
             self.line_chart.set_zone(zone)
-            self._power_hint.setText(f"Times in {snapshot.time_zone.replace('_', ' ')}")
+        car = "; the load is shown without the car" if snapshot.load_without_ev is not None else ""
+        self._power_hint.setText(f"Times in {snapshot.time_zone.replace('_', ' ')}{car}")
         now_ms = self.services.now_ms()
         for tile in self.tiles:
             tile.set_snapshot(snapshot, now_ms)
-        self.power_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
+        self.power_chart.set_curves(snapshot.power_curves, snapshot.start_ms, snapshot.end_ms)
         self.line_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
         self.energy.set_energy(snapshot.energy_today, zone)
         self.missing_items.set_snapshot(
@@ -223,7 +224,7 @@ class HomePage(Page):
 
     def _bring_up_to_date(self, snapshot: HomeSnapshot, now_ms: int) -> None:
         """What changes by the mere passing of time: values that become stale."""
-        self.legend.set_values({item: current(snapshot.latest(item), now_ms) for item in POWER_ITEMS})
+        self.legend.set_values({item: current(snapshot.latest_power(item), now_ms) for item in POWER_ITEMS})
         self.flow.set_flows(flows(snapshot, now_ms))
         self._readout.set_values({item: current(snapshot.latest(item), now_ms) for item in LINE_ITEMS})
         self.warnings.show_warnings(snapshot, now_ms, ZoneInfo(snapshot.time_zone))

@@ -19,7 +19,7 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.houses.acts import NO_CREDENTIALS, DeleteDialog, RenewDialog, RevokeDialog
 from sgmp_console.ui.pages.houses.columns import COLUMNS, HouseRow, credentials_status
 from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, first_steps, renewal_steps
-from sgmp_console.ui.pages.houses.form import HouseForm
+from sgmp_console.ui.pages.houses.form import HouseForm, place_text
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 
@@ -209,4 +209,11 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
 
 def _copied(row: HouseRow) -> Sequence[str]:
     house = row.overview.house
-    return (str(house.house_id), house.name, house.description, house.time_zone)
+    return (
+        str(house.house_id),
+        house.name,
+        house.description,
+        house.time_zone,
+        "load with EV" if house.load_contains_ev else "load without EV",
+        place_text(house.place),
+    )
