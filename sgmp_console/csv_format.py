@@ -23,7 +23,7 @@ from sgmp_edge import contract
 DELIMITERS = (",", ";", "\t")
 
 MAX_CELL = 128 * 1024
-"""Characters; the csv module's own bound."""
+"""Characters. Far above what any column takes; keeps a file from filling the memory with one cell."""
 
 
 class Unreadable(ValueError):
@@ -65,24 +65,27 @@ def cells(line: str, between: str) -> list[str]:
 def records(text: str, between: str) -> Iterator[tuple[int, list[str]]]:
     """The records of a text, each with the line on which it begins (from 1): a quoted cell may run over several.
 
-    Raises Unreadable, with that line, where the quotes do not match.
+    Raises Unreadable, with that line, where the quotes do not match or a cell has more than MAX_CELL characters.
     """
+    # The csv module reports its own bound by text alone; it never lies below the length of what is read here.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     reader = csv.reader(StringIO(text, newline=""), delimiter=between, strict=True)
     line = 1
     while True:
         try:
             record = next(reader, None)
-        except csv.Error as error:
-            reason = (
-                f"a cell has more than {MAX_CELL:,} characters"
-                if "limit" in str(error)
-                else "its quotes do not match"
-            )
-            raise Unreadable(f"the file can't be read from line {line} on: {reason}") from None
+        except csv.Error:
+            raise _unreadable_from(line, "its quotes do not match") from None
         if record is None:
             return
+        if any(len(cell) > MAX_CELL for cell in record):
+            raise _unreadable_from(line, f"a cell has more than {MAX_CELL:,} characters")
         yield line, record
         line = reader.line_num + 1
+
+
+def _unreadable_from(line: int, reason: str) -> Unreadable:
+    return Unreadable(f"the file can't be read from line {line} on: {reason}")
 
 
 # --- Cells that spreadsheets would run ----------------------------------------------------------------------------

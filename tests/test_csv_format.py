@@ -88,6 +88,15 @@ def test_quotes_that_do_not_match_are_reported_with_the_line_they_begin_in(text:
         list(csv_format.records(text, ","))
 
 
+def test_a_cell_that_is_too_long_is_named_as_such_and_an_open_quote_before_much_text_is_not() -> None:
+    much = "x" * (csv_format.MAX_CELL + 1)
+
+    with pytest.raises(Unreadable, match="line 2 on: a cell has more than 131,072 characters"):
+        list(csv_format.records(f"a,b\n1,{much}\n", ","))
+    with pytest.raises(Unreadable, match="line 2 on: its quotes do not match"):
+        list(csv_format.records(f'a,b\n1,"{much}\n', ","))
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @given(content=st.lists(st.lists(texts, min_size=2, max_size=2), min_size=1, max_size=4))
 @settings(max_examples=100, deadline=None)
