@@ -57,8 +57,8 @@ def create(
 ) -> AnalyticItem:
     """Make an analytic item. `aggregated`: the playbook's "Continuous Aggregation". `unit` "" is inferred.
 
-    Aggregates are kept from now on; what was stored before is counted by `populate`. Raises FormulaError with the place in the formula, UserError (name taken or against the rule, aggregation not
-    possible).
+    Aggregates are kept from now on; what was stored before is counted by `populate`. Raises FormulaError with the place
+    in the formula, UserError (name taken or against the rule, aggregation not possible).
     """
     _check_name(name)
     with editing(database, house_id) as connection:
@@ -106,27 +106,38 @@ def catalogue(connection: sa.Connection, house_id: int, *formulas: Formula) -> C
 
     Units are those of the fields seen so far, and of those in `formulas` as far as the device types declare them.
     """
-    house_devices = {device.name: device for device in devices.list_all(connection, house_id)}
+    types = {device.name: device.type for device in devices.list_all(connection, house_id)}
     items = analytics.list_all(connection, house_id)
-    fields: dict[str, set[str]] = {name: set() for name in house_devices}
+    fields: dict[str, set[str]] = {name: set() for name in types}
     units: dict[Identifier, str] = {AnalyticsIdentifier(item.name): item.unit for item in items}
-    for formula in formulas:
-        for reference in formula.references:
-            match reference.identifier:
-                case DeviceIdentifier(device=name, field=field):
-                    units[reference.identifier] = _declared_unit(house_devices.get(name), field)
-                case EventIdentifier(types=(kind,), field=str(field)):
-                    units[reference.identifier] = EVENT_UNITS.get((kind, field), "")
     for (name, field), known in readings.units(connection, house_id).items():
         if name in fields:
             fields[name].add(field)
             units[DeviceIdentifier(name, field)] = known
-    return Catalogue(
-        devices=fields,
-        items={item.name: item.formula for item in items},
-        event_types=events.types(connection, house_id),
-        units=units,
+    return with_declared_units(
+        Catalogue(
+            devices=fields,
+            items={item.name: item.formula for item in items},
+            event_types=events.types(connection, house_id),
+            units=units,
+            device_types=types,
+        ),
+        *formulas,
     )
+
+
+def with_declared_units(known: Catalogue, *formulas: Formula) -> Catalogue:
+    """Also with the units that device and event types declare for fields in `formulas` that were not seen yet."""
+    declared: dict[Identifier, str] = {}
+    for formula in formulas:
+        for reference in formula.references:
+            match reference.identifier:
+                case DeviceIdentifier(device=name, field=field):
+                    device_type = contract.device_types().get(known.device_types.get(name, ""))
+                    declared[reference.identifier] = device_type.unit_of(field) if device_type else ""
+                case EventIdentifier(types=(event_type,), field=str(field)):
+                    declared[reference.identifier] = EVENT_UNITS.get((event_type, field), "")
+    return replace(known, units={**declared, **known.units})
 
 
 def text_fields(
@@ -330,8 +341,3 @@ def _register(connection: sa.Connection, item: AnalyticItem) -> None:
         if isinstance(one.identifier, DeviceIdentifier)
     }
     aggregates.register(connection, item.house_id, item.item_id, fields)
-
-
-def _declared_unit(device: Device | None, field: str) -> str:
-    kind = contract.device_types().get(device.type) if device else None
-    return kind.unit_of(field) if kind else ""

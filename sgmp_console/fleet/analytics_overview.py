@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,7 +18,16 @@ from sgmp_console.formula import (
     parse,
     users_of_item,
 )
-from sgmp_console.store import AnalyticItem, FieldKey, House, aggregates, analytics, houses, population
+from sgmp_console.store import (
+    AnalyticItem,
+    FieldKey,
+    House,
+    SeriesIds,
+    aggregates,
+    analytics,
+    houses,
+    series_of,
+)
 
 
 @dataclass(frozen=True)
@@ -97,25 +106,61 @@ class AggregationEffect:
     stored_days: int = 0
 
 
+@dataclass(frozen=True)
+class AggregationState:
+    """What is kept of a house's aggregates, as it was read at one time.
+
+    `askers`: by field, the items for which its aggregates are kept, id -> name. `incomplete`: fields whose stored
+    readings are not all counted. `series`: the fields that have readings.
+    """
+
+    askers: Mapping[FieldKey, Mapping[int, str]]
+    incomplete: Collection[FieldKey]
+    series: SeriesIds
+
+
+def aggregation_state(connection: sa.Connection, house_id: int) -> AggregationState:
+    names = {item.item_id: item.name for item in analytics.list_all(connection, house_id)}
+    series = series_of(connection, house_id)
+    complete = aggregates.standing(connection, house_id, series=series).complete_from_ms
+    return AggregationState(
+        {
+            key: {item_id: names[item_id] for item_id in item_ids if item_id in names}
+            for key, item_ids in aggregates.registered(connection, house_id).items()
+        },
+        {key for key, from_ms in complete.items() if from_ms is not None},
+        series,
+    )
+
+
 def aggregation_effect(
-    connection: sa.Connection, house_id: int, formula: Formula, *, now_ms: int, item_id: int = 0
+    state: AggregationState,
+    formula: Formula,
+    count_days: Callable[[frozenset[int]], int],
+    *,
+    item_id: int = 0,
 ) -> AggregationEffect:
-    """What would be kept for an item with this formula. `item_id`: of the item that is edited, 0 for a new one."""
+    """What would be kept for an item with this formula. `item_id`: of the item that is edited, 0 for a new one.
+
+    `count_days`: on how many days any of these series has readings, as `store.population.days_to_count` knows.
+    """
     refusal = aggregation_refusal(formula)
     if refusal is not None:
         return AggregationEffect(refusal)
-    names = {item.item_id: item.name for item in analytics.list_all(connection, house_id)}
-    registered = aggregates.registered(connection, house_id)
-    complete = aggregates.standing(connection, house_id).complete_from_ms
-    found, uncounted = [], []
-    for key in dict.fromkeys(_fields(formula)):
-        askers = registered.get(key, frozenset())
-        others = sorted(names[one] for one in askers - {item_id} if one in names)
-        found.append(AggregatedField(identifiers.write(DeviceIdentifier(*key)), tuple(others)))
-        if not askers or complete.get(key) is not None:
-            uncounted.append(key)
-    days = population.days_to_count(connection, house_id, uncounted, now_ms)
-    return AggregationEffect(None, tuple(found), days)
+    keys = list(dict.fromkeys(_fields(formula)))
+    fields = tuple(
+        AggregatedField(
+            identifiers.write(DeviceIdentifier(*key)),
+            tuple(sorted(name for asker, name in state.askers.get(key, {}).items() if asker != item_id)),
+        )
+        for key in keys
+    )
+    uncounted = frozenset(
+        state.series[key]
+        for key in keys
+        if key in state.series and (key not in state.askers or key in state.incomplete)
+    )
+    return AggregationEffect(None, fields, count_days(uncounted) if uncounted else 0)
 
 
 def _fields(formula: Formula) -> list[FieldKey]:

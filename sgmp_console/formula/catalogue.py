@@ -29,12 +29,14 @@ class Catalogue:
 
     `devices`: names with the fields seen so far (none for a device that has not delivered yet). `items`: analytic
     items with their formulas' texts. `event_types`: seen so far. `units`: of identifiers, where known.
+    `device_types`: by name of the device.
     """
 
     devices: Mapping[str, Collection[str]] = field(default_factory=dict)
     items: Mapping[str, str] = field(default_factory=dict)
     event_types: Collection[str] = ()
     units: Mapping[Identifier, str] = field(default_factory=dict)
+    device_types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

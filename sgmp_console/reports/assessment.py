@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from sgmp_console.fleet import analytics
-from sgmp_console.fleet.analytics_overview import AggregationEffect, aggregation_effect
+from sgmp_console.fleet.analytics_overview import (
+    AggregationEffect,
+    AggregationState,
+    aggregation_effect,
+    aggregation_state,
+)
 from sgmp_console.formula import (
     AnalyticsIdentifier,
     Catalogue,
@@ -29,10 +35,34 @@ from sgmp_console.formula import (
     written,
 )
 from sgmp_console.reports.item_reader import ItemReader
-from sgmp_console.store import Database
+from sgmp_console.store import Database, population
 from sgmp_console.timeseries import Extremes, Series, extremes, last_slots, slot_means
 
 DAY_SLOTS = 288
+
+
+@dataclass(frozen=True, eq=False)
+class HouseFormulas:
+    """What the formulas of a house are assessed against, as it was read at one time.
+
+    `count_days`: on how many days any of these series has readings; asks the database once for each set of series.
+    """
+
+    catalogue: Catalogue
+    aggregation: AggregationState
+    count_days: Callable[[frozenset[int]], int]
+
+
+def read_house(database: Database, house_id: int, now_ms: int) -> HouseFormulas:
+    @cache
+    def count_days(series_ids: frozenset[int]) -> int:
+        with database.begin() as connection:
+            return population.days_to_count(connection, series_ids, now_ms)
+
+    with database.begin() as connection:
+        return HouseFormulas(
+            analytics.catalogue(connection, house_id), aggregation_state(connection, house_id), count_days
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +91,14 @@ class Assessment:
         return next((problem for problem in self.problems if problem.is_error), None)
 
 
-def assess(
-    database: Database, house_id: int, text: str, *, name: str, item_id: int, now_ms: int
-) -> Assessment:
+def assess(house: HouseFormulas, text: str, *, name: str, item_id: int) -> Assessment:
     """`name` is that of the item it is written for, by which a cycle is found; `item_id` is 0 for a new one."""
     try:
         formula = parse(text)
     except FormulaError as error:
         return Assessment(text, None, (Problem.of(error),))
-    with database.begin() as connection:
-        known = analytics.catalogue(connection, house_id, formula)
-        effect = aggregation_effect(connection, house_id, formula, now_ms=now_ms, item_id=item_id)
+    known = analytics.with_declared_units(house.catalogue, formula)
+    effect = aggregation_effect(house.aggregation, formula, house.count_days, item_id=item_id)
     found = tuple(problems(formula, known, name=name or None))
     if any(problem.is_error for problem in found):
         return Assessment(text, formula, found, effect=effect, items=known.items)
@@ -164,9 +191,3 @@ def _is_of_events(formula: Formula, items: Mapping[str, str]) -> bool:
     except FormulaError:
         return False
     return bool(references) and all(isinstance(one.identifier, EventIdentifier) for one in references)
-
-
-def editor_catalogue(database: Database, house_id: int) -> Catalogue:
-    """What there is to be completed."""
-    with database.begin() as connection:
-        return analytics.catalogue(connection, house_id)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -18,8 +16,8 @@ from numpy.typing import NDArray
 from sgmp_console.retention import MIN_RAW_RETENTION_MS, RAW_RETENTION_DAYS
 from sgmp_console.store import binary_copy
 from sgmp_console.store.database import Database
-from sgmp_console.store.rows import array_literal, driver, to_ms
-from sgmp_console.store.series import FieldKey, SeriesIds, packed_query, series_of
+from sgmp_console.store.rows import array_literal, to_ms
+from sgmp_console.store.series import FieldKey, SeriesIds, read_packed, series_of
 from sgmp_console.timeseries import SLOT_MS, HourAggregates, SlotAggregates, timestamp_hash
 
 _TIMESCALE = "sgmp_timescale"
@@ -270,7 +268,9 @@ def read_slots(
     series: SeriesIds | None = None,
 ) -> dict[FieldKey, SlotAggregates]:
     """The slots that begin in [start_ms, end_ms), one entry for each of `fields`, empty where none are."""
-    columns = _read(connection, house_id, fields, start_ms, end_ms, "packed_slots", _SLOT_COLUMNS, series)
+    columns = read_packed(
+        connection, house_id, fields, start_ms, end_ms, "packed_slots", _SLOT_COLUMNS, series
+    )
     return {
         key: SlotAggregates(
             starts=binary_copy.to_ms(starts),
@@ -296,7 +296,9 @@ def read_hours(
     series: SeriesIds | None = None,
 ) -> dict[FieldKey, HourAggregates]:
     """The UTC hours that begin in [start_ms, end_ms), one entry for each of `fields`, empty where none are."""
-    columns = _read(connection, house_id, fields, start_ms, end_ms, "packed_hours", _HOUR_COLUMNS, series)
+    columns = read_packed(
+        connection, house_id, fields, start_ms, end_ms, "packed_hours", _HOUR_COLUMNS, series
+    )
     return {
         key: HourAggregates(
             starts=binary_copy.to_ms(starts),
@@ -321,33 +323,3 @@ def read_hours(
             hashes,
         ) in columns.items()
     }
-
-
-def _read(
-    connection: sa.Connection,
-    house_id: int,
-    fields: Collection[FieldKey],
-    start_ms: int,
-    end_ms: int,
-    function: str,
-    columns: tuple[str, ...],
-    series: SeriesIds | None,
-) -> dict[FieldKey, list[NDArray[Any]]]:
-    known = series_of(connection, house_id) if series is None else series
-    ids = {known[key]: key for key in set(fields) & known.keys()}
-    nothing: list[NDArray[Any]] = [
-        np.empty(0, np.float64 if column == ">f8" else np.int64) for column in columns
-    ]
-    found = dict.fromkeys(fields, nothing)
-    if not ids or end_ms <= start_ms:
-        return found
-    stream = BytesIO()
-    with driver(connection).cursor() as cursor:
-        cursor.copy_expert(packed_query(function, list(ids), start_ms, end_ms), stream)
-    for number, arrays in binary_copy.decode_packed(stream, columns).items():
-        starts = arrays[0]
-        if not bool(np.all(starts[1:] > starts[:-1])):
-            order = np.argsort(starts)
-            arrays = [column[order] for column in arrays]
-        found[ids[number]] = arrays
-    return found

@@ -16,14 +16,13 @@ import numpy as np
 import psycopg2
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from psycopg2 import sql
 
 from sgmp_console.errors import UserError
 from sgmp_console.measurements import MAX_VALUE
 from sgmp_console.store import aggregates, binary_copy, events, quarantine
 from sgmp_console.store.database import PARTITION_CACHE, SERIES_CACHE, note_change
 from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
-from sgmp_console.store.series import FieldKey, SeriesIds, packed_query, series_of
+from sgmp_console.store.series import FieldKey, SeriesIds, read_packed, series_of
 from sgmp_console.timeseries import Series
 
 MAX_SERIES = 4_000
@@ -148,17 +147,10 @@ def read(
     All series come in one COPY. A name stands for the device that has it now, else for the last that had it.
     `series`: what `series_of` returned in this transaction, if it is known.
     """
-    found = dict.fromkeys(fields, Series.empty())
-    known = series_of(connection, house_id) if series is None else series
-    ids = {known[key]: key for key in found.keys() & known.keys()}
-    if not ids or end_ms <= start_ms:
-        return found
-    stream = BytesIO()
-    query = packed_query("packed_readings", list(ids), start_ms, end_ms)
-    _copy(connection, query, stream)
-    for number, (times, values) in binary_copy.decode_packed(stream, (">i8", ">f8")).items():
-        found[ids[number]] = _in_order(binary_copy.to_ms(times), values)
-    return found
+    columns = read_packed(
+        connection, house_id, fields, start_ms, end_ms, "packed_readings", (">i8", ">f8"), series
+    )
+    return {key: Series(binary_copy.to_ms(times), values) for key, (times, values) in columns.items()}
 
 
 def not_kept(connection: sa.Connection, house_id: int, fields: Mapping[FieldKey, Series]) -> int:
@@ -327,7 +319,8 @@ def _copy_ignoring_repeats(connection: sa.Connection, stream: BytesIO) -> int:
         " ON COMMIT DELETE ROWS"
     )
     connection.exec_driver_sql("TRUNCATE pg_temp.arriving")
-    _copy(connection, "COPY pg_temp.arriving FROM STDIN (FORMAT binary)", stream)
+    with driver(connection).cursor() as cursor:
+        cursor.copy_expert("COPY pg_temp.arriving FROM STDIN (FORMAT binary)", stream)
     return connection.exec_driver_sql(
         "INSERT INTO sgmp.reading (series_id, ts, value)"
         " SELECT series_id, ts, value FROM pg_temp.arriving ON CONFLICT DO NOTHING"
@@ -384,17 +377,3 @@ def _over_limit(
         for row, numbers in zip(rows, of_rows, strict=True)
         if (numbers == _NO_SERIES).any()
     )
-
-
-def _in_order(times: NDArray[np.int64], values: NDArray[np.float64]) -> Series:
-    """The server sends rows in the order in which it finds them: usually that of time."""
-    if not bool(np.all(times[1:] > times[:-1])):
-        order = np.argsort(times)
-        times, values = times[order], values[order]
-    return Series(times, values)
-
-
-def _copy(connection: sa.Connection, statement: str | sql.Composed, stream: BytesIO) -> int:
-    with driver(connection).cursor() as cursor:
-        cursor.copy_expert(statement, stream)
-        return cursor.rowcount

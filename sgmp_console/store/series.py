@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
+from io import BytesIO
+from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from psycopg2 import sql
 
-from sgmp_console.store.rows import from_ms
+from sgmp_console.store import binary_copy
+from sgmp_console.store.rows import driver, from_ms
 
 FieldKey = tuple[str, str]
 """(device name, field)."""
@@ -24,13 +29,45 @@ def series_of(connection: sa.Connection, house_id: int) -> dict[FieldKey, int]:
     return {(device, field_name): number for device, field_name, number in rows}
 
 
-def packed_query(function: str, series_ids: Sequence[int], start_ms: int, end_ms: int) -> sql.Composed:
-    """COPY of one of the database's `packed_...` functions, for `binary_copy.decode_packed`; start <= ts < end, UTC ms."""
-    return sql.SQL(
+def read_packed(
+    connection: sa.Connection,
+    house_id: int,
+    fields: Collection[FieldKey],
+    start_ms: int,
+    end_ms: int,
+    function: str,
+    columns: tuple[str, ...],
+    series: SeriesIds | None,
+) -> dict[FieldKey, list[NDArray[Any]]]:
+    """The columns of `[start_ms, end_ms)` that one of the database's `packed_...` functions gives, in one COPY.
+
+    One entry for each of `fields`, in the order of the first column, which is a time in PostgreSQL's microseconds; empty
+    where there is nothing. `columns`: as `binary_copy.decode_packed` takes them. `series`: what `series_of` returned in
+    this transaction, if it is known.
+    """
+    known = series_of(connection, house_id) if series is None else series
+    ids = {known[key]: key for key in set(fields) & known.keys()}
+    nothing: list[NDArray[Any]] = [
+        np.empty(0, np.float64 if column == ">f8" else np.int64) for column in columns
+    ]
+    found = dict.fromkeys(fields, nothing)
+    if not ids or end_ms <= start_ms:
+        return found
+    query = sql.SQL(
         "COPY (SELECT * FROM sgmp.{}(CAST({} AS integer[]), {}, {})) TO STDOUT (FORMAT binary)"
     ).format(
         sql.Identifier(function),
-        sql.Literal(list(series_ids)),
+        sql.Literal(list(ids)),
         sql.Literal(from_ms(start_ms)),
         sql.Literal(from_ms(end_ms)),
     )
+    stream = BytesIO()
+    with driver(connection).cursor() as cursor:
+        cursor.copy_expert(query, stream)
+    for number, arrays in binary_copy.decode_packed(stream, columns).items():
+        # The server sends rows in the order in which it finds them: usually that of time.
+        if not bool(np.all(arrays[0][1:] > arrays[0][:-1])):
+            order = np.argsort(arrays[0])
+            arrays = [column[order] for column in arrays]
+        found[ids[number]] = arrays
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,11 @@ from sgmp_console.fleet.analytics_overview import (
     AggregatedField,
     AnalyticsOverview,
     aggregation_effect,
+    aggregation_state,
     overview,
 )
 from sgmp_console.formula import parse
-from sgmp_console.store import Database, House, readings
+from sgmp_console.store import Database, House, population, readings
 from sgmp_console.timeseries import Series
 from tests.database import TestServer
 from tests.fleet.configs import EGAUGE
@@ -81,10 +84,10 @@ def test_it_is_told_what_is_new_what_is_shared_and_how_much_is_stored(
     formula = parse("egauge.A.Load - egauge.A.EV + egauge.A.Load")
     days = 0 if database_server.has_timescale else 11
     with database.begin() as connection:
-        effect = aggregation_effect(connection, house.house_id, formula, now_ms=NOW_MS)
-        own = aggregation_effect(
-            connection, house.house_id, parse("egauge.A.Load"), now_ms=NOW_MS, item_id=item.item_id
-        )
+        state = aggregation_state(connection, house.house_id)
+        count = partial(population.days_to_count, connection, until_ms=NOW_MS)
+        effect = aggregation_effect(state, formula, count)
+        own = aggregation_effect(state, parse("egauge.A.Load"), count, item_id=item.item_id)
     assert effect.fields == (AggregatedField("egauge.A.Load", ("load",)), AggregatedField("egauge.A.EV", ()))
     assert effect.stored_days == days
     # An item's own aggregates are no one else's, but there is nothing left to count.
@@ -94,6 +97,6 @@ def test_it_is_told_what_is_new_what_is_shared_and_how_much_is_stored(
 def test_what_cannot_be_aggregated_says_why(database: Database, house: House) -> None:
     formula = parse("events.::EV_START_CHARGING")
     with database.begin() as connection:
-        effect = aggregation_effect(connection, house.house_id, formula, now_ms=NOW_MS)
+        effect = aggregation_effect(aggregation_state(connection, house.house_id), formula, lambda _: 0)
     assert effect.refusal is not None
     assert "event identifier" in effect.refusal

@@ -11,12 +11,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from sgmp_console.fleet import analytics
+from sgmp_console.fleet import analytics, devices
 from sgmp_console.store import AnalyticItem
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.pages.analytics.editor import ItemEditor
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
+from tests.fleet.configs import EGAUGE
+from tests.statements import counting
 from tests.ui import houses
 from tests.ui.conftest import Deployment
 from tests.ui.finding import is_settled, let_time_pass, running_timers
@@ -175,6 +177,29 @@ def test_the_preview_follows_what_comes_in(qtbot: QtBot, edit: Edit, view: MainV
     settle(qtbot, editor)
     assert editor.preview.shown() is not before
     assert running_timers(editor)
+    leave(editor)
+
+
+def test_what_the_house_has_is_read_at_the_opening_and_again_only_when_something_came_in(
+    qtbot: QtBot, edit: Edit, view: MainView, deployed: Deployment
+) -> None:
+    editor = edit(None)
+    devices.create(deployed.owner, deployed.houses[0].house_id, "heat_pump", "egauge", EGAUGE)
+
+    def read_again(after: Callable[[], None]) -> bool:
+        with counting() as sent:
+            after()
+            settle(qtbot, editor)
+        return any("analytic_items" in statement for statement in sent)
+
+    assert not read_again(lambda: write(qtbot, editor, "heat_pump.A.Load"))
+    assert "no device `heat_pump` in this house" in editor.verdict.text()
+    assert not read_again(lambda: let_time_pass(editor))
+    view.services.live.heard.emit(deployed.houses[1].house_id)
+    assert not read_again(lambda: let_time_pass(editor))
+    view.services.live.heard.emit(deployed.houses[0].house_id)
+    assert read_again(lambda: let_time_pass(editor))
+    assert editor.verdict.text() == "Valid; unit kW."
     leave(editor)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QVBox
 
 from sgmp_console.errors import Taken
 from sgmp_console.fleet import analytics
-from sgmp_console.formula import Catalogue, Formula, FormulaError, Problem
+from sgmp_console.formula import FormulaError, Problem
 from sgmp_console.reports import assessment
-from sgmp_console.reports.assessment import Assessment, Preview
+from sgmp_console.reports.assessment import Assessment, HouseFormulas, Preview
 from sgmp_console.store import AnalyticItem, House
 from sgmp_console.store import analytics as stored_items
 from sgmp_console.ui import fonts
@@ -35,9 +35,10 @@ _TYPING_PAUSE_MS = 150
 """Of quiet before a text is checked; less than a person takes to look up."""
 
 _REFRESH_MS = 15_000
-"""How often the preview follows what comes in."""
+"""How often the preview, and the fields that can be named, follow what comes in."""
 
-_LEFT = 500
+_FORM_WIDTH = 500
+"""Logical pixels."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,11 @@ class ItemEditor(EditDialog[AnalyticItem]):
         super().__init__(services, title, verb, doing, parent, context=house.name)
         self._house = house
         self._item = item
-        self._catalogue = Catalogue()
+        self._known: HouseFormulas | None = None
+        self._has_news = False
         self._assessed: Assessment | None = None
         self._build()
+        self._reads = LatestOnly[HouseFormulas](services.tasks, self._house_read, self._not_assessed, self)
         self._assess = LatestOnly[Assessment](services.tasks, self._assessment_came, self._not_assessed, self)
         self._previews = LatestOnly[Preview](services.tasks, self._preview_came, self._not_previewed, self)
         self._pause = QTimer(self)
@@ -80,7 +83,8 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self._pause.timeout.connect(self._check)
         self._refresh = QTimer(self)
         self._refresh.setInterval(_REFRESH_MS)
-        self._refresh.timeout.connect(self._refresh_preview)
+        self._refresh.timeout.connect(self._follow)
+        services.live.heard.connect(self._heard)
         self.resize(self._size())
         if item is not None:
             self._show_item(item)
@@ -88,11 +92,8 @@ class ItemEditor(EditDialog[AnalyticItem]):
             self._show_item(replace(like, name=""))
         self.settle()
         self._connect()
-        self._load_catalogue()
-        if item is not None or like is not None:
-            self._check()
-        else:
-            self._say_nothing_yet()
+        self._say_nothing_yet()
+        self._read_house()
         self._refresh.start()
 
     # --- Building ------------------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(form)
-        area.setFixedWidth(_LEFT)
+        area.setFixedWidth(_FORM_WIDTH)
 
         self.preview = PreviewCard(self.services.draw_clock, ZoneInfo(self._house.time_zone))
         middle = QHBoxLayout()
@@ -196,19 +197,33 @@ class ItemEditor(EditDialog[AnalyticItem]):
             self.aggregation.wanted(),
         )
 
-    def _load_catalogue(self) -> None:
-        database, house_id = self.services.session.database, self._house.house_id
-        self.services.tasks.run(
-            self,
-            lambda: assessment.editor_catalogue(database, house_id),
-            self._catalogue_came,
-            self._not_assessed,
+    def _read_house(self) -> None:
+        self._has_news = False
+        database, house_id, now_ms = (
+            self.services.session.database,
+            self._house.house_id,
+            self.services.now_ms(),
         )
+        self._reads.ask(lambda: assessment.read_house(database, house_id, now_ms))
 
-    def _catalogue_came(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def _house_read(self, known: HouseFormulas) -> None:
+        self._known = known
         own = self._item.name if self._item else ""
-        self.formula.set_candidates(completion.all_candidates(catalogue, except_item=own))
+        self.formula.set_candidates(completion.all_candidates(known.catalogue, except_item=own))
+        if not self._pause.isActive():
+            self._check()
+
+    def _heard(self, house_id: int) -> None:
+        if house_id in (0, self._house.house_id):
+            self._has_news = True
+
+    def _follow(self) -> None:
+        if self.busy:
+            return
+        if self._has_news:
+            self._read_house()
+        elif self._assessed is not None and self._assessed.error is None:
+            self._read_preview(self._assessed)
 
     def _formula_changed(self) -> None:
         self._assessed = None
@@ -233,7 +248,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
         problem = analytics.name_problem(name)
         if problem:
             return f"{problem[0].upper()}{problem[1:]}."
-        if name in self._catalogue.items:
+        if self._known is not None and name in self._known.catalogue.items:
             return f"This house has an analytic item {name} already."
         return ""
 
@@ -242,19 +257,15 @@ class ItemEditor(EditDialog[AnalyticItem]):
         if not entries.formula:
             self._say_nothing_yet()
             return
-        database, house_id, now_ms = (
-            self.services.session.database,
-            self._house.house_id,
-            self.services.now_ms(),
-        )
+        known = self._known
+        if known is None:
+            if not self._reads.busy():  # it failed before
+                self._read_house()
+            return
         item_id = self._item.item_id if self._item else 0
         # As it stands in the editor, blanks included, so that places fit.
         text = self.formula.toPlainText()
-        self._assess.ask(
-            lambda: assessment.assess(
-                database, house_id, text, name=entries.name, item_id=item_id, now_ms=now_ms
-            )
-        )
+        self._assess.ask(lambda: assessment.assess(known, text, name=entries.name, item_id=item_id))
 
     def _say_nothing_yet(self) -> None:
         self._assess.forget()
@@ -291,8 +302,8 @@ class ItemEditor(EditDialog[AnalyticItem]):
             self.unit.clear()
             if not changed:
                 self.settle()
-        if found.error is None and found.formula is not None:
-            self._read_preview(found.formula, found.items)
+        if found.error is None:
+            self._read_preview(found)
         elif self.preview.shown() is None:
             self.preview.show_nothing("Values appear here once the formula is valid.")
         else:
@@ -302,7 +313,10 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self.tell_unavailable(error)
         self.verdict.say_unknown(explain_in_form(error))
 
-    def _read_preview(self, formula: Formula, items: Mapping[str, str]) -> None:
+    def _read_preview(self, found: Assessment) -> None:
+        formula, items = found.formula, found.items
+        if formula is None:
+            return
         database, house_id, now_ms = (
             self.services.session.database,
             self._house.house_id,
@@ -321,11 +335,6 @@ class ItemEditor(EditDialog[AnalyticItem]):
     def _not_previewed(self, error: Exception) -> None:
         self.tell_unavailable(error)
         self.preview.show_nothing(explain_in_form(error))
-
-    def _refresh_preview(self) -> None:
-        found = self._assessed
-        if found is not None and found.formula is not None and found.error is None and not self.busy:
-            self._read_preview(found.formula, found.items)
 
     # --- Storing -------------------------------------------------------------------------------------------------
 
@@ -414,21 +423,22 @@ class ItemEditor(EditDialog[AnalyticItem]):
 
     def rebase(self, stored: AnalyticItem) -> None:
         self._item = stored
+        self._read_house()
 
     def recreate(self) -> Callable[[], None] | None:
-        return None if self._item is None else self._begin_anew
+        return None if self._item is None else self._become_new
 
-    def _begin_anew(self) -> None:
-        if self._item is not None:
-            items = {name: text for name, text in self._catalogue.items.items() if name != self._item.name}
-            self._catalogue = replace(self._catalogue, items=items)
+    def _become_new(self) -> None:
         self._item = None
+        self._known = None
+        self._read_house()
 
     # --- Leaving -------------------------------------------------------------------------------------------------
 
     def done(self, result: int) -> None:
         self._pause.stop()
         self._refresh.stop()
+        self._reads.stop()
         self._assess.stop()
         self._previews.stop()
         self.formula.popup().hide()

@@ -375,9 +375,9 @@ class DeviceEditor(EditDialog[Device]):
         self._device = stored
 
     def recreate(self) -> Callable[[], None] | None:
-        return None if self._device is None else self._begin_anew
+        return None if self._device is None else self._become_new
 
-    def _begin_anew(self) -> None:
+    def _become_new(self) -> None:
         if self._device is not None:
             self._taken -= {self._device.name}
         self._device = None
