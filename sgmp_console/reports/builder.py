@@ -21,7 +21,7 @@ from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Bars, BarStep, Column, Curve, Figure, Gap, Table, TableColumn, Why
-from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers
+from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers, with_split
 from sgmp_console.store import AnalyticItem, House, events, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, SlotMeans, calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
@@ -184,9 +184,11 @@ class Builder:
 
         Solar, battery or car that the house has no item of count as zero.
         """
+        return self._balance
+
+    @cached_property
+    def _balance(self) -> Balance | None:
         present = [name for name in BALANCE_ITEMS if name in self.reader.items]
-        for name in BALANCE_ITEMS:
-            self.item(name)
         for name in present:
             if refusal := self._energy_refusal(name):
                 self.problems[f"`{name}` has no energy: {refusal}."] = None
@@ -216,13 +218,15 @@ class Builder:
         return [max(first, start) for first, _ in days] + [end] * min(1, len(days))
 
     def sessions(self) -> list[Session]:
-        """The charging sessions of which a part lies in the period, with what the stations' powers say of them."""
+        """The charging sessions of which a part lies in the period, with what the stations' powers and the balance say
+        of them."""
         start, end = self.period.start_ms, self.passed_ms
+        # Up to now, so that one that goes on after the period is not taken for running.
         happened = events.read(
             self.connection,
             self.house.house_id,
             start - LOOK_BACK_MS,
-            max(end, min(self.now_ms, end + LOOK_BACK_MS)),
+            max(end, self.now_ms + 1),
             types=(EV_START_CHARGING, EV_END_CHARGING),
         )
         found = [one for one in paired(happened) if one.overlaps(start, end)]
@@ -230,7 +234,12 @@ class Builder:
         powers = readings.read(
             self.connection, self.house.house_id, [(one, _STATION_POWER) for one in stations], start, end
         )
-        return [with_powers(one, powers[one.station, _STATION_POWER], start, end) for one in found]
+        balanced = self.balance() if found else None
+        sessions = []
+        for one in found:
+            power = powers[one.station, _STATION_POWER]
+            sessions.append(with_split(with_powers(one, power, start, end), power, balanced, start, end))
+        return sessions
 
     # --- Reasons and figures -----------------------------------------------------------------------------------------
 
@@ -425,10 +434,12 @@ class Builder:
                 TableColumn(f"{title}, coverage", Column.NUMBER, "%"),
             ]
         rows = []
+        times = []
         for start, end in calendar.days(
             self.period.start_ms, max(self.passed_ms, self.period.start_ms), self.period.zone
         ):
             first, last = max(start, self.period.start_ms), min(end, self.passed_ms)
+            times.append((first, last))
             row: list[float | int | str | None] = [first, last]
             for (name, _), steps in zip(names, found, strict=True):
                 if steps is None:
@@ -441,7 +452,7 @@ class Builder:
                 energy = float(steps.sums[one:two].sum()) / SLOTS_PER_HOUR if has_value else None
                 row += [energy, 100.0 * covered / ((last - first) // SLOT_MS) if last > first else 0.0]
             rows.append(tuple(row))
-        return Table("days", "Days", tuple(columns), tuple(rows))
+        return Table("days", "Days", tuple(columns), tuple(rows), tuple(times))
 
 
 def _hour_grids(start_ms: int, end_ms: int, zone: str) -> list[tuple[int, int, int]]:

@@ -1,4 +1,4 @@
-"""What a house's events say: warnings that are active, warnings that are over, charging sessions."""
+"""What a house's events say: warnings that are active, warnings that are over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from sgmp_console.reports.home import WarningGroup
 from sgmp_console.store import Event
-from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, WARNING, WarningChange
+from sgmp_edge.contract import WARNING, WarningChange
 
 FirstReading = Callable[[str, int], int | None]
 """When a device first delivered a reading after a time (UTC ms); None where it has not."""
@@ -125,23 +125,3 @@ def _since(event: Event) -> int:
 def _warning_text(data: Mapping[str, Any]) -> str:
     text = data.get("data")
     return text.strip() if isinstance(text, str) and text.strip() else "no text given"
-
-
-def sessions(events: Iterable[Event], start_ms: int, end_ms: int) -> int:
-    """Charging sessions of which a part is in [start_ms, end_ms), also those that began before.
-
-    `events` from before `start_ms` tell of a car that stays plugged in.
-    """
-    carried: dict[str, bool] = {}  # by device: a session of before goes on
-    count = 0
-    for event in sorted(events, key=lambda event: event.timestamp_ms):
-        if event.timestamp_ms >= end_ms or event.type not in (EV_START_CHARGING, EV_END_CHARGING):
-            continue
-        starts = event.type == EV_START_CHARGING
-        if event.timestamp_ms < start_ms:
-            carried[event.device] = starts
-            continue
-        # An end that nothing known began belongs to a session that is older than what is known.
-        count += starts or carried.get(event.device, True)
-        carried[event.device] = False
-    return count + sum(carried.values())

@@ -15,7 +15,7 @@ from sgmp_console.fleet import edge_state
 from sgmp_console.fleet.required import required_items
 from sgmp_console.formula import Identifier, ItemGraph, TailValues, event_series
 from sgmp_console.reports.balance import BALANCE_ITEMS, Ledger, balance
-from sgmp_console.reports.events import sessions, warning_groups
+from sgmp_console.reports.events import warning_groups
 from sgmp_console.reports.home import (
     GAP_MS,
     HOME_ITEMS,
@@ -29,6 +29,7 @@ from sgmp_console.reports.home import (
     Latest,
     WarningGroup,
 )
+from sgmp_console.reports.sessions import paired
 from sgmp_console.store import AnalyticItem, Device, Event, FieldKey, House
 from sgmp_console.store.config_versions import EdgeState
 from sgmp_console.timeseries import SLOT_MS, GrowingSeries, Series, SlotMeans, calendar, slot_means
@@ -38,6 +39,8 @@ DAY_MS = 86_400_000
 
 AHEAD_MS = 300_000
 """How far an edge's clock may be ahead of ours before its readings wait until their time has come."""
+
+_OF_CHARGERS = (EV_START_CHARGING, EV_END_CHARGING)
 
 EV_ITEMS = ("ev_event_count", "ev_charge_energy")
 """Items that Home counts charging sessions with."""
@@ -79,6 +82,7 @@ class HomeState:
         self._values = TailValues(self._graph)
         self._slots = {name: GrowingSeries() for name in BALANCE_ITEMS if self._graph.step(name)}
         self._events: list[Event] = []
+        self._earlier_sessions: list[Event] = []  # of chargers, before `start_ms`
         self._newest_of_device: dict[str, int] = {}
         self._older: dict[str, Latest] = {}
         self._witnesses: dict[str, FieldKey] = {}
@@ -124,6 +128,10 @@ class HomeState:
         """Learn what the battery held at a midnight of the house."""
         self._ledger = (midnight_ms, ledger)
 
+    def note_earlier_sessions(self, events: Iterable[Event]) -> None:
+        """Learn what chargers reported before `start_ms`: a car may have been plugged in for days."""
+        self._earlier_sessions = list(events)
+
     def note_edge(self, edge: EdgeState) -> None:
         """Learn what the house's edge last reported of itself."""
         self._edge = edge
@@ -138,6 +146,9 @@ class HomeState:
         """
         from_ms = max(from_ms, self.start_ms)
         start = self.start_ms = max(self.start_ms, self._first_needed(now_ms))
+        self._earlier_sessions += [
+            event for event in self._events if event.timestamp_ms < start and event.type in _OF_CHARGERS
+        ]
         self._events = [event for event in self._events if start <= event.timestamp_ms < from_ms]
         self._events.extend(event for event in events if event.timestamp_ms >= max(start, from_ms))
         read: dict[Identifier, Series] = {one: readings[one.device, one.field] for one in self._graph.fields}
@@ -291,8 +302,14 @@ class HomeState:
             energy_kwh=None
             if energy is None or not len(energy)
             else float(energy.values.sum()) / _MWH_PER_KWH,
-            sessions=None if started is None else sessions(self._events, today_ms, end_ms),
+            sessions=None if started is None else self._sessions(today_ms, end_ms),
         )
+
+    def _sessions(self, start_ms: int, end_ms: int) -> int:
+        """As the EV report counts them: those of which a part lies in the range."""
+        events = (*self._earlier_sessions, *self._events)
+        found = paired(event for event in events if event.timestamp_ms < end_ms)
+        return sum(session.overlaps(start_ms, end_ms) for session in found)
 
     def _values_of(self, newest: Mapping[FieldKey, tuple[int, float]]) -> dict[str, Latest]:
         """The items' values at the newest readings: how long ago a house fell silent is worth telling."""

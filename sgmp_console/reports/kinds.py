@@ -36,7 +36,7 @@ from sgmp_console.reports.report import (
 )
 from sgmp_console.reports.sessions import Session
 from sgmp_console.store import House
-from sgmp_console.timeseries import HOUR_MS
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 
 _Parts = tuple[list[Figure], list[Curve | None], list[Table], Bars | None]
 
@@ -160,13 +160,14 @@ def _ev(builder: Builder) -> _Parts:
             figure("plugged", "Mean time plugged in", mean_hours(plugged), "h"),
             figure("charging", "Mean time charging", mean_hours(charging), "h"),
             figure("by_chargers", "Energy by the chargers", sum(ended) if ended else None, "kWh"),
+            *_charged_from(builder),
         ],
         [
             builder.curve("ev", "EV charging", "ev", "ev"),
             builder.cumulative("cumulative", "Energy", "ev", "ev"),
         ],
         [
-            _session_table(found, start, end),
+            _session_table(found, builder),
             builder.step_table([("ev", "EV")]),
             builder.day_table([("ev", "EV")]),
         ],
@@ -174,7 +175,42 @@ def _ev(builder: Builder) -> _Parts:
     )
 
 
-def _session_table(found: list[Session], start_ms: int, end_ms: int) -> Table:
+def _charged_from(builder: Builder) -> list[Figure]:
+    """What the house's meter saw of the car, by source; none where the house has no car."""
+    if "ev" not in builder.reader.items:
+        return []
+    found = builder.balance()
+    total = found.total if found is not None else Totals()
+    why = _balance_why(builder, total)
+    known = total.attributed > 0
+
+    def figure(key: str, title: str, value: float) -> Figure:
+        return Figure(key, title, value if known else None, "kWh", why, section=Section.CHARGED_FROM)
+
+    figures = [
+        figure("from_sun", "The sun", total.flow("solar", "ev")),
+        figure("from_battery", "The battery", total.flow("battery_discharging", "ev")),
+        figure("from_grid", "The grid", total.flow("grid_import", "ev")),
+    ]
+    if (unknown := total.flow(UNKNOWN, "ev")) > 0:
+        figures.append(figure("from_unknown", "An unknown source", unknown))
+    return figures
+
+
+def _balance_why(builder: Builder, total: Totals) -> Why:
+    needed = ", ".join(name for name in BALANCE_ITEMS if name in builder.reader.items)
+    note = (
+        "Sums over the slots in which every needed item has a value. Within a slot the sun serves load and car first, "
+        "then the battery, then the export; the battery before the grid. Energy from the battery keeps its origin."
+    )
+    if builder.house.load_contains_ev:
+        note += " The load's meter measures the car, too: what the car took is taken off the load."
+    return Why(needed, needed, needed, total.attributed, builder.slots, note=note)
+
+
+def _session_table(found: list[Session], builder: Builder) -> Table:
+    start_ms, end_ms = builder.period.start_ms, builder.passed_ms
+    is_over = end_ms < builder.now_ms // SLOT_MS * SLOT_MS
     columns = (
         TableColumn("Station", Column.TEXT),
         TableColumn("Start", Column.TIME),
@@ -185,8 +221,26 @@ def _session_table(found: list[Session], start_ms: int, end_ms: int) -> Table:
         TableColumn("Mean power", Column.NUMBER, "kW"),
         TableColumn("Peak power", Column.NUMBER, "kW"),
         TableColumn("Pauses", Column.NUMBER),
+        TableColumn("From the sun", Column.NUMBER, "kWh"),
+        TableColumn("From the battery", Column.NUMBER, "kWh"),
+        TableColumn("From the grid", Column.NUMBER, "kWh"),
+        TableColumn("From unknown", Column.NUMBER, "kWh"),
+        TableColumn("Not attributed", Column.DURATION),
         TableColumn("Remark", Column.TEXT),
     )
+
+    def split(one: Session) -> tuple[float | int | None, ...]:
+        found = one.split
+        if found is None:
+            return (None,) * 5
+        return (
+            found.solar_kwh,
+            found.battery_kwh,
+            found.grid_kwh,
+            found.unknown_kwh,
+            found.not_attributed_ms,
+        )
+
     rows = tuple(
         (
             one.station,
@@ -198,11 +252,13 @@ def _session_table(found: list[Session], start_ms: int, end_ms: int) -> Table:
             one.mean_kw,
             one.peak_kw,
             one.pauses,
-            _remark(one, start_ms, end_ms),
+            *split(one),
+            _remark(one, start_ms, end_ms, is_over=is_over),
         )
         for one in found
     )
-    return Table("sessions", "Charging sessions", columns, rows)
+    times = tuple(one.part(start_ms, end_ms) for one in found)
+    return Table("sessions", "Charging sessions", columns, rows, times)
 
 
 _ENERGY_NAMES = {
@@ -219,20 +275,15 @@ _ENERGY_NAMES = {
 
 
 def _energy(builder: Builder) -> _Parts:
+    for name in BALANCE_ITEMS:
+        builder.item(name)
     found = builder.balance()
     read_as = {name: name for name in BALANCE_ITEMS}
     if builder.house.load_contains_ev:
         read_as["load"] = LOAD_WITHOUT_EV
     total = found.total if found is not None else Totals()
     known = found is not None and total.attributed > 0
-    note = (
-        "Sums over the slots in which every needed item has a value. Within a slot the sun serves load and car first, "
-        "then the battery, then the export; the battery before the grid. Energy from the battery keeps its origin."
-    )
-    if builder.house.load_contains_ev:
-        note += " The load's meter measures the car, too: what the car took is taken off the load."
-    needed = ", ".join(name for name in BALANCE_ITEMS if name in builder.reader.items)
-    why = Why(needed, needed, needed, total.attributed, builder.slots, note=note)
+    why = _balance_why(builder, total)
 
     def figure(
         key: str,
@@ -347,7 +398,7 @@ def _energy_days(builder: Builder, found: Balance | None) -> Table:
         )
         autarky = None if total.autarky is None else 100 * total.autarky
         rows.append((first, last, *sums, autarky, total.not_attributed_hours))
-    return Table("days", "Days", columns, tuple(rows))
+    return Table("days", "Days", columns, tuple(rows), tuple(pairwise(bounds)))
 
 
 def _energy_bars(builder: Builder, found: Balance | None) -> Bars | None:
@@ -363,7 +414,8 @@ def _energy_bars(builder: Builder, found: Balance | None) -> Bars | None:
     return Bars(step, bounds, energies, frozenset(USES))
 
 
-def _remark(session: Session, start_ms: int, end_ms: int) -> str:
+def _remark(session: Session, start_ms: int, end_ms: int, *, is_over: bool) -> str:
+    """`is_over`: the period ended before now."""
     cut_start, cut_end = session.cut_at(start_ms, end_ms)
     remarks = [
         ("Still plugged in", session.is_running),
@@ -371,6 +423,7 @@ def _remark(session: Session, start_ms: int, end_ms: int) -> str:
         ("Start was not recorded", session.start_missing),
         ("Began before the period", cut_start),
         ("Ended after the period", cut_end),
+        ("Went on after the period", session.is_running and is_over),
     ]
     return "; ".join(text for text, applies in remarks if applies)
 

@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.reports.home_state import DAY_MS, Definition, HomeState
 from sgmp_console.reports.ledger import read_ledger
+from sgmp_console.reports.sessions import LOOK_BACK_MS
 from sgmp_console.store import Database, analytics, config_versions, devices, events, houses, readings
+from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 _CHECK_EVERY_MS = 10_000
 """How often it is looked whether somebody changed the house, and whether a device delivers other fields than before."""
@@ -53,6 +55,7 @@ class HomeLoader:
                 from_ms = day.start_ms
                 self._late_from_ms, self._late_fetched_ms = None, 0
                 self._note_newest(connection, day, now_ms)
+                self._note_sessions(connection, day)
             else:
                 from_ms = self._due_from(now_ms, max(from_ms, day.start_ms))
             if (midnight := day.ledger_due_ms(now_ms, from_ms)) is not None:
@@ -76,6 +79,11 @@ class HomeLoader:
         day.note_newest(readings.latest(connection, self._house_id))
         day.note_edge(config_versions.edge_state(connection, self._house_id))
         self._checked_ms = now_ms
+
+    def _note_sessions(self, connection: sa.Connection, day: HomeState) -> None:
+        types = (EV_START_CHARGING, EV_END_CHARGING)
+        since, until = day.start_ms - LOOK_BACK_MS, day.start_ms
+        day.note_earlier_sessions(events.read(connection, self._house_id, since, until, types=types))
 
     def _due_from(self, now_ms: int, from_ms: int) -> int:
         """From when on to fetch now; what is put off is remembered."""

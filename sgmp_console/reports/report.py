@@ -73,6 +73,7 @@ class Section(Enum):
     MAIN = ""
     USED = "Used, and from where"
     IN_AND_OUT = "In and out"
+    CHARGED_FROM = "Charged from"
     CHECK = "What does not add up"
     """Of interest only where it is not zero."""
 
@@ -158,12 +159,16 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows behind a chart or a list. A cell is None where it is not known."""
+    """Rows behind a chart or a list. A cell is None where it is not known.
+
+    `times`: by row the [start, end) in UTC ms that it is about, by which its curve is found; empty where rows have none.
+    """
 
     key: str
     title: str
     columns: tuple[TableColumn, ...]
     rows: tuple[tuple[float | int | str | None, ...], ...]
+    times: tuple[tuple[int, int] | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""What pages say of events: what is wrong now, what is over, how many sessions there were."""
+"""What pages say of events: what is wrong now, what is over."""
 
 from __future__ import annotations
 
 import pytest
 
-from sgmp_console.reports.events import sessions, warning_groups
+from sgmp_console.reports.events import warning_groups
 from sgmp_console.reports.home import WarningGroup
 from sgmp_console.store import Event
 from tests.reports.houses import event
@@ -88,38 +88,3 @@ def test_a_warning_about_two_registers_lasts_until_both_have_values() -> None:
 def test_another_devices_recovery_closes_nothing() -> None:
     events = [warning(10, DOWN, "down"), warning(20, "Device is back", "back", device="egauge")]
     assert [group.is_active for group in warning_groups(events)] == [True]
-
-
-@pytest.mark.parametrize(
-    ("history", "count"),
-    [
-        ([], 0),
-        ([(110, "START"), (120, "END")], 1),
-        ([(50, "START")], 1),
-        ([(50, "START"), (150, "END"), (160, "START")], 2),
-        ([(50, "START"), (60, "END")], 0),
-        ([(150, "END")], 1),
-        ([(150, "END"), (160, "START"), (170, "END")], 2),
-        ([(150, "START"), (250, "END")], 1),
-    ],
-    ids=[
-        "none",
-        "within the day",
-        "plugged in since before",
-        "until this morning and again",
-        "over before midnight",
-        "began before what is known",
-        "of before and of today",
-        "ends tomorrow",
-    ],
-)
-def test_a_session_counts_for_each_day_of_which_it_has_a_part(
-    history: list[tuple[int, str]], count: int
-) -> None:
-    events = [event(at_ms, "station", f"EV_{change}_CHARGING") for at_ms, change in history]
-    assert sessions(events, 100, 200) == count
-
-
-def test_two_stations_have_sessions_of_their_own() -> None:
-    events = [event(50, "north", "EV_START_CHARGING"), event(120, "south", "EV_START_CHARGING")]
-    assert sessions(events, 100, 200) == 2

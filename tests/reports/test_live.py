@@ -183,6 +183,18 @@ def test_a_load_that_contains_the_car_gives_the_same_sums_where_the_house_says_s
     assert sum(float(row[column] or 0) for row in steps.rows) == pytest.approx(drawn.values.sum() / 12)
 
 
+def test_home_counts_sessions_as_the_ev_report_does(
+    database: Database, house: House, live: HomeLoader, day: Sent
+) -> None:
+    station = store.Event(NOON - 50 * HOUR_MS, "powerflex", "EV_START_CHARGING", {})
+    happened: list[Happened] = [(station.timestamp_ms, "powerflex", "EV_START_CHARGING", {})]
+    deliver(database, house, between(day, 0, NOON), happened)
+    today = live.load(NOON).charging_today
+    with database.begin() as connection:
+        report = build(connection, house, Kind.EV, periods.parse("today", NOON, house.time_zone), NOON)
+    assert today.sessions == report.figure("sessions").value == 1
+
+
 def test_an_empty_house_has_everything_but_numbers(live: HomeLoader) -> None:
     snapshot = live.load(NOON)
     assert set(snapshot.curves) == set(HOME_ITEMS)

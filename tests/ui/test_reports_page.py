@@ -15,11 +15,12 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.fleet import analytics
 from sgmp_console.reports import periods
 from sgmp_console.reports.report import Kind, Section
-from sgmp_console.store import devices, readings
+from sgmp_console.store import Batch, EventRow, devices, readings
 from sgmp_console.timeseries import HOUR_MS, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.pages.reports.figures import WhyCard, why_text
 from sgmp_console.ui.pages.reports.page import ReportPage
+from sgmp_console.ui.parts.table import RowsTable
 from sgmp_console.ui.shown_period import Compare
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
@@ -218,6 +219,38 @@ def test_a_bar_leads_to_its_day(qtbot: QtBot, filled: Deployment, view: MainView
     assert page.bars.text().startswith(today.title)
     QTest.keyClick(page.bars, Qt.Key.Key_Return)
     assert shown.period == today
+
+
+def test_a_session_opens_its_curve_and_a_double_click_shows_the_whole_again(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    house = filled.houses[0]
+    began, ended = snapshots.NOW_MS - 9 * HOUR_MS, snapshots.NOW_MS - 5 * HOUR_MS
+    with filled.owner.begin() as connection:
+        station = next(one for one in devices.list_all(connection, house.house_id) if one.name == "powerflex")
+        rows = [
+            EventRow(house.house_id, station.device_id, "powerflex", at, kind, data)
+            for at, kind, data in (
+                (began, "EV_START_CHARGING", {}),
+                (ended, "EV_END_CHARGING", {"energy": 9_000_000}),
+            )
+        ]
+        readings.write(connection, Batch(events=rows))
+    page = opened(qtbot, view, "ev")
+    shown = view.services.shown_period
+    whole = shown.period
+    rows_table = page.findChild(RowsTable)
+    assert rows_table is not None
+    view.resize(1280, 1700)
+    save_picture(view, "report_sessions")
+    rows_table.setCurrentIndex(rows_table.model().index(0, 0))
+    QTest.keyClick(rows_table, Qt.Key.Key_Return)
+    part = shown.period
+    assert part.start_ms < began < ended < part.end_ms
+    assert part.end_ms - part.start_ms < 6 * HOUR_MS
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == part, timeout=20_000)
+    page.chart.whole_wanted.emit()
+    assert shown.period == whole
 
 
 def test_the_legend_hides_what_is_stacked_and_says_its_energy(

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QModelIndex, Qt, QTimer
 from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
@@ -261,6 +261,7 @@ class ReportPage(Page):
         column.addWidget(self._bars_card)
         self._table_card = Card("Days")
         self._table_view: table.RowsTable[tuple[int, tuple[str, ...]]] | None = None
+        self._shown_table: Table | None = None
         column.addWidget(self._table_card)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -372,8 +373,25 @@ class ReportPage(Page):
         self._table_card.set_title(shown.title)
         view = _table_view(shown, zone)
         view.setFixedHeight(40 + 33 * min(len(shown.rows), _TABLE_ROWS))
-        self._table_view = view
+        if shown.times:
+            view.activated.connect(self._open_row)
+            plain_text.set_tip(view, "Enter or a double click shows the curve of a row.")
+        self._shown_table, self._table_view = shown, view
         self._table_card.body.addWidget(view)
+
+    def _open_row(self, index: QModelIndex) -> None:
+        """Show the time that a row is about, with some of before and after it where it is not a day."""
+        place, _ = index.data(table.ROW_ROLE)
+        times = self._shown_table.times[place] if self._shown_table is not None else None
+        if times is None:
+            return
+        start, end = times
+        zone = self.services.shown_period.zone
+        if calendar.day_of(start, zone) == times:
+            self.services.shown_period.choose(periods.day(calendar.date_of(start, zone), zone))
+            return
+        beside = max(SLOT_MS, (end - start) // 10)
+        self._zoom(start - beside, end + beside)
 
     # --- Files ---------------------------------------------------------------------------------------------------
 
