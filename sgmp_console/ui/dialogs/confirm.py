@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -10,11 +12,26 @@ from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import IconLabel, label
 
 
+def confirm(
+    question: str,
+    explanation: str,
+    act: str,
+    parent: QWidget,
+    on_yes: Callable[[], None],
+    *,
+    refuse: str = "Cancel",
+) -> None:
+    """Ask, and call `on_yes` if that was the answer."""
+    dialog = ConfirmDialog(question, explanation, act, parent, refuse)
+    dialog.accepted.connect(on_yes)
+    dialog.open()
+
+
 class ConfirmDialog(QDialog):
-    """`open()` it and hear `accepted`. The destructive button names what it destroys and is never the default one."""
+    """The destructive button names what it destroys and is never the default one."""
 
     def __init__(
-        self, question: str, explanation: str, act: str, parent: QWidget, *, refuse: str = "Cancel"
+        self, question: str, explanation: str, act: str, parent: QWidget, refuse: str = "Cancel"
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(plain_text.title(question))

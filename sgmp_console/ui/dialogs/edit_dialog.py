@@ -10,7 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.errors import Cancelled, Conflict, UserError
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.page import Services
@@ -168,15 +168,14 @@ class EditDialog(TaskDialog, Generic[Stored]):
     def reject(self) -> None:
         """Also asks where something would be lost."""
         if not self.busy and not self._discarding and self.changed:
-            question = ConfirmDialog(
+            confirm(
                 "Discard what was typed?",
                 "It is not stored yet.",
                 "Discard changes",
                 self,
+                self.discard,
                 refuse="Keep editing",
             )
-            question.accepted.connect(self.discard)
-            question.open()
         else:
             super().reject()
 

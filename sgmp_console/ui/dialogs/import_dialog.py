@@ -22,7 +22,7 @@ from sgmp_console.errors import Cancelled
 from sgmp_console.fleet.account_sheets import AccountsImported, write_passwords
 from sgmp_console.fleet.sheets import Action, Existing, ImportRefused, Plan
 from sgmp_console.ui import fonts, formats, plain_text
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.dialogs.import_kinds import ImportKind, Outcome
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.explain import explain
@@ -311,15 +311,14 @@ class ImportDialog(TaskDialog):
     def accept(self) -> None:
         """Close; asks where passwords would be lost."""
         if self._done is not None:
-            question = ConfirmDialog(
+            confirm(
                 "Close without the initial passwords?",
                 "They are shown nowhere else. Without them, reset the password of each of these accounts.",
                 "Close without them",
                 self,
+                self._give_up,
                 refuse="Back",
             )
-            question.accepted.connect(self._give_up)
-            question.open()
             return
         super().accept()
 

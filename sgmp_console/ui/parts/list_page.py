@@ -552,6 +552,11 @@ class ListPage(Page, Generic[Row, Found]):
             self.say(explain(error, then="Look at the list before trying again."))
         self.reload()
 
+    def changed(self, _result: object = None) -> None:
+        """An act changed the list: show how things are now."""
+        self.say("")
+        self.reload()
+
     def run_act(self, title: str, work: Callable[[Report], T], on_result: Callable[[T], None]) -> None:
         """An act that may take long: in the status bar with its progress, and to be cancelled there."""
         self.services.tasks.run_shown(self, title, work, on_result, self.not_done)

@@ -16,7 +16,7 @@ from sgmp_console.store import Account, House, Role, audit, houses, roles
 from sgmp_console.store import accounts as stored_accounts
 from sgmp_console.ui import formats
 from sgmp_console.ui.dialogs import import_kinds
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.dialogs.import_dialog import ImportDialog
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.accounts.dialogs import ALL_HOUSES, CreateAccount, EditAccount
@@ -189,11 +189,12 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
         if account.account_id == self.services.session.account.account_id:
             self.say("This is your own account: change its password in the account menu, at the top right.")
             return
-        self._ask(
+        confirm(
             f"Reset the password of {account.email}?",
             "The current password stops working at once and windows that are signed in with it are signed out. A new "
             "initial password is generated, to be changed at the next sign-in.",
             "Reset password",
+            self,
             self._reset,
         )
 
@@ -219,10 +220,11 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
         if not self._chosen or self._includes_me("disable"):
             return
         what = _what(self._chosen)
-        self._ask(
+        confirm(
             f"Disable {what}?",
             f"{_emails(self._chosen)} can't sign in any more and will be signed out, until enabled again.",
             f"Disable {what}",
+            self,
             self._disable,
         )
 
@@ -262,11 +264,12 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
         if not self._chosen or self._includes_me("delete"):
             return
         what = _what(self._chosen)
-        self._ask(
+        confirm(
             f"Delete {what}?",
             f"{_emails(self._chosen)} will be signed out and can't sign in any more. This can't be undone. What they did "
             "stays in the audit.",
             f"Delete {what}",
+            self,
             self._delete,
         )
 
@@ -286,11 +289,6 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
             self.say(f"You can't {verb} the account you are signed in with. Another administrator can.")
             return True
         return False
-
-    def _ask(self, question: str, explanation: str, act: str, on_yes: Callable[[], None]) -> None:
-        asked = ConfirmDialog(question, explanation, act, self)
-        asked.accepted.connect(on_yes)
-        asked.open()
 
     # --- Files -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWid
 
 from sgmp_console.fleet.accounts import NewAccount
 from sgmp_console.ui import fonts, plain_text
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.parts.buttons import CheckBox, button
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
@@ -70,15 +70,14 @@ class PasswordOnce(QDialog):
         if self._leaving or self.passed_on.isChecked():
             super().reject()
             return
-        question = ConfirmDialog(
+        confirm(
             "Close without handing it over?",
             "The password can't be shown again. Without it, it must be reset before the account can be used.",
             "Close anyway",
             self,
+            self._leave,
             refuse="Keep it open",
         )
-        question.accepted.connect(self._leave)
-        question.open()
 
     def _leave(self) -> None:
         self._leaving = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
@@ -13,7 +14,7 @@ from sgmp_console.fleet.analytics_overview import AnalyticsOverview, overview
 from sgmp_console.reports.current_values import current_values
 from sgmp_console.store import AnalyticItem
 from sgmp_console.ui import formats, item_actions
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.analytics.columns import COLUMNS, ItemRow
 from sgmp_console.ui.pages.analytics.editor import ItemEditor
@@ -49,7 +50,6 @@ class AnalyticsPage(ListPage[ItemRow, AnalyticsFound]):
             copied=lambda row: (row.item.name, row.item.formula),
             parent=parent,
         )
-        self._to_delete: list[int] = []
         self._is_creating_required = False
         self.declare(
             (
@@ -164,28 +164,22 @@ class AnalyticsPage(ListPage[ItemRow, AnalyticsFound]):
             self.say(problem)
             return
         what = names[0] if len(names) == 1 else f"{len(names)} items"
-        question = ConfirmDialog(
-            f"Delete {what}?", _consequences(chosen), f"Delete {what}", self, refuse="Cancel"
-        )
-        self._to_delete = [row.item.item_id for row in chosen]
-        question.accepted.connect(self._delete)
-        question.open()
-
-    def _delete(self) -> None:
-        database, house_id, item_ids = self.services.session.database, self._house_id, self._to_delete
-        if house_id is None:
-            return
-        self.services.tasks.run(
+        item_ids = [row.item.item_id for row in chosen]
+        confirm(
+            f"Delete {what}?",
+            _consequences(chosen),
+            f"Delete {what}",
             self,
-            lambda: analytics.delete(database, house_id, item_ids),
-            self._deleted,
-            self.not_done,
-            pool="act",
+            partial(self._delete, chosen[0].item.house_id, item_ids),
         )
 
-    def _deleted(self, _nothing: None) -> None:
-        self.say("")
-        self.reload()
+    def _delete(self, house_id: int, item_ids: Sequence[int]) -> None:
+        database = self.services.session.database
+        self.run_act(
+            "Deleting analytic items",
+            lambda _report: analytics.delete(database, house_id, item_ids),
+            self.changed,
+        )
 
     # --- Required items and population -----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -11,7 +12,7 @@ from sgmp_console.fleet import device_sheets, devices, in_use
 from sgmp_console.fleet.devices_overview import DevicesOverview, overview
 from sgmp_console.store import Device
 from sgmp_console.ui import edge_words, formats
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.dialogs.import_dialog import ImportDialog
 from sgmp_console.ui.dialogs.import_kinds import devices_of
 from sgmp_console.ui.dialogs.synchronize import SynchronizeDialog
@@ -41,7 +42,6 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
             copied=_copied,
             parent=parent,
         )
-        self._to_delete: list[int] = []
         edit = ListAction("edit", "Edit" if self._manages else "Open", self._edit, "one", keys=EDIT_KEYS)
         acts = [ListAction("export", "Export", self._export), edit]
         if self._manages:
@@ -153,26 +153,23 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
             return
         names = [one.device.name for one in chosen]
         what = names[0] if len(names) == 1 else f"{len(names)} devices"
-        question = ConfirmDialog(f"Delete {what}?", _consequences(names), f"Delete {what}", self)
-        self._to_delete = [one.device.device_id for one in chosen]
-        question.accepted.connect(self._delete)
-        question.open()
-
-    def _delete(self) -> None:
-        database, house_id, device_ids = self.services.session.database, self._house_id, self._to_delete
-        if house_id is None:
-            return
-        self.services.tasks.run(
+        device_ids = [one.device.device_id for one in chosen]
+        confirm(
+            f"Delete {what}?",
+            _consequences(names),
+            f"Delete {what}",
             self,
-            lambda: devices.delete(database, house_id, device_ids),
-            self._deleted,
-            self.not_done,
-            pool="act",
+            partial(self._delete, chosen[0].device.house_id, device_ids),
+        )
+
+    def _delete(self, house_id: int, device_ids: Sequence[int]) -> None:
+        database = self.services.session.database
+        self.run_act(
+            "Deleting devices", lambda _report: devices.delete(database, house_id, device_ids), self._deleted
         )
 
     def _deleted(self, _nothing: None) -> None:
-        self.say("")
-        self.reload()
+        self.changed()
         self._home_changed()
 
     # --- Synchronizing ---------------------------------------------------------------------------------------------
@@ -181,12 +178,8 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
         found = self.found
         if found is not None:
             dialog = SynchronizeDialog(self.services, found.house, self)
-            dialog.sent.connect(self._synchronized)
+            dialog.sent.connect(self.changed)
             dialog.open()
-
-    def _synchronized(self) -> None:
-        self.say("")
-        self.reload()
 
     # --- Files -----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import UserError
 from sgmp_console.store import House
 from sgmp_console.ui import fonts, plain_text
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import CheckBox, button
@@ -202,14 +202,13 @@ class CredentialsDialog(QDialog):
             self._write(file)
             return
         self._to_replace = file
-        question = ConfirmDialog(
+        confirm(
             f"Replace {file.name}?",
             f"{file} exists already. If these are the credentials of another house, they can't be shown again.",
             f"Replace {file.name}",
             self,
+            self._replace,
         )
-        question.accepted.connect(self._replace)
-        question.open()
 
     def _replace(self) -> None:
         if self._to_replace is not None:
@@ -251,16 +250,15 @@ class CredentialsDialog(QDialog):
         if self._leaving or self.stored.isChecked():
             super().reject()
             return
-        question = ConfirmDialog(
+        confirm(
             "Close without storing the credentials?",
             f"They are lost then: the edge of {self._house.name} can't be installed with them, and new ones must be "
             "generated.",
             "Close without storing",
             self,
+            self._leave,
             refuse="Keep them open",
         )
-        question.accepted.connect(self._leave)
-        question.open()
 
     def _leave(self) -> None:
         self._leaving = True

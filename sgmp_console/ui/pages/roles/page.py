@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from PySide6.QtWidgets import QWidget
 
@@ -11,7 +12,7 @@ from sgmp_console.fleet import roles
 from sgmp_console.store import Role, accounts
 from sgmp_console.store import roles as stored_roles
 from sgmp_console.ui import formats
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.roles.dialog import RoleDialog, words
 from sgmp_console.ui.parts.empty_state import EmptyState
@@ -55,7 +56,6 @@ class RolesPage(ListPage[Role, RolesFound]):
             of_house=False,
             parent=parent,
         )
-        self._to_delete: list[int] = []
         self.declare(
             (
                 ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
@@ -127,12 +127,14 @@ class RolesPage(ListPage[Role, RolesFound]):
             self._say_who_uses(used)
             return
         what = f"role {chosen[0].name}" if len(chosen) == 1 else f"{len(chosen)} roles"
-        self._to_delete = [role.role_id for role in chosen]
-        question = ConfirmDialog(
-            f"Delete {what}?", "No account has it. This can't be undone.", f"Delete {what}", self
+        role_ids = [role.role_id for role in chosen]
+        confirm(
+            f"Delete {what}?",
+            "No account has it. This can't be undone.",
+            f"Delete {what}",
+            self,
+            partial(self._delete, role_ids),
         )
-        question.accepted.connect(self._delete)
-        question.open()
 
     def _say_who_uses(self, used: Sequence[Role]) -> None:
         database = self.services.session.database
@@ -149,10 +151,6 @@ class RolesPage(ListPage[Role, RolesFound]):
 
         self.services.tasks.run(self, read, self.say, self.not_done)
 
-    def _delete(self) -> None:
-        database, role_ids = self.services.session.database, list(self._to_delete)
-        self.run_act("Deleting roles", lambda _report: roles.delete(database, role_ids), self._deleted)
-
-    def _deleted(self, _nothing: None) -> None:
-        self.say("")
-        self.reload()
+    def _delete(self, role_ids: Sequence[int]) -> None:
+        database = self.services.session.database
+        self.run_act("Deleting roles", lambda _report: roles.delete(database, role_ids), self.changed)

@@ -23,7 +23,7 @@ from sgmp_console.errors import UserError
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, profile_problems, read_profiles
 from sgmp_console.ui import fonts, formats, plain_text
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.parts.buttons import IconButton, button
 from sgmp_console.ui.parts.fields import Field
@@ -357,14 +357,13 @@ class ConnectionsDialog(TaskDialog):
 
     def _ask_delete(self) -> None:
         name = self._drafts[self._shown]["name"] or "New connection"
-        question = ConfirmDialog(
+        confirm(
             f"Delete the connection {name}?",
             "This computer forgets how to reach it when you save. The deployment itself stays as it is.",
             f"Delete {name}",
             self,
+            self._drop,
         )
-        question.accepted.connect(self._drop)
-        question.open()
 
     def _drop(self) -> None:
         row = self._shown
@@ -477,15 +476,14 @@ class ConnectionsDialog(TaskDialog):
         if kept == self._stored and not any(self._mail_passwords.values()):
             super().reject()
             return
-        question = ConfirmDialog(
+        confirm(
             "Discard the changes?",
             "What you changed in the connections was not saved.",
             "Discard",
             self,
+            self._discard,
             refuse="Keep editing",
         )
-        question.accepted.connect(self._discard)
-        question.open()
 
     def _discard(self) -> None:
         super().reject()

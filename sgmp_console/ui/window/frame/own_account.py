@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.fleet import passwords
-from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.explain import explain
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label
@@ -90,15 +90,14 @@ class OwnAccountDialog(QDialog):
         if not self.fields.has_text():
             super().reject()
             return
-        question = ConfirmDialog(
+        confirm(
             "Discard what you typed?",
             "The password stays as it is.",
             "Discard",
             self,
+            self._discard,
             refuse="Keep editing",
         )
-        question.accepted.connect(self._discard)
-        question.open()
 
     def _discard(self) -> None:
         super().reject()
