@@ -66,7 +66,7 @@ def unresolved(formula: Formula, catalogue: Catalogue) -> list[Problem]:
                 found += _device(reference, device, catalogue) or _field(reference, device, name, catalogue)
             case AnalyticsIdentifier(name=name):
                 if name not in catalogue.items:
-                    message = f"`{shown(reference.text)}`: no analytic item `{shown(name)}` in this house"
+                    message = f"`{shown(reference.text)}`: {absent(name)}"
                     found.append(_problem(reference, message + _nearest(name, catalogue.items)))
             case EventIdentifier(devices=devices, types=types):
                 for device in devices:
@@ -78,6 +78,10 @@ def unresolved(formula: Formula, catalogue: Catalogue) -> list[Problem]:
                         nearest = _nearest(kind, catalogue.event_types)
                         found.append(_problem(reference, message + nearest, is_error=False))
     return found
+
+
+def absent(item: str) -> str:
+    return f"no analytic item `{shown(item)}` in this house"
 
 
 def _device(reference: Reference, device: str, catalogue: Catalogue) -> list[Problem]:
@@ -230,9 +234,7 @@ def _require(formula: Formula, items: Mapping[str, str], errors: Mapping[str, Fo
         if isinstance(reference.identifier, AnalyticsIdentifier):
             name = reference.identifier.name
             if name not in items:
-                raise FormulaError(
-                    f"no analytic item `{shown(name)}` in this house", reference.position, reference.length
-                )
+                raise FormulaError(absent(name), reference.position, reference.length)
             if name in errors:
                 raise FormulaError(
                     f"`{shown(reference.text)}` can't be evaluated: {errors[name].message}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from sgmp_console.formula.catalogue import ordered
+from sgmp_console.formula.catalogue import absent, ordered
 from sgmp_console.formula.errors import FormulaError
 from sgmp_console.formula.evaluation import evaluate
 from sgmp_console.formula.formula import Formula
@@ -163,11 +163,7 @@ def evaluate_items(
     """
     wanted = list(dict.fromkeys(names))
     graph = ItemGraph(items, wanted)
-    errors = {
-        name: FormulaError(f"no analytic item `{name}` in this house", 0, 0)
-        for name in wanted
-        if name not in items
-    }
+    errors = {name: FormulaError(absent(name), 0, 0) for name in wanted if name not in items}
     errors |= {name: graph.errors[name] for name in wanted if name in graph.errors}
     computable = [name for name in wanted if graph.step(name) is not None]
     read: Mapping[SourceIdentifier, Series] = {}

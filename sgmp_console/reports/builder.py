@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse, written
 from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance
-from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls
+from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls, missing_item
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Bars, BarStep, Column, Curve, Figure, Gap, Table, TableColumn, Why
@@ -86,7 +86,8 @@ class Builder:
 
     def __post_init__(self) -> None:
         self.missing: dict[str, None] = {}
-        self.problems: dict[str, None] = {}
+        self.problems: dict[str, str] = {}
+        """By item, why it can't be evaluated."""
         self._steps: dict[str, Steps | None] = {}
         self._polls_known: dict[str, Polls | None] = {}
 
@@ -126,7 +127,7 @@ class Builder:
                 try:
                     self._steps |= self._read([name])
                 except ItemUnreadable as error:
-                    self.problems[str(error)] = None
+                    self.problems[error.name] = str(error)
         return [self._steps[name] for name in names]
 
     def _read(self, names: Sequence[str]) -> dict[str, Steps]:
@@ -191,7 +192,7 @@ class Builder:
         present = [name for name in BALANCE_ITEMS if name in self.reader.items]
         for name in present:
             if refusal := self._energy_refusal(name):
-                self.problems[f"`{name}` has no energy: {refusal}."] = None
+                self.problems[name] = f"`{name}` has no energy: {refusal}."
                 return None
         if not present or not self.slots:
             return None
@@ -200,7 +201,7 @@ class Builder:
                 present, ledger_from_ms(self.period.start_ms, self.period.zone), self.passed_ms
             )
         except ItemUnreadable as error:
-            self.problems[str(error)] = None
+            self.problems[error.name] = str(error)
             return None
         means = {name: one.slots for name, one in found.items()}
         return weekly_balance(
@@ -247,12 +248,13 @@ class Builder:
         """Where figures of an item come from."""
         item = self.reader.items.get(name)
         if item is None:
-            return Why(name, "", "", 0, self.slots, note=f"This house has no analytic item `{name}`.")
+            return Why(name, "", "", 0, self.slots, note=missing_item(name))
         steps = self.steps(name)[0]
-        problem = next((text for text in self.problems if f"`{name}`" in text), "")
         if steps is None:
             waiting = "" if self.slots else "This period has not begun yet."
-            return Why(name, item.formula, "", 0, self.slots, note=problem or note or waiting)
+            return Why(
+                name, item.formula, "", 0, self.slots, note=self.problems.get(name, "") or note or waiting
+            )
         covered = int(steps.covered.sum())
         if not covered and not note:
             note = "There are no readings in this period."

@@ -137,7 +137,16 @@ _MAX_COUNTED_RAW_MS = 50 * HOUR_MS
 
 
 class ItemUnreadable(UserError):
-    """The item can't be evaluated; the sentence says why."""
+    """The item `name` can't be evaluated; the sentence says why."""
+
+    def __init__(self, name: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.name = name
+
+
+def missing_item(name: str) -> str:
+    """The operator's sentence for an item that a house does not have."""
+    return f"This house has no analytic item `{name}`."
 
 
 @dataclass(eq=False)
@@ -436,7 +445,7 @@ class ItemReader:
             self._item(name)
         result = evaluate_items(names, self._formulas, start_ms, end_ms, self.load)
         for name, error in result.errors.items():
-            raise ItemUnreadable(unreadable(name, error))
+            raise ItemUnreadable(name, unreadable(name, error))
         return dict(result.series)
 
     def _raw_slots(self, wanted: Mapping[str, NDArray[np.int64]]) -> dict[str, SlotMeans]:
@@ -497,14 +506,14 @@ class ItemReader:
     def _item(self, name: str) -> AnalyticItem:
         item = self.items.get(name)
         if item is None:
-            raise ItemUnreadable(f"This house has no analytic item `{name}`.")
+            raise ItemUnreadable(name, missing_item(name))
         return item
 
     def _found_route(self, name: str) -> Route:
         try:
             formula = inlined(parse(self._item(name).formula), self._formulas)
         except FormulaError as error:
-            raise ItemUnreadable(unreadable(name, error)) from error
+            raise ItemUnreadable(name, unreadable(name, error)) from error
         return Route.of(name, formula, self._standing.complete_from_ms)
 
 

@@ -64,7 +64,7 @@ def build(
         tuple(curve for curve in curves if curve is not None),
         tuple(tables),
         tuple(builder.missing),
-        tuple(builder.problems),
+        tuple(builder.problems.values()),
         bars,
         None if compared_with is None else build(connection, house, kind, compared_with, now_ms),
     )

@@ -74,9 +74,9 @@ class Period:
         if self.span is Span.YEAR:
             return str(start.year)
         if self.span is Span.MONTH:
-            return f"{_MONTHS[start.month - 1]} {start.year}"
+            return f"{calendar.MONTH_NAMES[start.month - 1]} {start.year}"
         if self.span is Span.DAY:
-            return f"{_DAYS[start.weekday()]} {_date(start)}"
+            return f"{calendar.DAY_NAMES[start.weekday()][:3]} {_date(start)}"
         if self._is_whole_days:
             return f"{_date(start)} to {_date(calendar.local(self.end_ms - 1, self.zone))}"
         return f"{_date(start)} {start:%H:%M} to {_date(end)} {end:%H:%M}"
@@ -235,12 +235,5 @@ def _shifted_by_years(when: datetime, years: int, zone: str) -> int:
     return int(moved.replace(tzinfo=calendar.zone(zone)).timestamp()) * 1000 // SLOT_MS * SLOT_MS
 
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
-
-
 def _date(when: datetime) -> str:
-    return f"{when.day} {_MONTHS[when.month - 1][:3]} {when.year}"
+    return f"{when.day} {calendar.MONTH_NAMES[when.month - 1][:3]} {when.year}"

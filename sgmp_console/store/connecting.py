@@ -31,6 +31,8 @@ _LIVENESS = {
 SCRAM_ONLY = {"require_auth": "scram-sha-256"} if psycopg2.extensions.libpq_version() >= 160_000 else {}
 """So that no server, ours or not, gets a password in clear. Older libraries have no such option."""
 
+# WORKAROUND https://github.com/psycopg/psycopg/issues/1188: an attempt to connect that fails has no SQLSTATE. A server
+# whose `lc_messages` is another language is reported as not reached, with its own text.
 _REFUSED = re.compile(
     r"password authentication failed|authentication failed for user"
     r"|no password supplied|role \"[^\"]*\" does not exist|permission denied for database"

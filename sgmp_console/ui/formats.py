@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
+from sgmp_console.timeseries import calendar
+
 MISSING = "–"
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LARGE = 1e12
 """Numbers from here on are written with a power of ten: nothing that a house measures is so large."""
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -107,7 +107,7 @@ def local(timestamp_ms: int, zone: tzinfo) -> datetime:
 
 def date(moment: datetime) -> str:
     """`Tue 14 May`."""
-    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]}"
+    return f"{calendar.DAY_NAMES[moment.weekday()][:3]} {moment.day} {calendar.MONTH_NAMES[moment.month - 1][:3]}"
 
 
 def clock(moment: datetime, *, seconds: bool = False) -> str:

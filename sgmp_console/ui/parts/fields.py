@@ -6,21 +6,34 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.ui.parts.labels import label
 
+_LINE = 18
+"""Logical pixels that a line of help takes."""
+
 
 class Field(QWidget):
     def __init__(
-        self, name: str, entry: QWidget, help_text: str = "", *, beside: QWidget | None = None
+        self,
+        name: str,
+        entry: QWidget,
+        help_text: str = "",
+        *,
+        beside: QWidget | None = None,
+        keeps_line: bool = False,
     ) -> None:
-        """`beside`: a button that helps to fill the entry."""
+        """`beside`: a button that helps to fill the entry. `keeps_line`: the line under the entry is there also while it
+        is empty, so that nothing moves when a problem appears."""
         super().__init__()
         self.entry = entry
         self.problem = ""
         self._help_text = help_text
+        self._keeps_line = keeps_line
         title = label(name, "caption", "secondary")
         title.setBuddy(entry)
         entry.setAccessibleName(name)
         self._help = label(help_text, "caption", "muted", wraps=True)
         self._wrong = label("", "caption", "fault", wraps=True)
+        if keeps_line:
+            self._help.setMinimumHeight(_LINE)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -51,5 +64,5 @@ class Field(QWidget):
     def _show(self) -> None:
         self._help.setText(self._help_text)
         self._wrong.setText(self.problem)
-        self._help.setVisible(bool(self._help_text) and not self.problem)
+        self._help.setVisible((self._keeps_line or bool(self._help_text)) and not self.problem)
         self._wrong.setVisible(bool(self.problem))

@@ -7,6 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import GAP_MS, HomeSnapshot, Latest
+from sgmp_console.reports.item_reader import missing_item
 from sgmp_console.timeseries import Series
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.parts.labels import ElidedLabel, IconLabel, ValueLabel, label, set_ink
@@ -69,7 +70,7 @@ class Tile(Pressable):
         self._value.set_value(value, curve.unit if curve else "")
         self._note.set_whole(self._note_text(snapshot, now_ms) if value is not None else "")
         if curve is None:
-            age, ink, tip = "not set up", "muted", f"This house has no analytic item `{self.item}`."
+            age, ink, tip = "not set up", "muted", missing_item(self.item)
         elif curve.latest is None:
             age, ink, tip = "no value yet", "muted", curve.problem or ""
         elif value is None:

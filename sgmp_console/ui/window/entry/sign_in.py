@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.errors import Unavailable
 from sgmp_console.resources import resource
@@ -16,6 +16,7 @@ from sgmp_console.ui import fonts, icons, plain_text
 from sgmp_console.ui.explain import explain
 from sgmp_console.ui.parts.buttons import CheckBox, ComboBox, button
 from sgmp_console.ui.parts.card import centred
+from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import IconLabel, label
 
 _WIDTH = 400
@@ -72,11 +73,13 @@ class SignInPage(QWidget):
         self.email = QLineEdit()
         self.password = QLineEdit()
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
-        self._profile = _Field("Connection", self.profile, column)
-        self._address = _Field("Database address", self.address, column)
-        self._deployment = _Field("Deployment", self.deployment, column)
-        self._email = _Field("Email", self.email, column)
-        self._password = _Field("Password", self.password, column)
+        self._profile = Field("Connection", self.profile, keeps_line=True)
+        self._address = Field("Database address", self.address, keeps_line=True)
+        self._deployment = Field("Deployment", self.deployment, keeps_line=True)
+        self._email = Field("Email", self.email, keeps_line=True)
+        self._password = Field("Password", self.password, keeps_line=True)
+        for part in (self._profile, self._address, self._deployment, self._email, self._password):
+            column.addWidget(part)
         self.remember = CheckBox("Remember in this computer's keyring")
         self.remember.hide()
         self.remember.clicked.connect(self._remember_clicked)
@@ -137,9 +140,9 @@ class SignInPage(QWidget):
         names = [profile.name for profile in self._profiles]
         if chosen in names:
             self.profile.setCurrentIndex(names.index(chosen))
-        self._profile.set_visible(len(self._profiles) > 1)
-        self._address.set_visible(not self._profiles)
-        self._deployment.set_visible(not self._profiles)
+        self._profile.setVisible(len(self._profiles) > 1)
+        self._address.setVisible(not self._profiles)
+        self._deployment.setVisible(not self._profiles)
         if not self.email.text():
             self.email.setText(email)
         self._profile_changed()
@@ -318,50 +321,6 @@ class SignInPage(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.EnabledChange and self.isEnabled():
             self._focus_first_empty()
-
-
-class _Field:
-    """Label above, entry, help under it; a problem takes the help's place."""
-
-    def __init__(self, name: str, entry: QWidget, column: QVBoxLayout) -> None:
-        self.entry = entry
-        self.problem = ""
-        self._help_text = ""
-        self._label: QLabel = label(name, "caption", "secondary")
-        self._label.setBuddy(entry)
-        entry.setAccessibleName(name)
-        self._help = label("", "caption", "muted", wraps=True)
-        self._wrong = label("", "caption", "fault", wraps=True)
-        self._help.setMinimumHeight(18)
-        for widget in (self._label, entry, self._help, self._wrong):
-            column.addWidget(widget)
-        self._visible = True
-        self._show()
-
-    def set_visible(self, visible: bool) -> None:
-        self._visible = visible
-        self._show()
-
-    def set_help(self, text: str) -> None:
-        self._help_text = text
-        self._show()
-
-    def set_problem(self, text: str) -> None:
-        if text != self.problem:
-            self.problem = text
-            self.entry.setProperty("wrong", bool(text))
-            self.entry.style().unpolish(self.entry)
-            self.entry.style().polish(self.entry)
-            self.entry.setAccessibleDescription(text)
-            self._show()
-
-    def _show(self) -> None:
-        self._label.setVisible(self._visible)
-        self.entry.setVisible(self._visible)
-        self._help.setText(self._help_text)
-        self._wrong.setText(self.problem)
-        self._help.setVisible(self._visible and not self.problem)
-        self._wrong.setVisible(self._visible and bool(self.problem))
 
 
 class _Mark(QWidget):
