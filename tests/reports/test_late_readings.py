@@ -136,6 +136,21 @@ def test_ingest_waits_for_no_account_and_the_numbers_are_right_at_once(
     assert_as_stored(house, "more", "a.y", TODAY_MS, TODAY_MS + HOUR_MS)
 
 
+@pytest.mark.parametrize("days_ago", [40, 3])
+def test_a_late_reading_that_comes_before_others_of_its_slot_does_not_replace_them(
+    house: StoredHouse, test_database: TestDatabase, days_ago: int
+) -> None:
+    house.item("it", "a.x")
+    slot = TODAY_MS - days_ago * DAY_MS + 7 * HOUR_MS
+    house.store({X: Series([slot + 200_000, slot + SLOT_MS], [10.0, 0.0])})
+    house.store({X: wave(TODAY_MS - DAY_MS, TODAY_MS)})
+    run_policies(test_database.url)
+    house.store({X: Series([slot + 100_000], [4.0])})
+    assert_as_stored(house, "it", "a.x", slot, slot + 2 * SLOT_MS)
+    work_off_late_ranges(test_database.url)
+    assert_as_stored(house, "it", "a.x", slot - HOUR_MS, slot + HOUR_MS)
+
+
 @pytest.mark.parametrize("arriving", [10, 3])
 def test_what_comes_after_the_raw_readings_were_dropped_is_not_kept_and_counted(
     house: StoredHouse, test_database: TestDatabase, arriving: int

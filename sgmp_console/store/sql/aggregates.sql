@@ -452,6 +452,9 @@ DECLARE
     slot_table text;
     hour_table text;
     from_slot timestamptz := date_bin('5 minutes', from_ts, timestamptz '2000-01-01 00:00:00+00');
+    -- The last slot is computed whole: it may hold readings after the last that came late.
+    to_slot timestamptz := date_bin('5 minutes', to_ts - interval '1 microsecond', timestamptz '2000-01-01 00:00:00+00')
+                           + interval '5 minutes';
 BEGIN
     SELECT max(format('%I.%I', c.materialization_hypertable_schema, c.materialization_hypertable_name))
                FILTER (WHERE c.view_name = 'slot'),
@@ -477,10 +480,10 @@ BEGIN
         )
         INSERT INTO %1$s (series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, timestamp_hash)
         SELECT series_id, slot, n, sum, positive_sum, negative_sum, minimum, maximum, timestamp_hash FROM better
-    $merge$, slot_table) USING of_series, from_slot, to_ts;
+    $merge$, slot_table) USING of_series, from_slot, to_slot;
     EXECUTE format($merge$
         DELETE FROM %1$s WHERE series_id = ANY ($1) AND hour >= date_trunc('hour', $2, 'UTC') AND hour < $3
-    $merge$, hour_table) USING of_series, from_slot, to_ts;
+    $merge$, hour_table) USING of_series, from_slot, to_slot;
     EXECUTE format($merge$
         INSERT INTO %2$s (series_id, hour, covered, sum, positive_sum, negative_sum, minimum, maximum, n, timestamp_hash)
         SELECT s.series_id, date_trunc('hour', s.slot, 'UTC'), count(*), sum(s.sum / s.n), sum(s.positive_sum / s.n),
@@ -489,7 +492,7 @@ BEGIN
         WHERE s.series_id = ANY ($1) AND s.slot >= date_trunc('hour', $2, 'UTC')
           AND s.slot < date_trunc('hour', $3 - interval '1 microsecond', 'UTC') + interval '1 hour'
         GROUP BY 1, 2
-    $merge$, slot_table, hour_table) USING of_series, from_slot, to_ts;
+    $merge$, slot_table, hour_table) USING of_series, from_slot, to_slot;
 END
 $$;
 
