@@ -41,6 +41,11 @@ class EdgeStanding:
     def is_online(self) -> bool:
         return self.presence is Presence.ONLINE
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it reported before and does not now: what it said may no longer be so."""
+        return self.presence in (Presence.OFFLINE, Presence.SILENT, Presence.STOPPED)
+
 
 def standing(connection: sa.Connection, house_id: int, now_ms: int) -> EdgeStanding:
     """How the edge of a house is doing at `now_ms` (UTC)."""

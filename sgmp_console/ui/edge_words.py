@@ -8,6 +8,7 @@ from datetime import tzinfo
 
 from sgmp_console.fleet.devices_overview import UNKNOWN, DeviceOverview
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
+from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.fleet.sync import Outcome as SyncOutcome
 from sgmp_console.fleet.sync import SyncState
 from sgmp_console.store import Device
@@ -83,11 +84,33 @@ def edge_words(edge: EdgeStanding, now_ms: int) -> str:
     return f"The edge should have reported by now; it was last heard of {age}"
 
 
-def sync_state(state: SyncState, now_ms: int, zone: tzinfo) -> StatusText:
-    """Whether the edge does what was sent to it."""
+def house_troubles(house: HouseOverview, now_ms: int) -> tuple[str, ...]:
+    """What is wrong in a house now, the gravest first, each without its full stop."""
+    if house.edge.is_away:
+        return (edge_words(house.edge, now_ms),)
+    troubles = [f"{name}: {_STATES.get(state, state)}" for name, state in devices_down(house.edge).items()]
+    if house.sync.outcome is SyncOutcome.REJECTED:
+        troubles.append(f"The edge refused version {house.sync.version}")
+    return tuple(troubles)
+
+
+def devices_down(edge: EdgeStanding) -> dict[str, str]:
+    """The devices that the edge can't read, by name, with their states; none is known of while it is away."""
+    fine = (Outcome.OK, Outcome.STARTING, Outcome.NOT_READY)
+    return (
+        {name: state for name, state in edge.devices.items() if state not in fine} if edge.is_online else {}
+    )
+
+
+def sync_state(state: SyncState, edge: EdgeStanding, now_ms: int, zone: tzinfo) -> StatusText:
+    """Whether the edge does what was sent to it; while it is away, what it did when it was last heard of."""
     version = f"version {state.version}"
     since = "" if state.since_ms is None else formats.moment(state.since_ms, now_ms, zone)
     current = _outcome(state, version, since)
+    if state.outcome is SyncOutcome.IN_SYNC and edge.is_away:
+        current = StatusText(
+            f"The edge ran {version} when it was last heard of, confirmed {since}.", "clock", "ink_muted"
+        )
     if state.changed and state.outcome is not SyncOutcome.NEVER:
         changed = f"Devices were changed since {version} was sent: the edge does not know of it yet."
         if state.outcome is SyncOutcome.NOT_SENT:

@@ -354,3 +354,9 @@ def test_a_tile_leads_to_its_report_by_click_and_by_enter(
         QTest.mouseClick(tile, Qt.MouseButton.LeftButton)
     assert view.page(report).isVisible()
     assert shown.period.title in ("Last 24 hours", "Wed 14 May 2025")
+
+
+def test_the_title_of_the_battery_is_whole_where_the_drawn_charge_has_no_room(show: Show) -> None:
+    battery = show(snapshots.snapshot()).tiles[1]
+    battery.resize(247, 112)
+    assert "Battery discharging" in texts(battery)

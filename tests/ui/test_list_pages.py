@@ -161,10 +161,11 @@ def test_the_column_that_names_the_row_becomes_narrower_last(
     table: RowsTable[Row], qapp: QApplication
 ) -> None:
     name = table.columnWidth(0)
-    table.resize(name + 100 + 130, 300)
+    description, state = table.columnWidth(1), table.columnWidth(2)
+    table.resize(name + 165 + state, 300)
     qapp.processEvents()
     assert table.columnWidth(0) == name
-    assert table.columnWidth(1) < 220
+    assert table.columnWidth(1) < description
 
 
 def test_a_width_that_was_chosen_stays_when_the_window_changes(
@@ -193,6 +194,41 @@ def test_a_chosen_width_is_remembered_by_table_and_column(
         assert wanted in (0, table.columnWidth(1))
         table.setColumnWidth(1, 240)
     assert chosen == {"Things/Kind": 240}
+
+
+def test_an_optional_column_is_left_out_before_others_are_cut_short_and_comes_back(
+    shown: Callable[..., QWidget], qapp: QApplication
+) -> None:
+    table = RowsTable[Row](
+        "Things",
+        (
+            Column("Name", lambda row: row[0], strong=True),
+            Column("Description", lambda row: row[1], optional=1),
+            Column("State", lambda row: row[2]),
+        ),
+        lambda row: row[0],
+    )
+    table.set_rows(
+        [("a_name_of_thirty_five_characters_ok", "What it is for, at some length", "Confirmed by it")]
+    )
+    shown(table, 1000, 300)
+    state = table.columnWidth(2)
+    table.resize(400, 300)
+    qapp.processEvents()
+    assert table.isColumnHidden(1)
+    assert table.columnWidth(2) >= min(state, 112)
+    tip = table.proxy.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    assert "What it is for, at some length" in tip
+    table.resize(1000, 300)
+    qapp.processEvents()
+    assert not table.isColumnHidden(1)
+
+
+def test_a_cell_whose_text_grows_gets_the_room_it_needs(table: RowsTable[Row], qapp: QApplication) -> None:
+    before = table.columnWidth(2)
+    table.set_rows([(*table.rows()[0][:2], "Valid until the end of the next year at the latest")])
+    qapp.processEvents()
+    assert table.columnWidth(2) > before
 
 
 def is_grey(page: AccountsPage) -> bool:

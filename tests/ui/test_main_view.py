@@ -11,9 +11,19 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QMenu, QProgressBar, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QProgressBar,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
+from sgmp_console.fleet import houses as fleet_houses
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.reports import periods
 from sgmp_console.store import DatabaseUnavailable, ingest_state
@@ -29,7 +39,8 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
 from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.frame.time_range import TimeRangeControl
-from tests.ui import snapshots
+from sgmp_edge import contract
+from tests.ui import equipped, snapshots
 from tests.ui.conftest import Deployment, save_picture
 from tests.ui.finding import account_menu, let_time_pass, only, sidebar_entries, visible
 from tests.ui.readers import ChosenReader, Clock
@@ -235,6 +246,64 @@ def test_a_house_made_meanwhile_is_in_the_list(qtbot: QtBot, started: MainView, 
     qtbot.waitUntil(lambda: len(started.houses()) == 3)
     assert started.switcher.popup().list.model().rowCount() == 3
     started.switcher.popup().hide()
+
+
+def test_trouble_in_another_house_is_seen_from_every_page(
+    qtbot: QtBot, started: MainView, deployed: Deployment
+) -> None:
+    maple, harbor = (
+        next(house for house in deployed.houses if house.name == name)
+        for name in ("Maple House", "Harbor House")
+    )
+    qtbot.waitUntil(lambda: started.live.house_id == maple.house_id)
+    equipped.say(deployed.owner, harbor, snapshots.NOW_MS - 60_000, contract.EDGE_STATUS, state="offline")
+    QTest.keyClick(started, Qt.Key.Key_F5)
+    qtbot.waitUntil(lambda: "Harbor House" in started.switcher.accessibleDescription())
+    houses = next(entry for entry in sidebar_entries(started) if entry.accessibleName() == "Houses")
+    assert "Harbor House" in houses.accessibleDescription()
+    started.switcher.open()
+    rows = started.switcher.popup().list.model()
+    assert any("The edge is offline" in rows.index(row, 0).data() for row in range(rows.rowCount()))
+    started.switcher.popup().hide()
+
+
+def test_a_long_list_of_houses_is_as_high_and_wide_as_it_needs(
+    qtbot: QtBot, started: MainView, deployed: Deployment
+) -> None:
+    long = "The Very Long Name of a House Somebody Wrote to Try the Layout"
+    for name in (*(f"House {number}" for number in range(8)), long):
+        fleet_houses.create(deployed.owner, name, time_zone="UTC")
+    started.switcher.open()
+    popup = started.switcher.popup()
+    qtbot.waitUntil(lambda: popup.list.model().rowCount() == 11)
+    assert popup.list.height() >= 10 * 32
+    assert popup.list.viewport().width() >= popup.list.fontMetrics().horizontalAdvance(long)
+    popup.hide()
+
+
+def test_tab_reaches_the_entry_of_the_page_that_is_shown(several: MainView) -> None:
+    several.show_page("second")
+    assert [entry.accessibleName() for entry in sidebar_entries(several) if takes_tab(entry)] == [
+        "Second",
+        "Collapse the sidebar (Ctrl+B)",
+    ]
+
+
+def takes_tab(widget: QWidget) -> bool:
+    return bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+
+
+def test_the_entries_of_a_low_window_scroll_to_the_page_that_is_shown(
+    shown: Callable[..., QWidget], qapp: QApplication
+) -> None:
+    entries = [(f"page{number}", f"Page {number}", "house", "") for number in range(30)]
+    rail = Sidebar(entries, collapsed=False)
+    shown(rail, 208, 600)
+    rail.show_chosen("page29")
+    qapp.processEvents()
+    last = next(entry for entry in rail.findChildren(QAbstractButton) if entry.accessibleName() == "Page 29")
+    assert not last.visibleRegion().isEmpty()
+    assert rail.minimumSizeHint().height() < 600
 
 
 def test_the_light_says_how_fresh_the_data_is() -> None:

@@ -186,7 +186,7 @@ class SynchronizeDialog(ActDialog):
 
     def _show_state(self, found: Preview) -> None:
         now_ms = self.services.now_ms()
-        status = edge_words.sync_state(found.state, now_ms, self._zone)
+        status = edge_words.sync_state(found.state, found.edge, now_ms, self._zone)
         self._edge_words.setText(edge_words.edge_words(found.edge, now_ms))
         text, waits = status.text, False
         if self._waits_for is not None and found.state.version == self._waits_for:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -54,6 +54,12 @@ _ELASTIC = 220
 """Pixels that a column wants which takes what is left."""
 _NARROWEST_NAME = 160
 """Pixels of a column that says which row it is: about twenty characters."""
+_READABLE_NAME = 220
+"""Pixels to which names are cut before optional columns are left out."""
+_READABLE_TEXT = 112
+"""Pixels to which texts are cut once no column can be left out."""
+_LEGIBLE_TEXT = 160
+"""Pixels to which texts are cut before names are, and before optional columns are left out."""
 _PADDING = 26
 _ARROW_ROOM = 18
 
@@ -82,8 +88,9 @@ class Mark:
 class Column(Generic[Row]):
     """`text` is shown, searched, copied and read aloud; `mark` stands before it, `ink` is the token it is written in.
     `sort`: by what it is sorted, else by the text. A column is as wide as its content, at least `width`; one with 0
-    takes what is left. `strong`: it says which row this is, and becomes narrower last. `badges` or `paint` draw the cell
-    instead of its text."""
+    takes what is left. `strong`: it says which row this is, and becomes narrower last. `optional`: where there is no room
+    for all columns, it is not shown, the one with 1 first, and the tip of the row's name has its text. `badges` or `paint` draw the cell instead
+    of its text."""
 
     title: str
     text: Callable[[Row], str]
@@ -97,6 +104,7 @@ class Column(Generic[Row]):
     strong: bool = False
     right: bool = False
     searched: bool = True
+    optional: int = 0
 
     @property
     def alignment(self) -> Qt.AlignmentFlag:
@@ -115,6 +123,8 @@ class RowsModel(QAbstractTableModel, Generic[Row]):
         self.columns = tuple(columns)
         self.id_ = id_
         self.rows: tuple[Row, ...] = ()
+        self.left_out: Collection[Column[Row]] = ()
+        """What there is no room for; the tip of the name has it."""
 
     def set_rows(self, rows: Sequence[Row]) -> bool:
         """Whether they are those of before: then only cells change, and nobody's selection or place is lost."""
@@ -161,7 +171,8 @@ class RowsModel(QAbstractTableModel, Generic[Row]):
         if role == _SORT_ROLE:
             return column.sort(row) if column.sort else column.text(row)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain_text.tip(_tip(column, row))
+            beside = self.left_out if column.strong else ()
+            return plain_text.tip("\n".join((_tip(column, row), *_left_out(beside, row))))
         if role == Qt.ItemDataRole.FontRole:
             return fonts.font("strong" if column.strong else "body")
         return None
@@ -173,6 +184,10 @@ def _tip(column: Column[Row], row: Row) -> str:
     if column.badges is not None:
         return "\n".join(f"{badge.text}: {badge.tip}" for badge in column.badges(row) if badge.tip)
     return column.text(row)
+
+
+def _left_out(columns: Collection[Column[Row]], row: Row) -> list[str]:
+    return [f"{column.title}: {text}" for column in columns if (text := column.text(row))]
 
 
 class RowsProxy(QSortFilterProxyModel, Generic[Row]):
@@ -238,7 +253,8 @@ class RowsTable(QTableView, Generic[Row]):
         self._chosen_widths: dict[str, int] = {}
         """By the operator, by "table/column"."""
         self._is_fitting = False
-        self._contents: list[int] = []
+        self._contents = [0] * len(columns)
+        """Pixels that each column needs for its content."""
         copying = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self)
         copying.setContext(Qt.ShortcutContext.WidgetShortcut)
         copying.activated.connect(self.copy)
@@ -259,55 +275,55 @@ class RowsTable(QTableView, Generic[Row]):
         if not self._is_fitting:
             self._chosen_widths[self._width_key(place)] = new
 
-    def _measure(self) -> None:
+    def _measure(self) -> list[int]:
         """How wide the columns must be for what the first rows hold."""
         metrics = fonts.metrics("strong")
-        self._contents = []
+        contents = []
         for column in self.model_of_rows.columns:
             mark = _ICON + 8 if column.mark is not None else 0
-            texts = (plain_text.one_line(column.text(row), 80) for row in self.rows()[:_MEASURED_ROWS])
+            texts = {plain_text.one_line(column.text(row), 80) for row in self.rows()[:_MEASURED_ROWS]}
             widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + mark + _PADDING
             most = _WIDEST if column.paint is None else column.width or _ELASTIC
-            self._contents.append(round(min(widest, most)))
-        self._fit_columns()
+            contents.append(round(min(widest, most)))
+        return contents
 
     def _fit_columns(self) -> None:
         """Share the width: each column gets what it wants. Where there is no room for that, columns give up what they do
-        not need, then the widest texts give way, and at last what names the row; icons and badges stay whole."""
+        not need, then the room for an arrow of sorting, then the widest texts are cut as long as one can read them, then
+        optional columns are left out; only then texts are cut further, and what names the row last. Icons, badges and
+        numbers stay whole."""
         columns = self.model_of_rows.columns
-        contents = self._contents or [0] * len(columns)
-        needed = [
-            max(_title_width(column), content) for column, content in zip(columns, contents, strict=True)
-        ]
         keys = [self._width_key(place) for place in range(len(columns))]
-        widths = [
-            self._chosen_widths.get(key, max(column.width, content))
-            for key, column, content in zip(keys, columns, needed, strict=True)
-        ]
         room = self.viewport().width()
-        free = [place for place, key in enumerate(keys) if key not in self._chosen_widths]
+        shown = list(range(len(columns)))
+        optional = sorted(
+            (p for p, column in enumerate(columns) if column.optional and keys[p] not in self._chosen_widths),
+            key=lambda place: columns[place].optional,
+        )
+        while optional and sum(self._width(p, _named) for p in shown) > room:
+            shown.remove(optional.pop(0))
+        widths = {place: self._width(place, _wanted) for place in shown}
+        free = [place for place in shown if keys[place] not in self._chosen_widths]
         for place in free:
             if columns[place].width == 0:
-                least = needed[place] if columns[place].strong else max(needed[place], _ELASTIC)
-                widths[place] = max(least, room - sum(widths) + widths[place])
-        for place in sorted(free, key=lambda place: needed[place] - widths[place]):
-            widths[place] -= max(0, min(widths[place] - needed[place], sum(widths) - room))
-        drawn = {
-            p for p, column in enumerate(columns) if column.badges is not None or column.mark is not None
-        }
-        names = {p for p, column in enumerate(columns) if column.strong}
-        # The arrow of sorting goes where there is no room for it.
-        titles = [_title_width(column) - _ARROW_ROOM for column in columns]
-        leasts = [
-            _NARROWEST_NAME if p in names else max(titles[p], contents[p] if p in drawn else 0)
-            for p in range(len(columns))
-        ]
-        for gives_way in (set(free) - drawn - names, set(free) & drawn - names, set(free) & names):
-            _shrink(widths, gives_way, leasts, room)
+                least = 0 if columns[place].strong else _ELASTIC
+                widths[place] = max(widths[place], least, room - sum(widths.values()) + widths[place])
+        for least_width in (_needed, _without_arrow, _legible, _named, _readable, _titled, _least):
+            _shrink(widths, free, {place: self._width(place, least_width) for place in free}, room)
         self._is_fitting = True
-        for place, width in enumerate(widths):
-            self.setColumnWidth(place, width)
+        for place in range(len(columns)):
+            self.setColumnHidden(place, place not in shown)
+            if place in shown:
+                self.setColumnWidth(place, widths[place])
+        self.model_of_rows.left_out = [columns[p] for p in range(len(columns)) if p not in shown]
         self._is_fitting = False
+
+    def _width(self, place: int, of: Callable[[Column[Row], int], int]) -> int:
+        """The chosen one, else by this rule, which has the column and the width of its content."""
+        chosen = self._chosen_widths.get(self._width_key(place))
+        if chosen is not None:
+            return chosen
+        return of(self.model_of_rows.columns[place], self._contents[place])
 
     def rows(self) -> tuple[Row, ...]:
         """All of them, whatever is searched."""
@@ -318,8 +334,14 @@ class RowsTable(QTableView, Generic[Row]):
         id_ = self.model_of_rows.id_
         chosen = {id_(row) for row in self.chosen()}
         current = self.currentIndex().data(ROW_ROLE)
-        if not self.model_of_rows.set_rows(rows):
-            self._measure()
+        same = self.model_of_rows.set_rows(rows)
+        contents = self._measure()
+        if same:  # columns do not become narrower under the pointer
+            contents = [max(pair) for pair in zip(contents, self._contents, strict=True)]
+        if contents != self._contents:
+            self._contents = contents
+            self._fit_columns()
+        if not same:
             self.select(chosen, id_(current) if current is not None else None)
 
     def append_rows(self, rows: Sequence[Row]) -> None:
@@ -356,13 +378,56 @@ class RowsTable(QTableView, Generic[Row]):
 
 
 def _title_width(column: Column[Any]) -> int:
-    """Of its title with the arrow of sorting."""
-    return round(fonts.metrics("caption").horizontalAdvance(column.title) + _PADDING + _ARROW_ROOM)
+    return round(fonts.metrics("caption").horizontalAdvance(column.title) + _PADDING)
 
 
-def _shrink(widths: list[int], places: Collection[int], leasts: Sequence[int], room: int) -> None:
+def _wanted(column: Column[Any], content: int) -> int:
+    return max(column.width, _needed(column, content))
+
+
+def _needed(column: Column[Any], content: int) -> int:
+    return max(_title_width(column) + _ARROW_ROOM, content)
+
+
+def _without_arrow(column: Column[Any], content: int) -> int:
+    return max(_title_width(column), content)
+
+
+def _legible(column: Column[Any], content: int) -> int:
+    return _cut(column, content, name=content, text=_LEGIBLE_TEXT)
+
+
+def _named(column: Column[Any], content: int) -> int:
+    return _cut(column, content, name=_READABLE_NAME, text=_LEGIBLE_TEXT)
+
+
+def _readable(column: Column[Any], content: int) -> int:
+    return _cut(column, content, name=_READABLE_NAME, text=_READABLE_TEXT)
+
+
+def _cut(column: Column[Any], content: int, *, name: int, text: int) -> int:
+    most = content if _is_drawn(column) else name if column.strong else text
+    return max(_title_width(column), min(content, most))
+
+
+def _titled(column: Column[Any], content: int) -> int:
+    if column.strong:
+        return _readable(column, content)
+    return max(_title_width(column), content if _is_drawn(column) else 0)
+
+
+def _least(column: Column[Any], content: int) -> int:
+    return _NARROWEST_NAME if column.strong else _titled(column, content)
+
+
+def _is_drawn(column: Column[Any]) -> bool:
+    """Icons, badges and numbers are of no use when they are cut."""
+    return column.badges is not None or column.mark is not None or column.right
+
+
+def _shrink(widths: dict[int, int], places: Collection[int], leasts: Mapping[int, int], room: int) -> None:
     """Take from the widest of these columns until all fit into the room, or none is wider than it must be."""
-    while (over := sum(widths) - room) > 0:
+    while (over := sum(widths.values()) - room) > 0:
         wide = [place for place in places if widths[place] > leasts[place]]
         if not wide:
             return

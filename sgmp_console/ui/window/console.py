@@ -82,7 +82,7 @@ class Console(QMainWindow):
         self._request: SignInRequest | None = None
         self._initial = ""
         self.setWindowTitle("SGMP")
-        self.setMinimumSize(1024, 640)
+        self.setMinimumSize(960, 600)  # with a frame it fits a screen of 1024x650
         self._stack = QStackedWidget()
         self._stack.setProperty("surface", "window")
         self.setCentralWidget(self._stack)

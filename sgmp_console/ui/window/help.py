@@ -60,6 +60,9 @@ _KEYS = (
 )
 """The shortcuts, as docs/design_language.md has them."""
 
+_WIDTH = 640
+"""Pixels."""
+
 
 class HelpDialog(QDialog):
     """`open()` it. `log_folder`: where the log is; None where this run has none."""
@@ -68,7 +71,6 @@ class HelpDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Help")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(560, 600)
         self._log_folder = log_folder
         self._version = f"SGMP {version('sgmp')}"
         column = QVBoxLayout(self)
@@ -78,8 +80,10 @@ class HelpDialog(QDialog):
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setAccessibleName("Shortcuts")
-        area.setWidget(_shortcuts())
+        shortcuts = _shortcuts()
+        area.setWidget(shortcuts)
         column.addWidget(area, 1)
         about = f"{self._version}. House Settings and Users of the playbook are the pages Houses and Accounts here."
         column.addWidget(label(about, "caption", "secondary", wraps=True))
@@ -95,6 +99,10 @@ class HelpDialog(QDialog):
         close.setDefault(True)
         row.addWidget(close)
         column.addLayout(row)
+        inside = shortcuts.sizeHint().height() + 4
+        around = self.sizeHint().height() - area.sizeHint().height()
+        room = parent.window().height() - 48 if parent is not None else 800
+        self.resize(_WIDTH, min(room, around + inside))
         close.setFocus()
 
     def _open_log(self) -> None:
@@ -117,8 +125,8 @@ def _shortcuts() -> QWidget:
         grid.addWidget(label(title, "title"), row, 0, 1, 2)
         row += 1
         for key, purpose in keys:
-            grid.addWidget(label(key, "strong"), row, 0)
-            grid.addWidget(label(purpose, "body", "secondary"), row, 1)
+            grid.addWidget(label(key, "strong"), row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(label(purpose, "body", "secondary", wraps=True), row, 1)
             row += 1
         grid.setRowMinimumHeight(row, 8)
         row += 1

@@ -90,7 +90,7 @@ def _paint_users(painter: QPainter, area: QRectF, row: ItemRow) -> None:
 
 COLUMNS: tuple[Column[ItemRow], ...] = (
     Column("Name", lambda row: row.item.name, 176, tip=_needed, strong=True),
-    Column("Description", lambda row: row.item.description, 120),
+    Column("Description", lambda row: row.item.description, 120, optional=1),
     Column("Formula", lambda row: row.item.formula, paint=_paint_formula),
     Column("Unit", lambda row: row.item.unit, 56, searched=False),
     Column(

@@ -82,7 +82,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
             Column("Time", self._time, 176, sort=lambda entry: float(entry.entry_id)),
             Column("Who", lambda entry: entry.actor, 200),
             Column("Act", labels.act, 200),
-            Column("Kind", labels.kind, 120),
+            Column("Kind", labels.kind, 120, optional=1),
             Column("What", lambda entry: entry.subject, strong=True),
             Column("House", self._house_name, 144),
         )

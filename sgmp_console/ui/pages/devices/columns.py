@@ -28,9 +28,14 @@ class DeviceRow:
         return newest_ms is None or self.now_ms - newest_ms > patience
 
 
+def _type(row: DeviceRow) -> str:
+    type_ = contract.device_types().get(row.overview.device.type)
+    return type_.title if type_ else row.overview.device.type
+
+
 def _type_tip(row: DeviceRow) -> str:
-    kind = contract.device_types().get(row.overview.device.type)
-    return kind.title if kind else "This console has no driver file of this type."
+    known = row.overview.device.type in contract.device_types()
+    return _type(row) if known else "This console has no driver file of this type."
 
 
 def _newest(row: DeviceRow) -> str:
@@ -50,8 +55,8 @@ def _users(row: DeviceRow) -> str:
 
 COLUMNS: tuple[Column[DeviceRow], ...] = (
     Column("Name", lambda row: row.overview.device.name, 152, strong=True),
-    Column("Type", lambda row: row.overview.device.type, 104, tip=_type_tip),
-    Column("Description", lambda row: row.overview.device.description),
+    Column("Type", _type, 104, tip=_type_tip),
+    Column("Description", lambda row: row.overview.device.description, optional=1),
     Column(
         "State",
         lambda row: row.status.text,

@@ -36,7 +36,7 @@ class SyncBar(QFrame):
         self.button.setVisible(offered)
 
     def show_state(self, found: DevicesOverview, now_ms: int) -> None:
-        status = edge_words.sync_state(found.sync, now_ms, ZoneInfo(found.house.time_zone))
+        status = edge_words.sync_state(found.sync, found.edge, now_ms, ZoneInfo(found.house.time_zone))
         self._icon.set_icon(status.icon, status.tint)
         self._words.setText(status.text)
         plain_text.set_tip(self._words, status.tip)

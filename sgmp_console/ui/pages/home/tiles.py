@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import GAP_MS, HomeSnapshot, Latest
@@ -19,6 +19,13 @@ HOUR_MS = 3_600_000
 
 _IDLE_KW = 0.005
 """Less than this is shown as 0.00 kW, so it is not said to flow."""
+
+
+_SHELL = 25
+"""Pixels of the drawn battery before its number."""
+_GAUGE_WIDTH = _SHELL + 40
+_BESIDE_TITLE = 2 * 16 + 16 + 2 * 6
+"""Pixels of a tile's margins, its icon and the spaces between."""
 
 
 class Tile(Pressable):
@@ -101,6 +108,11 @@ class BatteryTile(Tile):
         self._gauge = ChargeGauge()
         self._head.addWidget(self._gauge)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        title = fonts.metrics("body").horizontalAdvance(self._title)
+        self._gauge.set_drawn(self.width() - title - _BESIDE_TITLE >= _GAUGE_WIDTH)
+
     def set_now(self, snapshot: HomeSnapshot, now_ms: int) -> None:
         super().set_now(snapshot, now_ms)
         self._gauge.set_percent(current(snapshot.latest("soc"), now_ms))
@@ -127,6 +139,7 @@ class ChargeGauge(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._percent: float | None = None
+        self._is_drawn = True
         self._text = formats.MISSING
         self.set_percent(None)
         self.setToolTip("State of charge")
@@ -138,25 +151,34 @@ class ChargeGauge(QWidget):
         self.setFixedSize(self.sizeHint())
         self.update()
 
+    def set_drawn(self, drawn: bool) -> None:
+        """Without room only the number is shown."""
+        if drawn != self._is_drawn:
+            self._is_drawn = drawn
+            self.set_percent(self._percent)
+
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(26 + round(fonts.metrics("caption").horizontalAdvance(self._text)) + 2, 18)
+        text = round(fonts.metrics("caption").horizontalAdvance(self._text)) + 2
+        return QSize(text + (_SHELL if self._is_drawn else 0), 18)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        shell = QRectF(0.5, 4.5, 17, 9)
-        painter.setPen(QPen(tokens.line_control, 1))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(shell, 2, 2)
-        painter.drawLine(QPointF(19.5, 7), QPointF(19.5, 11))
-        if self._percent is not None:
-            fill = shell.adjusted(2, 2, -2, -2)
-            fill.setWidth(max(1.0, fill.width() * min(max(self._percent, 0.0), 100.0) / 100))
-            painter.fillRect(fill, tokens.quantity_soc)
+        if self._is_drawn:
+            shell = QRectF(0.5, 4.5, 17, 9)
+            painter.setPen(QPen(tokens.line_control, 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(shell, 2, 2)
+            painter.drawLine(QPointF(19.5, 7), QPointF(19.5, 11))
+            if self._percent is not None:
+                fill = shell.adjusted(2, 2, -2, -2)
+                fill.setWidth(max(1.0, fill.width() * min(max(self._percent, 0.0), 100.0) / 100))
+                painter.fillRect(fill, tokens.quantity_soc)
         painter.setPen(tokens.ink_primary if self._percent is not None else tokens.ink_muted)
         painter.setFont(fonts.font("caption"))
-        painter.drawText(QRectF(25, 0, self.width() - 25, 18), Qt.AlignmentFlag.AlignVCenter, self._text)
+        side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(QRectF(self.rect()), side, self._text)
 
 
 def current(latest: Latest | None, now_ms: int) -> float | None:

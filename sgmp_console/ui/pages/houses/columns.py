@@ -28,6 +28,8 @@ _SYNC = {
     Outcome.DRIFTED: ("Drifted", Mark("warning", "state_warning")),
 }
 _CHANGED = ("Changed since", Mark("warning", "state_warning"))
+_WAS_IN_SYNC = ("Was in sync", Mark("clock", "ink_muted"))
+"""Of an edge that is away: nobody knows what it runs now."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,23 @@ def credentials_status(valid: int) -> StatusText:
 def _sync(row: HouseRow) -> tuple[str, Mark]:
     state = row.overview.sync
     changed = state.changed and state.outcome not in (Outcome.NEVER, Outcome.NOT_SENT)
+    if state.outcome is Outcome.IN_SYNC and not changed and row.overview.edge.is_away:
+        return _WAS_IN_SYNC
     return _CHANGED if changed else _SYNC[state.outcome]
+
+
+def _devices(row: HouseRow) -> str:
+    down, devices = len(edge_words.devices_down(row.overview.edge)), row.overview.devices
+    return f"{down:,} of {devices:,} down" if down else f"{devices:,}"
+
+
+def _devices_tip(row: HouseRow) -> str:
+    return "\n".join(edge_words.house_troubles(row.overview, row.now_ms)) or _devices(row)
 
 
 def _sync_tip(row: HouseRow) -> str:
     zone = ZoneInfo(row.overview.house.time_zone)
-    return edge_words.sync_state(row.overview.sync, row.now_ms, zone).text
+    return edge_words.sync_state(row.overview.sync, row.overview.edge, row.now_ms, zone).text
 
 
 def _newest(row: HouseRow) -> str:
@@ -84,13 +97,15 @@ COLUMNS: tuple[Column[HouseRow], ...] = (
         sort=lambda row: row.overview.house.house_id,
         right=True,
     ),
-    Column("Description", lambda row: row.overview.house.description),
-    Column("Time zone", lambda row: row.overview.house.time_zone, 168),
+    Column("Description", lambda row: row.overview.house.description, optional=1),
+    Column("Time zone", lambda row: row.overview.house.time_zone, 168, optional=2),
     Column(
         "Devices",
-        lambda row: str(row.overview.devices),
+        _devices,
         84,
-        sort=lambda row: row.overview.devices,
+        sort=lambda row: float(1e6 * len(edge_words.devices_down(row.overview.edge)) + row.overview.devices),
+        tip=_devices_tip,
+        mark=lambda row: Mark("fault", "state_fault") if edge_words.devices_down(row.overview.edge) else None,
         right=True,
     ),
     Column(
@@ -101,7 +116,7 @@ COLUMNS: tuple[Column[HouseRow], ...] = (
         tip=lambda row: f"{edge_words.edge_words(row.overview.edge, row.now_ms)}.",
     ),
     # Sorted as floating point: milliseconds overflow an int of Qt.
-    Column("Newest reading", _newest, 128, sort=lambda row: float(row.overview.newest_ms or 0)),
+    Column("Newest reading", _newest, 128, sort=lambda row: float(row.overview.newest_ms or 0), optional=3),
     Column("Configuration", lambda row: _sync(row)[0], 152, mark=lambda row: _sync(row)[1], tip=_sync_tip),
     Column(
         "Credentials",

@@ -11,14 +11,14 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePol
 
 from sgmp_console.reports.report import Figure, Report, Section
 from sgmp_console.timeseries import HOUR_MS
-from sgmp_console.ui import formats
+from sgmp_console.ui import fonts, formats
 from sgmp_console.ui.pages.reports import look
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
 from sgmp_console.ui.parts.pressable import Pressable
 
 _TILE_WIDTH = 176
-"""Pixels that a tile is wide at least: room for `1,234 kWh`."""
+"""Pixels that a tile is wide at least."""
 _SPACING = 16
 
 
@@ -37,12 +37,16 @@ class FigureTile(Pressable):
         column.setContentsMargins(16, 10, 16, 10)
         column.setSpacing(2)
         column.addWidget(ElidedLabel(figure.title, "body", "secondary"))
+        widest = fonts.metrics("body").horizontalAdvance(figure.title)
         if figure.section is Section.CHECK:
             column.addWidget(ElidedLabel(formats.with_unit(figure.value, figure.unit), "strong"))
         else:
             value = ValueLabel()
             value.set_value(figure.value, figure.unit)
             column.addWidget(value)
+            widest = max(widest, value.sizeHint().width())
+        self.least_width = round(widest) + 2 * 16 + 4
+        """Pixels with which neither title nor value is cut."""
         column.addWidget(ElidedLabel(self._line(), "caption", "muted"))
         if report.comparison is not None:
             column.addWidget(ElidedLabel(self._difference(), "caption", "secondary"))
@@ -116,7 +120,8 @@ class FigureGrid(QWidget):
         self._arrange()
 
     def _arrange(self) -> None:
-        room = max(1, (self.width() + _SPACING) // (_TILE_WIDTH + _SPACING))
+        least = max((tile.least_width for tile in self.tiles), default=0)
+        room = max(1, (self.width() + _SPACING) // (max(least, _TILE_WIDTH) + _SPACING))
         sections: dict[Section, list[FigureTile]] = {}
         for tile in self.tiles:
             sections.setdefault(tile.figure.section, []).append(tile)

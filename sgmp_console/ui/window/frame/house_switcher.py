@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import (
     QEvent,
@@ -26,6 +26,13 @@ from sgmp_console.ui.parts.labels import label
 _LEAST_WIDTH = 240
 """In pixels: below it the name is cut, too; the description gives way first."""
 
+_POPUP_WIDTHS = (360, 640)
+"""In pixels, at least and at most: as the names need, then they are cut."""
+_MAX_ROWS = 10
+"""Shown at once; the list scrolls."""
+_TROUBLE_SPACE = 20
+"""Pixels of the mark of a house in which something is wrong."""
+
 _SEARCH_ROLE = Qt.ItemDataRole.UserRole + 1
 _ID_ROLE = Qt.ItemDataRole.UserRole + 2
 
@@ -41,6 +48,7 @@ class HouseSwitcher(QAbstractButton):
         super().__init__(parent)
         self._house: House | None = None
         self._houses: tuple[House, ...] = ()
+        self._troubles: Mapping[int, Sequence[str]] = {}
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setFixedHeight(44)
@@ -50,9 +58,12 @@ class HouseSwitcher(QAbstractButton):
         self.clicked.connect(self.open)
         self._refresh()
 
-    def set_houses(self, houses: Sequence[House]) -> None:
-        self._houses = tuple(houses)
-        self._popup.set_houses(self._houses)
+    def set_houses(
+        self, houses: Sequence[House], troubles: Mapping[int, Sequence[str]] | None = None
+    ) -> None:
+        """`troubles`: what is wrong in a house, by its id, for those where something is."""
+        self._houses, self._troubles = tuple(houses), troubles or {}
+        self._popup.set_houses(self._houses, self._troubles)
         self._refresh()
 
     def show_house(self, house: House) -> None:
@@ -74,8 +85,10 @@ class HouseSwitcher(QAbstractButton):
     def _refresh(self) -> None:
         name, detail = self._words()
         self.setAccessibleName(f"House: {name}")
-        self.setAccessibleDescription(detail)
-        self.setToolTip("Show another house (Ctrl+K)")
+        others = self._others_in_trouble()
+        said = f"Something is wrong in {', '.join(others)}" if others else ""
+        self.setAccessibleDescription("\n".join(filter(None, (detail, said))))
+        plain_text.set_tip(self, "\n".join(filter(None, ("Show another house (Ctrl+K)", said))))
         self.updateGeometry()
         self.update()
 
@@ -87,12 +100,22 @@ class HouseSwitcher(QAbstractButton):
             " · ".join(part for part in (zone, self._house.description) if part)
         )
 
+    def _others_in_trouble(self) -> list[str]:
+        """The names of houses that are not on screen and in which something is wrong."""
+        shown = self._house.house_id if self._house else 0
+        return [
+            house.name
+            for house in self._houses
+            if house.house_id != shown and self._troubles.get(house.house_id)
+        ]
+
     def sizeHint(self) -> QSize:  # noqa: N802
         name, detail = self._words()
         text = max(
             fonts.metrics("title").horizontalAdvance(name), fonts.metrics("caption").horizontalAdvance(detail)
         )
-        return QSize(round(text + 44 + 34), 44)
+        mark = _TROUBLE_SPACE if self._others_in_trouble() else 0
+        return QSize(round(text + 44 + 34 + mark), 44)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         return QSize(min(_LEAST_WIDTH, self.sizeHint().width()), 44)
@@ -112,8 +135,12 @@ class HouseSwitcher(QAbstractButton):
             painter.drawRoundedRect(area, 6, 6)
         icons.paint(painter, QRectF(10, 12, 20, 20), "house", tokens.ink_secondary)
         icons.paint(painter, QRectF(self.width() - 26, 14, 16, 16), "chevron-down", tokens.ink_secondary)
+        right = 32
+        if self._others_in_trouble():
+            icons.paint(painter, QRectF(self.width() - 48, 14, 16, 16), "warning", tokens.state_warning)
+            right += _TROUBLE_SPACE
         name, detail = self._words()
-        text = QRectF(40, 4, self.width() - 40 - 32, 20)
+        text = QRectF(40, 4, self.width() - 40 - right, 20)
         for role, ink, words in (("title", tokens.ink_primary, name), ("caption", tokens.ink_muted, detail)):
             painter.setFont(fonts.font(role))
             painter.setPen(ink)
@@ -130,7 +157,6 @@ class _Popup(QFrame):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
         self.setProperty("surface", "overlay")
-        self.setFixedWidth(360)
         self._model = QStandardItemModel(self)
         self._found = QSortFilterProxyModel(self)
         self._found.setSourceModel(self._model)
@@ -151,6 +177,8 @@ class _Popup(QFrame):
         self.list.setModel(self._found)
         self.list.setAccessibleName("Houses")
         self.list.setUniformItemSizes(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.list.setMouseTracking(True)
         self.list.clicked.connect(self._take)
         self._none = label("No house has this in its name or description.", "body", "muted", wraps=True)
@@ -159,17 +187,23 @@ class _Popup(QFrame):
         column.addWidget(self.list)
         column.addWidget(self._none)
 
-    def set_houses(self, houses: Sequence[House]) -> None:
+    def set_houses(self, houses: Sequence[House], troubles: Mapping[int, Sequence[str]]) -> None:
         shown = self._current_id()
         self._model.clear()
+        tokens = theme.tokens()
         for house in houses:
-            item = QStandardItem(plain_text.one_line(house.name))
+            wrong = troubles.get(house.house_id, ())
+            name = plain_text.one_line(house.name)
+            item = QStandardItem(f"{name}: {plain_text.one_line(wrong[0])}" if wrong else name)
             item.setEditable(False)
+            if wrong:
+                item.setIcon(icons.icon("warning", tokens.state_warning, tokens.ink_disabled))
             item.setData(f"{house.name} {house.description}", _SEARCH_ROLE)
             item.setData(house.house_id, _ID_ROLE)
-            plain_text.set_tip(item, house.description)
+            plain_text.set_tip(item, "\n".join(filter(None, (house.name, house.description, *wrong))))
             self._model.appendRow(item)
         self._select(shown)
+        self._fit()
 
     def open_below(self, anchor: QWidget, house_id: int) -> None:
         self.search.clear()
@@ -209,8 +243,15 @@ class _Popup(QFrame):
         rows = self._found.rowCount()
         self.list.setVisible(rows > 0)
         self._none.setVisible(rows == 0)
-        self.list.setFixedHeight(min(rows, 10) * 32 + 4)
         self.list.setCurrentIndex(self._found.index(0, 0))
+        self._fit()
+
+    def _fit(self) -> None:
+        """As wide as the longest line of all houses, as high as those that were found."""
+        least, most = _POPUP_WIDTHS
+        longest = max(0, self.list.sizeHintForColumn(0)) + 48
+        self.setFixedWidth(min(max(self.width() if self.isVisible() else least, longest), most))
+        self.list.setFixedHeight(min(self._found.rowCount(), _MAX_ROWS) * 32 + 4)
         self.adjustSize()
 
     def _take(self, index: QModelIndex) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
@@ -21,7 +22,7 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import ThemeChoice
-from sgmp_console.store import SignInRefused, accounts, changes, houses, ingest_state
+from sgmp_console.store import SignInRefused, accounts, changes, ingest_state
 from sgmp_console.store.accounts import Account
 from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.houses import House
@@ -59,6 +60,9 @@ _THEMES: tuple[tuple[ThemeChoice, str], ...] = (
 _ACCOUNT_EVERY_MS = 60_000
 """Between looks at what the account may by now. The database holds to it at once, whatever the pages offer."""
 
+_HOUSES_EVERY_MS = 30_000
+"""Between looks at how the other houses are doing, where there are any."""
+
 _TRIM_AFTER_MS = 3_000
 """After another page was shown: by then it has read what it shows, and what that took is free again."""
 
@@ -68,6 +72,14 @@ _ACCOUNT_SOON_MS = 2_000
 
 def utc_now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class _HousesFound:
+    """`troubles`: what is wrong in each, by its id."""
+
+    houses: tuple[House, ...]
+    troubles: Mapping[int, tuple[str, ...]]
 
 
 class MainView(QWidget):
@@ -143,6 +155,9 @@ class MainView(QWidget):
         self._trim.setSingleShot(True)
         self._trim.setInterval(_TRIM_AFTER_MS)
         self._trim.timeout.connect(application.give_memory_back)
+        self._houses_beat = QTimer(self)
+        self._houses_beat.setInterval(_HOUSES_EVERY_MS)
+        self._houses_beat.timeout.connect(self._look_at_other_houses)
         self._account_now = session.account
         self._account_beat = QTimer(self)
         self._account_beat.setInterval(_ACCOUNT_EVERY_MS)
@@ -174,6 +189,7 @@ class MainView(QWidget):
             self.show_house(house_id if house_id in self._houses else next(iter(self._houses)))
         else:
             self._show_no_houses()
+        self._look_at_other_houses()
         self.connection.start()
         self._listening: Task[Change | Reconnected] = self._tasks.listen(
             self, self._listen, self._heard, self._not_heard
@@ -182,6 +198,7 @@ class MainView(QWidget):
     def close_down(self) -> None:
         """Stop listening and fetching. The widgets may live on for a moment."""
         self._beat.stop()
+        self._houses_beat.stop()
         self._account_beat.stop()
         self._account_soon.stop()
         self._trim.stop()
@@ -361,6 +378,7 @@ class MainView(QWidget):
 
     def _reload(self) -> None:
         self.look_at_account()
+        self._look_at_other_houses()
         if self._shown_page:
             self._made[self._shown_page].reload()
 
@@ -449,23 +467,37 @@ class MainView(QWidget):
         """What is on screen is no longer current, whatever it says: without its colours, until it is read again."""
         self._grey.setEnabled(not self.connection.online)
 
+    def _look_at_other_houses(self) -> None:
+        if len(self._houses) > 1 and self.connection.online:
+            self._refresh_houses()
+
     def _refresh_houses(self) -> None:
-        def read() -> list[House]:
-            with self.session.database.begin() as connection:
-                return houses.list_all(connection)
+        database, now_ms = self.session.database, self._now_ms()
+
+        def read() -> _HousesFound:
+            # Loaded on the worker thread: they bring the configurations of houses, which the first page does without.
+            from sgmp_console.fleet import houses_overview
+            from sgmp_console.ui import edge_words
+
+            with database.begin() as connection:
+                found = houses_overview.overview(connection, now_ms)
+            troubles = {one.house.house_id: edge_words.house_troubles(one, now_ms) for one in found}
+            return _HousesFound(tuple(one.house for one in found), troubles)
 
         self._tasks.run(self, read, self._houses_read, self._houses_not_read)
 
-    def _houses_read(self, found: list[House]) -> None:
-        self._houses = {house.house_id: house for house in found}
-        self.switcher.set_houses(found)
+    def _houses_read(self, found: _HousesFound) -> None:
+        self._houses = {house.house_id: house for house in found.houses}
+        self.switcher.set_houses(found.houses, found.troubles)
+        wrong = [house.name for house in found.houses if found.troubles[house.house_id]]
+        self._rail.set_mark("houses", f"Something is wrong in {', '.join(wrong)}" if wrong else "")
         shown = self._houses.get(self.live.house_id or 0)
         if shown is not None:
             self.switcher.show_house(shown)
             self.shown_period.set_zone(shown.time_zone)
-        elif found:
+        elif found.houses:
             # The first there is, or the one on screen was deleted.
-            self.show_house(found[0].house_id)
+            self.show_house(found.houses[0].house_id)
 
     def _houses_not_read(self, error: Exception) -> None:
         if isinstance(error, Unavailable):
@@ -478,9 +510,11 @@ class MainView(QWidget):
         self._refresh_light()
         self._beat.start()
         self._account_beat.start()
+        self._houses_beat.start()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
         self._beat.stop()
         self._account_beat.stop()
+        self._houses_beat.stop()
         self._account_soon.stop()

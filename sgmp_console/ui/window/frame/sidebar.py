@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
     QHBoxLayout,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -24,6 +25,8 @@ from sgmp_console.ui.parts.labels import label
 
 _WIDE = 208
 _NARROW = 56
+_LOW, _HIGH = 30, 36
+"""Pixels of an entry in a low window, and where there is room; then the entries scroll."""
 
 
 class Sidebar(QFrame):
@@ -43,24 +46,36 @@ class Sidebar(QFrame):
         column.setContentsMargins(8, 0, 8, 8)
         column.setSpacing(2)
         column.addWidget(_Brand())
+        pages = QWidget()
+        pages.setProperty("surface", "none")
+        inside = QVBoxLayout(pages)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(2)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(pages)
+        self._area = area
         self._group = QButtonGroup(self)
         self._entries: dict[str, _Entry] = {}
         self._captions: list[QWidget] = []
         previous = None
         for number, (id_, title, icon, group) in enumerate(entries, start=1):
             if group != previous and previous is not None:
-                column.addSpacing(12)
+                inside.addSpacing(12)
             if group and group != previous:
                 caption = label(group, "caption", "muted")
                 caption.setContentsMargins(12, 0, 0, 4)
                 self._captions.append(caption)
-                column.addWidget(caption)
+                inside.addWidget(caption)
             previous = group
             entry = _Entry(id_, title, icon, number, self)
             self._entries[id_] = entry
             self._group.addButton(entry)
-            column.addWidget(entry)
-        column.addStretch(1)
+            inside.addWidget(entry)
+        inside.addStretch(1)
+        column.addWidget(area, 1)
         self._toggle = IconButton("panel", "Collapse the sidebar (Ctrl+B)")
         self._toggle.clicked.connect(self.toggle)
         row = QHBoxLayout()
@@ -83,6 +98,14 @@ class Sidebar(QFrame):
 
     def show_chosen(self, id_: str) -> None:
         self._entries[id_].setChecked(True)
+        for entry in self._entries.values():  # Tab goes to the chosen one, the arrow keys from there
+            entry.setFocusPolicy(Qt.FocusPolicy.TabFocus if entry.isChecked() else Qt.FocusPolicy.NoFocus)
+        self._area.ensureWidgetVisible(self._entries[id_], 0, 0)
+
+    def set_mark(self, id_: str, why: str) -> None:
+        """Something on that page wants to be looked at; "" where nothing does."""
+        if id_ in self._entries:
+            self._entries[id_].set_mark(why)
 
     def _clicked(self, entry: QAbstractButton) -> None:
         if isinstance(entry, _Entry):
@@ -104,21 +127,32 @@ class _Entry(QAbstractButton):
         self._title = title
         self._icon = icon
         self._narrow = False
+        self._mark = ""
         self._keys = f" (Ctrl+{number})" if number <= 9 else ""
         self.setCheckable(True)
-        self.setFixedHeight(36)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumHeight(_LOW)
+        self.setMaximumHeight(_HIGH)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setAccessibleName(title)
-        plain_text.set_tip(self, f"{title}{self._keys}")
+        self.set_mark("")
+
+    def set_mark(self, why: str) -> None:
+        self._mark = why
+        self.setAccessibleDescription(why)
+        plain_text.set_tip(self, "\n".join(filter(None, (f"{self._title}{self._keys}", why))))
+        self.update()
 
     def set_narrow(self, narrow: bool) -> None:
         self._narrow = narrow
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(_NARROW - 16, 36)
+        return QSize(_NARROW - 16, _HIGH)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return QSize(_NARROW - 16, _LOW)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         tokens = theme.tokens()
@@ -138,7 +172,14 @@ class _Entry(QAbstractButton):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(area, 6, 6)
         ink = tokens.ink_primary if self.isChecked() else tokens.ink_secondary
-        icons.paint(painter, QRectF(10, 8, 20, 20), self._icon, ink)
+        icons.paint(painter, QRectF(10, (self.height() - 20) / 2, 20, 20), self._icon, ink)
+        if self._mark:
+            square = (
+                QRectF(22, 4, 12, 12)
+                if self._narrow
+                else QRectF(self.width() - 28, (self.height() - 16) / 2, 16, 16)
+            )
+            icons.paint(painter, square, "warning", tokens.state_warning)
         if not self._narrow:
             painter.setPen(ink)
             painter.setFont(fonts.font("strong" if self.isChecked() else "body"))
