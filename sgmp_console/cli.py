@@ -361,8 +361,13 @@ def _add_report(parsers: _Parsers) -> None:
         "--report",
         action="append",
         required=True,
-        choices=["energy", "solar", "battery", "ev", "load", "all"],
-        help="repeat for several",
+        choices=["energy", "solar", "battery", "ev", "load", "heat-map", "all"],
+        help="repeat for several; `all` without heat map",
+    )
+    report.add_argument(
+        "--item",
+        metavar="NAME",
+        help="of a heat map: an analytic item, or a device field as in formulas (default: load, else what there is)",
     )
     report.add_argument(
         "--range", required=True, metavar="PERIOD", help=f"by the clock of the house: {_PERIODS}"

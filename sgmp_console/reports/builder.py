@@ -7,7 +7,7 @@ that of the covered slots, an energy the sum of their means / 12, an extreme tha
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse, written
 from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance
+from sgmp_console.reports.heat_map import NOWHERE, WEEKDAYS, HeatMap, heat_map
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls, missing_item
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
@@ -83,8 +84,13 @@ class Builder:
     house: House
     period: Period
     now_ms: int
+    in_hours: bool = False
+    """Also where the period is shown in slots."""
+    also: tuple[AnalyticItem, ...] = ()
+    """Items that the house does not have, and this report is about."""
 
     def __post_init__(self) -> None:
+        self.step_ms = HOUR_MS if self.in_hours else self.period.step_ms
         self.missing: dict[str, None] = {}
         self.problems: dict[str, str] = {}
         """By item, why it can't be evaluated."""
@@ -93,7 +99,7 @@ class Builder:
 
     @cached_property
     def reader(self) -> ItemReader:
-        return ItemReader(self.connection, self.house.house_id)
+        return ItemReader(self.connection, self.house.house_id, self.also)
 
     @cached_property
     def passed_ms(self) -> int:
@@ -134,7 +140,7 @@ class Builder:
         if not names or self.passed_ms <= self.period.start_ms:
             return {}
         start, end = self.period.start_ms, self.passed_ms
-        if self.period.step_ms == SLOT_MS:
+        if self.step_ms == SLOT_MS:
             found = self.reader.slots(names, start, end)
             return {
                 name: Steps(
@@ -310,9 +316,9 @@ class Builder:
         except FormulaError:
             return None
 
-    def _has_energy(self, name: str) -> bool:
+    def has_energy(self, name: str) -> bool:
         if name == LOAD_WITHOUT_EV:
-            return self._has_energy("load") and self._has_energy("ev")
+            return self.has_energy("load") and self.has_energy("ev")
         return name in self.reader.items and self._energy_refusal(name) is None
 
     def highest(self, key: str, title: str, name: str) -> Figure:
@@ -332,11 +338,30 @@ class Builder:
             value, at_ms, hour_ms = found.maximum, found.maximum_ms, found.maximum_hour_ms
         else:
             value, at_ms, hour_ms = found.minimum, found.minimum_ms, found.minimum_hour_ms
+        if at_ms is None:
+            why = replace(why, note="The raw readings of that hour are no longer kept.")
         return Figure(key, title, value, self._unit(name), why, at_ms, hour_ms)
 
     def _unit(self, name: str) -> str:
         item = self.reader.items.get("load" if name == LOAD_WITHOUT_EV else name)
         return item.unit if item else ""
+
+    def highest_hour(self, key: str, title: str, name: str) -> Figure:
+        return self._extreme_hour(key, title, name, highest=True)
+
+    def lowest_hour(self, key: str, title: str, name: str) -> Figure:
+        return self._extreme_hour(key, title, name, highest=False)
+
+    def _extreme_hour(self, key: str, title: str, name: str, *, highest: bool) -> Figure:
+        """Of the hours' means, the first of equals."""
+        steps = self.steps(name)[0]
+        why = self.why(name)
+        if steps is None or not len(steps.starts):
+            return Figure(key, title, None, self._unit(name), why)
+        why = replace(why, note="The mean of the covered slots of the hour that begins then.")
+        place = int(np.argmax(steps.means) if highest else np.argmin(steps.means))
+        at_ms = max(int(steps.starts[place]), self.period.start_ms)
+        return Figure(key, title, float(steps.means[place]), self._unit(name), why, at_ms)
 
     # --- Curves and tables -------------------------------------------------------------------------------------------
 
@@ -350,7 +375,7 @@ class Builder:
     def cumulative(self, key: str, title: str, name: str, quantity: str) -> Curve | None:
         """The energy since the start of the period, at the end of each step, kWh. A gap adds nothing."""
         steps = self.steps(name)[0]
-        if steps is None or not self._has_energy(name):
+        if steps is None or not self.has_energy(name):
             return None
         totals = np.cumsum(steps.energies_kwh)
         return Curve(key, title, "kWh", quantity, steps.step_ms, steps.starts, totals, cumulative=True)
@@ -373,7 +398,7 @@ class Builder:
         step, bounds = self.bar_bounds()
         energies = {}
         for name, steps in zip(names, self.steps(*names), strict=True):
-            if steps is None or not self._has_energy(name):
+            if steps is None or not self.has_energy(name):
                 continue
             # The first step may begin before the period that cuts it.
             places = np.searchsorted(steps.starts, [0, *bounds[1:]])
@@ -392,20 +417,39 @@ class Builder:
         columns = [TableColumn("Start", Column.TIME), TableColumn("End", Column.TIME)]
         for name, title, _ in found:
             columns.append(TableColumn(f"{title}, mean", Column.NUMBER, self._unit(name)))
-            if self._has_energy(name):
+            if self.has_energy(name):
                 columns.append(TableColumn(f"{title}, energy", Column.NUMBER, "kWh"))
             columns.append(TableColumn(f"{title}, slots covered", Column.NUMBER))
-        step_ms = self.period.step_ms
-        rows = self._step_rows([(self._has_energy(name), steps) for name, _, steps in found])
-        title = "Hours" if step_ms == HOUR_MS else "Five-minute slots"
+        rows = self._step_rows([(self.has_energy(name), steps) for name, _, steps in found])
+        title = "Hours" if self.step_ms == HOUR_MS else "Five-minute slots"
         return Table("steps", title, tuple(columns), tuple(rows))
+
+    def weekday_table(self, title: str, of: HeatMap) -> Table:
+        """One row per weekday and hour of the clock that the period has: the mean of all its covered slots."""
+        columns = (
+            TableColumn("Weekday", Column.TEXT),
+            TableColumn("Hour", Column.TEXT),
+            TableColumn(f"{title}, mean", Column.NUMBER, of.unit),
+            TableColumn(f"{title}, slots covered", Column.NUMBER),
+            TableColumn(f"{title}, slots", Column.NUMBER),
+        )
+        grid = of.weekdays
+        rows: list[tuple[float | int | str | None, ...]] = []
+        for line, weekday in enumerate(WEEKDAYS):
+            for hour in range(24):
+                cell = int(grid.places[line, 2 * hour])
+                if cell == NOWHERE:
+                    continue
+                mean = float(grid.means[cell]) if grid.covered[cell] else None
+                rows.append((weekday, f"{hour:02d}:00", mean, int(grid.covered[cell]), int(grid.slots[cell])))
+        return Table("weekdays", "Weekdays", columns, tuple(rows))
 
     def _step_rows(
         self, items: Sequence[tuple[bool, Steps | None]]
     ) -> list[tuple[float | int | str | None, ...]]:
         """`items`: for each whether it has an energy, and its steps. The first and last row are cut by the period."""
         start, end = self.period.start_ms, self.passed_ms
-        starts = _all_steps(start, end, self.period.step_ms, self.period.zone)
+        starts = _all_steps(start, end, self.step_ms, self.period.zone)
         ends = np.append(starts[1:], [end] * min(1, len(starts)))
         places = [
             {} if steps is None else {at: place for place, at in enumerate(steps.starts.tolist())}
@@ -425,6 +469,16 @@ class Builder:
                 row.append(int(steps.covered[place]))
             rows.append(tuple(row))
         return rows
+
+    def heat_map(self, name: str) -> HeatMap | None:
+        """The item by hour and day, and by hour and weekday; None where it can't be read. For a builder `in_hours`."""
+        steps = self.steps(name)[0]
+        if steps is None:
+            return None
+        start, end, zone = self.period.start_ms, self.passed_ms, self.period.zone
+        every = _all_steps(start, end, HOUR_MS, zone)
+        known = HourMeans(steps.starts, steps.covered, steps.sums)
+        return heat_map(name, self._unit(name), zone, start, end, every, known)
 
     def day_table(self, names: Sequence[tuple[str, str]]) -> Table:
         """One row per day of the house: start, end, and for each (power, title) its energy and coverage."""
@@ -450,7 +504,7 @@ class Builder:
                 # The first step may begin before the period that cuts it.
                 one, two = np.searchsorted(steps.starts, (start, last))
                 covered = int(steps.covered[one:two].sum())
-                has_value = covered and self._has_energy(name)
+                has_value = covered and self.has_energy(name)
                 energy = float(steps.sums[one:two].sum()) / SLOTS_PER_HOUR if has_value else None
                 row += [energy, 100.0 * covered / ((last - first) // SLOT_MS) if last > first else 0.0]
             rows.append(tuple(row))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sgmp_console import store
+from sgmp_console.errors import UserError
 from sgmp_console.reports import export, periods
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.periods import Period
@@ -36,9 +37,11 @@ def run(
         "xlsx": lambda report: export.xlsx_bytes([report]),
         **(drawn or {}),
     }
-    kinds = (
-        list(Kind) if "all" in arguments.report else [Kind(one) for one in dict.fromkeys(arguments.report)]
-    )
+    kinds = [Kind(one) for one in dict.fromkeys(arguments.report) if one != "all"]
+    if "all" in arguments.report:
+        kinds = [kind for kind in Kind if kind is not Kind.HEAT_MAP or kind in kinds]
+    if arguments.item is not None and Kind.HEAT_MAP not in kinds:
+        raise UserError("Only a heat map is of one item: write --report heat-map, or leave --item out.")
     houses = _houses(database, arguments.house)
     wanted = [(house, kind) for house in houses for kind in kinds]
     files = _files(arguments, wanted)
@@ -54,7 +57,7 @@ def run(
         with database.begin() as connection:
             if files:
                 store.permissions.require(connection, "export")
-            made = build(connection, house, kind, period, now_ms, second)
+            made = build(connection, house, kind, period, now_ms, second, item=arguments.item)
         any_data = any_data or made.has_data
         for ending, content in writers.items():
             if (house, kind, ending) in files:
@@ -107,7 +110,7 @@ def _files(
 
 
 def _as_text(report: Report) -> str:
-    return "\n".join([f"{report.house.name}: {report.kind.title}, {report.period.title}", *_lines(report)])
+    return "\n".join([f"{report.house.name}: {report.title}, {report.period.title}", *_lines(report)])
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -127,6 +130,7 @@ def _as_json(report: Report) -> dict[str, Any]:
     return {
         "report": report.kind.value,
         "house": report.house.name,
+        "item": report.heat_map.item if report.heat_map is not None else None,
         "period": report.period.title,
         "zone": report.period.zone,
         "start_ms": report.period.start_ms,

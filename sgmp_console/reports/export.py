@@ -101,7 +101,7 @@ def xlsx_bytes(reports: Sequence[Report]) -> bytes:
 def _about(report: Report) -> Block:
     period = report.period
     rows: list[tuple[Cell, ...]] = [
-        ("Report", report.kind.title),
+        ("Report", report.title),
         ("House", report.house.name),
         ("Time zone", period.zone),
         ("Period", period.title),

@@ -159,10 +159,13 @@ class ItemReader:
 
     connection: sa.Connection
     house_id: int
+    also: Sequence[AnalyticItem] = ()
+    """Items that are not stored, read as if the house had them."""
 
     @cached_property
     def items(self) -> Mapping[str, AnalyticItem]:
-        return {item.name: item for item in analytics.list_all(self.connection, self.house_id)}
+        stored = analytics.list_all(self.connection, self.house_id)
+        return {item.name: item for item in (*stored, *self.also)}
 
     @cached_property
     def _formulas(self) -> Mapping[str, str]:

@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 import sqlalchemy as sa
 
+from sgmp_console.errors import UserError
+from sgmp_console.formula import DeviceIdentifier, FormulaError, identifiers
 from sgmp_console.reports.balance import (
     BALANCE_ITEMS,
     COLUMNS,
@@ -21,6 +23,7 @@ from sgmp_console.reports.balance import (
     Totals,
 )
 from sgmp_console.reports.builder import LOAD_WITHOUT_EV, Builder
+from sgmp_console.reports.heat_map import HeatMap
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import (
     Bars,
@@ -35,10 +38,13 @@ from sgmp_console.reports.report import (
     Why,
 )
 from sgmp_console.reports.sessions import Session
-from sgmp_console.store import House
+from sgmp_console.store import AnalyticItem, House, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 
 _Parts = tuple[list[Figure], list[Curve | None], list[Table], Bars | None]
+
+HEAT_MAP_ITEMS = ("load", *(name for name in BALANCE_ITEMS if name != "load"))
+"""What a heat map is of where nothing was chosen: the first that the house has."""
 
 BASE_LOAD_PERCENTILE = 5.0
 """The base load is the power that 95 % of the five-minute means exceed."""
@@ -51,10 +57,22 @@ def build(
     period: Period,
     now_ms: int,
     compared_with: Period | None = None,
+    item: str | None = None,
 ) -> Report:
-    """A report, with the same one of `compared_with` beside it. A worker thread's work; one transaction."""
-    builder = Builder(connection, house, period, now_ms)
-    figures, curves, tables, bars = _PARTS[kind](builder)
+    """A report, with the same one of `compared_with` beside it. A worker thread's work; one transaction.
+
+    `item`: of a heat map, the name of an analytic item, or a device field as it is written in a formula. Raises UserError
+    where it is neither.
+    """
+    found: HeatMap | None = None
+    if kind is Kind.HEAT_MAP:
+        also = () if item is None or "." not in item else (_field_item(connection, house, item),)
+        builder = Builder(connection, house, period, now_ms, in_hours=True, also=also)
+        found = builder.heat_map(_heat_map_item(builder, item))
+        figures, curves, tables, bars = _heat_map(builder, _heat_map_item(builder, item), found)
+    else:
+        builder = Builder(connection, house, period, now_ms)
+        figures, curves, tables, bars = _PARTS[kind](builder)
     return Report(
         kind,
         house,
@@ -66,8 +84,43 @@ def build(
         tuple(builder.missing),
         tuple(builder.problems.values()),
         bars,
-        None if compared_with is None else build(connection, house, kind, compared_with, now_ms),
+        None if compared_with is None else build(connection, house, kind, compared_with, now_ms, item=item),
+        found,
     )
+
+
+def _heat_map_item(builder: Builder, item: str | None) -> str:
+    if item is not None:
+        return item
+    items = builder.reader.items
+    return next((name for name in (*HEAT_MAP_ITEMS, *sorted(items)) if name in items), HEAT_MAP_ITEMS[0])
+
+
+def _field_item(connection: sa.Connection, house: House, text: str) -> AnalyticItem:
+    """A device field, read as if it were an analytic item."""
+    try:
+        identifier = identifiers.parse(text)
+    except FormulaError as error:
+        raise UserError(f"`{text}` can't be shown: {error}.") from error
+    if isinstance(identifier, DeviceIdentifier):
+        unit = readings.units(connection, house.house_id).get((identifier.device, identifier.field))
+        if unit is not None:
+            return AnalyticItem(0, house.house_id, text, "", text, unit=unit)
+    raise UserError(f"This house has no analytic item and no device field `{text}`.")
+
+
+def _heat_map(builder: Builder, name: str, found: HeatMap | None) -> _Parts:
+    figures = [
+        builder.mean("mean", "Mean", name),
+        builder.highest_hour("highest_hour", "Highest hour", name),
+        builder.lowest_hour("lowest_hour", "Lowest hour", name),
+    ]
+    if builder.has_energy(name):
+        figures.insert(0, builder.energy("energy", "Energy", name))
+    tables = [builder.step_table([(name, name)])]
+    if found is not None:
+        tables.append(builder.weekday_table(name, found))
+    return figures, [], tables, None
 
 
 def _solar(builder: Builder) -> _Parts:

@@ -13,6 +13,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from sgmp_console.reports.heat_map import HeatMap
 from sgmp_console.reports.item_reader import Polls
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
@@ -27,10 +28,12 @@ class Kind(Enum):
     BATTERY = "battery"
     EV = "ev"
     LOAD = "load"
+    HEAT_MAP = "heat-map"
+    """Of one analytic item or device field, which has to be chosen."""
 
     @property
     def title(self) -> str:
-        return "EV charging" if self is Kind.EV else self.value.capitalize()
+        return "EV charging" if self is Kind.EV else self.value.replace("-", " ").capitalize()
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,12 @@ class Report:
     bars: Bars | None = None
     comparison: Report | None = field(default=None)
     """The same report of the period it is compared with."""
+    heat_map: HeatMap | None = None
+
+    @property
+    def title(self) -> str:
+        """Of which period stands beside it."""
+        return self.kind.title if self.heat_map is None else f"{self.kind.title} of {self.heat_map.item}"
 
     @property
     def has_data(self) -> bool:

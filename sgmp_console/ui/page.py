@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PySide6.QtWidgets import QWidget
 
@@ -13,6 +13,14 @@ from sgmp_console.ui.live import HomeFeed
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.shown_period import ShownPeriod
 from sgmp_console.ui.tasks import Tasks
+
+
+@dataclass
+class HeatMapChoice:
+    """What the heat map shows, kept while other pages are on screen. `item` None: what it is of by default."""
+
+    item: str | None = None
+    by_weekday: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Services:
     """A house was created, changed or deleted: read their list again."""
     column_widths: dict[str, int]
     """Logical pixels that the operator chose, by "table/column"; kept over a restart."""
+    heat_map: HeatMapChoice = field(default_factory=HeatMapChoice)
 
 
 class Page(QWidget):

@@ -40,10 +40,10 @@ from PySide6.QtGui import (
 from sgmp_console.errors import UserError
 from sgmp_console.reports.home import Curve
 from sgmp_console.reports.report import Figure, Report, Section
-from sgmp_console.timeseries import SLOT_MS
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.charts import painted, reduce
 from sgmp_console.ui.charts.bars import paint_bars
+from sgmp_console.ui.charts.heat_map import paint_heat_map
 from sgmp_console.ui.charts.legend import swatch_pen
 from sgmp_console.ui.charts.stack import paint_layer, stacked
 from sgmp_console.ui.charts.time_chart import Pane
@@ -60,6 +60,8 @@ _ROW = 20.0
 _TILE = 56.0
 _COLUMNS = 4
 """Of figures."""
+_HEAT_MAP_DETAIL = 3.0
+"""Dots of a heat map for each pixel of the coordinates."""
 
 SIZES = (320, 8192)
 """Pixels of width and height that a PNG may have."""
@@ -174,7 +176,7 @@ def _pages(reports: Sequence[Report]) -> Iterator[Callable[[QPainter, QRectF], N
 
 
 def _title(report: Report) -> str:
-    return plain_text.one_line(f"{report.kind.title}: {report.period.title}")
+    return plain_text.one_line(f"{look.title(report)}: {report.period.title}")
 
 
 def _paint_page(report: Report, painter: QPainter, page: QRectF) -> None:
@@ -182,6 +184,9 @@ def _paint_page(report: Report, painter: QPainter, page: QRectF) -> None:
     inside = page.adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
     top = _paint_head(painter, report, inside)
     top = _paint_figures(painter, report, QRectF(inside.left(), top, inside.width(), 0))
+    if report.heat_map is not None:
+        _paint_heat_maps(painter, report, QRectF(inside.left(), top, inside.width(), inside.bottom() - top))
+        return
     panes = look.panes(report.kind)
     curves = look.chart_curves(report)
     picture = look.bar_picture(report, zone)
@@ -199,6 +204,19 @@ def _paint_page(report: Report, painter: QPainter, page: QRectF) -> None:
         paint_bars(painter, frame, picture, theme.load("light"))
 
 
+def _paint_heat_maps(painter: QPainter, report: Report, place: QRectF) -> None:
+    """By day, and below it by weekday."""
+    height = min((place.height() - _GAP) / 2, 0.75 * place.width())
+    if height < 4 * painted.TIME_HEIGHT:
+        return
+    frame = QRectF(place.left(), place.top(), place.width(), height)
+    for by_weekday in (False, True):
+        picture = look.heat_picture(report, by_weekday=by_weekday)
+        if picture is not None:
+            paint_heat_map(painter, frame, picture, theme.load("light"), _HEAT_MAP_DETAIL)
+        frame.translate(0, height + _GAP)
+
+
 def _paint_head(painter: QPainter, report: Report, inside: QRectF) -> float:
     """Returns where it ends."""
     tokens = theme.load("light")
@@ -210,8 +228,9 @@ def _paint_head(painter: QPainter, report: Report, inside: QRectF) -> float:
         for at in (report.period.start_ms, report.passed_ms)
     )
     about = f"{report.house.name}, {start} to {end}, times of {report.period.zone}"
-    step = "five-minute means" if report.period.step_ms == SLOT_MS else "hourly means"
-    curves = f"Curves: {step}"
+    curves = f"Curves: {look.source_text(report)}"
+    if report.heat_map is not None:
+        curves = "Each cell is the mean of one hour"
     if report.comparison is not None:
         curves += f"; dashed and differences: {report.comparison.period.title}"
     _text(painter, row, plain_text.one_line(about), "caption", tokens.ink_secondary)

@@ -64,6 +64,7 @@ class Tokens:
     quantity_line_1: QColor
     quantity_line_2: QColor
     quantity_other: QColor
+    quantity_below_zero: QColor
     syntax_device: QColor
     syntax_item: QColor
     syntax_event: QColor

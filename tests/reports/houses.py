@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -69,6 +69,50 @@ def balanced(start_ms: int, end_ms: int, step_ms: int = 4000, *, seed: int = 1) 
         SOLAR: solar,
         BATTERY: battery * 1000,
         SOC: rng.uniform(5, 95, len(t)),
+        ("egauge", "A.L1_Frequency"): rng.normal(60, 0.02, len(t)),
+        ("egauge", "A.L1_Voltage"): rng.normal(121, 0.5, len(t)),
+        ("egauge", "A.L2_Voltage"): rng.normal(120, 0.5, len(t)),
+    }
+    return {key: Series(t, value) for key, value in values.items()}
+
+
+def lived_in(start_ms: int, end_ms: int, step_ms: int, zone: str = LOS_ANGELES) -> dict[Field, Series]:
+    """Readings that look like a house: sun by day and season, meals, a car in the evening, a battery in between."""
+    t = np.arange(start_ms, end_ms, step_ms, dtype=np.int64)
+    rng = np.random.default_rng(5)
+    offsets = {
+        day: (ZoneInfo(zone).utcoffset(datetime.fromtimestamp(day * 86_400, ZoneInfo(zone))) or timedelta())
+        for day in np.unique(t // 86_400_000).tolist()
+    }
+    shift = np.array([offsets[day].total_seconds() for day in (t // 86_400_000).tolist()])
+    local = t / 1000 + shift
+    hour, day = local % 86_400 / 3600, local // 86_400
+    season = np.cos((day % 365.25 - 172) / 365.25 * 2 * np.pi)  # 1 at midsummer
+    clouds = rng.uniform(0.25, 1.0, int(day[-1] - day[0]) + 1)[(day - day[0]).astype(int)]
+    height = np.cos((hour - 12.7) / (12.2 + 3.4 * season) * np.pi)
+    solar = np.where(np.abs(hour - 12.7) < 6.1 + 1.7 * season, np.maximum(height, 0), 0.0)
+    solar *= (4.2 + 2.2 * season) * clouds * rng.uniform(0.93, 1.0, len(t))
+    meals = sum(
+        size * np.exp(-(((hour - at) / width) ** 2))
+        for at, size, width in ((7.5, 1.6, 0.8), (12.5, 0.7, 1), (19, 2.6, 1.6))
+    )
+    load = 0.35 + meals * rng.uniform(0.6, 1.3, len(t)) + 0.4 * np.maximum(-season, 0)
+    charges = rng.uniform(0, 1, int(day[-1] - day[0]) + 1)[(day - day[0]).astype(int)] < 0.45
+    ev = np.where(charges & (hour >= 21) & (hour < 23.4), 7.2, 0.0)
+    wanted = load + ev - solar
+    battery, held = np.zeros(len(t)), 5.0
+    charge = np.zeros(len(t))
+    for place, want in enumerate(wanted.tolist()):
+        power = min(max(want, -3.3, -(10 - held) * 3_600_000 / step_ms), 3.3, held * 3_600_000 / step_ms)
+        held -= power * step_ms / 3_600_000
+        battery[place], charge[place] = power, held * 10
+    values = {
+        GRID: -(wanted - battery),
+        LOAD: -load,
+        EV: -ev,
+        SOLAR: solar,
+        BATTERY: battery * 1000,
+        SOC: charge,
         ("egauge", "A.L1_Frequency"): rng.normal(60, 0.02, len(t)),
         ("egauge", "A.L1_Voltage"): rng.normal(121, 0.5, len(t)),
         ("egauge", "A.L2_Voltage"): rng.normal(120, 0.5, len(t)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -128,6 +129,28 @@ def test_several_reports_get_files_of_their_own(stored: StoredHouse, owner: None
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"may-Maple-House-{kind}.csv" for kind in ("battery", "energy", "ev", "load", "solar")
     ]
+
+
+def test_a_heat_map_is_of_the_item_that_was_asked_for(
+    stored: StoredHouse, owner: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "solar.csv"
+    ask = [*ASK, "--report", "heat-map", "--item", "solar", "--csv", str(file)]
+    assert cli.main([*ask, "--json"]) == commands.OK
+    assert json.loads(capsys.readouterr().out)[0]["item"] == "solar"
+    text = file.read_text("utf-8-sig")
+    assert "Report,Heat map of solar" in text
+    hours = text.partition("Hours\n")[2].partition("\n\n")[0].splitlines()
+    assert len(hours) == 1 + 3 * 24
+    weekdays = text.partition("Weekdays\n")[2].splitlines()
+    assert len(weekdays) == 1 + 3 * 24
+
+
+def test_only_a_heat_map_is_of_one_item(
+    stored: StoredHouse, owner: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*ASK, "--report", "solar", "--item", "load"]) == commands.FAILED
+    assert "--report heat-map" in capsys.readouterr().err
 
 
 def test_a_file_that_exists_is_kept_unless_forced(

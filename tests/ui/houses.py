@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from psycopg2 import sql
 
 from sgmp_console.fleet import analytics, devices
-from sgmp_console.store import AnalyticItem, Batch, Database, EventRow, House, readings
+from sgmp_console.store import AnalyticItem, Batch, Database, EventRow, FieldKey, House, readings
 from sgmp_console.store import analytics as items
+from sgmp_console.store import devices as stored_devices
 from sgmp_console.timeseries import Series
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
@@ -74,6 +75,17 @@ def furnish(database: Database, house: House) -> None:
             for before, kind, data in [*sessions, *ends]
         ]
         readings.write(connection, Batch(events=events))
+
+
+def measured(database: Database, house: House, fields: Mapping[FieldKey, Series]) -> None:
+    """The three devices with these readings, and the required items."""
+    with database.begin() as connection:
+        for name in ("sonnen", "egauge", "powerflex"):
+            device = stored_devices.create(connection, house.house_id, name, name, {})
+            mine = {field: series for (of, field), series in fields.items() if of == name}
+            readings.write_series(connection, house.house_id, device.device_id, mine)
+    analytics.create_required(database, house.house_id)
+    analytics.populate(database, house.house_id)
 
 
 def make(

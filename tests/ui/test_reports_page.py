@@ -12,7 +12,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
-from sgmp_console.fleet import analytics
 from sgmp_console.reports import periods
 from sgmp_console.reports.report import Kind, Section
 from sgmp_console.store import Batch, EventRow, devices, readings
@@ -27,6 +26,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from tests.reports.houses import balanced
 from tests.ui import snapshots
 from tests.ui.conftest import PICTURES, Deployment, save_picture
+from tests.ui.houses import measured
 from tests.ui.readers import Clock
 
 MINUTE_MS = 60_000
@@ -36,17 +36,11 @@ DAY_MS = 24 * HOUR_MS
 @pytest.fixture
 def filled(deployed: Deployment, clock: Clock) -> Deployment:
     """The first house has the required items and three days of readings up to now."""
-    house = deployed.houses[0]
-    with deployed.owner.begin() as connection:
-        numbers = {
-            name: devices.create(connection, house.house_id, name, name, {}).device_id
-            for name in ("sonnen", "egauge", "powerflex")
-        }
-        fields = balanced(snapshots.NOW_MS - 3 * DAY_MS, snapshots.NOW_MS, 5 * MINUTE_MS)
-        for name, number in numbers.items():
-            mine = {field: series for (device, field), series in fields.items() if device == name}
-            readings.write_series(connection, house.house_id, number, mine)
-    analytics.create_required(deployed.owner, house.house_id)
+    measured(
+        deployed.owner,
+        deployed.houses[0],
+        balanced(snapshots.NOW_MS - 3 * DAY_MS, snapshots.NOW_MS, 5 * MINUTE_MS),
+    )
     return deployed
 
 

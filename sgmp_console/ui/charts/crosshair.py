@@ -18,11 +18,12 @@ _SWATCH = 14
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the card. `dot` is where its line is in the chart, None where it has no value there."""
+    """One line of the card. `dot` is where its line is in the chart, None where it has no value there. Without a colour it
+    has no swatch."""
 
     name: str
     value: str
-    colour: QColor
+    colour: QColor | None
     dashed: bool
     dot: QPointF | None
 
@@ -36,6 +37,7 @@ class Crosshair(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._x: float | None = None
         self._span = (0.0, 0.0)
+        self._cell: QRectF | None = None
         self._title = ""
         self._entries: tuple[Entry, ...] = ()
         self._focused = False
@@ -49,7 +51,13 @@ class Crosshair(QWidget):
     def put(self, x: float, top: float, bottom: float, title: str, entries: tuple[Entry, ...]) -> None:
         """Coordinates are pixels of this widget."""
         self._x, self._span, self._title, self._entries = x, (top, bottom), title, entries
+        self._cell = None
         self.update()
+
+    def put_cell(self, cell: QRectF, title: str, entries: tuple[Entry, ...]) -> None:
+        """An outline instead of the line, with the card beside it."""
+        self.put(cell.right(), cell.top(), cell.bottom(), title, entries)
+        self._cell = cell
 
     def clear(self) -> None:
         if self._x is not None:
@@ -72,12 +80,18 @@ class Crosshair(QWidget):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         if self._x is None:
             return
-        painter.setPen(QPen(tokens.line_crosshair, 1))
         x = round(self._x) + 0.5
-        painter.drawLine(QPointF(x, self._span[0]), QPointF(x, self._span[1]))
+        if self._cell is not None:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for pen, air in ((QPen(tokens.surface_card, 3), 1.0), (QPen(tokens.ink_primary, 1.5), 1.0)):
+                painter.setPen(pen)
+                painter.drawRect(self._cell.adjusted(-air, -air, air, air))
+        else:
+            painter.setPen(QPen(tokens.line_crosshair, 1))
+            painter.drawLine(QPointF(x, self._span[0]), QPointF(x, self._span[1]))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for entry in self._entries:
-            if entry.dot is not None:
+            if entry.dot is not None and entry.colour is not None:
                 painter.setPen(QPen(tokens.surface_card, 1.5))
                 painter.setBrush(entry.colour)
                 painter.drawEllipse(entry.dot, 4, 4)
@@ -90,7 +104,8 @@ class Crosshair(QWidget):
         values = max((strong.horizontalAdvance(entry.value) for entry in self._entries), default=0)
         width = max(_SWATCH + 8 + names + 16 + values, strong.horizontalAdvance(self._title)) + 2 * _PAD
         height = _ROW * (1 + len(self._entries)) + 2 * _PAD - 4
-        left = x + 12 if x + 12 + width <= self.width() else x - 12 - width
+        other = x if self._cell is None else self._cell.left()
+        left = x + 12 if x + 12 + width <= self.width() else other - 12 - width
         left = max(0.0, left)
         top = max(0.0, min(self._span[0] + 8, self.height() - height))
         painter.setPen(QPen(tokens.line_hairline, 1))
@@ -102,9 +117,10 @@ class Crosshair(QWidget):
         painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, self._title)
         for entry in self._entries:
             row.translate(0, _ROW)
-            painter.setPen(swatch_pen(entry.colour, dashed=entry.dashed))
-            middle = row.center().y()
-            painter.drawLine(QPointF(row.left(), middle), QPointF(row.left() + _SWATCH, middle))
+            if entry.colour is not None:
+                painter.setPen(swatch_pen(entry.colour, dashed=entry.dashed))
+                middle = row.center().y()
+                painter.drawLine(QPointF(row.left(), middle), QPointF(row.left() + _SWATCH, middle))
             painter.setPen(tokens.ink_secondary)
             painter.setFont(fonts.font("caption"))
             painter.drawText(row.adjusted(_SWATCH + 8, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, entry.name)

@@ -208,7 +208,7 @@ def _why_lines(report: Report, figure: Figure, zone: tzinfo) -> Iterator[str]:
     if figure.at_ms is not None:
         yield f"Reached: {formats.local(figure.at_ms, zone).isoformat(' ', 'seconds')}"
     elif figure.hour_ms is not None:
-        yield f"Reached in the hour from {_time(figure.hour_ms, zone)}; its raw readings are no longer kept."
+        yield f"Reached in the hour from {_time(figure.hour_ms, zone)}."
     if why.slots:
         yield f"Slots of five minutes: {why.covered:,} of {why.slots:,} have a value ({why.covered / why.slots:.1%})."
     if why.polls is not None and why.polls.share is not None:

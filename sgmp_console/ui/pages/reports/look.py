@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from sgmp_console.reports.home import POWER_ITEMS, POWER_SOURCES, POWER_USES
 from sgmp_console.reports.home import Curve as ChartCurve
 from sgmp_console.reports.report import Column, Curve, Figure, Kind, Report, Section, Table, TableColumn
-from sgmp_console.timeseries import HOUR_MS, Series, calendar
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.charts.bars import BarPicture
+from sgmp_console.ui.charts.heat_map import HeatPicture
 from sgmp_console.ui.charts.time_chart import Pane
 from sgmp_console.ui.quantities import QUANTITIES, Quantity
 
@@ -31,6 +32,7 @@ _LINES: dict[Kind, tuple[str, ...]] = {
     Kind.BATTERY: ("battery_discharging", "battery_charging"),
     Kind.EV: ("ev",),
     Kind.LOAD: ("load",),
+    Kind.HEAT_MAP: (),
 }
 """By report: the curves of power, by item."""
 
@@ -45,9 +47,33 @@ class LegendGroup:
     values: Mapping[str, float | None]
 
 
+def title(report: Report) -> str:
+    """What the report is called where its period stands beside it."""
+    return report.title if report.heat_map is None else f"{report.kind.title}: {quantity_of(report).title}"
+
+
+def source_text(report: Report) -> str:
+    """What the curves are made of."""
+    return "5-minute means" if report.period.step_ms == SLOT_MS else "hourly means"
+
+
+def quantity_of(report: Report) -> Quantity:
+    """What a heat map is of: an item or field that is none of ours has the neutral colour."""
+    name = report.heat_map.item if report.heat_map is not None else ""
+    return QUANTITIES.get(name) or Quantity(name, name, name, "other")
+
+
+def heat_picture(report: Report, *, by_weekday: bool) -> HeatPicture | None:
+    if report.heat_map is None:
+        return None
+    return HeatPicture(report.heat_map, quantity_of(report), by_weekday)
+
+
 def panes(kind: Kind) -> list[Pane]:
     """What adds up is stacked; all else are lines, each with the dashed one of the period before behind it."""
     lines = tuple(QUANTITIES[item] for item in _LINES[kind])
+    if not lines:
+        return []
     if kind is Kind.ENERGY:
         return [Pane("kW", lines, 1.0, True, frozenset(POWER_USES))]
     if kind is Kind.BATTERY:

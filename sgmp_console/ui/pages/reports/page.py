@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -109,7 +109,7 @@ class ReportPage(Page):
     def _forget(self) -> None:
         """What is not on screen gives its memory back."""
         self.report = None
-        self.chart.set_curves({}, 0, 0)
+        self._forget_body()
 
     def _house_changed(self) -> None:
         self.report = None
@@ -141,7 +141,13 @@ class ReportPage(Page):
             house = store.houses.get(connection, house_id)
             period = replace(shown.period, zone=house.time_zone)
             second = shown.compared_with
-            return build(connection, house, self.kind, period, self.services.now_ms(), second)
+            return build(
+                connection, house, self.kind, period, self.services.now_ms(), second, item=self.chosen_item()
+            )
+
+    def chosen_item(self) -> str | None:
+        """What the report is of, where that can be chosen."""
+        return None
 
     def _done(self) -> bool:
         """Whether what was read is still wanted."""
@@ -222,6 +228,8 @@ class ReportPage(Page):
         head.setSpacing(8)
         self._title = ElidedLabel(self.kind.title, "heading")
         head.addWidget(self._title, 1)
+        for widget in self.choices():
+            head.addWidget(widget)
         self._files = button("Export", self._open_files)
         self._files_menu = self._build_files_menu()
         if not self.services.session.may("export"):
@@ -234,6 +242,19 @@ class ReportPage(Page):
         column.addWidget(self.bar)
         self.figures = FigureGrid()
         column.addWidget(self.figures)
+        self._build_body(column)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        return scroll
+
+    def choices(self) -> Sequence[QWidget]:
+        """What stands beside the title."""
+        return ()
+
+    def _build_body(self, column: QVBoxLayout) -> None:
+        """What stands below the figures."""
         self._chart_card = Card("Power")
         self._chart_hint = label("", "caption", "muted")
         self._chart_card.header.addWidget(self._chart_hint)
@@ -263,11 +284,6 @@ class ReportPage(Page):
         self._table_view: table.RowsTable[tuple[int, tuple[str, ...]]] | None = None
         self._shown_table: Table | None = None
         column.addWidget(self._table_card)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
-        return scroll
 
     def _build_files_menu(self) -> QMenu:
         menu = QMenu(self)
@@ -300,9 +316,14 @@ class ReportPage(Page):
         else:
             self.bar.hide_message()
         self.figures.set_report(report, zone, self.services.now_ms())
+        self._fill_body(report, zone)
+
+    def _forget_body(self) -> None:
+        self.chart.set_curves({}, 0, 0)
+
+    def _fill_body(self, report: Report, zone: ZoneInfo) -> None:
         self.chart.set_zone(zone)
-        step = "five-minute means" if report.period.step_ms == SLOT_MS else "hourly means"
-        self._chart_hint.setText(f"{report.period.title}, {step}")
+        self._chart_hint.setText(f"{report.period.title}, {look.source_text(report)}")
         curves = look.chart_curves(report)
         self.chart.set_curves(curves, report.period.start_ms, report.period.end_ms)
         self._fill_legends(report, curves)
@@ -398,7 +419,7 @@ class ReportPage(Page):
     def _ask(self, ending: str, size: tuple[int, int] = _PICTURE_SIZES[0]) -> None:
         if self.report is None:
             return
-        name = f"{self.report.house.name} {self.kind.title} {self.report.period.title}.{ending}"
+        name = f"{self.report.house.name} {look.title(self.report)} {self.report.period.title}.{ending}"
         name = "".join(character if character.isalnum() or character in " .-_" else "-" for character in name)
         ask_where_to_save(
             self, f"Export {self.kind.title}", name, _FILES[ending], partial(self.save, size=size)
@@ -436,7 +457,7 @@ class ReportPage(Page):
         """The figures as tab-separated text, for a spreadsheet or a message."""
         if self.report is None:
             return
-        lines = [f"{self.report.house.name}\t{self.kind.title}\t{self.report.period.title}"]
+        lines = [f"{self.report.house.name}\t{look.title(self.report)}\t{self.report.period.title}"]
         for figure in self.report.figures:
             value = "" if figure.value is None else repr(figure.value)
             lines.append(f"{figure.title}\t{value}\t{figure.unit}")

@@ -44,6 +44,12 @@ def _report(kind: str) -> Callable[[Services], Page]:
     return factory
 
 
+def _heat_map(services: Services) -> Page:
+    from sgmp_console.ui.pages.reports.heat_map_page import HeatMapPage
+
+    return HeatMapPage(services)
+
+
 def _devices(services: Services) -> Page:
     from sgmp_console.ui.pages.devices.page import DevicesPage
 
@@ -87,6 +93,7 @@ PAGES = (
     PageDeclaration("battery", "Battery", "battery", "Reports", "view_dashboards", _report("battery"), True),
     PageDeclaration("ev", "EV charging", "ev", "Reports", "view_dashboards", _report("ev"), True),
     PageDeclaration("load", "Load", "load", "Reports", "view_dashboards", _report("load"), True),
+    PageDeclaration("heat-map", "Heat map", "heat-map", "Reports", "view_dashboards", _heat_map, True),
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
     PageDeclaration("houses", "Houses", "house", "Administration", "manage_houses", _houses),
