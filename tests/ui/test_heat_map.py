@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pytest
@@ -171,7 +172,8 @@ BLINDNESS = {
 def luminances(colours: np.ndarray, blindness: np.ndarray) -> np.ndarray:
     srgb = colours / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    return np.clip(linear @ blindness.T, 0, 1) @ np.array([0.2126, 0.7152, 0.0722])
+    seen: np.ndarray = np.clip(linear @ blindness.T, 0, 1) @ np.array([0.2126, 0.7152, 0.0722])
+    return seen
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)
@@ -247,6 +249,13 @@ def choose(page: HeatMapPage, item: str) -> None:
     page.item_choice.activated.emit(place)
 
 
+def is_shown(page: HeatMapPage, item: str, period: str) -> bool:
+    report = page.report
+    if report is None or report.heat_map is None:
+        return False
+    return (report.heat_map.item, report.period.title) == (item, period)
+
+
 def test_any_item_and_any_field_can_be_chosen(
     qtbot: QtBot, filled: Deployment, view: MainView, appearance: Appearance
 ) -> None:
@@ -255,15 +264,7 @@ def test_any_item_and_any_field_can_be_chosen(
     view.services.shown_period.choose_text("2025-04")
     for item in ("solar", "egauge.A.L1_Voltage"):
         choose(page, item)
-        qtbot.waitUntil(
-            lambda item=item: (
-                page.report is not None
-                and page.report.heat_map is not None
-                and page.report.heat_map.item == item
-                and page.report.period.title == "April 2025"
-            ),
-            timeout=20_000,
-        )
+        qtbot.waitUntil(partial(is_shown, page, item, "April 2025"), timeout=20_000)
         for name in ("light", "dark"):
             appearance.choose(name)
             for width, height in ((1280, 800), (1024, 650), (1920, 1080)):
@@ -278,12 +279,7 @@ def test_a_click_leads_to_the_report_of_that_day_and_the_choice_is_kept(
     page = opened_page(qtbot, view)
     view.services.shown_period.choose_text("2025-04")
     choose(page, "solar")
-    qtbot.waitUntil(
-        lambda: (
-            page.report is not None and "April" in page.report.period.title and page.chosen_item() == "solar"
-        ),
-        timeout=20_000,
-    )
+    qtbot.waitUntil(partial(is_shown, page, "solar", "April 2025"), timeout=20_000)
     qtbot.waitUntil(lambda: not page.map.point_of(9, 12).isNull())
     QTest.mouseClick(page.map, Qt.MouseButton.LeftButton, pos=page.map.point_of(9, 12).toPoint())
     assert view.services.shown_period.period == periods.day(
