@@ -10,14 +10,13 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import accounts, analytics, devices, houses, roles
 from sgmp_console.store import Database
-from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.pages.devices.page import DevicesPage
 from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.fleet.configs import EGAUGE
 from tests.statements import counting
-from tests.ui.conftest import Deployment
+from tests.ui.conftest import EMAIL, Deployment
 
 
 def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
@@ -72,8 +71,29 @@ def test_a_list_of_thirty_costs_what_one_of_three_does(
     assert cost(page) == few
 
 
-def dialogs_of(page: ListPage[Any, Any]) -> list[TaskDialog]:
-    return [dialog for dialog in page.findChildren(QDialog) if isinstance(dialog, TaskDialog)]
+DIALOGS = {
+    "devices": ("create", "edit", "duplicate", "delete", "import"),
+    "analytics": ("create", "edit", "duplicate", "delete"),
+    "houses": ("create", "edit", "delete", "synchronize", "renew"),
+    "accounts": ("create", "edit", "reset", "disable", "delete", "import"),
+    "roles": ("create", "edit", "copy", "delete"),
+    "audit": (),
+}
+"""By page, the acts that open a dialog of ours."""
+
+AT_ONCE = {
+    "devices": ("export",),
+    "analytics": ("required",),
+    "houses": ("revoke",),  # looks for other valid credentials first
+    "accounts": ("export", "enable"),
+    "roles": (),
+    "audit": ("export",),
+}
+"""The acts that begin at once, or ask for a file first."""
+
+
+def dialogs_of(page: ListPage[Any, Any]) -> list[QDialog]:
+    return [dialog for dialog in page.findChildren(QDialog) if dialog.isVisible()]
 
 
 def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: str) -> int:
@@ -81,7 +101,7 @@ def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: s
 
     def opened() -> int:
         qtbot.waitUntil(lambda: not page.busy())
-        page.table.selectRow(0)
+        page.table.selectRow(row_for(page, action))
         before = len(tasks._running)
         with counting() as sent:
             page.action(action).trigger()
@@ -95,22 +115,28 @@ def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: s
     return min(opened() for _ in range(3))
 
 
+def row_for(page: ListPage[Any, Any], action: str) -> int:
+    """A row that the act is for: not the account that is signed in, not a role that is in use."""
+    for row in range(page.table.model().rowCount()):
+        page.table.selectRow(row)
+        name = page.table.model().index(row, 0).data()
+        if page.action(action).isEnabled() and name not in (EMAIL, "admin"):
+            return row
+    return 0
+
+
+@pytest.mark.parametrize("page_id", DIALOGS)
+def test_each_act_of_a_list_is_either_counted_here_or_reads_nothing_first(
+    qtbot: QtBot, view: MainView, deployed: Deployment, page_id: str
+) -> None:
+    view.start(deployed.houses[0].house_id)
+    page = shown(qtbot, view, page_id)
+    named = [page.action(id_) for id_ in (*DIALOGS[page_id], *AT_ONCE[page_id])]
+    assert {action.text() for action in page.actions()} == {action.text() for action in named}
+
+
 @pytest.mark.parametrize(
-    ("page_id", "action"),
-    [
-        ("devices", "create"),
-        ("devices", "edit"),
-        ("devices", "import"),
-        ("analytics", "create"),
-        ("analytics", "edit"),
-        ("houses", "edit"),
-        ("houses", "synchronize"),
-        ("accounts", "create"),
-        ("accounts", "edit"),
-        ("accounts", "import"),
-        ("roles", "create"),
-        ("roles", "edit"),
-    ],
+    ("page_id", "action"), [(page_id, action) for page_id, acts in DIALOGS.items() for action in acts]
 )
 def test_a_dialog_over_thirty_rows_costs_what_one_over_three_does(
     qtbot: QtBot, view: MainView, deployed: Deployment, tasks: Tasks, page_id: str, action: str
@@ -124,7 +150,8 @@ def test_a_dialog_over_thirty_rows_costs_what_one_over_three_does(
     add(page_id, deployed.owner, house_id, range(3, 30))
     page.reload()
     qtbot.waitUntil(lambda: len(page.table.rows()) == rows + 27)
-    assert opening_cost(qtbot, page, tasks, action) <= few
+    many = opening_cost(qtbot, page, tasks, action)
+    assert many <= few <= 15
 
 
 def test_nothing_is_read_while_nothing_is_heard_of(
