@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(parsers)
     _add_migrate(parsers)
     _add_ingest(parsers)
+    _add_watch(parsers)
     _add_revocation(parsers)
     _add_check(parsers)
     _add_report(parsers)
@@ -263,6 +264,46 @@ def _add_ingest(parsers: _Parsers) -> None:
         metavar="N",
         help=f"keep raw readings for N days, aggregates for ever ({RAW_RETENTION_DAYS}; on TimescaleDB its retention policy "
         "decides)",
+    )
+
+
+def _add_watch(parsers: _Parsers) -> None:
+    watch = parsers.add_parser(
+        "watch",
+        help="open and close findings, and notify people of them",
+        description="Look at all houses every few seconds, open and close findings, and send messages to recipients; runs "
+        "until it is stopped (SIGTERM, Ctrl-C). Two may run, and take turns. The database's address, with the watch's "
+        f"user and password, is in {DATABASE_URL}; the mail server's password in {SMTP_PASSWORD}.",
+    )
+    watch.set_defaults(command=commands.watch, extra="server")
+    watch.add_argument(
+        "--deployment", default=DEFAULT_DEPLOYMENT, help="name of the deployment (%(default)s)"
+    )
+    watch.add_argument(
+        "--mail-server", default="", metavar="HOST[:PORT]", help="sends mail; port 587 if not given"
+    )
+    watch.add_argument("--mail-from", default="", metavar="ADDRESS", help="whom mail is from")
+    watch.add_argument("--mail-user", default="", metavar="USER", help="signs in to the mail server")
+    watch.add_argument(
+        "--mail-ca",
+        default="",
+        metavar="FILE",
+        help="PEM of the mail server's authority, if not of the system's",
+    )
+    watch.add_argument(
+        "--certificate",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="PEM file that may expire (broker, ingest, authority); repeat for several",
+    )
+    watch.add_argument(
+        "--every",
+        type=_number(0.1, 60),
+        default=5.0,
+        metavar="SECONDS",
+        help="between two looks (%(default)s)",
     )
 
 
@@ -481,6 +522,14 @@ def _add_admin(parsers: _Parsers) -> None:
     ingest.set_defaults(command=commands.admin_ingest, extra="server")
     ingest.add_argument("--json", action="store_true", help="the result as JSON")
     _add_database(ingest)
+    watch = acts.add_parser(
+        "watch",
+        help="give the watch a new database password",
+        description="Give the watch a new password for the database, as the database's owner, and print its address.",
+    )
+    watch.set_defaults(command=commands.admin_watch, extra="server")
+    watch.add_argument("--json", action="store_true", help="the result as JSON")
+    _add_database(watch)
 
 
 def _add_database(command: argparse.ArgumentParser, *, deployment: bool = True) -> None:

@@ -19,6 +19,8 @@ from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
 from sgmp_console.errors import UserError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from sgmp_console.cloud.directory import Directory
     from sgmp_console.cloud.mail import Mailer
     from sgmp_console.fleet.accounts import NewAccount
@@ -83,6 +85,13 @@ def migrate(arguments: argparse.Namespace) -> int:
 
 def ingest(arguments: argparse.Namespace) -> int:
     from sgmp_console.ingest import command
+
+    command.run_until_stopped(arguments)
+    return OK
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    from sgmp_console.watch import command
 
     command.run_until_stopped(arguments)
     return OK
@@ -280,6 +289,23 @@ def _users(arguments: argparse.Namespace) -> tuple[Directory, Mailer | None]:
 
 
 def admin_ingest(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+
+    return _service_password(arguments, "Ingest", store.ingest_role, store.set_ingest_password)
+
+
+def admin_watch(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+
+    return _service_password(arguments, "The watch", store.watch_role, store.set_watch_password)
+
+
+def _service_password(
+    arguments: argparse.Namespace,
+    name: str,
+    role: Callable[[str], str],
+    set_password: Callable[[Connection, str, str], None],
+) -> int:
     from urllib.parse import quote
 
     from sgmp_console import store
@@ -289,14 +315,14 @@ def admin_ingest(arguments: argparse.Namespace) -> int:
     with _database(arguments) as database:
         with database.begin() as connection:
             deployment = store.deployment_name(connection)
-            store.set_ingest_password(connection, deployment, password)
+            set_password(connection, deployment, password)
         address = database.address
-    user = store.ingest_role(deployment)
+    user = role(deployment)
     if arguments.json:
         print(json.dumps({"user": user, "password": password}))
     else:
         address = f"postgresql://{quote(user)}:{password}@{address}"
-        print(f"Ingest reaches the database with this, shown only now:\n{DATABASE_URL}={address}")
+        print(f"{name} reaches the database with this, shown only now:\n{DATABASE_URL}={address}")
     return OK
 
 

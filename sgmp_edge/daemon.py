@@ -20,6 +20,7 @@ from .delivery.courier import Courier, Status
 from .delivery.outbox import Message
 from .delivery.publisher import CannotConnect, Connection, Handlers, Will
 from .delivery.rates import Limits
+from .files import free_mb
 from .home import lock_home, open_outbox
 from .polling import drivers
 from .polling.control import Control
@@ -116,9 +117,11 @@ class Daemon:
         )
         self._reporting = Reporting(
             interval_s=settings.status_interval_s,
+            poll_interval_s=settings.poll_interval_s,
             allow_control=settings.allow_control,
             health=self._poller.health,
             polls=lambda: self._poller.polls,
+            disk_free_mb=partial(free_mb, home),
             document=lambda: self._configuration.current,
             report=self._report,
         )

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+
+def free_mb(folder: Path) -> int | None:
+    """What is free on the disk of a folder, in MB (10^6 bytes); None where that can't be asked."""
+    try:
+        return shutil.disk_usage(folder).free // 1_000_000
+    except OSError:
+        return None
 
 
 def replace_file(path: Path, content: bytes) -> None:

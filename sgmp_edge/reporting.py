@@ -25,13 +25,17 @@ class Reporting:
         self,
         *,
         interval_s: float,
+        poll_interval_s: float,
         allow_control: bool,
         health: Callable[[], Mapping[str, Outcome]],
         polls: Callable[[], int],
+        disk_free_mb: Callable[[], int | None],
         document: Callable[[], contract.ConfigDocument | None],
         report: Callable[[str, Mapping[str, Any]], None],
     ) -> None:
         self._interval_s = interval_s
+        self._poll_interval_s = poll_interval_s
+        self._disk_free_mb = disk_free_mb
         self._allow_control = allow_control
         self._health = health
         self._polls = polls
@@ -85,6 +89,9 @@ class Reporting:
             "control": self._allow_control,
             "takeovers": self._status.takeovers,
             "polls": self._polls(),
+            "poll_interval_s": self._poll_interval_s,
+            "status_interval_s": self._interval_s,
+            "disk_free_mb": self._disk_free_mb(),
             "uptime_s": int(time.monotonic() - self._started_s),
             "software": VERSION,
         }

@@ -172,7 +172,7 @@ class TestServer:
         with self._superuser() as cursor:
             cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(made.name)))
             self._drop_accounts(cursor, made)
-            for role in (f"{made.deployment}_{name}" for name in ("accounts", "ingest", "owner")):
+            for role in (f"{made.deployment}_{name}" for name in ("accounts", "ingest", "watch", "owner")):
                 cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Mail to users: initial passwords, over SMTP."""
+"""Mail over SMTP: initial passwords to users, notifications of findings."""
 
 from __future__ import annotations
 
@@ -66,12 +66,7 @@ class SmtpMailer:
 
     def send_initial_password(self, email: str, name: str, deployment: str, password: str) -> None:
         """Send it and return when the server has taken it. Blocks: call it on a worker thread."""
-        message = EmailMessage()
-        message["From"] = self.sender
-        message["To"] = email
-        message["Subject"] = "Your SGMP account"
-        message["Date"] = formatdate()
-        message["Message-ID"] = make_msgid("sgmp", self.sender.rpartition("@")[2])
+        message = self._message(email, "Your SGMP account", make_msgid("sgmp", self._domain))
         message.set_content(
             f"Hello {' '.join(name.split())},\n\n"
             f"sign in to the SGMP console (deployment {deployment}) with:\n\n"
@@ -80,6 +75,27 @@ class SmtpMailer:
             "The console then asks you for a password of your own.\n"
         )
         self._send(message, email)
+
+    def send_notification(self, email: str, subject: str, text: str, key: str) -> None:
+        """Send it and return when the server has taken it. A repeat with the same `key` is the same message to a mailbox
+        that looks at Message-IDs. Blocks. Raises MailUnavailable, MailRefused."""
+        message = self._message(email, " ".join(subject.split()), f"<{key}@{self._domain}>")
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(text)
+        self._send(message, email)
+
+    @property
+    def _domain(self) -> str:
+        return self.sender.rpartition("@")[2]
+
+    def _message(self, email: str, subject: str, message_id: str) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = self.sender
+        message["To"] = email
+        message["Subject"] = subject
+        message["Date"] = formatdate()
+        message["Message-ID"] = message_id
+        return message
 
     def check(self) -> None:
         """Connect, and sign in if there is a user, without sending anything. Raises MailUnavailable, MailRefused."""

@@ -29,7 +29,6 @@ from sgmp_console.demo.progress import ProgressFile
 from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import analytics, devices, houses, sync
-from sgmp_console.store import ingest_role, set_ingest_password
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ def main(folder: DemoFolder, history_days: int) -> int:
             progress.stage(_STAGE, 0.5)
             with database.begin() as connection:
                 _ensure_administrator(connection, state)
-                ingest_url = _ingest_url(connection, state, owner_url)
+                ingest_url, watch_url = _service_urls(connection, state, owner_url)
             house_ids = {house.key: _ensure_house(database, house, state) for house in DEMO_HOUSES}
             if history_days > 0:
                 with database.begin() as connection:
@@ -65,7 +64,7 @@ def main(folder: DemoFolder, history_days: int) -> int:
     except SgmpError as error:
         progress.failed(str(error))
         return 1
-    progress.result({"house_ids": house_ids, "ingest_url": ingest_url})
+    progress.result({"house_ids": house_ids, "ingest_url": ingest_url, "watch_url": watch_url})
     return 0
 
 
@@ -83,13 +82,19 @@ def _ensure_administrator(connection: sa.Connection, state: DemoState) -> None:
     )
 
 
-def _ingest_url(connection: sa.Connection, state: DemoState, owner_url: str) -> str:
-    """Ingest's own address, with a new password at each start."""
-    password = secrets.token_urlsafe(24)
-    set_ingest_password(connection, state.deployment, password)
+def _service_urls(connection: sa.Connection, state: DemoState, owner_url: str) -> list[str]:
+    """The addresses of ingest and of the watch, with new passwords at each start."""
     database = urlsplit(owner_url).path
-    user = quote(ingest_role(state.deployment), safe="")
-    return f"postgresql://{user}:{password}@{LOOPBACK}:{state.ports['database']}{database}"
+    urls = []
+    for role, set_password in (
+        (store.ingest_role, store.set_ingest_password),
+        (store.watch_role, store.set_watch_password),
+    ):
+        password = secrets.token_urlsafe(24)
+        set_password(connection, state.deployment, password)
+        user = quote(role(state.deployment), safe="")
+        urls.append(f"postgresql://{user}:{password}@{LOOPBACK}:{state.ports['database']}{database}")
+    return urls
 
 
 def _ensure_house(database: store.Database, house: DemoHouse, state: DemoState) -> int:

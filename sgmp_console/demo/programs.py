@@ -84,6 +84,22 @@ def ingest(folder: DemoFolder, state: DemoState, ingest_url: str) -> Program:
     )
 
 
+def watch(folder: DemoFolder, state: DemoState, watch_url: str) -> Program:
+    """Without a mail server: in the demo findings are shown only, unless somebody adds a webhook."""
+    files = [
+        service_files(folder.certificates, state.deployment, name).cert for name in ("console", "ingest")
+    ]
+    return Program(
+        "watch",
+        [
+            *(sys.executable, "-m", "sgmp_console", "watch", "--deployment", state.deployment),
+            *(argument for file in files for argument in ("--certificate", str(file))),
+        ],
+        folder.logs / "watch.log",
+        environment={DATABASE_URL: watch_url},
+    )
+
+
 def edge(
     folder: DemoFolder, state: DemoState, authority: LocalAuthority, house: DemoHouse, poll_s: float
 ) -> Program:

@@ -136,6 +136,7 @@ class Stack:
         folder.save(state)
         stage("edges", "Starting ingest and the edges of the houses")
         self._add(programs.ingest(folder, state, furnished["ingest_url"]))
+        self._add(programs.watch(folder, state, furnished["watch_url"]))
         self._add(*(programs.edge(folder, state, authority, house, self._poll_s) for house in DEMO_HOUSES))
         if self._history_days > 0:
             self._run_task(

@@ -15,6 +15,9 @@ from sgmp_edge import contract
 SILENT_AFTER_MS = 150_000
 """An edge reports each minute while it is connected; two reports may be lost or late."""
 
+_SILENT_REPORTS = 2.5
+"""The same of an edge that was set to report more rarely."""
+
 
 class Presence(Enum):
     NEVER = "never"
@@ -67,8 +70,14 @@ def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
         presence = Presence.OFFLINE
     elif reported_state == contract.EdgeState.STOPPED:
         presence = Presence.STOPPED
-    elif now_ms - state.status_ms > SILENT_AFTER_MS:
+    elif now_ms - state.status_ms > _silent_after_ms(state.status.get("status_interval_s")):
         presence = Presence.SILENT
     else:
         presence = Presence.ONLINE
     return EdgeStanding(presence, state.status_ms, devices)
+
+
+def _silent_after_ms(interval_s: object) -> float:
+    if not isinstance(interval_s, int | float) or isinstance(interval_s, bool):
+        return SILENT_AFTER_MS
+    return max(SILENT_AFTER_MS, _SILENT_REPORTS * 1000 * interval_s)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sgmp_console.reports.balance import Totals
 from sgmp_console.timeseries import Series
+from sgmp_console.watch.warnings import WarningGroup
 
 if TYPE_CHECKING:
     from sgmp_console.fleet.edge_state import EdgeStanding
@@ -100,27 +101,6 @@ class ChargingToday:
     ended: int | None
     energy_kwh: float | None
     sessions: int | None = None
-
-
-@dataclass(frozen=True)
-class WarningGroup:
-    """WARNING events of the same device about the same thing.
-
-    `resolved_ms`: since when it is over; None while it is active. `is_outage`: the device is (or was) down, from
-    `first_ms` on; others may have been reported `count` times without lasting.
-    """
-
-    device: str
-    text: str
-    count: int
-    first_ms: int
-    last_ms: int
-    resolved_ms: int | None = None
-    is_outage: bool = False
-
-    @property
-    def is_active(self) -> bool:
-        return self.resolved_ms is None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from sgmp_console.fleet import edge_state
 from sgmp_console.fleet.required import required_items
 from sgmp_console.formula import Identifier, ItemGraph, TailValues, event_series
 from sgmp_console.reports.balance import BALANCE_ITEMS, Ledger, balance
-from sgmp_console.reports.events import warning_groups
 from sgmp_console.reports.home import (
     GAP_MS,
     HOME_ITEMS,
@@ -27,12 +26,12 @@ from sgmp_console.reports.home import (
     EnergyToday,
     HomeSnapshot,
     Latest,
-    WarningGroup,
 )
 from sgmp_console.reports.sessions import paired
 from sgmp_console.store import AnalyticItem, Device, Event, FieldKey, House
 from sgmp_console.store.config_versions import EdgeState
 from sgmp_console.timeseries import SLOT_MS, GrowingSeries, Series, SlotMeans, calendar, slot_means
+from sgmp_console.watch.warnings import WarningGroup, warning_groups
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, WARNING
 
 DAY_MS = 86_400_000

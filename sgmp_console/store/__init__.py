@@ -14,6 +14,7 @@ from sgmp_console.store import (
     connecting,
     devices,
     events,
+    findings,
     houses,
     ingest_state,
     migrations,
@@ -23,6 +24,7 @@ from sgmp_console.store import (
     readings,
     roles,
     standings,
+    watching,
 )
 from sgmp_console.store.access import (
     accounts_role,
@@ -32,6 +34,8 @@ from sgmp_console.store.access import (
     login_name,
     normal_email,
     set_ingest_password,
+    set_watch_password,
+    watch_role,
 )
 from sgmp_console.store.accounts import Account, sign_in
 from sgmp_console.store.analytics import AnalyticItem
@@ -103,6 +107,7 @@ __all__ = [
     "deployment_name",
     "devices",
     "events",
+    "findings",
     "houses",
     "ingest_role",
     "ingest_state",
@@ -123,6 +128,9 @@ __all__ = [
     "series_of",
     "server_version",
     "set_ingest_password",
+    "set_watch_password",
     "sign_in",
     "standings",
+    "watch_role",
+    "watching",
 ]

@@ -44,6 +44,11 @@ def ingest_role(deployment: str) -> str:
     return f"{checked_deployment(deployment)}_ingest"
 
 
+def watch_role(deployment: str) -> str:
+    """The role that the watch signs in as; it has no password until `set_watch_password`."""
+    return f"{checked_deployment(deployment)}_watch"
+
+
 def normal_email(email: str) -> str:
     """As accounts are kept and compared. Raises UserError."""
     email = email.strip()
@@ -75,7 +80,11 @@ def prepare_roles(connection: psycopg2.extensions.connection, deployment: str) -
             "SELECT rolsuper OR rolcreaterole, current_database() FROM pg_roles WHERE rolname = current_user"
         )
         can_create, database = _row(cursor)
-        for name, login in ((accounts_role(deployment), "NOLOGIN"), (ingest_role(deployment), "LOGIN")):
+        for name, login in (
+            (accounts_role(deployment), "NOLOGIN"),
+            (ingest_role(deployment), "LOGIN"),
+            (watch_role(deployment), "LOGIN"),
+        ):
             mark = f"SGMP deployment {deployment} in database {database}"
             cursor.execute(
                 "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", (name,)
@@ -103,20 +112,30 @@ def prepare_roles(connection: psycopg2.extensions.connection, deployment: str) -
                 "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"
                 "GRANT CONNECT ON DATABASE {database} TO {accounts};"
                 # For the temporary table of a batch that repeats what is stored.
-                "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {ingest}"
+                "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {ingest};"
+                "GRANT {accounts} TO {watch}"
             ).format(
                 database=sql.Identifier(database),
                 accounts=sql.Identifier(accounts_role(deployment)),
                 ingest=sql.Identifier(ingest_role(deployment)),
+                watch=sql.Identifier(watch_role(deployment)),
             )
         )
 
 
 def set_ingest_password(connection: sa.Connection, deployment: str, password: str) -> None:
     """Let ingest sign in with `password`. As the database's owner."""
-    login = ingest_role(deployment)
+    _set_password(connection, ingest_role(deployment), password)
+
+
+def set_watch_password(connection: sa.Connection, deployment: str, password: str) -> None:
+    """Let the watch sign in with `password`. As the database's owner."""
+    _set_password(connection, watch_role(deployment), password)
+
+
+def _set_password(connection: sa.Connection, role: str, password: str) -> None:
     statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-        sql.Identifier(login), sql.Literal(verifier(connection, password, login))
+        sql.Identifier(role), sql.Literal(verifier(connection, password, role))
     )
     with driver(connection).cursor() as cursor:
         cursor.execute(statement)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.devices import reveal_secrets
-from sgmp_console.store.rows import constraint_errors, to_ms
+from sgmp_console.store.rows import constraint_errors, to_ms, to_ms_or_none
 from sgmp_edge import contract
 
 
@@ -33,7 +32,8 @@ class EdgeState:
     """What a house's edge last reported about itself, UTC ms; None where it never did.
 
     `applied_*`: the version it runs, None where it reported to run none, and since when it reports so. `rejected_version`
-    is None, too, where the edge could not read which it refused.
+    is None, too, where the edge could not read which it refused. `heard_ms`: when its last status came, by the database's
+    clock; all other times are the edge's.
     """
 
     status: Mapping[str, Any] | None = None
@@ -44,6 +44,7 @@ class EdgeState:
     rejected_reason: str | None = None
     rejected_ms: int | None = None
     rejected_version: int | None = None
+    heard_ms: int | None = None
 
 
 def list_all(connection: sa.Connection, house_id: int) -> list[ConfigVersion]:
@@ -137,13 +138,14 @@ def edge_state_of(row: sa.Row[Any]) -> EdgeState:
     """From a row with the columns of house_state."""
     return EdgeState(
         row.status,
-        _ms(row.status_at),
+        to_ms_or_none(row.status_at),
         row.applied_version,
         row.applied_sha256,
-        _ms(row.applied_at),
+        to_ms_or_none(row.applied_at),
         row.rejected_reason,
-        _ms(row.rejected_at),
+        to_ms_or_none(row.rejected_at),
         row.rejected_version,
+        to_ms_or_none(row.heard_at),
     )
 
 
@@ -157,9 +159,5 @@ _SELECT = "SELECT version, sha256, created_by, created_at, published_at FROM sgm
 def version_of(row: sa.Row[Any]) -> ConfigVersion:
     """From a row with the columns of config_version."""
     return ConfigVersion(
-        row.version, row.sha256, row.created_by, to_ms(row.created_at), _ms(row.published_at)
+        row.version, row.sha256, row.created_by, to_ms(row.created_at), to_ms_or_none(row.published_at)
     )
-
-
-def _ms(instant: datetime | None) -> int | None:
-    return None if instant is None else to_ms(instant)

@@ -16,7 +16,13 @@ import sqlalchemy as sa
 import sgmp_console
 from sgmp_console.errors import SgmpError
 from sgmp_console.retention import REFRESH_DAYS
-from sgmp_console.store.access import accounts_role, checked_deployment, ingest_role, prepare_roles
+from sgmp_console.store.access import (
+    accounts_role,
+    checked_deployment,
+    ingest_role,
+    prepare_roles,
+    watch_role,
+)
 from sgmp_console.store.connecting import connect, parameters_of
 from sgmp_console.store.database import translated
 from sgmp_console.store.errors import DatabaseUnavailable
@@ -55,6 +61,7 @@ _SUBJECTS = (
     "quarantine",
     "readings",
     "fleet",
+    "findings",
     "aggregates",
     "hardening",
     "rights",
@@ -265,6 +272,8 @@ def _programs(deployment: str) -> str:
         "accounts": _identifier(accounts_role(deployment)),
         "ingest": _identifier(ingest_role(deployment)),
         "ingest_text": f"'{ingest_role(deployment)}'",
+        "watch": _identifier(watch_role(deployment)),
+        "watch_text": f"'{watch_role(deployment)}'",
         "deployment_text": f"'{deployment}'",
         "addresses": _address_settings(),
         "house_visible": _HOUSE_VISIBLE,

@@ -22,6 +22,10 @@ def to_ms(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
+def to_ms_or_none(instant: datetime | None) -> int | None:
+    return None if instant is None else to_ms(instant)
+
+
 def from_ms(timestamp_ms: int) -> datetime:
     """Raises OverflowError outside the years 1 to 9999."""
     return _EPOCH + timedelta(milliseconds=timestamp_ms)

@@ -23,11 +23,12 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    Time,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, UUID
 
 SCHEMA = "sgmp"
 
@@ -294,6 +295,8 @@ house_state = Table(
     Column("rejected_reason", Text),
     Column("rejected_at", DateTime(timezone=True)),
     Column("rejected_version", Integer),
+    # When the last status came, by the database's clock: `status_at` is the edge's.
+    Column("heard_at", DateTime(timezone=True)),
 )
 
 # --- What was measured ----------------------------------------------------------------------------------------------
@@ -438,4 +441,183 @@ ingest_state = Table(
     Column("name", Text, primary_key=True),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("statistics", JSONB, nullable=False),
+)
+
+# --- What is wrong --------------------------------------------------------------------------------------------------
+
+
+def _when(name: str, *, nullable: bool = True) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _is_one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+_SEVERITIES = ("info", "warning", "critical")
+
+# Everything that was or is wrong (docs/findings.md). Without a house: of the deployment. `from_at`: since when it holds;
+# `seen_at`: since when the watch knows; `opened_at`: null while its hold time has not passed, and nobody sees it; `gone_at`:
+# it holds no more, and closes (`to_at`) unless it comes back soon.
+finding = Table(
+    "finding",
+    metadata,
+    Column("finding_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("house_id", Integer, ForeignKey(house.c.house_id)),
+    _text("device_name"),
+    Column("series_id", Integer),
+    Column("rule", Text, nullable=False),
+    _text("subject"),
+    Column("severity", Text, nullable=False),
+    _when("from_at", nullable=False),
+    _when("seen_at", nullable=False),
+    _when("opened_at"),
+    _when("gone_at"),
+    _when("to_at"),
+    Column("value", Double),
+    Column("kwh", Double),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    # Nothing can be said of it now: what would show it is missing.
+    Column("suspended", Boolean, nullable=False, server_default=text("false")),
+    _is_one_of("severity", *_SEVERITIES),
+    _at_most("device_name", 64),
+    _at_most("rule", 64),
+    _at_most("subject", 300),
+    _at_most("details", 8000, of="octet_length({}::text)"),
+    Index(None, "house_id", "to_at"),
+    Index(None, "to_at"),
+)
+Index(
+    "finding_open_key",
+    func.coalesce(finding.c.house_id, 0),
+    finding.c.device_name,
+    finding.c.rule,
+    finding.c.subject,
+    unique=True,
+    postgresql_where=text("to_at IS NULL"),
+)
+
+# What people did with a finding; the last act counts.
+finding_act = Table(
+    "finding_act",
+    metadata,
+    Column("act_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("finding_id", BigInteger, ForeignKey(finding.c.finding_id, ondelete="CASCADE"), nullable=False),
+    Column("act", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column("who", Text, nullable=False),
+    _text("note"),
+    _when("until"),
+    _is_one_of("act", "acknowledge", "silence", "reopen"),
+    _at_most("note", 2000),
+    Index(None, "finding_id", "act_id"),
+)
+
+# Who is notified of findings, of one house or of all. `secret` signs what a webhook receives.
+recipient = Table(
+    "recipient",
+    metadata,
+    _id("recipient_id"),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    _text("secret"),
+    Column("house_id", Integer, ForeignKey(house.c.house_id)),
+    Column("least_severity", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    _now("created_at"),
+    _when("deleted_at"),
+    _is_one_of("channel", "mail", "webhook"),
+    _is_one_of("least_severity", *_SEVERITIES),
+    _at_most("address", 1000),
+    _at_most("secret", 200),
+)
+Index(
+    "recipient_present_key",
+    recipient.c.channel,
+    recipient.c.address,
+    func.coalesce(recipient.c.house_id, 0),
+    unique=True,
+    postgresql_where=text("deleted_at IS NULL"),
+)
+
+# What is to be sent and was sent, one row for each message; `key` stands in the message.
+notification = Table(
+    "notification",
+    metadata,
+    Column("notification_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("recipient_id", Integer, ForeignKey(recipient.c.recipient_id), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", UUID, nullable=False, server_default=func.gen_random_uuid()),
+    _now("created_at"),
+    _now("not_before"),
+    _when("claimed_at"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _when("sent_at"),
+    _when("failed_at"),
+    _text("problem"),
+    UniqueConstraint("key"),
+    _is_one_of("kind", "opened", "closed", "reminder", "digest", "test"),
+    _at_most("problem", 500),
+    Index(
+        "notification_unsent_idx",
+        "recipient_id",
+        "notification_id",
+        postgresql_where=text("sent_at IS NULL AND failed_at IS NULL"),
+    ),
+    Index(None, "recipient_id", "created_at"),
+)
+
+notification_item = Table(
+    "notification_item",
+    metadata,
+    Column(
+        "notification_id",
+        BigInteger,
+        ForeignKey(notification.c.notification_id, ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("finding_id", BigInteger, ForeignKey(finding.c.finding_id, ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    PrimaryKeyConstraint("notification_id", "finding_id", "kind"),
+    _is_one_of("kind", "opened", "closed", "reminder"),
+    Index(None, "finding_id"),
+)
+
+# When nobody is notified: once (`starts_at`, `ends_at`), or on weekdays (1 is Monday) by the clock of the house.
+maintenance_window = Table(
+    "maintenance_window",
+    metadata,
+    _id("window_id"),
+    Column("house_id", Integer, ForeignKey(house.c.house_id)),
+    _text("device_name"),
+    _when("starts_at"),
+    _when("ends_at"),
+    Column("weekdays", ARRAY(Integer)),
+    Column("from_time", Time),
+    Column("until_time", Time),
+    _text("note"),
+    Column("created_by", Text, nullable=False),
+    _now("created_at"),
+    CheckConstraint(
+        "starts_at < ends_at AND weekdays IS NULL AND from_time IS NULL AND until_time IS NULL"
+        " OR starts_at IS NULL AND ends_at IS NULL AND cardinality(weekdays) BETWEEN 1 AND 7"
+        " AND weekdays <@ ARRAY[1, 2, 3, 4, 5, 6, 7] AND from_time <> until_time",
+        name="form",
+    ),
+    CheckConstraint("device_name = '' OR house_id IS NOT NULL", name="device"),
+    _at_most("device_name", 64),
+    _at_most("note", 2000),
+)
+
+# Whose turn was the last, and up to which event warnings were read (`store.findings.Turn`).
+watch_state = Table(
+    "watch_state",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _when("turn_at", nullable=False),
+    Column("watcher", Text, nullable=False),
+    Column("seen_event", BigInteger, nullable=False),
+    Column("newest_event", BigInteger, nullable=False),
+    _when("newest_event_at", nullable=False),
 )

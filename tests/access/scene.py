@@ -40,6 +40,9 @@ class Place:
     item_id: int
     series_id: int
     guest_id: int
+    finding_id: int
+    window_id: int
+    recipient_id: int
     value: float
     mark: str
     secret: str
@@ -139,6 +142,17 @@ def _place(owner: Database, name: str, value: float) -> Place:
             house_id=house.house_id,
             password=PASSWORD,
         )
+        finding_id = connection.exec_driver_sql(
+            "INSERT INTO sgmp.finding (house_id, device_name, rule, subject, severity, from_at, seen_at, opened_at)"
+            " VALUES (%s, 'battery', 'device_warning', %s, 'warning', now(), now(), now()) RETURNING finding_id",
+            (house.house_id, mark),
+        ).scalar_one()
+        window_id = store.findings.add_window(
+            connection, store.findings.Once(T0, T0 + 1), house_id=house.house_id, note=mark
+        )
+        recipient_id = store.findings.add_recipient(
+            connection, store.findings.Channel.MAIL, f"{mark.lower()}@example.org", house_id=house.house_id
+        )
         series_id = connection.exec_driver_sql(
             "SELECT series_id FROM sgmp.series WHERE house_id = %s AND field = 'x'", (house.house_id,)
         ).scalar_one()
@@ -147,4 +161,17 @@ def _place(owner: Database, name: str, value: float) -> Place:
         rows = [{"device_id": d.device_id, "name": d.name, "type": d.type, "config": d.config} for d in sent]
         store.config_versions.add(connection, house.house_id, 1, f"sha of {mark}", rows)
     store.aggregates.populate(owner, house.house_id)
-    return Place(house, meter, battery, item.item_id, series_id, guest.account_id, value, mark, secret)
+    return Place(
+        house,
+        meter,
+        battery,
+        item.item_id,
+        series_id,
+        guest.account_id,
+        finding_id,
+        window_id,
+        recipient_id,
+        value,
+        mark,
+        secret,
+    )

@@ -7,6 +7,7 @@ accounts. `must-change` is an administrator who has not changed the initial pass
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,9 +26,11 @@ from sgmp_console.store import (
     aggregates,
     analytics,
     events,
+    findings,
     login_name,
     readings,
 )
+from sgmp_console.store.findings import Channel
 from tests.access.scene import PASSWORD, PEOPLE, T0, Place, Scene, set_up
 from tests.database import TestServer
 
@@ -43,6 +46,9 @@ read the edge's state      all    own         own      own        -      -      
 read analytic items        all    own         own      own        -      -            -         -
 read device names          all    own         own      own        -      -            -         -
 read device settings       all    own         -        own        -      -            -         -
+read findings              all    own         own      own        -      -            -         -
+read maintenance windows   all    own         own      own        -      -            -         -
+read recipients            all    -           -        own        -      -            -         -
 read quarantine            all    own         -        own        -      -            -         -
 read sent configurations   all    own         own      own        -      -            -         -
 read settings once sent    all    own         -        own        -      -            -         -
@@ -68,6 +74,14 @@ edit an analytic item      all    own         -        -          -      -      
 delete an analytic item    all    own         -        -          -      -            -         -
 register aggregation       all    own         -        -          -      -            -         -
 populate aggregates        all    own         -        -          -      -            -         -
+acknowledge a finding      all    -           -        own        -      -            -         -
+silence a finding          all    -           -        own        -      -            -         -
+add a maintenance window   all    -           -        own        -      -            -         -
+end a maintenance window   all    -           -        own        -      -            -         -
+add a recipient            all    -           -        own        -      -            -         -
+add a webhook              all    -           -        -          -      -            -         -
+remove a recipient         all    -           -        own        -      -            -         -
+test a recipient           all    -           -        own        -      -            -         -
 note an export             all    own         -        -          -      -            -         -
 note a command             all    -           -        -          -      -            -         -
 
@@ -211,6 +225,50 @@ ACTS = {
     "read device settings": Act(
         lambda c, p: setting_is_shown(battery_of(store.devices.list_all(c, p.house_id)), p),
         "SELECT FROM sgmp.devices WHERE config ->> 'serial' = {mark}",
+    ),
+    "read findings": Act(
+        lambda c, p: [one for one in findings.read(c) if one.house_id == p.house_id],
+        "SELECT FROM sgmp.visible_findings(NULL, 'infinity', 0) WHERE subject = {mark}",
+    ),
+    "acknowledge a finding": Act(
+        lambda c, p: findings.acknowledge(c, p.finding_id, "seen"),
+        "SELECT sgmp.act_on_finding({finding}, 'acknowledge', '', NULL)",
+    ),
+    "silence a finding": Act(
+        lambda c, p: findings.silence(c, p.finding_id, int(time.time() * 1000) + 3_600_000),
+        "SELECT sgmp.act_on_finding({finding}, 'silence', '', now() + interval '1 hour')",
+    ),
+    "read maintenance windows": Act(
+        lambda c, p: [one for one in findings.windows(c) if one.house_id == p.house_id],
+        "SELECT FROM sgmp.visible_windows() WHERE note = {mark}",
+    ),
+    "add a maintenance window": Act(
+        lambda c, p: findings.add_window(c, findings.Once(T0, T0 + 1), house_id=p.house_id),
+        "SELECT sgmp.add_window({house}, '', now(), now() + interval '1 hour', NULL, NULL, NULL, '')",
+    ),
+    "end a maintenance window": Act(
+        lambda c, p: findings.remove_window(c, p.window_id),
+        "SELECT NULLIF(sgmp.remove_window({window}), false)",
+    ),
+    "read recipients": Act(
+        lambda c, p: [one for one in findings.recipients(c) if one.house_id == p.house_id],
+        "SELECT FROM sgmp.visible_recipients() WHERE house_id = {house}",
+    ),
+    "add a recipient": Act(
+        lambda c, p: findings.add_recipient(c, Channel.MAIL, "new@example.org", house_id=p.house_id),
+        "SELECT sgmp.add_recipient('mail', 'new@example.org', '', {house}, 'info')",
+    ),
+    "add a webhook": Act(
+        lambda c, p: findings.add_recipient(c, Channel.WEBHOOK, "https://example.org", house_id=p.house_id),
+        "SELECT sgmp.add_recipient('webhook', 'https://example.org', 's', {house}, 'info')",
+    ),
+    "remove a recipient": Act(
+        done(lambda c, p: findings.remove_recipient(c, p.recipient_id)),
+        "SELECT sgmp.remove_recipient({recipient})",
+    ),
+    "test a recipient": Act(
+        lambda c, p: findings.send_test(c, p.recipient_id),
+        "SELECT sgmp.test_recipient({recipient})",
     ),
     "read quarantine": Act(
         lambda c, p: store.quarantine.read(c, p.house_id),
@@ -395,6 +453,9 @@ def by_sql(scene: Scene, person: str, act: Act, place: Place) -> bool:
         series=place.series_id,
         item=place.item_id,
         guest=place.guest_id,
+        finding=place.finding_id,
+        window=place.window_id,
+        recipient=place.recipient_id,
         role=scene.role_id,
         verifier=f"'{VERIFIER}'",
     )

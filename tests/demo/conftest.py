@@ -59,6 +59,7 @@ class RunningDemo:
                 "broker": "mosquitto.conf",
                 "database": "pginstall/bin/postgres",
                 "ingest": "ingest",
+                "watch": "watch",
                 "history": "sgmp_console.demo.history",
                 "edge-maple": "edges/maple",
                 "edge-harbor": "edges/harbor",

@@ -204,7 +204,7 @@ def test_nothing_survives_a_supervisor_that_is_killed(folder: Path) -> None:
     try:
         demo.wait_until_ready()
         children = demo.children()
-        assert {"database", "broker", "ingest", "edge-maple", "simulator-harbor"} <= children.keys()
+        assert {"database", "broker", "ingest", "watch", "edge-maple", "simulator-harbor"} <= children.keys()
         demo.process.kill()
         assert wait_until(lambda: not any(_runs(child) for child in children.values()), WAIT_S)
     finally:

@@ -17,9 +17,9 @@ from sgmp_console.reports.home import (
     EnergyToday,
     HomeSnapshot,
     Latest,
-    WarningGroup,
 )
 from sgmp_console.timeseries.series import Series
+from sgmp_console.watch.warnings import WarningGroup
 
 ZONE = ZoneInfo("America/Los_Angeles")
 NOW_MS = int(datetime(2025, 5, 14, 14, 3, 12, tzinfo=ZONE).timestamp() * 1000)

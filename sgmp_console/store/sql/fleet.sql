@@ -7,6 +7,7 @@
 CREATE FUNCTION sgmp.house_standings(asked integer DEFAULT NULL) RETURNS TABLE (
     house_id integer, changed boolean, devices integer, status jsonb, status_at timestamptz, applied_version integer,
     applied_sha256 text, applied_at timestamptz, rejected_reason text, rejected_at timestamptz, rejected_version integer,
+    heard_at timestamptz,
     version integer, sha256 text, created_by text, created_at timestamptz, published_at timestamptz
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -17,7 +18,7 @@ BEGIN ATOMIC
                SELECT jsonb_agg(d ORDER BY (d ->> 'device_id')::integer) FROM jsonb_array_elements(v.devices) d), '[]')::text,
            present.number,
            s.status, s.status_at, s.applied_version, s.applied_sha256, s.applied_at, s.rejected_reason, s.rejected_at,
-           s.rejected_version, v.version, v.sha256, v.created_by, v.created_at, v.published_at
+           s.rejected_version, s.heard_at, v.version, v.sha256, v.created_by, v.created_at, v.published_at
     FROM sgmp.visible_houses() h
     LEFT JOIN sgmp.house_state s ON s.house_id = h.house_id
     CROSS JOIN LATERAL (

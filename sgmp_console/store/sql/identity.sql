@@ -30,6 +30,9 @@ AS $$
 BEGIN
     IF sgmp.is_owner() THEN
         RETURN QUERY SELECT p.name FROM sgmp.permission p;
+    ELSIF session_user = {watch_text} THEN
+        -- The watch reads all houses, as an account that may change nothing.
+        RETURN QUERY SELECT unnest(ARRAY['all_houses', 'view_dashboards', 'view_devices']);
     ELSIF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         RAISE EXCEPTION USING ERRCODE = 'SG002', MESSAGE = 'Permissions are given in READ COMMITTED transactions only.';
     ELSE

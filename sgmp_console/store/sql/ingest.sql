@@ -216,8 +216,10 @@ BEGIN
             status = COALESCE(known.status, '{}') || excluded.status,
             status_at = GREATEST(known.status_at, excluded.status_at);
     ELSIF NEW.type = 'EDGE_STATUS' THEN
-        INSERT INTO sgmp.house_state AS known (house_id, status, status_at) VALUES (NEW.house_id, NEW.data, NEW.ts)
-        ON CONFLICT (house_id) DO UPDATE SET status = excluded.status, status_at = excluded.status_at
+        INSERT INTO sgmp.house_state AS known (house_id, status, status_at, heard_at)
+        VALUES (NEW.house_id, NEW.data, NEW.ts, clock_timestamp())
+        ON CONFLICT (house_id) DO UPDATE SET
+            status = excluded.status, status_at = excluded.status_at, heard_at = excluded.heard_at
         WHERE known.status_at IS NULL OR known.status_at <= excluded.status_at;
         IF NEW.data ? 'config_version' THEN
             UPDATE sgmp.house_state known SET

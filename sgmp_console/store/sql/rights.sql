@@ -3,10 +3,10 @@
 -- An account has no right to a table that holds anything of a house: it reads and acts through functions. With a right it
 -- could lock the table, measure conditions on the rows of others, or hold rows that others need.
 
-REVOKE ALL ON SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest};
-REVOKE ALL ON ALL TABLES IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest};
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest};
-REVOKE ALL ON ALL ROUTINES IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest};
+REVOKE ALL ON SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest}, {watch};
+REVOKE ALL ON ALL TABLES IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest}, {watch};
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest}, {watch};
+REVOKE ALL ON ALL ROUTINES IN SCHEMA sgmp FROM PUBLIC, {accounts}, {ingest}, {watch};
 
 -- A function made later is closed until it is granted here. (IN SCHEMA could only add to what PUBLIC has by default.)
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC;
@@ -26,7 +26,7 @@ BEGIN
 END
 $$;
 
-GRANT USAGE ON SCHEMA sgmp TO {accounts}, {ingest};
+GRANT USAGE ON SCHEMA sgmp TO {accounts}, {ingest}, {watch};
 
 -- Ingest --------------------------------------------------------------------------------------------------------------
 GRANT INSERT ON sgmp.reading, sgmp.event TO {ingest};
@@ -42,6 +42,18 @@ GRANT EXECUTE ON FUNCTION
     sgmp.drop_old_readings(interval), sgmp.note_late(integer[], bigint, bigint), sgmp.recompute_late(),
     sgmp.closed_slots(integer[], bigint[]), sgmp.end_stale_sessions()
 TO {ingest};
+
+-- The watch -----------------------------------------------------------------------------------------------------------
+-- It is a member of the accounts, too, and reads houses as one that sees all.
+GRANT SELECT, INSERT, UPDATE, DELETE ON sgmp.finding TO {watch};
+GRANT SELECT ON sgmp.maintenance_window TO {watch};
+GRANT SELECT, UPDATE ON sgmp.watch_state TO {watch};
+GRANT EXECUTE ON FUNCTION
+    sgmp.take_turn(text, interval), sgmp.newest_of_devices(), sgmp.first_readings_after(integer[], text[], timestamptz[]),
+    sgmp.warned_since(bigint), sgmp.warnings_of(integer[], text[], timestamptz), sgmp.initial_passwords(),
+    sgmp.quarantined(), sgmp.undelivered(), sgmp.notification_candidates(),
+    sgmp.enqueue_notifications(integer, bigint[], text[], integer, interval), sgmp.claim_notifications(integer), sgmp.settle_notification(bigint, text, interval)
+TO {watch};
 
 -- Accounts ------------------------------------------------------------------------------------------------------------
 GRANT SELECT ON
@@ -81,6 +93,11 @@ GRANT EXECUTE ON FUNCTION
     sgmp.update_account(integer, integer, text, text, integer, boolean),
     sgmp.act_on_quarantine(text, bigint[]), sgmp.quarantine_usages(),
     sgmp.visible_quarantine(integer, bigint, integer), sgmp.house_standings(integer), sgmp.newest_of_houses(),
+    sgmp.visible_findings(integer, timestamptz, integer), sgmp.finding_counts(),
+    sgmp.act_on_finding(bigint, text, text, timestamptz), sgmp.visible_recipients(),
+    sgmp.add_recipient(text, text, text, integer, text), sgmp.remove_recipient(integer), sgmp.test_recipient(integer),
+    sgmp.notification_state(bigint), sgmp.visible_windows(),
+    sgmp.add_window(integer, text, timestamptz, timestamptz, integer[], time, time, text), sgmp.remove_window(integer),
     sgmp.visible_audit(), sgmp.shortened(jsonb), sgmp.audit_entry(bigint), sgmp.audit_actors(),
     sgmp.audit_page(text, text, text[], text[], integer, timestamptz, timestamptz, bigint, integer, boolean),
     sgmp.audit_external(text, text, text, integer, jsonb)

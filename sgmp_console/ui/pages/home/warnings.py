@@ -8,11 +8,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.edge_state import Presence
-from sgmp_console.reports.home import HomeSnapshot, WarningGroup
+from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.ui import formats
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
+from sgmp_console.watch.warnings import WarningGroup
 
 _MAX_ROWS = 50
 """Of a kind: a house with more has one problem, not fifty."""

@@ -1,4 +1,4 @@
-"""What a house's events say: warnings that are active, warnings that are over."""
+"""What the WARNING events of devices say: what is wrong, and what is over."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sgmp_console.reports.home import WarningGroup
 from sgmp_console.store import Event
-from sgmp_edge.contract import WARNING, WarningChange
+from sgmp_edge.contract import WARNING, WarningChange, WarningKind
 
 FirstReading = Callable[[str, int], int | None]
 """When a device first delivered a reading after a time (UTC ms); None where it has not."""
@@ -26,6 +25,29 @@ _BEGINS_AND_ENDS = (
 that reads a sentence, for edges that do not yet send codes with it."""
 
 
+@dataclass(frozen=True)
+class WarningGroup:
+    """WARNING events of the same device about the same thing.
+
+    `resolved_ms`: since when it is over; None while it is active. `is_outage`: the device is (or was) down, from
+    `first_ms` on; others may have been reported `count` times without lasting. `lasts`: what ends it will be reported.
+    """
+
+    device: str
+    text: str
+    count: int
+    first_ms: int
+    last_ms: int
+    resolved_ms: int | None = None
+    is_outage: bool = False
+    lasts: bool = False
+    kind: WarningKind = WarningKind.DRIVER
+
+    @property
+    def is_active(self) -> bool:
+        return self.resolved_ms is None
+
+
 @dataclass
 class _Open:
     """A warning as its events come in. `subjects`: what has not recovered yet, where the texts name it."""
@@ -36,11 +58,20 @@ class _Open:
     last_ms: int
     count: int = 0
     is_outage: bool = False
+    kind: WarningKind = WarningKind.DRIVER
     subjects: set[str] = field(default_factory=set)
 
     def group(self, resolved_ms: int | None = None) -> WarningGroup:
         return WarningGroup(
-            self.device, self.text, self.count, self.first_ms, self.last_ms, resolved_ms, self.is_outage
+            self.device,
+            self.text,
+            self.count,
+            self.first_ms,
+            self.last_ms,
+            resolved_ms,
+            self.is_outage,
+            self.is_outage or bool(self.subjects),
+            self.kind,
         )
 
 
@@ -92,6 +123,7 @@ def _take(
             over.append(opened.pop(outage).group(back_ms))  # another outage: between them it delivered
     warning = opened.setdefault(key, _Open(device, text, began_ms, at_ms))
     warning.text, warning.last_ms, warning.is_outage = text, at_ms, key == outage
+    warning.kind = WarningKind.of(event.data.get("kind"))
     warning.first_ms = min(warning.first_ms, began_ms)
     warning.count += 1
     warning.subjects |= _subjects(text, ends=False)

@@ -1,12 +1,11 @@
-"""What pages say of events: what is wrong now, what is over."""
+"""What warnings of devices mean: what is wrong now, and what is over."""
 
 from __future__ import annotations
 
 import pytest
 
-from sgmp_console.reports.events import warning_groups
-from sgmp_console.reports.home import WarningGroup
 from sgmp_console.store import Event
+from sgmp_console.watch.warnings import WarningGroup, warning_groups
 from tests.reports.houses import event
 
 DOWN = "Device is down: no answer within 3 s"
@@ -37,7 +36,9 @@ def test_a_recovery_closes_the_outage_and_is_no_warning() -> None:
         warning(200, DOWN, "still down", since_ms=90),
         warning(300, "Device is back", "back"),
     ]
-    assert warning_groups(events) == (WarningGroup("sonnen", DOWN, 2, 90, 200, 300, is_outage=True),)
+    assert warning_groups(events) == (
+        WarningGroup("sonnen", DOWN, 2, 90, 200, 300, is_outage=True, lasts=True),
+    )
 
 
 def test_each_outage_is_one_warning_and_the_active_one_comes_first() -> None:

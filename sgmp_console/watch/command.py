@@ -1,0 +1,59 @@
+"""`sgmp-console watch`: from the command line's words to a run that a signal ends."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+
+from sgmp_console.cloud.mail import SUBMISSION_PORT, SmtpMailer
+from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
+from sgmp_console.errors import UserError
+from sgmp_console.watch.service import WatchSettings, run
+
+
+def run_until_stopped(arguments: argparse.Namespace) -> None:
+    """Until SIGINT or SIGTERM. Raises SgmpError."""
+    url = os.environ.get(DATABASE_URL)
+    if not url:
+        raise UserError(
+            f"Which database? Set {DATABASE_URL} to the watch's address, with its user and password "
+            "(sgmp-console admin watch)."
+        )
+    mailer = _mailer(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    run(
+        WatchSettings(arguments.deployment, url, mailer, arguments.certificate, arguments.every),
+        stop,
+    )
+
+
+def _mailer(arguments: argparse.Namespace) -> SmtpMailer | None:
+    if not arguments.mail_server:
+        if arguments.mail_from or arguments.mail_user or arguments.mail_ca:
+            raise UserError("--mail-from, --mail-user and --mail-ca go with --mail-server.")
+        return None
+    host, separator, port = arguments.mail_server.rpartition(":")
+    if not separator or port.endswith("]"):
+        host, port = arguments.mail_server, str(SUBMISSION_PORT)
+    if not port.isdecimal() or not host or not 0 < int(port) < 65536:
+        raise UserError(
+            f"The mail server {arguments.mail_server!r} can't be read. It looks like mail.example.org:587."
+        )
+    if "@" not in (arguments.mail_from or ""):
+        raise UserError("--mail-server needs --mail-from, the address that messages are from.")
+    mailer = SmtpMailer(
+        host.strip("[]"),
+        arguments.mail_from,
+        int(port),
+        arguments.mail_user,
+        os.environ.get(SMTP_PASSWORD, ""),
+        arguments.mail_ca,
+    )
+    mailer.ready()
+    return mailer
