@@ -392,7 +392,7 @@ def _add_report(parsers: _Parsers) -> None:
         "report",
         help="reports of houses as CSV, XLSX, PDF and PNG files",
         description="Compute reports of houses over a period and write them to files; needs no display. With several "
-        "houses or reports each file gets the names of both. Nothing is overwritten without --force.",
+        "houses, reports or ranges each file gets their names. Nothing is overwritten without --force.",
     )
     report.set_defaults(command=commands.report, extra="server")
     report.add_argument(
@@ -411,12 +411,17 @@ def _add_report(parsers: _Parsers) -> None:
         help="of a heat map: an analytic item, or a device field as in formulas (default: load, else what there is)",
     )
     report.add_argument(
-        "--range", required=True, metavar="PERIOD", help=f"by the clock of the house: {_PERIODS}"
+        "--range",
+        action="append",
+        required=True,
+        metavar="PERIOD",
+        help=f"by the clock of the house, repeat for several: {_PERIODS}",
     )
     report.add_argument("--compare", metavar="PERIOD", help="a second period; `previous` or `year-before`")
     report.add_argument("--csv", type=Path, metavar="FILE", help="write CSV")
     report.add_argument("--xlsx", type=Path, metavar="FILE", help="write a workbook")
     report.add_argument("--pdf", type=Path, metavar="FILE", help="write a PDF (A4)")
+    report.add_argument("--together", action="store_true", help="one PDF of all reports")
     report.add_argument("--png", type=Path, metavar="FILE", help="write a picture")
     report.add_argument(
         "--size", default="1280x800", metavar="WxH", help="of the picture, in pixels (default: 1280x800)"

@@ -201,14 +201,17 @@ def check_deployment(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     from sgmp_console.reports import command
 
-    drawn = {}
+    drawn = None
+    if arguments.together and arguments.pdf is None:
+        raise Usage("--together goes with --pdf")
     if arguments.pdf or arguments.png:
         arguments.extra = "console"  # what is missing if Qt can't be loaded
         from sgmp_console.ui import report_paper
 
         drawn = report_paper.headless(arguments.size)
     with _database(arguments) as database:
-        return command.run(database, arguments, time.time_ns() // 1_000_000, drawn)
+        show = _progress(quiet=arguments.json)
+        return command.run(database, arguments, time.time_ns() // 1_000_000, drawn, show)
 
 
 def export(arguments: argparse.Namespace) -> int:

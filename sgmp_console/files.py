@@ -36,9 +36,9 @@ def opened_atomic(file: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
     # One name, so that what a killed process left is used again and not added to.
     temporary = file.with_name(f"{file.name}.new")
     temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "wb") as opened:
+        with os.fdopen(handle, "w+b") as opened:
             temporary.chmod(mode)
             yield opened
             opened.flush()

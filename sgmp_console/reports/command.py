@@ -6,7 +6,9 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,56 +22,120 @@ from sgmp_console.store import Database, House
 
 _DONE, _NOTHING_THERE = 0, 1
 
-
 Writer = Callable[[Report], bytes]
 """The content of a file with a report."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """How files are written that need Qt. `writers` by ending; `write_pdf` writes one of many reports, each as it comes."""
+
+    writers: Mapping[str, Writer]
+    write_pdf: Callable[[Path, Iterable[Report]], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A report that was asked for, its second period, and its files by ending."""
+
+    house: House
+    kind: Kind
+    period: Period
+    second: Period | None
+    files: Mapping[str, Path]
+
+
 def run(
-    database: Database, arguments: argparse.Namespace, now_ms: int, drawn: Mapping[str, Writer] | None = None
+    database: Database,
+    arguments: argparse.Namespace,
+    now_ms: int,
+    drawn: Drawn | None = None,
+    show: Callable[[float], None] = lambda _share: None,
 ) -> int:
     """Write what was asked for. Returns 1 if no report had any data, which a cron job wants to know.
 
-    `drawn`: by ending, how to write the files that need Qt.
+    `drawn`: how to write PDF and PNG, where they are asked for. `show` is called with the share that is done.
     """
-    writers: dict[str, Writer] = {
-        "csv": export.csv_bytes,
-        "xlsx": lambda report: export.xlsx_bytes([report]),
-        **(drawn or {}),
-    }
-    kinds = [Kind(one) for one in dict.fromkeys(arguments.report) if one != "all"]
-    if "all" in arguments.report:
-        kinds = [kind for kind in Kind if kind is not Kind.HEAT_MAP or kind in kinds]
-    if arguments.item is not None and Kind.HEAT_MAP not in kinds:
-        raise UserError("Only a heat map is of one item: write --report heat-map, or leave --item out.")
-    houses = _houses(database, arguments.house)
-    wanted = [(house, kind) for house in houses for kind in kinds]
-    files = _files(arguments, wanted)
+    writers: dict[str, Writer] = {"csv": export.csv_bytes, "xlsx": lambda report: export.xlsx_bytes([report])}
+    writers |= drawn.writers if drawn is not None else {}
+    jobs = _jobs(database, arguments, now_ms)
+    together: Path | None = arguments.pdf if arguments.together else None
+    files = [*(file for job in jobs for file in job.files.values()), *([together] if together else [])]
     if not arguments.force:
-        for file in files.values():
+        for file in files:
             if file.exists():
                 raise export.CannotWrite(f"{file} exists. Give another name, or --force to overwrite it.")
     shown: list[dict[str, Any]] = []
     any_data = False
-    for house, kind in wanted:
-        period = periods.parse(arguments.range, now_ms, house.time_zone)
-        second = _second(arguments.compare, period, now_ms)
-        with database.begin() as connection:
-            if files:
-                store.permissions.require(connection, "export")
-            made = build(connection, house, kind, period, now_ms, second, item=arguments.item)
-        any_data = any_data or made.has_data
-        for ending, content in writers.items():
-            if (house, kind, ending) in files:
-                export.write_file(files[house, kind, ending], content(made))
-        shown.append(_as_json(made))
-        if not arguments.json:
-            print(_as_text(made))
+
+    def reports() -> Iterator[Report]:
+        nonlocal any_data
+        for number, job in enumerate(jobs, 1):
+            with database.begin() as connection:
+                if files:
+                    store.permissions.require(connection, "export")
+                report = build(
+                    connection, job.house, job.kind, job.period, now_ms, job.second, item=arguments.item
+                )
+            any_data = any_data or report.has_data
+            for ending, file in job.files.items():
+                export.write_file(file, writers[ending](report))
+            if arguments.json:
+                shown.append(_as_json(report))
+            else:
+                print(_as_text(report))
+            yield report
+            show(number / len(jobs))
+
+    if together is not None and drawn is not None:
+        drawn.write_pdf(together, reports())
+    else:
+        for _ in reports():
+            pass
     if arguments.json:
         print(json.dumps(shown, indent=2, ensure_ascii=False))
-    for file in files.values():
+    for file in files:
         print(f"Written: {file}", file=sys.stderr)
     return _DONE if any_data else _NOTHING_THERE
+
+
+def _jobs(database: Database, arguments: argparse.Namespace, now_ms: int) -> list[_Job]:
+    """Houses x reports x ranges. Several get the names of house, report and range before the ending of their files."""
+    kinds = [Kind(name) for name in dict.fromkeys(arguments.report) if name != "all"]
+    if "all" in arguments.report:
+        kinds = [kind for kind in Kind if kind is not Kind.HEAT_MAP or kind in kinds]
+    if arguments.item is not None and Kind.HEAT_MAP not in kinds:
+        raise UserError("Only a heat map is of one item: write --report heat-map, or leave --item out.")
+    ranges = list(dict.fromkeys(arguments.range))
+    endings = [
+        ending
+        for ending in ("csv", "xlsx", "pdf", "png")
+        if getattr(arguments, ending) is not None and not (ending == "pdf" and arguments.together)
+    ]
+    jobs = []
+    houses = _houses(database, arguments.house)
+    is_one = len(houses) * len(kinds) * len(ranges) == 1
+    for house, kind, text in product(houses, kinds, ranges):
+        period = periods.parse(text, now_ms, house.time_zone)
+        name = _plain(house.name) or str(house.house_id)
+        parts = [] if is_one else [name, kind.value, *([_plain(text)] if len(ranges) > 1 else [])]
+        files = {ending: _file(getattr(arguments, ending), ending, parts) for ending in endings}
+        jobs.append(_Job(house, kind, period, _second(arguments.compare, period, now_ms), files))
+    names = [file for job in jobs for file in job.files.values()]
+    if len(set(names)) < len(names):
+        raise export.CannotWrite("Two of the reports would get one file. Write them one by one.")
+    return jobs
+
+
+def _file(file: Path, ending: str, parts: Sequence[str]) -> Path:
+    if not parts:
+        return file
+    return file.with_name(f"{'-'.join([file.stem, *parts])}{file.suffix or '.' + ending}")
+
+
+def _plain(text: str) -> str:
+    """As a part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-")
 
 
 def _houses(database: Database, names: list[str]) -> list[House]:
@@ -87,26 +153,6 @@ def _second(text: str | None, period: Period, now_ms: int) -> Period | None:
     if text == "year-before":
         return period.year_before()
     return periods.parse(text, now_ms, period.zone)
-
-
-def _files(
-    arguments: argparse.Namespace, wanted: list[tuple[House, Kind]]
-) -> dict[tuple[House, Kind, str], Path]:
-    """The file of each report and ending. Several reports get the names of house and report before the ending."""
-    found = {}
-    for ending in ("csv", "xlsx", "pdf", "png"):
-        file: Path | None = getattr(arguments, ending)
-        if file is None:
-            continue
-        for house, kind in wanted:
-            name = file
-            if len(wanted) > 1:
-                slug = re.sub(r"[^\w-]+", "-", house.name).strip("-") or str(house.house_id)
-                name = file.with_name(f"{file.stem}-{slug}-{kind.value}{file.suffix or '.' + ending}")
-            found[house, kind, ending] = name
-    if len(set(found.values())) < len(found):
-        raise export.CannotWrite("Two of the houses would get one file. Report them one by one.")
-    return found
 
 
 def _as_text(report: Report) -> str:

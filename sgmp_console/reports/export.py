@@ -19,6 +19,7 @@ from sgmp_console.errors import UserError
 from sgmp_console.files import write_atomic
 from sgmp_console.reports.report import Column, Figure, Report, Table
 from sgmp_console.timeseries import calendar
+from sgmp_edge import VERSION
 
 Cell = float | int | str | None
 
@@ -102,6 +103,7 @@ def _about(report: Report) -> Block:
     period = report.period
     rows: list[tuple[Cell, ...]] = [
         ("Report", report.title),
+        ("Written by", f"SGMP {VERSION}"),
         ("House", report.house.name),
         ("Time zone", period.zone),
         ("Period", period.title),

@@ -6,7 +6,7 @@ Days, months and years are the house's own, so that they have 23 or 25 hours, or
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
@@ -100,6 +100,16 @@ class Period:
             return self._by_days(days)
         length = self.end_ms - self.start_ms
         return Period(Span.CUSTOM, self.start_ms + steps * length, self.end_ms + steps * length, self.zone)
+
+    def of_zone(self, zone: str) -> Period:
+        """The same days by another clock; the same instants where it is not about whole days."""
+        if zone == self.zone or self.span in (Span.LAST_24_HOURS, Span.LAST_7_DAYS):
+            return replace(self, zone=zone)
+        if self.span in (Span.DAY, Span.MONTH, Span.YEAR):
+            return _of_calendar(self.span, calendar.local(self.start_ms + HOUR_MS, self.zone).date(), zone)
+        if self._is_whole_days:
+            return days(self.first_day, calendar.local(self.end_ms - 1, self.zone).date(), zone)
+        return replace(self, zone=zone)
 
     def year_before(self) -> Period:
         """The same days a year earlier; 29 February becomes 28 February."""

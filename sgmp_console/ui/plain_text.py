@@ -78,3 +78,8 @@ def mnemonic_free(text: str) -> str:
 def title(text: str) -> str:
     """The text as a window's title."""
     return one_line(text).replace("[*]", "[*][*]")
+
+
+def file_name(text: str) -> str:
+    """As the name of a file: what some systems refuse in one becomes a dash."""
+    return "".join(character if character.isalnum() or character in " .-_" else "-" for character in text)

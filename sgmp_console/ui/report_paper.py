@@ -1,21 +1,24 @@
-"""A report on paper: PDF in A4 and PNG of a chosen size, drawn with Qt, on any thread, without a window.
+"""Reports on paper: PDF in A4 and PNG of a chosen size, drawn with Qt, on any thread, without a window.
 
 Both are drawn in the light theme by the same calls, so texts of a PDF are texts and its lines are lines. The same report
-gives the same bytes each time.
+gives the same bytes each time. A PDF of many reports is written page by page, so memory does not grow with them.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from PySide6.QtCore import (
     QBuffer,
     QByteArray,
+    QFile,
     QHashSeed,
     QIODevice,
     QLineF,
@@ -38,6 +41,9 @@ from PySide6.QtGui import (
 )
 
 from sgmp_console.errors import UserError
+from sgmp_console.files import opened_atomic
+from sgmp_console.reports.command import Drawn
+from sgmp_console.reports.export import CannotWrite
 from sgmp_console.reports.home import Curve
 from sgmp_console.reports.report import Figure, Report, Section
 from sgmp_console.ui import fonts, formats, plain_text, theme
@@ -76,16 +82,17 @@ class WrongSize(UserError):
     """A size that a PNG can't have; the sentence says which it may have."""
 
 
-def headless(size: str) -> dict[str, Callable[[Report], bytes]]:
-    """The writers of PDF and PNG files by ending, for a process without a window or a display. Raises WrongSize."""
+def headless(size: str) -> Drawn:
+    """The writers of PDF and PNG files, for a process without a window or a display. Raises WrongSize."""
     width, height = parsed_size(size)
     if QGuiApplication.instance() is None:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
         _applications.append(QGuiApplication(["sgmp-console"]))
-    return {
+    writers = {
         "pdf": lambda report: pdf_bytes([report]),
         "png": lambda report: png_bytes(report, width, height),
     }
+    return Drawn(writers, write_pdf)
 
 
 _applications: list[QGuiApplication] = []
@@ -124,18 +131,35 @@ def png_bytes(report: Report, width: int, height: int) -> bytes:
 
 def pdf_bytes(reports: Sequence[Report]) -> bytes:
     """One document: of each report a page with figures and charts, then the table that the window shows."""
-    QHashSeed.setDeterministicGlobalSeed()  # Qt writes some objects in the order of a hash
-    try:
-        return _without_dates(_drawn(reports))
-    finally:
-        QHashSeed.resetRandomGlobalSeed()
-
-
-def _drawn(reports: Sequence[Report]) -> bytes:
     content = QByteArray()
     buffer = QBuffer(content)
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    writer = QPdfWriter(buffer)
+    _draw(buffer, reports)
+    written = bytearray(content.data())
+    _fix_dates(written)
+    return bytes(written)
+
+
+def write_pdf(file: Path, reports: Iterable[Report]) -> None:
+    """As `pdf_bytes`, to a file, each report when its turn comes. Whole or not at all. Raises CannotWrite, and what
+    computing a report raises."""
+    try:
+        with opened_atomic(file, mode=0o644) as opened:
+            device = QFile()
+            device.open(
+                opened.fileno(), QIODevice.OpenModeFlag.WriteOnly, QFile.FileHandleFlag.DontCloseHandle
+            )
+            _draw(device, reports)
+            device.close()
+            with mmap.mmap(opened.fileno(), 0) as written:
+                _fix_dates(written)
+    except OSError as error:
+        raise CannotWrite(f"{file} can't be written: {error.strerror}.") from error
+
+
+def _draw(device: QIODevice, reports: Iterable[Report]) -> None:
+    QHashSeed.setDeterministicGlobalSeed()  # Qt writes some objects in the order of a hash
+    writer = QPdfWriter(device)
     writer.setResolution(_PDF_DPI)
     writer.setPageLayout(
         QPageLayout(
@@ -145,34 +169,46 @@ def _drawn(reports: Sequence[Report]) -> bytes:
     writer.setDocumentId(_ID)
     writer.setCreator("SGMP")
     painter = QPainter(writer)
-    painter.scale(_PDF_DPI / _DPI, _PDF_DPI / _DPI)
-    page = QRectF(0, 0, _A4.width(), _A4.height())
-    first = True
-    for paint in _pages(reports):
-        if not first:
-            writer.newPage()
-        first = False
-        paint(painter, page)
-    painter.end()
-    return bytes(content.data())
+    try:
+        painter.scale(_PDF_DPI / _DPI, _PDF_DPI / _DPI)
+        page = QRectF(0, 0, _A4.width(), _A4.height())
+        for number, (report, paint) in enumerate(_pages(reports), 1):
+            if number > 1:
+                writer.newPage()
+            paint(painter, page)
+            _paint_running(painter, page, report, number)
+    finally:
+        painter.end()
+        QHashSeed.resetRandomGlobalSeed()
 
 
-def _without_dates(content: bytes) -> bytes:
+def _fix_dates(content: bytearray | mmap.mmap) -> None:
     """Each date is replaced by one as long, so that the places which the file names stay right."""
     for written, fixed in (
         (rb"\(D:(\d{14}[^)]*)\)", _FIXED_DATE),
         (rb'Date="(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^"]*)"', _FIXED_ISO_DATE),
     ):
-        for found in reversed(list(re.finditer(written, content))):
-            length = found.end(1) - found.start(1)
-            content = content[: found.start(1)] + fixed.ljust(length)[:length] + content[found.end(1) :]
-    return content
+        for first, last in [found.span(1) for found in re.finditer(written, content)]:
+            content[first:last] = fixed.ljust(last - first)[: last - first]
 
 
-def _pages(reports: Sequence[Report]) -> Iterator[Callable[[QPainter, QRectF], None]]:
+def _pages(
+    reports: Iterable[Report],
+) -> Iterator[tuple[Report, Callable[[QPainter, QRectF], None]]]:
     for report in reports:
-        yield partial(_paint_page, report)
-        yield from _table_pages(report)
+        yield report, partial(_paint_page, report)
+        for paint in _table_pages(report):
+            yield report, paint
+
+
+def _paint_running(painter: QPainter, page: QRectF, report: Report, number: int) -> None:
+    """At the head of every page what it is about, at its foot its number."""
+    tokens = theme.load("light")
+    row = QRectF(_MARGIN, 0.3 * _MARGIN, page.width() - 2 * _MARGIN, _ROW)
+    about = plain_text.one_line(f"{report.house.name} \u00b7 {_title(report)}")
+    _text(painter, row, about, "caption", tokens.ink_muted)
+    row.moveTop(page.bottom() - 0.8 * _MARGIN)
+    _text(painter, row, f"Page {number}", "caption", tokens.ink_muted, right=True)
 
 
 def _title(report: Report) -> str:
@@ -365,7 +401,8 @@ def _table_pages(report: Report) -> Iterator[Callable[[QPainter, QRectF], None]]
         part = rows[first : first + per_page]
 
         def paint(painter: QPainter, page: QRectF, part: Sequence[Sequence[str]] = part) -> None:
-            _paint_table(painter, page, f"{_title(report)}, {table.title.lower()}", titles, part, right)
+            title = plain_text.one_line(f"{report.house.name}: {table.title}, {report.period.title}")
+            _paint_table(painter, page, title, titles, part, right)
 
         yield paint
 

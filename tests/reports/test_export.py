@@ -14,12 +14,13 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from pypdf import PdfReader
 
 from sgmp_console import cli, commands
 from sgmp_console.environment import DATABASE_URL
 from sgmp_console.reports import export, periods
 from sgmp_console.reports.report import Kind, Report
-from sgmp_console.store import Database
+from sgmp_console.store import Database, houses
 from sgmp_console.timeseries import HOUR_MS
 from tests.database import TestDatabase
 from tests.reports.houses import balanced
@@ -202,24 +203,28 @@ def test_an_account_without_the_permission_export_writes_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def run_alone(ask: list[str], database: TestDatabase) -> subprocess.CompletedProcess[str]:
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "QT_QPA_PLATFORM")
+    }
+    environment[DATABASE_URL] = database.url
+    return subprocess.run(
+        [sys.executable, "-m", "sgmp_console", *ask],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
 def test_the_command_draws_pdf_and_png_without_a_display(
     stored: StoredHouse, test_database: TestDatabase, tmp_path: Path
 ) -> None:
     """In a process of its own, as cron starts it: without a display, and without Qt unless it is needed."""
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "QT_QPA_PLATFORM")
-    }
-    environment[DATABASE_URL] = test_database.url
     for number in (1, 2):
         files = ["--pdf", str(tmp_path / f"{number}.pdf"), "--png", str(tmp_path / f"{number}.png")]
         ask = [*ASK, "--report", "solar", *files, "--size", "1000x700"]
-        done = subprocess.run(
-            [sys.executable, "-m", "sgmp_console", *ask],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        done = run_alone(ask, test_database)
         assert done.returncode == commands.OK, done.stderr
     for ending, begins in (("pdf", b"%PDF-"), ("png", b"\x89PNG")):
         content = (tmp_path / f"1.{ending}").read_bytes()
@@ -227,6 +232,56 @@ def test_the_command_draws_pdf_and_png_without_a_display(
         assert content == (tmp_path / f"2.{ending}").read_bytes()
     picture = (tmp_path / "1.png").read_bytes()
     assert [int.from_bytes(picture[at : at + 4]) for at in (16, 20)] == [1000, 700]
+
+
+def test_houses_reports_and_ranges_are_multiplied_and_each_file_names_them(
+    stored: StoredHouse, owner: None, tmp_path: Path
+) -> None:
+    with stored.database.begin() as connection:
+        houses.create(connection, "Café / 2", time_zone="Europe/Berlin")
+    ask = [
+        "report",
+        "--house",
+        "all",
+        "--report",
+        "solar",
+        "--report",
+        "load",
+        "--csv",
+        str(tmp_path / "a.csv"),
+    ]
+    assert cli.main([*ask, "--range", "2026-05-13", "--range", "2026-05"]) == commands.OK
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        f"a-{house}-{kind}-{text}.csv"
+        for house in ("Café-2", "Maple-House")
+        for kind in ("solar", "load")
+        for text in ("2026-05-13", "2026-05")
+    )
+
+
+def test_reports_of_several_houses_become_one_pdf_with_running_heads_and_page_numbers(
+    stored: StoredHouse, test_database: TestDatabase, tmp_path: Path
+) -> None:
+    with stored.database.begin() as connection:
+        houses.create(connection, "Harbor House", time_zone="Europe/Berlin")
+    ask = ["report", "--house", "all", "--report", "all", "--range", "2026-05", "--together"]
+    for number in (1, 2):
+        done = run_alone([*ask, "--pdf", str(tmp_path / f"{number}.pdf")], test_database)
+        assert done.returncode == commands.OK, done.stderr
+    assert (tmp_path / "1.pdf").read_bytes() == (tmp_path / "2.pdf").read_bytes()
+    pages = [" ".join(page.extract_text().split()) for page in PdfReader(tmp_path / "1.pdf").pages]
+    assert len(pages) >= 2 * len(Kind)
+    for number, text in enumerate(pages, 1):
+        assert f"Page {number}" in text
+        assert "Maple House" in text or "Harbor House" in text
+        assert "May 2026" in text
+
+
+def test_one_pdf_of_all_needs_a_pdf(
+    stored: StoredHouse, owner: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*ASK, "--report", "all", "--together"]) == commands.USAGE
+    assert "--together goes with --pdf" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("size", ["wide", "10x10", "1280", "99999x800", "1280x"])

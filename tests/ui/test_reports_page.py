@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtTest import QTest
@@ -19,6 +20,7 @@ from sgmp_console.timeseries import HOUR_MS, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.pages.reports.figures import WhyCard, why_text
 from sgmp_console.ui.pages.reports.page import ReportPage
+from sgmp_console.ui.pages.reports.several import SeveralDialog
 from sgmp_console.ui.parts.table import RowsTable
 from sgmp_console.ui.shown_period import Compare
 from sgmp_console.ui.theme import Appearance
@@ -166,6 +168,49 @@ def test_a_report_is_written_as_picture_and_pdf_with_the_same_bytes_each_time(
         content = (tmp_path / f"light.{ending}").read_bytes()
         assert content == (tmp_path / f"dark.{ending}").read_bytes()
         (PICTURES / f"report_paper_{kind.value}.{ending}").write_bytes(content)
+
+
+def test_several_reports_of_several_houses_become_one_pdf(
+    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path
+) -> None:
+    page = opened(qtbot, view, "battery")
+    page.open_several()
+    dialog = page.findChild(SeveralDialog)
+    assert dialog is not None
+    qtbot.waitUntil(lambda: len(dialog.chosen_houses()) == 1, timeout=20_000)
+    assert dialog.chosen_kinds() == [Kind.BATTERY]
+    dialog.kinds[Kind.BATTERY].setChecked(False)
+    assert not dialog.act.isEnabled()
+    for kind in (Kind.SOLAR, Kind.ENERGY):
+        dialog.kinds[kind].setChecked(True)
+    QTest.mouseClick(dialog.all_houses, Qt.MouseButton.LeftButton)
+    save_picture(dialog, "several_reports")
+    dialog.write(tmp_path / "all.pdf")
+    qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+    assert page.bar.text().startswith("Exported to")
+    pages = PdfReader(tmp_path / "all.pdf").pages
+    text = " ".join(" ".join(page.extract_text().split()) for page in pages)
+    for house in filled.houses:
+        for title in ("Energy", "Solar"):
+            assert f"{house.name} \u00b7 {title}: Last 24 hours" in text
+
+
+def test_an_export_of_several_reports_that_is_cancelled_leaves_no_file(
+    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path
+) -> None:
+    page = opened(qtbot, view, "battery")
+    page.open_several()
+    dialog = page.findChild(SeveralDialog)
+    assert dialog is not None
+    qtbot.waitUntil(lambda: len(dialog.chosen_houses()) == 1, timeout=20_000)
+    for box in dialog.kinds.values():
+        box.setChecked(True)
+    dialog.write(tmp_path / "all.pdf")
+    dialog.cancel.click()
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=20_000)
+    assert list(tmp_path.iterdir()) == []
+    assert dialog.isVisible()
+    dialog.cancel.click()
 
 
 def test_a_file_that_can_not_be_written_is_a_sentence(

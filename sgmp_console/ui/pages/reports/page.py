@@ -28,6 +28,7 @@ from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.pages.reports import look
 from sgmp_console.ui.pages.reports.figures import FigureGrid
+from sgmp_console.ui.pages.reports.several import SeveralDialog
 from sgmp_console.ui.parts import table
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
@@ -295,6 +296,7 @@ class ReportPage(Page):
                 (f"Picture, {width} x {height} pixels", partial(self._ask, "png", (width, height)))
                 for width, height in _PICTURE_SIZES
             ),
+            ("Several reports as one PDF", self.open_several),
             ("Copy figures", self.copy_figures),
         ):
             action = QAction(plain_text.mnemonic_free(text), menu)
@@ -420,15 +422,18 @@ class ReportPage(Page):
         if self.report is None:
             return
         name = f"{self.report.house.name} {look.title(self.report)} {self.report.period.title}.{ending}"
-        name = "".join(character if character.isalnum() or character in " .-_" else "-" for character in name)
         ask_where_to_save(
-            self, f"Export {self.kind.title}", name, _FILES[ending], partial(self.save, size=size)
+            self,
+            f"Export {self.kind.title}",
+            plain_text.file_name(name),
+            _FILES[ending],
+            partial(self.save, size=size),
         )
 
     def save(self, file: Path, size: tuple[int, int] = _PICTURE_SIZES[0]) -> None:
         """Write the report that is on screen to a file, as its ending says, off the GUI thread."""
         report = self.report
-        if report is None:
+        if report is None or not self.services.session.may("export"):
             return
 
         def write(_progress: object) -> Path:
@@ -445,6 +450,12 @@ class ReportPage(Page):
             return file
 
         self.services.tasks.run_shown(self, f"Exporting {file.name}", write, self._saved, self._not_saved)
+
+    def open_several(self) -> None:
+        """Ask for reports and houses that become one PDF."""
+        dialog = SeveralDialog(self.services, self.kind, self)
+        dialog.written.connect(self._saved)
+        dialog.open()
 
     def _saved(self, file: Path) -> None:
         self.bar.say("info", f"Exported to {file}.", (("dismiss", "Dismiss"),))
