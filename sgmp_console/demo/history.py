@@ -116,10 +116,15 @@ def load(database: store.Database, state: DemoState, span: Span, *, everything: 
                     texts.setdefault((device, row.time_ms), {})[field] = word
     with database.begin() as connection:
         ids = {device.name: device.device_id for device in store.devices.list_all(connection, house_id)}
-        for name, device_id in ids.items():
-            fields = {field: Series(*pair) for (device, field), pair in values.items() if device == name}
-            store.readings.write_series(connection, house_id, device_id, fields)
         batch = store.Batch(
+            series=[
+                store.DeviceSeries(
+                    house_id,
+                    device_id,
+                    {field: Series(*pair) for (device, field), pair in values.items() if device == name},
+                )
+                for name, device_id in ids.items()
+            ],
             texts=[
                 store.TextRow(house_id, ids[name], name, time_ms, fields)
                 for (name, time_ms), fields in texts.items()

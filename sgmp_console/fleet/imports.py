@@ -23,7 +23,7 @@ from sgmp_console.csv_format import Lines, UnknownHeader, Unreadable
 from sgmp_console.errors import UserError
 from sgmp_console.measurements import AHEAD_MS, EARLIEST_MS, MAX_FIELD_LENGTH, MAX_VALUE
 from sgmp_console.retention import RAW_RETENTION_DAYS
-from sgmp_console.store import Database, devices, readings
+from sgmp_console.store import Batch, Database, DeviceSeries, devices, readings
 from sgmp_console.timeseries import Series
 
 COLUMNS = ("timestamp", "device", "field", "value")
@@ -220,14 +220,18 @@ def _take(
         not_kept = readings.not_kept(connection, house_id, series)
         stored = max(0, _new(connection, house_id, series) - not_kept)
     else:
-        stored = not_kept = 0
-        for name in {device for device, _ in series}:
-            fields = {field_name: one for (device, field_name), one in series.items() if device == name}
-            written = readings.write_series(connection, house_id, device_ids[name], fields)
-            stored, not_kept = stored + written.readings, not_kept + written.not_kept
-            if written.over_limit:
-                remark = f"{name} has the {readings.MAX_SERIES:,} fields that a device may have; others were left out."
-                report.remarks += [] if remark in report.remarks else [remark]
+        fields: dict[str, dict[str, Series]] = {}
+        for (device, field_name), one in series.items():
+            fields.setdefault(device, {})[field_name] = one
+        batch = Batch(
+            series=[DeviceSeries(house_id, device_ids[name], of_device) for name, of_device in fields.items()]
+        )
+        written = readings.write(connection, batch)
+        stored, not_kept = written.readings, written.not_kept
+        names = {number: name for name, number in device_ids.items()}
+        for _, number in sorted(written.over_limit):
+            remark = f"{names[number]} has the {readings.MAX_SERIES:,} fields that a device may have; others were left out."
+            report.remarks += [] if remark in report.remarks else [remark]
     report.read += read
     report.stored += stored
     report.not_kept += not_kept

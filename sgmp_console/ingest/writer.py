@@ -31,7 +31,6 @@ _MAX_REPORTED = 10_000
 _MAX_NAMED = 3
 """Odd fields that one sentence names."""
 
-_REPLAYED_AT_ONCE = 100
 _DAY_MS = 86_400_000
 
 
@@ -81,12 +80,10 @@ class Writer:
         """
         try:
             with self._database.begin() as connection:
-                batch = self._decode(connection, messages)
+                batch, rejected = self._decode(connection, messages)
                 written = store.readings.write(connection, batch)
-                if written.over_limit:
-                    left_out = self._left_out(messages, written.over_limit)
-                    written_out = store.readings.write(connection, store.Batch(rejected=left_out))
-                    self._without_room.update(map(str, written_out.without_room))
+                left_out = self._left_out(messages, written.over_limit)
+                _, without_room = store.quarantine.store(connection, [*rejected, *left_out])
         except StatementFailed as error:
             if not error.is_about_data:
                 raise
@@ -99,7 +96,8 @@ class Writer:
             self.write(messages[:middle])
             self.write(messages[middle:])
             return
-        self._count(messages, batch, written)
+        self._without_room.update(map(str, without_room))
+        self._count(messages, batch, written, len(rejected))
 
     def late_houses(self, late_ms: int, polls: int, away_ms: int) -> list[int]:
         """Houses whose newest reading is older than `polls` of their intervals and `late_ms`, but not than `away_ms`, and
@@ -126,8 +124,10 @@ class Writer:
             if event.type == contract.EDGE_STATUS and event.house_id in self._heard:
                 self._heard[event.house_id].offline = event.data.get("state") == "offline"
 
-    def _decode(self, connection: sa.Connection, messages: Sequence[Message]) -> store.Batch:
-        batch = store.Batch()
+    def _decode(
+        self, connection: sa.Connection, messages: Sequence[Message]
+    ) -> tuple[store.Batch, list[store.Rejected]]:
+        batch, rejected = store.Batch(), list[store.Rejected]()
         looked_up = False
         for message in messages:
             try:
@@ -140,12 +140,12 @@ class Writer:
                     self._devices = store.devices.known(connection)
                     content = self._read(message)
             except Unreadable as error:
-                batch.rejected.append(self._rejected(message, str(error)))
+                rejected.append(self._rejected(message, str(error)))
                 continue
             _add(batch, content)
             if content.odd:
-                batch.rejected += self._odd(message, content.odd)
-        return batch
+                rejected += self._odd(message, content.odd)
+        return batch, rejected
 
     def _read(self, message: Message) -> Decoded:
         try:
@@ -190,21 +190,20 @@ class Writer:
         return rejected
 
     def replay(self) -> bool:
-        """Read again some messages of the quarantine for which somebody asked; whether there were any. Raises as `write`."""
+        """Read again a message of the quarantine for which somebody asked; whether there was one. Raises as `write`."""
         with self._database.begin() as connection:
-            asked = store.quarantine.to_replay(connection, _REPLAYED_AT_ONCE)
-            if not asked:
+            asked = store.quarantine.to_replay(connection)
+            if asked is None:
                 return False
-            reasons: dict[int, str | None] = {}
-            for number, topic, payload in asked:
-                try:
-                    with store.savepoint(connection):
-                        reasons[number] = self._replay(connection, topic, payload)
-                except StatementFailed as error:
-                    if not error.is_about_data:
-                        raise
-                    reasons[number] = f"The database refuses its data (SQLSTATE {error.sqlstate})."
-            store.quarantine.settle_replay(connection, reasons)
+            number, topic, payload = asked
+            try:
+                with store.savepoint(connection):
+                    reason = self._replay(connection, topic, payload)
+            except StatementFailed as error:
+                if not error.is_about_data:
+                    raise
+                reason = f"The database refuses its data (SQLSTATE {error.sqlstate})."
+            store.quarantine.settle_replay(connection, number, reason)
         return True
 
     def _replay(self, connection: sa.Connection, topic: str, payload: bytes) -> str | None:
@@ -231,13 +230,14 @@ class Writer:
 
     def _quarantine(self, message: Message, reason: str) -> None:
         with self._database.begin() as connection:
-            batch = store.Batch(rejected=[self._rejected(message, reason)])
-            written = store.readings.write(connection, batch)
-        self._without_room.update(map(str, written.without_room))
+            _, without_room = store.quarantine.store(connection, [self._rejected(message, reason)])
+        self._without_room.update(map(str, without_room))
         self.statistics.messages += 1
         self.statistics.rejected += 1
 
-    def _count(self, messages: Sequence[Message], batch: store.Batch, written: store.Written) -> None:
+    def _count(
+        self, messages: Sequence[Message], batch: store.Batch, written: store.Written, rejected: int
+    ) -> None:
         known, now_ms = self.statistics, int(time.time() * 1000)
         known.messages += len(messages)
         known.batches += 1
@@ -245,8 +245,7 @@ class Writer:
         known.repeated += written.repeated
         known.texts += written.texts
         known.events += written.events
-        known.rejected += len(batch.rejected)
-        self._without_room.update(map(str, written.without_room))
+        known.rejected += rejected
         self._note_heard(batch)
         known.delay_ms = now_ms - min(message.received_ms for message in messages)
         newest_ms = max((row.timestamp_ms for row in batch.readings), default=0)

@@ -60,7 +60,7 @@ from sgmp_console.store.locks import lock_house, lock_houses
 from sgmp_console.store.maintenance import Maintenance
 from sgmp_console.store.migrations import migrate
 from sgmp_console.store.quarantine import Rejected
-from sgmp_console.store.readings import Batch, ReadingRow, TextRow, Written
+from sgmp_console.store.readings import Batch, DeviceSeries, ReadingRow, TextRow, Written
 from sgmp_console.store.roles import Role
 from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 
@@ -76,6 +76,7 @@ __all__ = [
     "Database",
     "DatabaseUnavailable",
     "Device",
+    "DeviceSeries",
     "EdgeState",
     "Event",
     "EventRow",

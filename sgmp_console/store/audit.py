@@ -84,7 +84,7 @@ def read(
     limit: int = 200,
     whole: bool = False,
 ) -> list[AuditEntry]:
-    """Entries that the account may see (`manage_accounts`; of the own house, or all), the newest first.
+    """Entries that the account may see (`manage_accounts`; of the account's house, or all), the newest first.
 
     `actor`, `subject`: part of it, in any case. Empty `acts` and `kinds`: all. `from_ms` <= at < `to_ms`, UTC ms. `before_id`: the
     last entry of the page before. `whole`: with `before` and `after` of all, else of those where they are short; `get` has

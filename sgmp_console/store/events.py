@@ -90,6 +90,8 @@ def store(connection: sa.Connection, rows: Sequence[EventRow]) -> int:
         for row in rows
     ]
     with driver(connection).cursor() as cursor:
+        # Events of a house are stored by one at a time: each changes the state of the house.
+        cursor.execute("SELECT sgmp.lock_events(%s)", ([row.house_id for row in rows],))
         execute_values(
             cursor,
             "INSERT INTO sgmp.event (house_id, device_id, device_name, type, ts, data, content_key) VALUES %s"

@@ -129,25 +129,23 @@ def discard(connection: sa.Connection, quarantine_ids: Sequence[int]) -> int:
     return _act(connection, "discard", quarantine_ids)
 
 
-def to_replay(connection: sa.Connection, most: int) -> list[tuple[int, str, bytes]]:
-    """(id, topic, payload) of messages that somebody asked to store again, until the transaction ends. As ingest."""
-    rows = connection.execute(
-        sa.text("SELECT quarantine_id, topic, payload FROM sgmp.messages_to_replay(:most)"), {"most": most}
+def to_replay(connection: sa.Connection) -> tuple[int, str, bytes] | None:
+    """(id, topic, payload) of a message that somebody asked to store again, locked until the transaction ends. As ingest."""
+    row = connection.execute(
+        sa.text("SELECT quarantine_id, topic, payload FROM sgmp.message_to_replay()")
+    ).first()
+    return None if row is None else (row[0], row[1], bytes(row[2]))
+
+
+def settle_replay(connection: sa.Connection, quarantine_id: int, reason: str | None) -> None:
+    """None where the message is stored now, else why it stays in quarantine. As ingest."""
+    connection.execute(
+        sa.text("SELECT sgmp.settle_replay(:id, :reason)"), {"id": quarantine_id, "reason": reason}
     )
-    return [(number, topic, bytes(payload)) for number, topic, payload in rows]
-
-
-def settle_replay(connection: sa.Connection, reasons: Mapping[int, str | None]) -> None:
-    """By id: None where the message is stored now, else why it stays in quarantine. As ingest."""
-    if reasons:
-        connection.execute(
-            sa.text("SELECT sgmp.settle_replay(CAST(:ids AS bigint[]), CAST(:reasons AS text[]))"),
-            {"ids": list(reasons), "reasons": list(reasons.values())},
-        )
 
 
 def store(connection: sa.Connection, rows: Sequence[Rejected]) -> tuple[int, list[int]]:
-    """Insert those not stored yet, as far as there is room. As ingest or owner.
+    """Insert those not stored yet, as far as there is room. As ingest or owner; once in a transaction, after all else.
 
     Returns how many were stored, and the house (0: none) of each for which there was no room.
     """

@@ -6,9 +6,9 @@ A reading is (house, device, field, timestamp, value). In the database a series 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from io import BytesIO
 from itertools import chain
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sgmp_console.errors import UserError
 from sgmp_console.measurements import MAX_VALUE
-from sgmp_console.store import aggregates, binary_copy, events, quarantine
+from sgmp_console.store import aggregates, binary_copy, events
 from sgmp_console.store.database import PARTITION_CACHE, SERIES_CACHE, note_change
 from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
 from sgmp_console.store.series import FieldKey, SeriesIds, read_packed, series_of
@@ -28,8 +28,7 @@ from sgmp_console.timeseries import Series
 MAX_SERIES = 4_000
 """Of a device, in `sql/ingest.sql`, too: no device measures so much, and one that invents fields stops there."""
 
-_WEEK_MS = 7 * 86_400_000
-_MONDAY_MS = 4 * 86_400_000  # 1970-01-05 was a Monday
+_DAY_MS = 86_400_000
 _REPEATS = "sgmp_repeats"
 _FEW = 5_000
 _NO_SERIES = 0
@@ -62,6 +61,15 @@ class TextRow:
     texts: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class DeviceSeries:
+    """Whole series of one device, for history and imports: many times faster than the same as rows."""
+
+    house_id: int
+    device_id: int
+    fields: Mapping[str, Series]
+
+
 @dataclass
 class Batch:
     """What is stored, and notified, together."""
@@ -69,7 +77,7 @@ class Batch:
     readings: list[ReadingRow] = field(default_factory=list)
     texts: list[TextRow] = field(default_factory=list)
     events: list[events.EventRow] = field(default_factory=list)
-    rejected: list[quarantine.Rejected] = field(default_factory=list)
+    series: list[DeviceSeries] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,54 +91,59 @@ class Written:
     repeated: int
     texts: int
     events: int
-    rejected: int
     over_limit: frozenset[tuple[int, int]] = frozenset()
     """(house id, device id) of devices with a field that was left out, because they have MAX_SERIES fields already."""
     not_kept: int = 0
-    without_room: tuple[int, ...] = ()
-    """The house (0: none) of each rejected message for which quarantine had no room: these are lost."""
 
 
 def write(connection: sa.Connection, batch: Batch) -> Written:
     """Store a batch; what is stored already is left as it is. Listeners hear of it after the transaction commits.
 
-    Values that are not finite, or beyond MAX_VALUE, are left out. As ingest or owner. A device that is not of its house is a bug of the
-    caller: StatementFailed.
+    Once in a transaction, before `quarantine.store`: all that store take their locks in the same order, which is that of
+    the lines below. Values that are not finite, or beyond MAX_VALUE, are left out. As ingest or owner. A device that is
+    not of its house is a bug of the caller: StatementFailed.
     """
-    ids = _SeriesIds(connection)
-    of_rows = ids.find([(row.house_id, row.device_id, tuple(row.values)) for row in batch.readings])
+    of_readings, of_series, of_texts = _find_series(connection, batch)
     lengths = [len(row.values) for row in batch.readings]
-    series = np.concatenate([np.empty(0, np.int32), *of_rows])
-    timestamps = np.repeat(np.array([row.timestamp_ms for row in batch.readings], np.int64), lengths)
-    values = np.fromiter(
-        chain.from_iterable(row.values.values() for row in batch.readings), np.float64, len(series)
+    whole = [
+        (number, series)
+        for device, numbers in zip(batch.series, of_series, strict=True)
+        for number, series in zip(numbers, (one.finite() for one in device.fields.values()), strict=True)
+    ]
+    numbers = np.concatenate(
+        [np.empty(0, np.int32), *of_readings, *(np.full(len(one), number, np.int32) for number, one in whole)]
     )
-    new, repeated, not_kept = _store(connection, series, timestamps, values)
-    texts, texts_over_limit = _store_texts(connection, ids, batch.texts)
-    over_limit = texts_over_limit | _over_limit(batch.readings, of_rows)
+    timestamps = np.concatenate(
+        [
+            np.repeat(np.array([row.timestamp_ms for row in batch.readings], np.int64), lengths),
+            *(one.timestamps for _, one in whole),
+        ]
+    )
+    values = np.concatenate(
+        [
+            np.fromiter(chain.from_iterable(row.values.values() for row in batch.readings), np.float64),
+            *(one.values for _, one in whole),
+        ]
+    )
+    new, repeated, not_kept = _store(connection, numbers, timestamps, values)
+    texts = _store_texts(connection, batch.texts, of_texts)
     new_events = events.store(connection, batch.events)
-    rejected, without_room = quarantine.store(connection, batch.rejected)
-    for house_id, earliest_ms in _earliest([*batch.readings, *batch.texts, *batch.events]).items():
+    for house_id, earliest_ms in _earliest(batch).items():
         note_change(connection, house_id, earliest_ms)
-    return Written(new, repeated, texts, new_events, rejected, over_limit, not_kept, tuple(without_room))
+    rows: list[ReadingRow | DeviceSeries | TextRow] = [*batch.readings, *batch.series, *batch.texts]
+    over_limit = frozenset(
+        (row.house_id, row.device_id)
+        for row, ids in zip(rows, [*of_readings, *of_series, *of_texts], strict=True)
+        if (ids == _NO_SERIES).any()
+    )
+    return Written(new, repeated, texts, new_events, over_limit, not_kept)
 
 
 def write_series(
     connection: sa.Connection, house_id: int, device_id: int, fields: Mapping[str, Series]
 ) -> Written:
-    """Store whole series of one device, for history and imports: many times faster than the same as rows."""
-    if not fields:
-        return Written(0, 0, 0, 0, 0)
-    ids = _SeriesIds(connection).find([(house_id, device_id, tuple(fields))])[0]
-    parts = list(zip(ids, (one.finite() for one in fields.values()), strict=True))
-    series = np.concatenate([np.full(len(one), number, np.int32) for number, one in parts])
-    timestamps = np.concatenate([one.timestamps for _, one in parts])
-    values = np.concatenate([one.values for _, one in parts])
-    new, repeated, not_kept = _store(connection, series, timestamps, values)
-    if len(timestamps):
-        note_change(connection, house_id, int(timestamps.min()))
-    over_limit = frozenset({(house_id, device_id)}) if _NO_SERIES in ids else frozenset()
-    return Written(new, repeated, 0, 0, 0, over_limit, not_kept)
+    """`write` of whole series of one device."""
+    return write(connection, Batch(series=[DeviceSeries(house_id, device_id, fields)]))
 
 
 def read(
@@ -200,38 +213,46 @@ def set_unit(connection: sa.Connection, house_id: int, key: FieldKey, unit: str 
         raise UserError("There is no such field. Its device may have been deleted.")
 
 
-def _earliest(rows: Iterable[ReadingRow | TextRow | events.EventRow]) -> dict[int, int]:
+def _earliest(batch: Batch) -> dict[int, int]:
     """House -> its earliest timestamp (UTC ms)."""
     earliest: dict[int, int] = {}
-    for row in rows:
-        earliest[row.house_id] = min(earliest.get(row.house_id, row.timestamp_ms), row.timestamp_ms)
+    rows: list[ReadingRow | TextRow | events.EventRow] = [*batch.readings, *batch.texts, *batch.events]
+    stamps = [(row.house_id, row.timestamp_ms) for row in rows]
+    for device in batch.series:
+        stamps += [(device.house_id, int(one.timestamps[0])) for one in device.fields.values() if len(one)]
+    for house_id, timestamp_ms in stamps:
+        earliest[house_id] = min(earliest.get(house_id, timestamp_ms), timestamp_ms)
     return earliest
 
 
-class _SeriesIds:
-    """The series of whole rows. A device sends the same fields each time: they are looked up once a connection."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-        self._known: dict[_Shape, NDArray[np.int32]] = connection.info.setdefault(SERIES_CACHE, {})
-
-    def find(self, rows: Sequence[_Shape]) -> list[NDArray[np.int32]]:
-        """For each row the ids of its fields, created where there are none; _NO_SERIES beyond a device's limit."""
-        missing = list(dict.fromkeys(row for row in rows if row not in self._known))
-        if missing:
-            if len(self._known) > _MAX_SHAPES:
-                self._known.clear()
-                missing = list(dict.fromkeys(rows))
-            fields = [(house, device, name) for house, device, names in missing for name in names]
-            houses, devices, names = zip(*fields, strict=True) if fields else ((), (), ())
-            found = self._connection.execute(
-                sa.text("SELECT sgmp.series_ids(:houses, :devices, :fields)"),
-                {"houses": list(houses), "devices": list(devices), "fields": list(names)},
-            ).scalars()
-            ids = np.fromiter((number or _NO_SERIES for number in found), np.int32)
-            ends = np.cumsum([len(names) for _, _, names in missing])
-            self._known.update(zip(missing, np.split(ids, ends[:-1]), strict=True))
-        return [self._known[row] for row in rows]
+def _find_series(
+    connection: sa.Connection, batch: Batch
+) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int32]], list[NDArray[np.int32]]]:
+    """For each row, whole series and text of a batch the ids of its fields, created where there are none; _NO_SERIES
+    beyond a device's limit. A device sends the same fields each time: they are looked up once a connection."""
+    rows: list[_Shape] = [
+        *((row.house_id, row.device_id, tuple(row.values)) for row in batch.readings),
+        *((device.house_id, device.device_id, tuple(device.fields)) for device in batch.series),
+        *((row.house_id, row.device_id, tuple(row.texts)) for row in batch.texts),
+    ]
+    known: dict[_Shape, NDArray[np.int32]] = connection.info.setdefault(SERIES_CACHE, {})
+    missing = list(dict.fromkeys(row for row in rows if row not in known))
+    if missing:
+        if len(known) > _MAX_SHAPES:
+            known.clear()
+            missing = list(dict.fromkeys(rows))
+        fields = [(house, device, name) for house, device, names in missing for name in names]
+        houses, devices, names = zip(*fields, strict=True) if fields else ((), (), ())
+        found = connection.execute(
+            sa.text("SELECT sgmp.series_ids(:houses, :devices, :fields)"),
+            {"houses": list(houses), "devices": list(devices), "fields": list(names)},
+        ).scalars()
+        ids = np.fromiter((number or _NO_SERIES for number in found), np.int32)
+        ends = np.cumsum([len(names) for _, _, names in missing])
+        known.update(zip(missing, np.split(ids, ends[:-1]), strict=True))
+    of_rows = [known[row] for row in rows]
+    series, texts = len(batch.readings), len(batch.readings) + len(batch.series)
+    return of_rows[:series], of_rows[series:texts], of_rows[texts:]
 
 
 def _store(
@@ -259,13 +280,17 @@ def _store(
         series, timestamps, values = series[~refused], timestamps[~refused], values[~refused]
         if len(series) == 0:
             return 0, given - not_kept, not_kept
-    _ensure_weeks(connection, timestamps)
-    stream = binary_copy.encode(series, timestamps, values)
+    days = timestamps // _DAY_MS
+    _ensure_partitions(connection, np.unique(days))
+    # By day first: where two store into the same partitions or chunks, both go through these in the same order.
+    by_day = np.argsort(days, kind="stable")
+    rows = series[by_day], timestamps[by_day], values[by_day]
+    stream = binary_copy.encode(*rows)
     stored = None if connection.info.get(_REPEATS) else _copy_new(connection, stream)
     if stored is None:
         stream.seek(0)
         stored = (
-            _insert_ignoring_repeats(connection, series, timestamps, values)
+            _insert_ignoring_repeats(connection, *rows)
             if len(series) <= _FEW
             else _copy_ignoring_repeats(connection, stream)
         )
@@ -327,53 +352,36 @@ def _copy_ignoring_repeats(connection: sa.Connection, stream: BytesIO) -> int:
     ).rowcount
 
 
-def _ensure_weeks(connection: sa.Connection, timestamps: NDArray[np.int64]) -> None:
+def _ensure_partitions(connection: sa.Connection, days: NDArray[np.int64]) -> None:
+    """Have partitions or chunks for these days (since 1970, UTC) made before any reading is stored."""
     known: set[int] = connection.info.setdefault(PARTITION_CACHE, set())
-    # What is older than last week may have been dropped since it was seen.
-    kept = (int(time.time() * 1000) - _MONDAY_MS) // _WEEK_MS - 1
-    arrived = np.unique((timestamps - _MONDAY_MS) // _WEEK_MS).tolist()
-    weeks = {week for week in arrived if week < kept or week not in known}
-    if weeks:
+    # What is older than two weeks may have been dropped since it was seen.
+    kept = int(time.time() * 1000) // _DAY_MS - 14
+    missing = [day for day in days.tolist() if day < kept or day not in known]
+    if missing:
         connection.execute(
-            sa.text("SELECT sgmp.ensure_weeks(:mondays)"),
-            {"mondays": [_monday(week) for week in sorted(weeks)]},
+            sa.text("SELECT sgmp.ensure_partitions(:days)"),
+            {"days": [date(1970, 1, 1) + timedelta(day) for day in missing]},
         )
-        known.update(weeks)
-
-
-def _monday(week: int) -> date:
-    return (datetime(1970, 1, 5, tzinfo=UTC) + timedelta(weeks=week)).date()
+        known.update(missing)
 
 
 def _store_texts(
-    connection: sa.Connection, ids: _SeriesIds, rows: Sequence[TextRow]
-) -> tuple[int, frozenset[tuple[int, int]]]:
-    """How many were stored, and whose fields are beyond the limit."""
-    of_rows = ids.find([(row.house_id, row.device_id, tuple(row.texts)) for row in rows])
+    connection: sa.Connection, rows: Sequence[TextRow], of_rows: Sequence[NDArray[np.int32]]
+) -> int:
+    """Returns how many were stored."""
     texts = [
         (number, from_ms(row.timestamp_ms), text)
         for row, numbers in zip(rows, of_rows, strict=True)
         for number, text in zip(numbers.tolist(), row.texts.values(), strict=True)
         if number != _NO_SERIES
     ]
-    over_limit = _over_limit(rows, of_rows)
     if not texts:
-        return 0, over_limit
+        return 0
     series, times, values = zip(*texts, strict=True)
-    stored = int(
+    return int(
         connection.execute(
             sa.text("SELECT sgmp.store_texts(:series, :times, :texts)"),
             {"series": list(series), "times": list(times), "texts": list(values)},
         ).scalar_one()
-    )
-    return stored, over_limit
-
-
-def _over_limit(
-    rows: Sequence[ReadingRow | TextRow], of_rows: Sequence[NDArray[np.int32]]
-) -> frozenset[tuple[int, int]]:
-    return frozenset(
-        (row.house_id, row.device_id)
-        for row, numbers in zip(rows, of_rows, strict=True)
-        if (numbers == _NO_SERIES).any()
     )

@@ -372,7 +372,7 @@ late = Table(
     Column("from_ts", DateTime(timezone=True), nullable=False),
     Column("to_ts", DateTime(timezone=True), nullable=False),
     Column("late_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("house_id", Integer),
+    Column("house_id", Integer, nullable=False),
     Index(None, "house_id"),
 )
 

@@ -131,9 +131,9 @@ def _place(owner: Database, name: str, value: float) -> Place:
                     EventRow(*address, "WARNING", {"data": mark}),
                     EventRow(house.house_id, 0, "_edge", T0, "EDGE_STATUS", {"software": mark}),
                 ],
-                rejected=[Rejected(T0, f"topic {mark}", b"?", "Why.", house.house_id)],
             ),
         )
+        store.quarantine.store(connection, [Rejected(T0, f"topic {mark}", b"?", "Why.", house.house_id)])
         guest = store.accounts.create(
             connection,
             email=f"{mark.lower()}@example.org",

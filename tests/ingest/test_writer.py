@@ -134,6 +134,7 @@ def test_what_was_set_aside_is_read_again_when_it_can_be(stored: Stored) -> None
         numbers = [one.quarantine_id for one in store.quarantine.list_all(connection)]
         assert store.quarantine.request_replay(connection, numbers) == 2
     assert stored.writer.replay()
+    assert stored.writer.replay()
     assert not stored.writer.replay()
     with stored.database.begin() as connection:
         assert store.readings.latest(connection, stored.house_id)["boiler", "x"] == (NOW, 7.0)

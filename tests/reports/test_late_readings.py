@@ -188,7 +188,7 @@ def test_a_lone_reading_that_was_stored_after_the_others_were_dropped_does_not_r
     with house.database.begin() as connection:
         # As earlier versions did.
         connection.exec_driver_sql(
-            "SELECT sgmp.ensure_weeks(ARRAY[date_trunc('week', to_timestamp(%s), 'UTC')::date])",
+            "SELECT sgmp.ensure_partitions(ARRAY[(to_timestamp(%s) AT TIME ZONE 'UTC')::date])",
             (start / 1000,),
         )
         connection.exec_driver_sql(

@@ -299,7 +299,7 @@ def test_sessions_are_counted_wherever_they_overlap_the_period(day_house: Stored
                 (hour + 10 * HOUR_MS, EV_START_CHARGING, {}),
             )
         ]
-        readings.write(connection, Batch([], [], rows, []))
+        readings.write(connection, Batch(events=rows))
     report = day_house.report(Kind.EV, DAY, DAY.end_ms)
     assert report.figure("sessions").value == 2
     assert report.figure("plugged").value == pytest.approx((1 + 13) / 2)

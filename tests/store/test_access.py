@@ -46,15 +46,15 @@ def town(database: Database) -> Town:
             readings=[ReadingRow(*address, {"x": float(house)})],
             texts=[TextRow(*address, {"state": "busy"})],
             events=[EventRow(*address, "WARNING", {}), EventRow(house, 0, "_edge", T0, "EDGE_STATUS", {})],
-            rejected=[Rejected(T0, f"topic of {house}", b"?", "Why.", house)],
         )
         with database.begin() as connection:
             store.readings.write(connection, batch)
+            store.quarantine.store(connection, [Rejected(T0, f"topic of {house}", b"?", "Why.", house)])
             store.analytics.create(connection, house, "x", "meter.x")
             store.config_versions.add(connection, house, 1, "abc", [])
     with database.begin() as connection:
         nowhere = Rejected(T0, "a topic of no house", b"?", "Why.")
-        store.readings.write(connection, Batch(rejected=[nowhere]))
+        store.quarantine.store(connection, [nowhere])
     return town
 
 
@@ -234,14 +234,14 @@ def test_ingest_stores_and_sees_nothing(town: Town, ingest: Database) -> None:
             EventRow(*address, "WARNING", {"data": "x"}),
             EventRow(house, 0, "_edge", T0, "EDGE_STATUS", {"a": 1}),
         ],
-        rejected=[Rejected(T0, "topic", b"?", "Why.")],
     )
     for repeated in (False, True):
         with ingest.begin() as connection:
             written = store.readings.write(connection, batch)
+            rejected, _ = store.quarantine.store(connection, [Rejected(T0, "topic", b"?", "Why.")])
             store.ingest_state.report(connection, "one", {"messages": 1})
             assert store.devices.known(connection)[house, meter] == "meter"
-        assert (written.readings, written.events, written.rejected) == ((0, 0, 0) if repeated else (2, 2, 1))
+        assert (written.readings, written.events, rejected) == ((0, 0, 0) if repeated else (2, 2, 1))
     for table in (
         "reading",
         "houses",
@@ -352,7 +352,7 @@ def test_ingest_sets_messages_aside_while_an_account_discards_some(
         assert store.quarantine.discard(connection, [one.quarantine_id for one in listed]) == len(listed) > 0
         with ingest.begin() as other:
             rejected = [Rejected(int(time.time() * 1000), "another topic", b"?", "Why.", house)]
-            assert store.readings.write(other, Batch(rejected=rejected)).rejected == 1
+            assert store.quarantine.store(other, rejected) == (1, [])
             other.exec_driver_sql("SELECT sgmp.drop_old_quarantine(interval '9000 days')")
     with ingest.begin() as other:
         removed = other.exec_driver_sql("SELECT sgmp.drop_old_quarantine(interval '9000 days')").scalar_one()

@@ -117,8 +117,8 @@ def test_a_device_can_not_speak_for_the_edge(place: Place) -> None:
 def test_a_message_in_quarantine_is_kept_once_and_whole(place: Place, database: Database) -> None:
     rejected = Rejected(T0, "sgmp_read/x", b"\0\xff{", "It is not UTF-8.", place.house.house_id)
     with database.begin() as connection:
-        assert store.readings.write(connection, Batch(rejected=[rejected, rejected])).rejected == 1
-        assert store.readings.write(connection, Batch(rejected=[rejected])).rejected == 0
+        assert store.quarantine.store(connection, [rejected, rejected])[0] == 1
+        assert store.quarantine.store(connection, [rejected])[0] == 0
         assert store.quarantine.read(connection) == [rejected]
         assert store.quarantine.read(connection, place.house.house_id) == [rejected]
         assert store.quarantine.read(connection, place.house.house_id + 1) == []

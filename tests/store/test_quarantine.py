@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from sgmp_console import store
-from sgmp_console.store import Batch, Database, Rejected
+from sgmp_console.store import Database, Rejected
 from sgmp_console.store.quarantine import Usage
 from tests.store.conftest import Place
 
@@ -18,7 +18,7 @@ def reject(number: int, house_id: int | None, size: int = 10) -> Rejected:
 
 def set_aside(database: Database, *rows: Rejected) -> int:
     with database.begin() as connection:
-        return store.readings.write(connection, Batch(rejected=list(rows))).rejected
+        return store.quarantine.store(connection, rows)[0]
 
 
 def test_a_house_has_room_for_fifty_megabytes_and_the_rest_is_counted(

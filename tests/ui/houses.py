@@ -116,7 +116,7 @@ def outage(of: TestDatabase) -> Iterator[None]:
 def aggregates_locked(database: Database, house: House) -> Iterator[None]:
     """Somebody else changes the aggregates of the house, and population waits for that."""
     with database.begin() as connection:
-        connection.execute(sa.text("SELECT sgmp.lock_aggregates(ARRAY[:house])"), {"house": house.house_id})
+        connection.execute(sa.text("SELECT sgmp.take_lock('aggregates', :house)"), {"house": house.house_id})
         yield
 
 

@@ -6,26 +6,15 @@
 --   recompute_slots   computes slots again from the raw rows, unless fewer of these are left than were counted before
 --   populate          does that for what was stored before a series was registered, newest first, in steps
 -- What changes the aggregates of a house holds the house's lock until it commits, so that what is derived (hours from slots)
--- never misses what another has not yet committed. Ingest does not wait for that lock, which an account can hold: what it
--- then stores is in a range of `late`. So is, on TimescaleDB, what arrives after its time was aggregated. Who reads slots or
--- hours of such a range gets them computed from the raw rows; each minute `late` is worked off.
+-- never misses what another has not yet committed. What stores does not wait for that lock, which an account can hold, as can
+-- another that stores and waits for what this one has stored: what it then stores is in a range of `late`. So is, on
+-- TimescaleDB, what arrives after its time was aggregated. Who reads slots or hours of such a range gets them computed from
+-- the raw rows; each minute `late` is worked off.
 -- What writes is PL/pgSQL, which is not looked at before it runs: on TimescaleDB slot and hour are views.
 
 CREATE FUNCTION sgmp.on_timescale() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN (SELECT c.relkind = 'v' FROM pg_class c WHERE c.oid = 'sgmp.slot'::regclass);
-
-CREATE FUNCTION sgmp.lock_aggregates(houses integer[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    house integer;
-BEGIN
-    FOR house IN SELECT DISTINCT h FROM unnest(houses) h ORDER BY h LOOP
-        PERFORM sgmp.take_lock('aggregates', house);
-    END LOOP;
-END
-$$;
 
 -- For ingest, which waits for no account. Returns whether all of these houses' locks were free. If not, the range of these
 -- slots (their starts, UTC ms) is late.
@@ -33,18 +22,14 @@ CREATE FUNCTION sgmp.try_lock_aggregates(of_series integer[], slots bigint[]) RE
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    houses integer[] := ARRAY(SELECT DISTINCT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series) ORDER BY 1);
-    house integer;
-    is_free boolean := true;
+    houses integer[] := ARRAY(SELECT DISTINCT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series));
 BEGIN
-    FOREACH house IN ARRAY houses LOOP
-        is_free := is_free AND sgmp.try_lock('aggregates', house);
-    END LOOP;
-    IF NOT is_free THEN
+    IF NOT sgmp.try_locks('aggregates', houses) THEN
         PERFORM sgmp.add_late(houses, sgmp.from_ms((SELECT min(s) FROM unnest(slots) s)),
                               sgmp.from_ms((SELECT max(s) FROM unnest(slots) s)));
+        RETURN false;
     END IF;
-    RETURN is_free;
+    RETURN true;
 END
 $$;
 
@@ -254,7 +239,7 @@ DECLARE
     wanted boolean;
 BEGIN
     -- What is being stored under this lock has not looked at the flag yet, or has been committed.
-    PERFORM sgmp.lock_aggregates(ARRAY[house]);
+    PERFORM sgmp.take_lock('aggregates', house);
     wanted := EXISTS (SELECT FROM sgmp.aggregation a
                       WHERE a.house_id = house AND a.device_name = device AND a.field = asked);
     UPDATE sgmp.series s SET
@@ -294,7 +279,7 @@ CREATE FUNCTION sgmp.note_series() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- Where the lock is taken, somebody may be registering this very field: `refresh_late` looks again.
+    -- Where the lock is taken, somebody may be registering this very field: what works off `late` looks again.
     IF NOT sgmp.try_lock('aggregates', NEW.house_id) THEN
         PERFORM sgmp.add_late(ARRAY[NEW.house_id], now(), now());
     END IF;
@@ -326,7 +311,7 @@ BEGIN
     IF sgmp.on_timescale() THEN
         RETURN;
     END IF;
-    PERFORM sgmp.lock_aggregates(ARRAY[house]);
+    PERFORM sgmp.take_lock('aggregates', house);
     SELECT max(upper(s.unpopulated)) INTO upper_end
     FROM sgmp.series s WHERE s.house_id = house AND s.aggregated AND s.unpopulated IS NOT NULL;
     IF upper_end IS NULL THEN
@@ -409,8 +394,11 @@ BEGIN
     PERFORM sgmp.require_ingest();
     IF sgmp.from_ms(from_ms) < horizon THEN
         PERFORM sgmp.move_watermarks();
-        PERFORM sgmp.lock_aggregates(houses);
-        PERFORM sgmp.merge_slots(of_series, sgmp.from_ms(from_ms), least(sgmp.from_ms(to_ms + 1), horizon));
+        IF sgmp.try_locks('merge', houses) THEN
+            PERFORM sgmp.merge_slots(of_series, sgmp.from_ms(from_ms), least(sgmp.from_ms(to_ms + 1), horizon));
+        ELSE
+            horizon := sgmp.from_ms(from_ms);  -- another that stores has the lock: all of it is late
+        END IF;
     END IF;
     IF sgmp.from_ms(to_ms) >= horizon THEN
         PERFORM sgmp.add_late(houses, greatest(sgmp.from_ms(from_ms), horizon), sgmp.from_ms(to_ms));
@@ -421,8 +409,11 @@ $$;
 -- On TimescaleDB an aggregate is read up to its watermark; after it, raw rows are. Only a refresh that finds readings moves the
 -- watermark, so that what is merged behind it would be invisible once its raw rows are dropped. Where no recent reading has
 -- moved it, one of series 0, which no device has, is left for the policies to find (they look 26 days back, up to 2 hours ago).
--- To be called before the house's lock is taken: what stores may wait for another that makes a chunk, and has it already.
 -- WORKAROUND: a watermark can't be moved otherwise; there is no upstream report.
+CREATE FUNCTION sgmp.watermark_at() RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN now() - interval '6 hours';
+
 CREATE FUNCTION sgmp.move_watermarks() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -435,7 +426,7 @@ BEGIN
           AND _timescaledb_functions.to_timestamp(_timescaledb_functions.cagg_watermark(h.id)) < sgmp.refreshable_from()
     ) THEN
         -- The transaction's own instant: who does the same at the same time doesn't wait.
-        INSERT INTO sgmp.reading (series_id, ts, value) VALUES (0, now() - interval '6 hours', 0) ON CONFLICT DO NOTHING;
+        INSERT INTO sgmp.reading (series_id, ts, value) VALUES (0, sgmp.watermark_at(), 0) ON CONFLICT DO NOTHING;
     END IF;
 END
 $$;
@@ -496,28 +487,56 @@ BEGIN
 END
 $$;
 
--- A job of TimescaleDB's scheduler, each minute. A range is late until it is refreshed: who reads meanwhile counts it raw.
+-- Looks again at which fields of a house are registered. Under the house's lock.
+CREATE FUNCTION sgmp.apply_registrations(house integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.apply_registration(d.house_id, d.name, s.field)
+    FROM sgmp.series s JOIN sgmp.device d ON d.device_id = s.device_id
+    WHERE s.house_id = house AND s.aggregated <> EXISTS (
+        SELECT FROM sgmp.aggregation a
+        WHERE a.house_id = house AND a.device_name = d.name AND a.field = s.field);
+END
+$$;
+
+-- A job of TimescaleDB's scheduler, each minute; houses whose locks are taken wait. A range is late until it is refreshed:
+-- who reads meanwhile counts it raw.
 CREATE OR REPLACE PROCEDURE sgmp.refresh_late(job_id integer, config jsonb)
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    present bigint[];
+    house integer;
+    present bigint[] := '{}';
+    old record;
     whole record;
 BEGIN
-    present := ARRAY(SELECT l.late_id FROM sgmp.late l);
+    IF EXISTS (SELECT FROM sgmp.late l WHERE l.from_ts < sgmp.refreshable_from()) THEN
+        PERFORM sgmp.move_watermarks();
+    END IF;
+    FOR house IN SELECT DISTINCT l.house_id FROM sgmp.late l ORDER BY 1 LOOP
+        CONTINUE WHEN NOT (sgmp.try_lock('aggregates', house) AND sgmp.try_lock('merge', house));
+        PERFORM sgmp.apply_registrations(house);
+        present := present || ARRAY(SELECT l.late_id FROM sgmp.late l WHERE l.house_id = house);
+        FOR old IN  -- what was stored while another had the lock, or waited for days, while no job ran
+            SELECT lower(r) AS from_ts, upper(r) AS to_ts
+            FROM (SELECT unnest(range_agg(tstzrange(l.from_ts, l.to_ts))
+                                * tstzmultirange(tstzrange(NULL, sgmp.refreshable_from()))) AS r
+                  FROM sgmp.late l WHERE l.house_id = house AND l.late_id = ANY (present)) ranges
+        LOOP
+            PERFORM sgmp.merge_slots(
+                ARRAY(SELECT s.series_id FROM sgmp.series s WHERE s.house_id = house), old.from_ts, old.to_ts);
+        END LOOP;
+    END LOOP;
+    COMMIT;
     FOR whole IN
-        SELECT lower(r) AS from_ts, upper(r) AS to_ts
+        SELECT greatest(lower(r), sgmp.refreshable_from()) AS from_ts, upper(r) AS to_ts
         FROM (SELECT unnest(range_agg(tstzrange(l.from_ts, l.to_ts))) AS r
               FROM sgmp.late l WHERE l.late_id = ANY (present)) ranges
     LOOP
-        IF whole.from_ts < sgmp.refreshable_from() THEN  -- it waited for days, while no job ran
-            PERFORM sgmp.move_watermarks();
-            PERFORM sgmp.merge_slots(ARRAY(SELECT s.series_id FROM sgmp.series s), whole.from_ts,
-                                     least(whole.to_ts, sgmp.refreshable_from()));
-        END IF;
-        CONTINUE WHEN whole.to_ts <= sgmp.refreshable_from();
-        CALL public.refresh_continuous_aggregate('sgmp.slot', greatest(whole.from_ts, sgmp.refreshable_from()), whole.to_ts);
-        CALL public.refresh_continuous_aggregate('sgmp.hour', greatest(whole.from_ts, sgmp.refreshable_from()), whole.to_ts);
+        CONTINUE WHEN whole.to_ts <= whole.from_ts;
+        CALL public.refresh_continuous_aggregate('sgmp.slot', whole.from_ts, whole.to_ts);
+        CALL public.refresh_continuous_aggregate('sgmp.hour', whole.from_ts, whole.to_ts);
     END LOOP;
     DELETE FROM sgmp.late l WHERE l.late_id = ANY (present);
 END
@@ -537,14 +556,10 @@ BEGIN
     IF sgmp.on_timescale() THEN
         RETURN 0;
     END IF;
-    FOR house IN SELECT DISTINCT l.house_id FROM sgmp.late l LOOP
+    FOR house IN SELECT DISTINCT l.house_id FROM sgmp.late l ORDER BY 1 LOOP
         CONTINUE WHEN NOT sgmp.try_lock('aggregates', house);
         present := ARRAY(SELECT l.late_id FROM sgmp.late l WHERE l.house_id = house);
-        PERFORM sgmp.apply_registration(d.house_id, d.name, s.field)
-        FROM sgmp.series s JOIN sgmp.device d ON d.device_id = s.device_id
-        WHERE s.house_id = house AND s.aggregated <> EXISTS (
-            SELECT FROM sgmp.aggregation a
-            WHERE a.house_id = house AND a.device_name = d.name AND a.field = s.field);
+        PERFORM sgmp.apply_registrations(house);
         FOR whole IN
             SELECT lower(r) AS from_ts, upper(r) AS to_ts
             FROM (SELECT unnest(range_agg(tstzrange(l.from_ts, l.to_ts))) AS r
@@ -595,7 +610,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN (
     SELECT range_agg(tstzrange(l.from_ts, l.to_ts) * tstzrange(starting, ending)) FROM sgmp.late l
     WHERE l.from_ts < ending AND l.to_ts > starting
-      AND (l.house_id IS NULL OR l.house_id IN (SELECT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series))));
+      AND l.house_id IN (SELECT s.house_id FROM sgmp.series s WHERE s.series_id = ANY (of_series)));
 
 -- Slots as they are once late ranges are worked off: there, as computed from the raw rows, unless more were counted before.
 CREATE FUNCTION sgmp.current_slots(of_series integer[], from_ts timestamptz, to_ts timestamptz, late tstzmultirange)

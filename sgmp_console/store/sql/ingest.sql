@@ -78,7 +78,18 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION sgmp.ensure_weeks(mondays date[]) RETURNS void
+-- By a query of its own: `to_regclass` may not have heard yet of what another committed while this one waited for it.
+CREATE FUNCTION sgmp.has_partition(partition text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_class c WHERE c.relname = partition AND c.relnamespace = 'sgmp'::regnamespace);
+END
+$$;
+
+-- Partitions for the weeks of these days, before any reading is stored. TimescaleDB makes its chunks itself, while it stores,
+-- and who makes one keeps others from making any until it commits: these wait here, before they hold a reading.
+CREATE FUNCTION sgmp.ensure_partitions(days date[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -87,14 +98,22 @@ DECLARE
 BEGIN
     PERFORM sgmp.require_ingest();
     IF NOT sgmp.partitioned_by_week() THEN
+        IF EXISTS (SELECT FROM unnest(days || sgmp.watermark_at()::date) AS d (day)
+                   WHERE NOT EXISTS (
+                       SELECT FROM timescaledb_information.chunks c
+                       WHERE c.hypertable_schema = 'sgmp' AND c.hypertable_name = 'reading'
+                         AND c.range_start <= d.day::timestamp AT TIME ZONE 'UTC'
+                         AND c.range_end > d.day::timestamp AT TIME ZONE 'UTC')) THEN
+            PERFORM sgmp.take_lock('partitions');
+        END IF;
         RETURN;
     END IF;
-    FOREACH monday IN ARRAY mondays LOOP
+    FOR monday IN SELECT DISTINCT date_trunc('week', d::timestamp)::date FROM unnest(days) d ORDER BY 1 LOOP
         partition := 'reading_' || to_char(monday, 'YYYYMMDD');
-        CONTINUE WHEN to_regclass(format('sgmp.%I', partition)) IS NOT NULL;
-        PERFORM sgmp.take_lock('weeks');
-        CONTINUE WHEN to_regclass(format('sgmp.%I', partition)) IS NOT NULL;
-        IF extract(isodow FROM monday) <> 1 OR monday NOT BETWEEN '2000-01-01' AND current_date + 14 THEN
+        CONTINUE WHEN sgmp.has_partition(partition);
+        PERFORM sgmp.take_lock('partitions');
+        CONTINUE WHEN sgmp.has_partition(partition);
+        IF monday NOT BETWEEN '2000-01-01' AND current_date + 14 THEN
             RAISE EXCEPTION 'no partition starts on %', monday;
         END IF;
         PERFORM sgmp.make_week(partition, monday);
@@ -178,9 +197,24 @@ BEGIN
                THEN (p.given_value, date_trunc('hour', p.given_ts, 'UTC'))
                ELSE (s.value, date_trunc('hour', s.ts, 'UTC'))
           END IS DISTINCT FROM (p.value, date_trunc('hour', p.ts, 'UTC'))
+    ORDER BY p.series_id, p.ts
     ON CONFLICT (series_id, ts) DO NOTHING;
     GET DIAGNOSTICS stored = ROW_COUNT;
     RETURN stored;
+END
+$$;
+
+-- Before events of these houses are stored: each changes the state of its house.
+CREATE FUNCTION sgmp.lock_events(houses integer[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    house integer;
+BEGIN
+    PERFORM sgmp.require_ingest();
+    FOR house IN SELECT DISTINCT h FROM unnest(houses) h ORDER BY h LOOP
+        PERFORM sgmp.take_lock('events', house);
+    END LOOP;
 END
 $$;
 

@@ -10,16 +10,48 @@ BEGIN
 END
 $$;
 
+-- The locks of a house that are tried: to make one would wait for another that makes it at the same time.
+CREATE FUNCTION sgmp.make_locks(house integer) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    INSERT INTO sgmp.lock (name, house_id) VALUES ('aggregates', house), ('merge', house) ON CONFLICT DO NOTHING;
+END;
+
+CREATE FUNCTION sgmp.make_house_locks() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM sgmp.make_locks(NEW.house_id);
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER sgmp_make_locks AFTER INSERT ON sgmp.house FOR EACH ROW EXECUTE FUNCTION sgmp.make_house_locks();
+
+SELECT sgmp.make_locks(h.house_id) FROM sgmp.house h;
+
 -- Returns whether the lock was free. Never waits for who holds it.
 CREATE FUNCTION sgmp.try_lock(lock_name text, house integer DEFAULT 0) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM sgmp.lock l WHERE l.name = lock_name AND l.house_id = house) THEN
-        INSERT INTO sgmp.lock VALUES (lock_name, house) ON CONFLICT DO NOTHING;
-    END IF;
     PERFORM FROM sgmp.lock l WHERE l.name = lock_name AND l.house_id = house FOR UPDATE SKIP LOCKED;
     RETURN FOUND;
+END
+$$;
+
+-- Of several houses; those that were free are held in any case.
+CREATE FUNCTION sgmp.try_locks(lock_name text, houses integer[]) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    house integer;
+    are_free boolean := true;
+BEGIN
+    FOREACH house IN ARRAY houses LOOP
+        are_free := are_free AND sgmp.try_lock(lock_name, house);
+    END LOOP;
+    RETURN are_free;
 END
 $$;
 

@@ -32,6 +32,10 @@ DECLARE
     all_bytes bigint;
 BEGIN
     PERFORM sgmp.require_ingest();
+    -- Their counts are locked first, in order; what is stored below changes them.
+    INSERT INTO sgmp.quarantine_usage AS known (house_id, messages, bytes)
+    SELECT DISTINCT COALESCE(h, 0), 0, 0 FROM unnest(houses) h ORDER BY 1
+    ON CONFLICT (house_id) DO UPDATE SET messages = known.messages;
     SELECT COALESCE(sum(u.messages), 0), COALESCE(sum(u.bytes), 0) INTO all_messages, all_bytes FROM sgmp.quarantine_usage u;
     WITH arriving AS MATERIALIZED (
         SELECT n.*, COALESCE(u.messages, 0) + row_number() OVER of_house <= 10000
@@ -48,6 +52,7 @@ BEGIN
     ), stored_rows AS (
         INSERT INTO sgmp.quarantine (received_at, house_id, topic, payload, reason, content_key)
         SELECT a.received, a.house, a.topic, a.payload, a.reason, a.key FROM arriving a WHERE a.has_room
+        ORDER BY a.place
         ON CONFLICT (content_key) DO NOTHING
         RETURNING 1
     ), refused_rows AS (
@@ -76,28 +81,28 @@ BEGIN
 END
 $$;
 
--- Ingest stores again what somebody asked for. Locked, so that two ingests don't do the same.
-CREATE FUNCTION sgmp.messages_to_replay(most integer)
-RETURNS TABLE (quarantine_id bigint, topic text, payload bytea)
+-- Ingest stores again what somebody asked for, one after the other. Locked, so that two ingests don't do the same.
+CREATE FUNCTION sgmp.message_to_replay() RETURNS TABLE (quarantine_id bigint, topic text, payload bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM sgmp.require_ingest();
     RETURN QUERY SELECT q.quarantine_id, q.topic, q.payload FROM sgmp.quarantine q
-                 WHERE q.replay AND NOT q.discarded ORDER BY q.quarantine_id LIMIT most FOR UPDATE SKIP LOCKED;
+                 WHERE q.replay AND NOT q.discarded ORDER BY q.quarantine_id LIMIT 1 FOR UPDATE SKIP LOCKED;
 END
 $$;
 
--- What became of them: gone where the reason is null, else back in quarantine for that reason.
-CREATE FUNCTION sgmp.settle_replay(ids bigint[], reasons text[]) RETURNS void
+-- What became of it: gone where the reason is null, else back in quarantine for that reason.
+CREATE FUNCTION sgmp.settle_replay(id bigint, new_reason text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM sgmp.require_ingest();
-    DELETE FROM sgmp.quarantine q USING unnest(ids, reasons) AS done (id, reason)
-    WHERE q.quarantine_id = done.id AND done.reason IS NULL;
-    UPDATE sgmp.quarantine q SET replay = false, reason = done.reason FROM unnest(ids, reasons) AS done (id, reason)
-    WHERE q.quarantine_id = done.id AND done.reason IS NOT NULL;
+    IF new_reason IS NULL THEN
+        DELETE FROM sgmp.quarantine q WHERE q.quarantine_id = id;
+    ELSE
+        UPDATE sgmp.quarantine q SET replay = false, reason = new_reason WHERE q.quarantine_id = id;
+    END IF;
 END
 $$;
 
@@ -114,6 +119,11 @@ BEGIN
     IF act NOT IN ('replay', 'discard') OR cardinality(ids) > 10000 THEN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'Choose at most 10,000 messages.';
     END IF;
+    -- In order: two accounts may choose the same messages.
+    PERFORM FROM sgmp.quarantine q
+    WHERE q.quarantine_id = ANY (ids) AND NOT q.discarded
+      AND CASE WHEN q.house_id IS NULL THEN sgmp.sees_every_house() ELSE sgmp.sees_house(q.house_id) END
+    ORDER BY q.quarantine_id FOR NO KEY UPDATE;
     FOR of_house IN
         SELECT q.house_id, array_agg(q.quarantine_id) AS ids, count(*)::integer AS messages
         FROM sgmp.quarantine q

@@ -31,11 +31,11 @@ GRANT USAGE ON SCHEMA sgmp TO {accounts}, {ingest}, {watch};
 -- Ingest --------------------------------------------------------------------------------------------------------------
 GRANT INSERT ON sgmp.reading, sgmp.event TO {ingest};
 GRANT EXECUTE ON FUNCTION
-    sgmp.known_devices(), sgmp.series_ids(integer[], integer[], text[]), sgmp.ensure_weeks(date[]),
+    sgmp.known_devices(), sgmp.series_ids(integer[], integer[], text[]), sgmp.ensure_partitions(date[]),
     sgmp.pack_week(), sgmp.drop_old_quarantine(interval),
     sgmp.set_aside(timestamptz[], integer[], text[], bytea[], text[], bytea[]),
-    sgmp.messages_to_replay(integer), sgmp.settle_replay(bigint[], text[]),
-    sgmp.store_texts(integer[], timestamptz[], text[]), sgmp.report_ingest(text, jsonb),
+    sgmp.message_to_replay(), sgmp.settle_replay(bigint, text),
+    sgmp.store_texts(integer[], timestamptz[], text[]), sgmp.report_ingest(text, jsonb), sgmp.lock_events(integer[]),
     sgmp.add_to_slots(integer[], bigint[], bigint[], double precision[], double precision[], double precision[],
                       double precision[], double precision[], bigint[]),
     sgmp.recompute_slots(integer[], bigint[]), sgmp.recompute_between(integer[], bigint, bigint), sgmp.on_timescale(),
