@@ -441,10 +441,11 @@ def _with_formula(argv: list[str]) -> list[str]:
 def _add_export(parsers: _Parsers) -> None:
     export = parsers.add_parser(
         "export",
-        help="readings, items or events of a house as a CSV file",
-        description="Write all readings, analytic items (means of five minutes) or events of a house in a period to a CSV "
-        "file, in order of time, with timestamps in UTC. Memory does not grow with the period. `import` reads exported "
-        "readings. The exit code is 1 if there was nothing in the period.",
+        help="readings, items or events of a house as a CSV or Parquet file",
+        description="Write all readings, analytic items (means of five minutes) or events of a house in a period to a "
+        "file, in order of time, with timestamps in UTC. Memory does not grow with the period. A file that was cut off "
+        "goes on where it ended when the same command is repeated. `import` reads readings exported as CSV. Parquet needs "
+        "the extra `parquet`. The exit code is 1 if there was nothing in the period.",
     )
     export.set_defaults(command=commands.export, extra="server")
     export.add_argument("what", choices=["readings", "items", "events"])
@@ -467,7 +468,13 @@ def _add_export(parsers: _Parsers) -> None:
         "--item", action="append", default=[], metavar="NAME", help="of items; repeat for several"
     )
     export.add_argument("--raw", action="store_true", help="items at each reading instead of means")
-    export.add_argument("--force", action="store_true", help="overwrite the file")
+    export.add_argument(
+        "--format", choices=["csv", "parquet"], help="by the ending of the file, if not given"
+    )
+    export.add_argument(
+        "--force", action="store_true", help="overwrite the file, and begin again one that was cut off"
+    )
+    export.add_argument("--json", action="store_true", help="what was written as JSON on standard output")
     _add_database(export)
 
 

@@ -217,8 +217,18 @@ def report(arguments: argparse.Namespace) -> int:
 def export(arguments: argparse.Namespace) -> int:
     from sgmp_console.reports import export_command
 
+    to_standard_output = str(arguments.out) == "-"
+    if to_standard_output and arguments.json:
+        raise Usage("--json needs a file: standard output has the rows")
+    if export_command.format_of(arguments) == "parquet":
+        if to_standard_output:
+            raise Usage("Parquet can't be written to standard output: give a file")
+        arguments.extra = "parquet"  # what is missing if it can't be loaded
+        import pyarrow  # noqa: F401
+
     with _database(arguments) as database:
-        return export_command.run(database, arguments, time.time_ns() // 1_000_000, _progress())
+        show = _progress(quiet=arguments.json)
+        return export_command.run(database, arguments, time.time_ns() // 1_000_000, show)
 
 
 def _progress(*, quiet: bool = False) -> Callable[[float], None]:

@@ -1,7 +1,8 @@
-"""`sgmp-console export`: readings, items or events of a house as one CSV, in memory that does not grow with the range.
+"""`sgmp-console export`: readings, items or events of a house as one CSV or Parquet file.
 
-The range is read window by window, each in a transaction of its own, and written as it comes. Readings have the columns
-that `sgmp-console import` reads.
+The range is read window by window, each in a transaction of its own, and written as it comes, so memory does not grow
+with the range. A file that was cut off goes on where it ended and has the same bytes as one that was not. Readings as CSV
+have the columns that `sgmp-console import` reads.
 """
 
 from __future__ import annotations
@@ -9,42 +10,74 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
-from sgmp_console import csv_format, store
+from sgmp_console import store
 from sgmp_console.errors import UserError
 from sgmp_console.files import opened_atomic
-from sgmp_console.reports import periods
+from sgmp_console.reports import partial_file, periods
 from sgmp_console.reports.export import CannotWrite
+from sgmp_console.reports.export_rows import (
+    Csv,
+    Measured,
+    Name,
+    Parquet,
+    Rows,
+    What,
+    merged,
+    with_byte_order_mark,
+)
 from sgmp_console.reports.item_reader import ItemReader
+from sgmp_console.reports.partial_file import PartialFile, Progress
 from sgmp_console.store import Database, House
-from sgmp_console.timeseries import HOUR_MS, Series
+from sgmp_console.timeseries import HOUR_MS, Series, calendar
 
 _DONE, _NOTHING_THERE = 0, 1
 
-_WINDOW_MS = {"readings": 6 * HOUR_MS, "items": 24 * HOUR_MS, "events": 14 * 24 * HOUR_MS}
+_WINDOW_MS = {What.READINGS: 6 * HOUR_MS, What.ITEMS: 24 * HOUR_MS, What.EVENTS: 14 * 24 * HOUR_MS}
 """Of the range, read at a time: of a large house some hundred thousand rows."""
 
-_BYTE_ORDER_MARK = "\ufeff".encode()
-
-_Lines = tuple[int, bytes]
-"""How many rows, and their text."""
-
-HEADERS = {
-    "readings": ("timestamp", "device", "field", "value"),
-    "items": ("timestamp", "item", "value", "unit"),
-    "events": ("timestamp", "device", "type", "data"),
-}
+_FORMATS: dict[str, type[Csv | Parquet]] = {"csv": Csv, "parquet": Parquet}
 
 
 class UnknownName(UserError):
     """The house has no such item, device or field; the sentence names it."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is exported, decided once: [start_ms, end_ms) in UTC, and the series that there were then, in order."""
+
+    house: House
+    what: What
+    raw: bool
+    devices: Sequence[str]
+    start_ms: int
+    end_ms: int
+    names: Sequence[Name]
+
+    def read(self, connection: sa.Connection, start_ms: int, end_ms: int) -> Rows:
+        """A window of it."""
+        house_id = self.house.house_id
+        if self.what is What.EVENTS:
+            return store.events.read(connection, house_id, start_ms, end_ms, devices=self.devices)
+        if self.what is What.READINGS:
+            keys = [(name.first, name.second) for name in self.names]
+            found = store.readings.read(connection, house_id, keys, start_ms, end_ms)
+            return merged([found[key] for key in keys])
+        reader = ItemReader(connection, house_id)
+        items = [name.first for name in self.names]
+        if self.raw:
+            values = reader.values(items, start_ms, end_ms)
+        else:
+            slots = reader.slots(items, start_ms, end_ms)
+            values = {name: Series(one.slots.starts, one.slots.means) for name, one in slots.items()}
+        return merged([values[name] for name in items])
 
 
 def run(database: Database, arguments: argparse.Namespace, now_ms: int, show: Callable[[float], None]) -> int:
@@ -52,137 +85,172 @@ def run(database: Database, arguments: argparse.Namespace, now_ms: int, show: Ca
 
     `show` is called with the share that is done. Raises UserError with a sentence for what can't be done.
     """
+    what = What(arguments.what)
     with database.begin() as connection:
         store.permissions.require(connection, "export")
         house = store.houses.by_name(connection, arguments.house)
-        window = _window_reader(connection, house, arguments)
+        names = _names(connection, house, what, arguments)
     period = periods.parse(arguments.range, now_ms, house.time_zone)
-    end_ms = min(period.end_ms, now_ms)
-
-    rows = 0
-
-    def lines() -> Iterator[bytes]:
-        nonlocal rows
-        yield csv_format.written_record(HEADERS[arguments.what]).encode()
-        step_ms = _WINDOW_MS[arguments.what]
-        for start in range(period.start_ms, end_ms, step_ms):
-            with database.begin() as connection:
-                count, text = window(connection, start, min(start + step_ms, end_ms))
-            rows += count
-            yield text
-            show(min(1.0, (start + step_ms - period.start_ms) / (end_ms - period.start_ms)))
-
+    plan = _Plan(
+        house,
+        what,
+        arguments.raw,
+        list(dict.fromkeys(arguments.device)),
+        period.start_ms,
+        max(period.start_ms, min(period.end_ms, now_ms)),
+        names,
+    )
     if str(arguments.out) == "-":
-        _write(lines(), sys.stdout.buffer)
+        rows = _to_standard_output(database, plan, show)
         return _DONE if rows else _NOTHING_THERE
-    file: Path = arguments.out
-    if file.exists() and not arguments.force:
-        raise CannotWrite(f"{file} exists. Give another name, or --force to overwrite it.")
-    try:
-        with opened_atomic(file, mode=0o644) as opened:
-            opened.write(_BYTE_ORDER_MARK)
-            _write(lines(), opened)
-    except OSError as error:
-        raise CannotWrite(f"{file} can't be written: {error.strerror}.") from error
-    print(f"Written: {file}, {rows:,} rows", file=sys.stderr)
+    rows = _to_file(database, plan, arguments, show)
     return _DONE if rows else _NOTHING_THERE
 
 
-def _write(lines: Iterator[bytes], stream: BinaryIO) -> None:
-    stream.writelines(lines)
+def format_of(arguments: argparse.Namespace) -> str:
+    """`csv` or `parquet`: as asked for, else by the ending of the file."""
+    if arguments.format is not None:
+        return str(arguments.format)
+    return "parquet" if arguments.out.suffix.lower() == ".parquet" else "csv"
+
+
+def _to_standard_output(database: Database, plan: _Plan, show: Callable[[float], None]) -> int:
+    written = Csv(plan.what, plan.names)
+    stream = sys.stdout.buffer
+    stream.write(written.begin())
+    count = 0
+    for start in range(plan.start_ms, plan.end_ms, _WINDOW_MS[plan.what]):
+        rows = _window(database, plan, start)
+        count += _count(rows)
+        stream.write(written.part(rows))
+        show(_share(plan, start))
     stream.flush()
+    return count
 
 
-def _window_reader(
-    connection: sa.Connection, house: House, arguments: argparse.Namespace
-) -> Callable[[sa.Connection, int, int], _Lines]:
-    """What reads a part of the range. Raises UnknownName."""
-    if arguments.what == "readings":
-        wanted = _fields(connection, house, arguments.device, arguments.field)
-        return lambda connection, start, end: _readings(connection, house, wanted, start, end)
-    if arguments.what == "items":
-        known = ItemReader(connection, house.house_id).items
-        for name in arguments.item:
-            if name not in known:
-                raise UnknownName(f"{house.name} has no analytic item {name}.")
-        names = list(dict.fromkeys(arguments.item)) or sorted(known)
-        return lambda connection, start, end: _items(connection, house, names, start, end, arguments.raw)
-    devices = list(dict.fromkeys(arguments.device))
-    return lambda connection, start, end: _events(connection, house, devices, start, end)
-
-
-def _fields(
-    connection: sa.Connection, house: House, devices: Sequence[str], fields: Sequence[str]
-) -> list[store.FieldKey]:
-    """All series of the house, or those of the named devices and fields."""
-    known = sorted(store.series.series_of(connection, house.house_id))
-    for place, kind, names in ((0, "device", devices), (1, "field", fields)):
-        for name in names:
-            if all(key[place] != name for key in known):
-                raise UnknownName(f"{house.name} has no readings of a {kind} {name}.")
-    return [key for key in known if (not devices or key[0] in devices) and (not fields or key[1] in fields)]
-
-
-def _readings(
-    connection: sa.Connection, house: House, fields: Sequence[store.FieldKey], start_ms: int, end_ms: int
-) -> _Lines:
-    found = store.readings.read(connection, house.house_id, fields, start_ms, end_ms)
-    return _in_order([(f"{_cells(key)},", found[key], "") for key in fields])
-
-
-def _items(
-    connection: sa.Connection, house: House, names: Sequence[str], start_ms: int, end_ms: int, raw: bool
-) -> _Lines:
-    """Means of five-minute slots, with the start of each, or (`raw`) the value at each reading."""
-    reader = ItemReader(connection, house.house_id)
-    if raw:
-        series = reader.values(names, start_ms, end_ms)
-    else:
-        slots = reader.slots(names, start_ms, end_ms)
-        series = {name: Series(one.slots.starts, one.slots.means) for name, one in slots.items()}
-    return _in_order(
-        [(f"{_cells([name])},", series[name], f",{_cells([reader.items[name].unit])}") for name in names]
+def _to_file(
+    database: Database, plan: _Plan, arguments: argparse.Namespace, show: Callable[[float], None]
+) -> int:
+    file: Path = arguments.out
+    if file.exists() and not file.is_file():
+        raise CannotWrite(f"{file} can't be written: it is not an ordinary file.")
+    if file.exists() and not arguments.force:
+        raise CannotWrite(f"{file} exists. Give another name, or --force to overwrite it.")
+    written_as = format_of(arguments)
+    request = {
+        "version": 1,
+        "format": written_as,
+        "what": plan.what.value,
+        "house": plan.house.house_id,
+        "start_ms": plan.start_ms,
+        "window_ms": _WINDOW_MS[plan.what],
+        "raw": plan.raw,
+        **{name: sorted(getattr(arguments, name)) for name in ("device", "field", "item")},
+    }
+    beginning = Progress(
+        request,
+        {"end_ms": plan.end_ms, "names": [[name.first, name.second] for name in plan.names]},
+        plan.start_ms,
     )
+    try:
+        with partial_file.opened(file, beginning, again=arguments.force) as partial:
+            resumed = partial.progress.offset > 0
+            plan = _as_begun(plan, partial.progress)
+            if resumed and not arguments.json:
+                since = calendar.local(partial.progress.next_ms, plan.house.time_zone).isoformat()
+                print(f"{file} was cut off: it goes on at {since}.", file=sys.stderr)
+            _append(database, plan, partial, _FORMATS[written_as](plan.what, plan.names), show)
+            rows = partial.progress.rows
+            _finish(file, plan, partial, written_as)
+    except OSError as error:
+        raise CannotWrite(f"{file} can't be written: {error.strerror}.") from error
+    if arguments.json:
+        result: dict[str, Any] = {
+            "file": str(file),
+            "format": written_as,
+            "rows": rows,
+            "start_ms": plan.start_ms,
+            "end_ms": plan.end_ms,
+            "resumed": resumed,
+        }
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        print(f"Written: {file}, {rows:,} rows", file=sys.stderr)
+    return rows
 
 
-def _events(
-    connection: sa.Connection, house: House, devices: Sequence[str], start_ms: int, end_ms: int
-) -> _Lines:
-    found = store.events.read(connection, house.house_id, start_ms, end_ms, devices=devices)
-    stamps = _stamps(np.array([event.timestamp_ms for event in found], np.int64))
-    lines = [
-        csv_format.written_record(
-            (stamp, event.device, event.type, json.dumps(event.data, ensure_ascii=False, sort_keys=True))
-        )
-        for stamp, event in zip(stamps, found, strict=True)
-    ]
-    return len(lines), "".join(lines).encode()
+def _as_begun(plan: _Plan, progress: Progress) -> _Plan:
+    """With what was decided when the file began, so that it has the same bytes as if it had not been cut off."""
+    names = [Name(first, second) for first, second in progress.plan["names"]]
+    return _Plan(plan.house, plan.what, plan.raw, plan.devices, plan.start_ms, progress.plan["end_ms"], names)
 
 
-def _in_order(parts: Sequence[tuple[str, Series, str]]) -> _Lines:
-    """Lines of several series by time; at one time in the order of `parts`. Each has the cells before and after its value."""
-    parts = [part for part in parts if len(part[1])]
-    if not parts:
-        return 0, b""
-    times = np.concatenate([series.timestamps for _, series, _ in parts])
-    values = np.concatenate([series.values for _, series, _ in parts])
-    which = np.repeat(np.arange(len(parts)), [len(series) for _, series, _ in parts])
-    order = np.argsort(times, kind="stable")
-    heads, tails = [head for head, _, _ in parts], [tail for _, _, tail in parts]
-    lines = [
-        f"{stamp},{heads[part]}{value!r}{tails[part]}\r\n"
-        for stamp, part, value in zip(
-            _stamps(times[order]), which[order].tolist(), values[order].tolist(), strict=True
-        )
-    ]
-    return len(lines), "".join(lines).encode()
+def _append(
+    database: Database,
+    plan: _Plan,
+    partial: PartialFile,
+    written: Csv | Parquet,
+    show: Callable[[float], None],
+) -> None:
+    if not partial.progress.offset and (begin := written.begin()):
+        partial.append(with_byte_order_mark(begin), 0, plan.start_ms)
+    step_ms = _WINDOW_MS[plan.what]
+    for start in range(partial.progress.next_ms, plan.end_ms, step_ms):
+        rows = _window(database, plan, start)
+        partial.append(written.part(rows), _count(rows), start + step_ms)
+        show(_share(plan, start))
 
 
-def _cells(texts: Sequence[str]) -> str:
-    return csv_format.written_record(texts).rstrip("\r\n")
+def _finish(file: Path, plan: _Plan, partial: PartialFile, written_as: str) -> None:
+    if written_as == "csv":
+        partial.finish()
+        return
+    partial.note()
+    partial.stream.seek(0)
+    about = {
+        "house": plan.house.name,
+        "time_zone": plan.house.time_zone,
+        "start_ms": str(plan.start_ms),
+        "end_ms": str(plan.end_ms),
+        "values": "" if plan.what is not What.ITEMS else "raw" if plan.raw else "means of five-minute slots",
+    }
+    with opened_atomic(file, mode=0o644) as out:
+        Parquet(plan.what, plan.names).finish(partial.stream, out, about)
+    partial.discard()
 
 
-def _stamps(times_ms: NDArray[np.int64]) -> list[str]:
-    """ISO 8601 in UTC, to the millisecond: `2025-05-13T10:00:00.000Z`."""
-    texts: list[str] = np.datetime_as_string(times_ms.astype("M8[ms]"), unit="ms").tolist()
-    return [f"{text}Z" for text in texts]
+def _window(database: Database, plan: _Plan, start_ms: int) -> Rows:
+    with database.begin() as connection:
+        return plan.read(connection, start_ms, min(start_ms + _WINDOW_MS[plan.what], plan.end_ms))
+
+
+def _count(rows: Rows) -> int:
+    return len(rows.values) if isinstance(rows, Measured) else len(rows)
+
+
+def _share(plan: _Plan, start_ms: int) -> float:
+    done = start_ms + _WINDOW_MS[plan.what] - plan.start_ms
+    return min(1.0, done / (plan.end_ms - plan.start_ms))
+
+
+def _names(connection: sa.Connection, house: House, what: What, arguments: argparse.Namespace) -> list[Name]:
+    """Of all series of the house, or of those that are asked for, in order. Raises UnknownName."""
+    if what is What.EVENTS:
+        return []
+    if what is What.READINGS:
+        known = sorted(store.series.series_of(connection, house.house_id))
+        for place, kind, wanted in ((0, "device", arguments.device), (1, "field", arguments.field)):
+            for name in wanted:
+                if all(key[place] != name for key in known):
+                    raise UnknownName(f"{house.name} has no readings of a {kind} {name}.")
+        return [
+            Name(device, field)
+            for device, field in known
+            if (not arguments.device or device in arguments.device)
+            and (not arguments.field or field in arguments.field)
+        ]
+    items = ItemReader(connection, house.house_id).items
+    for name in arguments.item:
+        if name not in items:
+            raise UnknownName(f"{house.name} has no analytic item {name}.")
+    return [Name(name, items[name].unit) for name in list(dict.fromkeys(arguments.item)) or sorted(items)]

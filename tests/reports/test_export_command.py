@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet
 import pytest
 
 from sgmp_console import cli, commands, store
 from sgmp_console.environment import DATABASE_URL
-from sgmp_console.reports.export_command import HEADERS
+from sgmp_console.reports import export_command, partial_file
+from sgmp_console.reports.export_rows import HEADERS, What
 from sgmp_console.store import Batch, Database, EventRow
-from sgmp_console.timeseries import HOUR_MS
+from sgmp_console.timeseries import HOUR_MS, Series
 from tests.database import TestDatabase
 from tests.reports.houses import balanced
 from tests.reports.test_reports import DAY, MINUTE_MS, StoredHouse
+from tests.waiting import wait_until
 
+NOW_MS = round(time.time() * 1000)
 ASK = ["--house", "Maple House", "--range", "2026-05-12..2026-05-14"]
 
 
@@ -64,13 +73,17 @@ def test_items_are_means_of_five_minutes_or_the_values_at_each_reading(
     assert raw == [value for value, _ in stored.raw("solar", DAY.start_ms, DAY.end_ms)]
 
 
-def test_events_keep_their_data(stored: StoredHouse, tmp_path: Path) -> None:
+def store_an_event(stored: StoredHouse) -> None:
     at = DAY.start_ms + HOUR_MS
     event = EventRow(
         stored.house.house_id, stored.devices["egauge"], "egauge", at, "WARNING", {"a": "=1+1; ü"}
     )
     with stored.database.begin() as connection:
         store.readings.write(connection, Batch(events=[event]))
+
+
+def test_events_keep_their_data(stored: StoredHouse, tmp_path: Path) -> None:
+    store_an_event(stored)
     assert export("events", tmp_path / "a.csv") == commands.OK
     (row,) = rows(tmp_path / "a.csv")
     assert (row["device"], row["type"], json.loads(row["data"].replace("'=", "="))) == (
@@ -85,7 +98,7 @@ def test_standard_output_has_only_the_rows(
 ) -> None:
     assert cli.main(["export", "items", *ASK, "--item", "load", "--out", "-"]) == commands.OK
     lines = capsysbinary.readouterr().out.decode().splitlines()
-    assert lines[0] == ",".join(HEADERS["items"])
+    assert lines[0] == ",".join(HEADERS[What.ITEMS])
     assert len(lines) == 1 + 13 * 12
 
 
@@ -146,3 +159,164 @@ def test_an_account_without_the_permission_export_gets_nothing(
     assert export("items", tmp_path / "a.csv", "--deployment", test_database.deployment) == commands.FAILED
     assert "export" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_written_is_said_as_json(
+    stored: StoredHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    assert export("items", file, "--item", "solar", "--json") == commands.OK
+    said = json.loads(capsys.readouterr().out)
+    assert (said["file"], said["format"], said["rows"], said["resumed"]) == (str(file), "csv", 13 * 12, False)
+    assert said["end_ms"] - said["start_ms"] == 72 * HOUR_MS
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["readings", "items", "events"])
+def test_parquet_holds_the_rows_of_the_csv(stored: StoredHouse, tmp_path: Path, what: str) -> None:
+    store_an_event(stored)
+    assert export(what, tmp_path / "a.csv") == commands.OK
+    for name in ("a", "b"):
+        assert export(what, tmp_path / f"{name}.parquet") == commands.OK
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    table = pyarrow.parquet.read_table(tmp_path / "a.parquet")
+    assert tuple(table.column_names) == HEADERS[What(what)]
+    assert str(table.schema.field("timestamp").type) == "timestamp[ms, tz=UTC]"
+    columns = [name for name in table.column_names if name not in ("timestamp", "data")]
+    in_csv = [tuple(row[name] for name in columns) for row in rows(tmp_path / "a.csv")]
+    in_parquet = [
+        tuple(repr(row[name]) if name == "value" else row[name] for name in columns)
+        for row in table.to_pylist()
+    ]
+    assert in_parquet == in_csv
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.parquet", "b.parquet"]
+
+
+def test_without_pyarrow_parquet_is_one_sentence(stored: StoredHouse, tmp_path: Path) -> None:
+    script = "import sys; sys.modules['pyarrow'] = None; from sgmp_console import cli; sys.exit(cli.main(sys.argv[1:]))"
+    ask = ["export", "items", *ASK, "--out", str(tmp_path / "a.parquet")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *ask], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == commands.FAILED
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'sgmp[parquet]'" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [["--format", "parquet"], ["--json"]])
+def test_standard_output_takes_neither_parquet_nor_json(
+    stored: StoredHouse, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    assert cli.main(["export", "items", *ASK, "--out", "-", *more]) == commands.USAGE
+    assert capsys.readouterr().out == ""
+
+
+# --- Going on where it ended --------------------------------------------------------------------------------------
+
+
+def cut_off(stored: StoredHouse, what: str, file: Path, after_windows: int) -> None:
+    """An export that is interrupted once so many windows are written."""
+    left = after_windows
+
+    def show(_share: float) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    asked = argparse.Namespace(
+        what=what,
+        house="Maple House",
+        range=ASK[-1],
+        out=file,
+        device=[],
+        field=[],
+        item=[],
+        raw=False,
+        format=None,
+        force=False,
+        json=False,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        export_command.run(stored.database, asked, NOW_MS, show)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("torn", [b"", b"2026-05-13T10:00:00.0"], ids=["at a part", "within a part"])
+def test_a_file_that_was_cut_off_goes_on_and_has_the_same_bytes(
+    stored: StoredHouse, tmp_path: Path, ending: str, torn: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, file = tmp_path / f"whole.{ending}", tmp_path / f"a.{ending}"
+    assert export("readings", whole) == commands.OK
+    for windows in (6, 1, 1):
+        cut_off(stored, "readings", file, windows)
+        assert not file.exists()
+        with (tmp_path / f"a.{ending}.part").open("ab") as part:
+            part.write(torn)
+    capsys.readouterr()
+    assert export("readings", file, "--json") == commands.OK
+    assert json.loads(capsys.readouterr().out)["resumed"] is True
+    assert file.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([whole.name, file.name])
+
+
+def test_what_came_in_meanwhile_does_not_change_what_the_file_is_about(
+    stored: StoredHouse, tmp_path: Path
+) -> None:
+    whole, file = tmp_path / "whole.csv", tmp_path / "a.csv"
+    assert export("readings", whole) == commands.OK
+    cut_off(stored, "readings", file, 6)
+    with stored.database.begin() as connection:
+        times = np.arange(DAY.start_ms + 12 * HOUR_MS, DAY.start_ms + 13 * HOUR_MS, MINUTE_MS)
+        new = {"B.New": Series(times, np.ones(len(times)))}
+        store.readings.write_series(connection, stored.house.house_id, stored.devices["egauge"], new)
+    assert export("readings", file) == commands.OK
+    assert file.read_bytes() == whole.read_bytes()
+
+
+def test_a_process_that_was_killed_leaves_a_part_that_goes_on(stored: StoredHouse, tmp_path: Path) -> None:
+    whole, file = tmp_path / "whole.csv", tmp_path / "a.csv"
+    assert export("readings", whole) == commands.OK
+    ask = [sys.executable, "-m", "sgmp_console", "export", "readings", *ASK, "--out", str(file)]
+    with subprocess.Popen(ask, stderr=subprocess.DEVNULL) as process:
+        part = tmp_path / "a.csv.part"
+        wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size > 0), 60)
+        process.kill()
+    if not file.exists():
+        assert export("readings", file) == commands.OK
+    assert file.read_bytes() == whole.read_bytes()
+
+
+def test_a_part_of_another_export_is_kept_unless_forced(
+    stored: StoredHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    cut_off(stored, "readings", file, 6)
+    assert export("readings", file, "--device", "sonnen") == commands.FAILED
+    assert "is a part of another export" in capsys.readouterr().err
+    assert export("readings", file, "--device", "sonnen", "--force") == commands.OK
+    assert {row["device"] for row in rows(file)} == {"sonnen"}
+
+
+@pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"offset": 5}'])
+def test_a_part_whose_note_can_not_be_read_begins_again(
+    stored: StoredHouse, tmp_path: Path, note: bytes
+) -> None:
+    whole, file = tmp_path / "whole.csv", tmp_path / "a.csv"
+    assert export("readings", whole) == commands.OK
+    cut_off(stored, "readings", file, 6)
+    (tmp_path / "a.csv.part.json").write_bytes(note)
+    assert export("readings", file) == commands.OK
+    assert file.read_bytes() == whole.read_bytes()
+
+
+def test_two_exports_do_not_write_one_file(
+    stored: StoredHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    with partial_file.opened(file, partial_file.Progress({}, {}, 0), again=False):
+        assert export("readings", file) == commands.FAILED
+    assert "Another process is writing" in capsys.readouterr().err
