@@ -15,17 +15,22 @@ from PySide6.QtWidgets import QApplication
 
 from sgmp_console.resources import resource
 
-_M_ARENA_MAX = -8
-"""glibc's number of this option (malloc.h)."""
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+"""glibc's numbers of these options (malloc.h)."""
+_OWN_PAGES_FROM = 256 * 1024
+"""Bytes: what is larger gets pages of its own, which go back as soon as it is freed. Set, since glibc raises it otherwise."""
 
 
 def keep_memory_small() -> None:
-    """Let threads share two pools of memory: with one each, as glibc has it, what one frees no other can use.
+    """Let threads share two pools of memory (with one each, as glibc has it, what one frees no other can use), and keep
+    the arrays of series out of them.
 
     Before any thread is started. Does nothing where the C library is another.
     """
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 2)
+        libc.mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_FROM)
 
 
 def give_memory_back() -> None:
