@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sgmp_console.reports.balance import Totals
+from sgmp_console.store.findings import Finding
 from sgmp_console.timeseries import Series
-from sgmp_console.watch.warnings import WarningGroup
 
 if TYPE_CHECKING:
     from sgmp_console.fleet.edge_state import EdgeStanding
@@ -124,8 +124,8 @@ class HomeSnapshot:
 
     `curves` has an entry for each of HOME_ITEMS that the house has, over `[start_ms, end_ms)` (24 h, and what an edge
     whose clock is ahead has already sent). `devices` are in order of name. `missing_items` are the required analytic items
-    that the house does not have, in the playbook's order. `warnings`: what is active, then what was resolved today,
-    each with the newest first.
+    that the house does not have, in the playbook's order. `findings`: those that are open, then those that ended today, each
+    with the newest first. `watched_ms`: when the watch last looked at all houses; None: it never did.
     """
 
     house_id: int
@@ -139,7 +139,8 @@ class HomeSnapshot:
     curves: Mapping[str, Curve]
     energy_today: EnergyToday
     charging_today: ChargingToday
-    warnings: tuple[WarningGroup, ...]
+    findings: tuple[Finding, ...] = ()
+    watched_ms: int | None = None
     edge: EdgeStanding | None = None
     """What the house's edge last reported of itself; None: not read."""
     load_without_ev: Curve | None = None

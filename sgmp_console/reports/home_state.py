@@ -30,9 +30,9 @@ from sgmp_console.reports.home import (
 from sgmp_console.reports.sessions import paired
 from sgmp_console.store import AnalyticItem, Device, Event, FieldKey, House
 from sgmp_console.store.config_versions import EdgeState
+from sgmp_console.store.findings import Finding
 from sgmp_console.timeseries import SLOT_MS, GrowingSeries, Series, SlotMeans, calendar, slot_means
-from sgmp_console.watch.warnings import WarningGroup, warning_groups
-from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, WARNING
+from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 DAY_MS = 86_400_000
 
@@ -49,7 +49,6 @@ _POLLS = 5
 
 _MWH_PER_KWH = 1e6
 
-_MINUTE_MS = 60_000
 _RECENT, _LEAST_RECENT = 9, 3
 """Timestamps of a device that tell how often it is polled: at most, and at least."""
 
@@ -85,9 +84,10 @@ class HomeState:
         self._newest_of_device: dict[str, int] = {}
         self._older: dict[str, Latest] = {}
         self._witnesses: dict[str, FieldKey] = {}
-        self._minutes: dict[str, dict[int, int]] = {}  # by device: each minute with readings, and its first
         self._recent: dict[str, NDArray[np.int64]] = {}  # by device: its newest timestamps
         self._edge = EdgeState()
+        self._findings: tuple[Finding, ...] = ()
+        self._watched_ms: int | None = None
         self._ledger: tuple[int, Ledger] | None = None  # at a midnight
 
     @property
@@ -131,6 +131,10 @@ class HomeState:
         """Learn what chargers reported before `start_ms`: a car may have been plugged in for days."""
         self._earlier_sessions = list(events)
 
+    def note_findings(self, findings: Iterable[Finding], watched_ms: int | None) -> None:
+        """Learn what is wrong in the house, and was today; and when the watch last looked."""
+        self._findings, self._watched_ms = tuple(findings), watched_ms
+
     def note_edge(self, edge: EdgeState) -> None:
         """Learn what the house's edge last reported of itself."""
         self._edge = edge
@@ -157,9 +161,6 @@ class HomeState:
         for (device, _), series in readings.items():
             if len(series):
                 self._note_delivery(device, series.timestamps)
-        for minutes in self._minutes.values():
-            for minute in [minute for minute in minutes if minute < start // _MINUTE_MS]:
-                del minutes[minute]
 
     def snapshot(self, now_ms: int) -> HomeSnapshot:
         """All that Home shows at `now_ms`."""
@@ -192,13 +193,8 @@ class HomeState:
             curves=curves,
             energy_today=self._energy(today, now_ms),
             charging_today=self._charging(today, end),
-            warnings=tuple(
-                group
-                for group in warning_groups(
-                    (event for event in self._events if event.timestamp_ms < end), self._first_reading
-                )
-                if _is_of(group, today)
-            ),
+            findings=self._findings,
+            watched_ms=self._watched_ms,
             edge=edge_state.judge(self._edge, now_ms),
             load_without_ev=_without_ev(curves) if definition.house.load_contains_ev else None,
         )
@@ -209,15 +205,6 @@ class HomeState:
         known = self._recent.get(device, _NO_TIMES)
         if not len(known) or newest >= known[-1]:
             self._recent[device] = np.unique(np.concatenate((known, timestamps[-_RECENT:])))[-_RECENT:]
-        minutes = self._minutes.setdefault(device, {})
-        numbers, first = np.unique(timestamps // _MINUTE_MS, return_index=True)
-        for minute, at_ms in zip(numbers.tolist(), timestamps[first].tolist(), strict=True):
-            minutes[minute] = min(at_ms, minutes.get(minute, at_ms))
-
-    def _first_reading(self, device: str, after_ms: int) -> int | None:
-        """To the minute: within the minute of `after_ms` itself it is not known what came after it."""
-        later = (at_ms for at_ms in self._minutes.get(device, {}).values() if at_ms > after_ms)
-        return min(later, default=None)
 
     def _stale_after_ms(self, devices: Iterable[Device]) -> int:
         """A few polls of the slowest of these devices."""
@@ -237,7 +224,7 @@ class HomeState:
         return min(now_ms - DAY_MS, today)
 
     def _event_types(self) -> tuple[str, ...]:
-        types = {WARNING, EV_START_CHARGING, EV_END_CHARGING}
+        types = set(_OF_CHARGERS)
         for identifier in self._graph.events:
             if not identifier.types:
                 return ()
@@ -339,13 +326,6 @@ def _without_ev(curves: Mapping[str, Curve]) -> Curve | None:
         stale_after_ms = load.latest.stale_after_ms if load.latest is not None else STALE_AFTER_MS
         latest = Latest(int(at[-1]), float(series.values[-1]), stale_after_ms)
     return replace(load, series=series, latest=latest, problem=load.problem or ev.problem)
-
-
-def _is_of(group: WarningGroup, day_ms: int) -> bool:
-    """Whether a warning belongs to the day: it lasts, or something of it happened then."""
-    if group.resolved_ms is not None:
-        return group.resolved_ms >= day_ms
-    return group.is_outage or group.last_ms >= day_ms
 
 
 def _interval_ms(device: Device) -> int:

@@ -8,7 +8,17 @@ from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.reports.home_state import DAY_MS, Definition, HomeState
 from sgmp_console.reports.ledger import read_ledger
 from sgmp_console.reports.sessions import LOOK_BACK_MS
-from sgmp_console.store import Database, analytics, config_versions, devices, events, houses, readings
+from sgmp_console.store import (
+    Database,
+    analytics,
+    config_versions,
+    devices,
+    events,
+    findings,
+    houses,
+    readings,
+)
+from sgmp_console.timeseries import calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 _CHECK_EVERY_MS = 10_000
@@ -64,6 +74,12 @@ class HomeLoader:
             start_ms = day.reads_from(from_ms)
             new_readings = readings.read(connection, self._house_id, day.fields, start_ms, end_ms)
             new_events = events.read(connection, self._house_id, from_ms, end_ms, types=day.event_types)
+            today_ms, _ = calendar.day_of(now_ms, day.definition.house.time_zone)
+            watch_age_ms = findings.watch_age_ms(connection)
+            day.note_findings(
+                findings.read(connection, self._house_id, ended_since_ms=today_ms),
+                None if watch_age_ms is None else now_ms - watch_age_ms,
+            )
         day.take(now_ms, from_ms, new_readings, new_events)
         self._day = day
         return day.snapshot(now_ms)

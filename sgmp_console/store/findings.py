@@ -182,6 +182,12 @@ def read(
     ]
 
 
+def watch_age_ms(connection: sa.Connection) -> int | None:
+    """How long ago the watch last looked at all houses, by the database's clock; None: it never did."""
+    age = connection.execute(sa.text("SELECT sgmp.watch_age_ms()")).scalar_one()
+    return None if age is None else int(age)
+
+
 def counts(connection: sa.Connection) -> dict[int | None, Count]:
     """Of each house with open findings, of all that the account sees; None stands for the deployment. One statement."""
     rows = connection.execute(sa.text("SELECT * FROM sgmp.finding_counts()"))

@@ -8,7 +8,6 @@ from datetime import tzinfo
 
 from sgmp_console.fleet.devices_overview import UNKNOWN, DeviceOverview
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
-from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.fleet.sync import Outcome as SyncOutcome
 from sgmp_console.fleet.sync import SyncState
 from sgmp_console.store import Device
@@ -84,14 +83,9 @@ def edge_words(edge: EdgeStanding, now_ms: int) -> str:
     return f"The edge should have reported by now; it was last heard of {age}"
 
 
-def house_troubles(house: HouseOverview, now_ms: int) -> tuple[str, ...]:
-    """What is wrong in a house now, the gravest first, each without its full stop."""
-    if house.edge.is_away:
-        return (edge_words(house.edge, now_ms),)
-    troubles = [f"{name}: {_STATES.get(state, state)}" for name, state in devices_down(house.edge).items()]
-    if house.sync.outcome is SyncOutcome.REJECTED:
-        troubles.append(f"The edge refused version {house.sync.version}")
-    return tuple(troubles)
+def state_words(state: str) -> str:
+    """How a device is doing, in words."""
+    return _STATES.get(state, state)
 
 
 def devices_down(edge: EdgeStanding) -> dict[str, str]:

@@ -130,7 +130,7 @@ def look(connection: sa.Connection, taken: Turn, certificates: Sequence[Certific
     obsolete = [_ended(row, now_ms) for row in stored if row.rule not in _RULES and row.to_ms is None]
     watching.store_findings(
         connection,
-        [*(_stored(finding) for finding in changes.stored), *obsolete],
+        [*(_stored(finding) for finding in sorted(changes.stored, key=_order)), *obsolete],
         [finding.finding_id for finding in changes.forgotten],
         now_ms,
     )
@@ -206,6 +206,12 @@ def _stored(finding: Known) -> StoredFinding:
         finding.details,
         finding.suspended,
     )
+
+
+def _order(finding: Known) -> tuple[int, int, str, str, str]:
+    """In which messages about findings of one turn are sent: the oldest first."""
+    key = finding.key
+    return finding.from_ms, key.house_id or 0, key.device, key.rule, key.subject
 
 
 def _ended(row: StoredFinding, now_ms: int) -> StoredFinding:

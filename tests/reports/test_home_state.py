@@ -296,21 +296,11 @@ def test_a_house_without_the_items_counts_no_sessions() -> None:
     assert (charging.started, charging.ended, charging.energy_kwh) == (None, None, None)
 
 
-def test_warnings_of_today_come_without_yesterdays() -> None:
-    events = [
-        event(MIDNIGHT - 1, "egauge", "WARNING", data="old"),
-        event(MIDNIGHT, "egauge", "WARNING", data="new"),
-        event(NOON - 1000, "egauge", "WARNING", data="new"),
-    ]
-    (group,) = filled(NOON, {}, events).snapshot(NOON).warnings
-    assert (group.text, group.count, group.first_ms, group.last_ms) == ("new", 2, MIDNIGHT, NOON - 1000)
-
-
 def test_events_that_arrive_again_are_not_counted_twice() -> None:
-    events = [event(NOON - 5000, "egauge", "WARNING", data="x")]
+    events = [event(NOON - 5000, "powerflex", "EV_START_CHARGING")]
     day = filled(NOON, {}, events)
     bring(day, NOON, NOON - 5000, {}, events)
-    assert day.snapshot(NOON).warnings[0].count == 1
+    assert day.snapshot(NOON).charging_today.started == 1
 
 
 def test_battery_watts_become_kilowatts_with_the_sign_of_discharging() -> None:
@@ -340,22 +330,3 @@ def test_a_device_is_silent_and_its_values_stale_after_a_few_of_its_polls(
     ):
         assert meter.is_silent(now) is stale
         assert latest.is_stale(now) is stale
-
-
-def test_a_device_that_delivers_again_is_no_longer_down() -> None:
-    down = event(NOON - 30 * 60_000, "egauge", "WARNING", data="Device is down: gone", change="down")
-    silent = Series([NOON - 40 * 60_000], [1.0])
-    assert [group.is_active for group in filled(NOON, {SOLAR: silent}, [down]).snapshot(NOON).warnings] == [
-        True
-    ]
-    again = Series([NOON - 40 * 60_000, NOON - 5 * 60_000], [1.0, 1.0])
-    (group,) = filled(NOON, {SOLAR: again}, [down]).snapshot(NOON).warnings
-    assert group.resolved_ms == NOON - 5 * 60_000
-
-
-def test_an_outage_of_yesterday_that_lasts_is_shown_and_one_that_is_over_is_not() -> None:
-    yesterday = MIDNIGHT - HOUR_MS
-    down = event(yesterday, "egauge", "WARNING", data="Device is down: gone", change="down")
-    back = event(yesterday + 1000, "egauge", "WARNING", data="Device is back", change="back")
-    assert len(filled(NOON, {}, [down]).snapshot(NOON).warnings) == 1
-    assert not filled(NOON, {}, [down, back]).snapshot(NOON).warnings

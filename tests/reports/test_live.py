@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from sgmp_console.reports.ledger import read_car_in_load
 from sgmp_console.reports.live import HomeLoader
 from sgmp_console.reports.report import Kind
 from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
-from sgmp_console.timeseries import Series, slot_means
+from sgmp_console.timeseries import Series, calendar, slot_means
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
 from tests.reports.houses import at
@@ -98,9 +99,9 @@ def assert_same(one: HomeSnapshot, other: HomeSnapshot) -> None:
         assert curve.latest == other.curves[name].latest
     np.testing.assert_allclose(one.energy_today.totals.flows, other.energy_today.totals.flows, atol=1e-12)
     assert one.charging_today == other.charging_today
-    assert (one.devices, one.warnings, one.missing_items) == (
+    assert (one.devices, one.findings, one.missing_items) == (
         other.devices,
-        other.warnings,
+        other.findings,
         other.missing_items,
     )
 
@@ -199,7 +200,8 @@ def test_an_empty_house_has_everything_but_numbers(live: HomeLoader) -> None:
     assert set(snapshot.curves) == set(HOME_ITEMS)
     assert all(curve.latest is None and not len(curve.series) for curve in snapshot.curves.values())
     assert [device.newest_ms for device in snapshot.devices] == [None, None, None]
-    assert (snapshot.missing_items, snapshot.warnings, snapshot.newest_ms) == ((), (), None)
+    assert (snapshot.missing_items, snapshot.findings, snapshot.watched_ms) == ((), (), None)
+    assert snapshot.newest_ms is None
 
 
 def test_bringing_forward_equals_loading(
@@ -212,12 +214,11 @@ def test_bringing_forward_equals_loading(
         events: list[Happened] = [
             (now - 1000, "powerflex", "EV_START_CHARGING", {}),
             (now - 500, "powerflex", "EV_END_CHARGING", {"duration": 1, "energy": 1_000_000 * minute}),
-            (now - 400, "sonnen", "WARNING", {"data": "no answer within 3 s"}),
         ]
         deliver(database, house, between(day, now - MINUTE_MS, now), events)
         brought = live.update(now, now - MINUTE_MS)
         assert_same(brought, HomeLoader(database, house.house_id).load(now))
-    assert brought.charging_today.started == brought.charging_today.ended == brought.warnings[0].count == 11
+    assert brought.charging_today.started == brought.charging_today.ended == 11
 
 
 def test_a_backlog_appears_where_it_belongs(
@@ -322,3 +323,25 @@ def test_an_account_of_another_house_reads_nothing_of_this_one(
     assert len(solar("own@example.org")) == 60
     with pytest.raises(UserError, match="no such house"):
         solar("other@example.org")
+
+
+def test_findings_of_the_house_come_with_home_and_those_that_ended_yesterday_do_not(
+    database: Database, house: House, live: HomeLoader
+) -> None:
+    midnight = calendar.local(calendar.day_of(NOON, house.time_zone)[0], "UTC")
+    with database.begin() as connection:
+        for rule, to in (
+            ("edge_offline", None),
+            ("device_down", midnight),
+            ("quarantine", midnight - timedelta(seconds=1)),
+        ):
+            connection.exec_driver_sql(
+                "INSERT INTO sgmp.finding (house_id, rule, severity, from_at, seen_at, opened_at, to_at)"
+                " VALUES (%s, %s, 'critical', now(), now(), now(), %s)",
+                (house.house_id, rule, to),
+            )
+    snapshot = live.load(NOON)
+    assert [(one.rule, one.is_open) for one in snapshot.findings] == [
+        ("edge_offline", True),
+        ("device_down", False),
+    ]

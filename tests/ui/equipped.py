@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from sgmp_console import store
 from sgmp_console.fleet import analytics, devices
-from sgmp_console.store import Batch, Database, Device, EventRow, House, ReadingRow
+from sgmp_console.store import Batch, Database, Device, EventRow, House, ReadingRow, findings, watching
+from sgmp_console.store.watching import StoredFinding
 from sgmp_edge import contract
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
 
@@ -55,6 +57,36 @@ def say(owner: Database, house: House, at_ms: int, kind: str, **data: Any) -> No
     row = EventRow(house.house_id, 0, contract.EDGE_DEVICE_NAME, at_ms, kind, data)
     with owner.begin() as connection:
         store.readings.write(connection, Batch(events=[row]))
+
+
+def find(
+    owner: Database, house: House | None, rule: str, severity: str = "critical", *, noted: bool = False
+) -> None:
+    """Something is wrong, since an hour ago; somebody may have taken note of it."""
+    now_ms = int(time.time() * 1000)
+    house_id = house.house_id if house else None
+    since_ms = now_ms - 3_600_000
+    row = StoredFinding(
+        0,
+        house_id,
+        "",
+        rule,
+        "",
+        severity,
+        since_ms,
+        since_ms,
+        since_ms,
+        None,
+        None,
+        None,
+        {},
+        suspended=False,
+    )
+    with owner.begin() as connection:
+        watching.store_findings(connection, [row], [], now_ms)
+        if noted:
+            (found,) = [one for one in findings.read(connection) if one.rule == rule]
+            findings.acknowledge(connection, found.finding_id, "on it")
 
 
 def measure(owner: Database, device: Device, at_ms: int) -> None:

@@ -18,8 +18,8 @@ from sgmp_console.reports.home import (
     HomeSnapshot,
     Latest,
 )
+from sgmp_console.store.findings import Finding, Severity, State
 from sgmp_console.timeseries.series import Series
-from sgmp_console.watch.warnings import WarningGroup
 
 ZONE = ZoneInfo("America/Los_Angeles")
 NOW_MS = int(datetime(2025, 5, 14, 14, 3, 12, tzinfo=ZONE).timestamp() * 1000)
@@ -91,32 +91,57 @@ def snapshot(
             midnight_ms, now_ms - now_ms % 300_000, _totals(), missing={"battery_charging": 24, "solar": 0}
         ),
         charging_today=ChargingToday(started=2, ended=1, energy_kwh=7.9, sessions=2),
-        warnings=(
-            WarningGroup(
-                "powerflex",
-                "Device is down: sign-in refused: check username and password",
-                3,
-                now_ms - 9_000_000,
-                now_ms - 1_800_000,
-                is_outage=True,
-            ),
-            WarningGroup(
-                "egauge",
-                "register A.SubPanel jumped further than can be",
-                12,
-                now_ms - 5_000_000,
-                now_ms - 120_000,
-            ),
-            WarningGroup(
-                "sonnen",
-                "Device is down: no answer within 3 s",
+        findings=(
+            Finding(
+                7,
                 1,
-                now_ms - 38_000_000,
+                "powerflex",
+                "device_down",
+                "",
+                Severity.CRITICAL,
+                now_ms - 9_000_000,
+                None,
+                details={"text": "Device is down: sign-in refused: check username and password"},
+            ),
+            Finding(
+                6,
+                1,
+                "egauge",
+                "device_warning",
+                "register A.SubPanel jumped further than can be",
+                Severity.WARNING,
+                now_ms - 5_000_000,
+                None,
+                value=12,
+                details={"text": "register A.SubPanel jumped further than can be"},
+            ),
+            Finding(
+                5,
+                1,
+                "",
+                "config_not_sent",
+                "",
+                Severity.INFO,
+                now_ms - 7_200_000,
+                None,
+                state=State.ACKNOWLEDGED,
+                who="ann@example.org",
+                note="after the visit",
+            ),
+            Finding(
+                4,
+                1,
+                "sonnen",
+                "device_down",
+                "",
+                Severity.CRITICAL,
                 now_ms - 38_000_000,
                 now_ms - 31_000_000,
-                is_outage=True,
+                details={"text": "Device is down: no answer within 3 s"},
+                state=State.RESOLVED,
             ),
         ),
+        watched_ms=now_ms - 3_000,
         edge=EdgeStanding(Presence.ONLINE, now_ms - 20_000),
     )
 
@@ -143,7 +168,7 @@ def empty(*, devices: bool, missing: tuple[str, ...]) -> HomeSnapshot:
         curves={},
         energy_today=replace(full.energy_today, totals=Totals(slots=168)),
         charging_today=ChargingToday(None, None, None),
-        warnings=(),
+        findings=(),
     )
 
 

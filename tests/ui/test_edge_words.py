@@ -5,9 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
-from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.fleet.sync import Outcome, SyncState
-from sgmp_console.store import House
 from sgmp_console.ui import edge_words
 from sgmp_edge import contract
 
@@ -15,10 +13,6 @@ NOW_MS = 1_790_000_000_000
 ZONE = ZoneInfo("UTC")
 IN_SYNC = SyncState(Outcome.IN_SYNC, 3, NOW_MS - 600_000, None, changed=False)
 DEVICES = {"meter": contract.Outcome.OK, "battery": contract.Outcome.UNREACHABLE}
-
-
-def house(edge: EdgeStanding, sync: SyncState = IN_SYNC) -> HouseOverview:
-    return HouseOverview(House(1, "Maple House", "", "UTC"), 2, edge, sync, NOW_MS)
 
 
 def test_an_edge_that_is_away_is_not_said_to_be_in_sync() -> None:
@@ -30,20 +24,7 @@ def test_an_edge_that_is_away_is_not_said_to_be_in_sync() -> None:
         assert said.tint == "ink_muted"
 
 
-def test_troubles_of_a_house_name_its_devices_that_are_down() -> None:
+def test_devices_that_are_down_are_known_while_the_edge_is_online() -> None:
     online = EdgeStanding(Presence.ONLINE, NOW_MS - 5_000, DEVICES)
-    assert edge_words.house_troubles(house(online), NOW_MS) == ("battery: Unreachable",)
-
-
-def test_of_a_house_whose_edge_is_away_only_that_is_known() -> None:
-    away = EdgeStanding(Presence.OFFLINE, NOW_MS - 180_000, DEVICES)
-    assert edge_words.house_troubles(house(away), NOW_MS) == (
-        "The edge is offline; it was last heard of 3\u00a0min ago",
-    )
-
-
-def test_a_refused_configuration_is_a_trouble() -> None:
-    online = EdgeStanding(Presence.ONLINE, NOW_MS - 5_000, {"meter": contract.Outcome.OK})
-    refused = SyncState(Outcome.REJECTED, 4, NOW_MS, "no device list", changed=False)
-    assert edge_words.house_troubles(house(online, refused), NOW_MS) == ("The edge refused version 4",)
-    assert edge_words.house_troubles(house(online), NOW_MS) == ()
+    assert edge_words.devices_down(online) == {"battery": contract.Outcome.UNREACHABLE}
+    assert edge_words.devices_down(EdgeStanding(Presence.OFFLINE, NOW_MS - 5_000, DEVICES)) == {}

@@ -157,23 +157,24 @@ def test_energy_that_is_not_known_is_a_dash_not_zero(show: Show) -> None:
     assert "14 h not attributed" in said
 
 
-def test_active_warnings_are_shown_and_counted_resolved_ones_are_folded_with_how_long_they_lasted(
+def test_active_findings_are_shown_and_counted_resolved_ones_are_folded_with_how_long_they_lasted(
     show: Show,
 ) -> None:
-    card = show(snapshots.snapshot()).warnings
+    card = show(snapshots.snapshot()).findings
     said = texts(card)
     assert "2 active" in said
-    assert "sign-in refused: check username and password\npowerflex · since 11:33" in said
-    assert "egauge · 12 times, 12:39 to 14:01" in said
+    assert "powerflex is down: sign-in refused: check username and password\nsince 11:33, 2 h 30 min" in said
+    assert "egauge: register A.SubPanel jumped further than can be\nsince 12:39" in said
+    assert "acknowledged by ann@example.org · after the visit" in said
     assert "no answer within 3 s" not in said
     press(card, "Show 1 resolved today")
-    assert "no answer within 3 s\nsonnen · 03:29 to 05:26, 1 h 56 min" in texts(card)
+    assert "sonnen is down: no answer within 3 s\n03:29 to 05:26, 1 h 56 min" in texts(card)
     press(card, "Hide 1 resolved today")
     assert "no answer within 3 s" not in texts(card)
 
 
 def test_a_quiet_day_says_so(show: Show) -> None:
-    assert "No active warnings" in texts(show(replace(snapshots.snapshot(), warnings=())).warnings)
+    assert "Nothing is wrong" in texts(show(replace(snapshots.snapshot(), findings=())).findings)
 
 
 @pytest.mark.parametrize(
@@ -184,27 +185,36 @@ def test_a_quiet_day_says_so(show: Show) -> None:
         (Presence.STOPPED, "The edge was stopped"),
     ],
 )
-def test_while_the_edge_is_away_home_says_so_and_nothing_is_said_to_be_well(
+def test_while_the_edge_is_away_nothing_is_said_to_be_well_before_it_is_a_finding(
     show: Show, presence: Presence, title: str
 ) -> None:
     away = EdgeStanding(presence, snapshots.NOW_MS - 90_000)
-    said = texts(show(replace(snapshots.snapshot(), warnings=(), edge=away)).warnings)
+    said = texts(show(replace(snapshots.snapshot(), findings=(), edge=away)).findings)
     assert title in said
     assert "1 min ago" in said
-    assert "1 active" in said
-    assert "No active warnings" not in said
+    assert "Nothing is wrong" not in said
 
 
-def test_a_house_that_is_not_heard_is_not_said_to_be_without_warnings(show: Show) -> None:
-    said = texts(show(replace(snapshots.stale(), warnings=())).warnings)
+@pytest.mark.parametrize(
+    ("watched_ms", "words"),
+    [(None, "no watch has ever run"), (snapshots.NOW_MS - 180_000, "the watch last looked 3 min ago")],
+)
+def test_without_a_watch_nothing_is_said_to_be_well(show: Show, watched_ms: int | None, words: str) -> None:
+    said = texts(show(replace(snapshots.snapshot(), findings=(), watched_ms=watched_ms)).findings)
+    assert words in said
+    assert "Nothing is wrong" not in said
+
+
+def test_a_house_that_is_not_heard_is_not_said_to_be_well(show: Show) -> None:
+    said = texts(show(replace(snapshots.stale(), findings=())).findings)
     assert "Nothing is heard from this house\nThe newest reading came 25 min ago." in said
-    assert "No active warnings" not in said
+    assert "Nothing is wrong" not in said
 
 
 def test_a_house_that_never_delivered_has_no_green_tick_either(show: Show) -> None:
     full = snapshots.snapshot()
     never = tuple(replace(device, newest_ms=None) for device in full.devices)
-    said = texts(show(replace(full, devices=never, warnings=(), edge=None)).warnings)
+    said = texts(show(replace(full, devices=never, findings=(), edge=None)).findings)
     assert "No device of this house has delivered a reading yet." in said
 
 

@@ -35,6 +35,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge import contract
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE
+from tests.ui import equipped
 from tests.ui.conftest import Deployment, save_picture
 from tests.ui.finding import open_context_menu
 from tests.ui.houses import outage
@@ -118,9 +119,24 @@ def test_every_house_says_how_it_stands(show: Show, deployed: Deployment) -> Non
     assert column(page, 0) == ["Harbor House", "Maple House"]
     assert column(page, 3) == ["Europe/Berlin", "America/Los_Angeles"]
     assert column(page, 4) == ["0", "1"]
-    assert column(page, 5) == ["Never heard", "Never heard"]
-    assert column(page, 7) == ["Never sent", "Never sent"]
-    assert column(page, 8) == ["None", "None"]
+    assert column(page, 6) == ["Never heard", "Never heard"]
+    assert column(page, 8) == ["Never sent", "Never sent"]
+    assert column(page, 9) == ["None", "None"]
+
+
+def test_the_house_with_the_worst_findings_is_marked_and_comes_first(
+    show: Show, deployed: Deployment
+) -> None:
+    maple, harbor = sorted(deployed.houses, key=lambda house: house.name, reverse=True)
+    equipped.find(deployed.owner, maple, "quarantine", "warning")
+    equipped.find(deployed.owner, harbor, "edge_offline")
+    equipped.find(deployed.owner, harbor, "edge_disk", "warning", noted=True)
+    page = show()
+    assert column(page, 5) == ["1 + 1 noted", "1"]
+    page.table.sortByColumn(5, Qt.SortOrder.DescendingOrder)
+    assert column(page, 0) == ["Harbor House", "Maple House"]
+    tip = page.table.model().index(0, 5).data(Qt.ItemDataRole.ToolTipRole)
+    assert "The edge is offline" in tip
 
 
 def test_the_list_is_searched_and_sorted(show: Show) -> None:
@@ -136,7 +152,7 @@ def test_the_list_is_searched_and_sorted(show: Show) -> None:
 def test_what_arrives_later_is_found_by_a_search_that_waits_for_it(show: Show, qtbot: QtBot) -> None:
     page = show()
     store(made(page, qtbot))
-    qtbot.waitUntil(lambda: column(page, 8)[2:] == ["Valid"], timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 9)[2:] == ["Valid"], timeout=20_000)
     known = page._valid
     page._credentials_known(None)
     QTest.keyClicks(page.search, "valid")
@@ -192,7 +208,7 @@ def test_a_house_is_created_and_its_credentials_are_shown_once(
     assert file.read_text() == text + "\n"
     store(dialog)
     qtbot.waitUntil(lambda: column(page, 0) == ["Harbor House", "Maple House", "Oak House"])
-    qtbot.waitUntil(lambda: column(page, 8)[2] == "Valid")
+    qtbot.waitUntil(lambda: column(page, 9)[2] == "Valid")
 
 
 def test_a_house_can_be_renamed(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
@@ -377,7 +393,7 @@ def test_new_credentials_are_valid_beside_the_old_until_these_are_revoked(
 ) -> None:
     page = show()
     store(made(page, qtbot))
-    qtbot.waitUntil(lambda: column(page, 8)[2:] == ["Valid"], timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 9)[2:] == ["Valid"], timeout=20_000)
     choose(page, "Oak House")
     page.action("renew").trigger()
     asked = opened(page, RenewDialog)
@@ -390,12 +406,12 @@ def test_new_credentials_are_valid_beside_the_old_until_these_are_revoked(
     dialog = opened(page, CredentialsDialog)
     newest = contract.parse_credentials(dialog.text.toPlainText())
     store(dialog)
-    qtbot.waitUntil(lambda: column(page, 8)[2] == "2 valid", timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 9)[2] == "2 valid", timeout=20_000)
     page.action("revoke").trigger()
     revoking = opened(page, RevokeDialog)
     revoking.act.click()
     qtbot.waitUntil(lambda: gone(revoking), timeout=20_000)
-    qtbot.waitUntil(lambda: column(page, 8)[2] == "Valid", timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 9)[2] == "Valid", timeout=20_000)
     assert newest.client_id is not None
     assert authority(deployed).valid(newest.client_id) == [newest.certificate_id]
 

@@ -115,7 +115,7 @@ def test_what_was_shown_stays_while_the_database_is_away(
     live.house_changed(7, 1)
     qtbot.waitUntil(lambda: bool(lost))
     assert live.snapshot is got[0]
-    reader.answer = replace(snapshots.snapshot(), warnings=())
+    reader.answer = replace(snapshots.snapshot(), findings=())
     live.reload()
     qtbot.waitUntil(lambda: len(got) == 2)
     assert reader.loads == [7, 7]

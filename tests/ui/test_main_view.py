@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QLabel,
     QLineEdit,
+    QListView,
     QMenu,
     QProgressBar,
     QToolButton,
@@ -39,7 +40,6 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.frame.pages import PAGES, PageDeclaration
 from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.frame.time_range import TimeRangeControl
-from sgmp_edge import contract
 from tests.ui import equipped, snapshots
 from tests.ui.conftest import Deployment, save_picture
 from tests.ui.finding import account_menu, let_time_pass, only, sidebar_entries, visible
@@ -256,7 +256,7 @@ def test_trouble_in_another_house_is_seen_from_every_page(
         for name in ("Maple House", "Harbor House")
     )
     qtbot.waitUntil(lambda: started.live.house_id == maple.house_id)
-    equipped.say(deployed.owner, harbor, snapshots.NOW_MS - 60_000, contract.EDGE_STATUS, state="offline")
+    equipped.find(deployed.owner, harbor, "edge_offline")
     QTest.keyClick(started, Qt.Key.Key_F5)
     qtbot.waitUntil(lambda: "Harbor House" in started.switcher.accessibleDescription())
     houses = next(entry for entry in sidebar_entries(started) if entry.accessibleName() == "Houses")
@@ -265,6 +265,33 @@ def test_trouble_in_another_house_is_seen_from_every_page(
     rows = started.switcher.popup().list.model()
     assert any("The edge is offline" in rows.index(row, 0).data() for row in range(rows.rowCount()))
     started.switcher.popup().hide()
+
+
+def test_the_top_bar_counts_what_is_open_and_leads_to_its_house(
+    qtbot: QtBot, started: MainView, deployed: Deployment
+) -> None:
+    maple, harbor = (
+        next(house for house in deployed.houses if house.name == name)
+        for name in ("Maple House", "Harbor House")
+    )
+    qtbot.waitUntil(lambda: started.live.house_id == maple.house_id)
+    qtbot.waitUntil(lambda: started.findings.text() == "Not watched")
+    equipped.find(deployed.owner, maple, "quarantine", "warning", noted=True)
+    equipped.find(deployed.owner, harbor, "edge_offline")
+    equipped.find(deployed.owner, None, "broker_away")
+    QTest.keyClick(started, Qt.Key.Key_F5)
+    qtbot.waitUntil(lambda: started.findings.text() == "2 findings")
+    started.findings.open()
+    (listed,) = started.findings.popup().findChildren(QListView)
+    rows = [listed.model().index(row, 0) for row in range(listed.model().rowCount())]
+    assert [row.data().partition(" · ")[0] for row in rows] == [
+        "Harbor House: The edge is offline",
+        "Ingest does not reach the broker: nothing of any house arrives",
+    ]
+    listed.setCurrentIndex(rows[0])
+    QTest.keyClick(listed, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: started.live.house_id == harbor.house_id)
+    assert not started.findings.popup().isVisible()
 
 
 def test_a_long_list_of_houses_is_as_high_and_wide_as_it_needs(

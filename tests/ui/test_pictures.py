@@ -79,7 +79,7 @@ STATES: dict[str, HomeSnapshot | Exception] = {
         PARTIAL,
         curves={item: curve for item, curve in PARTIAL.curves.items() if item != "ev"},
         missing_items=("ev", "ev_event_count"),
-        warnings=(),
+        findings=(),
     ),
     "home_no_devices": snapshots.empty(devices=False, missing=("solar",)),
     "home_no_items": snapshots.empty(

@@ -74,6 +74,11 @@ BEGIN ATOMIC
     GROUP BY 1;
 END;
 
+-- Since the last turn of the watch; null where there never was one. Without it, no findings does not mean that all is well.
+CREATE FUNCTION sgmp.watch_age_ms() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT GREATEST(extract(epoch FROM clock_timestamp() - w.turn_at) * 1000, 0)::bigint FROM sgmp.watch_state w);
+
 -- `act`: acknowledge, silence (until a time), reopen (take that back). Returns whether the finding is there and open.
 CREATE FUNCTION sgmp.act_on_finding(finding bigint, act text, note text, until timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -93,7 +93,7 @@ GRANT EXECUTE ON FUNCTION
     sgmp.update_account(integer, integer, text, text, integer, boolean),
     sgmp.act_on_quarantine(text, bigint[]), sgmp.quarantine_usages(),
     sgmp.visible_quarantine(integer, bigint, integer), sgmp.house_standings(integer), sgmp.newest_of_houses(),
-    sgmp.visible_findings(integer, timestamptz, integer), sgmp.finding_counts(),
+    sgmp.visible_findings(integer, timestamptz, integer), sgmp.finding_counts(), sgmp.watch_age_ms(),
     sgmp.act_on_finding(bigint, text, text, timestamptz), sgmp.visible_recipients(),
     sgmp.add_recipient(text, text, text, integer, text), sgmp.remove_recipient(integer), sgmp.test_recipient(integer),
     sgmp.notification_state(bigint), sgmp.visible_windows(),

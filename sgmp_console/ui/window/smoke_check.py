@@ -167,5 +167,5 @@ def _summary(snapshot: HomeSnapshot) -> dict[str, Any]:
             if curve.latest is not None
         },
         "missing_items": list(snapshot.missing_items),
-        "warnings": sum(group.count for group in snapshot.warnings),
+        "findings": [finding.rule for finding in snapshot.findings if finding.is_open],
     }

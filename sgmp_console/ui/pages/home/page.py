@@ -14,16 +14,17 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QSizePolicy
 
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, POWER_SOURCES, POWER_USES, HomeSnapshot
+from sgmp_console.store.findings import Finding
 from sgmp_console.ui import formats, item_actions
 from sgmp_console.ui.charts.legend import Legend, Readout
 from sgmp_console.ui.charts.time_chart import Pane, TimeChart
 from sgmp_console.ui.explain import explain
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.pages.home.energy import EnergyCard
+from sgmp_console.ui.pages.home.findings import FindingsCard
 from sgmp_console.ui.pages.home.flow import FlowDiagram, flows
 from sgmp_console.ui.pages.home.missing_items import MissingItemsBar
 from sgmp_console.ui.pages.home.tiles import BatteryTile, ChargingTile, Tile, current
-from sgmp_console.ui.pages.home.warnings import WarningsCard
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.labels import label
@@ -116,8 +117,10 @@ class HomePage(Page):
                 source.set_pressable()
                 source.setAccessibleDescription("Enter opens the report.")
                 source.pressed.connect(partial(self._open_report, report, period))
-        self.warnings = WarningsCard()
-        self.warnings.setMinimumHeight(_LEAST_CARD_HEIGHT)
+        self.findings = FindingsCard()
+        self.findings.set_may_act(self.services.session.may("manage_devices"))
+        self.findings.chosen.connect(self._take_note)
+        self.findings.setMinimumHeight(_LEAST_CARD_HEIGHT)
 
         power = Card("Power, last 24 hours")
         self._power_hint = label("", "caption", "muted")
@@ -147,7 +150,7 @@ class HomePage(Page):
         self._grid = QGridLayout(page)
         self._grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         self._grid.setSpacing(_MARGIN)
-        self._cards = (power, now, self.energy, line, self.warnings)
+        self._cards = (power, now, self.energy, line, self.findings)
         for card in (*self.tiles, *self._cards):
             # The columns share the width equally, whatever stands in them.
             card.setSizePolicy(QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy())
@@ -159,6 +162,16 @@ class HomePage(Page):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(page)
         return area
+
+    def _take_note(self, finding: Finding) -> None:
+        # Loaded when it is used: the first page does without.
+        from sgmp_console.ui.dialogs.finding import FindingDialog
+
+        if self._snapshot is not None:
+            zone_name = self._snapshot.time_zone
+            dialog = FindingDialog(self.services, finding, ZoneInfo(zone_name), zone_name, self)
+            dialog.acted.connect(self.services.live.reload)
+            dialog.open()
 
     def _open_report(self, report: str, period: str) -> None:
         self.services.shown_period.choose_text(period)
@@ -175,7 +188,7 @@ class HomePage(Page):
             self._tiles_grid.addWidget(tile, row, column)
         for column in range(4):
             self._tiles_grid.setColumnStretch(column, 1 if wide or column < 2 else 0)
-        grid, (power, now, energy, line, warnings) = self._grid, self._cards
+        grid, (power, now, energy, line, findings) = self._grid, self._cards
         grid.addWidget(self.missing_items, 0, 0, 1, columns)
         grid.addWidget(self._tiles_box, 1, 0, 1, columns)
         grid.addWidget(power, 2, 0, 1, 2)
@@ -183,12 +196,12 @@ class HomePage(Page):
             grid.addWidget(now, 2, 2)
             grid.addWidget(energy, 3, 0)
             grid.addWidget(line, 3, 1)
-            grid.addWidget(warnings, 3, 2)
+            grid.addWidget(findings, 3, 2)
         else:
             grid.addWidget(now, 3, 0)
             grid.addWidget(energy, 3, 1)
             grid.addWidget(line, 4, 0)
-            grid.addWidget(warnings, 4, 1)
+            grid.addWidget(findings, 4, 1)
         for column in range(3):
             grid.setColumnStretch(column, 1 if column < columns else 0)
         for row, stretch in ((2, 2), (3, 1), (4, 0 if wide else 1)):
@@ -227,7 +240,7 @@ class HomePage(Page):
         self.legend.set_values({item: current(snapshot.latest_power(item), now_ms) for item in POWER_ITEMS})
         self.flow.set_flows(flows(snapshot, now_ms))
         self._readout.set_values({item: current(snapshot.latest(item), now_ms) for item in LINE_ITEMS})
-        self.warnings.show_warnings(snapshot, now_ms, ZoneInfo(snapshot.time_zone))
+        self.findings.show_findings(snapshot, now_ms, ZoneInfo(snapshot.time_zone))
 
     # --- What stands there instead -------------------------------------------------------------------------------
 

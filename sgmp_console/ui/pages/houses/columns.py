@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from sgmp_console.fleet.edge_state import Presence
 from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.fleet.sync import Outcome
-from sgmp_console.ui import edge_words, formats
+from sgmp_console.store.findings import Finding, State
+from sgmp_console.ui import edge_words, finding_words, formats
 from sgmp_console.ui.edge_words import StatusText
 from sgmp_console.ui.parts.table import Column, Mark
 
@@ -27,6 +28,9 @@ _SYNC = {
     Outcome.REJECTED: ("Refused by the edge", Mark("fault", "state_fault")),
     Outcome.DRIFTED: ("Drifted", Mark("warning", "state_warning")),
 }
+_LISTED = 20
+"""Findings in a tip."""
+
 _CHANGED = ("Changed since", Mark("warning", "state_warning"))
 _WAS_IN_SYNC = ("Was in sync", Mark("clock", "ink_muted"))
 """Of an edge that is away: nobody knows what it runs now."""
@@ -66,7 +70,36 @@ def _devices(row: HouseRow) -> str:
 
 
 def _devices_tip(row: HouseRow) -> str:
-    return "\n".join(edge_words.house_troubles(row.overview, row.now_ms)) or _devices(row)
+    down = edge_words.devices_down(row.overview.edge)
+    return "\n".join(f"{name}: {edge_words.state_words(state)}" for name, state in down.items()) or _devices(
+        row
+    )
+
+
+def _active(row: HouseRow) -> list[Finding]:
+    return [finding for finding in row.overview.findings if finding.state is State.ACTIVE]
+
+
+def _findings(row: HouseRow) -> str:
+    active, noted = len(_active(row)), len(row.overview.findings) - len(_active(row))
+    return " + ".join(filter(None, (f"{active:,}" if active else "", f"{noted:,} noted" if noted else "")))
+
+
+def _findings_mark(row: HouseRow) -> Mark | None:
+    return Mark(*finding_words.look(row.overview.findings[0])) if row.overview.findings else None
+
+
+def _findings_tip(row: HouseRow) -> str:
+    zone = row.overview.house.time_zone
+    return "\n".join(
+        f"{finding_words.said(finding, zone).text}, {finding_words.when(finding, row.now_ms, ZoneInfo(zone))}"
+        for finding in row.overview.findings[:_LISTED]
+    )
+
+
+def _gravity(row: HouseRow) -> float:
+    """The worst first, then the most."""
+    return float(sum(1000.0**finding.severity.rank for finding in _active(row)))
 
 
 def _sync_tip(row: HouseRow) -> str:
@@ -108,6 +141,7 @@ COLUMNS: tuple[Column[HouseRow], ...] = (
         mark=lambda row: Mark("fault", "state_fault") if edge_words.devices_down(row.overview.edge) else None,
         right=True,
     ),
+    Column("Findings", _findings, 88, sort=_gravity, mark=_findings_mark, tip=_findings_tip),
     Column(
         "Edge",
         lambda row: _EDGE[row.overview.edge.presence][0],

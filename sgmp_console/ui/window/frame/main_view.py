@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
@@ -22,12 +22,13 @@ from PySide6.QtWidgets import (
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import ThemeChoice
-from sgmp_console.store import SignInRefused, accounts, changes, ingest_state
+from sgmp_console.store import SignInRefused, accounts, changes, findings, houses, ingest_state
 from sgmp_console.store.accounts import Account
 from sgmp_console.store.changes import Change, Reconnected
+from sgmp_console.store.findings import Finding, Severity, State
 from sgmp_console.store.houses import House
 from sgmp_console.store.ingest_state import IngestState
-from sgmp_console.ui import plain_text
+from sgmp_console.ui import finding_words, plain_text
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed, HomeReader
@@ -41,6 +42,7 @@ from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window import application
 from sgmp_console.ui.window.frame.banner import OfflineBanner
+from sgmp_console.ui.window.frame.findings_button import FindingsButton
 from sgmp_console.ui.window.frame.house_switcher import HouseSwitcher
 from sgmp_console.ui.window.frame.ingest_light import IngestLight
 from sgmp_console.ui.window.frame.live_light import LiveLight
@@ -60,8 +62,8 @@ _THEMES: tuple[tuple[ThemeChoice, str], ...] = (
 _ACCOUNT_EVERY_MS = 60_000
 """Between looks at what the account may by now. The database holds to it at once, whatever the pages offer."""
 
-_HOUSES_EVERY_MS = 30_000
-"""Between looks at how the other houses are doing, where there are any."""
+_HOUSES_EVERY_MS = 10_000
+"""Between looks at which houses there are and what is wrong in them."""
 
 _TRIM_AFTER_MS = 3_000
 """After another page was shown: by then it has read what it shows, and what that took is free again."""
@@ -76,10 +78,11 @@ def utc_now_ms() -> int:
 
 @dataclass(frozen=True)
 class _HousesFound:
-    """`troubles`: what is wrong in each, by its id."""
+    """`findings`: the open ones of all of them; `watch_age_ms`: since the watch last looked."""
 
     houses: tuple[House, ...]
-    troubles: Mapping[int, tuple[str, ...]]
+    findings: tuple[Finding, ...]
+    watch_age_ms: int | None
 
 
 class MainView(QWidget):
@@ -141,6 +144,7 @@ class MainView(QWidget):
         )
         self._made: dict[str, Page] = {}
         self._shown_page = ""
+        self._shows_findings = "home" in self._declared
         self._build(rail_collapsed)
         self.live.lost.connect(self.connection.lost)
         self.live.snapshot_ready.connect(self._snapshot_came)
@@ -157,7 +161,7 @@ class MainView(QWidget):
         self._trim.timeout.connect(application.give_memory_back)
         self._houses_beat = QTimer(self)
         self._houses_beat.setInterval(_HOUSES_EVERY_MS)
-        self._houses_beat.timeout.connect(self._look_at_other_houses)
+        self._houses_beat.timeout.connect(self._look_at_houses)
         self._account_now = session.account
         self._account_beat = QTimer(self)
         self._account_beat.setInterval(_ACCOUNT_EVERY_MS)
@@ -189,7 +193,7 @@ class MainView(QWidget):
             self.show_house(house_id if house_id in self._houses else next(iter(self._houses)))
         else:
             self._show_no_houses()
-        self._look_at_other_houses()
+        self._look_at_houses()
         self.connection.start()
         self._listening: Task[Change | Reconnected] = self._tasks.listen(
             self, self._listen, self._heard, self._not_heard
@@ -279,6 +283,8 @@ class MainView(QWidget):
         self.switcher.opened.connect(self._refresh_houses)
         self.time_range = TimeRangeControl(self.shown_period)
         self.time_range.hide()
+        self.findings = FindingsButton()
+        self.findings.house_chosen.connect(self._show_findings_of)
         self.light = LiveLight()
         self._account = IconButton("account", f"Account {self.session.account.email}")
         self._account.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -287,6 +293,7 @@ class MainView(QWidget):
         bar.addWidget(self.switcher)
         bar.addWidget(self.time_range)
         bar.addStretch(1)
+        bar.addWidget(self.findings)
         bar.addWidget(self.light)
         bar.addWidget(self._account)
 
@@ -378,7 +385,7 @@ class MainView(QWidget):
 
     def _reload(self) -> None:
         self.look_at_account()
-        self._look_at_other_houses()
+        self._look_at_houses()
         if self._shown_page:
             self._made[self._shown_page].reload()
 
@@ -467,30 +474,38 @@ class MainView(QWidget):
         """What is on screen is no longer current, whatever it says: without its colours, until it is read again."""
         self._grey.setEnabled(not self.connection.online)
 
-    def _look_at_other_houses(self) -> None:
-        if len(self._houses) > 1 and self.connection.online:
+    def _look_at_houses(self) -> None:
+        if self.connection.online:
             self._refresh_houses()
 
     def _refresh_houses(self) -> None:
-        database, now_ms = self.session.database, self._now_ms()
+        database = self.session.database
 
         def read() -> _HousesFound:
-            # Loaded on the worker thread: they bring the configurations of houses, which the first page does without.
-            from sgmp_console.fleet import houses_overview
-            from sgmp_console.ui import edge_words
-
             with database.begin() as connection:
-                found = houses_overview.overview(connection, now_ms)
-            troubles = {one.house.house_id: edge_words.house_troubles(one, now_ms) for one in found}
-            return _HousesFound(tuple(one.house for one in found), troubles)
+                return _HousesFound(
+                    tuple(houses.list_all(connection)),
+                    tuple(findings.read(connection)),
+                    findings.watch_age_ms(connection),
+                )
 
         self._tasks.run(self, read, self._houses_read, self._houses_not_read)
 
     def _houses_read(self, found: _HousesFound) -> None:
         self._houses = {house.house_id: house for house in found.houses}
-        self.switcher.set_houses(found.houses, found.troubles)
-        wrong = [house.name for house in found.houses if found.troubles[house.house_id]]
+        now_ms = self._now_ms()
+        troubles: dict[int, list[str]] = {}
+        for finding in found.findings:
+            house = self._houses.get(finding.house_id or 0)
+            if house is not None and finding.state is State.ACTIVE and finding.severity is not Severity.INFO:
+                said = finding_words.said(finding, house.time_zone).text
+                troubles.setdefault(house.house_id, []).append(said)
+        self.switcher.set_houses(found.houses, troubles)
+        wrong = [house.name for house in found.houses if house.house_id in troubles]
         self._rail.set_mark("houses", f"Something is wrong in {', '.join(wrong)}" if wrong else "")
+        watched_ms = None if found.watch_age_ms is None else now_ms - found.watch_age_ms
+        problem = finding_words.watch_problem(watched_ms, now_ms) if self._shows_findings else ""
+        self.findings.show_findings(found.findings, self._houses, now_ms, problem)
         shown = self._houses.get(self.live.house_id or 0)
         if shown is not None:
             self.switcher.show_house(shown)
@@ -498,6 +513,11 @@ class MainView(QWidget):
         elif found.houses:
             # The first there is, or the one on screen was deleted.
             self.show_house(found.houses[0].house_id)
+
+    def _show_findings_of(self, house_id: int) -> None:
+        if house_id in self._houses:
+            self.show_house(house_id)
+            self.show_page("home")
 
     def _houses_not_read(self, error: Exception) -> None:
         if isinstance(error, Unavailable):

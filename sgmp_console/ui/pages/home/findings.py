@@ -1,0 +1,156 @@
+"""What is wrong with the house: active first; what is over is folded away, with how long it lasted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QScrollArea, QVBoxLayout, QWidget
+
+from sgmp_console.fleet.edge_state import Presence
+from sgmp_console.reports.home import HomeSnapshot
+from sgmp_console.store.findings import Finding, State
+from sgmp_console.ui import finding_words, formats
+from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.card import Card
+from sgmp_console.ui.parts.labels import IconLabel, label
+
+_MAX_ROWS = 50
+"""Of a kind: a house with more has one problem, not fifty."""
+
+_TIMES_MOVE_MS = 60_000
+"""How long it lasts is written in minutes."""
+
+_AWAY = {
+    Presence.OFFLINE: ("The edge is offline", "The broker lost it {ago}."),
+    Presence.SILENT: ("The edge is silent", "It last reported {ago}."),
+    Presence.STOPPED: ("The edge was stopped", "It ended as it should {ago}."),
+}
+
+
+class FindingsCard(Card):
+    """`chosen` carries the Finding that somebody wants to take note of."""
+
+    chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Findings", parent)
+        self._count = label("", "caption", "muted")
+        self.header.addWidget(self._count)
+        self._may_act = False
+        self._shown: object = None
+        self._last: tuple[HomeSnapshot, int, tzinfo] | None = None
+        self._unfolded = False
+        self._area = QScrollArea()
+        self._area.setWidgetResizable(True)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.setAccessibleName("Findings")
+        self.body.addWidget(self._area, 1)
+
+    def set_may_act(self, may: bool) -> None:
+        """Whether the account may acknowledge."""
+        self._may_act = may
+
+    def show_findings(self, snapshot: HomeSnapshot, now_ms: int, zone: tzinfo) -> None:
+        remark = _remark(snapshot, now_ms)
+        heard = snapshot.is_heard(now_ms)
+        minute = now_ms // _TIMES_MOVE_MS
+        now = (snapshot.findings, snapshot.time_zone, remark, heard, self._unfolded, minute)
+        if now == self._shown:
+            return
+        self._shown = now
+        self._last = (snapshot, now_ms, zone)
+        active = [one for one in snapshot.findings if one.state is State.ACTIVE]
+        noted = [one for one in snapshot.findings if one.is_open and one.state is not State.ACTIVE]
+        over = [one for one in snapshot.findings if not one.is_open]
+        self._count.setText(f"{len(active):,} active" if active else "")
+        rows = QWidget()
+        rows.setProperty("surface", "none")
+        column = QVBoxLayout(rows)
+        column.setContentsMargins(0, 0, 8, 0)
+        column.setSpacing(12)
+        if remark is not None:
+            column.addWidget(_row("offline", "state_warning", *remark))
+        self._add(column, active, snapshot, now_ms, zone)
+        self._add(column, noted, snapshot, now_ms, zone)
+        if not active and not noted and remark is None:
+            if heard:
+                column.addWidget(_row("check", "state_ok", "Nothing is wrong", ""))
+            else:
+                text = "No device of this house has delivered a reading yet."
+                column.addWidget(label(text, "body", "muted", wraps=True))
+        if over:
+            verb = "Hide" if self._unfolded else "Show"
+            column.addWidget(
+                button(f"{verb} {len(over):,} resolved today", self._fold, "quiet"),
+                alignment=Qt.AlignmentFlag.AlignLeft,
+            )
+        if self._unfolded:
+            self._add(column, over, snapshot, now_ms, zone)
+        column.addStretch(1)
+        self._area.setWidget(rows)
+
+    def _add(
+        self,
+        column: QVBoxLayout,
+        findings: Sequence[Finding],
+        snapshot: HomeSnapshot,
+        now_ms: int,
+        zone: tzinfo,
+    ) -> None:
+        for finding in findings[:_MAX_ROWS]:
+            sentence = finding_words.said(finding, snapshot.time_zone)
+            detail = finding_words.when(finding, now_ms, zone)
+            ink = "primary" if finding.state is State.ACTIVE else "muted"
+            act = None
+            if self._may_act and finding.is_open:
+                verb = "Acknowledge" if finding.state is State.ACTIVE else "Change"
+                act = button(verb, partial(self.chosen.emit, finding), "quiet", tip=sentence.to_do)
+                act.setAccessibleDescription(sentence.text)
+            column.addWidget(_row(*finding_words.look(finding), sentence.text, detail, ink, act))
+        if len(findings) > _MAX_ROWS:
+            column.addWidget(label(f"and {len(findings) - _MAX_ROWS:,} more", "caption", "muted"))
+
+    def _fold(self) -> None:
+        self._unfolded = not self._unfolded
+        if self._last is not None:
+            self.show_findings(*self._last)
+
+
+def _remark(snapshot: HomeSnapshot, now_ms: int) -> tuple[str, str] | None:
+    """Why no green tick may stand here, as long as no finding says it."""
+    if problem := finding_words.watch_problem(snapshot.watched_ms, now_ms):
+        return problem, "What is listed here may be over, and what is wrong may be missing."
+    if any(finding.is_open for finding in snapshot.findings):
+        return None
+    edge, newest_ms = snapshot.edge, snapshot.newest_ms
+    if edge is not None and edge.presence in _AWAY and edge.heard_ms is not None:
+        title, detail = _AWAY[edge.presence]
+        return title, detail.format(ago=formats.age(edge.heard_ms, now_ms))
+    if newest_ms is not None and not snapshot.is_heard(now_ms):
+        return (
+            "Nothing is heard from this house",
+            f"The newest reading came {formats.age(newest_ms, now_ms)}.",
+        )
+    return None
+
+
+def _row(
+    icon: str, tint: str, text: str, detail: str, ink: str = "primary", act: QWidget | None = None
+) -> QWidget:
+    row = QWidget()
+    row.setAccessibleName(f"{text}, {detail}" if detail else text)
+    grid = QGridLayout(row)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(10)
+    grid.setVerticalSpacing(2)
+    grid.setColumnStretch(1, 1)
+    grid.addWidget(IconLabel(icon, tint), 0, 0, Qt.AlignmentFlag.AlignTop)
+    grid.addWidget(label(text, "body", ink, wraps=True), 0, 1)
+    if detail:
+        grid.addWidget(label(detail, "caption", "muted", wraps=True), 1, 1)
+    if act is not None:
+        grid.addWidget(act, 0, 2, 2, 1, Qt.AlignmentFlag.AlignTop)
+    return row
