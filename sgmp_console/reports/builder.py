@@ -21,10 +21,21 @@ from sgmp_console.reports.heat_map import NOWHERE, WEEKDAYS, HeatMap, heat_map
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls, missing_item
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
-from sgmp_console.reports.report import Bars, BarStep, Column, Curve, Figure, Gap, Table, TableColumn, Why
+from sgmp_console.reports.report import (
+    Bars,
+    BarStep,
+    Column,
+    Curve,
+    Figure,
+    Gap,
+    Resolution,
+    Table,
+    TableColumn,
+    Why,
+)
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers, with_split
 from sgmp_console.store import AnalyticItem, House, events, readings
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, SlotMeans, calendar
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, Series, SlotMeans, calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 _STATION_POWER = "power"
@@ -32,6 +43,9 @@ _STATION_POWER = "power"
 
 _MAX_DAY_BARS = 62
 """Days: longer periods have a bar for each month."""
+
+MAX_READINGS_MS = 6 * HOUR_MS
+"""Curves of periods up to this show every reading: at one each four seconds some 5,000."""
 
 _MAX_GAPS = 3
 _MIN_GAP_MS = 2 * SLOT_MS
@@ -366,11 +380,46 @@ class Builder:
     # --- Curves and tables -------------------------------------------------------------------------------------------
 
     def curve(self, key: str, title: str, name: str, quantity: str) -> Curve | None:
-        """The item's mean in each step; None where there is none."""
+        """The item's readings in a short period, else its mean in each step with the band of what it is the mean of; None
+        where there is none."""
         steps = self.steps(name)[0]
         if steps is None:
             return None
-        return Curve(key, title, self._unit(name), quantity, steps.step_ms, steps.starts, steps.means)
+        raw = self._readings(name, steps)
+        if raw is not None:
+            return Curve(
+                key, title, self._unit(name), quantity, Resolution.READINGS, raw.timestamps, raw.values
+            )
+        band = None
+        if name != LOAD_WITHOUT_EV:
+            band = self.reader.bands(name, steps.starts, self.step_ms, self.period.start_ms, self.passed_ms)
+        lows, highs = band or (None, None)
+        return Curve(
+            key,
+            title,
+            self._unit(name),
+            quantity,
+            self._resolution,
+            steps.starts,
+            steps.means,
+            False,
+            lows,
+            highs,
+        )
+
+    @property
+    def _resolution(self) -> Resolution:
+        return Resolution.SLOTS if self.step_ms == SLOT_MS else Resolution.HOURS
+
+    def _readings(self, name: str, steps: Steps) -> Series | None:
+        """The raw values of an item, where the period is short and none of them are gone."""
+        if self.period.end_ms - self.period.start_ms > MAX_READINGS_MS:
+            return None
+        names = ["load", "ev"] if name == LOAD_WITHOUT_EV else [name]
+        found = self.reader.values(names, self.period.start_ms, self.passed_ms)
+        raw = found[name] if name != LOAD_WITHOUT_EV else _difference(found["load"], found["ev"])
+        kept = np.unique(raw.timestamps // SLOT_MS)
+        return raw if len(kept) >= len(steps.starts) else None
 
     def cumulative(self, key: str, title: str, name: str, quantity: str) -> Curve | None:
         """The energy since the start of the period, at the end of each step, kWh. A gap adds nothing."""
@@ -378,7 +427,7 @@ class Builder:
         if steps is None or not self.has_energy(name):
             return None
         totals = np.cumsum(steps.energies_kwh)
-        return Curve(key, title, "kWh", quantity, steps.step_ms, steps.starts, totals, cumulative=True)
+        return Curve(key, title, "kWh", quantity, self._resolution, steps.starts, totals, cumulative=True)
 
     def bar_bounds(self) -> tuple[BarStep, tuple[int, ...]]:
         """What the bars of the period stand for, and where they begin and end; also those that have not passed yet."""
@@ -509,6 +558,14 @@ class Builder:
                 row += [energy, 100.0 * covered / ((last - first) // SLOT_MS) if last > first else 0.0]
             rows.append(tuple(row))
         return Table("days", "Days", tuple(columns), tuple(rows), tuple(times))
+
+
+def _difference(one: Series, other: Series) -> Series:
+    """At the timestamps that both have; not below zero."""
+    at, of_one, of_other = np.intersect1d(
+        one.timestamps, other.timestamps, assume_unique=True, return_indices=True
+    )
+    return Series(at, np.maximum(one.values[of_one] - other.values[of_other], 0.0))
 
 
 def _hour_grids(start_ms: int, end_ms: int, zone: str) -> list[tuple[int, int, int]]:

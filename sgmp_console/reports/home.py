@@ -60,7 +60,8 @@ class Curve:
     `series` holds finite values only; two points further apart than `gap_ms` have a gap between them, never a line.
     `latest` may lie before the window, and is None where there never was a value. `problem` is the operator's
     sentence where the item can't be evaluated ("`ev` refers to device `egauge`, which this house doesn't have.");
-    its series is empty then.
+    its series is empty then. `band`: where the values are means, the least and the greatest of what each is the mean of,
+    as far as they are known.
     """
 
     item: str
@@ -69,6 +70,7 @@ class Curve:
     latest: Latest | None = None
     problem: str | None = None
     gap_ms: int = GAP_MS
+    band: tuple[Series, Series] | None = None
 
 
 @dataclass(frozen=True, eq=False)

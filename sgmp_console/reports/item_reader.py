@@ -375,6 +375,40 @@ class ItemReader:
             return value, None
         return float(series.values[nearest]), int(series.timestamps[nearest])
 
+    def bands(
+        self, name: str, starts: NDArray[np.int64], step_ms: int, start_ms: int, end_ms: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """The least and the greatest raw value in each of the slots or hours of [start_ms, end_ms) that begin at `starts`.
+
+        NaN where aggregates don't know them; None where they never do: formulas of several series, or that turn round.
+        """
+        route = self._route(name)
+        form = route.formula.linear
+        if form is None or form.direction is None or not route.is_complete_from(start_ms):
+            return None
+        (key,) = route.fields.values()
+        if step_ms == HOUR_MS and not (starts % HOUR_MS).any():
+            inner = whole_hours(start_ms, end_ms)
+            known: SlotAggregates | HourAggregates = self._hour_aggregates([key], *inner)[key]
+            step_of = known.starts
+        else:
+            known = aggregates.read_slots(
+                self.connection, self.house_id, [key], *snap(start_ms, end_ms), series=self._series
+            )[key]
+            step_of = (
+                starts[np.searchsorted(starts, known.starts, side="right") - 1] if len(starts) else starts
+            )
+        lows, highs = np.full((2, len(starts)), np.nan)
+        found = form.extremes(known.minima, known.maxima)
+        if found is not None and len(starts):
+            at = np.searchsorted(starts, step_of)
+            inside = known.in_bounds & (at < len(starts))
+            inside &= (starts[np.minimum(at, len(starts) - 1)] == step_of) & (known.starts >= step_of)
+            inside &= known.starts < step_of + step_ms
+            np.fmin.at(lows, at[inside], found[0][inside])
+            np.fmax.at(highs, at[inside], found[1][inside])
+        return lows, highs
+
     # --- Polls -------------------------------------------------------------------------------------------------------
 
     def polls(self, name: str, start_ms: int, end_ms: int) -> Polls | None:

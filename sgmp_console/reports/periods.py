@@ -79,7 +79,8 @@ class Period:
             return f"{calendar.DAY_NAMES[start.weekday()][:3]} {_date(start)}"
         if self._is_whole_days:
             return f"{_date(start)} to {_date(calendar.local(self.end_ms - 1, self.zone))}"
-        return f"{_date(start)} {start:%H:%M} to {_date(end)} {end:%H:%M}"
+        last = f"{end:%H:%M}" if end.date() == start.date() else f"{_date(end)} {end:%H:%M}"
+        return f"{_date(start)} {start:%H:%M} to {last}"
 
     @property
     def first_day(self) -> date:

@@ -18,6 +18,7 @@ from sgmp_console.reports.item_reader import Polls
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.store import House
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 
 
 class Kind(Enum):
@@ -98,22 +99,38 @@ class Figure:
     section: Section = Section.MAIN
 
 
+class Resolution(Enum):
+    """What the values of a curve are. The value is what stands beside the chart."""
+
+    READINGS = "readings"
+    SLOTS = "5-minute means"
+    HOURS = "hourly means"
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """An item over the steps of the period: `values[i]` is the mean over [starts[i], starts[i] + step_ms).
+    """An item over the period: `values[i]` is the mean over [starts[i], starts[i] + step_ms), or the value at `starts[i]`
+    where the curve is one of READINGS.
 
     Steps without a reading are absent. `quantity` chooses the colour. `cumulative`: a running total, kWh at the end of
-    each step, drawn on an axis of its own.
+    each step, drawn on an axis of its own. `lows`, `highs`: the least and the greatest raw value of each step, NaN where
+    aggregates don't know them.
     """
 
     key: str
     title: str
     unit: str
     quantity: str
-    step_ms: int
+    resolution: Resolution
     starts: NDArray[np.int64]
     values: NDArray[np.float64]
     cumulative: bool = False
+    lows: NDArray[np.float64] | None = None
+    highs: NDArray[np.float64] | None = None
+
+    @property
+    def step_ms(self) -> int:
+        return {Resolution.READINGS: 0, Resolution.SLOTS: SLOT_MS, Resolution.HOURS: HOUR_MS}[self.resolution]
 
 
 class BarStep(Enum):

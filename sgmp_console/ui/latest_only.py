@@ -21,9 +21,12 @@ class LatestOnly(QObject, Generic[T]):
         on_result: Callable[[T], None],
         on_error: Callable[[Exception], None],
         parent: QObject,
+        *,
+        pool: str = "read",
     ) -> None:
         super().__init__(parent)
         self._tasks = tasks
+        self._pool = pool
         self._on_result = on_result
         self._on_error = on_error
         self._running: Task[T] | None = None
@@ -34,7 +37,7 @@ class LatestOnly(QObject, Generic[T]):
         """Do `work` on a thread as soon as the work before is done; whatever waited is forgotten."""
         if self._running is None:
             self._stale = False
-            self._running = self._tasks.run(self, work, self._answered, self._failed)
+            self._running = self._tasks.run(self, work, self._answered, self._failed, pool=self._pool)
         else:
             self._waiting = work
 

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from PySide6.QtCore import (
     QBuffer,
     QByteArray,
@@ -47,12 +46,12 @@ from sgmp_console.reports.export import CannotWrite
 from sgmp_console.reports.home import Curve
 from sgmp_console.reports.report import Figure, Report, Section
 from sgmp_console.ui import fonts, formats, plain_text, theme
-from sgmp_console.ui.charts import painted, reduce
+from sgmp_console.ui.charts import painted
 from sgmp_console.ui.charts.bars import paint_bars
 from sgmp_console.ui.charts.heat_map import paint_heat_map
 from sgmp_console.ui.charts.legend import swatch_pen
-from sgmp_console.ui.charts.stack import paint_layer, stacked
-from sgmp_console.ui.charts.time_chart import Pane
+from sgmp_console.ui.charts.panes import Pane, pane_frame
+from sgmp_console.ui.charts.stack import paint_areas
 from sgmp_console.ui.pages.reports import look
 
 _DPI = 96
@@ -349,39 +348,16 @@ def _paint_pane(
     tokens = theme.load("light")
     start, end = report.period.start_ms, report.period.end_ms
     columns = max(50, int(frame.width()) - painted.AXIS_WIDTH)
-    shown = [(quantity, curves[quantity.item]) for quantity in pane.quantities if quantity.item in curves]
-    areas, lines = [], []
-    edges = [np.empty(0)]
-    if pane.below is None:
-        for quantity, curve in shown:
-            x, y = reduce.reduced(curve.series, start, end, columns, curve.gap_ms)
-            lines.append((quantity, x, y))
-            edges.append(y)
-    else:
-        means = [
-            (quantity, reduce.column_means(curve.series, start, end, columns // 2, curve.gap_ms))
-            for quantity, curve in shown
-        ]
-        for below in (False, True):
-            areas += stacked([part for part in means if (part[0].item in pane.below) is below], below=below)
-        edges += [layer.outer for layer in areas]
-    values = np.concatenate(edges)
-    values = values[np.isfinite(values)]
-    low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 0.0)
-    of = painted.scale(frame, start, end, low, high, least_span=pane.least_span, from_zero=pane.from_zero)
-    gaps = reduce.common_gaps([reduce.gaps(curve.series, start, end, curve.gap_ms) for _, curve in shown])
-    painted.paint_gaps(painter, of, gaps, tokens)
+    shown = pane_frame(pane, curves, (), start, end, columns)
+    of = painted.scale(
+        frame, start, end, shown.low, shown.high, least_span=pane.least_span, from_zero=pane.from_zero
+    )
+    painted.paint_gaps(painter, of, shown.gaps, tokens)
     painted.paint_values(painter, of, pane.unit, tokens, signed=pane.below is None)
     painted.paint_times(painter, of, zone, tokens)
-    for layer in areas:
-        at = of.area.left() + (np.arange(len(layer.outer)) + 0.5) * of.area.width() / max(1, len(layer.outer))
-        colour = layer.quantity.colour_in(tokens)
-        inner, outer = (
-            of.area.bottom() - (edge - of.bottom) / (of.top - of.bottom) * of.area.height()
-            for edge in (layer.inner, layer.outer)
-        )
-        paint_layer(painter, layer, colour, at, inner, outer)
-    for quantity, x, y in reversed(lines):
+    paint_areas(painter, of.area, of.bottom, of.top, shown.layers, shown.bands, shown.outlines, tokens)
+    for quantity in reversed([one for one in pane.quantities if one.item in shown.lines]):
+        x, y = shown.lines[quantity.item]
         painted.paint_line(painter, of, x, y, quantity.colour_in(tokens), dashed=quantity.dashed)
 
 

@@ -34,6 +34,8 @@ POOLS = {
     "read": 3,
     # What the operator started and may take long: one reads on meanwhile.
     "act": 2,
+    # What charts compute of many points: never behind a question to the database.
+    "draw": 1,
 }
 
 

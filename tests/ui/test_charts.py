@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
@@ -15,8 +17,10 @@ from sgmp_console.reports.home import Curve
 from sgmp_console.timeseries.series import Series
 from sgmp_console.ui.charts import axes
 from sgmp_console.ui.charts.draw_clock import DrawClock
-from sgmp_console.ui.charts.time_chart import Pane, TimeChart
+from sgmp_console.ui.charts.panes import Pane, pane_frame
+from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.quantities import QUANTITIES
+from sgmp_console.ui.tasks import Tasks
 
 HOUR = 3_600_000
 LARGEST = 1.7976931348623157e308
@@ -29,12 +33,12 @@ Draw = Callable[..., TimeChart]
 
 
 @pytest.fixture
-def draw(qtbot: QtBot, shown: Callable[..., QWidget]) -> Draw:
+def draw(qtbot: QtBot, shown: Callable[..., QWidget], tasks: Tasks) -> Draw:
     """A chart of an hour with these values, evenly spread, as drawn."""
 
     def drawn(pane: Pane, values: Mapping[str, list[float]], gap_ms: int = HOUR) -> TimeChart:
         clock = DrawClock()
-        chart = TimeChart([pane], clock, "A chart")
+        chart = TimeChart([pane], clock, tasks, "A chart")
         clock.setParent(chart)
         shown(chart, 600, 300)
         curves = {
@@ -112,4 +116,133 @@ def test_a_chart_that_has_the_keyboard_shows_it(qtbot: QtBot, draw: Draw) -> Non
     qtbot.waitUntil(chart.hasFocus)
     assert chart.grab().toImage() != before
     chart.clearFocus()
+    assert chart.grab().toImage() == before
+
+
+def curve_of(values: list[float], *, band: tuple[list[float], list[float]] | None = None) -> Curve:
+    times = (np.arange(len(values)) + 1) * HOUR // (len(values) + 1)
+    edges = None if band is None else (Series(times, band[0]), Series(times, band[1]))
+    return Curve("solar", "kW", Series(times, values), gap_ms=HOUR, band=edges)
+
+
+def test_a_band_reaches_from_the_least_to_the_greatest_and_has_a_say_in_the_axis() -> None:
+    curve = curve_of([2.0, 3.0], band=([1.0, 2.5], [6.0, 3.5]))
+    frame = pane_frame(LINES, {"solar": curve}, (), 0, HOUR, 100)
+    (band,) = frame.bands
+    assert (np.nanmin(band.inner), np.nanmax(band.outer)) == (1.0, 6.0)
+    assert (frame.low, frame.high) == (1.0, 6.0)
+    assert frame.lines["solar"][1].tolist() == [2.0, 3.0]
+
+
+def test_many_means_with_a_band_are_a_line_of_means() -> None:
+    values = np.random.default_rng(1).uniform(0, 5, 5_000).tolist()
+    curve = curve_of(values, band=([value - 1 for value in values], [value + 1 for value in values]))
+    frame = pane_frame(LINES, {"solar": curve}, (), 0, HOUR, 100)
+    x, y = frame.lines["solar"]
+    assert len(x) == 50
+    assert np.nanmean(y) == pytest.approx(np.mean(values), rel=0.02)
+    (band,) = frame.bands
+    assert (band.inner <= y).all()
+    assert (y <= band.outer).all()
+    assert (np.min(band.inner), np.max(band.outer)) == (min(values) - 1, max(values) + 1)
+
+
+def test_what_a_stack_is_compared_with_is_an_outline_of_the_sums() -> None:
+    pane = replace(AREAS, compared={"solar": "a", "grid_import": "b", "load": "c"})
+    curves = {
+        key: curve_of(values) for key, values in {"solar": [1.0], "a": [2.0], "b": [3.0], "c": [4.0]}.items()
+    }
+    frame = pane_frame(
+        pane, {**curves, "grid_import": curve_of([1.0]), "load": curve_of([1.0])}, (), 0, HOUR, 100
+    )
+    above, below = frame.outlines
+    assert (np.nanmax(above), np.nanmin(below)) == (5.0, -4.0)
+    hidden = pane_frame(
+        pane, {**curves, "grid_import": curve_of([1.0]), "load": curve_of([1.0])}, {"solar"}, 0, HOUR, 100
+    )
+    assert np.nanmax(hidden.outlines[0]) == 3.0, "what is hidden is hidden of both periods"
+
+
+def test_curves_of_many_points_are_reduced_on_a_thread_and_drawn_when_that_is_done(
+    qtbot: QtBot, draw: Draw
+) -> None:
+    chart = draw(LINES, {"solar": [1.0]})
+    many = np.sin(np.arange(300_000) / 1000.0)
+    chart.set_curves({"load": Curve("load", "kW", Series(np.arange(300_000), many), gap_ms=10)}, 0, 300_000)
+    chart.draw()
+    assert not chart.drawn("load")
+    assert chart.drawn("solar"), "the frame before stays until then"
+    qtbot.waitUntil(lambda: chart.drawn("load"), timeout=20_000)
+    assert chart.axis_range("kW") == (-1.0, 1.0)
+
+
+@pytest.fixture
+def zoomable(draw: Draw) -> tuple[TimeChart, list[tuple[int, int]]]:
+    chart = draw(LINES, {"solar": [1.0, 2.0, 3.0]})
+    chart.set_zoomable()
+    chosen: list[tuple[int, int]] = []
+    chart.range_chosen.connect(lambda start, end: chosen.append((start, end)))
+    return chart, chosen
+
+
+@pytest.mark.parametrize(
+    ("key", "modifier", "expected"),
+    [
+        (Qt.Key.Key_Right, Qt.KeyboardModifier.ControlModifier, (HOUR // 4, HOUR + HOUR // 4)),
+        (Qt.Key.Key_Left, Qt.KeyboardModifier.ControlModifier, (-HOUR // 4, HOUR - HOUR // 4)),
+        (Qt.Key.Key_Plus, Qt.KeyboardModifier.NoModifier, (HOUR // 4, 3 * HOUR // 4)),
+        (Qt.Key.Key_Minus, Qt.KeyboardModifier.NoModifier, (HOUR // 2 - HOUR, HOUR // 2 + HOUR)),
+    ],
+)
+def test_keys_move_and_zoom(
+    zoomable: tuple[TimeChart, list[tuple[int, int]]],
+    key: Qt.Key,
+    modifier: Qt.KeyboardModifier,
+    expected: tuple[int, int],
+) -> None:
+    chart, chosen = zoomable
+    QTest.keyClick(chart, key, modifier)
+    assert chosen == [expected]
+
+
+def test_home_wants_the_whole(qtbot: QtBot, zoomable: tuple[TimeChart, list[tuple[int, int]]]) -> None:
+    chart, _ = zoomable
+    with qtbot.waitSignal(chart.whole_wanted):
+        QTest.keyClick(chart, Qt.Key.Key_Home)
+
+
+@pytest.mark.parametrize(
+    ("button", "modifier"),
+    [
+        (Qt.MouseButton.MiddleButton, Qt.KeyboardModifier.NoModifier),
+        (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier),
+    ],
+    ids=["middle button", "shift"],
+)
+def test_dragging_moves_the_view_by_as_much_as_the_pointer(
+    qtbot: QtBot,
+    zoomable: tuple[TimeChart, list[tuple[int, int]]],
+    button: Qt.MouseButton,
+    modifier: Qt.KeyboardModifier,
+) -> None:
+    chart, chosen = zoomable
+    start, end = chart.point_at(HOUR // 2).toPoint(), chart.point_at(HOUR // 4).toPoint()
+    canvas = chart.childAt(start)
+    assert canvas is not None
+    QTest.mousePress(canvas, button, modifier, start)
+    QTest.mouseMove(chart, end)
+    qtbot.waitUntil(lambda: abs(chart.point_at(HOUR // 2).x() - end.x()) < 3)
+    QTest.mouseRelease(chart, button, modifier, end)
+    (moved,) = chosen
+    assert moved[1] - moved[0] == HOUR
+    assert moved[0] == pytest.approx(HOUR // 4, abs=HOUR // 100)
+
+
+def test_the_crosshair_of_another_chart_is_marked_without_values(draw: Draw) -> None:
+    chart = draw(LINES, {"solar": [1.0, 2.0]})
+    before = chart.grab().toImage()
+    chart.mark(HOUR // 2)
+    assert chart.grab().toImage() != before
+    assert chart.crosshair_text() == ""
+    chart.mark(None)
     assert chart.grab().toImage() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -55,6 +56,8 @@ class BarChart(QWidget):
     """Left and Right choose a bar, Enter or a click opens what it stands for: `opened(start_ms, BarStep)`."""
 
     opened = Signal(object, object)
+    crossed = Signal(object)
+    """UTC ms in the middle of the bar that is chosen; None without one."""
 
     def __init__(self, accessible_name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,6 +80,19 @@ class BarChart(QWidget):
     def set_shown(self, item: str, shown: bool) -> None:
         (self._hidden.discard if shown else self._hidden.add)(item)
         self.update()
+
+    def mark(self, timestamp_ms: int | None) -> None:
+        """Show the bar that a time is in, without values, where the crosshair of another chart of the page is there."""
+        picture = self._picture
+        if self._chosen is not None or picture is None:
+            return
+        bounds = picture.bars.bounds
+        if timestamp_ms is None or not bounds[0] <= timestamp_ms < bounds[-1]:
+            self._crosshair.clear()
+            return
+        of = _scale(QRectF(self.rect()), picture, self._hidden)
+        place = bisect_right(bounds, timestamp_ms) - 1
+        self._crosshair.put(_middle(of, picture, place), of.area.top(), of.area.bottom(), "", ())
 
     def text(self) -> str:
         """What the card says of the chosen bar; empty without one."""
@@ -152,7 +168,9 @@ class BarChart(QWidget):
             self.opened.emit(self._picture.bars.bounds[place], self._picture.bars.step)
 
     def _leave(self) -> None:
-        self._chosen = None
+        if self._chosen is not None:
+            self._chosen = None
+            self.crossed.emit(None)
         self._crosshair.clear()
 
     def _choose(self, place: int | None) -> None:
@@ -161,6 +179,7 @@ class BarChart(QWidget):
             self._leave()
             return
         self._chosen = place
+        self.crossed.emit((picture.bars.bounds[place] + picture.bars.bounds[place + 1]) // 2)
         entries = []
         for quantity in picture.quantities:
             values = picture.bars.energies.get(quantity.item)

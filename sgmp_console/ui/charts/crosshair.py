@@ -66,7 +66,7 @@ class Crosshair(QWidget):
 
     def text(self) -> str:
         """What the card says, for those who can't see it; empty without a card."""
-        if self._x is None:
+        if self._x is None or not self._title:
             return ""
         return "; ".join([self._title, *(f"{entry.name} {entry.value}" for entry in self._entries)])
 
@@ -95,7 +95,8 @@ class Crosshair(QWidget):
                 painter.setPen(QPen(tokens.surface_card, 1.5))
                 painter.setBrush(entry.colour)
                 painter.drawEllipse(entry.dot, 4, 4)
-        self._paint_card(painter, x)
+        if self._title:
+            self._paint_card(painter, x)
 
     def _paint_card(self, painter: QPainter, x: float) -> None:
         tokens = theme.tokens()

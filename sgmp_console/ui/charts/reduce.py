@@ -22,8 +22,7 @@ def reduced(
     if len(t) == 0:
         return np.empty(0), np.empty(0)
     if len(t) > 2 * columns:
-        column = (t - start_ms) * columns // max(1, end_ms - start_ms)
-        first = np.flatnonzero(np.diff(column, prepend=column[0] - 1))
+        _, first = _columns(t, start_ms, end_ms, columns)
         last = np.append(first[1:], len(t)) - 1
         low, high = np.minimum.reduceat(v, first), np.maximum.reduceat(v, first)
         rising = v[first] <= v[last]
@@ -47,15 +46,31 @@ def reduced(
     return x / 1000.0, y
 
 
+def _columns(
+    timestamps: NDArray[np.int64], start_ms: int, end_ms: int, columns: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of `columns` equal parts have a timestamp, and the first in each; what lies beyond an end is in a part there.
+
+    By searching for the edges: a million timestamps are not touched for that.
+    """
+    edges = start_ms + (np.arange(1, columns + 1) * max(1, end_ms - start_ms) + columns - 1) // columns
+    firsts = np.concatenate(([0], np.searchsorted(timestamps, edges[:-1])))
+    ends = np.append(firsts[1:], len(timestamps))
+    filled = np.flatnonzero(ends > firsts)
+    return filled, firsts[filled]
+
+
 def lonely(series: Series, start_ms: int, end_ms: int, gap_ms: int) -> Series:
     """The points with a gap on either side, which no line shows."""
     t = series.timestamps
-    if not len(t):
-        return series
-    apart = np.diff(t) > gap_ms
+    first, last = np.searchsorted(t, (start_ms, end_ms))
+    if first == last:
+        return Series.empty()
+    begin, end = max(0, int(first) - 1), min(len(t), int(last) + 1)
+    apart = np.diff(t[begin:end]) > gap_ms
     alone = np.concatenate(([True], apart)) & np.concatenate((apart, [True]))
-    alone &= (t >= start_ms) & (t < end_ms)
-    return Series(t[alone], series.values[alone])
+    alone = alone[first - begin : last - begin]
+    return Series(t[first:last][alone], series.values[first:last][alone])
 
 
 def column_means(
@@ -66,22 +81,42 @@ def column_means(
     A part without a value between two that have one, no further apart than `gap_ms`, lies on the line between them.
     """
     inside = series.between(start_ms, end_ms)
-    means = np.full(columns, np.nan)
+    filled, first = _columns(inside.timestamps, start_ms, end_ms, columns)
     if not len(inside):
-        return means
-    width_ms = max(1.0, (end_ms - start_ms) / columns)
-    column = np.minimum(((inside.timestamps - start_ms) / width_ms).astype(np.int64), columns - 1)
-    first = np.flatnonzero(np.diff(column, prepend=-1))
-    counts = np.diff(np.append(first, len(column)))
-    means[column[first]] = np.add.reduceat(inside.values, first) / counts
-    present = np.flatnonzero(~np.isnan(means))
-    missing = np.flatnonzero(np.isnan(means))
-    after = np.searchsorted(present, missing)
-    between = (after > 0) & (after < len(present))
+        return np.full(columns, np.nan)
+    counts = np.diff(np.append(first, len(inside)))
+    means = np.add.reduceat(inside.values, first) / counts
+    return _over_columns(filled, means, columns, (end_ms - start_ms) / columns, gap_ms)
+
+
+def column_band(
+    lows: Series, highs: Series, start_ms: int, end_ms: int, columns: int, gap_ms: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The lowest and the highest of each part, as `column_means` has the means. `lows` and `highs` share timestamps."""
+    low, high = lows.between(start_ms, end_ms), highs.between(start_ms, end_ms)
+    filled, first = _columns(low.timestamps, start_ms, end_ms, columns)
+    if not len(low):
+        return np.full(columns, np.nan), np.full(columns, np.nan)
+    width_ms = (end_ms - start_ms) / columns
+    return (
+        _over_columns(filled, np.minimum.reduceat(low.values, first), columns, width_ms, gap_ms),
+        _over_columns(filled, np.maximum.reduceat(high.values, first), columns, width_ms, gap_ms),
+    )
+
+
+def _over_columns(
+    filled: NDArray[np.int64], values: NDArray[np.float64], columns: int, width_ms: float, gap_ms: int
+) -> NDArray[np.float64]:
+    """All columns from those that are filled, with lines over narrow gaps."""
+    every = np.full(columns, np.nan)
+    every[filled] = values
+    missing = np.flatnonzero(np.isnan(every))
+    after = np.searchsorted(filled, missing)
+    between = (after > 0) & (after < len(filled))
     missing, after = missing[between], after[between]
-    narrow = (present[after] - present[after - 1]) * width_ms <= gap_ms + width_ms
-    means[missing[narrow]] = np.interp(missing[narrow], present, means[present])
-    return means
+    narrow = (filled[after] - filled[after - 1]) * max(1.0, width_ms) <= gap_ms + max(1.0, width_ms)
+    every[missing[narrow]] = np.interp(missing[narrow], filled, values)
+    return every
 
 
 def gaps(series: Series, start_ms: int, end_ms: int, gap_ms: int) -> list[tuple[int, int]]:
@@ -94,12 +129,15 @@ def gaps(series: Series, start_ms: int, end_ms: int, gap_ms: int) -> list[tuple[
 
 def common_gaps(each: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
     """The stretches in which no line has values."""
-    if not each:
+    if not each or not all(each):
         return []
-    common = each[0]
-    for other in each[1:]:
-        common = [(max(a, c), min(b, d)) for a, b in common for c, d in other if max(a, c) < min(b, d)]
-    return common
+    starts = np.sort(np.concatenate([[start for start, _ in one] for one in each]))
+    ends = np.sort(np.concatenate([[end for _, end in one] for one in each]))
+    # All lines have a gap where as many more gaps have begun than ended; a line's own gaps don't overlap.
+    at = np.unique(np.concatenate([starts, ends]))
+    open_ones = np.searchsorted(starts, at, side="right") - np.searchsorted(ends, at, side="right")
+    common = np.flatnonzero(open_ones == len(each))
+    return [(int(at[place]), int(at[place + 1])) for place in common if place + 1 < len(at)]
 
 
 def _with_neighbours(series: Series, start_ms: int, end_ms: int, gap_ms: int) -> Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +12,18 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
+from sgmp_console.ui import theme
 from sgmp_console.ui.quantities import Quantity
+from sgmp_console.ui.theme import Tokens
 
-_NOTHING = 0.003
+NOTHING = 0.003
 """Of the unit: a layer thinner than this is not drawn, so that what is zero leaves no line."""
 
 _OPACITY = 150
 """Of the areas, 0 to 255: the grid is seen through them, their upper edge is solid."""
+
+_BAND_OPACITY = 70
+"""Of the bands behind lines."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +49,24 @@ def stacked(parts: list[tuple[Quantity, NDArray[np.float64]]], *, below: bool) -
     return layers
 
 
-class StackedAreas(QGraphicsItem):
-    """A child of the view box itself, like the grid: it draws in pixels, so its edges are as thick at any scale."""
+class Areas(QGraphicsItem):
+    """Stacked layers, bands behind lines, and dashed outlines of what is compared.
+
+    A child of the view box itself, like the grid: it draws in pixels, so its edges are as thick at any scale.
+    """
 
     def __init__(self, view: pg.ViewBox) -> None:
         super().__init__(view)
         self.setZValue(-50)
         self._view = view
-        self._layers: list[Layer] = []
+        self._layers: Sequence[Layer] = ()
+        self._bands: Sequence[Layer] = ()
+        self._outlines: Sequence[NDArray[np.float64]] = ()
 
-    def show_layers(self, layers: list[Layer]) -> None:
-        self._layers = layers
+    def show_areas(
+        self, layers: Sequence[Layer], bands: Sequence[Layer], outlines: Sequence[NDArray[np.float64]]
+    ) -> None:
+        self._layers, self._bands, self._outlines = layers, bands, outlines
         self.update()
 
     def boundingRect(self) -> QRectF:  # noqa: N802
@@ -68,12 +81,47 @@ class StackedAreas(QGraphicsItem):
         if top <= bottom:
             return
         painter.setClipRect(area)
-        scale = area.height() / (top - bottom)
-        for layer in self._layers:
-            x = area.left() + (np.arange(len(layer.outer)) + 0.5) * area.width() / max(1, len(layer.outer))
-            inner = area.bottom() - (layer.inner - bottom) * scale
-            outer = area.bottom() - (layer.outer - bottom) * scale
-            paint_layer(painter, layer, layer.quantity.colour, x, inner, outer)
+        paint_areas(painter, area, bottom, top, self._layers, self._bands, self._outlines, theme.tokens())
+
+
+def paint_areas(
+    painter: QPainter,
+    area: QRectF,
+    bottom: float,
+    top: float,
+    layers: Sequence[Layer],
+    bands: Sequence[Layer],
+    outlines: Sequence[NDArray[np.float64]],
+    tokens: Tokens,
+) -> None:
+    """Into `area`, whose lower and upper edge stand for `bottom` and `top`."""
+    scale = area.height() / (top - bottom)
+
+    def at(edge: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x = area.left() + (np.arange(len(edge)) + 0.5) * area.width() / max(1, len(edge))
+        return x, area.bottom() - (edge - bottom) * scale
+
+    for band in bands:
+        colour = QColor(band.quantity.colour_in(tokens))
+        colour.setAlpha(_BAND_OPACITY)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colour)
+        x, low = at(band.inner)
+        _, high = at(band.outer)
+        for first, last in _runs(np.isfinite(band.inner)):
+            painter.drawPolygon(_polygon(x[first:last], high[first:last], low[first:last]))
+    for layer in layers:
+        x, inner = at(layer.inner)
+        _, outer = at(layer.outer)
+        _paint_layer(painter, layer, layer.quantity.colour_in(tokens), x, inner, outer)
+    pen = QPen(tokens.ink_secondary, 1.5)
+    pen.setDashPattern([3, 2])
+    painter.setPen(pen)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for outline in outlines:
+        x, y = at(outline)
+        for first, last in _runs(np.isfinite(outline)):
+            painter.drawPolyline(_polygon(x[first:last], y[first:last]))
 
 
 def fill_of(colour: QColor, *, dashed: bool) -> QBrush:
@@ -83,7 +131,7 @@ def fill_of(colour: QColor, *, dashed: bool) -> QBrush:
     return QBrush(fill, Qt.BrushStyle.BDiagPattern if dashed else Qt.BrushStyle.SolidPattern)
 
 
-def paint_layer(
+def _paint_layer(
     painter: QPainter,
     layer: Layer,
     colour: QColor,
@@ -93,18 +141,22 @@ def paint_layer(
 ) -> None:
     """A layer whose columns are at `x`, between the edges `inner` and `outer`, all in pixels."""
     brush = fill_of(colour, dashed=layer.quantity.dashed)
-    for first, last in _runs(np.abs(layer.outer - layer.inner) > _NOTHING):
-        edge = [
-            QPointF(*point) for point in zip(x[first:last].tolist(), outer[first:last].tolist(), strict=True)
-        ]
-        back = [
-            QPointF(*point) for point in zip(x[first:last].tolist(), inner[first:last].tolist(), strict=True)
-        ]
+    for first, last in _runs(np.abs(layer.outer - layer.inner) > NOTHING):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(brush)
-        painter.drawPolygon(QPolygonF(edge + back[::-1]))
+        painter.drawPolygon(_polygon(x[first:last], outer[first:last], inner[first:last]))
         painter.setPen(QPen(colour, 1))
-        painter.drawPolyline(QPolygonF(edge))
+        painter.drawPolyline(_polygon(x[first:last], outer[first:last]))
+
+
+def _polygon(
+    x: NDArray[np.float64], edge: NDArray[np.float64], back: NDArray[np.float64] | None = None
+) -> QPolygonF:
+    """Along an edge, and back along another."""
+    points = [QPointF(*point) for point in zip(x.tolist(), edge.tolist(), strict=True)]
+    if back is not None:
+        points += [QPointF(*point) for point in zip(x[::-1].tolist(), back[::-1].tolist(), strict=True)]
+    return QPolygonF(points)
 
 
 def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from functools import partial
 
-import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QRubberBand, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import Curve
-from sgmp_console.timeseries import READING_LIMIT, Series
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 from sgmp_console.ui import formats, theme
-from sgmp_console.ui.charts import axes, reduce, ticks
-from sgmp_console.ui.charts.crosshair import Crosshair, Entry
+from sgmp_console.ui.charts.crosshair import Crosshair
 from sgmp_console.ui.charts.draw_clock import DrawClock
-from sgmp_console.ui.charts.stack import Layer, StackedAreas, stacked
-from sgmp_console.ui.quantities import Quantity
+from sgmp_console.ui.charts.pane_view import Canvas, PaneView
+from sgmp_console.ui.charts.panes import Pane, PaneFrame, pane_frame
+from sgmp_console.ui.latest_only import LatestOnly
+from sgmp_console.ui.tasks import Tasks
 
-_KEY_STEP_MS = 300_000
-"""How far an arrow key moves the crosshair: a slot."""
+_AT_ONCE = 200_000
+"""Points that are reduced while the frame is drawn, in a few milliseconds; more are reduced on a thread."""
 
-_AREA_PIXELS = 2
-"""Width of a column of a stacked area."""
+_KEY_STEPS_MS = ((6 * HOUR_MS, 60_000), (49 * HOUR_MS, SLOT_MS), (62 * 24 * HOUR_MS, HOUR_MS))
+"""How far an arrow key moves the crosshair, by what the chart spans at most; a day in longer ones."""
 
 _LEAST_DRAG = 5
 """Pixels: less is a click of a hand that is not quite still."""
@@ -34,35 +33,24 @@ _NEAR_PIXELS = 6
 """A value this close to the crosshair is the value there, even across a gap's edge."""
 
 
-@dataclass(frozen=True)
-class Pane:
-    """Lines that share a value axis. `least_span`, in `unit`, keeps noise from filling the pane.
-
-    With `below` they are areas instead: items named there are stacked below zero, the others above, in their order.
-    Areas show the mean of each pixel column, since extremes of different columns do not add up.
-    """
-
-    unit: str
-    quantities: tuple[Quantity, ...]
-    least_span: float
-    from_zero: bool
-    below: frozenset[str] | None = None
-
-
 class TimeChart(QWidget):
     """Shows curves; what it is given it draws on the next tick of the clock on which it is visible.
 
-    Where `set_zoomable` was called a range is chosen by dragging, or from the crosshair by Shift with the arrow keys and
-    Enter: `range_chosen(start_ms, end_ms)`. A double click wants the whole again: `whole_wanted`.
+    Where `set_zoomable` was called a range is chosen by `range_chosen(start_ms, end_ms)`: by dragging, or from the
+    crosshair by Shift with the arrow keys and Enter; by plus and minus, which halve and double what is shown; and by what
+    moves the view, dragging with Shift or the middle button and Ctrl with the arrow keys. A double click and Home want the
+    whole again: `whole_wanted`. `crossed(timestamp_ms or None)`: where the crosshair is.
     """
 
     range_chosen = Signal(object, object)
     whole_wanted = Signal()
+    crossed = Signal(object)
 
     def __init__(
         self,
         panes: Sequence[Pane],
         clock: DrawClock,
+        tasks: Tasks,
         accessible_name: str,
         *,
         axis_width: int = 48,
@@ -73,23 +61,31 @@ class TimeChart(QWidget):
         self._clock = clock
         self._zone: tzinfo = UTC
         self._curves: Mapping[str, Curve] = {}
-        self._start_ms, self._end_ms = 0, 0
+        self._range = self._view = (0, 0)
+        """What is to be shown, and the part of time on screen, which differ while the view is being moved."""
+        self._frames: Sequence[PaneFrame] = ()
+        self._reducing = LatestOnly[list[PaneFrame]](
+            tasks, self._show_frames, self._not_reduced, self, pool="draw"
+        )
         self._hidden: set[str] = set()
         self._cross_ms: int | None = None
+        self._mark_ms: int | None = None
         self._zoomable = False
         self._anchor_ms: int | None = None
         """Where the range begins that is being chosen."""
+        self._moved_from: float | None = None
+        """Pixels: where the pointer was when it began to move the view."""
         self._band = QRubberBand(QRubberBand.Shape.Rectangle, self)
         self.setAccessibleName(accessible_name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._canvas = _Canvas(self)
+        self._canvas = Canvas(self)
         self._canvas.hovered.connect(self._hover)
         self._canvas.left.connect(self._leave)
         layout.addWidget(self._canvas)
         self._panes = [
-            _PaneView(pane, self._canvas, row, axis_width, bottom=row == len(panes) - 1)
+            PaneView(pane, self._canvas, row, axis_width, bottom=row == len(panes) - 1)
             for row, pane in enumerate(panes)
         ]
         for pane in self._panes[1:]:
@@ -107,7 +103,8 @@ class TimeChart(QWidget):
 
     def set_curves(self, curves: Mapping[str, Curve], start_ms: int, end_ms: int) -> None:
         """Show these over [start_ms, end_ms), by item; items that no pane has are not shown."""
-        self._curves, self._start_ms, self._end_ms = curves, start_ms, end_ms
+        self._curves = curves
+        self._range = self._view = (start_ms, end_ms)
         self._clock.mark(self)
 
     def set_shown(self, item: str, shown: bool) -> None:
@@ -116,15 +113,29 @@ class TimeChart(QWidget):
 
     def draw(self) -> None:
         """For the draw clock."""
-        if self._end_ms <= self._start_ms:
+        if self._view[1] <= self._view[0]:
             return
-        for pane in self._panes:
-            pane.draw(self._curves, self._hidden, self._start_ms, self._end_ms)
+        ratio = self.devicePixelRatioF()
+        panes = [(pane.pane, max(50, int(pane.area().width() * ratio))) for pane in self._panes]
+        work = partial(_reduced, panes, self._curves, frozenset(self._hidden), *self._view)
+        if sum(len(curve.series) for curve in self._curves.values()) <= _AT_ONCE:
+            self._reducing.forget()
+            self._show_frames(work())
+        else:
+            self._reducing.ask(work)
+
+    def _show_frames(self, frames: list[PaneFrame]) -> None:
+        self._frames = frames
+        for pane, frame in zip(self._panes, frames, strict=True):
+            pane.show_frame(frame)
         self._place_crosshair()
+
+    def _not_reduced(self, _error: Exception) -> None:
+        """A bug, of which the tasks told the hook for uncaught errors; the frame before stays."""
 
     def drawn(self, item: str) -> bool:
         """Whether the last frame has anything of this item."""
-        return any(item in pane.drawn for pane in self._panes)
+        return any(item in frame.drawn for frame in self._frames)
 
     def axis_range(self, unit: str) -> tuple[float, float]:
         """What the axis with this unit spans. Raises StopIteration where there is none."""
@@ -134,11 +145,21 @@ class TimeChart(QWidget):
         """What the crosshair's card says; empty without one."""
         return self._crosshair.text()
 
+    def mark(self, timestamp_ms: int | None) -> None:
+        """Show where a time is, without values, where the crosshair of another chart of the page is there."""
+        self._mark_ms = timestamp_ms
+        self._place_crosshair()
+
     def point_at(self, timestamp_ms: int) -> QPointF:
         """Where that time is in the first pane, in pixels of this widget."""
         area = self._panes[0].area()
-        fraction = (timestamp_ms - self._start_ms) / max(1, self._end_ms - self._start_ms)
+        start, end = self._drawn_range
+        fraction = (timestamp_ms - start) / max(1, end - start)
         return QPointF(area.left() + fraction * area.width(), area.center().y())
+
+    @property
+    def _drawn_range(self) -> tuple[int, int]:
+        return (self._frames[0].start_ms, self._frames[0].end_ms) if self._frames else self._view
 
     # --- Events --------------------------------------------------------------------------------------------------
 
@@ -170,15 +191,19 @@ class TimeChart(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         key = event.key()
-        if key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and self._end_ms > self._start_ms:
-            step = _KEY_STEP_MS if key == Qt.Key.Key_Right else -_KEY_STEP_MS
+        start, end = self._range
+        if end > start and self._zoomable and self._zoomed_by(event):
+            return
+        if key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and end > start:
+            step = next((step for span, step in _KEY_STEPS_MS if end - start <= span), 24 * HOUR_MS)
             chooses = self._zoomable and bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             if not chooses:
                 self._anchor_ms = None
             elif self._anchor_ms is None:
                 self._anchor_ms = self._cross_ms
-            at = self._end_ms if self._cross_ms is None else self._cross_ms + step
-            self._cross_ms = min(max(at, self._start_ms), self._end_ms)
+            cross = self._cross_ms
+            at = end if cross is None else cross + (step if key == Qt.Key.Key_Right else -step)
+            self._cross_ms = min(max(at, start), end)
             self._place_crosshair()
             self._place_band()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._anchor_ms is not None:
@@ -188,6 +213,28 @@ class TimeChart(QWidget):
         else:
             super().keyPressEvent(event)
 
+    def _zoomed_by(self, event: QKeyEvent) -> bool:
+        """Whether it was a key that changes the range."""
+        start, end = self._range
+        key, span = event.key(), end - start
+        middle = (start + end) // 2 if self._cross_ms is None else self._cross_ms
+        if (
+            key in (Qt.Key.Key_Left, Qt.Key.Key_Right)
+            and event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        ):
+            by = span // 4 if key == Qt.Key.Key_Right else -span // 4
+            self.range_chosen.emit(start + by, end + by)
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+            half = max(SLOT_MS, span // 4)
+            self.range_chosen.emit(middle - half, middle + half)
+        elif key == Qt.Key.Key_Minus:
+            self.range_chosen.emit(middle - span, middle + span)
+        elif key == Qt.Key.Key_Home:
+            self.whole_wanted.emit()
+        else:
+            return False
+        return True
+
     def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
         super().focusOutEvent(event)
         self._crosshair.set_focused(False)
@@ -195,13 +242,39 @@ class TimeChart(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """The canvas lets presses through, so moves and the release come here, too."""
-        if self._zoomable and event.button() == Qt.MouseButton.LeftButton:
+        button = event.button()
+        moves = button == Qt.MouseButton.MiddleButton or (
+            button == Qt.MouseButton.LeftButton and event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        )
+        if self._zoomable and moves:
+            self._leave()
+            self._moved_from = event.position().x()
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif self._zoomable and button == Qt.MouseButton.LeftButton:
             self._hover(event.position())
             self._anchor_ms = self._cross_ms
         else:
             super().mousePressEvent(event)
 
+    def _move_view(self, x: float) -> None:
+        """While the view is being moved: the same span, shifted by what the pointer went."""
+        if self._moved_from is None:
+            return
+        start, end = self._range
+        by = round((self._moved_from - x) / max(1.0, self._panes[0].area().width()) * (end - start))
+        self._view = (start + by, end + by)
+        self._clock.mark(self)
+
+    def _end_move(self) -> None:
+        view, self._moved_from = self._view, None
+        self.unsetCursor()
+        if view != self._range:
+            self.range_chosen.emit(*view)
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if self._moved_from is not None:
+            self._move_view(event.position().x())
+            return
         if self._anchor_ms is None:
             super().mouseMoveEvent(event)
             return
@@ -210,7 +283,9 @@ class TimeChart(QWidget):
         self._place_band()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        if self._anchor_ms is None:
+        if self._moved_from is not None:
+            self._end_move()
+        elif self._anchor_ms is None:
             super().mouseReleaseEvent(event)
         elif self._band.isVisible() and self._band.width() >= _LEAST_DRAG:
             self._choose_range()
@@ -242,9 +317,10 @@ class TimeChart(QWidget):
 
     def _hover(self, where: QPointF) -> None:
         area = self._panes[0].area()
-        if area.left() <= where.x() <= area.right() and self._end_ms > self._start_ms:
+        start, end = self._drawn_range
+        if area.left() <= where.x() <= area.right() and end > start and self._moved_from is None:
             fraction = (where.x() - area.left()) / max(1.0, area.width())
-            self._cross_ms = round(self._start_ms + fraction * (self._end_ms - self._start_ms))
+            self._cross_ms = round(start + fraction * (end - start))
             self._place_crosshair()
         else:
             self._leave()
@@ -253,7 +329,7 @@ class TimeChart(QWidget):
         self._cross_ms = None
         self._anchor_ms = None
         self._band.hide()
-        self._crosshair.clear()
+        self._place_crosshair()
 
     # --- Drawing -------------------------------------------------------------------------------------------------
 
@@ -265,236 +341,35 @@ class TimeChart(QWidget):
         self._clock.mark(self)
 
     def _place_crosshair(self) -> None:
-        if self._cross_ms is None or not self._start_ms <= self._cross_ms <= self._end_ms:
+        start, end = self._drawn_range
+        at_ms = self._mark_ms if self._cross_ms is None else self._cross_ms
+        if self._cross_ms is None or start <= self._cross_ms <= end:
+            self.crossed.emit(self._cross_ms)
+        if at_ms is None or not start <= at_ms <= end:
             self._crosshair.clear()
             return
-        at_ms = self._cross_ms
-        near_ms = round(
-            _NEAR_PIXELS * (self._end_ms - self._start_ms) / max(1.0, self._panes[0].area().width())
-        )
+        x = self.point_at(at_ms).x()
+        first, last = self._panes[0].area(), self._panes[-1].area()
+        if self._cross_ms is None:
+            self._crosshair.put(x, first.top(), last.bottom(), "", ())
+            return
+        near_ms = round(_NEAR_PIXELS * (end - start) / max(1.0, first.width()))
         entries = tuple(
             entry
             for pane in self._panes
-            for entry in pane.entries_at(self._curves, self._hidden, at_ms, near_ms, self.point_at(at_ms).x())
+            for entry in pane.entries_at(self._curves, self._hidden, at_ms, near_ms, x)
         )
-        title = formats.moment(at_ms, self._end_ms, self._zone)
-        first, last = self._panes[0].area(), self._panes[-1].area()
-        self._crosshair.put(self.point_at(at_ms).x(), first.top(), last.bottom(), title, entries)
+        title = formats.moment(at_ms, end, self._zone)
+        self._crosshair.put(x, first.top(), last.bottom(), title, entries)
         self._crosshair.raise_()
 
 
-class _Canvas(pg.GraphicsLayoutWidget):  # type: ignore[misc] # pyqtgraph is untyped
-    """pyqtgraph's canvas, telling where the mouse is. It neither zooms nor scrolls, so the page around it can."""
-
-    hovered = Signal(QPointF)
-    left = Signal()
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setMouseTracking(True)
-        # The chart around it has the focus, and handles the keys.
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.viewport().setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.ci.layout.setContentsMargins(0, 8, 0, 0)
-        self.ci.layout.setVerticalSpacing(14)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self.hovered.emit(event.position())
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        event.ignore()
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        event.ignore()
-
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        super().leaveEvent(event)
-        self.left.emit()
-
-    def wheelEvent(self, event: QEvent) -> None:  # noqa: N802
-        event.ignore()
-
-
-class _PaneView:
-    """A pane as pyqtgraph items, made once."""
-
-    def __init__(
-        self, pane: Pane, canvas: pg.GraphicsLayoutWidget, row: int, axis_width: int, *, bottom: bool
-    ) -> None:
-        self.pane = pane
-        self._canvas = canvas
-        self._time = axes.TimeAxis()
-        self._values = axes.ValueAxis(pane.unit, axis_width, signed=pane.below is None)
-        self.plot = canvas.addPlot(
-            row=row, col=0, enableMenu=False, axisItems={"bottom": self._time, "left": self._values}
-        )
-        self.plot.hideButtons()
-        self.plot.setMouseEnabled(x=False, y=False)
-        self.plot.disableAutoRange()
-        self.plot.setContentsMargins(0, 0, 0, 0)
-        if not bottom:
-            self._time.setStyle(showValues=False, tickLength=0)
-            self._time.setHeight(2)
-        self._background = axes.PaneBackground(self.plot.getViewBox())
-        self._areas = StackedAreas(self.plot.getViewBox())
-        self._dots = axes.Dots(self.plot.getViewBox())
-        self._layers: dict[str, Layer] = {}
-        self.drawn: set[str] = set()
-        self.span = (0.0, 0.0)
-        self._lines: dict[str, pg.PlotCurveItem] = {}
-        # Drawn in reverse, so that what comes first in the legend lies on top.
-        for quantity in reversed(pane.quantities):
-            line = pg.PlotCurveItem(connect="finite")
-            self._lines[quantity.item] = line
-            self.plot.addItem(line)
-
-    def set_zone(self, zone: tzinfo) -> None:
-        self._time.zone = zone
-        self._time.refresh()
-
-    def restyle(self, ratio: float) -> None:
-        self._time.refresh()
-        self._values.refresh()
-        for quantity in self.pane.quantities:
-            self._lines[quantity.item].setPen(axes.pen(quantity, ratio))
-        self._background.update()
-        self._areas.update()
-
-    def area(self) -> pg.QtCore.QRectF:
-        """The plotting area, in pixels of the chart."""
-        scene = self.plot.getViewBox().sceneBoundingRect()
-        return self._canvas.mapFromScene(scene).boundingRect().toRectF()
-
-    def draw(self, curves: Mapping[str, Curve], hidden: set[str], start_ms: int, end_ms: int) -> None:
-        area = self.area()
-        shown = {item: curve for item, curve in curves.items() if item not in hidden}
-        draw = self._draw_lines if self.pane.below is None else self._draw_areas
-        low, high = draw(shown, start_ms, end_ms, max(50, int(area.width())))
-        if low > high:
-            low, high = self._empty_range()
-        bottom, top, step = ticks.value_range(
-            low,
-            high,
-            least_span=self.pane.least_span,
-            from_zero=self.pane.from_zero,
-            ticks=axes.tick_room(area.height()),
-        )
-        self.span = (bottom, top)
-        self._values.set_step(step)
-        # Half a pixel of air, so that a line at the edge is not cut.
-        air = (top - bottom) * 0.02
-        self.plot.setYRange(bottom - air, top + air, padding=0)
-        self.plot.setXRange(start_ms / 1000, end_ms / 1000, padding=0)
-        missing = [
-            reduce.gaps(curve.series, start_ms, end_ms, curve.gap_ms)
-            for quantity in self.pane.quantities
-            if (curve := shown.get(quantity.item)) is not None
-        ]
-        gaps_s = [(a / 1000, b / 1000) for a, b in reduce.common_gaps(missing)]
-        self._background.show_on(gaps_s, ticks.value_ticks(bottom, top, step))
-
-    def _draw_lines(
-        self, curves: Mapping[str, Curve], start_ms: int, end_ms: int, columns: int
-    ) -> tuple[float, float]:
-        """Lowest and highest value; an empty range (low above high) where there is none."""
-        low, high = np.inf, -np.inf
-        points = {}
-        dots = []
-        self.drawn = set()
-        for quantity in self.pane.quantities:
-            curve = curves.get(quantity.item)
-            self._lines[quantity.item].setVisible(curve is not None)
-            if curve is None:
-                continue
-            x, y = points[quantity.item] = reduce.reduced(
-                curve.series, start_ms, end_ms, columns, curve.gap_ms
-            )
-            dots.append((quantity.colour, reduce.lonely(curve.series, start_ms, end_ms, curve.gap_ms)))
-            if len(x):
-                self.drawn.add(quantity.item)
-            # What nothing measures has no say in the range: else one absurd value flattens all others.
-            within = y[np.abs(y) <= READING_LIMIT]
-            if len(within):
-                low, high = min(low, float(np.min(within))), max(high, float(np.max(within)))
-        span = max(high - low, self.pane.least_span)
-        for item, (x, y) in points.items():
-            # Beyond the range by as much as it spans: lines leave the pane there, and coordinates stay small.
-            self._lines[item].setData(x, np.clip(y, low - span, high + span) if low <= high else y * np.nan)
-        self._dots.show_dots(dots)
-        return low, high
-
-    def _draw_areas(
-        self, curves: Mapping[str, Curve], start_ms: int, end_ms: int, columns: int
-    ) -> tuple[float, float]:
-        below = self.pane.below or frozenset()
-        means = {}
-        for quantity in self.pane.quantities:
-            curve = curves.get(quantity.item)
-            if curve is not None:
-                within = curve.series.values[np.abs(curve.series.values) <= READING_LIMIT]
-                series = curve.series
-                if len(within) < len(series):
-                    kept = np.abs(series.values) <= READING_LIMIT
-                    series = Series(series.timestamps[kept], within)
-                means[quantity.item] = reduce.column_means(
-                    series, start_ms, end_ms, columns // _AREA_PIXELS, curve.gap_ms
-                )
-        self._layers = {}
-        for side in (False, True):
-            parts = [
-                (quantity, means[quantity.item])
-                for quantity in self.pane.quantities
-                if quantity.item in means and (quantity.item in below) is side
-            ]
-            self._layers |= {layer.quantity.item: layer for layer in stacked(parts, below=side)}
-        self.drawn = {
-            item for item, layer in self._layers.items() if np.any(np.abs(layer.outer - layer.inner) > 0)
-        }
-        self._areas.show_layers(list(self._layers.values()))
-        edges = np.concatenate([layer.outer for layer in self._layers.values()] or [np.empty(0)])
-        if not np.any(np.isfinite(edges)):
-            return np.inf, -np.inf
-        return float(np.nanmin(edges)), float(np.nanmax(edges))
-
-    def _empty_range(self) -> tuple[float, float]:
-        return (0.0, self.pane.least_span) if self.pane.from_zero else (0.0, 0.0)
-
-    def entries_at(
-        self, curves: Mapping[str, Curve], hidden: set[str], at_ms: int, near_ms: int, x: float
-    ) -> list[Entry]:
-        entries = []
-        area = self.area()
-        (_, _), (bottom, top) = self.plot.viewRange()
-        for quantity in self.pane.quantities:
-            curve = curves.get(quantity.item)
-            if curve is None or quantity.item in hidden:
-                continue
-            value = _value_at(curve.series, at_ms, max(near_ms, curve.gap_ms))
-            dot = None
-            level = value if self.pane.below is None else self._outer_edge(quantity.item, x)
-            if value is not None and level is not None and top > bottom and bottom <= level <= top:
-                dot = QPointF(x, area.bottom() - (level - bottom) / (top - bottom) * area.height())
-            text = formats.with_unit(value, self.pane.unit)
-            entries.append(Entry(quantity.short, text, quantity.colour, quantity.dashed, dot))
-        return entries
-
-    def _outer_edge(self, item: str, x: float) -> float | None:
-        """Where an area ends at a pixel of the chart; None where nothing of it is drawn there."""
-        layer, area = self._layers.get(item), self.area()
-        if layer is None or not len(layer.outer):
-            return None
-        column = int((x - area.left()) / max(1.0, area.width()) * len(layer.outer))
-        column = min(max(column, 0), len(layer.outer) - 1)
-        edge = float(layer.outer[column])
-        return edge if edge != layer.inner[column] and np.isfinite(edge) else None
-
-
-def _value_at(series: Series, at_ms: int, within_ms: int) -> float | None:
-    """The value nearest in time, None where that is further away than half of `within_ms`."""
-    t = series.timestamps
-    after = int(np.searchsorted(t, at_ms))
-    candidates = [index for index in (after - 1, after) if 0 <= index < len(t)]
-    if not candidates:
-        return None
-    nearest = min(candidates, key=lambda index: abs(int(t[index]) - at_ms))
-    return float(series.values[nearest]) if abs(int(t[nearest]) - at_ms) <= within_ms / 2 else None
+def _reduced(
+    panes: Sequence[tuple[Pane, int]],
+    curves: Mapping[str, Curve],
+    hidden: frozenset[str],
+    start_ms: int,
+    end_ms: int,
+) -> list[PaneFrame]:
+    """The frames of panes for so many pixels."""
+    return [pane_frame(pane, curves, hidden, start_ms, end_ms, columns) for pane, columns in panes]

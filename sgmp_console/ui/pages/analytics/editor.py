@@ -154,7 +154,9 @@ class ItemEditor(EditDialog[AnalyticItem]):
         area.setWidget(form)
         area.setFixedWidth(_FORM_WIDTH)
 
-        self.preview = PreviewCard(self.services.draw_clock, ZoneInfo(self._house.time_zone))
+        self.preview = PreviewCard(
+            self.services.draw_clock, self.services.tasks, ZoneInfo(self._house.time_zone)
+        )
         middle = QHBoxLayout()
         middle.setSpacing(8)
         middle.addWidget(area)

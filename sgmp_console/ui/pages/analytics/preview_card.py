@@ -13,11 +13,13 @@ from sgmp_console.reports.home import GAP_MS, STALE_AFTER_MS, Curve
 from sgmp_console.timeseries import Series, typical_interval_ms
 from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.charts.draw_clock import DrawClock
-from sgmp_console.ui.charts.time_chart import Pane, TimeChart
+from sgmp_console.ui.charts.panes import Pane
+from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import ElidedLabel, label, set_ink
 from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.quantities import QUANTITIES, Quantity
+from sgmp_console.ui.tasks import Tasks
 
 _CURVE = "preview"
 _LEAST_SPANS = {"kW": 0.5, "W": 500.0, "kWh": 0.5, "V": 4.0, "Hz": 0.1, "%": 10.0}
@@ -34,9 +36,9 @@ class PreviewCard(Card):
 
     avg_wanted = Signal(str)
 
-    def __init__(self, clock: DrawClock, zone: tzinfo, parent: QWidget | None = None) -> None:
+    def __init__(self, clock: DrawClock, tasks: Tasks, zone: tzinfo, parent: QWidget | None = None) -> None:
         super().__init__("Last 24 hours", parent)
-        self._clock = clock
+        self._clock, self._tasks = clock, tasks
         self._zone = zone
         self._suggestion = ""
         self._shown: Preview | None = None
@@ -120,7 +122,7 @@ class PreviewCard(Card):
         known = QUANTITIES.get(item)
         quantity = Quantity(_CURVE, "Value", "Value", known.token if known else _OTHER)
         pane = Pane(unit, (quantity,), _LEAST_SPANS.get(unit, 1e-9), unit in _FROM_ZERO)
-        self.chart = TimeChart([pane], self._clock, "Values of the last 24 hours", axis_width=64)
+        self.chart = TimeChart([pane], self._clock, self._tasks, "Values of the last 24 hours", axis_width=64)
         self.chart.set_zone(self._zone)
         self.chart.setMinimumHeight(160)
         self._holder.addWidget(self.chart)

@@ -17,7 +17,8 @@ from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, POWER_SOURCES, PO
 from sgmp_console.store.findings import Finding
 from sgmp_console.ui import formats, item_actions
 from sgmp_console.ui.charts.legend import Legend, Readout
-from sgmp_console.ui.charts.time_chart import Pane, TimeChart
+from sgmp_console.ui.charts.panes import Pane
+from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.explain import explain
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.pages.home.energy import EnergyCard
@@ -83,11 +84,12 @@ class HomePage(Page):
     # --- The content ---------------------------------------------------------------------------------------------
 
     def _build_content(self) -> QWidget:
-        clock = self.services.draw_clock
+        clock, tasks = self.services.draw_clock, self.services.tasks
         self.tiles = (Tile("solar"), BatteryTile(), ChargingTile(), Tile("load"))
         self.power_chart = TimeChart(
             [Pane("kW", tuple(QUANTITIES[item] for item in POWER_ITEMS), 1.0, True, frozenset(POWER_USES))],
             clock,
+            tasks,
             "Power, last 24 hours",
         )
         self.legend = Legend(
@@ -104,6 +106,7 @@ class HomePage(Page):
                 Pane("V", (QUANTITIES["l1_voltage"], QUANTITIES["l2_voltage"]), 4.0, False),
             ],
             clock,
+            tasks,
             "Grid frequency and voltage, last 24 hours",
             axis_width=64,
         )

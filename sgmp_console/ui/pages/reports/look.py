@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
-from sgmp_console.reports.home import POWER_ITEMS, POWER_SOURCES, POWER_USES
+import numpy as np
+
+from sgmp_console.reports.home import GAP_MS, POWER_ITEMS, POWER_SOURCES, POWER_USES
 from sgmp_console.reports.home import Curve as ChartCurve
-from sgmp_console.reports.report import Column, Curve, Figure, Kind, Report, Section, Table, TableColumn
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, calendar
+from sgmp_console.reports.report import (
+    Column,
+    Curve,
+    Figure,
+    Kind,
+    Report,
+    Resolution,
+    Section,
+    Table,
+    TableColumn,
+)
+from sgmp_console.timeseries import HOUR_MS, Series, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.charts.bars import BarPicture
 from sgmp_console.ui.charts.heat_map import HeatPicture
-from sgmp_console.ui.charts.time_chart import Pane
+from sgmp_console.ui.charts.panes import Pane
 from sgmp_console.ui.quantities import QUANTITIES, Quantity
 
 _TABLE_OF = {Kind.EV: "sessions", Kind.ENERGY: "flows"}
 """Which table a report shows; the others show their days. All of them are in the files."""
+
+_MAX_GAP_MS = 30 * 60_000
+"""Readings further apart are events, and no line joins them."""
 
 _LEAST_SHOWN = 0.005
 """Less would be shown as 0.00."""
@@ -52,9 +67,20 @@ def title(report: Report) -> str:
     return report.title if report.heat_map is None else f"{report.kind.title}: {quantity_of(report).title}"
 
 
+HEAT_MAP_OF = {
+    Kind.ENERGY: "grid_import",
+    Kind.SOLAR: "solar",
+    Kind.BATTERY: "soc",
+    Kind.EV: "ev",
+    Kind.LOAD: "load",
+}
+"""What a report's heat map is of."""
+
+
 def source_text(report: Report) -> str:
     """What the curves are made of."""
-    return "5-minute means" if report.period.step_ms == SLOT_MS else "hourly means"
+    shown = {curve.resolution for curve in report.curves if not curve.cumulative}
+    return ", ".join(one.value for one in Resolution if one in shown)
 
 
 def quantity_of(report: Report) -> Quantity:
@@ -75,11 +101,11 @@ def panes(kind: Kind) -> list[Pane]:
     if not lines:
         return []
     if kind is Kind.ENERGY:
-        return [Pane("kW", lines, 1.0, True, frozenset(POWER_USES))]
+        return [Pane("kW", lines, 1.0, True, frozenset(POWER_USES), _compared(lines))]
     if kind is Kind.BATTERY:
         soc = QUANTITIES["soc"]
         return [
-            Pane("kW", lines, 1.0, True, frozenset(["battery_charging"])),
+            Pane("kW", lines, 1.0, True, frozenset(["battery_charging"]), _compared(lines)),
             Pane("%", (soc, _before(soc)), 10.0, False),
         ]
     cumulative = replace(lines[0], item="cumulative", title="Energy since the start", short="Energy so far")
@@ -186,6 +212,10 @@ def _energy(report: Report, item: str) -> float | None:
     return sum(known) if known else None
 
 
+def _compared(quantities: Sequence[Quantity]) -> dict[str, str]:
+    return {quantity.item: f"{quantity.item}{_BEFORE}" for quantity in quantities}
+
+
 def _before(quantity: Quantity) -> Quantity:
     return replace(
         quantity,
@@ -197,7 +227,20 @@ def _before(quantity: Quantity) -> Quantity:
 
 
 def _chart_curve(curve: Curve, later_ms: int = 0) -> ChartCurve:
-    """Means stand in the middle of their step, running totals at its end."""
+    """Means stand in the middle of their step, running totals at its end, readings where they were taken."""
     shift = curve.step_ms if curve.cumulative else curve.step_ms // 2
-    series = Series(curve.starts + (shift + later_ms), curve.values)
-    return ChartCurve(curve.key, curve.unit, series, gap_ms=curve.step_ms + curve.step_ms // 2)
+    at = curve.starts + (shift + later_ms)
+    series = Series(at, curve.values)
+    if curve.cumulative and len(at):
+        # It begins with nothing where the first step does.
+        series = Series([at[0] - curve.step_ms, *at], [0.0, *curve.values])
+    if curve.resolution is Resolution.READINGS:
+        usual = float(np.median(np.diff(at))) if len(at) > 1 else 0.0
+        gap_ms = round(min(max(GAP_MS, 3 * usual), _MAX_GAP_MS))
+        return ChartCurve(curve.key, curve.unit, series, gap_ms=gap_ms)
+    gap_ms = curve.step_ms + curve.step_ms // 2
+    band = None
+    if curve.lows is not None and curve.highs is not None and not later_ms:
+        known = np.isfinite(curve.lows) & np.isfinite(curve.highs)
+        band = Series(at[known], curve.lows[known]), Series(at[known], curve.highs[known])
+    return ChartCurve(curve.key, curve.unit, series, gap_ms=gap_ms, band=band)

@@ -259,13 +259,22 @@ class ReportPage(Page):
         self._chart_card = Card("Power")
         self._chart_hint = label("", "caption", "muted")
         self._chart_card.header.addWidget(self._chart_hint)
+        self.heat_map_button = button("Heat map", self._open_heat_map, "quiet")
+        self._chart_card.header.addWidget(self.heat_map_button)
+        if not self.services.has_page("heat-map"):
+            self.heat_map_button.hide()
         self.chart = TimeChart(
-            look.panes(self.kind), self.services.draw_clock, f"{self.kind.title}, curve", axis_width=64
+            look.panes(self.kind),
+            self.services.draw_clock,
+            self.services.tasks,
+            f"{self.kind.title}, curve",
+            axis_width=64,
         )
         self.chart.setMinimumHeight(320)
         self.chart.set_zoomable()
         self.chart.range_chosen.connect(self._zoom)
         self.chart.whole_wanted.connect(self._show_whole)
+        self.chart.crossed.connect(self._mark_bar)
         beside = QHBoxLayout()
         beside.setSpacing(_MARGIN)
         beside.addWidget(self.chart, 1)
@@ -279,6 +288,7 @@ class ReportPage(Page):
         self.bars = BarChart(f"{self.kind.title}, energy")
         self.bars.setMinimumHeight(220)
         self.bars.opened.connect(self._open_bar)
+        self.bars.crossed.connect(self.chart.mark)
         self._bars_card.body.addWidget(self.bars)
         column.addWidget(self._bars_card)
         self._table_card = Card("Days")
@@ -325,7 +335,9 @@ class ReportPage(Page):
 
     def _fill_body(self, report: Report, zone: ZoneInfo) -> None:
         self.chart.set_zone(zone)
-        self._chart_hint.setText(f"{report.period.title}, {look.source_text(report)}")
+        dashed = report.comparison
+        beside = f", dashed: {dashed.period.title}" if dashed is not None else ""
+        self._chart_hint.setText(f"{report.period.title}, {look.source_text(report)}{beside}")
         curves = look.chart_curves(report)
         self.chart.set_curves(curves, report.period.start_ms, report.period.end_ms)
         self._fill_legends(report, curves)
@@ -361,9 +373,19 @@ class ReportPage(Page):
         for legend, group in zip(self._legend_parts, groups, strict=True):
             legend.set_values(group.values)
 
+    def _open_heat_map(self) -> None:
+        """The same period by hour and day."""
+        self.services.heat_map.item = look.HEAT_MAP_OF[self.kind]
+        self.services.navigate("heat-map")
+
+    def _mark_bar(self, at_ms: int | None) -> None:
+        self.bars.mark(at_ms)
+
     def _zoom(self, start_ms: int, end_ms: int) -> None:
-        """Show the report of a part of the period."""
+        """Show the report of a part of the period, or of what is before or after it, up to now."""
         shown = self.services.shown_period
+        over = max(0, end_ms - max(shown.period.end_ms, self.services.now_ms()))
+        start_ms, end_ms = start_ms - over, end_ms - over
         if self._whole is None or shown.period != self._zoomed:
             self._whole = shown.period
         self._zoomed = periods.custom(start_ms, end_ms, shown.zone)
