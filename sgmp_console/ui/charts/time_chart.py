@@ -131,7 +131,7 @@ class TimeChart(QWidget):
         self._place_crosshair()
 
     def _not_reduced(self, _error: Exception) -> None:
-        """A bug, of which the tasks told the hook for uncaught errors; the frame before stays."""
+        """A bug, which the tasks reported to the hook for uncaught errors; the frame before stays."""
 
     def drawn(self, item: str) -> bool:
         """Whether the last frame has anything of this item."""
