@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code: 0 done, 1 failed (with a sentence), 2 wrong usage."""
     _print_anything()
     arguments = _parser().parse_args(_with_formula(list(sys.argv[1:] if argv is None else argv)))
+    _read_as_utf8(arguments)
     if arguments.verbose:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     command: _Command = arguments.command
@@ -75,6 +76,14 @@ def _print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _read_as_utf8(arguments: argparse.Namespace) -> None:
+    """Texts that Python took for ASCII (a locale C that it may not change) are UTF-8. Names of files are not touched."""
+    if sys.getfilesystemencoding() != "utf-8":
+        for name, value in vars(arguments).items():
+            if isinstance(value, str):
+                setattr(arguments, name, os.fsencode(value).decode("utf-8", "surrogateescape"))
 
 
 def _require_text(arguments: argparse.Namespace) -> None:
@@ -256,6 +265,18 @@ def _add_ingest(parsers: _Parsers) -> None:
         default="",
         metavar="GROUP",
         help="share the messages with the other ingests of this group",
+    )
+    ingest.add_argument(
+        "--broker-acl",
+        type=Path,
+        metavar="FILE",
+        help="Mosquitto's acl_file: a house that floods is refused there for a while",
+    )
+    ingest.add_argument(
+        "--broker-reload",
+        default="",
+        metavar="COMMAND",
+        help='with --broker-acl: what makes the broker read it again, for example "systemctl reload mosquitto"',
     )
     ingest.add_argument(
         "--keep-days",

@@ -69,9 +69,13 @@ class TestBroker:
             self._child.stop(WAIT_S)
             self._child = None
 
-    def signal(self, number: signal.Signals) -> None:
+    @property
+    def pid(self) -> int:
         assert self._child is not None
-        os.kill(self._child.pid, number)
+        return self._child.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
         if number == signal.SIGKILL:
             assert wait_until(lambda: self._child is not None and self._child.exit_code() is not None, WAIT_S)
 

@@ -126,6 +126,32 @@ def test_what_a_terminal_cannot_show_is_escaped(words: list[str], code: int, enc
     assert done.stdout + done.stderr
 
 
+def test_texts_are_utf8_in_every_locale(owner: TestDatabase) -> None:
+    with Database.connect(owner.url).begin() as connection:
+        houses.create(connection, "Maple \u6a39")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sgmp_console",
+            "export",
+            "events",
+            "--house",
+            "Maple \u6a39",
+            "--range",
+            "1000-01-01..2030-01-01",
+            "--out",
+            "-",
+        ],
+        env={**os.environ, **locale},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (commands.FAILED, b"")
+    assert done.stdout == b"timestamp,device,type,data\r\n"
+
+
 @pytest.mark.parametrize("text", ["a\0b", "a\udcff"], ids=["NUL", "no UTF-8"])
 @pytest.mark.parametrize(
     "words",

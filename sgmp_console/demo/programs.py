@@ -78,6 +78,7 @@ def ingest(folder: DemoFolder, state: DemoState, ingest_url: str) -> Program:
             *(sys.executable, "-m", "sgmp_console", "ingest", "--deployment", state.deployment),
             *("--broker", f"{LOOPBACK}:{state.ports['broker']}", "--broker-ca", str(folder.authority_file)),
             *("--broker-cert", str(files.cert), "--broker-key", str(files.key)),
+            *("--broker-acl", str(folder.broker / "acl")),
         ],
         folder.logs / "ingest.log",
         environment={DATABASE_URL: ingest_url},

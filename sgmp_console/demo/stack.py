@@ -81,6 +81,8 @@ class Stack:
         self._postgres: EmbeddedPostgres | None = None
         self._services: list[list[Service]] = []  # in the order in which they start; they stop in reverse
         self._broker: Service | None = None
+        self._access_list_read: int | None = None
+        """When the list was changed that the broker has, by its file."""
         self._tasks: list[_Task] = []
         self._logs_bounded = 0.0
 
@@ -201,6 +203,7 @@ class Stack:
         if self._broker is not None and revocation.install(revoked, known):
             _log.info("a certificate was revoked; the broker starts again, which ends its connection")
             self._broker.ask_to_stop()
+        self._have_access_list_read()
         for service in self._all_services():
             service.keep_running()
         for task in self._tasks:
@@ -210,6 +213,14 @@ class Stack:
             for log in (*self._folder.logs.glob("*.log"), *self._folder.database.glob("*.log")):
                 bound_log(log)
         time.sleep(_LOOK_EVERY_S)
+
+    def _have_access_list_read(self) -> None:
+        """By the broker, after ingest changed it."""
+        changed = (self._folder.broker / "acl").stat().st_mtime_ns
+        if self._broker is not None and self._broker.pid is not None and changed != self._access_list_read:
+            if self._access_list_read is not None and hasattr(signal, "SIGHUP"):
+                os.kill(self._broker.pid, signal.SIGHUP)
+            self._access_list_read = changed
 
     def _obey(self) -> None:
         if self._asked_to_stop or (self._ends_with_stdin and _stdin_closed()):

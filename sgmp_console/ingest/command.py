@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import secrets
+import shlex
 import signal
 import threading
 
@@ -36,7 +37,14 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     settings = IngestSettings(
-        arguments.deployment, url, broker, arguments.name, arguments.share_group, arguments.keep_days
+        arguments.deployment,
+        url,
+        broker,
+        arguments.name,
+        arguments.share_group,
+        arguments.keep_days,
+        arguments.broker_acl,
+        _words(arguments.broker_reload),
     )
     run(settings, stop)
 
@@ -51,6 +59,13 @@ def _check_share_group(name: str) -> None:
             "The name of the share group could be guessed, and who guesses it takes part of everybody's messages. Use 24 to "
             f"64 random letters and digits, for example {secrets.token_hex(16)}, the same for each ingest."
         )
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"--broker-reload can't be read: {error}.") from None
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from typing import Any
 from sgmp_console import store
 from sgmp_console.errors import SgmpError
 from sgmp_console.ingest.inbox import Inbox, house_of_sender
+from sgmp_console.ingest.refusals import Refusals
 from sgmp_console.ingest.subscriber import Link, Subscriber
 from sgmp_console.ingest.writer import Writer
 from sgmp_console.store.ingest_state import Alarm
@@ -70,6 +71,7 @@ class Health:
         writer: Writer,
         inbox: Inbox,
         subscriber: Subscriber,
+        refusals: Refusals,
     ) -> None:
         self._name = name
         self._deployment = deployment
@@ -77,6 +79,7 @@ class Health:
         self._writer = writer
         self._inbox = inbox
         self._subscriber = subscriber
+        self._refusals = refusals
         self._samples: deque[_Sample] = deque([_Sample(time.monotonic(), 0, 0, {})])
         self._reported = time.monotonic()
         self._logged: dict[Alarm, float] = {}
@@ -152,8 +155,12 @@ class Health:
             alarms[Alarm.CERTIFICATE_EXPIRED] = {}
         if self._only_repeats():
             alarms[Alarm.ONLY_REPEATS] = {}
-        if flooding := self._flooding(now):
-            alarms[Alarm.FLOOD] = {"houses": flooding}
+        flooding = self._flooding(now)
+        refused = self._refusals.look(flooding)
+        if flooding:
+            alarms[Alarm.FLOOD] = {"houses": {self._house(sender): rate for sender, rate in flooding.items()}}
+        if refused:
+            alarms[Alarm.REFUSED] = {"houses": [self._house(sender) for sender in refused]}
         if without := self._new(Alarm.WITHOUT_RECEIPT, self._subscriber.without_receipt()):
             alarms[Alarm.WITHOUT_RECEIPT] = {"houses": without}
         if without_room := self._new(Alarm.QUARANTINE_FULL, self._writer.without_room()):
@@ -181,7 +188,7 @@ class Health:
         )
 
     def _flooding(self, now: float) -> dict[str, float]:
-        """Messages per second of houses that send too many."""
+        """Messages per second of clients that send too many."""
         since = self._subscriber.connected_since
         if since is None or (self._caught_up_with != since and now - since < _CATCHING_UP_S):
             return {}
@@ -191,7 +198,7 @@ class Health:
             arrived.update(one.arrived)
         seconds = _REPORT_EVERY_S * len(recent)
         return {
-            self._house(sender): round(count / seconds, 1)
+            sender: round(count / seconds, 1)
             for sender, count in arrived.most_common(10)
             if count / seconds > FLOOD_PER_S
         }

@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from sgmp_console import store
 from sgmp_console.backoff import delays
 from sgmp_console.cloud.mqtt import BrokerSettings
 from sgmp_console.ingest.health import Health
 from sgmp_console.ingest.inbox import Inbox
+from sgmp_console.ingest.refusals import Refusals
 from sgmp_console.ingest.subscriber import Subscriber
 from sgmp_console.ingest.writer import Statistics, Writer
 from sgmp_console.retention import RAW_RETENTION_DAYS
@@ -52,6 +54,9 @@ class IngestSettings:
     name: str = ""
     share_group: str = field(default="", repr=False)
     keep_days: int = RAW_RETENTION_DAYS
+    access_list: Path | None = None
+    """Mosquitto's, in which houses that flood are refused; `reload` is the command that makes it read that again."""
+    reload: Sequence[str] = ()
 
 
 def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
@@ -72,7 +77,8 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
             return Statistics()
         with closing(store.Maintenance(database, settings.keep_days)) as maintenance:
             writer = Writer(settings.deployment, database)
-            health = Health(name, settings.deployment, database, writer, inbox, subscriber)
+            refusals = Refusals(settings.deployment, settings.access_list, settings.reload)
+            health = Health(name, settings.deployment, database, writer, inbox, subscriber, refusals)
             replay_at = time.monotonic()
             while not stop.is_set():
                 messages = inbox.take(

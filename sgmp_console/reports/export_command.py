@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sgmp_console import store
 from sgmp_console.errors import UserError
 from sgmp_console.files import opened_atomic
+from sgmp_console.measurements import EARLIEST_MS
 from sgmp_console.reports import partial_file, periods
 from sgmp_console.reports.export import CannotWrite
 from sgmp_console.reports.export_rows import (
@@ -91,13 +92,14 @@ def run(database: Database, arguments: argparse.Namespace, now_ms: int, show: Ca
         house = store.houses.by_name(connection, arguments.house)
         names = _names(connection, house, what, arguments)
     period = periods.parse(arguments.range, now_ms, house.time_zone)
+    start_ms = max(period.start_ms, EARLIEST_MS)
     plan = _Plan(
         house,
         what,
         arguments.raw,
         list(dict.fromkeys(arguments.device)),
-        period.start_ms,
-        max(period.start_ms, min(period.end_ms, now_ms)),
+        start_ms,
+        max(start_ms, min(period.end_ms, now_ms)),
         names,
     )
     if str(arguments.out) == "-":

@@ -203,7 +203,7 @@ def parse(text: str, now_ms: int, zone: str) -> Period:
             return days(date.fromisoformat(first), date.fromisoformat(last), zone)
         return day(date.fromisoformat(name), zone)
     except (ValueError, OverflowError):
-        raise PeriodError(f"{text!r} is not a period. Write one such as {EXAMPLES}.") from None
+        raise PeriodError(f"{text[:40]!r} is not a period. Write one such as {EXAMPLES}.") from None
 
 
 def _instant(text: str, zone: str, day_end: int) -> int:

@@ -24,6 +24,7 @@ class Alarm(StrEnum):
     ONLY_REPEATS = "only_repeats"
     QUARANTINE_FULL = "quarantine_full"
     FLOOD = "flood"
+    REFUSED = "refused"
     BROKER_FILLING = "broker_filling"
     LATE_HOUSES = "late_houses"
     WITHOUT_RECEIPT = "without_receipt"
@@ -81,6 +82,11 @@ def sentence(alarm: Alarm, about: Mapping[str, Any]) -> str:
             return (
                 f"House {which} sends far more messages than an edge does ({', '.join(f'{rate:,} a second' for rate in list(houses.values())[:5])}). "
                 "Others take their turn; renew its credentials if the edge is not to blame."
+            )
+        case Alarm.REFUSED:
+            return (
+                f"House {which} sent far more messages than an edge does: for a while the broker refuses what it publishes, "
+                "so that others don't wait. Its edge keeps its readings; renew its credentials if the edge is not to blame."
             )
         case Alarm.BROKER_FILLING:
             return f"{count:,} messages wait in the broker. When its queue is full, it drops messages."

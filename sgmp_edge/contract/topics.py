@@ -62,9 +62,9 @@ def parse_read_topic(deployment: str, topic: str) -> ReadTopic:
     return ReadTopic(house_id_of(deployment, client), int(device_id), device_name, int(milliseconds[1]), kind)
 
 
-def read_filter(deployment: str) -> str:
-    """The subscription that receives what all edges publish."""
-    return f"{deployment}_read/+/+/+/+/+"
+def read_filter(deployment: str, client: str = "+") -> str:
+    """The topics of what all edges publish, or the edge with this client id."""
+    return f"{deployment}_read/{client}/+/+/+/+"
 
 
 def config_topic(deployment: str, house_id: int) -> str:

@@ -14,6 +14,7 @@ from sgmp_console.cloud.mqtt import BrokerSettings
 from sgmp_console.ingest import health as health_module
 from sgmp_console.ingest.health import Health
 from sgmp_console.ingest.inbox import Inbox, Message
+from sgmp_console.ingest.refusals import Refusals
 from sgmp_console.ingest.subscriber import Subscriber
 from sgmp_console.ingest.writer import Writer
 from sgmp_console.store import Database, ingest_state
@@ -58,7 +59,7 @@ def ingest(database: Database, deployment: str, tmp_path: Path, monkeypatch: pyt
     broker = BrokerSettings("127.0.0.1", 1, None, tmp_path / "cert", tmp_path / "key")
     inbox, writer = Inbox(), Writer(deployment, database)
     subscriber = Subscriber(broker, deployment, "ingest", "", inbox)
-    health = Health("ingest", deployment, database, writer, inbox, subscriber)
+    health = Health("ingest", deployment, database, writer, inbox, subscriber, Refusals(deployment, None))
     return Ingest(database, deployment, house.house_id, device.device_id, inbox, writer, subscriber, health)
 
 

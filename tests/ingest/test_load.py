@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 
 import psutil
@@ -16,6 +17,7 @@ from sgmp_console.store.ingest_state import Alarm
 from sgmp_edge.contract import ReadTopic, client_id, read_topic
 from tests.ingest.test_service import T0, WAIT_S, Chain, broker, chain
 from tests.mosquitto import TestBroker
+from tests.waiting import wait_until
 
 __all__ = ["broker", "chain"]
 
@@ -24,6 +26,10 @@ QUEUED = int(os.environ.get("SGMP_TEST_QUEUED", "100000"))
 
 LOAD_WAIT_S = QUEUED / 1000
 IN_FLIGHT = 500
+FLOOD_S = float(os.environ.get("SGMP_TEST_FLOOD", "60"))
+"""How long a house floods that nobody refuses."""
+
+LONGEST_WAIT_S = 120.0
 MEMORY_BYTES = 200 * 1024 * 1024
 
 
@@ -36,6 +42,7 @@ class Publisher:
         settings = BrokerSettings(broker.address, broker.port, files.ca, files.cert, files.key)
         self.connection = Connection(settings, name, timeout_s=WAIT_S)
         self._open = 0
+        self.refused = False
 
     def publish(self, topic: str, payload: bytes) -> None:
         self.connection.publish(topic, payload, retain=False, expires_s=None)
@@ -44,7 +51,9 @@ class Publisher:
 
     def settle(self, left: int = 0) -> None:
         while self._open > left:
-            self._open -= sum(isinstance(one, Answer) for one in self.connection.exchange(WAIT_S))
+            answers = [one for one in self.connection.exchange(WAIT_S) if isinstance(one, Answer)]
+            self._open -= len(answers)
+            self.refused |= any(one.refused for one in answers)
 
 
 @pytest.mark.slow
@@ -76,6 +85,69 @@ def test_a_long_queue_is_stored_whole_in_bounded_memory(chain: Chain, broker: Te
     assert chain.ingest.log.read_text().count("connection ended") == 0
     assert chain.quarantined() == {}
     assert chain.ingest.stop() == 0
+
+
+class Flood(threading.Thread):
+    """A house that publishes as fast as the broker takes it, until the broker refuses what it publishes."""
+
+    def __init__(self, chain: Chain, broker: TestBroker) -> None:
+        super().__init__()
+        with chain.database.begin() as connection:
+            self.house = store.houses.create(connection, "South").house_id
+            self.device = store.devices.create(connection, self.house, "meter", "egauge", {}).device_id
+        self._chain = chain
+        self._publisher = Publisher(broker, chain.deployment, self.house)
+        self.sent = 0
+
+    def run(self) -> None:
+        until = time.monotonic() + FLOOD_S
+        while not self._publisher.refused and time.monotonic() < until:
+            topic = self._chain.topic(T0 + self.sent, house_id=self.house, device_id=self.device)
+            self._publisher.publish(topic, b'{"x": 1}')
+            self.sent += 1
+        self._publisher.connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refusing", [True, False], ids=["refused by the broker", "without an access list"])
+def test_a_house_that_floods_is_refused_and_others_go_on(
+    chain: Chain, broker: TestBroker, refusing: bool
+) -> None:
+    if not refusing and "SGMP_TEST_FLOOD" not in os.environ:
+        pytest.skip("to compare with, by hand")
+    assert chain.ingest.stop() == 0
+    access_list = broker.folder / "broker" / "acl"
+    if refusing:
+        chain.ingest.options = (
+            *("--broker-acl", str(access_list)),
+            *("--broker-reload", f"kill -HUP {broker.pid}"),
+        )
+    chain.ingest.start()
+    chain.wait_connected(2)
+    chain.publish(T0)
+    chain.wait(lambda: len(chain.stored()) == 1)
+    flood = Flood(chain, broker)
+    reports: set[int] = set()
+
+    def reported() -> int:
+        with chain.database.begin() as connection:
+            reports.update(state.updated_ms for state in ingest_state.read(connection))
+        return len(reports)
+
+    chain.wait(lambda: reported() >= 4)  # it has caught up, and knows what is quiet
+    flood.start()
+    longest, number = 0.0, 0
+    while flood.is_alive() or number < 3:
+        number += 1
+        published = time.monotonic()
+        chain.publish(T0 + number)
+        assert wait_until(lambda: T0 + number in chain.stored(), 600)  # noqa: B023
+        longest = max(longest, time.monotonic() - published)
+    flood.join()
+    print(f"{flood.sent} messages of the flood; another house waited {longest:.1f} s at most")
+    if refusing:
+        assert f"user {client_id(chain.deployment, flood.house)}\n" in access_list.read_text("utf-8")
+        assert longest < LONGEST_WAIT_S
 
 
 def test_what_comes_without_a_receipt_or_retained_is_named(chain: Chain) -> None:

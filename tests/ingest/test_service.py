@@ -44,6 +44,7 @@ class IngestProcess:
     files: CredentialFiles
     log: Path
     broker_port: int
+    options: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None)
 
     def start(self) -> None:
@@ -53,6 +54,7 @@ class IngestProcess:
                     *(sys.executable, "-m", "sgmp_console", "ingest", "--deployment", self.deployment),
                     *("--broker", f"127.0.0.1:{self.broker_port}", "--broker-ca", str(self.files.ca)),
                     *("--broker-cert", str(self.files.cert), "--broker-key", str(self.files.key)),
+                    *self.options,
                 ],
                 env={**os.environ, "SGMP_DATABASE_URL": self.database_url},
                 stdout=log,

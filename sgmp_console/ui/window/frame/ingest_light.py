@@ -28,6 +28,7 @@ _SHORT = {
     Alarm.ONLY_REPEATS: "Ingest receives only repeats",
     Alarm.QUARANTINE_FULL: "Quarantine is full",
     Alarm.FLOOD: "A house floods ingest",
+    Alarm.REFUSED: "A house is refused by the broker",
     Alarm.BROKER_FILLING: "The broker's queue is filling",
     Alarm.LATE_HOUSES: "Readings are late",
     Alarm.WITHOUT_RECEIPT: "A house sends without receipt",
