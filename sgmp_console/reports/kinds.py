@@ -198,6 +198,9 @@ def _ev(builder: Builder) -> _Parts:
         else "There were no charging sessions in this period."
     )
 
+    steps = builder.steps("ev")[0]
+    is_heard = steps is not None and len(steps.starts) > 0  # else nobody knows that there was no session
+
     def figure(key: str, title: str, value: float | None, unit: str) -> Figure:
         return Figure(key, title, value, unit, why)
 
@@ -209,7 +212,7 @@ def _ev(builder: Builder) -> _Parts:
             builder.energy("energy", "Energy", "ev"),
             builder.mean("mean", "Mean power", "ev"),
             builder.highest("peak", "Peak", "ev"),
-            figure("sessions", "Sessions", float(len(found)), ""),
+            figure("sessions", "Sessions", float(len(found)) if found or is_heard else None, ""),
             figure("plugged", "Mean time plugged in", mean_hours(plugged), "h"),
             figure("charging", "Mean time charging", mean_hours(charging), "h"),
             figure("by_chargers", "Energy by the chargers", sum(ended) if ended else None, "kWh"),
@@ -240,14 +243,13 @@ def _charged_from(builder: Builder) -> list[Figure]:
     def figure(key: str, title: str, value: float) -> Figure:
         return Figure(key, title, value if known else None, "kWh", why, section=Section.CHARGED_FROM)
 
-    figures = [
+    unknown = figure("from_unknown", "Charged from an unknown source", total.flow(UNKNOWN, "ev"))
+    return [
         figure("from_sun", "The sun", total.flow("solar", "ev")),
         figure("from_battery", "The battery", total.flow("battery_discharging", "ev")),
         figure("from_grid", "The grid", total.flow("grid_import", "ev")),
+        replace(unknown, section=Section.CHECK),
     ]
-    if (unknown := total.flow(UNKNOWN, "ev")) > 0:
-        figures.append(figure("from_unknown", "An unknown source", unknown))
-    return figures
 
 
 def _balance_why(builder: Builder, total: Totals) -> Why:
@@ -270,15 +272,15 @@ def _session_table(found: list[Session], builder: Builder) -> Table:
         TableColumn("End", Column.TIME),
         TableColumn("Plugged in", Column.DURATION),
         TableColumn("Charging", Column.DURATION),
-        TableColumn("Energy by the charger", Column.NUMBER, "kWh"),
-        TableColumn("Mean power", Column.NUMBER, "kW"),
-        TableColumn("Peak power", Column.NUMBER, "kW"),
-        TableColumn("Pauses", Column.NUMBER),
-        TableColumn("From the sun", Column.NUMBER, "kWh"),
-        TableColumn("From the battery", Column.NUMBER, "kWh"),
-        TableColumn("From the grid", Column.NUMBER, "kWh"),
-        TableColumn("From unknown", Column.NUMBER, "kWh"),
-        TableColumn("Not attributed", Column.DURATION),
+        TableColumn("Energy by the charger", Column.NUMBER, "kWh", short="Charger"),
+        TableColumn("Mean power", Column.NUMBER, "kW", short="Mean", optional=3),
+        TableColumn("Peak power", Column.NUMBER, "kW", short="Peak", optional=4),
+        TableColumn("Pauses", Column.NUMBER, optional=2),
+        TableColumn("From the sun", Column.NUMBER, "kWh", short="Sun"),
+        TableColumn("From the battery", Column.NUMBER, "kWh", short="Battery"),
+        TableColumn("From the grid", Column.NUMBER, "kWh", short="Grid"),
+        TableColumn("From unknown", Column.NUMBER, "kWh", short="Unknown", optional=1),
+        TableColumn("Not attributed", Column.DURATION, optional=1),
         TableColumn("Remark", Column.TEXT),
     )
 

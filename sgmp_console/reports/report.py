@@ -175,6 +175,10 @@ class TableColumn:
     unit: str = ""
     file_only: bool = False
     """It follows from the others, so that only files have it."""
+    short: str = ""
+    """The title where room is scarce: on the screen and on paper."""
+    optional: int = 0
+    """Left out on a screen without room for it, the lowest first; 0: never."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,12 @@ def with_unit(value: float | None, unit: str) -> str:
     return f"{number(value, unit)}\u00a0{unit}" if unit else number(value, unit)
 
 
+def change(value: float, unit: str) -> str:
+    """A difference with its sign: `+2.31 kW`, `−0.40 kW`; `0 %` where nothing of it is shown."""
+    text = with_unit(value, unit)
+    return f"+{text}" if value > 0 and any(digit in "123456789" for digit in text) else text
+
+
 def percent(fraction: float) -> str:
     """A share of one. Only the whole is called 100 %, and only nothing 0 %."""
     if 0.995 <= fraction < 1.0:

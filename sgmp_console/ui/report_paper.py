@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -62,7 +63,8 @@ _A4 = QSizeF(794, 1123)
 _MARGIN = 40.0
 _GAP = 16.0
 _ROW = 20.0
-_TILE = 56.0
+_TABLE_TOP = 40.0
+"""Below the title of its page."""
 _COLUMNS = 4
 """Of figures."""
 _HEAT_MAP_DETAIL = 3.0
@@ -278,6 +280,7 @@ def _paint_head(painter: QPainter, report: Report, inside: QRectF) -> float:
 
 
 def _paint_figures(painter: QPainter, report: Report, inside: QRectF) -> float:
+    """Returns where they end."""
     tokens = theme.load("light")
     width = inside.width() / _COLUMNS
     top = inside.top()
@@ -288,33 +291,32 @@ def _paint_figures(painter: QPainter, report: Report, inside: QRectF) -> float:
             _text(painter, row, section.value, "caption", tokens.ink_muted)
             top = row.bottom()
         figures = [figure for figure in shown if figure.section is section]
-        for place, figure in enumerate(figures):
-            left = inside.left() + place % _COLUMNS * width
-            _paint_figure(
-                painter, report, figure, QRectF(left, top + place // _COLUMNS * _TILE, width - 8, _TILE)
-            )
-        top += -(-len(figures) // _COLUMNS) * _TILE + 4
+        for first in range(0, len(figures), _COLUMNS):
+            bottoms = [
+                _paint_figure(
+                    painter, report, figure, QRectF(inside.left() + place * width, top, width - 8, 0)
+                )
+                for place, figure in enumerate(figures[first : first + _COLUMNS])
+            ]
+            top = max(bottoms) + 6
+        top += 4
     return top + 4
 
 
-def _paint_figure(painter: QPainter, report: Report, figure: Figure, place: QRectF) -> None:
+def _paint_figure(painter: QPainter, report: Report, figure: Figure, place: QRectF) -> float:
+    """The texts of its tile, none of them cut. Returns where it ends."""
     tokens = theme.load("light")
-    row = QRectF(place.left(), place.top(), place.width(), 16)
-    _text(painter, row, figure.title, "caption", tokens.ink_secondary)
-    row.translate(0, 17)
-    _text(painter, row, formats.with_unit(figure.value, figure.unit), "title", tokens.ink_primary)
-    row.translate(0, 17)
-    notes = []
-    coverage = figure.why.coverage
-    if figure.value is None:
-        notes.append(figure.why.note)
-    elif coverage is not None and coverage < 1:
-        notes.append(f"{formats.percent(coverage)} covered")
-    difference = report.difference(figure.key)
-    if difference is not None:
-        sign = "+" if difference > 0 else ""
-        notes.append(f"{sign}{formats.with_unit(difference, figure.unit)}")
-    _text(painter, row, plain_text.one_line(", ".join(notes)), "caption", tokens.ink_muted)
+    zone = ZoneInfo(report.period.zone)
+    top = place.top()
+    lines: tuple[tuple[str, fonts.Role, QColor], ...] = (
+        (figure.title, "caption", tokens.ink_secondary),
+        (formats.with_unit(figure.value, figure.unit), "title", tokens.ink_primary),
+        (look.figure_line(report, figure, zone, report.passed_ms), "caption", tokens.ink_muted),
+        (look.difference_line(report, figure), "caption", tokens.ink_secondary),
+    )
+    for text, role, ink in lines:
+        top = _paragraph(painter, QRectF(place.left(), top, place.width(), 0), text, role, ink)
+    return top
 
 
 def _paint_legend(
@@ -369,49 +371,76 @@ def _table_pages(report: Report) -> Iterator[Callable[[QPainter, QRectF], None]]
     if table is None:
         return
     columns = [column for _, column in look.shown_columns(table)]
-    titles = [look.column_title(column) for column in columns]
+    titles = [_in_two_lines(look.column_title(column)) for column in columns]
     right = [look.is_numeric(column) for column in columns]
     rows = look.table_texts(table, ZoneInfo(report.period.zone))
-    per_page = int((_A4.height() - 2 * _MARGIN - 60) / _ROW) - 1
+    widths = [
+        max(fonts.metrics("caption").horizontalAdvance(text) for text in (*title, *cells)) + 16
+        for title, *cells in zip(titles, *rows, strict=True)
+    ]
+    # A table that is too wide is drawn smaller: nothing in it is cut.
+    factor = min(1.0, (_A4.width() - 2 * _MARGIN) / sum(widths))
+    per_page = int((_A4.height() - 2 * _MARGIN - _TABLE_TOP) / factor / _ROW) - 2
+    title = plain_text.one_line(f"{report.house.name}: {table.title}, {report.period.title}")
     for first in range(0, len(rows), per_page):
         part = rows[first : first + per_page]
 
         def paint(painter: QPainter, page: QRectF, part: Sequence[Sequence[str]] = part) -> None:
-            title = plain_text.one_line(f"{report.house.name}: {table.title}, {report.period.title}")
-            _paint_table(painter, page, title, titles, part, right)
+            inside = page.adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
+            head = QRectF(inside.left(), inside.top(), inside.width(), 30)
+            _text(painter, head, title, "title", theme.load("light").ink_primary)
+            painter.save()
+            painter.translate(inside.left(), inside.top() + _TABLE_TOP)
+            painter.scale(factor, factor)
+            _paint_table(painter, widths, titles, part, right)
+            painter.restore()
 
         yield paint
 
 
+def _in_two_lines(title: str) -> tuple[str, str]:
+    """As even as it can be broken; the first is empty for a single word."""
+    words = title.split(" ")
+    ways = [(" ".join(words[:place]), " ".join(words[place:])) for place in range(len(words))]
+    return min(ways, key=lambda way: max(map(len, way)))
+
+
 def _paint_table(
     painter: QPainter,
-    page: QRectF,
-    title: str,
-    titles: Sequence[str],
+    widths: Sequence[float],
+    titles: Sequence[tuple[str, str]],
     rows: Sequence[Sequence[str]],
     right: Sequence[bool],
 ) -> None:
+    """From the painter's origin on."""
     tokens = theme.load("light")
-    inside = page.adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
-    _text(
-        painter, QRectF(inside.left(), inside.top(), inside.width(), 30), title, "title", tokens.ink_primary
-    )
-    wanted = [
-        max(fonts.metrics("caption").horizontalAdvance(text) for text in texts) + 12
-        for texts in zip(titles, *rows, strict=True)
-    ]
-    factor = min(1.0, inside.width() / sum(wanted))
-    row = QRectF(inside.left(), inside.top() + 40, 0, _ROW)
-    for number, texts in enumerate((titles, *rows)):
-        row.moveLeft(inside.left())
-        for text, width, is_right in zip(texts, wanted, right, strict=True):
-            row.setWidth(width * factor)
-            ink = tokens.ink_muted if number == 0 else tokens.ink_primary
-            _text(painter, row.adjusted(0, 0, -8, 0), text, "caption", ink, right=is_right)
-            row.moveLeft(row.right())
+    lefts = [0.0, *accumulate(widths)]
+    cells = [QRectF(left, 0, width - 8, _ROW) for left, width in zip(lefts, widths, strict=False)]
+    for cell, title, is_right in zip(cells, titles, right, strict=True):
+        for line, text in enumerate(title):
+            _text(painter, cell.translated(0, line * _ROW), text, "caption", tokens.ink_muted, right=is_right)
+    bottom = 2 * _ROW
+    painter.setPen(QPen(tokens.line_hairline, 0.5))
+    painter.drawLine(QLineF(0, bottom, lefts[-1], bottom))
+    for row in rows:
+        for cell, text, is_right in zip(cells, row, right, strict=True):
+            _text(painter, cell.translated(0, bottom), text, "caption", tokens.ink_primary, right=is_right)
+        bottom += _ROW
         painter.setPen(QPen(tokens.line_hairline, 0.5))
-        painter.drawLine(QLineF(inside.left(), row.bottom(), inside.right(), row.bottom()))
-        row.moveTop(row.bottom())
+        painter.drawLine(QLineF(0, bottom, lefts[-1], bottom))
+
+
+def _paragraph(painter: QPainter, place: QRectF, text: str, role: fonts.Role, ink: QColor) -> float:
+    """On as many lines as it takes in the width of the place. Returns where it ends: at its top for no text."""
+    if not text:
+        return place.top()
+    painter.setFont(fonts.font(role))
+    painter.setPen(ink)
+    flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap)
+    shown = plain_text.one_line(text)
+    bounds = fonts.metrics(role).boundingRect(QRectF(0, 0, place.width(), 10_000), flags, shown)
+    painter.drawText(QRectF(place.left(), place.top(), place.width(), bounds.height() + 1), flags, shown)
+    return place.top() + bounds.height() + 2
 
 
 def _text(

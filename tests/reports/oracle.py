@@ -264,8 +264,11 @@ class Oracle:
                         found.append(Visit(station, begin, None, None, lost_end=True))
                     begin = event.at
                     continue
-                if begin is None and event.duration_ms is not None:
-                    begin = event.at - round(event.duration_ms)
+                if event.duration_ms is not None:
+                    since = event.at - round(event.duration_ms)
+                    if begin is not None and since < begin:
+                        begin = since  # an edge that was restarted reported the car again
+                    begin = since if begin is None else begin
                 energy = None if event.energy_mwh is None else event.energy_mwh / 1e6
                 found.append(Visit(station, begin, event.at, energy))
                 begin = None
@@ -341,6 +344,16 @@ class Oracle:
             found["base"] = self.exceeded("load", 0.95, start, end)
         if report == "ev":
             found |= self.charging(start, end, now)
+            known = bool(self.attributed(start, end))
+            for key, source in (
+                ("from_sun", "solar"),
+                ("from_battery", "battery_discharging"),
+                ("from_grid", "grid_import"),
+                ("from_unknown", "unknown"),
+            ):
+                energy = self.flow(source, "ev", start, end)
+                if key != "from_unknown" or energy > 0:
+                    found[key] = energy if known else None
         return found
 
 
@@ -349,7 +362,7 @@ def _touches(visit: Visit, start: int, end: int) -> bool:
         return visit.end is not None and start <= visit.end < end
     if visit.lost_end:
         return start <= visit.begin < end
-    return visit.begin < end and (visit.end is None or visit.end >= start)
+    return visit.begin < end and (visit.end is None or visit.end > start or visit.begin >= start)
 
 
 def flows_of(kwh: Mapping[str, float]) -> Flows:

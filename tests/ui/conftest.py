@@ -14,25 +14,30 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import pytest
 import shiboken6
 from PySide6.QtCore import QEvent, QTimer
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from sgmp_console.fleet import accounts as fleet_accounts
 from sgmp_console.fleet import houses as fleet_houses
 from sgmp_console.settings import Profile
 from sgmp_console.store import Database, House, accounts
 from sgmp_console.ui import theme
+from sgmp_console.ui.parts.labels import ElidedLabel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase, TestServer
+from tests.reports.houses import balanced
 from tests.ui import snapshots
 from tests.ui.gui_thread import watch_imports
+from tests.ui.houses import measured
 from tests.ui.readers import ChosenReader, Clock
 
 watch_imports()
 
 EMAIL, PASSWORD = "ada@example.org", "Correct-horse-7-battery"
+DAY_MS = 86_400_000
 PICTURES = Path(__file__).resolve().parents[2] / "screenshots"
 
 
@@ -133,6 +138,14 @@ def deployed(test_database: TestDatabase, database: Database) -> Deployment:
 
 
 @pytest.fixture
+def filled(deployed: Deployment) -> Deployment:
+    """The first house has the required items and three days of readings up to now."""
+    fields = balanced(snapshots.NOW_MS - 3 * DAY_MS, snapshots.NOW_MS, 300_000)
+    measured(deployed.owner, deployed.houses[0], fields)
+    return deployed
+
+
+@pytest.fixture
 def plain_postgresql(database_server: TestServer) -> None:
     """Skips where the server populates aggregates by itself."""
     if database_server.has_timescale:
@@ -176,11 +189,33 @@ def view(
     session.database.dispose()
 
 
-def save_picture(widget: QWidget, name: str) -> None:
-    """A picture for people to look at, in the theme in use: `screenshots/<name>_<theme>_<width>.png`."""
+def save_picture(widget: QWidget, name: str, scale: int = 1) -> None:
+    """A picture for people to look at, in the theme in use: `screenshots/<name>_<theme>_<width>.png`.
+
+    `scale`: device pixels for each pixel, as on a screen of high density.
+    """
     PICTURES.mkdir(exist_ok=True)
-    file = PICTURES / f"{name}_{theme.tokens().name}_{widget.width()}.png"
-    assert widget.grab().save(str(file))
+    at_scale = f"@{scale}" if scale != 1 else ""
+    file = PICTURES / f"{name}_{theme.tokens().name}_{widget.width()}{at_scale}.png"
+    picture = QPixmap(widget.size() * scale)
+    picture.setDevicePixelRatio(scale)
+    widget.render(picture)
+    assert picture.save(str(file))
+
+
+def cut_off(widget: QWidget) -> list[str]:
+    """Labels that have less room than their words take."""
+    return [
+        label.text()
+        for label in widget.findChildren(QLabel)
+        if label.isVisible()
+        and not isinstance(label, ElidedLabel)
+        and (
+            label.height() < label.heightForWidth(label.width())
+            if label.wordWrap()
+            else label.width() < label.sizeHint().width()
+        )
+    ]
 
 
 def flush(qapp: QApplication) -> None:

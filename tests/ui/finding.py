@@ -8,12 +8,15 @@ from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QGraphicsView, QMenu, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
 
 from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.live import HomeFeed
+from sgmp_console.ui.pages.reports.page import ReportPage
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.list_page import ListPage
+from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.frame.sidebar import Sidebar
 
 W = TypeVar("W", bound=QWidget)
@@ -107,3 +110,13 @@ def leave(chart: TimeChart) -> None:
 
 def canvas(chart: TimeChart) -> QGraphicsView:
     return only(chart, QGraphicsView)
+
+
+def opened_report(qtbot: QtBot, view: MainView, id_: str) -> ReportPage:
+    """The page of a report, read."""
+    view.start()
+    view.show_page(id_)
+    page = view.page(id_)
+    assert isinstance(page, ReportPage)
+    qtbot.waitUntil(lambda: page.report is not None, timeout=20_000)
+    return page

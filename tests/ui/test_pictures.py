@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from PySide6.QtWidgets import QApplication, QLabel, QStackedWidget, QWidget
+from PySide6.QtWidgets import QApplication, QStackedWidget, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports.home import HomeSnapshot
@@ -21,7 +21,6 @@ from sgmp_console.settings import Profile, ThemeChoice, WindowSettings
 from sgmp_console.store import DatabaseUnavailable, SignInRefused
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.parts.empty_state import Skeleton
-from sgmp_console.ui.parts.labels import ElidedLabel
 from sgmp_console.ui.tasks import Report, Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.console import Console
@@ -30,7 +29,7 @@ from sgmp_console.ui.window.entry.sign_in import SignInPage
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.uncaught import UncaughtErrors, uncaught_dialog
 from tests.ui import snapshots
-from tests.ui.conftest import save_picture
+from tests.ui.conftest import cut_off, save_picture
 from tests.ui.finding import account_menu, hover, is_loading, let_time_pass, only, press
 from tests.ui.readers import ChosenReader
 
@@ -54,21 +53,6 @@ def picture(qtbot: QtBot, appearance: Appearance, qapp: QApplication) -> Picture
             assert len({image.pixel(x, y) for x in range(0, width, 7) for y in range(0, height, 7)}) > 5
 
     return take
-
-
-def cut_off(widget: QWidget) -> list[str]:
-    """Labels that have less room than their words take."""
-    return [
-        label.text()
-        for label in widget.findChildren(QLabel)
-        if label.isVisible()
-        and not isinstance(label, ElidedLabel)
-        and (
-            label.height() < label.heightForWidth(label.width())
-            if label.wordWrap()
-            else label.width() < label.sizeHint().width()
-        )
-    ]
 
 
 PARTIAL = snapshots.snapshot()

@@ -28,7 +28,6 @@ class FigureTile(Pressable):
     def __init__(self, report: Report, figure: Figure, zone: tzinfo, now_ms: int) -> None:
         super().__init__()
         self.figure = figure
-        self._report, self._zone, self._now_ms = report, zone, now_ms
         self.setProperty("surface", "card")
         self.set_pressable(Qt.Key.Key_F2, cursor=Qt.CursorShape.WhatsThisCursor)
         # As wide as its column, whatever stands in it.
@@ -45,42 +44,15 @@ class FigureTile(Pressable):
             value.set_value(figure.value, figure.unit)
             column.addWidget(value)
             widest = max(widest, value.sizeHint().width())
+        column.addWidget(ElidedLabel(look.figure_line(report, figure, zone, now_ms), "caption", "muted"))
+        if difference := look.difference_line(report, figure):
+            column.addWidget(ElidedLabel(difference, "caption", "secondary"))
+            widest = max(widest, fonts.metrics("caption").horizontalAdvance(difference))
         self.least_width = round(widest) + 2 * 16 + 4
-        """Pixels with which neither title nor value is cut."""
-        column.addWidget(ElidedLabel(self._line(), "caption", "muted"))
-        if report.comparison is not None:
-            column.addWidget(ElidedLabel(self._difference(), "caption", "secondary"))
+        """Pixels with which neither title nor value nor difference is cut."""
         spoken = formats.with_unit(figure.value, figure.unit)
         self.setAccessibleName(f"{figure.title}: {spoken}")
         self.setAccessibleDescription(f"{report.period.title}. Press F2 to see where the number comes from.")
-
-    def _line(self) -> str:
-        figure = self.figure
-        if figure.value is None:
-            return figure.why.note
-        parts = []
-        if figure.at_ms is not None:
-            parts.append(formats.moment(figure.at_ms, self._now_ms, self._zone))
-        elif figure.hour_ms is not None:
-            parts.append(f"in the hour from {formats.moment(figure.hour_ms, self._now_ms, self._zone)}")
-        coverage = figure.why.coverage
-        if coverage is not None and coverage < 1:
-            parts.append(f"{formats.percent(coverage)} covered")
-        polls = figure.why.polls
-        if polls is not None and polls.share is not None and polls.share < min(coverage or 1.0, 0.995):
-            parts.append(f"{formats.percent(polls.share)} of polls")
-        return ", ".join(parts) or self._report.period.title
-
-    def _difference(self) -> str:
-        other = self._report.comparison
-        if other is None:
-            return ""
-        difference = self._report.difference(self.figure.key)
-        if difference is None:
-            return f"no value in {other.period.title}"
-        sign = "+" if difference > 0 else ""
-        before = formats.with_unit(other.figure(self.figure.key).value, self.figure.unit)
-        return f"{sign}{formats.with_unit(difference, self.figure.unit)}, before {before}"
 
 
 class FigureGrid(QWidget):

@@ -163,10 +163,60 @@ def shown_figures(report: Report) -> list[Figure]:
     ]
 
 
+def figure_line(report: Report, figure: Figure, zone: tzinfo, now_ms: int) -> str:
+    """What stands below a figure: when an extreme was reached, what is missing, else the period. `now_ms`: today's times
+    stand without their date."""
+    if figure.value is None:
+        return figure.why.note
+    parts = []
+    if figure.at_ms is not None:
+        parts.append(formats.moment(figure.at_ms, now_ms, zone))
+    elif figure.hour_ms is not None:
+        parts.append(f"in the hour from {formats.moment(figure.hour_ms, now_ms, zone)}")
+    coverage = figure.why.coverage
+    if coverage is not None and coverage < 1:
+        parts.append(f"{formats.percent(coverage)} covered")
+    polls = figure.why.polls
+    if polls is not None and polls.share is not None and polls.share < min(coverage or 1.0, 0.995):
+        parts.append(f"{formats.percent(polls.share)} of polls")
+    return ", ".join(parts) or report.period.title
+
+
+def difference_line(report: Report, figure: Figure) -> str:
+    """A figure beside the same of the period that the report is compared with; empty without one."""
+    other = report.comparison
+    if other is None:
+        return ""
+    difference = report.difference(figure.key)
+    if difference is None:
+        return f"no value in {other.period.title}"
+    before = formats.with_unit(other.figure(figure.key).value, figure.unit)
+    return f"{formats.change(difference, figure.unit)}, before {before}"
+
+
 def shown_table(report: Report) -> Table | None:
-    """The table of a report that is shown; None where it has no rows."""
+    """The table of a report that is shown; None where it has no rows. What does not add up only where it is not zero."""
     key = _TABLE_OF.get(report.kind, "days")
-    return next((one for one in report.tables if one.key == key and one.rows), None)
+    found = next((one for one in report.tables if one.key == key and one.rows), None)
+    return _without_nothing(found) if found is not None and report.kind is Kind.ENERGY else found
+
+
+def _without_nothing(flows: Table) -> Table:
+    """The flows without the row and the column of what does not add up, where these are shown as zeros."""
+
+    def is_nothing(cells: Sequence[float | int | str | None]) -> bool:
+        return all(isinstance(cell, str) or abs(cell or 0.0) < _LEAST_SHOWN for cell in cells)
+
+    *known, unknown = flows.rows
+    rows = tuple(known if is_nothing(unknown) else flows.rows)
+    unmatched = len(flows.columns) - 2  # before the sum
+    if not is_nothing([row[unmatched] for row in flows.rows]):
+        return replace(flows, rows=rows)
+    return replace(
+        flows,
+        columns=(*flows.columns[:unmatched], *flows.columns[unmatched + 1 :]),
+        rows=tuple((*row[:unmatched], *row[unmatched + 1 :]) for row in rows),
+    )
 
 
 def shown_columns(table: Table) -> list[tuple[int, TableColumn]]:
@@ -175,7 +225,8 @@ def shown_columns(table: Table) -> list[tuple[int, TableColumn]]:
 
 
 def column_title(column: TableColumn) -> str:
-    return f"{column.title} ({column.unit})" if column.unit else column.title
+    title = column.short or column.title
+    return f"{title} ({column.unit})" if column.unit else title
 
 
 def is_numeric(column: TableColumn) -> bool:
@@ -185,15 +236,25 @@ def is_numeric(column: TableColumn) -> bool:
 def table_texts(table: Table, zone: ZoneInfo) -> list[tuple[str, ...]]:
     """The cells of the shown columns, row by row, by the clock of the house."""
     columns = shown_columns(table)
-    return [tuple(_cell(row[place], column, zone) for place, column in columns) for row in table.rows]
+    times = [place for place, column in columns if column.kind in (Column.TIME, Column.DAY)]
+    years = {
+        formats.local(int(cell), zone).year
+        for row in table.rows
+        for place in times
+        if (cell := row[place]) is not None
+    }
+    return [
+        tuple(_cell(row[place], column, zone, with_year=len(years) > 1) for place, column in columns)
+        for row in table.rows
+    ]
 
 
-def _cell(cell: float | int | str | None, column: TableColumn, zone: ZoneInfo) -> str:
+def _cell(cell: float | int | str | None, column: TableColumn, zone: ZoneInfo, *, with_year: bool) -> str:
     if cell is None:
         return formats.MISSING
     if column.kind in (Column.TIME, Column.DAY):
         at = formats.local(int(cell), zone)
-        day = f"{formats.date(at)} {at.year}"
+        day = f"{formats.date(at)} {at.year}" if with_year else formats.date(at)
         if column.kind is Column.TIME:
             return f"{day} {formats.clock(at)}"
         begins = calendar.day(at.date(), zone.key)[0] == int(cell)

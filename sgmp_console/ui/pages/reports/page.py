@@ -514,10 +514,11 @@ def _table_view(shown: Table, zone: ZoneInfo) -> table.RowsTable[tuple[int, tupl
             table.Column(
                 look.column_title(column),
                 text,
-                96 if columns else 0,
+                64 if columns else 0,
                 sort=sort_key,
                 right=look.is_numeric(column),
                 strong=not columns,
+                optional=column.optional,
             )
         )
     view = table.RowsTable(shown.title, columns, lambda row: row[0])

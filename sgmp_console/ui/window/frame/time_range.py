@@ -126,9 +126,17 @@ class TimeRangeControl(QWidget):
         self._button.setAccessibleName(f"Period: {title}")
         self._forward.setEnabled(self._shown.can_move_later)
         second = self._shown.compared_with
-        self._compare.setText(f"Compared with {second.title}" if second else "Compare")
+        self._compare.setText(_COMPARED[self._shown.compare])
+        plain_text.set_tip(self._compare, second.title if second else "")
         for action in self._group.actions():
             action.setChecked(action.data() is self._shown.compare)
+
+
+_COMPARED = {
+    Compare.NOTHING: "Compare",
+    Compare.PREVIOUS: "vs period before",
+    Compare.YEAR_BEFORE: "vs year before",
+}
 
 
 class _FromTo(QFrame):
