@@ -17,7 +17,7 @@ Everything is in kWh per slot, so hours, days, months and any other range are pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -46,6 +46,16 @@ _LOAD, _EV, _CHARGING, _EXPORT, _UNMATCHED = range(len(COLUMNS))
 _CONSUMED = [_LOAD, _EV]
 
 _Array = NDArray[np.float64]
+
+
+def needed_to_check(present: Collection[str]) -> tuple[str, ...]:
+    """The items without which nobody knows whether a house adds up, for one that has the items `present`.
+
+    A house may do without a car or a battery; a battery has both of its items.
+    """
+    battery = ("battery_discharging", "battery_charging")
+    has_battery = any(item in present for item in battery)
+    return ("solar", "grid_import", "load", "grid_export", *(battery if has_battery else ()))
 
 
 @dataclass(frozen=True)

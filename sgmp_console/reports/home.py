@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sgmp_console.reports.balance import Totals
+from sgmp_console.reports.balance import BALANCE_ITEMS, Totals, needed_to_check
 from sgmp_console.store.findings import Finding
 from sgmp_console.timeseries import Series
 
@@ -88,6 +88,12 @@ class EnergyToday:
     totals: Totals
     absent: tuple[str, ...] = ()
     missing: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def can_be_checked(self) -> bool:
+        """Whether a residual says something: not with a part that is missing."""
+        present = set(BALANCE_ITEMS) - set(self.absent)
+        return present.issuperset(needed_to_check(present))
 
 
 @dataclass(frozen=True)

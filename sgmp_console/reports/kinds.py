@@ -21,6 +21,7 @@ from sgmp_console.reports.balance import (
     USES,
     Balance,
     Totals,
+    needed_to_check,
 )
 from sgmp_console.reports.builder import LOAD_WITHOUT_EV, Builder
 from sgmp_console.reports.heat_map import HeatMap
@@ -401,7 +402,13 @@ def _energy(builder: Builder) -> _Parts:
                 total.source("battery_discharging"),
                 needs=("battery_discharging",),
             ),
-            figure("residual", "Does not add up", total.residual, section=Section.CHECK),
+            figure(
+                "residual",
+                "Does not add up",
+                total.residual,
+                section=Section.CHECK,
+                needs=needed_to_check(builder.reader.items),
+            ),
             Figure(
                 "not_attributed",
                 "Not attributed",

@@ -57,6 +57,16 @@ class ChangedMeanwhile(Conflict):
         )
 
 
+class OtherSchema(UserError):
+    """Tables or functions are missing, as in a database that was migrated for another version."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database was set up for another version than this console. An administrator can bring it up to date with "
+            "sgmp-console migrate; where it is newer, install the newer console."
+        )
+
+
 class StatementFailed(Exception):
     """A statement the database can't make sense of, or data that broke one of its rules: our bug.
 
@@ -67,6 +77,11 @@ class StatementFailed(Exception):
         super().__init__(f"SQLSTATE {sqlstate}: {message}")
         self.sqlstate = sqlstate
         self.constraint = constraint
+
+    @property
+    def is_about_schema(self) -> bool:
+        """Whether a column (SQLSTATE 42703), function (42883) or table (42P01) is missing."""
+        return self.sqlstate in ("42703", "42883", "42P01")
 
     @property
     def is_about_data(self) -> bool:

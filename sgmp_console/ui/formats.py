@@ -46,10 +46,28 @@ def scientific(value: float) -> str:
     return f"{text}·10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
+_LARGER: dict[str, tuple[tuple[float, str], ...]] = {
+    "mWh": ((1e6, "kWh"),),
+    "ms": ((3_600_000, "h"), (60_000, "min"), (1000, "s")),
+}
+"""Units of the wire that nobody reads: how many make one of the unit that is shown, the largest first."""
+
+
+def scale(size: float, unit: str) -> tuple[float, str]:
+    """The factor and unit in which numbers of about this size are shown: 8,960,000 mWh as 8.96 kWh."""
+    larger = _LARGER.get(unit, ())
+    fitting = next((pair for pair in larger if abs(size) >= pair[0]), None)
+    if fitting is None and unit == "mWh":
+        fitting = larger[-1]  # there is nothing between it and a kilowatt-hour
+    return (1.0, unit) if fitting is None else (1 / fitting[0], fitting[1])
+
+
 def with_unit(value: float | None, unit: str) -> str:
     """`2.31 kW`, with a space that does not break; a dash where there is no value."""
     if value is None or not math.isfinite(value):
         return MISSING
+    factor, unit = scale(value, unit)
+    value *= factor
     return f"{number(value, unit)}\u00a0{unit}" if unit else number(value, unit)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QStackedLayout, QWidget
 
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed
+from sgmp_console.ui.parts.empty_state import EmptyState
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.shown_period import ShownPeriod
 from sgmp_console.ui.tasks import Tasks
@@ -51,8 +54,35 @@ class Page(QWidget):
         self.services = services
 
     def take_focus(self) -> None:
-        """It was shown: the keyboard is for it, so that its shortcuts work."""
+        """It was shown: the keyboard is for it, so that its shortcuts work. Where it scrolls, so do the keys; where a notice
+        stands in its place, its first button has the focus."""
+        for shown in self.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly):
+            if not isinstance(shown, QWidget) or shown.isHidden():
+                continue
+            if isinstance(shown, ScrollArea):
+                shown.setFocus()
+                return
+            if isinstance(shown, EmptyState) and shown.buttons():
+                next(iter(shown.buttons().values())).setFocus()
+                return
         self.setFocus()
+
+    def put(self, stack: QStackedLayout, shown: QWidget) -> None:
+        """Show this in the page's stack, and keep the focus in the page if it has it."""
+        changes = stack.currentWidget() is not shown
+        focus = QApplication.focusWidget()
+        inside = focus is not None and (focus is self or self.isAncestorOf(focus))
+        stack.setCurrentWidget(shown)
+        if changes and inside:
+            self.take_focus()
+
+    def put_notice(self, stack: QStackedLayout, notice: EmptyState, instead_of: EmptyState | None) -> None:
+        """Show a notice in the stack, in place of another one, which goes."""
+        stack.addWidget(notice)
+        self.put(stack, notice)
+        if instead_of is not None:
+            stack.removeWidget(instead_of)
+            instead_of.deleteLater()
 
     def reload(self) -> None:
         """Read again what is shown (F5)."""

@@ -248,7 +248,7 @@ def test_a_missing_item_is_named_and_costs_only_its_own_figures(day_house: Store
 def test_what_needs_a_missing_item_has_no_value_in_the_energy_report(day_house: StoredHouse) -> None:
     analytics.delete(day_house.database, day_house.house.house_id, [day_house.item("solar").item_id])
     report = day_house.report(Kind.ENERGY, DAY, DAY.end_ms)
-    for key in ("solar", "from_sun", "autarky", "self_consumption"):
+    for key in ("solar", "from_sun", "autarky", "self_consumption", "residual"):
         figure = report.figure(key)
         assert (key, figure.value, figure.why.note) == (key, None, "Missing: solar.")
     assert report.figure("grid_import").value is not None

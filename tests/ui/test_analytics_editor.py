@@ -151,7 +151,7 @@ def test_events_are_listed_one_by_one(qtbot: QtBot, edit: Edit) -> None:
     editor = edit(None)
     write(qtbot, editor, "events.::EV_END_CHARGING.energy")
     said = plain(editor.preview._events.text())
-    assert said.startswith("2 events, sum 11,500,000 mWh\n13:53:12    2,100,000 mWh\n")
+    assert said.startswith("2 events, sum 11.50 kWh\n13:53:12    2.10 kWh\n")
     assert editor.preview.numbers()["Coverage"] == "–"
     leave(editor)
 

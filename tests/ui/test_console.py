@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psycopg2
 import pytest
+import sqlalchemy as sa
 from PySide6.QtCore import QProcess, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -136,6 +137,25 @@ def test_a_wrong_password_is_refused_and_the_right_one_lets_in(
     QTest.keyClick(page.password, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: stages[-1] == "main", timeout=WAIT_MS)
     assert page.password.text() == ""
+
+
+def test_a_database_of_another_version_is_said_with_what_to_do(
+    qtbot: QtBot, console: Console, deployed: Deployment
+) -> None:
+    def rename(before: str, after: str) -> None:
+        with deployed.owner.begin() as connection:
+            connection.execute(sa.text(f"ALTER VIEW sgmp.houses RENAME COLUMN {before} TO {after}"))
+
+    rename("description", "summary")
+    try:
+        console.ask_to_sign_in([deployed.profile])
+        page = console.sign_in
+        page.email.setText(deployed.email)
+        page.password.setText(deployed.password)
+        QTest.keyClick(page.password, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: "sgmp-console migrate" in words(page), timeout=WAIT_MS)
+    finally:
+        rename("summary", "description")
 
 
 def test_what_is_stored_is_on_screen_at_once(

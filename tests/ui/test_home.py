@@ -149,6 +149,12 @@ def test_energy_today_says_what_it_leaves_out_and_what_does_not_add_up(show: Sho
     assert "Residual 0.30 kWh: does not add up." in said
 
 
+def test_what_can_not_be_checked_is_not_said_not_to_add_up(show: Show) -> None:
+    full = snapshots.snapshot()
+    page = show(replace(full, energy_today=replace(full.energy_today, absent=("solar",))))
+    assert "does not add up" not in texts(page.energy)
+
+
 def test_energy_that_is_not_known_is_a_dash_not_zero(show: Show) -> None:
     full = snapshots.snapshot()
     page = show(replace(full, energy_today=replace(full.energy_today, totals=Totals(slots=168))))

@@ -8,14 +8,18 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedLayout, QWidget
 from pytestqt.qtbot import QtBot
 
+from sgmp_console.ui import fonts
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
+from sgmp_console.ui.page import Page
 from sgmp_console.ui.pages.accounts.dialogs import CreateAccount, EditAccount
 from sgmp_console.ui.pages.accounts.page import AccountsPage
 from sgmp_console.ui.parts.action_bar import ActionBar
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.empty_state import EmptyState
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.parts.table import Badge, Column, RowsTable
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui.conftest import Deployment
@@ -224,11 +228,89 @@ def test_an_optional_column_is_left_out_before_others_are_cut_short_and_comes_ba
     assert not table.isColumnHidden(1)
 
 
+def test_no_text_is_cut_beside_empty_space(table: RowsTable[Row], qapp: QApplication) -> None:
+    long = "The Very Long Name of a House Somebody Wrote to Try the Layout"
+    table.resize(1600, 300)
+    table.set_rows([(long, "short", "Valid")])
+    qapp.processEvents()
+    assert table.columnWidth(0) > fonts.metrics("strong").horizontalAdvance(long)
+    assert sum(map(table.columnWidth, range(3))) == table.viewport().width()
+
+
 def test_a_cell_whose_text_grows_gets_the_room_it_needs(table: RowsTable[Row], qapp: QApplication) -> None:
     before = table.columnWidth(2)
     table.set_rows([(*table.rows()[0][:2], "Valid until the end of the next year at the latest")])
     qapp.processEvents()
     assert table.columnWidth(2) > before
+
+
+def test_the_keyboard_goes_on_with_the_row_that_took_the_place_of_one_that_is_gone(
+    table: RowsTable[Row],
+) -> None:
+    table.set_rows([(name, "", "") for name in "abcd"])
+    table.setCurrentIndex(table.proxy.index(1, 0))
+    table.set_rows([(name, "", "") for name in "acd"])
+    assert table.currentIndex().data() == "c"
+    table.setCurrentIndex(table.proxy.index(2, 0))
+    table.set_rows([(name, "", "") for name in "ac"])
+    assert table.currentIndex().data() == "c"
+    assert table.chosen() == []
+
+
+def test_when_nothing_is_found_any_more_the_focus_goes_to_the_search(
+    qtbot: QtBot, page: AccountsPage
+) -> None:
+    page.search.setText("ada")
+    page.table.setFocus()
+    page.search.setText("nobody")
+    assert not page.table.isVisible()
+    assert QApplication.focusWidget() is page.search
+
+
+def test_a_page_that_scrolls_does_so_by_its_keys_as_soon_as_it_is_shown(
+    shown: Callable[..., QWidget], view: MainView, qapp: QApplication
+) -> None:
+    page = Page(view.services)
+    stack = QStackedLayout(page)
+    content = QWidget()
+    content.setMinimumHeight(3_000)
+    area = ScrollArea(content)
+    stack.addWidget(QWidget())
+    stack.addWidget(area)
+    shown(page, 400, 300)
+    page.activateWindow()
+    page.take_focus()
+    page.put(stack, area)
+    assert QApplication.focusWidget() is area
+    QTest.keyClick(area, Qt.Key.Key_PageDown)
+    assert area.verticalScrollBar().value() > 0
+
+
+def test_a_notice_in_place_of_another_keeps_the_focus_on_its_first_button(
+    shown: Callable[..., QWidget], view: MainView
+) -> None:
+    page = Page(view.services)
+    stack = QStackedLayout(page)
+    before = EmptyState("wave", "Nothing yet", "Why that is so", (("retry", "Retry"),))
+    stack.addWidget(before)
+    shown(page, 600, 400)
+    page.activateWindow()
+    page.take_focus()
+    after = EmptyState("wave", "Nothing still", "Why that is so", (("open", "Open"),))
+    page.put_notice(stack, after, before)
+    assert QApplication.focusWidget() is after.buttons()["open"]
+
+
+def test_content_keeps_its_width_whether_it_scrolls_or_not(
+    shown: Callable[..., QWidget], qapp: QApplication
+) -> None:
+    content = QWidget()
+    area = ScrollArea(content, keeps_place=True)
+    shown(area, 300, 200)
+    low = content.width()
+    content.setMinimumHeight(1_000)
+    qapp.processEvents()
+    assert content.width() == low
 
 
 def is_grey(page: AccountsPage) -> bool:

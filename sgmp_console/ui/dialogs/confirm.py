@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.ui import plain_text
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import IconLabel, label
 
 
@@ -27,7 +28,7 @@ def confirm(
     dialog.open()
 
 
-class ConfirmDialog(QDialog):
+class ConfirmDialog(Dialog):
     """The destructive button names what it destroys and is never the default one."""
 
     def __init__(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QComboBox, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QComboBox, QLineEdit, QVBoxLayout, QWidget
 
 from sgmp_console.errors import Taken
 from sgmp_console.ui import fonts
 from sgmp_console.ui.dialogs.edit_dialog import EditDialog, Stored
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.fields import Field
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 Check = Callable[[], str]
 """What is wrong with a field, as a sentence; "" where nothing is."""
@@ -44,12 +45,8 @@ class FormDialog(EditDialog[Stored]):
         self.fields.setProperty("surface", "none")
         self.fields.setLayout(self.form)
         self.form.setContentsMargins(0, 0, 8, 0)
-        self._area = area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(self.fields)
-        self.lay_out(area)
+        self._area = ScrollArea(self.fields, keeps_place=True)
+        self.lay_out(self._area)
 
     def add_field(
         self, name: str, entry: QWidget, help_text: str = "", *, check: Check | None = None

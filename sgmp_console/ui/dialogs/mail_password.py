@@ -12,6 +12,7 @@ from sgmp_console.errors import Cancelled
 from sgmp_console.settings import Profile
 from sgmp_console.ui import plain_text
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
 
@@ -51,7 +52,7 @@ class MailPasswordPrompt(QObject):
         MailPasswordDialog(profile, why, answer, QApplication.activeModalWidget() or self._window).open()
 
 
-class MailPasswordDialog(QDialog):
+class MailPasswordDialog(Dialog):
     """`open()` it; `answer` gets the password, or Cancelled."""
 
     def __init__(self, profile: Profile, why: str, answer: Future[str], parent: QWidget) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLayout, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.errors import Cancelled
 from sgmp_console.ui import plain_text
 from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import MessageBar
 from sgmp_console.ui.tasks import Report, Task, Tasks
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class TaskDialog(QDialog):
+class TaskDialog(Dialog):
     """Heading, content, message bar, progress bar and buttons. Give the content to `lay_out`; implement `perform`, which
     calls `run`, and `set_free`.
 
@@ -95,14 +96,7 @@ class TaskDialog(QDialog):
 
     def fit(self) -> None:
         """The message bar says more or less than before: as high as it needs now, and never lower."""
-        layout = self.layout()
-        if layout is not None:
-            layout.activate()
-            by_width = (
-                layout.hasHeightForWidth()
-            )  # else the hint is for a width that wrapped text chose itself
-            needed = layout.heightForWidth(self.width()) if by_width else layout.sizeHint().height()
-            self.resize(self.width(), max(self.height(), needed))
+        self.grow()
 
     # --- Building --------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QCheckBox,
@@ -100,12 +100,37 @@ class ComboBox(QComboBox):
         # The style's own one paints the choices without the stylesheet, and so unlike those of a menu.
         self.setItemDelegate(QStyledItemDelegate(self))
 
+    def set_read_only(self, read_only: bool) -> None:
+        """Shown like any text that may be read, not greyed like one that does not count."""
+        self.setProperty("readOnly", read_only)
+        self.style().unpolish(self)
+        self.style().polish(self)
+        self.update()
+
+    def is_read_only(self) -> bool:
+        return bool(self.property("readOnly"))
+
+    def showPopup(self) -> None:  # noqa: N802 - Qt's name
+        if not self.is_read_only():
+            super().showPopup()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        if self.is_read_only():
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        # The wheel scrolls what is around: a choice that it changes in passing goes unnoticed.
+        event.ignore()
+
     def addItem(self, text: str, data: object = None) -> None:  # type: ignore[override]  # noqa: N802 - Qt's name
         super().addItem(plain_text.one_line(text), data)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)
-        _paint_chevron(self)
+        if not self.is_read_only():
+            _paint_chevron(self)
 
 
 class CheckBox(QCheckBox):
@@ -161,6 +186,9 @@ class DateTimeEdit(QDateTimeEdit):
         super().__init__(parent)
         self.setFont(fonts.font("body"))
         self.setCalendarPopup(True)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        event.ignore()  # as of a choice
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)

@@ -12,7 +12,6 @@ from typing import Generic, Literal, TypeVar
 from PySide6.QtCore import QPoint, QRectF, QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
-    QApplication,
     QFrame,
     QGraphicsColorizeEffect,
     QHBoxLayout,
@@ -264,10 +263,6 @@ class ListPage(Page, Generic[Row, Found]):
                     else Qt.ShortcutContext.WidgetWithChildrenShortcut
                 )
                 shortcut.activated.connect(partial(self._press, act, action))
-        before: QWidget = self.search
-        for made in self.actions_bar.buttons():
-            self.setTabOrder(before, made)
-            before = made
         self.show_actions()
 
     def _press(self, act: ListAction, action: QAction) -> None:
@@ -349,6 +344,8 @@ class ListPage(Page, Generic[Row, Found]):
             words = f"{words}, read {formats.age(self._read_ms, self.services.now_ms())}"
         self._grey.setEnabled(self.is_old())
         self.count.setText(words)
+        if shown == 0 and self.table.hasFocus():
+            self._focus_search()  # and not what happens to be next
         self.table.setVisible(shown > 0)
         self._none_found.setVisible(shown == 0)
         sought = self.search.text().strip()
@@ -369,17 +366,10 @@ class ListPage(Page, Generic[Row, Found]):
         return f"its {', '.join(searched[:-1])} or {searched[-1]}"
 
     def take_focus(self) -> None:
-        """Where the keyboard begins: the table, or the first button of what stands in its place."""
         if self._stack.currentWidget() is self._content:
             self.table.setFocus()
-        elif (
-            self._notice is not None
-            and self._stack.currentWidget() is self._notice
-            and self._notice.buttons()
-        ):
-            next(iter(self._notice.buttons().values())).setFocus()
         else:
-            self.setFocus()
+            super().take_focus()
 
     def _focus_search(self) -> None:
         self.search.setFocus()
@@ -463,7 +453,7 @@ class ListPage(Page, Generic[Row, Found]):
         self.show_count()
         self.show_actions()
         self.show_strip()
-        self._put(self._content)
+        self.put(self._stack, self._content)
 
     def _scrolled(self, value: int) -> None:
         bar = self.table.verticalScrollBar()
@@ -500,25 +490,12 @@ class ListPage(Page, Generic[Row, Found]):
     def _show_notice(self, notice: EmptyState) -> None:
         if self._notice is not None and self._notice.says == notice.says:
             notice.deleteLater()
-            self._put(self._notice)
+            self.put(self._stack, self._notice)
             return
-        if self._notice is not None:
-            self._stack.removeWidget(self._notice)
-            self._notice.deleteLater()
-        self._notice = notice
+        before, self._notice = self._notice, notice
         notice.acted.connect(self._act)
         self._show_acts_of_notice()
-        self._stack.addWidget(notice)
-        self._put(notice)
-
-    def _put(self, shown: QWidget) -> None:
-        """Show this, and keep the focus in the page if it has it."""
-        changes = self._stack.currentWidget() is not shown
-        focus = QApplication.focusWidget()
-        inside = focus is not None and (focus is self or self.isAncestorOf(focus))
-        self._stack.setCurrentWidget(shown)
-        if changes and inside:
-            self.take_focus()
+        self.put_notice(self._stack, notice, before)
 
     # --- What acts have to say -------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QItemSelectionModel,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -47,9 +48,12 @@ ROW_ROLE = Qt.ItemDataRole.UserRole
 _SORT_ROLE = Qt.ItemDataRole.UserRole + 1
 
 _MEASURED_ROWS = 200
-"""Of which the content decides how wide columns are."""
-_WIDEST = 320
-"""Pixels that a column takes by itself, unless it takes what is left."""
+_MEASURED_LENGTH = 120
+"""Of which the content decides how wide columns are; characters of it."""
+_WIDEST = 800
+"""Pixels that a column takes at most, unless it takes what is left."""
+_MODERATE = 320
+"""Pixels to which all texts are cut first where there is no room."""
 _ELASTIC = 220
 """Pixels that a column wants which takes what is left."""
 _NARROWEST_NAME = 160
@@ -281,7 +285,10 @@ class RowsTable(QTableView, Generic[Row]):
         contents = []
         for column in self.model_of_rows.columns:
             mark = _ICON + 8 if column.mark is not None else 0
-            texts = {plain_text.one_line(column.text(row), 80) for row in self.rows()[:_MEASURED_ROWS]}
+            texts = {
+                plain_text.one_line(column.text(row), _MEASURED_LENGTH)
+                for row in self.rows()[:_MEASURED_ROWS]
+            }
             widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + mark + _PADDING
             most = _WIDEST if column.paint is None else column.width or _ELASTIC
             contents.append(round(min(widest, most)))
@@ -308,7 +315,7 @@ class RowsTable(QTableView, Generic[Row]):
             if columns[place].width == 0:
                 least = 0 if columns[place].strong else _ELASTIC
                 widths[place] = max(widths[place], least, room - sum(widths.values()) + widths[place])
-        for least_width in (_needed, _without_arrow, _legible, _named, _readable, _titled, _least):
+        for least_width in (_needed, _without_arrow, _moderate, _legible, _named, _readable, _titled, _least):
             _shrink(widths, free, {place: self._width(place, least_width) for place in free}, room)
         self._is_fitting = True
         for place in range(len(columns)):
@@ -333,7 +340,7 @@ class RowsTable(QTableView, Generic[Row]):
         """Shows these; what was selected stays selected, by id."""
         id_ = self.model_of_rows.id_
         chosen = {id_(row) for row in self.chosen()}
-        current = self.currentIndex().data(ROW_ROLE)
+        place, current = self.currentIndex().row(), self.currentIndex().data(ROW_ROLE)
         same = self.model_of_rows.set_rows(rows)
         contents = self._measure()
         if same:  # columns do not become narrower under the pointer
@@ -343,6 +350,10 @@ class RowsTable(QTableView, Generic[Row]):
             self._fit_columns()
         if not same:
             self.select(chosen, id_(current) if current is not None else None)
+            if current is not None and not self.currentIndex().isValid():
+                # It is gone: the keyboard goes on with the row that took its place.
+                nearest = self.proxy.index(min(place, self.proxy.rowCount() - 1), 0)
+                self.selectionModel().setCurrentIndex(nearest, QItemSelectionModel.SelectionFlag.NoUpdate)
 
     def append_rows(self, rows: Sequence[Row]) -> None:
         """Shows these, too; nothing moves."""
@@ -393,8 +404,12 @@ def _without_arrow(column: Column[Any], content: int) -> int:
     return max(_title_width(column), content)
 
 
+def _moderate(column: Column[Any], content: int) -> int:
+    return _cut(column, content, name=_MODERATE, text=_MODERATE)
+
+
 def _legible(column: Column[Any], content: int) -> int:
-    return _cut(column, content, name=content, text=_LEGIBLE_TEXT)
+    return _cut(column, content, name=_MODERATE, text=_LEGIBLE_TEXT)
 
 
 def _named(column: Column[Any], content: int) -> int:

@@ -19,6 +19,7 @@ from sgmp_console.keychain import Keychain
 from sgmp_console.settings import Profile, SettingsError, WindowSettings
 from sgmp_console.ui.dialogs.mail_password import MailPasswordPrompt
 from sgmp_console.ui.explain import explain
+from sgmp_console.ui.on_screen import has_frame, keep_on_screen
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FRAME_KNOWN_MS = 100
-"""After which a window manager has put its frame around a window that was shown."""
+_FRAME_LATE_MS = 3_000
+"""After which a window manager has usually, and at the latest, put its frame around a window that was shown."""
 
 
 class Console(QMainWindow):
@@ -169,7 +171,7 @@ class Console(QMainWindow):
         def connect() -> tuple[Session, list[House]]:
             # The database libraries are loaded here, on the worker thread, while the window is on screen already.
             from sgmp_console.fleet import passwords
-            from sgmp_console.store import accounts
+            from sgmp_console.store import OtherSchema, StatementFailed, accounts
 
             database, account = accounts.sign_in(
                 profile.database_url, profile.deployment, request.email, request.password
@@ -179,8 +181,10 @@ class Console(QMainWindow):
             session = Session(profile, database, account, chain, self._mail_password.ask)
             try:
                 return session, _houses_of(session)
-            except BaseException:
+            except BaseException as error:
                 database.dispose()
+                if isinstance(error, StatementFailed) and error.is_about_schema:
+                    raise OtherSchema() from error
                 raise
 
         self._request = request
@@ -449,7 +453,7 @@ class Console(QMainWindow):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
-        self._framed.start()
+        self._framed.start(_FRAME_KNOWN_MS)
         if self._preload_wanted:
             self._preload_wanted = False
             self._tasks.run(self, _load_without_qt, self._loaded_without_qt, self._not_loaded)
@@ -458,16 +462,9 @@ class Console(QMainWindow):
         """With its frame, which is there only once the window is: else the status bar is below the screen."""
         if self.isMaximized() or self.isFullScreen() or not self.isVisible():
             return
-        room, outer, inner = self.screen().availableGeometry(), self.frameGeometry(), self.geometry()
-        frame = outer.size() - inner.size()
-        fitting = (room.size() - frame).boundedTo(inner.size())
-        if fitting != inner.size():
-            self.resize(fitting)
-            outer.setSize(fitting + frame)
-        if not room.contains(outer):
-            outer.moveLeft(max(room.left(), min(outer.left(), room.right() - outer.width() + 1)))
-            outer.moveTop(max(room.top(), min(outer.top(), room.bottom() - outer.height() + 1)))
-            self.move(outer.topLeft())
+        if not has_frame(self) and self._framed.interval() < _FRAME_LATE_MS:
+            self._framed.start(2 * self._framed.interval())
+        keep_on_screen(self)
 
     def _show(self, page: QWidget, stage: str) -> None:
         self._stack.setCurrentWidget(page)

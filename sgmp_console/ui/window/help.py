@@ -7,10 +7,12 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QDialog, QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 _KEYS = (
     (
@@ -64,7 +66,7 @@ _WIDTH = 640
 """Pixels."""
 
 
-class HelpDialog(QDialog):
+class HelpDialog(Dialog):
     """`open()` it. `log_folder`: where the log is; None where this run has none."""
 
     def __init__(self, log_folder: Path | None, parent: QWidget | None = None) -> None:
@@ -77,13 +79,8 @@ class HelpDialog(QDialog):
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(12)
         column.addWidget(label("Help", "heading"))
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setAccessibleName("Shortcuts")
         shortcuts = _shortcuts()
-        area.setWidget(shortcuts)
+        area = ScrollArea(shortcuts, name="Shortcuts")
         column.addWidget(area, 1)
         about = f"{self._version}. House Settings and Users of the playbook are the pages Houses and Accounts here."
         column.addWidget(label(about, "caption", "secondary", wraps=True))

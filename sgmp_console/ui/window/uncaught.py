@@ -11,10 +11,11 @@ from types import TracebackType
 
 from PySide6.QtCore import QObject, Qt, QtMsgType, QUrl, Signal, qInstallMessageHandler
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from sgmp_console.ui import fonts
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import IconLabel, label
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class UncaughtErrors(QObject):
             self.report(arguments.exc_value)
 
 
-class ReportDialog(QDialog):
+class ReportDialog(Dialog):
     """What went wrong inside SGMP, with the text that its makers need. `open()` it; `folder` is where the logs are."""
 
     def __init__(

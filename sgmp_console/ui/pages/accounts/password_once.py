@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.accounts import NewAccount
 from sgmp_console.ui import fonts, plain_text
 from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.parts.buttons import CheckBox, button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
 
 
-class PasswordOnce(QDialog):
+class PasswordOnce(Dialog):
     """`open()` it. The password is kept nowhere else; leaving without the tick asks first."""
 
     def __init__(self, made: NewAccount, parent: QWidget) -> None:

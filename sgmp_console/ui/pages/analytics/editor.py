@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from sgmp_console.errors import Taken
 from sgmp_console.fleet import analytics
@@ -29,6 +29,7 @@ from sgmp_console.ui.pages.analytics.rendered import RenderedFormula
 from sgmp_console.ui.pages.analytics.verdict import Verdict
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.tasks import Report
 
 _TYPING_PAUSE_MS = 150
@@ -147,11 +148,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
         column.addWidget(board)
         column.addWidget(self.aggregation)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(form)
+        area = ScrollArea(form)
         area.setFixedWidth(_FORM_WIDTH)
 
         self.preview = PreviewCard(

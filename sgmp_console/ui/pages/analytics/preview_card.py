@@ -179,9 +179,11 @@ class PreviewCard(Card):
 
 
 def _value(value: float | None, unit: str) -> str:
-    """Large counts (ms, mWh) without decimals, what is tiny with its first digits."""
+    """Large counts without decimals, what is tiny with its first digits."""
     if value is None:
         return formats.MISSING
+    if formats.scale(value, unit)[1] != unit:
+        return formats.with_unit(value, unit)
     if abs(value) >= 10_000 and unit not in ("kW", "kWh"):
         text = f"{value:,.0f}".replace("-", "−")
         return f"{text}\u00a0{unit}" if unit else text

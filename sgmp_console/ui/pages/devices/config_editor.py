@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.devices import config_problems
 from sgmp_console.store.devices import MASK
@@ -18,6 +18,7 @@ from sgmp_console.ui.pages.devices.setting_entry import SettingEntry
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import label, set_ink
 from sgmp_console.ui.parts.marked_edit import MarkedEdit
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_edge.contract import ConfigProblem, DeviceType, ProblemCode
 
 SCROLL_ROOM = 22
@@ -145,15 +146,13 @@ class ConfigEditor(QWidget):
 
     # --- Building ------------------------------------------------------------------------------------------------
 
-    def _build_form(self) -> QScrollArea:
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+    def _build_form(self) -> ScrollArea:
+        area = ScrollArea(QWidget(), keeps_place=True)
         area.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._column_of(area)
         return area
 
-    def _column_of(self, area: QScrollArea) -> QVBoxLayout:
+    def _column_of(self, area: ScrollArea) -> QVBoxLayout:
         inside = QWidget()
         inside.setProperty("surface", "none")
         column = QVBoxLayout(inside)

@@ -190,7 +190,8 @@ class DeviceEditor(EditDialog[Device]):
         self.name.setReadOnly(self._device is not None)
         self.description.setEnabled(free)
         self.description.setReadOnly(self._read_only)
-        self.type.setEnabled(free and not self._read_only)
+        self.type.setEnabled(free)
+        self.type.set_read_only(self._read_only)
         self.config.form.setEnabled(free and self.config.config() is not None)
         self.config.json.setEnabled(free)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.devices_overview import FormerDevice
 from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import IconLabel, label
 
 
-class SameMeterDialog(QDialog):
+class SameMeterDialog(Dialog):
     """`open()` it. `answered` carries whether the new device is the same meter; nothing comes where it is cancelled."""
 
     answered = Signal(bool)

@@ -40,7 +40,7 @@ class SettingEntry(Field):
         self._masked = False
         self._hint = hint
         self._line = entry if isinstance(entry, QLineEdit) else None
-        self._choice = entry if isinstance(entry, QComboBox) else None
+        self._choice = entry if isinstance(entry, ComboBox) else None
         self._list = entry if isinstance(entry, QPlainTextEdit) else None
         if self._line is not None:
             self._line.textEdited.connect(self._edited)
@@ -76,7 +76,7 @@ class SettingEntry(Field):
         elif self._list is not None:
             self._list.setReadOnly(True)
         elif self._choice is not None:
-            self._choice.setEnabled(False)
+            self._choice.set_read_only(True)
 
     def value(self) -> Any:
         """What stands in the entry; None: nothing."""
@@ -116,7 +116,7 @@ def _made_entry(setting: ConfigField, hint: str) -> QWidget:
     return line
 
 
-def _made_choice(setting: ConfigField) -> QComboBox:
+def _made_choice(setting: ConfigField) -> ComboBox:
     choice = ComboBox()
     if not setting.required:
         words = "Not set" if setting.default is None else f"Not set (counts as {_as_choice(setting.default)})"

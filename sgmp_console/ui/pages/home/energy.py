@@ -144,7 +144,7 @@ def _remarks(energy: EnergyToday) -> tuple[list[str], bool]:
         whose = f", without {', '.join(lost[:2])}{' and others' if len(lost) > 2 else ''}" if lost else ""
         remarks.append(f"{hours} not attributed{whose}.")
     incomplete = bool(remarks)
-    if totals.residual >= _SMALL_KWH:
+    if totals.residual >= _SMALL_KWH and energy.can_be_checked:
         remarks.append(f"Residual {formats.with_unit(totals.residual, 'kWh')}: does not add up.")
     return remarks, incomplete
 

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.edge_state import Presence
 from sgmp_console.reports.home import HomeSnapshot
@@ -16,6 +16,7 @@ from sgmp_console.ui import finding_words, formats
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 _MAX_ROWS = 50
 """Of a kind: a house with more has one problem, not fifty."""
@@ -43,10 +44,7 @@ class FindingsCard(Card):
         self._shown: object = None
         self._last: tuple[HomeSnapshot, int, tzinfo] | None = None
         self._unfolded = False
-        self._area = QScrollArea()
-        self._area.setWidgetResizable(True)
-        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._area.setAccessibleName("Findings")
+        self._area = ScrollArea(QWidget(), name="Findings")
         self.body.addWidget(self._area, 1)
 
     def set_may_act(self, may: bool) -> None:
@@ -90,7 +88,7 @@ class FindingsCard(Card):
         if self._unfolded:
             self._add(column, over, snapshot, now_ms, zone)
         column.addStretch(1)
-        self._area.setWidget(rows)
+        self._area.replace(rows)
 
     def _add(
         self,

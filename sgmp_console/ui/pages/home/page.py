@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QRectF, Qt, QTimer
+from PySide6.QtCore import QRectF, QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QSizePolicy, QStackedLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QStackedLayout, QWidget
 
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, POWER_SOURCES, POWER_USES, HomeSnapshot
@@ -29,6 +29,7 @@ from sgmp_console.ui.pages.home.tiles import BatteryTile, ChargingTile, Tile, cu
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.quantities import QUANTITIES
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class HomePage(Page):
             self._show_missing_items(snapshot)
         else:
             self._fill(snapshot)
-            self._stack.setCurrentWidget(self._content)
+            self.put(self._stack, self._content)
 
     # --- The content ---------------------------------------------------------------------------------------------
 
@@ -159,12 +160,7 @@ class HomePage(Page):
             card.setSizePolicy(QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy())
         self._columns = 0
         self._arrange(3)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(page)
-        return area
+        return ScrollArea(page)
 
     def _take_note(self, finding: Finding) -> None:
         # Loaded when it is used: the first page does without.
@@ -249,7 +245,7 @@ class HomePage(Page):
 
     def _show_loading(self) -> None:
         self._snapshot = None
-        self._stack.setCurrentWidget(self._skeleton)
+        self.put(self._stack, self._skeleton)
         self._lay_skeleton()
         self._skeleton.begin()
 
@@ -307,13 +303,9 @@ class HomePage(Page):
             )
 
     def _show_notice(self, notice: EmptyState) -> None:
-        if self._notice is not None:
-            self._stack.removeWidget(self._notice)
-            self._notice.deleteLater()
-        self._notice = notice
         notice.acted.connect(self._act)
-        self._stack.addWidget(notice)
-        self._stack.setCurrentWidget(notice)
+        self.put_notice(self._stack, notice, self._notice)
+        self._notice = notice
 
     def _act(self, id_: str) -> None:
         if id_ == "retry":

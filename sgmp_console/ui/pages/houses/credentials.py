@@ -10,11 +10,9 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QDialog,
     QFileDialog,
     QHBoxLayout,
     QPlainTextEdit,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -27,9 +25,11 @@ from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import CheckBox, button
 from sgmp_console.ui.parts.card import Card
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import MessageBar
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_edge import contract
 from sgmp_edge.contract import HouseCredentials
 
@@ -88,7 +88,7 @@ def renewal_steps() -> tuple[tuple[str, str], ...]:
     )
 
 
-class CredentialsDialog(QDialog):
+class CredentialsDialog(Dialog):
     """`open()` it. Nothing closes it without a question before "I have stored them" is ticked."""
 
     def __init__(
@@ -179,10 +179,7 @@ class CredentialsDialog(QDialog):
             if commands:
                 column.addWidget(_commands(commands, words))
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setWidget(inside)
-        made.body.addWidget(area, 1)
+        made.body.addWidget(ScrollArea(inside), 1)
         return made
 
     def _copy(self) -> None:

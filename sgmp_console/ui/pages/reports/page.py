@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QModelIndex, Qt, QTimer
 from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from sgmp_console import store
 from sgmp_console.errors import SgmpError, Unavailable
@@ -36,6 +36,7 @@ from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import ElidedLabel, label
 from sgmp_console.ui.parts.message_bar import MessageBar
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 _MARGIN = 16
 _LIVE_EVERY_MS = 15_000
@@ -133,7 +134,7 @@ class ReportPage(Page):
         self._reading = True
         if self.report is None:
             self._skeleton.begin()
-            self._stack.setCurrentWidget(self._skeleton)
+            self.put(self._stack, self._skeleton)
         self.services.tasks.run(self, partial(self._computed, house_id), self._show, self._failed)
 
     def _computed(self, house_id: int) -> Report:
@@ -166,7 +167,7 @@ class ReportPage(Page):
         self.report = report
         self._fill(report)
         if report.has_data:
-            self._stack.setCurrentWidget(self._content)
+            self.put(self._stack, self._content)
         else:
             self._show_empty(report)
 
@@ -187,23 +188,20 @@ class ReportPage(Page):
     def _show_empty(self, report: Report) -> None:
         if report.missing:
             names = ", ".join(report.missing)
-            sentence = f"This house has no analytic items for it: {names}. Create them on the page Analytics."
+            sentence = f"The report {self.kind.title} needs {names}. Create them on the page Analytics."
             actions: tuple[tuple[str, str], ...] = (("analytics", "Open Analytics"),)
             if not self.services.has_page("analytics"):
                 actions = ()
         else:
             sentence = report.figures[0].why.note or "There are no readings in this period."
             actions = (("last-24-hours", "Show the last 24 hours"),)
-        self._put(EmptyState("wave", f"Nothing in {report.period.title}", sentence, actions))
+        headline = "Analytic items are missing" if report.missing else "No readings in this period"
+        self._put(EmptyState("wave", headline, sentence, actions))
 
     def _put(self, state: EmptyState) -> None:
-        if self._empty is not None:
-            self._stack.removeWidget(self._empty)
-            self._empty.deleteLater()
-        self._empty = state
         state.acted.connect(self._act)
-        self._stack.addWidget(state)
-        self._stack.setCurrentWidget(state)
+        self.put_notice(self._stack, state, self._empty)
+        self._empty = state
 
     def empty_state(self) -> EmptyState | None:
         """What stands in place of the report, if it does."""
@@ -244,11 +242,7 @@ class ReportPage(Page):
         self.figures = FigureGrid()
         column.addWidget(self.figures)
         self._build_body(column)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
-        return scroll
+        return ScrollArea(content)
 
     def choices(self) -> Sequence[QWidget]:
         """What stands beside the title."""

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QDialog,
-    QFrame,
     QHBoxLayout,
     QProgressBar,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -21,7 +18,9 @@ from sgmp_console.errors import SgmpError
 from sgmp_console.settings import Profile
 from sgmp_console.ui import plain_text
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import IconLabel, label
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.tasks import Task, Tasks
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _MARKS = {True: ("check", "state_ok"), False: ("fault", "state_fault"), None: ("info", "ink_muted")}
 
 
-class ConnectionTestDialog(QDialog):
+class ConnectionTestDialog(Dialog):
     """`open()` it; it begins at once and stops where it is closed. `mail_password` is called on a worker thread."""
 
     def __init__(
@@ -67,14 +66,8 @@ class ConnectionTestDialog(QDialog):
         self._rows.setContentsMargins(16, 12, 16, 12)
         self._rows.setSpacing(12)
         self._rows.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setAccessibleName("Steps")
-        area.setWidget(inside)
-        self._area, self._inside = area, inside
-        column.addWidget(area, 1)
+        self._area, self._inside = ScrollArea(inside, name="Steps"), inside
+        column.addWidget(self._area, 1)
         row = QHBoxLayout()
         row.addStretch(1)
         self._close = button("Cancel", self.reject)

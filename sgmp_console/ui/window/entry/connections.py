@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLineEdit,
     QListWidget,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -29,6 +28,7 @@ from sgmp_console.ui.parts.buttons import IconButton, button
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.files import ask_for_folder, ask_what_to_open
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.entry.connection_check import ConnectionTestDialog
 
@@ -242,14 +242,8 @@ class ConnectionsDialog(TaskDialog):
         secret.setVisible(self._keychain is not None)  # without, it is asked for when mail is sent
         self._groups[-1].add(secret)
         lines.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(form)
-        self._area = area
-        both.addWidget(area, 1)
+        self._area = ScrollArea(form)
+        both.addWidget(self._area, 1)
         self._content = QWidget()
         both.setContentsMargins(0, 0, 0, 0)
         self._content.setLayout(both)

@@ -191,7 +191,9 @@ class _Popup(QFrame):
         shown = self._current_id()
         self._model.clear()
         tokens = theme.tokens()
-        for house in houses:
+        for house in sorted(
+            houses, key=lambda house: not troubles.get(house.house_id)
+        ):  # trouble comes first
             wrong = troubles.get(house.house_id, ())
             name = plain_text.one_line(house.name)
             item = QStandardItem(f"{name}: {plain_text.one_line(wrong[0])}" if wrong else name)

@@ -19,6 +19,8 @@ _CONFIRM_AFTER_MS = 6_000
 """Ingest that is there reports within this time."""
 _SILENT_AFTER_MS = 30_000
 """Ingest reports every five seconds."""
+_LONG_DELAY_MS = 60_000
+"""From here on a delay is written in minutes and hours."""
 
 _SHORT = {
     Alarm.BROKER_DROPPED: "The broker drops messages",
@@ -58,7 +60,8 @@ def ingest_words(states: Sequence[IngestState], now_ms: int) -> tuple[bool, str]
         return False, _SHORT[min(alarms, key=lambda alarm: order.index(alarm[0]))[0]]
     waiting = sum(int(state.statistics.get("waiting", 0)) for state in reporting)
     delay_ms = max(int(state.statistics.get("delay_ms", 0)) for state in reporting)
-    words = f"Ingest {delay_ms / 1000:.1f}\u00a0s behind"
+    delay = formats.duration(delay_ms) if delay_ms >= _LONG_DELAY_MS else f"{delay_ms / 1000:.1f}\u00a0s"
+    words = f"Ingest {delay} behind"
     return True, f"{words}, {formats.count(waiting, 'message')} waiting" if waiting else words
 
 

@@ -28,7 +28,7 @@ from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.findings import Finding, Severity, State
 from sgmp_console.store.houses import House
 from sgmp_console.store.ingest_state import IngestState
-from sgmp_console.ui import finding_words, plain_text
+from sgmp_console.ui import finding_words, focus_order, plain_text
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed, HomeReader
@@ -522,6 +522,9 @@ class MainView(QWidget):
     def _houses_not_read(self, error: Exception) -> None:
         if isinstance(error, Unavailable):
             self.connection.lost(error)
+
+    def focusNextPrevChild(self, next: bool) -> bool:  # noqa: A002, N802 - Qt's names
+        return focus_order.focus_next(self, forward=next)
 
     # --- Events --------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.fleet import passwords
 from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.explain import explain
 from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.session import Session
@@ -17,7 +18,7 @@ from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.entry.passwords import PasswordChange, PasswordFields
 
 
-class OwnAccountDialog(QDialog):
+class OwnAccountDialog(Dialog):
     """`open()` it. `house`: the name of the house that the account belongs to, where it has one."""
 
     password_changed = Signal(str)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
     QHBoxLayout,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -22,6 +21,7 @@ from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.hover import is_hovered
 from sgmp_console.ui.parts.buttons import IconButton
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 _WIDE = 208
 _NARROW = 56
@@ -51,12 +51,7 @@ class Sidebar(QFrame):
         inside = QVBoxLayout(pages)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(2)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(pages)
-        self._area = area
+        self._area = area = ScrollArea(pages)
         self._group = QButtonGroup(self)
         self._entries: dict[str, _Entry] = {}
         self._captions: list[QWidget] = []

@@ -1,0 +1,47 @@
+"""What every dialog has: the height that its text needs, Tab in reading order, a place on the screen."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QDialog, QWidget
+
+from sgmp_console.ui import focus_order
+from sgmp_console.ui.on_screen import keep_on_screen
+
+_AROUND_PX = 48
+"""Of the screen that a dialog leaves free above and below itself."""
+
+
+class Dialog(QDialog):
+    """Grows where its text needs more lines than it has, and never becomes lower."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+
+    def grow(self) -> None:
+        """Qt's own hint is for a width that wrapped text chose itself."""
+        layout = self.layout()
+        if layout is None:
+            return
+        layout.activate()
+        by_width = layout.hasHeightForWidth()
+        needed = layout.heightForWidth(self.width()) if by_width else layout.sizeHint().height()
+        room = self.screen().availableGeometry().height() - 2 * _AROUND_PX
+        if self.height() < min(needed, room):
+            self.resize(self.width(), min(needed, room))
+            if self.isVisible():
+                keep_on_screen(self)
+
+    def event(self, event: QEvent) -> bool:
+        done = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.grow()
+        return done
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self.grow()
+
+    def focusNextPrevChild(self, next: bool) -> bool:  # noqa: A002, N802 - Qt's names
+        return focus_order.focus_next(self, forward=next)

@@ -1,0 +1,75 @@
+"""Controls and dialogs that all pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+
+from sgmp_console.ui.parts.buttons import ComboBox
+from sgmp_console.ui.parts.dialog import Dialog
+from sgmp_console.ui.parts.labels import label
+
+LONG = "A sentence of help that is so long that it needs several lines at the width that the dialog has. " * 3
+
+
+@pytest.fixture
+def choice(shown: Callable[..., QWidget]) -> ComboBox:
+    made = ComboBox()
+    for text in ("first", "second", "third"):
+        made.addItem(text)
+    shown(made, 200, 40)
+    made.activateWindow()
+    made.setFocus()
+    return made
+
+
+def test_a_choice_that_may_only_be_read_keeps_the_focus_and_its_value(choice: ComboBox) -> None:
+    choice.set_read_only(True)
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Space, Qt.Key.Key_T):
+        QTest.keyClick(choice, key)
+    assert choice.currentText() == "first"
+    assert not choice.view().isVisible()
+    assert QApplication.focusWidget() is choice
+    choice.set_read_only(False)
+    QTest.keyClick(choice, Qt.Key.Key_Down)
+    assert choice.currentText() == "second"
+
+
+def test_the_wheel_scrolls_past_a_choice_without_changing_it(choice: ComboBox) -> None:
+    wheel = QWheelEvent(
+        QPointF(5, 5),
+        QPointF(choice.mapToGlobal(QPoint(5, 5))),
+        QPoint(),
+        QPoint(0, -120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(choice, wheel)
+    assert choice.currentText() == "first"
+    assert not wheel.isAccepted()
+
+
+def test_a_dialog_has_the_height_that_its_wrapped_text_needs(
+    shown: Callable[..., QWidget], qapp: QApplication
+) -> None:
+    dialog = Dialog()
+    text = label("", wraps=True)
+    column = QVBoxLayout(dialog)
+    column.addWidget(text)
+    shown(dialog, 300, 60)
+    for said in (LONG, LONG + LONG):
+        text.setText(said)
+        qapp.processEvents()
+        assert text.height() >= text.heightForWidth(text.width())
+    assert dialog.width() == 300
+    high = dialog.height()
+    text.setText("Short.")
+    qapp.processEvents()
+    assert dialog.height() == high
