@@ -130,6 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_migrate(parsers)
     _add_ingest(parsers)
     _add_watch(parsers)
+    _add_notify(parsers)
+    _add_maintenance(parsers)
     _add_revocation(parsers)
     _add_check(parsers)
     _add_report(parsers)
@@ -326,6 +328,72 @@ def _add_watch(parsers: _Parsers) -> None:
         metavar="SECONDS",
         help="between two looks (%(default)s)",
     )
+
+
+def _add_notify(parsers: _Parsers) -> None:
+    notify = parsers.add_parser(
+        "notify",
+        help="who gets messages about findings",
+        description="List, add, remove and test who is notified of findings: mail addresses, and webhooks (https), which get "
+        "signed JSON (docs/findings.md).",
+    )
+    acts = notify.add_subparsers(title="what to do", metavar="ACT", dest="act", required=True)
+    for name, what in (
+        ("list", "those who are notified, and what keeps messages from them"),
+        ("add", "notify an address from now on; prints the secret of a webhook"),
+        ("remove", "notify an address no more"),
+        ("test", "have the watch send a test message, and say what became of it"),
+    ):
+        act = acts.add_parser(name, help=what)
+        act.set_defaults(command=commands.notify, extra="server")
+        act.add_argument("--house", metavar="NAME", help="of this house only")
+        if name != "list":
+            act.add_argument(
+                "address", metavar="ADDRESS", help="name@example.org or https://example.org/path"
+            )
+        if name == "add":
+            act.add_argument(
+                "--severity",
+                choices=["info", "warning", "critical"],
+                default="warning",
+                help="at least (%(default)s)",
+            )
+        if name == "test":
+            act.add_argument(
+                "--wait", type=_number(1, 600), default=60.0, metavar="SECONDS", help="at most (%(default)s)"
+            )
+        _add_database(act)
+
+
+def _add_maintenance(parsers: _Parsers) -> None:
+    maintenance = parsers.add_parser(
+        "maintenance",
+        help="times in which nobody is notified",
+        description="List, add and remove times of maintenance of all houses, a house or a device: once, or on days by the "
+        "clock of the house. What is still wrong afterwards is sent then.",
+    )
+    acts = maintenance.add_subparsers(title="what to do", metavar="ACT", dest="act", required=True)
+    for name, what in (
+        ("list", "all of them"),
+        ("add", "add one; prints its number"),
+        ("remove", "remove one"),
+    ):
+        act = acts.add_parser(name, help=what)
+        act.set_defaults(command=commands.maintenance, extra="server")
+        if name == "remove":
+            act.add_argument("number", type=_integer(1, 2**31 - 1), metavar="NUMBER")
+        if name == "add":
+            act.add_argument("--house", metavar="NAME", help="all houses if not given; times are UTC then")
+            act.add_argument("--device", default="", metavar="NAME", help="all devices if not given")
+            act.add_argument("--days", default="", metavar="DAYS", help="mon,tue,... or daily: it recurs")
+            act.add_argument(
+                "--start", required=True, metavar="TIME", help="22:00 with --days, else 2026-06-01 22:00"
+            )
+            act.add_argument(
+                "--end", required=True, metavar="TIME", help="likewise; overnight if it is not later"
+            )
+            act.add_argument("--note", default="", metavar="TEXT")
+        _add_database(act)
 
 
 def _add_revocation(parsers: _Parsers) -> None:

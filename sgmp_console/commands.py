@@ -97,6 +97,75 @@ def watch(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def notify(arguments: argparse.Namespace) -> int:
+    from sgmp_console.store import findings, houses
+    from sgmp_console.watch import recipients
+
+    with _database(arguments) as database:
+        with database.begin() as connection:
+            names = {house.house_id: house.name for house in houses.list_all(connection)}
+            house_id = houses.by_name(connection, arguments.house).house_id if arguments.house else None
+            if arguments.act == "list":
+                for one in findings.recipients(connection):
+                    of = "all houses" if one.house_id is None else names.get(one.house_id, "a deleted house")
+                    print(f"{one.address}\t{of}\t{one.least_severity}\t{one.problem or 'ok'}")
+                return OK
+            if arguments.act == "add":
+                secret = recipients.add(
+                    connection,
+                    arguments.address,
+                    house_id=house_id,
+                    least_severity=findings.Severity(arguments.severity),
+                )
+                print(f"{arguments.address} is notified from now on.")
+                if secret:
+                    print(f"The secret that signs its messages, shown only now:\n{secret}")
+                return OK
+            recipient = recipients.by_address(connection, arguments.address, house_id)
+            if arguments.act == "remove":
+                findings.remove_recipient(connection, recipient.recipient_id)
+                print(f"{recipient.address} is notified no more.")
+                return OK
+        became = recipients.send_test(database, recipient.recipient_id, arguments.wait)
+    if became.failed:
+        raise UserError(became.problem)
+    print(f"{recipient.address} has taken a test message.")
+    return OK
+
+
+def maintenance(arguments: argparse.Namespace) -> int:
+    from sgmp_console.store import findings, houses
+    from sgmp_console.watch import recipients
+
+    with _database(arguments) as database, database.begin() as connection:
+        known = {house.house_id: house for house in houses.list_all(connection)}
+        if arguments.act == "list":
+            for window in findings.windows(connection):
+                house = known.get(window.house_id or 0)
+                when = recipients.window_text(window.when, house.time_zone if house else "UTC")
+                of = "all houses" if window.house_id is None else house.name if house else "a deleted house"
+                print(f"{window.window_id}\t{of}\t{window.device or 'all devices'}\t{when}\t{window.note}")
+            return OK
+        if arguments.act == "remove":
+            if not findings.remove_window(connection, arguments.number):
+                raise UserError(f"There is no time of maintenance {arguments.number}.")
+            print("It is removed.")
+            return OK
+        house = houses.by_name(connection, arguments.house) if arguments.house else None
+        chosen = recipients.parse_window(
+            arguments.start, arguments.end, arguments.days, house.time_zone if house else "UTC"
+        )
+        number = findings.add_window(
+            connection,
+            chosen,
+            house_id=house.house_id if house else None,
+            device=arguments.device,
+            note=arguments.note,
+        )
+        print(f"{number}")
+    return OK
+
+
 def revocation_watch(arguments: argparse.Namespace) -> int:
     import logging
     import signal

@@ -303,16 +303,14 @@ DECLARE
     last bigint := COALESCE((SELECT max(e.event_id) FROM sgmp.event e), 0);
 BEGIN
     PERFORM sgmp.require_watch();
-    IF NOT sgmp.try_lock('watch') THEN
-        RETURN;
-    END IF;
-    IF EXISTS (SELECT FROM sgmp.watch_state w WHERE w.turn_at > now() - pause AND w.watcher <> asking) THEN
+    INSERT INTO sgmp.watch_state (name, turn_at, watcher, seen_event, newest_event, newest_event_at)
+    VALUES ('watch', to_timestamp(0), '', -1, last, now()) ON CONFLICT DO NOTHING;
+    PERFORM FROM sgmp.watch_state w FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND OR EXISTS (SELECT FROM sgmp.watch_state w WHERE w.turn_at > now() - pause AND w.watcher <> asking) THEN
         RETURN;
     END IF;
     RETURN QUERY
-        INSERT INTO sgmp.watch_state AS known (name, turn_at, watcher, seen_event, newest_event, newest_event_at)
-        VALUES ('watch', now(), asking, -1, last, now())
-        ON CONFLICT (name) DO UPDATE SET turn_at = excluded.turn_at, watcher = excluded.watcher
+        UPDATE sgmp.watch_state known SET turn_at = now(), watcher = asking
         RETURNING known.turn_at, known.seen_event, known.newest_event, known.newest_event_at, last;
 END
 $$;

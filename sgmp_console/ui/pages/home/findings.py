@@ -13,7 +13,7 @@ from sgmp_console.fleet.edge_state import Presence
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.store.findings import Finding, State
 from sgmp_console.ui import finding_words, formats
-from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.buttons import IconButton, button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
 from sgmp_console.ui.parts.scroll_area import ScrollArea
@@ -104,9 +104,10 @@ class FindingsCard(Card):
             ink = "primary" if finding.state is State.ACTIVE else "muted"
             act = None
             if self._may_act and finding.is_open:
-                verb = "Acknowledge" if finding.state is State.ACTIVE else "Change"
-                act = button(verb, partial(self.chosen.emit, finding), "quiet", tip=sentence.to_do)
+                verb = "Acknowledge" if finding.state is State.ACTIVE else "Change the acknowledgement"
+                act = IconButton("check", verb, size=16)
                 act.setAccessibleDescription(sentence.text)
+                act.clicked.connect(partial(self.chosen.emit, finding))
             column.addWidget(_row(*finding_words.look(finding), sentence.text, detail, ink, act))
         if len(findings) > _MAX_ROWS:
             column.addWidget(label(f"and {len(findings) - _MAX_ROWS:,} more", "caption", "muted"))
