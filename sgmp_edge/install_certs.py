@@ -132,12 +132,13 @@ def _silent_terminal(terminal: int) -> Iterator[None]:
     However reading ends, the rest of what is being pasted is read and thrown away before the terminal shows what is
     typed again: it may hold a private key, and would go to the shell. Ctrl-C, Ctrl-D and Ctrl-Z are characters here.
     """
-    try:
-        import select
-        import termios
-    except ImportError:  # not on Windows, whose terminal does not cut
-        yield
+    if sys.platform == "win32":
+        with _silent_console(terminal):
+            yield
         return
+    import select
+    import termios
+
     before = termios.tcgetattr(terminal)
     changed = termios.tcgetattr(terminal)
     changed[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
@@ -150,6 +151,32 @@ def _silent_terminal(terminal: int) -> Iterator[None]:
         while select.select([terminal], [], [], QUIET_S)[0] and os.read(terminal, 65536):
             pass
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+    import time
+
+    _ECHO_INPUT = 0x4
+    """ENABLE_ECHO_INPUT of SetConsoleMode."""
+
+    @contextlib.contextmanager
+    def _silent_console(terminal: int) -> Iterator[None]:
+        """The same for a console of Windows, which takes lines of any length."""
+        kernel32, console = ctypes.windll.kernel32, ctypes.c_void_p(msvcrt.get_osfhandle(terminal))
+        before, waiting = ctypes.c_uint32(), ctypes.c_uint32()
+        kernel32.GetConsoleMode(console, ctypes.byref(before))
+        kernel32.SetConsoleMode(console, before.value & ~_ECHO_INPUT)
+        try:
+            yield
+        finally:
+            while kernel32.FlushConsoleInputBuffer(console):
+                time.sleep(QUIET_S)
+                kernel32.GetNumberOfConsoleInputEvents(console, ctypes.byref(waiting))
+                if waiting.value == 0:
+                    break
+            kernel32.SetConsoleMode(console, before.value)
 
 
 def _is_decided(content: bytes) -> bool:

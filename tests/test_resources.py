@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sgmp_console.fleet import passwords
 from sgmp_console.resources import resource
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +35,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     return site
+
+
+def test_the_user_pool_has_the_rules_for_passwords_that_accounts_of_the_database_have() -> None:
+    policy = json.loads(resource("aws/user_pool.json").read_text("utf-8"))["Policies"]["PasswordPolicy"]
+    assert policy["MinimumLength"] == passwords.MIN_LENGTH
+    identity = (ROOT / "sgmp_console" / "store" / "sql" / "identity.sql").read_text("utf-8")
+    (days,) = re.findall(r"password_set_at < now\(\) - interval '(\d+) days'", identity)
+    assert policy["TemporaryPasswordValidityDays"] == int(days)
+    text = (ROOT / "docs" / "access.md").read_text("utf-8")
+    assert f"An initial password is good for {days} days" in text
+    assert f"at least {passwords.MIN_LENGTH} characters" in text
 
 
 def test_a_name_of_the_repository_is_found() -> None:

@@ -25,6 +25,7 @@ from sgmp_console.demo.certificates import service_files
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState
 from sgmp_console.demo.history import MissingHistory, newest_readings
 from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
+from sgmp_console.demo.mosquitto import broker_store, set_aside_store
 from sgmp_console.demo.progress import ProgressFile
 from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import SgmpError, UserError
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 _STAGE = "Preparing the database and the houses"
 _ADDRESSES = ("ip", "url")
 """The settings of a device's config that say where it is."""
+
+_CLOCKS_APART_MS = 1_000
+"""The database's and the file system's, of one computer."""
 
 
 def main(folder: DemoFolder, history_days: int) -> int:
@@ -127,7 +131,7 @@ def _publish(
     house_id: int,
     progress: ProgressFile,
 ) -> None:
-    """Leave the house's configuration with the broker, which may have lost it, unless that would send an operator's edits.
+    """Leave the house's configuration with the broker, unless it has it, or that would send an operator's edits.
 
     What can't be sent (a device of a type that was removed) is reported, and keeps nothing else from starting.
     """
@@ -136,7 +140,7 @@ def _publish(
         edited = standing.newest is not None and standing.changed
     try:
         moved = _follow_simulators(database, house, house_id, state)
-        if edited and not moved:
+        if not moved and (edited or _is_kept_by_the_broker(folder, standing.newest)):
             return
         if moved:
             progress.stage(
@@ -148,6 +152,14 @@ def _publish(
     except UserError as error:
         log.warning("The configuration of %s was not sent: %s", house.name, error)
         progress.stage(f"The configuration of {house.name} was not sent: {error}", 0.9)
+
+
+def _is_kept_by_the_broker(folder: DemoFolder, newest: store.ConfigVersion | None) -> bool:
+    """Whether it was published before the broker wrote its store, and so is in it. To publish it is an entry in the audit."""
+    if newest is None or newest.published_ms is None or set_aside_store(folder.broker).exists():
+        return False
+    stored = broker_store(folder.broker)
+    return stored.exists() and stored.stat().st_mtime * 1000 > newest.published_ms + _CLOCKS_APART_MS
 
 
 def _follow_simulators(

@@ -67,13 +67,23 @@ def prepare_broker(
     return [str(program), "-c", str(folder / "mosquitto.conf")]
 
 
+def broker_store(folder: Path) -> Path:
+    """Where the broker in `folder` keeps its messages; written each 15 s and when it stops."""
+    return folder / "data" / "mosquitto.db"
+
+
+def set_aside_store(folder: Path) -> Path:
+    """Where `set_store_aside` leaves a damaged one."""
+    return folder / "data" / "mosquitto.db.damaged"
+
+
 def set_store_aside(folder: Path) -> bool:
     """Keep what the broker in `folder` stored under another name, so that it can start without; whether there was any.
 
     What was in it comes again: the edges have what was not acknowledged, and configurations are published at each start.
     """
-    store = folder / "data" / "mosquitto.db"
+    store = broker_store(folder)
     if not store.exists():
         return False
-    store.replace(store.with_name("mosquitto.db.damaged"))
+    store.replace(set_aside_store(folder))
     return True

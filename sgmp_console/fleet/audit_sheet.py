@@ -43,8 +43,16 @@ def pages(database: Database, wanted: AuditFilter, *, limit: int = _PAGE) -> Ite
         before_id = page[-1].entry_id
 
 
-def export(database: Database, path: Path, wanted: AuditFilter, progress: Callable[[int], None]) -> int:
-    """Write the file; returns how many entries. `progress` hears how many so far, and may raise Cancelled.
+def export(
+    database: Database,
+    path: Path,
+    wanted: AuditFilter,
+    progress: Callable[[int], None],
+    *,
+    delimiter: str = ",",
+) -> int:
+    """Write the file; returns how many entries. `progress` hears how many so far, and may raise Cancelled. `delimiter`:
+    see `sheets.write`.
 
     Raises UserError where it can't be written, Unavailable. Nothing is left of a file that is not whole.
     """
@@ -60,7 +68,7 @@ def export(database: Database, path: Path, wanted: AuditFilter, progress: Callab
             written += len(page)
             progress(written)
 
-    sheets.write(path, COLUMNS, rows())
+    sheets.write(path, COLUMNS, rows(), delimiter=delimiter)
     return written
 
 

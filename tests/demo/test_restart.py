@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from sgmp_console.fleet import accounts, devices
-from sgmp_console.store import Database, Device, config_versions, houses, sign_in
+from sgmp_console.store import Database, Device, audit, config_versions, houses, sign_in
 from sgmp_console.store import devices as stored_devices
 from tests.demo.conftest import RunningDemo
 
@@ -85,6 +85,15 @@ def test_what_an_operator_changed_stays_and_is_not_sent(folder: Path) -> None:
         assert changed.config["ip"] == "192.0.2.7"
         assert versions(database, "Maple House") == before
         devices.update(database, replace(changed, config=meter.config))
+
+
+def test_a_start_that_changes_nothing_is_not_in_the_audit(folder: Path) -> None:
+    with running(folder):
+        pass
+    with running(folder) as demo, owner(demo) as database, database.begin() as connection:
+        before = audit.read(connection, limit=1)[0].entry_id
+    with running(folder) as demo, owner(demo) as database, database.begin() as connection:
+        assert [entry.act for entry in audit.read(connection) if entry.entry_id > before] == []
 
 
 def test_devices_follow_simulators_that_moved_and_this_is_said(folder: Path) -> None:

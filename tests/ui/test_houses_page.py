@@ -55,6 +55,20 @@ def deployed(deployed: Deployment, tmp_path: Path) -> Deployment:
     return dataclasses.replace(deployed, profile=profile)
 
 
+def test_before_a_house_is_created_the_form_says_whether_it_gets_credentials(
+    qtbot: QtBot, view: MainView
+) -> None:
+    def note(authority: str) -> str:
+        profile = dataclasses.replace(view.services.session.profile, authority=authority)
+        services = dataclasses.replace(
+            view.services, session=dataclasses.replace(view.services.session, profile=profile)
+        )
+        return HouseForm(services, None, (), view).note.text()
+
+    assert "Credentials for its edge are generated" in note("/an/authority")
+    assert "created without credentials" in note("")
+
+
 @pytest.fixture
 def show(qtbot: QtBot, view: MainView) -> Show:
     def shown() -> HousesPage:

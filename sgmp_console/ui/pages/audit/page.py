@@ -31,7 +31,7 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.audit import labels
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit
 from sgmp_console.ui.parts.empty_state import EmptyState
-from sgmp_console.ui.parts.files import ask_where_to_save
+from sgmp_console.ui.parts.files import ask_where_to_save_sheet
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.list_page import ListAction, ListPage
 from sgmp_console.ui.parts.table import Column
@@ -284,9 +284,9 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
     # --- Exporting -------------------------------------------------------------------------------------------------
 
     def _ask_export(self) -> None:
-        ask_where_to_save(self, "Export the audit", "audit.csv", "CSV files (*.csv)", self.export_to)
+        ask_where_to_save_sheet(self, "Export the audit", "audit.csv", self.export_to)
 
-    def export_to(self, path: Path) -> None:
+    def export_to(self, path: Path, delimiter: str = ",") -> None:
         """All that matches the filter, not only what is shown."""
         wanted, database = self._wanted(), self.services.session.database
 
@@ -296,6 +296,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
                 path,
                 wanted,
                 lambda number: report(None, f"{formats.count(number, 'entry', 'entries')} written"),
+                delimiter=delimiter,
             )
             return f"{formats.count(number, 'entry', 'entries')} written to {path}."
 
