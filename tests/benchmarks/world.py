@@ -70,7 +70,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class World:
-    """`url` is the owner's, who is a superuser. Each day of `[start_ms, end_ms)` holds a reading of each series every `step_ms`."""
+    """`url` is the owner's, who is a superuser; `address` names neither user nor password. Each day of `[start_ms, end_ms)` holds a reading of each series every `step_ms`."""
 
     url: str
     database: Database
@@ -82,6 +82,8 @@ class World:
     end_ms: int
     step_ms: int
     server: str
+    address: str
+    deployment: str
 
     @property
     def readings(self) -> int:
@@ -127,6 +129,8 @@ def furnished(total: int, days: int, say: Say) -> Iterator[World]:
                 end_ms,
                 step_ms,
                 f"{'TimescaleDB on ' if server.has_timescale else ''}PostgreSQL {version}",
+                made.address,
+                made.deployment,
             )
             _furnish(world, say)
             yield world

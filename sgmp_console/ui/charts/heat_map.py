@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QPixmap,
     QResizeEvent,
 )
 from PySide6.QtWidgets import QWidget
@@ -182,21 +183,22 @@ def _pixels(
     column = np.arange(width) * across // width
     row = np.arange(height) * down // height
     places = grid.places.T if layout.across else grid.places
-    cells = places[row[:, None], column[None, :]]
     red, green, blue = (
         scale.colours[scale.places(layout.values)][:, channel].astype(np.uint32) for channel in range(3)
     )
-    of_cell = np.uint32(0xFF000000) | (red << np.uint32(16)) | (green << np.uint32(8)) | blue
     known = grid.covered > 0
-    of_cell[~known] = tokens.surface_sunken.rgba()
-    argb = np.append(of_cell, np.uint32(0)).astype(np.uint32)[cells]  # NOWHERE is the last
+    colour = np.uint32(0xFF000000) | (red << np.uint32(16)) | (green << np.uint32(8)) | blue
+    colour[~known] = tokens.surface_sunken.rgba()
+    lines_over = np.where(grid.covered < _LITTLE * grid.slots, np.uint32(tokens.surface_card.rgba()), colour)
+    lines_over[~known] = tokens.ink_disabled.rgba()
+    # As few cells as there are become pixels at the end; NOWHERE is the last, and nothing.
+    plain, hatched = (
+        np.append(one, np.uint32(0)).astype(np.uint32)[places][row][:, column] for one in (colour, lines_over)
+    )
     period = max(2, round(_HATCH * ratio))
     thick = max(1, round(ratio))
-    diagonal = (np.arange(height)[:, None] + np.arange(width)[None, :]) % period < thick
-    hatched = np.append(~known | (grid.covered < _LITTLE * grid.slots), False)[cells]
-    bare = np.append(~known, False)[cells]
-    argb[hatched & diagonal & bare] = tokens.ink_disabled.rgba()
-    argb[hatched & diagonal & ~bare] = tokens.surface_card.rgba()
+    diagonal = np.add.outer(np.arange(height) % period, np.arange(width) % period) % period < thick
+    argb = np.where(diagonal, hatched, plain)
     # Cells are set apart where there is room both ways: between hours that is at every other half hour.
     column, row = (column, row // 2) if layout.across else (column // 2, row)
     if min(layout.area.width() / (column[-1] + 1), layout.area.height() / (row[-1] + 1)) >= _GAP_FROM:
@@ -306,6 +308,8 @@ class HeatMapChart(QWidget):
         self._picture: HeatPicture | None = None
         self._layout: _Layout | None = None
         self._at: tuple[int, int] | None = None
+        self._drawn = QPixmap()
+        self._drawn_as: tuple[object, ...] = ()
         self.setAccessibleName(accessible_name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
@@ -339,9 +343,23 @@ class HeatMapChart(QWidget):
         self._leave()
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        if self._picture is not None:
-            painter = QPainter(self)
-            paint_heat_map(painter, _frame(self), self._picture, theme.tokens(), self.devicePixelRatioF())
+        if self._picture is None:
+            return
+        # Kept, since each move of the cell that is chosen paints what lies under its card again.
+        look = (self._picture, self.size(), self.devicePixelRatioF(), theme.tokens().name)
+        if look != self._drawn_as:
+            self._drawn, self._drawn_as = self._drawing(self._picture), look
+        QPainter(self).drawPixmap(0, 0, self._drawn)
+
+    def _drawing(self, picture: HeatPicture) -> QPixmap:
+        ratio = self.devicePixelRatioF()
+        drawn = QPixmap(self.size() * ratio)
+        drawn.setDevicePixelRatio(ratio)
+        drawn.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(drawn)
+        paint_heat_map(painter, _frame(self), picture, theme.tokens(), ratio)
+        painter.end()
+        return drawn
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         layout = self._laid_out()

@@ -153,12 +153,12 @@ class TimeChart(QWidget):
     def point_at(self, timestamp_ms: int) -> QPointF:
         """Where that time is in the first pane, in pixels of this widget."""
         area = self._panes[0].area()
-        start, end = self._drawn_range
+        start, end = self.drawn_range()
         fraction = (timestamp_ms - start) / max(1, end - start)
         return QPointF(area.left() + fraction * area.width(), area.center().y())
 
-    @property
-    def _drawn_range(self) -> tuple[int, int]:
+    def drawn_range(self) -> tuple[int, int]:
+        """The part of time, UTC ms, that the last frame shows."""
         return (self._frames[0].start_ms, self._frames[0].end_ms) if self._frames else self._view
 
     # --- Events --------------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ class TimeChart(QWidget):
 
     def _hover(self, where: QPointF) -> None:
         area = self._panes[0].area()
-        start, end = self._drawn_range
+        start, end = self.drawn_range()
         if area.left() <= where.x() <= area.right() and end > start and self._moved_from is None:
             fraction = (where.x() - area.left()) / max(1.0, area.width())
             self._cross_ms = round(start + fraction * (end - start))
@@ -341,7 +341,7 @@ class TimeChart(QWidget):
         self._clock.mark(self)
 
     def _place_crosshair(self) -> None:
-        start, end = self._drawn_range
+        start, end = self.drawn_range()
         at_ms = self._mark_ms if self._cross_ms is None else self._cross_ms
         if self._cross_ms is None or start <= self._cross_ms <= end:
             self.crossed.emit(self._cross_ms)

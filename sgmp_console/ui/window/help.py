@@ -50,12 +50,16 @@ _KEYS = (
             ("Alt+Left, Alt+Right", "Back to the period shown before, forward"),
             ("F2, Enter", "Where the figure comes from"),
             ("Shift+Left, Shift+Right, Enter", "In the chart: choose a part of the period"),
+            ("+, −", "In the chart: half of it, twice as much"),
+            ("Ctrl+Left, Ctrl+Right", "In the chart: move by a quarter"),
+            ("Home", "In the chart: the whole again"),
+            ("Arrow keys, Enter", "In the heat map: choose an hour, open its day"),
         ),
     ),
     (
         "In a chart",
         (
-            ("Left, Right", "Move the crosshair by five minutes"),
+            ("Left, Right", "Move the crosshair: five minutes, or hours and days in long periods"),
             ("Esc", "Hide the crosshair"),
         ),
     ),
