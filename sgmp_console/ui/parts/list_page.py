@@ -76,7 +76,7 @@ DELETE_KEYS = ("Del",)
 
 
 class ListPage(Page, Generic[Row, Found]):
-    """Say `noun`, columns, ids and acts; implement `reader`, `rows_of` and `empty_notice`. `called`: what the rows are
+    """Say `noun`, columns, ids and acts; implement `reader`, `rows_of` and `empty_state`. `called`: what the rows are
     called where nothing around says what they are. `copied`: what Ctrl+C takes of a row.
 
     It reads when it is shown, on F5, when the connection is back, and with `of_house` when another house is chosen. With
@@ -156,7 +156,7 @@ class ListPage(Page, Generic[Row, Found]):
     def rows_of(self, found: Found) -> Sequence[Row]: ...
 
     @abstractmethod
-    def empty_notice(self, found: Found) -> EmptyState:
+    def empty_state(self, found: Found) -> EmptyState:
         """Why there is none, with the acts (by their ids) that change it."""
 
     def next_reader(self, last: Row) -> Callable[[], Found]:
@@ -444,7 +444,7 @@ class ListPage(Page, Generic[Row, Found]):
             self._grey.setEnabled(False)
             self.table.set_rows(())
             self.show_actions()
-            self._show_notice(self.empty_notice(found))
+            self._show_notice(self.empty_state(found))
             return
         self.table.set_rows(rows)
         if self._select_after is not None:

@@ -133,7 +133,7 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
     def rows_of(self, found: AccountsFound) -> Sequence[AccountRow]:
         return found.rows
 
-    def empty_notice(self, found: AccountsFound) -> EmptyState:
+    def empty_state(self, found: AccountsFound) -> EmptyState:
         return EmptyState(
             "account",
             "There are no accounts yet",

@@ -82,7 +82,7 @@ class AnalyticsPage(ListPage[ItemRow, AnalyticsFound]):
             ItemRow(**vars(one), newest=found.values.get(one.item.name), now_ms=now_ms) for one in found.items
         ]
 
-    def empty_notice(self, found: AnalyticsFound) -> EmptyState:
+    def empty_state(self, found: AnalyticsFound) -> EmptyState:
         return EmptyState(
             "formula",
             f"{found.house.name} has no analytic items yet",

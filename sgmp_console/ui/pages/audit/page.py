@@ -207,7 +207,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
                     combo.addItem(name, house_id)
                 combo.setCurrentIndex(max(0, combo.findData(chosen)))
 
-    def empty_notice(self, found: AuditFound) -> EmptyState:
+    def empty_state(self, found: AuditFound) -> EmptyState:
         return EmptyState(
             "audit",
             "There are no entries yet",

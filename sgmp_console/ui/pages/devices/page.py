@@ -85,7 +85,7 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
             DeviceRow(one, edge_words.device_state(one, found.edge, now_ms), now_ms) for one in found.devices
         ]
 
-    def empty_notice(self, found: DevicesOverview) -> EmptyState:
+    def empty_state(self, found: DevicesOverview) -> EmptyState:
         headline = f"{found.house.name} has no devices yet"
         if not self._manages:
             role = self.services.session.account.role

@@ -77,7 +77,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
             return StatusText(formats.MISSING, "", "ink_muted", self._credentials_said)
         return credentials_status(len(self._valid.get(house.house_id, ())))
 
-    def empty_notice(self, found: list[HouseOverview]) -> EmptyState:
+    def empty_state(self, found: list[HouseOverview]) -> EmptyState:
         may_create = self.services.session.may("all_houses")
         return EmptyState(
             "house",

@@ -79,7 +79,7 @@ class RolesPage(ListPage[Role, RolesFound]):
     def rows_of(self, found: RolesFound) -> Sequence[Role]:
         return found.roles
 
-    def empty_notice(self, found: RolesFound) -> EmptyState:
+    def empty_state(self, found: RolesFound) -> EmptyState:
         return EmptyState(
             "key",
             "There are no roles",
