@@ -162,9 +162,9 @@ def _declared_types(folder: Path) -> Mapping[str, _Declared]:
     for file in sorted(folder.glob("[!_]*.py")):
         try:
             declared = _declaration(file)
-        except (SyntaxError, ValueError, TypeError, KeyError, OSError) as error:
+        except (SyntaxError, ValueError, TypeError, AttributeError, OSError) as error:
             # Somebody's own file: it must not take the other types with it.
-            log.error("%s declares no device type: %s: %s", file.name, type(error).__name__, error)
+            log.error("The device type in %s can't be used: %s", file.name, error)
             continue
         if declared is not None and declared.name in found:
             log.error(
@@ -219,14 +219,18 @@ def device_type(declared: Mapping[str, Any]) -> DeviceType:
     """The typed form of a driver's `DEVICE_TYPE` literal.
 
     `{"name", "title", "fields": {key: {"title", "kind", "help", "required", "secret", "default", "choices",
-    "minimum", "maximum"}}, "example": {...}, "units": {field pattern: unit}}`; in a field only title and kind are
-    required, and not even these in one of COMMON_FIELDS.
+    "minimum", "maximum"}}, "example": {...}, "units": {field pattern: unit}}`; `example` and `units` may be left out; in a
+    field only title and kind are required, and not even these in one of COMMON_FIELDS. Raises ContractError.
     """
+    _require(declared, ("name", "title", "fields"), "DEVICE_TYPE")
     fields = []
     for key, own in declared["fields"].items():
-        spec = own if "kind" in own else {**COMMON_FIELDS[key], **own}
+        spec = own if "kind" in own else {**COMMON_FIELDS.get(key, {}), **own}
+        _require(spec, ("title", "kind"), f"its field {key}")
         if spec["kind"] not in FIELD_KINDS:
-            raise ContractError(f"{declared['name']}.{key}: kind {spec['kind']!r} is none of {FIELD_KINDS}")
+            raise ContractError(
+                f"the kind {spec['kind']!r} of its field {key} is not one of {', '.join(FIELD_KINDS)}"
+            )
         fields.append(
             ConfigField(
                 key=key,
@@ -245,9 +249,14 @@ def device_type(declared: Mapping[str, Any]) -> DeviceType:
         name=declared["name"],
         title=declared["title"],
         fields=tuple(fields),
-        example=declared["example"],
+        example=declared.get("example", {}),
         units=declared.get("units", {}),
     )
+
+
+def _require(declared: Mapping[str, Any], keys: tuple[str, ...], what: str) -> None:
+    if absent := [key for key in keys if key not in declared]:
+        raise ContractError(f"{what} has no {' and no '.join(absent)}")
 
 
 def _value_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | None:
