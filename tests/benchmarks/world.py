@@ -108,7 +108,7 @@ class World:
 @contextmanager
 def furnished(total: int, days: int, say: Say) -> Iterator[World]:
     """A server with about `total` readings of one house over `days` days, in both designs."""
-    with _server() as server, server.empty_database() as made:
+    with database_server() as server, server.empty_database() as made:
         migrate(made.url, made.deployment)
         database = Database.connect(made.url, application="sgmp-bench")
         connection = psycopg2.connect(made.url)
@@ -153,7 +153,7 @@ def make_devices(database: Database, house_id: int) -> dict[str, int]:
 
 
 @contextmanager
-def _server() -> Iterator[TestServer]:
+def database_server() -> Iterator[TestServer]:
     """The server of SGMP_TEST_DATABASE_URL, or an embedded one as it is deployed: every commit reaches the disk."""
     if url := os.environ.get(SERVER_VARIABLE):
         yield TestServer(url)

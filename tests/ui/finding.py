@@ -114,7 +114,8 @@ def canvas(chart: TimeChart) -> QGraphicsView:
 
 def opened_report(qtbot: QtBot, view: MainView, id_: str) -> ReportPage:
     """The page of a report, read."""
-    view.start()
+    if view.live.house_id is None:
+        view.start()
     view.show_page(id_)
     page = view.page(id_)
     assert isinstance(page, ReportPage)
