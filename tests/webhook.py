@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ class Webhook:
 
     port: int = 0
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    arrived: list[float] = field(default_factory=list)
+    """When each of them came, monotonic seconds."""
     fault: str = ""
 
     @property
@@ -41,6 +44,7 @@ def running_webhook() -> Iterator[Webhook]:
                 self.end_headers()
                 return
             state.received.append((dict(self.headers), body))
+            state.arrived.append(time.monotonic())
             if fault == "lost":
                 self.connection.close()
                 return
