@@ -11,14 +11,10 @@ from sgmp_console.fleet import edge_state, sync
 from sgmp_console.fleet.edge_state import EdgeStanding
 from sgmp_console.fleet.sync import SyncState
 from sgmp_console.formula import users_of_device
-from sgmp_console.store import Device, House, analytics, devices, events, houses, readings, standings
-from sgmp_edge import contract
-from sgmp_edge.contract import Outcome, WarningChange
+from sgmp_console.store import Device, House, analytics, devices, findings, houses, readings, standings
+from sgmp_console.store.findings import Finding
 
 UNKNOWN = ""
-
-_SAID_AGAIN_MS = 2 * 3_600_000
-"""An edge repeats hourly that a device is down; this leaves room for one lost repeat."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +22,20 @@ class DeviceOverview:
     """A device and how it stands.
 
     `state` is an Outcome as the edge reports it, UNKNOWN where it reports none: it is not synchronized yet.
-    `state_since_ms` (UTC) is known for a device that is down. `newest_ms`: its newest reading, None if it has none.
-    `used_by`: the analytic items whose formulas mention it.
+    `newest_ms`: its newest reading, None if it has none. `used_by`: the analytic items whose formulas mention it.
+    `findings`: what is wrong with it now, the newest first.
     """
 
     device: Device
     state: str
-    state_since_ms: int | None
     newest_ms: int | None
     used_by: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def down_since_ms(self) -> int | None:
+        """UTC; None while it is not down, or nothing has found it yet."""
+        return next((one.from_ms for one in self.findings if one.rule == findings.DEVICE_DOWN), None)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ def overview(connection: sa.Connection, house_id: int, now_ms: int) -> DevicesOv
     edge = edge_state.judge(standing.edge, now_ms)
     items = {item.name: item.formula for item in analytics.list_all(connection, house_id)}
     newest = _newest(connection, house_id)
-    since = _down_since(connection, house_id, edge)
+    wrong: dict[str, list[Finding]] = {}
+    for finding in findings.read(connection, house_id):
+        wrong.setdefault(finding.device, []).append(finding)
     return DevicesOverview(
         house,
         edge,
@@ -72,10 +75,10 @@ def overview(connection: sa.Connection, house_id: int, now_ms: int) -> DevicesOv
         tuple(
             DeviceOverview(
                 device,
-                state := edge.devices.get(device.name, UNKNOWN),
-                since.get(device.name) if state not in (Outcome.OK, UNKNOWN) else None,
+                edge.devices.get(device.name, UNKNOWN),
                 newest.get(device.name),
                 users_of_device(device.name, items),
+                tuple(wrong.get(device.name, ())),
             )
             for device in devices.list_all(connection, house_id)
         ),
@@ -97,26 +100,3 @@ def _newest(connection: sa.Connection, house_id: int) -> Mapping[str, int]:
     for (name, _field), (timestamp_ms, _value) in readings.latest(connection, house_id).items():
         newest[name] = max(timestamp_ms, newest.get(name, timestamp_ms))
     return newest
-
-
-def _down_since(connection: sa.Connection, house_id: int, edge: EdgeStanding) -> Mapping[str, int]:
-    """Since when devices have been down, as the edge warned."""
-    names = [name for name, state in edge.devices.items() if state != Outcome.OK]
-    if edge.heard_ms is None or not names:
-        return {}
-    since: dict[str, int] = {}
-    for event in events.read(
-        connection,
-        house_id,
-        edge.heard_ms - _SAID_AGAIN_MS,
-        edge.heard_ms + edge_state.SILENT_AFTER_MS,
-        devices=names,
-        types=[contract.WARNING],
-    ):
-        change, began = WarningChange.of(event.data.get("change")), event.data.get("since_ms")
-        is_down = change in (WarningChange.DOWN, WarningChange.STILL_DOWN)
-        if is_down and isinstance(began, int) and not isinstance(began, bool):
-            since[event.device] = began
-        elif change is WarningChange.BACK:
-            since.pop(event.device, None)
-    return since

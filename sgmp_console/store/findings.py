@@ -13,6 +13,9 @@ import sqlalchemy as sa
 from sgmp_console.errors import UserError
 from sgmp_console.store.rows import constraint_errors, from_ms, to_ms, to_ms_or_none
 
+DEVICE_DOWN = "device_down"
+"""The rule of a device that its edge can't read; all rules: `watch.rules`."""
+
 NEWEST_ENDED = 500
 """Of those that ended, so many are read at most."""
 

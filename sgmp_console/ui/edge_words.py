@@ -11,7 +11,7 @@ from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.fleet.sync import Outcome as SyncOutcome
 from sgmp_console.fleet.sync import SyncState
 from sgmp_console.store import Device
-from sgmp_console.ui import formats
+from sgmp_console.ui import finding_words, formats
 from sgmp_edge.contract import Outcome
 
 _STATES: Mapping[str, str] = {
@@ -58,11 +58,15 @@ def device_state(row: DeviceOverview, edge: EdgeStanding, now_ms: int) -> Status
             "The edge does not know this device yet. Synchronize Configuration makes it known.",
         )
     words = _STATES.get(row.state, row.state)
-    if row.state_since_ms is not None:
-        words = f"{words} for {formats.duration(now_ms - row.state_since_ms)}"
     tip = _TIPS.get(row.state, "")
     if row.state == Outcome.OK:
+        if row.findings:
+            said = "\n".join(finding_words.said(finding).text for finding in row.findings)
+            words = f"{words}, {formats.count(len(row.findings), 'finding')}"
+            return StatusText(words, "warning", "state_warning", said)
         return StatusText(words, "check", "state_ok", tip)
+    if row.down_since_ms is not None:
+        words = f"{words} for {formats.duration(now_ms - row.down_since_ms)}"
     if row.state in (Outcome.STARTING, Outcome.NOT_READY):
         return StatusText(words, "clock", "ink_muted", tip)
     return StatusText(words, "fault", "state_fault", tip)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from sgmp_console.store import findings
 from sgmp_console.store.findings import Severity
 
 _S = 1000
@@ -36,7 +37,7 @@ class Rule(StrEnum):
     CONFIG_DRIFT = "config_drift"
     CONFIG_REJECTED = "config_rejected"
     QUARANTINE = "quarantine"
-    DEVICE_DOWN = "device_down"
+    DEVICE_DOWN = findings.DEVICE_DOWN
     DEVICE_SILENT = "device_silent"
     DEVICE_WARNING = "device_warning"
     """Subject: what the device's text is about."""

@@ -18,6 +18,7 @@ from sgmp_console.fleet.devices_overview import (
 from sgmp_console.fleet.edge_state import Presence
 from sgmp_console.fleet.sync import Outcome
 from sgmp_console.store import Batch, Database, Device, EventRow, House, ReadingRow
+from sgmp_console.store.watching import StoredFinding
 from sgmp_edge import contract
 from tests.fleet.configs import EGAUGE, SONNEN
 
@@ -44,6 +45,15 @@ def measure(database: Database, device: Device, at_ms: int) -> None:
         store.readings.write(connection, Batch(readings=[row]))
 
 
+def find(database: Database, device: Device, rule: str, since_ms: int) -> None:
+    times = (since_ms, since_ms, since_ms, None, None)
+    row = StoredFinding(
+        0, device.house_id, device.name, rule, "", "critical", *times, None, {}, suspended=False
+    )
+    with database.begin() as connection:
+        store.watching.store_findings(connection, [row], [], since_ms)
+
+
 def look(database: Database, house: House) -> DevicesOverview:
     with database.begin() as connection:
         return overview(connection, house.house_id, NOW_MS)
@@ -54,7 +64,7 @@ def test_a_device_of_which_nothing_was_heard(database: Database, house: House, m
     assert found.house == house
     assert found.edge.presence is Presence.NEVER
     assert found.sync.outcome is Outcome.NEVER
-    assert found.devices == (DeviceOverview(meter, "", None, None, ()),)
+    assert found.devices == (DeviceOverview(meter, "", None, ()),)
 
 
 def test_state_age_and_users_stand_beside_the_device(database: Database, house: House, meter: Device) -> None:
@@ -64,38 +74,30 @@ def test_state_age_and_users_stand_beside_the_device(database: Database, house: 
     measure(database, meter, NOW_MS - 5000)
     states = {"egauge": "ok", "sonnen": "unreachable"}
     say(database, house, NOW_MS - 30_000, contract.EDGE_STATUS, state="online", devices=states)
-    say(
-        database,
-        house,
-        NOW_MS - 60_000,
-        contract.WARNING,
-        other,
-        change="still down",
-        since_ms=NOW_MS - 7_200_000,
-    )
+    find(database, other, "device_down", NOW_MS - 7_200_000)
     found = look(database, house)
     assert found.edge.presence is Presence.ONLINE
     first, second = found.devices
-    assert (first.state, first.state_since_ms, first.newest_ms, first.used_by) == (
+    assert (first.state, first.down_since_ms, first.newest_ms, first.used_by) == (
         "ok",
         None,
         NOW_MS - 5000,
         ("load",),
     )
-    assert (second.state, second.state_since_ms, second.newest_ms) == (
+    assert (second.state, second.down_since_ms, second.newest_ms) == (
         "unreachable",
         NOW_MS - 7_200_000,
         None,
     )
 
 
-@pytest.mark.parametrize("since", [None, "yesterday", True])
-def test_since_when_is_not_known_where_the_edge_did_not_say(
-    database: Database, house: House, meter: Device, since: Any
+def test_what_is_wrong_with_a_device_stands_beside_it(
+    database: Database, house: House, meter: Device
 ) -> None:
-    say(database, house, NOW_MS, contract.EDGE_STATUS, state="online", devices={"egauge": "timed_out"})
-    say(database, house, NOW_MS, contract.WARNING, meter, change="down", since_ms=since)
-    assert look(database, house).devices[0].state_since_ms is None
+    find(database, meter, "device_silent", NOW_MS - 60_000)
+    (found,) = look(database, house).devices
+    assert [finding.rule for finding in found.findings] == ["device_silent"]
+    assert found.down_since_ms is None
 
 
 def test_an_edge_that_has_not_reported_for_minutes_is_silent(

@@ -39,17 +39,7 @@ def equip(owner: Database, house: House, now_ms: int) -> dict[str, Device]:
     for name, age_ms in (("egauge", 2_000), ("sonnen", 7_500_000), ("charger_1", 4_000)):
         measure(owner, made[name], now_ms - age_ms)
     say(owner, house, now_ms - 20_000, contract.EDGE_STATUS, state="online", devices=STATES)
-    since = now_ms - 7_400_000
-    row = EventRow(
-        house.house_id,
-        made["sonnen"].device_id,
-        "sonnen",
-        now_ms - 600_000,
-        contract.WARNING,
-        {"data": "Device is down: no route to host", "change": "still down", "since_ms": since},
-    )
-    with owner.begin() as connection:
-        store.readings.write(connection, Batch(events=[row]))
+    find(owner, house, "device_down", device="sonnen", since_ms=now_ms - 7_400_000)
     return made
 
 
@@ -60,16 +50,23 @@ def say(owner: Database, house: House, at_ms: int, kind: str, **data: Any) -> No
 
 
 def find(
-    owner: Database, house: House | None, rule: str, severity: str = "critical", *, noted: bool = False
+    owner: Database,
+    house: House | None,
+    rule: str,
+    severity: str = "critical",
+    *,
+    device: str = "",
+    since_ms: int | None = None,
+    noted: bool = False,
 ) -> None:
-    """Something is wrong, since an hour ago; somebody may have taken note of it."""
+    """Something is wrong, since an hour ago if not said; somebody may have taken note of it."""
     now_ms = int(time.time() * 1000)
     house_id = house.house_id if house else None
-    since_ms = now_ms - 3_600_000
+    since_ms = now_ms - 3_600_000 if since_ms is None else since_ms
     row = StoredFinding(
         0,
         house_id,
-        "",
+        device,
         rule,
         "",
         severity,
