@@ -67,8 +67,6 @@ _TABLE_TOP = 40.0
 """Below the title of its page."""
 _COLUMNS = 4
 """Of figures."""
-_HEAT_MAP_DETAIL = 3.0
-"""Dots of a heat map for each pixel of the coordinates."""
 
 SIZES = (320, 8192)
 """Pixels of width and height that a PNG may have."""
@@ -250,7 +248,7 @@ def _paint_heat_maps(painter: QPainter, report: Report, place: QRectF) -> None:
     for by_weekday in (False, True):
         picture = look.heat_picture(report, by_weekday=by_weekday)
         if picture is not None:
-            paint_heat_map(painter, frame, picture, theme.load("light"), _HEAT_MAP_DETAIL)
+            paint_heat_map(painter, frame, picture, theme.load("light"))
         frame.translate(0, height + _GAP)
 
 

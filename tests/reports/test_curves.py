@@ -15,7 +15,8 @@ from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Curve, Kind, Resolution
 from sgmp_console.store import Database, houses
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, calendar
-from tests.reports.stored import StoredHouse
+from tests.database import TestDatabase
+from tests.reports.stored import StoredHouse, refresh
 
 MINUTE_MS = 60_000
 
@@ -117,10 +118,13 @@ def test_a_longer_one_shows_means(database: Database) -> None:
     assert curve_of(stored, PERIODS["hours"]()).resolution is Resolution.HOURS
 
 
-def test_where_readings_are_gone_a_short_period_shows_means(database: Database) -> None:
+def test_where_readings_are_gone_a_short_period_shows_means(
+    database: Database, test_database: TestDatabase
+) -> None:
     day = PERIODS["slots"]()
     stored = stored_around(database, day, "pos(a.power)")
     period = periods.custom(day.start_ms, day.start_ms + 2 * HOUR_MS, day.zone)
+    refresh(test_database.url)
     with database.begin() as connection:
         connection.exec_driver_sql("DELETE FROM sgmp.reading")
     curve = curve_of(stored, period)

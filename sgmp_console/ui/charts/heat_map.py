@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QBrush,
+    QColor,
     QFocusEvent,
     QImage,
     QKeyEvent,
     QMouseEvent,
     QPainter,
+    QPainterPath,
     QPaintEvent,
+    QPdfWriter,
     QPen,
     QPixmap,
     QResizeEvent,
@@ -151,20 +154,44 @@ class _Layout:
         return self.grid.means
 
 
-def paint_heat_map(
-    painter: QPainter, frame: QRectF, picture: HeatPicture, tokens: Tokens, ratio: float = 1.0
-) -> None:
-    """Into `frame`; `ratio`: pixels of the device for each of its pixels."""
+def paint_heat_map(painter: QPainter, frame: QRectF, picture: HeatPicture, tokens: Tokens) -> None:
+    """Into `frame`: as rectangles into a document, which keeps it small and sharp, else pixel by pixel."""
     layout = _Layout(frame, picture)
     scale = _scale(layout, tokens)
     _paint_scale(painter, frame, layout, scale, tokens)
     if not len(layout.grid.places):
         return
-    width, height = max(1, round(layout.area.width() * ratio)), max(1, round(layout.area.height() * ratio))
-    pixels = _pixels(layout, scale, tokens, width, height, ratio)
-    image = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_ARGB32)
-    painter.drawImage(layout.area, image)
+    if isinstance(painter.device(), QPdfWriter):
+        _paint_cells(painter, layout, scale, tokens)
+    else:
+        ratio = painter.deviceTransform().m11()
+        width, height = (max(1, round(side * ratio)) for side in (layout.area.width(), layout.area.height()))
+        pixels = _pixels(layout, scale, tokens, width, height, ratio)
+        image = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_ARGB32)
+        painter.drawImage(layout.area, image)
     _paint_labels(painter, frame, layout, tokens)
+
+
+def _paint_cells(painter: QPainter, layout: _Layout, scale: ColourScale, tokens: Tokens) -> None:
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    grid = layout.grid
+    colours = scale.colours[scale.places(layout.values)].tolist()
+    bare = QPainterPath()  # in one piece: each pattern costs its bytes again
+    for line, places in enumerate(grid.places.tolist()):
+        done = NOWHERE
+        for half, cell in enumerate(places):
+            if cell in (NOWHERE, done):
+                continue
+            done = cell
+            rect = layout.cell_rect(line, half)
+            if grid.covered[cell]:
+                painter.fillRect(rect, QColor.fromRgb(*colours[cell]))
+            else:
+                bare.addRect(rect)
+    painter.fillPath(bare, tokens.surface_sunken)
+    painter.fillPath(bare, QBrush(tokens.ink_disabled, Qt.BrushStyle.BDiagPattern))
+    painter.restore()
 
 
 def _scale(layout: _Layout, tokens: Tokens) -> ColourScale:
@@ -189,23 +216,26 @@ def _pixels(
     known = grid.covered > 0
     colour = np.uint32(0xFF000000) | (red << np.uint32(16)) | (green << np.uint32(8)) | blue
     colour[~known] = tokens.surface_sunken.rgba()
-    lines_over = np.where(grid.covered < _LITTLE * grid.slots, np.uint32(tokens.surface_card.rgba()), colour)
-    lines_over[~known] = tokens.ink_disabled.rgba()
+    over = colour.copy()
+    if layout.days_in_line == 1 and not layout.picture.by_weekday:
+        over[grid.covered < _LITTLE * grid.slots] = tokens.surface_card.rgba()
+    over[~known] = tokens.ink_disabled.rgba()
     # As few cells as there are become pixels at the end; NOWHERE is the last, and nothing.
     plain, hatched = (
-        np.append(one, np.uint32(0)).astype(np.uint32)[places][row][:, column] for one in (colour, lines_over)
+        np.append(one, np.uint32(0)).astype(np.uint32)[places][row][:, column] for one in (colour, over)
     )
-    period = max(2, round(_HATCH * ratio))
-    thick = max(1, round(ratio))
+    period, thick = max(2, round(_HATCH * ratio)), max(1, round(ratio))
     diagonal = np.add.outer(np.arange(height) % period, np.arange(width) % period) % period < thick
     argb = np.where(diagonal, hatched, plain)
-    # Cells are set apart where there is room both ways: between hours that is at every other half hour.
+    # Known cells are set apart where there is room both ways: between hours that is at every other half hour.
     column, row = (column, row // 2) if layout.across else (column // 2, row)
     if min(layout.area.width() / (column[-1] + 1), layout.area.height() / (row[-1] + 1)) >= _GAP_FROM:
-        for edges, side in ((column, argb.T), (row, argb)):
+        bare = plain == np.uint32(tokens.surface_sunken.rgba())
+        for edges, pixels, kept in ((column, argb.T, bare.T), (row, argb, bare)):
             first = np.flatnonzero(np.diff(edges, prepend=-1))
             for shift in range(thick):
-                side[np.minimum(first + shift, len(edges) - 1)] = 0
+                at = np.minimum(first + shift, len(edges) - 1)
+                pixels[at] = np.where(kept[at], pixels[at], np.uint32(0))
     return argb
 
 
@@ -235,7 +265,9 @@ def _paint_scale(
         painter.drawText(place, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter, text)
     swatch = QRectF(frame.right() - hatch_width, bar.top(), 12, 10)
     painter.fillRect(swatch, tokens.surface_sunken)
-    painter.fillRect(swatch, QBrush(tokens.ink_disabled, Qt.BrushStyle.BDiagPattern))
+    painter.setPen(QPen(tokens.ink_disabled, 1))
+    for x in (0.0, 4.0, 8.0):
+        painter.drawLine(QLineF(swatch.left() + x, swatch.bottom(), swatch.left() + x + 4, swatch.top()))
     painter.setPen(tokens.ink_muted)
     place = QRectF(swatch.right() + 6, bar.center().y() - 9, hatch_width, 18)
     painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, hatch_text)
@@ -357,7 +389,7 @@ class HeatMapChart(QWidget):
         drawn.setDevicePixelRatio(ratio)
         drawn.fill(Qt.GlobalColor.transparent)
         painter = QPainter(drawn)
-        paint_heat_map(painter, _frame(self), picture, theme.tokens(), ratio)
+        paint_heat_map(painter, _frame(self), picture, theme.tokens())
         painter.end()
         return drawn
 
