@@ -16,9 +16,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from moto.core.config import default_user_config
-from moto.server import ThreadedMotoServer
-
 from sgmp_console.cloud.aws import Aws
 
 REGION = "eu-central-1"
@@ -105,6 +102,10 @@ class LocalAws:
 
 @contextmanager
 def running_aws() -> Iterator[LocalAws]:
+    # Loaded only where it is used: each worker of the suite collects this file.
+    from moto.core.config import default_user_config
+    from moto.server import ThreadedMotoServer
+
     # As AWS does: a certificate's id is the hash of its DER form.
     default_user_config["iot"]["use_valid_cert"] = True
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -135,6 +136,9 @@ _ANSWERS = {
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # else each answer waits up to 40 ms for the client to acknowledge its head
+    )
 
     def log_message(self, *_: Any) -> None:
         """Tests are quiet."""

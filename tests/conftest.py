@@ -1,13 +1,16 @@
-"""Fixtures that all tests may ask for: a real, migrated, empty database."""
+"""What all tests share: a real, migrated, empty database and a local AWS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
 
 import hypothesis
+import psutil
 import pytest
 
 from sgmp_console.store import Database
+from tests.aws import LocalAws, running_aws
 from tests.database import TestDatabase, TestServer, running_server
 
 # The same examples at each run, and none too slow on a busy machine. `--hypothesis-profile default` draws new ones.
@@ -15,6 +18,39 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 # With `--hypothesis-profile thorough` and `--timeout 0`: as many as are asked for of the parser, new ones each time.
 hypothesis.settings.register_profile("thorough", max_examples=100_000, deadline=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+WORKERS_PER_PROCESSOR = 3
+"""Tests wait more than they compute: for servers, devices, and time-outs that are what they test."""
+WORKER_BYTES = 1.25 * 2**30
+"""What a worker takes with its database server, at most."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many `-n auto` starts, as `./run test` does."""
+    by_memory = int(psutil.virtual_memory().total / WORKER_BYTES)
+    return max(1, min(WORKERS_PER_PROCESSOR * (psutil.cpu_count() or 1), by_memory))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, then those of the window, so that no worker is left with a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, item.path.parent.name != "ui"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What collection makes lives until the end: the garbage collector need not go through it again and again.
+
+    That is two fifths of the time that collection takes, and most of what it takes to look for timers left running
+    (tests/ui/conftest.py), since `gc.get_objects()` leaves out what is frozen.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +84,30 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database.connect(database_url, application="sgmp-test")
     yield opened
     opened.dispose()
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[LocalAws]:
+    with running_aws() as aws:
+        yield aws
+
+
+PATIENT_S, IMPATIENT_S = 20.0, 2.0
+"""How long a client of AWS waits for an answer."""
+
+
+@pytest.fixture
+def aws(aws_server: LocalAws, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> LocalAws:
+    """An empty AWS account, reached through a proxy that can fail.
+
+    A busy machine must not look like a hanging server: only tests with the parameter `kind` "hang" are impatient.
+    """
+    for name, value in (("AWS_ACCESS_KEY_ID", "testing"), ("AWS_SECRET_ACCESS_KEY", "testing")):
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    aws_server.reset()
+    call = getattr(request.node, "callspec", None)
+    hangs = call is not None and call.params.get("kind") == "hang"
+    aws_server.patience_s = IMPATIENT_S if hangs else PATIENT_S
+    return aws_server

@@ -24,9 +24,7 @@ from sgmp_console.demo.folder import free_port as free_port  # for those who nee
 from sgmp_console.demo.mosquitto import find_mosquitto, prepare_broker
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import Child, Program
-from tests.waiting import wait_until
-
-WAIT_S = 15.0
+from tests.waiting import WAIT_S, wait_until
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class TestBroker:
         owner = ordinary_user()
         command = [str(find_mosquitto()), "-c", str(self.folder / "broker" / "mosquitto.conf")]
         self._child = Child(Program("mosquitto", command, self.folder / "mosquitto.log", owner=owner))
-        assert wait_until(self._answers, WAIT_S), (self.folder / "mosquitto.log").read_text()
+        wait_until(self._answers, explain=(self.folder / "mosquitto.log").read_text)
 
     def stop(self) -> None:
         if self._child is not None:
@@ -77,7 +75,7 @@ class TestBroker:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
         if number == signal.SIGKILL:
-            assert wait_until(lambda: self._child is not None and self._child.exit_code() is not None, WAIT_S)
+            wait_until(lambda: self._child is not None and self._child.exit_code() is not None)
 
     def files_for(self, common_name: str) -> CredentialFiles:
         return self.write(self.authority.issue(common_name))

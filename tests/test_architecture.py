@@ -328,6 +328,20 @@ def test_few_tests_use_private_attributes() -> None:
     )
 
 
+def test_tests_of_the_window_wait_for_what_they_need() -> None:
+    _refuse(
+        [
+            f"{_name(path)}:{node.lineno}"
+            for path in sorted((ROOT / "tests").rglob("*.py"))
+            for node in _nodes(path)
+            if isinstance(node, ast.Attribute)
+            and node.attr == "wait"
+            and ast.unparse(node.value).endswith("qtbot")
+        ],
+        "Wait for the condition: qtbot.waitUntil, or let_draw of tests/ui/conftest.py for a chart",
+    )
+
+
 PLAIN_WORDS = {
     "told": "reported, shown, distinguished or known",
     "tells": "reports, shows or distinguishes",

@@ -10,12 +10,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = """
 CREATE TABLE house_data (
@@ -122,6 +124,8 @@ def read_item(
     connection: psycopg2.extensions.connection, house_id: int, item: Item, start_ms: int, end_ms: int
 ) -> pd.Series:
     """The item's values, one per raw timestamp."""
+    import pandas as pd
+
     with connection.cursor() as cursor:
         cursor.execute(READ, (start_ms / 1000, end_ms / 1000, house_id, item.device, item.fields))
         rows = cursor.fetchall()

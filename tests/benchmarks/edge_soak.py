@@ -30,6 +30,7 @@ import psutil
 from sgmp_edge import contract
 from tests.benchmarks.edge_house import MeasuredEdge, Simulator, simulator
 from tests.mosquitto import TestBroker, TestClient, running_broker
+from tests.waiting import wait_until
 
 POLL_S = 4.0
 BUDGET_RSS_MB = 45.0
@@ -62,6 +63,8 @@ class Soak:
     speed: float
     samples: list[Sample] = field(default_factory=list)
     late_ms: list[float] = field(default_factory=list)
+    machine_late_ms: list[float] = field(default_factory=list)
+    """How much longer than asked for a pause of our own was: where that is long, a late poll is not the edge's fault."""
     polls: Counter[str] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
     timestamps: dict[str, set[int]] = field(default_factory=dict)
@@ -123,6 +126,7 @@ class Soak:
             "threads": [min(s.threads for s in counted), max(s.threads for s in counted)],
             "cpu_percent_of_a_core": round(self.cpu_share * 100, 2),
             "cpu_percent_at_speed_1": round(self.cpu_share * 100 / self.speed, 2),
+            "machine_late_ms": round(max(self.machine_late_ms), 1),
             "late_ms": {f"p{percent}": round(self.late_percentile(percent), 1) for percent in (50, 99, 99.9)},
             "tracebacks": self.tracebacks,
         }
@@ -142,11 +146,12 @@ class Soak:
             # A broker or device that was away for one sample takes a connection away, no more.
             if after > before + 1:
                 said.append(f"{what} grew from {before:g} to {after:g}")
-        if self.late_percentile(99) >= BUDGET_JITTER_MS:
+        on_time = max(self.machine_late_ms) < BUDGET_JITTER_MS / 2
+        if on_time and self.late_percentile(99) >= BUDGET_JITTER_MS:
             said.append(f"polls were {self.late_percentile(99):.0f} ms late (99 %) beside a hung device")
         if self.lost:
             said.append(f"{self.lost} readings never arrived")
-        if self.skipped > SKIPPED_SHARE * len(self.late_ms):
+        if on_time and self.skipped > SKIPPED_SHARE * len(self.late_ms):
             said.append(f"{self.skipped} ticks of {len(self.late_ms)} passed without a poll")
         if self.tracebacks:
             said.append(f"{self.tracebacks} tracebacks in the log")
@@ -178,6 +183,9 @@ def run(minutes: float, speed: float, *, seed: int = 1, trouble_every_s: float =
         edge.configure(*devices.configs(), *metronomes, hung)
         soak = Soak(speed)
         process = edge.start()
+        beating = {metronome.name for metronome in metronomes} | devices.addresses.keys()
+        # A busy machine takes seconds to start a program; what it opens meanwhile is not growth.
+        wait_until(lambda: _receive(soak, ingest) or soak.polls.keys() >= beating)  # type: ignore[func-returns-value]
         _watch(soak, process, ingest, minutes * 60, _Troubles(chance, broker, devices, soak, trouble_every_s))
         # A trouble may have come at the very end: what it held up may still follow, beside live readings.
         deadline = time.monotonic() + LAST_TROUBLE_S
@@ -236,7 +244,9 @@ def _watch(
         soak.samples.append(sample)
         troubles.look(at_s)
         _receive(soak, ingest)
+        paused = time.monotonic()
         threading.Event().wait(1.0)
+        soak.machine_late_ms.append((time.monotonic() - paused - 1.0) * 1000)
 
 
 def _receive(soak: Soak, ingest: TestClient) -> None:

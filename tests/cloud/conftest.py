@@ -4,10 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.aws_fixtures import aws, aws_server
 from tests.mosquitto import TestBroker, TestClient, running_broker
-
-__all__ = ["aws", "aws_server"]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from shutil import copyfile
 
 from awscrt.mqtt5 import PubackReasonCode
 
-from tests.mosquitto import WAIT_S, TestBroker, TestClient, running_broker
+from tests.mosquitto import TestBroker, TestClient, running_broker
+from tests.waiting import WAIT_S
 
 Connect = Callable[..., TestClient]
 

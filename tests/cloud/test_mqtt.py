@@ -28,7 +28,8 @@ from sgmp_console.cloud.mqtt import (
     Published,
 )
 from sgmp_console.demo.folder import free_port
-from tests.mosquitto import WAIT_S, CredentialFiles, TestBroker
+from tests.mosquitto import CredentialFiles, TestBroker
+from tests.waiting import WAIT_S
 
 
 def settings(broker: TestBroker, files: CredentialFiles) -> BrokerSettings:

@@ -15,8 +15,8 @@ import pytest
 from sgmp_console.cloud import revocation
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.cloud.mqtt import BrokerSettings, Cause, Connection, Disconnected
-from tests.mosquitto import WAIT_S, CredentialFiles, TestBroker, running_broker
-from tests.waiting import wait_until
+from tests.mosquitto import CredentialFiles, TestBroker, running_broker
+from tests.waiting import WAIT_S, wait_until
 
 
 @pytest.fixture
@@ -59,11 +59,11 @@ def test_a_revoked_edge_is_disconnected_and_kept_out(own_broker: TestBroker, tmp
 
     with subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL) as watching:
         try:
-            assert wait_until(restart_when_asked, WAIT_S)
+            wait_until(restart_when_asked)
             edge = connect(own_broker, lost_files)
             own_broker.authority.revoke(lost.fingerprint)
-            assert wait_until(restart_when_asked, WAIT_S)
-            assert wait_until(lambda: ends(edge), WAIT_S)
+            wait_until(restart_when_asked)
+            wait_until(lambda: ends(edge))
             edge.close()
             with pytest.raises(Disconnected) as refused:
                 connect(own_broker, lost_files)

@@ -19,7 +19,7 @@ from sgmp_edge.contract import EDGE_DEVICE_ID
 from tests.demo.conftest import RunningDemo
 from tests.waiting import wait_until
 
-RECOVERY_S = 45.0
+RECOVERY_S = 120.0
 VICTIMS = ("ingest", "broker", "database", "edge-maple", "edge-harbor", "simulator-maple")
 EDGES = ("maple", "harbor")
 
@@ -37,10 +37,10 @@ def demo(demo_folder: Path) -> Iterator[RunningDemo]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_every_reading_is_stored_exactly_once_whatever_is_killed(demo: RunningDemo) -> None:
     houses: dict[str, int] = json.loads((demo.folder / "demo.json").read_text())["house_ids"]
-    assert wait_until(lambda: _newest_ms(demo).keys() >= set(houses.values()), RECOVERY_S, every_s=0.2)
+    wait_until(lambda: _newest_ms(demo).keys() >= set(houses.values()), RECOVERY_S, every_s=0.2)
     for edge in EDGES:
         _keep_journal(demo.folder / "edges" / edge / "outbox.sqlite3")
     since_ms = int(time.time() * 1000) + 1000  # what was measured before may have been put before, too
@@ -49,7 +49,7 @@ def test_every_reading_is_stored_exactly_once_whatever_is_killed(demo: RunningDe
         before = demo.children()[victim]
         before.kill()
         killed_ms = time.time() * 1000
-        assert wait_until(_all_live(demo, houses, killed_ms + 1000), RECOVERY_S, every_s=0.2), victim
+        wait_until(_all_live(demo, houses, killed_ms + 1000), RECOVERY_S, every_s=0.2, explain=lambda: victim)  # noqa: B023
         assert demo.children()[victim].pid != before.pid
 
     until_ms = int(time.time() * 1000)
@@ -57,7 +57,7 @@ def test_every_reading_is_stored_exactly_once_whatever_is_killed(demo: RunningDe
         houses[edge]: _journal(demo.folder / "edges" / edge / "outbox.sqlite3", until_ms) for edge in EDGES
     }
     wanted = Counter(reading for house, rows in put.items() for reading in _readings(house, rows))
-    assert wait_until(lambda: not wanted - _stored(demo, until_ms), RECOVERY_S, every_s=0.5)
+    wait_until(lambda: not wanted - _stored(demo, until_ms), RECOVERY_S, every_s=0.5)
 
     assert max(wanted.values()) == 1
     assert _since(since_ms, _stored(demo, until_ms)) == _since(since_ms, wanted)

@@ -18,10 +18,9 @@ import pytest
 
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.postgres import EmbeddedPostgres, EmbeddedPostgresFailed
-from tests.waiting import wait_until
+from tests.waiting import WAIT_S, wait_until
 
 CARELESS = {"fsync": "off"}
-WAIT_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +114,7 @@ def test_data_stay_from_start_to_start_on_the_same_port(folder: Path) -> None:
 def test_after_a_crash_of_the_server_it_starts_again(postgres: EmbeddedPostgres, folder: Path) -> None:
     ask(postgres.start(), "CREATE TABLE kept AS SELECT 42 AS answer")
     os.kill(pid_of(folder), signal.SIGKILL)
-    assert wait_until(lambda: not postgres.is_running(), WAIT_S)
+    wait_until(lambda: not postgres.is_running())
     assert ask(postgres.start(), "SELECT answer FROM kept") == 42
 
 
@@ -132,7 +131,7 @@ def test_the_server_ends_with_whoever_started_it(folder: Path) -> None:
     starter.kill()
     starter.wait(WAIT_S)
     starter.stdout.close()
-    assert wait_until(lambda: not _alive(pid), WAIT_S)
+    wait_until(lambda: not _alive(pid))
 
 
 def test_a_server_left_over_is_replaced(postgres: EmbeddedPostgres, folder: Path) -> None:

@@ -15,9 +15,8 @@ import pytest
 
 from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import MAX_LOG_BYTES, Child, Program, Service, bound_log
-from tests.waiting import wait_until
+from tests.waiting import WAIT_S, wait_until
 
-WAIT_S = 15.0
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [
     sys.executable,
@@ -47,7 +46,7 @@ def test_a_killed_service_is_started_again(service: Service) -> None:
         service.keep_running()
         return service.pid not in (None, first)
 
-    assert wait_until(is_back, WAIT_S)
+    wait_until(is_back)
     assert service.restarts == 1
 
 
@@ -62,14 +61,14 @@ def test_a_service_that_keeps_ending_is_started_ever_less_often(tmp_path: Path) 
             started.append(time.monotonic())
         return service.restarts >= 3
 
-    assert wait_until(has_ended_three_times, WAIT_S, every_s=0.01)
+    wait_until(has_ended_three_times, every_s=0.01)
     assert started[2] - started[1] > 1.5 * (started[1] - started[0])
     service.stop(WAIT_S)
 
 
 def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     child = Child(Program("stubborn", STUBBORN, tmp_path / "stubborn.log"))
-    assert wait_until(lambda: _is_up(tmp_path / "stubborn.log"), WAIT_S)
+    wait_until(lambda: _is_up(tmp_path / "stubborn.log"))
     child.stop(timeout_s=0.2)
     assert child.exit_code() == -signal.SIGKILL
 
@@ -82,7 +81,7 @@ def test_what_a_child_says_is_in_its_log_and_secrets_are_not_in_its_command(tmp_
         environment={"TOKEN": "s3cret"},
     )
     child = Child(program)
-    assert wait_until(lambda: child.exit_code() == 0, WAIT_S)
+    wait_until(lambda: child.exit_code() == 0)
     assert program.log.read_text() == "terc3s\n"
     assert "s3cret" not in repr(program)
 
@@ -113,7 +112,7 @@ def test_nothing_survives_a_parent_that_is_killed(tmp_path: Path, owner: tuple[i
         child = psutil.Process(int(parent.stdout.readline()))
         assert child.uids().real == (owner[0] if owner else os.getuid())
         parent.kill()
-        assert wait_until(lambda: not child.is_running() or child.status() == "zombie", WAIT_S)
+        wait_until(lambda: not child.is_running() or child.status() == "zombie")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX")

@@ -14,21 +14,12 @@ from sgmp_console.settings import Profile
 from sgmp_console.store import Database
 from sgmp_console.ui.theme import Appearance
 from tests.aws import LocalAws
-from tests.aws_fixtures import aws, aws_server
 from tests.database import TestDatabase
 from tests.e2e.window import Window
 from tests.e2e.world import World, aws_world, local_world
-from tests.ui.conftest import appearance, flush, left_open
+from tests.ui.conftest import appearance, flush, left_open, qtbot
 
-__all__ = ["appearance", "aws", "aws_server"]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole deployments take their time on a busy machine."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(300))
+__all__ = ["appearance", "qtbot"]
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sgmp_edge import contract
+from tests.waiting import WAIT_S
 
 SOURCE = contract.EDGE_FOLDER
-WAIT_S = 30.0
 
 SONNEN_TOKEN = "token-of-the-battery"
 POWERFLEX_USER, POWERFLEX_PASSWORD = "owner@example.org", "secret-of-the-owner"

@@ -34,7 +34,6 @@ from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.uncaught import UncaughtErrors
 from tests.e2e.world import Person
 
-WAIT_S = 60.0
 _TYPED_AT_MOST = 200
 """Characters; what is longer is pasted."""
 
@@ -284,7 +283,7 @@ class Window:
     def wait(self, condition: Callable[[], bool], what: str = "") -> None:
         """Run the event loop until it is true; fails after WAIT_S with what the window shows."""
         try:
-            self._qtbot.waitUntil(condition, timeout=int(WAIT_S * 1000))
+            self._qtbot.waitUntil(condition)
         except self._qtbot.TimeoutError:
             raise AssertionError(self._state(f"waited in vain for {what or condition}")) from None
 

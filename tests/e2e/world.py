@@ -48,8 +48,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from moto.cognitoidp.models import cognitoidp_backends
-
 from sgmp_console.cloud import services
 from sgmp_console.demo.processes import Child, Program
 from sgmp_console.diagnosis.aws import filled
@@ -135,6 +133,8 @@ class World:
     def mailed_password(self, email: str) -> str:
         """The initial password in the newest mail to that address; AssertionError where there was none."""
         if self.aws is not None:
+            from moto.cognitoidp.models import cognitoidp_backends
+
             pool = cognitoidp_backends[ACCOUNT][REGION].user_pools[self.profile.user_pool_id]
             users = [user for user in pool.users.values() if email in (user.username, _email_of(user))]
             assert users, f"the pool has no user {email}"

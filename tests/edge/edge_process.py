@@ -13,9 +13,9 @@ from typing import Any
 
 from sgmp_edge import contract
 from tests.mosquitto import TestBroker
+from tests.waiting import WAIT_S
 
 SOURCE = contract.EDGE_FOLDER
-WAIT_S = 20.0
 
 COUNTER = '''
 """A device for tests: it counts its polls, hangs while its file `hang` exists, and writes down its commands."""

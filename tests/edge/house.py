@@ -13,16 +13,9 @@ from sgmp_edge.delivery.outbox import Message
 from sgmp_edge.polling.drivers import Catalogue
 from sgmp_edge.polling.poller import Poller
 from sgmp_edge.threads import Loop
+from tests.waiting import WAIT_S
 
-WAIT_S = 10.0
 INTERVAL_S = 0.2
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.005)
 
 
 class Script:

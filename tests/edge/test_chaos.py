@@ -13,7 +13,7 @@ SEED = 1
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_every_poll_that_succeeded_is_in_the_database_exactly_once_whatever_happens() -> None:
     verdict = run(SEED)
     print(json.dumps(verdict.summary(), indent=2))

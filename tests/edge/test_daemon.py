@@ -22,8 +22,8 @@ from awscrt import mqtt5
 from sgmp_edge import contract, daemon
 from sgmp_edge.contract import Command, DeviceConfig, Probe
 from tests.edge.edge_process import EdgeProcess, copy_folder
-from tests.edge.house import wait_until
 from tests.mosquitto import TestBroker, TestClient, running_broker
+from tests.waiting import wait_until
 
 BROKEN = 1_000
 """Messages thrown at a whole edge; its parts get 50,000 in test_configuration.py and test_control.py."""
@@ -120,7 +120,7 @@ def test_a_configured_edge_polls_publishes_confirms_and_tells_how_it_is(edge: Ma
     running = edge(11)
     version = cloud.synchronize(11, running.device(1, "meter"), running.device(2, "battery", interval=1))
     running.start()
-    wait_until(lambda: len(cloud.readings(11, "meter")) >= 5 and bool(cloud.readings(11, "battery")), 20.0)
+    wait_until(lambda: len(cloud.readings(11, "meter")) >= 5 and bool(cloud.readings(11, "battery")))
     assert [body["n"] for _, body in cloud.readings(11, "meter")[:5]] == [1, 2, 3, 4, 5]
     assert all(timestamp % 200 == 0 for timestamp, _ in cloud.readings(11, "meter"))
     assert [data["version"] for data in cloud.events(11, "CONFIG_APPLIED")] == [version]
@@ -142,10 +142,10 @@ def test_a_device_whose_state_changes_is_told_before_the_next_minute(edge: Make,
     running = edge(29, status_interval_s=3600)
     cloud.synchronize(29, running.device(1, "meter"))
     running.start()
-    wait_until(lambda: bool(cloud.events(29, "EDGE_STATUS")), 20.0)
+    wait_until(lambda: bool(cloud.events(29, "EDGE_STATUS")))
     cloud.synchronize(29, running.device(1, "meter"), running.device(2, "battery"))
     both = {"meter": "ok", "battery": "ok"}
-    wait_until(lambda: cloud.events(29, "EDGE_STATUS")[-1]["devices"] == both, 30.0)
+    wait_until(lambda: cloud.events(29, "EDGE_STATUS")[-1]["devices"] == both)
 
 
 def test_after_kill_9_every_reading_that_was_stored_arrives_and_memory_goes_on(
@@ -156,7 +156,7 @@ def test_after_kill_9_every_reading_that_was_stored_arrives_and_memory_goes_on(
     for _ in range(3):
         running.start()
         before = len(running.printed("meter"))
-        wait_until(lambda: len(running.printed("meter")) >= before + 4, 20.0)  # noqa: B023
+        wait_until(lambda: len(running.printed("meter")) >= before + 4)  # noqa: B023
         running.stop(signal.SIGKILL)
     running.start()
     stored = {
@@ -164,7 +164,7 @@ def test_after_kill_9_every_reading_that_was_stored_arrives_and_memory_goes_on(
         for row in running.printed("meter")
         if row["kind"] == "data"
     }
-    wait_until(lambda: stored <= {(t, body["n"]) for t, body in cloud.readings(12, "meter")}, 20.0)
+    wait_until(lambda: stored <= {(t, body["n"]) for t, body in cloud.readings(12, "meter")})
     running.stop()
     arrived = {t: body["n"] for t, body in cloud.readings(12, "meter")}
     counts = [arrived[timestamp] for timestamp in sorted(arrived)]
@@ -178,7 +178,7 @@ def test_an_edge_without_a_connection_ends_in_time_even_with_a_hung_device(edge:
     )
     (running.home / "devices" / "hung" / "hang").touch()
     running.start()
-    wait_until(lambda: len(running.printed("meter")) >= 3, 20.0)
+    wait_until(lambda: len(running.printed("meter")) >= 3)
     start = time.monotonic()
     assert running.stop() == 0
     assert time.monotonic() - start < 5.0
@@ -189,7 +189,7 @@ def test_a_new_configuration_leaves_other_devices_alone(edge: Make, cloud: Cloud
     meter = running.device(1, "meter")
     cloud.synchronize(14, meter)
     running.start()
-    wait_until(lambda: len(cloud.readings(14, "meter")) >= 3, 20.0)
+    wait_until(lambda: len(cloud.readings(14, "meter")) >= 3)
     cloud.synchronize(14, meter, running.device(2, "second"))
     wait_until(lambda: len(cloud.readings(14, "second")) >= 2)
     cloud.console.publish(contract.config_topic("sgmp", 14), b'{"version": 99, "devices": "none"}')
@@ -204,7 +204,7 @@ def test_a_new_configuration_leaves_other_devices_alone(edge: Make, cloud: Cloud
 def test_a_probe_reads_a_device_without_adopting_it(edge: Make, cloud: Cloud) -> None:
     running = edge(15)
     running.start()
-    wait_until(lambda: bool(cloud.events(15, "EDGE_STATUS")), 20.0)
+    wait_until(lambda: bool(cloud.events(15, "EDGE_STATUS")))
     config = running.device(1, "tested").config
     topic = contract.probe_topic("sgmp", 15)
     cloud.console.publish(topic, contract.dump_probe(Probe("good", "counter", config)))
@@ -212,7 +212,7 @@ def test_a_probe_reads_a_device_without_adopting_it(edge: Make, cloud: Cloud) ->
         topic, contract.dump_probe(Probe("bad", "egauge", {"ip": "127.0.0.1:9", "keys": ["A"]}))
     )
     cloud.console.publish(topic, b'{"request": "wrong", "device": {"type": "toaster", "config": {}}}')
-    wait_until(lambda: len(cloud.events(15, "PROBE_RESULT")) >= 3, 20.0)
+    wait_until(lambda: len(cloud.events(15, "PROBE_RESULT")) >= 3)
     results = {data["request"]: data for data in cloud.events(15, "PROBE_RESULT")}
     assert results["good"]["outcome"] == "ok"
     assert results["good"]["reading"] == {"n": 1}
@@ -225,7 +225,7 @@ def test_a_command_is_carried_out_and_undone_when_the_edge_ends(edge: Make, clou
     running = edge(16, allow_control=True)
     cloud.synchronize(16, running.device(1, "battery"))
     running.start()
-    wait_until(lambda: bool(cloud.readings(16, "battery")), 20.0)
+    wait_until(lambda: bool(cloud.readings(16, "battery")))
     command = Command("c1", {"power_w": 500}, 60.0, int(time.time() * 1000))
     cloud.console.publish(contract.control_topic("sgmp", 16, "battery"), contract.dump_command(command))
     wait_until(lambda: bool(cloud.events(16, "COMMAND_RESULT")))
@@ -239,7 +239,7 @@ def test_an_ending_edge_waits_for_a_busy_device_that_is_under_a_command(edge: Ma
     running = edge(34, allow_control=True)
     cloud.synchronize(34, running.device(1, "battery"))
     running.start()
-    wait_until(lambda: bool(cloud.readings(34, "battery")), 20.0)
+    wait_until(lambda: bool(cloud.readings(34, "battery")))
     command = Command("c1", {"power_w": 500}, 600.0)
     cloud.console.publish(contract.control_topic("sgmp", 34, "battery"), contract.dump_command(command))
     wait_until(lambda: bool(running.commands("battery")))
@@ -260,13 +260,13 @@ def test_a_command_is_undone_at_the_next_start_after_kill_9(edge: Make, cloud: C
     running = edge(17, allow_control=True)
     cloud.synchronize(17, running.device(1, "battery"))
     running.start()
-    wait_until(lambda: bool(cloud.readings(17, "battery")), 20.0)
+    wait_until(lambda: bool(cloud.readings(17, "battery")))
     command = Command("c1", {"power_w": 500}, 600.0)
     cloud.console.publish(contract.control_topic("sgmp", 17, "battery"), contract.dump_command(command))
     wait_until(lambda: bool(running.commands("battery")))
     running.stop(signal.SIGKILL)
     running.start()
-    wait_until(lambda: running.commands("battery")[-1] == ["release", None], 20.0)
+    wait_until(lambda: running.commands("battery")[-1] == ["release", None])
 
 
 def test_no_secret_is_ever_logged_printed_or_published(edge: Make, cloud: Cloud) -> None:
@@ -275,12 +275,12 @@ def test_no_secret_is_ever_logged_printed_or_published(edge: Make, cloud: Cloud)
     (running.home / "devices" / "meter" / "fail").touch()
     cloud.synchronize(18, device)
     running.start("--log-level", "DEBUG")
-    wait_until(lambda: bool(cloud.events(18, "WARNING", "meter")), 20.0)
+    wait_until(lambda: bool(cloud.events(18, "WARNING", "meter")))
     assert "can't log in with ***" in cloud.events(18, "WARNING", "meter")[0]["data"]
     cloud.console.publish(
         contract.probe_topic("sgmp", 18), contract.dump_probe(Probe("p", "counter", device.config))
     )
-    wait_until(lambda: bool(cloud.events(18, "PROBE_RESULT")), 20.0)
+    wait_until(lambda: bool(cloud.events(18, "PROBE_RESULT")))
     running.stop()
     key = json.loads((running.home / "credentials.json").read_text())["keyPair"]["PrivateKey"].splitlines()[1]
     told = (
@@ -296,7 +296,7 @@ def test_new_credentials_are_taken_without_a_restart(edge: Make, cloud: Cloud, b
     running = edge(19)
     cloud.synchronize(19, running.device(1, "meter"))
     running.start()
-    wait_until(lambda: len(cloud.readings(19, "meter")) >= 2, 20.0)
+    wait_until(lambda: len(cloud.readings(19, "meter")) >= 2)
     running.install(broker)
     wait_until(lambda: "connecting with them" in running.logged())
     wait_until(lambda: running.logged().count("Connected to the broker") == 2)
@@ -310,13 +310,13 @@ def test_an_edge_moved_to_another_house_publishes_nothing_of_the_old_one(
     moved = edge(31, endpoint="127.0.0.1:9")
     (moved.home / "devices.json").write_bytes(contract.dump_config(1, [moved.device(1, "meter")]))
     moved.start()
-    wait_until(lambda: len(moved.printed("meter")) >= 3, 20.0)
+    wait_until(lambda: len(moved.printed("meter")) >= 3)
     moved.stop()
     moved.house_id = 32
     moved.install(broker)
     (moved.home / "config.py").write_text("house_id = 32\nstatus_interval_s = 1\n")
     moved.start()
-    wait_until(lambda: bool(cloud.events(32, "EDGE_STATUS")), 20.0)
+    wait_until(lambda: bool(cloud.events(32, "EDGE_STATUS")))
     assert cloud.events(32, "EDGE_STATUS")[-1]["devices"] == {}
     assert cloud.readings(32, "meter") == []
     assert (moved.home / "outbox.sgmp_house_31-1.sqlite3").exists()
@@ -346,7 +346,7 @@ def test_whoever_reads_along_may_leave(edge: Make, cloud: Cloud) -> None:
         process.stdout.readline()
         process.stdout.close()
         seen = len(cloud.readings(33, "meter"))
-        wait_until(lambda: len(cloud.readings(33, "meter")) >= seen + 5, 20.0)
+        wait_until(lambda: len(cloud.readings(33, "meter")) >= seen + 5)
         process.terminate()
         assert process.wait(10) == 0
         assert b"Traceback" not in process.stderr.read()
@@ -355,7 +355,7 @@ def test_whoever_reads_along_may_leave(edge: Make, cloud: Cloud) -> None:
 def test_a_second_daemon_in_the_same_home_is_refused(edge: Make) -> None:
     running = edge(20)
     running.start()
-    wait_until(lambda: "Edge of house 20 started" in running.logged(), 20.0)
+    wait_until(lambda: "Edge of house 20 started" in running.logged())
     second = running.run()
     assert second.returncode == 2
     assert "already runs" in second.stderr
@@ -388,7 +388,7 @@ def test_thousands_of_broken_messages_do_not_stop_an_edge_or_change_what_it_runs
     running = edge(36, allow_control=True, publishes_per_s=2000)
     version = cloud.synchronize(36, running.device(1, "meter"))
     running.start()
-    wait_until(lambda: bool(cloud.readings(36, "meter")), 20.0)
+    wait_until(lambda: bool(cloud.readings(36, "meter")))
     before = (running.home / "devices.json").read_bytes()
     chance = random.Random(6)
     topics = [
@@ -408,8 +408,8 @@ def test_thousands_of_broken_messages_do_not_stop_an_edge_or_change_what_it_runs
         each.result(20.0)
     command = Command("last", {"power_w": 500}, 60.0)
     cloud.console.publish(contract.control_topic("sgmp", 36, "meter"), contract.dump_command(command))
-    wait_until(lambda: any(row["request"] == "last" for row in cloud.events(36, "COMMAND_RESULT")), 60.0)
-    wait_until(lambda: len(cloud.events(36, "CONFIG_REJECTED")) > BROKEN / 8, 60.0)
+    wait_until(lambda: any(row["request"] == "last" for row in cloud.events(36, "COMMAND_RESULT")))
+    wait_until(lambda: len(cloud.events(36, "CONFIG_REJECTED")) > BROKEN / 8)
     assert [event["version"] for event in cloud.events(36, "CONFIG_APPLIED")] == [version]
     assert (running.home / "devices.json").read_bytes() == before
     polls = len(cloud.readings(36, "meter"))
@@ -417,7 +417,7 @@ def test_thousands_of_broken_messages_do_not_stop_an_edge_or_change_what_it_runs
     def counts() -> set[int]:
         return {body["n"] for _, body in cloud.readings(36, "meter")}
 
-    wait_until(lambda: len(counts()) > polls and counts() == set(range(1, max(counts()) + 1)), 20.0)
+    wait_until(lambda: len(counts()) > polls and counts() == set(range(1, max(counts()) + 1)))
     assert running.stop() == 0
     assert "Traceback" not in running.logged()
 

@@ -18,10 +18,10 @@ import pytest
 from sgmp_edge import contract
 from sgmp_edge.contract import DeviceConfig
 from tests.edge.edge_process import SOURCE
-from tests.edge.house import wait_until
 from tests.edge.test_daemon import Cloud
 from tests.edge.test_install_certs import paste
 from tests.mosquitto import TestBroker, running_broker
+from tests.waiting import wait_until
 
 PLAYBOOK_CLASS = """
 import time
@@ -161,7 +161,7 @@ def test_an_operator_who_follows_the_playbook_ends_with_readings(
     try:
         cloud.synchronize(house_id, *devices(simulated))
         names = ("egauge", "sonnen", "charger", "mine", "mine_too")
-        wait_until(lambda: all(cloud.readings(house_id, name) for name in names), 60.0)
+        wait_until(lambda: all(cloud.readings(house_id, name) for name in names))
         latest = {name: cloud.readings(house_id, name)[-1][1] for name in names}
         assert set(flat(latest["egauge"])) == {"A.Solar", "A.GridPower", "A.L1_Voltage", "ts"}
         assert isinstance(flat(latest["sonnen"])["status.Pac_total_W"], int | float)

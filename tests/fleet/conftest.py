@@ -6,9 +6,6 @@ import pytest
 
 from sgmp_console.fleet import houses
 from sgmp_console.store import Database, House
-from tests.aws_fixtures import aws, aws_server
-
-__all__ = ["aws", "aws_server"]
 
 pytest.register_assert_rewrite("tests.fleet.houses_every_call")
 

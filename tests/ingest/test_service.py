@@ -21,9 +21,8 @@ from sgmp_edge.contract import ReadTopic, client_id, read_topic
 from tests.database import TestDatabase
 from tests.mosquitto import CredentialFiles, TestBroker, TestClient, running_broker
 from tests.proxy import Proxy, proxy_to
-from tests.waiting import wait_until
+from tests.waiting import WAIT_S, wait_until
 
-WAIT_S = 20.0
 PASSWORD = "ingest-password-of-this-test"
 T0 = int(time.time() * 1000) - 3_600_000  # ingest drops what is older than a month
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -123,7 +122,7 @@ class Chain:
             return {one.topic: one.reason for one in store.quarantine.read(connection)}
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        assert wait_until(condition, WAIT_S), self.ingest.log.read_text("utf-8")
+        wait_until(condition, explain=lambda: self.ingest.log.read_text("utf-8"))
 
     def wait_connected(self, times: int = 1) -> None:
         self.wait(lambda: self.ingest.said("connected; receiving", times))

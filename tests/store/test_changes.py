@@ -16,8 +16,8 @@ from sgmp_console.store.database import CHANGE_CHANNEL
 from tests.database import TestDatabase
 from tests.proxy import proxy_to
 from tests.store.conftest import Place, make_place
+from tests.waiting import WAIT_S
 
-WAIT_S = 15.0
 T0 = 1_750_000_000_000
 
 

@@ -18,7 +18,6 @@ from tests.waiting import wait_until
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
-WAIT_S = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +62,7 @@ def test_weeks_that_are_over_are_packed_and_stay_the_same(place: Place, database
     before, size = place.read("f0", 0, now_ms + 1), index_bytes(database)
     maintenance = Maintenance(database)
     try:
-        assert wait_until(lambda: maintenance.look() or is_packed(database, start_ms), WAIT_S)  # type: ignore[func-returns-value]
+        wait_until(lambda: maintenance.look() or is_packed(database, start_ms))  # type: ignore[func-returns-value]
     finally:
         maintenance.close()
     assert not is_packed(database, now_ms)
@@ -78,9 +77,8 @@ def test_readings_past_their_time_are_dropped(place: Place, database: Database) 
     place.write({now_ms - 10 * WEEK_MS: {"x": 1.0}, now_ms: {"x": 2.0}})
     maintenance = Maintenance(database)
     try:
-        assert wait_until(
+        wait_until(
             lambda: maintenance.look() or list(place.read("x", 0, now_ms + 1)) == [now_ms],  # type: ignore[func-returns-value]
-            WAIT_S,
         )
     finally:
         maintenance.close()
@@ -98,7 +96,7 @@ def test_readings_can_be_kept_for_longer_or_shorter(place: Place, database: Data
     for keep_days, left in ((50, [old, now_ms]), (10, [now_ms])):
         maintenance = Maintenance(database, keep_days)
         try:
-            assert wait_until(partial(looked, maintenance, left), WAIT_S)
+            wait_until(partial(looked, maintenance, left))
         finally:
             maintenance.close()
 
@@ -124,7 +122,7 @@ def test_readers_do_not_queue_behind_maintenance_that_waits_for_an_open_read(
     try:
         with database.begin() as connection:
             connection.exec_driver_sql("SELECT count(*) FROM sgmp.reading")
-            assert wait_until(is_read_meanwhile, WAIT_S)
+            wait_until(is_read_meanwhile)
         assert longest < 2.0
         postponed = [record.getMessage().partition("(")[0] for record in caplog.records]
         assert postponed == ["SELECT sgmp.drop_old_readings", "SELECT sgmp.pack_week"]

@@ -117,7 +117,7 @@ def set_tls(url: str, state: str) -> None:
                 cursor.execute("SHOW ssl")
                 return cursor.fetchone() == (state,)
 
-        assert wait_until(has_it, 10)
+        wait_until(has_it)
     finally:
         connection.close()
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -15,7 +16,9 @@ import pytest
 import shiboken6
 from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtGui import QPixmap
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import accounts as fleet_accounts
 from sgmp_console.fleet import houses as fleet_houses
@@ -30,15 +33,33 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase, TestServer
 from tests.reports.houses import balanced
 from tests.ui import snapshots
+from tests.ui.finding import is_drawn
 from tests.ui.gui_thread import watch_imports
 from tests.ui.houses import measured
 from tests.ui.readers import ChosenReader, Clock
+from tests.waiting import WAIT_S
 
 watch_imports()
 
 EMAIL, PASSWORD = "ada@example.org", "Correct-horse-7-battery"
 DAY_MS = 86_400_000
 PICTURES = Path(__file__).resolve().parents[2] / "screenshots"
+_WAIT_MS = int(WAIT_S * 1000)
+
+
+class PatientBot(QtBot):
+    """Waits as long as all other tests do; pytest-qt gives up after 5 s."""
+
+    def waitUntil(self, callback: Any, *, timeout: int = _WAIT_MS) -> None:  # noqa: N802 - pytest-qt's name
+        super().waitUntil(callback, timeout=timeout)
+
+    def waitSignal(self, signal: Any, *, timeout: int = _WAIT_MS, **options: Any) -> Any:  # noqa: N802
+        return super().waitSignal(signal, timeout=timeout, **options)
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    return PatientBot(request)
 
 
 @pytest.fixture(scope="session")
@@ -194,6 +215,7 @@ def save_picture(widget: QWidget, name: str, scale: int = 1) -> None:
 
     `scale`: device pixels for each pixel, as on a screen of high density.
     """
+    let_draw()
     PICTURES.mkdir(exist_ok=True)
     at_scale = f"@{scale}" if scale != 1 else ""
     file = PICTURES / f"{name}_{theme.tokens().name}_{widget.width()}{at_scale}.png"
@@ -216,6 +238,20 @@ def cut_off(widget: QWidget) -> list[str]:
             else label.width() < label.sizeHint().width()
         )
     ]
+
+
+def save_pictures(widget: QWidget, name: str, appearance: Appearance) -> None:
+    """One in each theme."""
+    for choice in ("light", "dark"):
+        appearance.choose(choice)
+        save_picture(widget, name)
+
+
+def let_draw() -> None:
+    """Run the event loop until no chart waits for the next frame."""
+    QApplication.processEvents()
+    while not is_drawn():
+        QTest.qWait(1)
 
 
 def flush(qapp: QApplication) -> None:

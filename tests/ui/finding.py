@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QGraphicsView, QMenu, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.live import HomeFeed
@@ -72,6 +73,12 @@ def running_timers(owner: QObject) -> list[QTimer]:
     return [timer for timer in direct if timer.isActive()]
 
 
+def is_drawn() -> bool:
+    """No chart of any window waits for the next frame."""
+    windows = QApplication.topLevelWidgets()
+    return not any(running_timers(clock) for window in windows for clock in window.findChildren(DrawClock))
+
+
 def let_time_pass(owner: QObject) -> None:
     """As if its running timers had come to their end."""
     for timer in running_timers(owner):
@@ -119,5 +126,5 @@ def opened_report(qtbot: QtBot, view: MainView, id_: str) -> ReportPage:
     view.show_page(id_)
     page = view.page(id_)
     assert isinstance(page, ReportPage)
-    qtbot.waitUntil(lambda: page.report is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None)
     return page

@@ -24,7 +24,7 @@ from sgmp_console.ui.parts.table import RowsModel
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
-from tests.ui.conftest import Deployment, save_picture
+from tests.ui.conftest import Deployment, save_pictures
 from tests.ui.finding import is_loading, open_context_menu, press_in_notice
 from tests.ui.houses import outage
 from tests.ui.test_analytics_page import texts
@@ -86,14 +86,6 @@ def fill(dialog: CreateAccount, email: str, name: str, role: str, house: int | N
         dialog.house.setCurrentIndex(dialog.house.findData(house))
 
 
-def pictures(qtbot: QtBot, appearance: Appearance, widget: object, name: str) -> None:
-    for theme in ("light", "dark"):
-        appearance.choose(theme)
-        qtbot.wait(60)
-        save_picture(widget, name)  # type: ignore[arg-type]
-    appearance.choose("light")
-
-
 # --- The list --------------------------------------------------------------------------------------------------------
 
 
@@ -107,9 +99,9 @@ def test_every_account_has_a_row_with_its_state(
     assert [page.table.proxy.index(row, 3).data() for row in range(2)] == ["All houses", "Maple House"]
     choose(page, "rosa@example.org")
     page.table.setFocus()
-    pictures(qtbot, appearance, view, "accounts_list")
+    save_pictures(view, "accounts_list", appearance)
     view.resize(1920, 1080)
-    pictures(qtbot, appearance, view, "accounts_list")
+    save_pictures(view, "accounts_list", appearance)
 
 
 def test_the_model_keeps_qt_s_contract_empty_and_filled(some: list[Account], show: Show) -> None:
@@ -176,11 +168,11 @@ def test_an_account_is_created_and_its_password_shown_once(
     page = show()
     dialog = creating(page)
     fill(dialog, "eve@example.org", "Eve Adams", "visitor", deployed.houses[1].house_id)
-    pictures(qtbot, appearance, dialog, "account_create")
+    save_pictures(dialog, "account_create", appearance)
     QTest.keyClick(dialog, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: bool(page.findChildren(PasswordOnce)))
     once = page.findChildren(PasswordOnce)[0]
-    pictures(qtbot, appearance, once, "account_password_once")
+    save_pictures(once, "account_password_once", appearance)
     assert len(once.password.text()) == 23
     once.copy.click()
     assert QGuiApplication.clipboard().text() == once.password.text()
@@ -208,7 +200,7 @@ def test_what_is_missing_is_said_at_its_field_and_nothing_is_sent(
     assert dialog.email_field.problem == ""
     assert dialog.house_field.problem == "The role visitor sees one house. Choose which."
     assert not dialog.busy
-    pictures(qtbot, appearance, dialog, "account_create_problems")
+    save_pictures(dialog, "account_create_problems", appearance)
     dialog.discard()
 
 
@@ -229,7 +221,7 @@ def test_a_taken_email_loses_nothing_that_was_typed(
     assert dialog.email_field.problem == "An account for vera@example.org exists already."
     assert dialog.name.text() == "Vera Again"
     assert dialog.act.isEnabled()
-    pictures(qtbot, appearance, dialog, "account_create_refused")
+    save_pictures(dialog, "account_create_refused", appearance)
     dialog.discard()
 
 
@@ -241,11 +233,11 @@ def test_without_the_database_what_was_typed_stays_and_can_be_sent_again(
     fill(dialog, "eve@example.org", "Eve", "admin")
     with outage(test_database):
         dialog.perform()
-        qtbot.waitUntil(lambda: not dialog.busy, timeout=20_000)
+        qtbot.waitUntil(lambda: not dialog.busy)
         assert "What was typed is still here." in dialog.strip.text()
         assert not view.services.connection.online
     dialog.perform()
-    qtbot.waitUntil(lambda: bool(page.findChildren(PasswordOnce)), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(page.findChildren(PasswordOnce)))
     page.findChildren(PasswordOnce)[0].accept()
 
 
@@ -274,7 +266,7 @@ def test_waiting_can_be_ended_and_the_form_is_usable_again(
         dialog.perform()
         assert dialog.act.text() == "Creating account"
         assert not dialog.fields.isEnabled()
-        pictures(qtbot, appearance, dialog, "account_create_busy")
+        save_pictures(dialog, "account_create_busy", appearance)
         dialog.cancel.click()
         assert not dialog.busy
         assert dialog.fields.isEnabled()
@@ -300,7 +292,7 @@ def test_a_change_by_somebody_else_is_reported_and_one_chooses(
     qtbot.waitUntil(lambda: "mine" in dialog.strip.buttons())
     assert "name Vera Theirs" in dialog.strip.text()
     assert stored(deployed)["vera@example.org"].name == "Vera Theirs"
-    pictures(qtbot, appearance, dialog, "account_conflict")
+    save_pictures(dialog, "account_conflict", appearance)
     dialog.strip.buttons()["mine"].click()
     qtbot.waitUntil(lambda: stored(deployed)["vera@example.org"].name == "Vera Mine")
     qtbot.waitUntil(lambda: not page.busy())
@@ -334,7 +326,7 @@ def test_several_accounts_are_deleted_after_a_question_that_names_them(
     assert question.act.text() == "Delete 2 accounts"
     assert not question.act.isDefault()
     assert "rosa@example.org, vera@example.org" in texts(question)
-    pictures(qtbot, appearance, question, "account_delete")
+    save_pictures(question, "account_delete", appearance)
     question.act.click()
     qtbot.waitUntil(lambda: emails(page) == ["ada@example.org"])
 
@@ -406,9 +398,9 @@ def test_a_list_that_cannot_be_read_says_so_and_can_be_retried(
     with outage(test_database):
         page = show()
         assert "The accounts could not be loaded" in texts(page)
-        pictures(qtbot, appearance, view, "accounts_offline")
+        save_pictures(view, "accounts_offline", appearance)
     press_in_notice(page, "retry")
-    qtbot.waitUntil(lambda: len(emails(page)) == 3, timeout=20_000)
+    qtbot.waitUntil(lambda: len(emails(page)) == 3)
 
 
 def test_everything_that_takes_focus_in_the_dialog_has_a_name(show: Show) -> None:

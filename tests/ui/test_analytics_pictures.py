@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import analytics
@@ -16,7 +15,7 @@ from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import houses
-from tests.ui.conftest import Deployment, save_picture
+from tests.ui.conftest import Deployment, save_pictures
 from tests.ui.finding import is_settled
 
 
@@ -32,11 +31,6 @@ def page(qtbot: QtBot, view: MainView, deployed: Deployment) -> AnalyticsPage:
     return open_list(qtbot, view)
 
 
-def settled(qtbot: QtBot, editor: ItemEditor) -> None:
-    qtbot.waitUntil(lambda: is_settled(editor))
-    qtbot.wait(120)
-
-
 def open_list(qtbot: QtBot, view: MainView) -> AnalyticsPage:
     view.start()
     view.show_page("analytics")
@@ -46,19 +40,12 @@ def open_list(qtbot: QtBot, view: MainView) -> AnalyticsPage:
     return made
 
 
-def pictures(qtbot: QtBot, appearance: Appearance, widget: QWidget, name: str) -> None:
-    for theme in ("light", "dark"):
-        appearance.choose(theme)
-        qtbot.wait(80)
-        save_picture(widget, name)
-
-
 def test_the_list(qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance: Appearance) -> None:
     page.table.select({row.item.item_id for row in page.table.rows()[2:4]})
     page.table.setFocus()
-    pictures(qtbot, appearance, view, "analytics_list")
+    save_pictures(view, "analytics_list", appearance)
     view.resize(1920, 1080)
-    pictures(qtbot, appearance, view, "analytics_list")
+    save_pictures(view, "analytics_list", appearance)
 
 
 def test_the_list_of_a_house_without_items(
@@ -66,7 +53,7 @@ def test_the_list_of_a_house_without_items(
 ) -> None:
     houses.furnish(deployed.owner, deployed.houses[0])
     open_list(qtbot, view)
-    pictures(qtbot, appearance, view, "analytics_empty")
+    save_pictures(view, "analytics_empty", appearance)
 
 
 def test_the_list_of_a_house_that_lacks_items(
@@ -76,14 +63,14 @@ def test_the_list_of_a_house_that_lacks_items(
     houses.furnish(owner, house)
     houses.make(owner, house, "load", "-egauge.A.Load", aggregated=True)
     made = open_list(qtbot, view)
-    pictures(qtbot, appearance, view, "analytics_lacking")
+    save_pictures(view, "analytics_lacking", appearance)
     made.table.select({row.item.item_id for row in made.table.rows()})
     made.action("delete").trigger()
-    pictures(qtbot, appearance, made.findChildren(ConfirmDialog)[0], "analytics_delete")
+    save_pictures(made.findChildren(ConfirmDialog)[0], "analytics_delete", appearance)
     made.findChildren(ConfirmDialog)[0].reject()
     with houses.aggregates_locked(owner, house):
         made.acted("populate")
-        pictures(qtbot, appearance, view, "analytics_populating")
+        save_pictures(view, "analytics_populating", appearance)
     qtbot.waitUntil(lambda: not tasks.shown())
 
 
@@ -95,10 +82,10 @@ def test_the_editor_in_the_smallest_window(
     page.action("edit").trigger()
     editor = page.findChild(ItemEditor)
     assert editor is not None
-    settled(qtbot, editor)
+    qtbot.waitUntil(lambda: is_settled(editor))
     editor.strip.say("fault", "The database is not available: connection refused.")
     editor.aggregation.box.click()
-    pictures(qtbot, appearance, editor, "analytics_editor_small")
+    save_pictures(editor, "analytics_editor_small", appearance)
     editor.discard()
 
 
@@ -126,8 +113,8 @@ def test_the_editor(
     editor.formula.setFocus()
     QTest.keyClicks(editor.formula, FORMULAS[case])
     editor.formula.popup().hide()
-    settled(qtbot, editor)
-    pictures(qtbot, appearance, editor, f"analytics_editor_{case}")
+    qtbot.waitUntil(lambda: is_settled(editor))
+    save_pictures(editor, f"analytics_editor_{case}", appearance)
     editor.discard()
 
 
@@ -138,6 +125,6 @@ def test_the_completions(qtbot: QtBot, page: AnalyticsPage, appearance: Appearan
     qtbot.waitUntil(lambda: bool(editor.formula._candidates))
     editor.formula.setFocus()
     QTest.keyClicks(editor.formula, "pos(so")
-    pictures(qtbot, appearance, editor.formula.popup(), "analytics_completions")
+    save_pictures(editor.formula.popup(), "analytics_completions", appearance)
     QTest.keyClick(editor.formula, Qt.Key.Key_Return)
     editor.discard()

@@ -17,7 +17,7 @@ from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
-from tests.ui.finding import canvas, fetch_without_pause
+from tests.ui.finding import canvas, fetch_without_pause, is_drawn
 from tests.ui.readers import ChosenReader
 
 pytestmark = pytest.mark.processor_time
@@ -90,7 +90,7 @@ def test_the_window_is_never_blocked_while_it_is_live(
             passes.start()
             view.live.house_changed(view.live.house_id or 0, 1)
             qtbot.waitUntil(partial(has_another_snapshot, before))
-            qtbot.wait(60)
+            qtbot.waitUntil(is_drawn)
             passes.stop()
         worst.append(max(passes.taken))
         if worst[-1] < BLOCK_S:

@@ -172,7 +172,7 @@ def test_curves_of_many_points_are_reduced_on_a_thread_and_drawn_when_that_is_do
     chart.draw()
     assert not chart.drawn("load")
     assert chart.drawn("solar"), "the frame before stays until then"
-    qtbot.waitUntil(lambda: chart.drawn("load"), timeout=20_000)
+    qtbot.waitUntil(lambda: chart.drawn("load"))
     assert chart.axis_range("kW") == (-1.0, 1.0)
 
 

@@ -45,7 +45,6 @@ from tests.ui.conftest import Deployment
 from tests.ui.finding import only, press, press_in_notice, visible
 from tests.ui.test_entry import child
 
-WAIT_MS = 15_000
 EGAUGE = ("A.GridPower", "A.Load", "A.EV", "A.Solar", "A.L1_Frequency", "A.L1_Voltage", "A.L2_Voltage")
 
 
@@ -111,7 +110,7 @@ def sign_in(qtbot: QtBot, console: Console, deployed: Deployment) -> MainView:
     entered: list[MainView] = []
     console.signed_in.connect(entered.append)
     console.ask_to_sign_in([deployed.profile], deployed.email, deployed.password)
-    qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(entered))
     return entered[0]
 
 
@@ -132,10 +131,10 @@ def test_a_wrong_password_is_refused_and_the_right_one_lets_in(
     page.email.setText(deployed.email)
     page.password.setText("wrong")
     QTest.keyClick(page.password, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: "refused the sign-in" in words(page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "refused the sign-in" in words(page))
     page.password.setText(deployed.password)
     QTest.keyClick(page.password, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: stages[-1] == "main", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: stages[-1] == "main")
     assert page.password.text() == ""
 
 
@@ -153,7 +152,7 @@ def test_a_database_of_another_version_is_said_with_what_to_do(
         page.email.setText(deployed.email)
         page.password.setText(deployed.password)
         QTest.keyClick(page.password, Qt.Key.Key_Return)
-        qtbot.waitUntil(lambda: "sgmp-console migrate" in words(page), timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: "sgmp-console migrate" in words(page))
     finally:
         rename("summary", "description")
 
@@ -164,12 +163,12 @@ def test_what_is_stored_is_on_screen_at_once(
     deliver(deployed, egauge, 1.25, minutes=90)
     view = sign_in(qtbot, console, deployed)
     load = maple(view, deployed).tiles[3]
-    qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW")
     # Heard of, not asked for: the next question without news would come much later.
     view.live._unasked.stop()
-    qtbot.waitUntil(lambda: view._heard_before, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: view._heard_before)
     deliver(deployed, egauge, 2.5)
-    qtbot.waitUntil(lambda: load.value_text() == "2.50\u00a0kW", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: load.value_text() == "2.50\u00a0kW")
     assert view.light.text().startswith("Live")
 
 
@@ -179,16 +178,16 @@ def test_a_new_house_is_led_from_nothing_to_values(
     house_id = deployed.houses[0].house_id
     view = sign_in(qtbot, console, deployed)
     page = maple(view, deployed)
-    qtbot.waitUntil(lambda: "This house has no devices yet" in words(page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "This house has no devices yet" in words(page))
     example = contract.device_types()["egauge"].example
     egauge = devices.create(deployed.owner, house_id, "egauge", "egauge", {**example, "keys": list(EGAUGE)})
     QTest.keyClick(view, Qt.Key.Key_F5)
-    qtbot.waitUntil(lambda: "is missing 16 required analytic items" in words(page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "is missing 16 required analytic items" in words(page))
     press_in_notice(page, "create")
     # There is no sonnen: that is said, and the rest was created.
-    qtbot.waitUntil(lambda: "required items were not created" in words(page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "required items were not created" in words(page))
     deliver(deployed, egauge, 0.75)
-    qtbot.waitUntil(lambda: page.tiles[3].value_text() == "0.75\u00a0kW", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.tiles[3].value_text() == "0.75\u00a0kW")
 
 
 def test_an_outage_is_said_and_over_by_itself(
@@ -202,7 +201,7 @@ def test_an_outage_is_said_and_over_by_itself(
     deliver(deployed, egauge, 1.25)
     view = sign_in(qtbot, console, deployed)
     load = maple(view, deployed).tiles[3]
-    qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW")
     superuser = psycopg2.connect(database_server.url)
     superuser.autocommit = True
     try:
@@ -213,15 +212,15 @@ def test_an_outage_is_said_and_over_by_itself(
                 (test_database.name,),
             )
         view.live.house_changed(egauge.house_id, now_ms())
-        qtbot.waitUntil(view.banner.isVisible, timeout=WAIT_MS)
+        qtbot.waitUntil(view.banner.isVisible)
         assert load.value_text() == "1.25\u00a0kW", "what was shown stays until it is stale"
     finally:
         with superuser.cursor() as cursor:
             cursor.execute(f"ALTER DATABASE {test_database.name} ALLOW_CONNECTIONS true")
         superuser.close()
     deliver(deployed, egauge, 3.5)
-    qtbot.waitUntil(lambda: not view.banner.isVisible(), timeout=30_000)
-    qtbot.waitUntil(lambda: load.value_text() == "3.50\u00a0kW", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not view.banner.isVisible())
+    qtbot.waitUntil(lambda: load.value_text() == "3.50\u00a0kW")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't stop a process with a signal")
@@ -231,7 +230,7 @@ def test_a_frozen_database_is_reported_within_ten_seconds_on_a_grey_page(
     deliver(deployed, egauge, 1.25)
     view = sign_in(qtbot, console, deployed)
     load = maple(view, deployed).tiles[3]
-    qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW")
     with psycopg2.connect(database_server.url) as superuser, superuser.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE application_name IN ('sgmp-console', 'sgmp-listen')"
@@ -243,7 +242,7 @@ def test_a_frozen_database_is_reported_within_ten_seconds_on_a_grey_page(
     for pid in backends:
         os.kill(pid, signal.SIGSTOP)
     try:
-        qtbot.waitUntil(view.banner.isVisible, timeout=WAIT_MS)
+        qtbot.waitUntil(view.banner.isVisible)
         assert time.monotonic() - began < 10
         assert re.search(r"not answered for (9|10)\u00a0s", view.banner.text())
         assert "not connected" in words(view.status)
@@ -253,9 +252,9 @@ def test_a_frozen_database_is_reported_within_ten_seconds_on_a_grey_page(
     finally:
         for pid in backends:
             os.kill(pid, signal.SIGCONT)
-    qtbot.waitUntil(lambda: not view.banner.isVisible(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not view.banner.isVisible())
     deliver(deployed, egauge, 3.5)
-    qtbot.waitUntil(lambda: load.value_text() == "3.50\u00a0kW", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: load.value_text() == "3.50\u00a0kW")
 
 
 def test_signing_out_ends_the_session_and_offers_to_sign_in(
@@ -303,7 +302,7 @@ def test_a_profile_typed_in_is_kept_once_it_worked(
     page.email.setText(deployed.email)
     page.password.setText(deployed.password)
     QTest.mouseClick(page.submit, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(entered))
     assert [profile.database_url for profile in settings.load_profiles(tmp_path)] == [
         deployed.profile.database_url
     ]
@@ -327,7 +326,7 @@ def test_what_was_prepared_is_signed_in_to_by_itself(
     console.stage_changed.connect(stages.append)
     process = PreparationProcess(prepared(deployed))
     console.prepare(process)
-    qtbot.waitUntil(lambda: stages == ["preparation", "main"], timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: stages == ["preparation", "main"])
     process.stop()
     process.deleteLater()
 
@@ -361,7 +360,7 @@ def test_the_demo_remembers_its_own_house_and_leaves_the_real_consoles_settings_
     demo.signed_in.connect(entered.append)
     process = PreparationProcess(prepared(deployed))
     demo.prepare(process)
-    qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(entered))
     house_id = deployed.houses[1].house_id
     entered[0].show_house(house_id)
     demo.shut_down()
@@ -379,12 +378,12 @@ def test_who_signs_out_of_what_was_prepared_finds_the_way_back_in_filled_in(
     console.signed_in.connect(entered.append)
     process = PreparationProcess(prepared(deployed))
     console.prepare(process)
-    qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(entered))
     entered[0].sign_out_wanted.emit()
     assert console.sign_in.isVisible()
     assert console.sign_in.email.text() == deployed.email
     QTest.mouseClick(console.sign_in.submit, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: len(entered) == 2, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(entered) == 2)
     process.stop()
     process.deleteLater()
 
@@ -400,16 +399,16 @@ def test_what_is_prepared_beside_the_running_window_is_in_the_status_bar(
     then += f"sys.stdin.readline(); print({json.dumps(json.dumps(done))}, flush=True); sys.stdin.read()"
     process = PreparationProcess(prepared(deployed, then=then))
     console.prepare(process)
-    qtbot.waitUntil(lambda: bool(entered), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(entered))
     status = entered[0].status
     child = process.findChild(QProcess)
     assert child is not None
     child.write(b"go on\n")
-    qtbot.waitUntil(lambda: "Loading earlier history" in words(status), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "Loading earlier history" in words(status))
     assert only(status, QProgressBar).value() == 500
     assert not visible(status, QToolButton, "Cancel")
     child.write(b"go on\n")
-    qtbot.waitUntil(lambda: "Loading earlier history" not in words(status), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "Loading earlier history" not in words(status))
     process.stop()
     process.deleteLater()
 
@@ -421,14 +420,14 @@ def test_when_what_was_prepared_ends_it_can_be_started_again(
     console.stage_changed.connect(stages.append)
     process = PreparationProcess(prepared(deployed, then="sys.stdin.readline()"))
     console.prepare(process)
-    qtbot.waitUntil(lambda: stages == ["preparation", "main"], timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: stages == ["preparation", "main"])
     child = process.findChild(QProcess)
     assert child is not None
     child.write(b"end\n")
-    qtbot.waitUntil(lambda: stages == ["preparation", "main", "preparation"], timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: stages == ["preparation", "main", "preparation"])
     assert "has ended unexpectedly. Retry starts it again." in words(console)
     press(console, "Retry")
-    qtbot.waitUntil(lambda: stages[-1] == "main", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: stages[-1] == "main")
     process.stop()
     process.deleteLater()
 

@@ -24,10 +24,9 @@ from sgmp_console.ui.pages.devices.same_meter import SameMeterDialog
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import equipped
-from tests.ui.conftest import Deployment
+from tests.ui.conftest import Deployment, save_pictures
 from tests.ui.finding import running_timers
 from tests.ui.readers import Clock
-from tests.ui.test_analytics_pictures import pictures
 
 
 @pytest.fixture
@@ -66,18 +65,18 @@ def busy(qtbot: QtBot, dialog: TaskDialog, doing: str) -> Iterator[None]:
 def test_the_list(qtbot: QtBot, page: DevicesPage, view: MainView, appearance: Appearance) -> None:
     page.table.select({page.table.rows()[3].overview.device.device_id})
     page.table.setFocus()
-    pictures(qtbot, appearance, view, "devices_list")
+    save_pictures(view, "devices_list", appearance)
     view.resize(1920, 1080)
-    pictures(qtbot, appearance, view, "devices_list")
+    save_pictures(view, "devices_list", appearance)
     view.resize(1024, 640)
-    pictures(qtbot, appearance, view, "devices_list")
+    save_pictures(view, "devices_list", appearance)
 
 
 def test_the_list_of_a_house_without_devices(
     qtbot: QtBot, view: MainView, deployed: Deployment, appearance: Appearance
 ) -> None:
     open_list(qtbot, view)
-    pictures(qtbot, appearance, view, "devices_empty")
+    save_pictures(view, "devices_empty", appearance)
 
 
 def test_a_device_that_can_not_be_deleted_and_one_that_can(
@@ -86,41 +85,41 @@ def test_a_device_that_can_not_be_deleted_and_one_that_can(
     ids = {row.overview.device.name: row.overview.device.device_id for row in page.table.rows()}
     page.table.select({ids["egauge"]})
     page.action("delete").trigger()
-    pictures(qtbot, appearance, view, "devices_delete_refused")
+    save_pictures(view, "devices_delete_refused", appearance)
     page.table.select({ids["charger_1"], ids["charger_2"]})
     page.action("delete").trigger()
     question = page.findChildren(ConfirmDialog)[-1]
-    pictures(qtbot, appearance, question, "devices_delete")
+    save_pictures(question, "devices_delete", appearance)
     question.reject()
 
 
 def test_a_new_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance) -> None:
     page.action("create").trigger()
     editor = page.findChildren(DeviceEditor)[-1]
-    pictures(qtbot, appearance, editor, "device_new")
+    save_pictures(editor, "device_new", appearance)
     editor.type.setCurrentIndex(editor.type.findData("sonnen"))
     editor.type.activated.emit(editor.type.currentIndex())
-    pictures(qtbot, appearance, editor, "device_new_sonnen")
+    save_pictures(editor, "device_new_sonnen", appearance)
     QTest.keyClicks(editor.name, "2nd battery")
     editor.act.click()
-    pictures(qtbot, appearance, editor, "device_new_problems")
+    save_pictures(editor, "device_new_problems", appearance)
     editor.discard()
 
 
 def test_a_stored_device(qtbot: QtBot, page: DevicesPage, appearance: Appearance) -> None:
     editor = edit(page, "sonnen")
-    pictures(qtbot, appearance, editor, "device_masked")
+    save_pictures(editor, "device_masked", appearance)
     editor.config.secrets.click()
     qtbot.waitUntil(lambda: editor.config.secrets.text() == "Hide secrets")
-    pictures(qtbot, appearance, editor, "device_secrets_shown")
+    save_pictures(editor, "device_secrets_shown", appearance)
     editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345\n  "token": "***"\n}')
     qtbot.waitUntil(lambda: not running_timers(editor.config))
-    pictures(qtbot, appearance, editor, "device_json_wrong")
+    save_pictures(editor, "device_json_wrong", appearance)
     editor.config.text.replace_all('{\n  "ip": "no host",\n  "serial": 12345,\n  "colour": "red"\n}')
     editor.act.click()
-    pictures(qtbot, appearance, editor, "device_settings_wrong")
+    save_pictures(editor, "device_settings_wrong", appearance)
     with busy(qtbot, editor, "Saving"):
-        pictures(qtbot, appearance, editor, "device_saving")
+        save_pictures(editor, "device_saving", appearance)
     editor.discard()
 
 
@@ -162,7 +161,7 @@ RESULTS: dict[str, Show] = {
 def test_a_test(qtbot: QtBot, page: DevicesPage, appearance: Appearance, case: str) -> None:
     editor = edit(page, "egauge")
     RESULTS[case](editor)
-    pictures(qtbot, appearance, editor, f"device_test_{case}")
+    save_pictures(editor, f"device_test_{case}", appearance)
     editor.discard()
 
 
@@ -173,7 +172,7 @@ def test_the_editor_in_the_smallest_window(
     editor = edit(page, "egauge")
     RESULTS["ok"](editor)
     editor.strip.say("fault", "The database is not available: connection refused.")
-    pictures(qtbot, appearance, editor, "device_small")
+    save_pictures(editor, "device_small", appearance)
     editor.discard()
 
 
@@ -194,7 +193,7 @@ def test_the_question_of_the_same_meter(
     editor.act.click()
     qtbot.waitUntil(lambda: bool(editor.findChildren(SameMeterDialog)))
     question = editor.findChildren(SameMeterDialog)[0]
-    pictures(qtbot, appearance, question, "device_same_meter")
+    save_pictures(question, "device_same_meter", appearance)
     question.reject()
     editor.discard()
 
@@ -202,7 +201,7 @@ def test_the_question_of_the_same_meter(
 def test_importing(qtbot: QtBot, page: DevicesPage, appearance: Appearance, tmp_path: Path) -> None:
     page.action("import").trigger()
     dialog = page.findChildren(ImportDialog)[-1]
-    pictures(qtbot, appearance, dialog, "import_begin")
+    save_pictures(dialog, "import_begin", appearance)
     file = tmp_path / "devices of Maple House.csv"
     file.write_text(
         "name,type,description,config.ip,config.interval\n"
@@ -212,11 +211,11 @@ def test_importing(qtbot: QtBot, page: DevicesPage, appearance: Appearance, tmp_
     )
     dialog.set_file(file)
     qtbot.waitUntil(lambda: not dialog.busy)
-    pictures(qtbot, appearance, dialog, "import_problems")
+    save_pictures(dialog, "import_problems", appearance)
     dialog.existing.setCurrentIndex(1)
     dialog.existing.activated.emit(1)
     qtbot.waitUntil(lambda: not dialog.busy)
-    pictures(qtbot, appearance, dialog, "import_ready")
+    save_pictures(dialog, "import_ready", appearance)
     with busy(qtbot, dialog, "Importing devices"):
-        pictures(qtbot, appearance, dialog, "import_busy")
+        save_pictures(dialog, "import_busy", appearance)
     dialog.reject()

@@ -43,7 +43,7 @@ def opened(view: MainView, deployed: Deployment, stored: Callable[[], Finding]) 
 
 
 def done(qtbot: QtBot, dialog: FindingDialog, act: QAbstractButton) -> None:
-    with qtbot.waitSignal(dialog.acted, timeout=20_000):
+    with qtbot.waitSignal(dialog.acted):
         act.click()
 
 

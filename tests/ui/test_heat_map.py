@@ -239,7 +239,7 @@ def opened_page(qtbot: QtBot, view: MainView) -> HeatMapPage:
     view.show_page("heat-map")
     page = view.page("heat-map")
     assert isinstance(page, HeatMapPage)
-    qtbot.waitUntil(lambda: page.report is not None and page.item_choice.count() > 0, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.item_choice.count() > 0)
     return page
 
 
@@ -264,12 +264,11 @@ def test_any_item_and_any_field_can_be_chosen(
     view.services.shown_period.choose_text("2025-04")
     for item in ("solar", "egauge.A.L1_Voltage"):
         choose(page, item)
-        qtbot.waitUntil(partial(is_shown, page, item, "April 2025"), timeout=20_000)
+        qtbot.waitUntil(partial(is_shown, page, item, "April 2025"))
         for name in ("light", "dark"):
             appearance.choose(name)
             for width, height in ((1280, 800), (1024, 650), (1920, 1080)):
                 view.resize(width, height)
-                qtbot.wait(20)
                 save_picture(view, f"heat_map_{item}")
 
 
@@ -279,7 +278,7 @@ def test_a_click_leads_to_the_report_of_that_day_and_the_choice_is_kept(
     page = opened_page(qtbot, view)
     view.services.shown_period.choose_text("2025-04")
     choose(page, "solar")
-    qtbot.waitUntil(partial(is_shown, page, "solar", "April 2025"), timeout=20_000)
+    qtbot.waitUntil(partial(is_shown, page, "solar", "April 2025"))
     qtbot.waitUntil(lambda: not page.map.point_of(9, 12).isNull())
     QTest.mouseClick(page.map, Qt.MouseButton.LeftButton, pos=page.map.point_of(9, 12).toPoint())
     assert view.services.shown_period.period == periods.day(
@@ -296,5 +295,5 @@ def opened_again(qtbot: QtBot, view: MainView) -> HeatMapPage:
     view.show_page("heat-map")
     page = view.page("heat-map")
     assert isinstance(page, HeatMapPage)
-    qtbot.waitUntil(lambda: page.report is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None)
     return page

@@ -21,6 +21,7 @@ from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.parts.empty_state import Details, Skeleton
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
+from tests.ui.conftest import let_draw
 from tests.ui.finding import hover, is_loading, leave, let_time_pass, only, press_in_notice, running_timers
 from tests.ui.readers import ChosenReader, Clock
 
@@ -275,7 +276,7 @@ def test_what_changes_is_drawn_only_while_it_is_visible(qtbot: QtBot, show: Show
     later = snapshots.snapshot(now_ms=snapshots.NOW_MS + 4000)
     without = {item: curve for item, curve in later.curves.items() if item != "load"}
     chart.set_curves(without, later.start_ms, later.end_ms)
-    qtbot.wait(120)
+    let_draw()
     assert chart.drawn("load")
     view.show()
     qtbot.waitUntil(lambda: not chart.drawn("load"))

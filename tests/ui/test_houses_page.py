@@ -76,7 +76,7 @@ def show(qtbot: QtBot, view: MainView) -> Show:
         view.show_page("houses")
         page = view.page("houses")
         assert isinstance(page, HousesPage)
-        qtbot.waitUntil(lambda: page.found is not None and page._valid is not None, timeout=20_000)
+        qtbot.waitUntil(lambda: page.found is not None and page._valid is not None)
         return page
 
     return shown
@@ -115,7 +115,7 @@ def made(page: HousesPage, qtbot: QtBot, name: str = "Oak House") -> Credentials
     form = opened(page, HouseForm)
     form.name.setText(name)
     form.act.click()
-    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)))
     return opened(page, CredentialsDialog)
 
 
@@ -166,7 +166,7 @@ def test_the_list_is_searched_and_sorted(show: Show) -> None:
 def test_what_arrives_later_is_found_by_a_search_that_waits_for_it(show: Show, qtbot: QtBot) -> None:
     page = show()
     store(made(page, qtbot))
-    qtbot.waitUntil(lambda: column(page, 9)[2:] == ["Valid"], timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 9)[2:] == ["Valid"])
     known = page._valid
     page._credentials_known(None)
     QTest.keyClicks(page.search, "valid")
@@ -236,7 +236,7 @@ def test_a_house_can_be_renamed(show: Show, deployed: Deployment, qtbot: QtBot) 
     assert form.name_field.problem == "A house Harbor House exists already. Choose another name."
     form.name.setText("Elm House")
     form.act.click()
-    qtbot.waitUntil(lambda: gone(form), timeout=20_000)
+    qtbot.waitUntil(lambda: gone(form))
     qtbot.waitUntil(lambda: column(page, 0) == ["Elm House", "Harbor House"])
     with deployed.owner.begin() as connection:
         assert stored_houses.get(connection, house.house_id).name == "Elm House"
@@ -298,7 +298,7 @@ def test_a_name_taken_meanwhile_is_said_and_nothing_is_lost(
     form.description.setText("Two chargers")
     houses.create(deployed.owner, "Oak House", time_zone="UTC")
     form.act.click()
-    qtbot.waitUntil(lambda: bool(form.name_field.problem), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(form.name_field.problem))
     assert (form.name.text(), form.description.text()) == ("Oak House", "Two chargers")
     form.discard()
 
@@ -312,12 +312,12 @@ def test_an_authority_that_fails_leaves_nothing_and_says_so(
     form = opened(page, HouseForm)
     form.name.setText("Oak House")
     form.act.click()
-    qtbot.waitUntil(form.strip.isVisible, timeout=20_000)
+    qtbot.waitUntil(form.strip.isVisible)
     assert "Oak House was not created, and nothing is left of it" in form.strip.text()
     assert form.act.isEnabled()
     (Path(deployed.profile.authority) / "issued.json.new").rmdir()
     form.act.click()
-    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)))
     store(opened(page, CredentialsDialog))
 
 
@@ -345,10 +345,10 @@ def test_a_house_changed_by_somebody_else_is_reported(show: Show, deployed: Depl
     form.description.setText("Mine")
     houses.update(deployed.owner, dataclasses.replace(house, description="Theirs"))
     form.act.click()
-    qtbot.waitUntil(lambda: "mine" in form.strip.buttons(), timeout=20_000)
+    qtbot.waitUntil(lambda: "mine" in form.strip.buttons())
     assert "“Theirs”" in form.strip.text()
     form.strip.buttons()["mine"].click()
-    qtbot.waitUntil(lambda: gone(form), timeout=20_000)
+    qtbot.waitUntil(lambda: gone(form))
     with deployed.owner.begin() as connection:
         assert stored_houses.get(connection, house.house_id).description == "Mine"
 
@@ -368,7 +368,7 @@ def test_the_car_in_the_load_and_the_place_are_set_in_the_form(
     form.place_entry.setText("53.55, 9.99")
     save_picture(form, "house_form")
     form.act.click()
-    qtbot.waitUntil(lambda: gone(form), timeout=20_000)
+    qtbot.waitUntil(lambda: gone(form))
     with deployed.owner.begin() as connection:
         stored = stored_houses.get(connection, house.house_id)
     assert (stored.load_contains_ev, stored.place) == (True, Place(53.55, 9.99))
@@ -407,7 +407,7 @@ def test_new_credentials_are_valid_beside_the_old_until_these_are_revoked(
 ) -> None:
     page = show()
     store(made(page, qtbot))
-    qtbot.waitUntil(lambda: column(page, 9)[2:] == ["Valid"], timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 9)[2:] == ["Valid"])
     choose(page, "Oak House")
     page.action("renew").trigger()
     asked = opened(page, RenewDialog)
@@ -416,16 +416,16 @@ def test_new_credentials_are_valid_beside_the_old_until_these_are_revoked(
     assert "loses its connection" in texts(asked)
     asked.at_once.setChecked(False)
     asked.act.click()
-    qtbot.waitUntil(lambda: gone(asked), timeout=20_000)
+    qtbot.waitUntil(lambda: gone(asked))
     dialog = opened(page, CredentialsDialog)
     newest = contract.parse_credentials(dialog.text.toPlainText())
     store(dialog)
-    qtbot.waitUntil(lambda: column(page, 9)[2] == "2 valid", timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 9)[2] == "2 valid")
     page.action("revoke").trigger()
     revoking = opened(page, RevokeDialog)
     revoking.act.click()
-    qtbot.waitUntil(lambda: gone(revoking), timeout=20_000)
-    qtbot.waitUntil(lambda: column(page, 9)[2] == "Valid", timeout=20_000)
+    qtbot.waitUntil(lambda: gone(revoking))
+    qtbot.waitUntil(lambda: column(page, 9)[2] == "Valid")
     assert newest.client_id is not None
     assert authority(deployed).valid(newest.client_id) == [newest.certificate_id]
 
@@ -439,7 +439,7 @@ def test_a_house_that_has_something_is_not_deleted(show: Show, deployed: Deploym
     page.table.select({deployed.houses[0].house_id})
     page.action("delete").trigger()
     dialog = opened(page, DeleteDialog)
-    qtbot.waitUntil(lambda: "1 device (egauge)" in texts(dialog), timeout=20_000)
+    qtbot.waitUntil(lambda: "1 device (egauge)" in texts(dialog))
     assert not dialog.act.isVisible()
     dialog.cancel.click()
 
@@ -447,15 +447,15 @@ def test_a_house_that_has_something_is_not_deleted(show: Show, deployed: Deploym
 def test_a_house_is_deleted_after_its_name_was_typed(show: Show, deployed: Deployment, qtbot: QtBot) -> None:
     page = show()
     store(made(page, qtbot))
-    qtbot.waitUntil(lambda: len(column(page, 0)) == 3, timeout=20_000)
+    qtbot.waitUntil(lambda: len(column(page, 0)) == 3)
     choose(page, "Oak House")
     page.action("delete").trigger()
     dialog = opened(page, DeleteDialog)
-    qtbot.waitUntil(dialog.name.isVisible, timeout=20_000)
+    qtbot.waitUntil(dialog.name.isVisible)
     assert not dialog.act.isEnabled()
     QTest.keyClicks(dialog.name, "Oak House")
     dialog.act.click()
-    qtbot.waitUntil(lambda: column(page, 0) == ["Harbor House", "Maple House"], timeout=20_000)
+    qtbot.waitUntil(lambda: column(page, 0) == ["Harbor House", "Maple House"])
     assert authority(deployed).names() == set()
 
 
@@ -481,10 +481,10 @@ def test_an_outage_leaves_the_list_and_goes_by(
     page = show()
     with outage(test_database):
         page.reload()
-        qtbot.waitUntil(lambda: not view.connection.online, timeout=20_000)
+        qtbot.waitUntil(lambda: not view.connection.online)
         assert column(page, 0) == ["Harbor House", "Maple House"]
     view.connection.retry_now()
-    qtbot.waitUntil(lambda: view.connection.online, timeout=20_000)
+    qtbot.waitUntil(lambda: view.connection.online)
 
 
 def test_without_houses_the_page_says_what_a_house_is(
@@ -507,10 +507,10 @@ def test_without_houses_the_page_says_what_a_house_is(
     view.show_page("houses")
     page = view.page("houses")
     assert isinstance(page, HousesPage)
-    qtbot.waitUntil(lambda: "There are no houses yet" in texts(page), timeout=20_000)
+    qtbot.waitUntil(lambda: "There are no houses yet" in texts(page))
     dialog = made(page, qtbot)
     store(dialog)
-    qtbot.waitUntil(lambda: view.live.house_id is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: view.live.house_id is not None)
     view.close_down()
     tasks.close(timeout_s=10)
     session.database.dispose()
@@ -536,7 +536,7 @@ def test_pictures(
     form.description.setText("Solar, battery, two chargers")
     form.act.click()
     save_picture(form, "houses_create_busy")
-    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(page.findChildren(CredentialsDialog)))
     dialog = opened(page, CredentialsDialog)
     QApplication.processEvents()
     save_picture(dialog, "houses_credentials")
@@ -551,7 +551,7 @@ def test_pictures(
             page.action("delete").trigger()
         one = opened(page, kind)
         if isinstance(one, DeleteDialog):
-            qtbot.waitUntil(one.name.isVisible, timeout=20_000)
+            qtbot.waitUntil(one.name.isVisible)
         QApplication.processEvents()
         save_picture(one, f"houses_{kind.__name__.lower()}")
         one.reject()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from PySide6.QtWidgets import QApplication, QStackedWidget, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports.home import HomeSnapshot
@@ -29,7 +29,7 @@ from sgmp_console.ui.window.entry.sign_in import SignInPage
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.uncaught import UncaughtErrors, uncaught_dialog
 from tests.ui import snapshots
-from tests.ui.conftest import cut_off, save_picture
+from tests.ui.conftest import cut_off, let_draw, save_picture, save_pictures
 from tests.ui.finding import account_menu, hover, is_loading, let_time_pass, only, press
 from tests.ui.readers import ChosenReader
 
@@ -41,16 +41,24 @@ Picture = Callable[[QWidget, str], None]
 
 
 @pytest.fixture
-def picture(qtbot: QtBot, appearance: Appearance, qapp: QApplication) -> Picture:
+def picture(appearance: Appearance) -> Picture:
     def take(widget: QWidget, name: str) -> None:
         for theme, (width, height) in SHAPES if name == "home" else (SHAPES[0], SHAPES[-1]):
             appearance.choose(theme)
             widget.resize(width, height)
-            qtbot.wait(60)  # a frame of the draw clock
             save_picture(widget, name)
             assert cut_off(widget) == []
             image = widget.grab().toImage()
-            assert len({image.pixel(x, y) for x in range(0, width, 7) for y in range(0, height, 7)}) > 5
+            assert (
+                len(
+                    {
+                        image.pixel(x, y)
+                        for x in range(0, image.width(), 7)
+                        for y in range(0, image.height(), 7)
+                    }
+                )
+                > 5
+            )
 
     return take
 
@@ -119,12 +127,11 @@ def test_home_with_crosshair(qtbot: QtBot, view: MainView, appearance: Appearanc
     page = view.page("home")
     assert isinstance(page, HomePage)
     qtbot.waitUntil(lambda: page.power_chart.point_at(snapshots.NOW_MS).x() > 300)
-    qtbot.wait(60)
+    let_draw()
     for theme in ("light", "dark"):
         appearance.choose(theme)
         hover(page.power_chart, page.power_chart.point_at(snapshots.NOW_MS - 3 * 3_600_000))
         hover(page.line_chart, page.line_chart.point_at(snapshots.NOW_MS - 18 * 3_600_000))
-        qtbot.wait(60)
         save_picture(view, "home_crosshair")
 
 
@@ -132,7 +139,6 @@ def test_home_on_a_large_screen(qtbot: QtBot, view: MainView) -> None:
     view.resize(2560, 1440)
     view.start()
     qtbot.waitUntil(lambda: view.live.snapshot is not None)
-    qtbot.wait(60)
     save_picture(view, "home")
 
 
@@ -144,7 +150,6 @@ def test_house_switcher_and_menus(qtbot: QtBot, view: MainView, appearance: Appe
         view.switcher.open()
         account_menu(view).ensurePolished()
         view.time_range.popup().open_below(view.switcher, view.services.shown_period.period)
-        qtbot.wait(20)
         for name, popup in (
             ("house_switcher", view.switcher.popup()),
             ("account_menu", account_menu(view)),
@@ -201,11 +206,8 @@ def test_preparation(console: Console, picture: Picture) -> None:
     picture(console, "preparation_failed")
 
 
-def test_a_mistake_of_ours(qtbot: QtBot, console: Console, appearance: Appearance) -> None:
-    for theme in ("light", "dark"):
-        appearance.choose(theme)
-        dialog = uncaught_dialog("Traceback (most recent call last):\n  ...\nKeyError: 'solar'", console)
-        dialog.open()
-        qtbot.wait(20)
-        save_picture(dialog, "uncaught")
-        dialog.close()
+def test_a_mistake_of_ours(console: Console, appearance: Appearance) -> None:
+    dialog = uncaught_dialog("Traceback (most recent call last):\n  ...\nKeyError: 'solar'", console)
+    dialog.open()
+    save_pictures(dialog, "uncaught", appearance)
+    dialog.close()

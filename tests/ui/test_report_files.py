@@ -37,7 +37,7 @@ def pages(qtbot: QtBot, filled: Deployment, view: MainView) -> Iterator[ReportPa
 def written(qtbot: QtBot, page: ReportPage, file: Path) -> Path:
     page.bar.hide_message()
     page.save(file)
-    qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: page.bar.isVisible())
     return file
 
 

@@ -31,7 +31,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 from tests.reports.houses import EV, lived_in, without
 from tests.ui import snapshots
-from tests.ui.conftest import DAY_MS, Deployment, cut_off, save_picture
+from tests.ui.conftest import DAY_MS, Deployment, cut_off, let_draw, save_picture
 from tests.ui.finding import let_time_pass, only, opened_report
 from tests.ui.houses import measured
 
@@ -61,7 +61,7 @@ class Camera:
         ):
             self.appearance.choose(theme)
             self.view.resize(width, 1700 if whole else height)
-            self.qtbot.wait(20)  # a frame of the draw clock
+            let_draw()
             assert self.view.width() == width, f"{name} needs {self.view.width()} pixels"
             save_picture(self.view, name, scale)
             assert cut_off(self.view) == [], name
@@ -107,7 +107,7 @@ def shown(qtbot: QtBot, page: ReportPage, text: str) -> None:
     """Wait for the report of the period that a text names."""
     period = periods.parse(text, snapshots.NOW_MS, page.services.shown_period.zone)
     page.services.shown_period.choose(period)
-    qtbot.waitUntil(lambda: page.report is not None and page.report.period == period, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == period)
 
 
 def is_compared(page: ReportPage) -> bool:
@@ -135,7 +135,7 @@ def test_reports_full_compared_and_partly_covered(
         if kind is not Kind.HEAT_MAP:
             view.services.shown_period.choose_compare(Compare.PREVIOUS)
             shown(qtbot, page, "7d")
-            qtbot.waitUntil(partial(is_compared, page), timeout=20_000)
+            qtbot.waitUntil(partial(is_compared, page))
             camera.take(f"report_{kind.value}_compared", whole=True)
 
 
@@ -145,7 +145,7 @@ def test_reports_loading_empty_missing_offline_and_failed(
     for kind in Kind:
         page = opened_report(qtbot, view, kind.value)
         shown(qtbot, page, "2001-01-01")
-        qtbot.waitUntil(partial(is_empty, page), timeout=20_000)
+        qtbot.waitUntil(partial(is_empty, page))
         camera.take(f"report_{kind.value}_empty")
         shown(qtbot, page, "24h")
     view.show_page("home")
@@ -156,7 +156,7 @@ def test_reports_loading_empty_missing_offline_and_failed(
     let_time_pass(only(loading, Skeleton))
     assert loading.report is None
     save_picture(view, "report_energy_loading")
-    qtbot.waitUntil(lambda: loading.report is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: loading.report is not None)
 
     with deployed.owner.begin() as connection:
         solar = next(one for one in stored_items.list_all(connection, house.house_id) if one.name == "solar")
@@ -169,10 +169,10 @@ def test_reports_loading_empty_missing_offline_and_failed(
     view.connection.lost(DatabaseUnavailable("connection refused"))
     camera.take("report_load_offline")
     view.connection.retry_now()
-    qtbot.waitUntil(lambda: view.connection.online, timeout=20_000)
+    qtbot.waitUntil(lambda: view.connection.online)
     with deployed.owner.begin() as connection:
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
         connection.exec_driver_sql(f"DELETE FROM sgmp.house WHERE house_id = {house.house_id}")
     page.reload()
-    qtbot.waitUntil(lambda: page.empty_state() is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: page.empty_state() is not None)
     camera.take("report_load_error")

@@ -51,7 +51,7 @@ def test_the_arrows_and_the_menu_change_the_period(qtbot: QtBot, filled: Deploym
     page = opened_report(qtbot, view, "solar")
     view.services.shown_period.choose_text("yesterday")
     day = view.services.shown_period.period
-    qtbot.waitUntil(lambda: page.report is not None and page.report.period == day, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == day)
     QTest.mouseClick(view.time_range.earlier_button(), Qt.MouseButton.LeftButton)
     assert view.services.shown_period.period == day.moved(-1)
     QTest.mouseClick(view.time_range.later_button(), Qt.MouseButton.LeftButton)
@@ -61,7 +61,7 @@ def test_the_arrows_and_the_menu_change_the_period(qtbot: QtBot, filled: Deploym
 def test_a_comparison_stands_beside_each_figure(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
     page = opened_report(qtbot, view, "load")
     view.services.shown_period.choose_compare(Compare.PREVIOUS)
-    qtbot.waitUntil(lambda: page.report is not None and page.report.comparison is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.comparison is not None)
     assert page.report is not None
     assert page.report.difference("energy") is not None
     assert view.time_range.compare_button().text().startswith("vs ")
@@ -88,7 +88,7 @@ def test_why_names_gaps_and_what_is_unknown(qtbot: QtBot, filled: Deployment, vi
     zone = view.services.shown_period.zone
     first = snapshots.NOW_MS - 3 * DAY_MS
     view.services.shown_period.choose(periods.custom(first - 5 * HOUR_MS, first + 5 * HOUR_MS, zone))
-    qtbot.waitUntil(lambda: page.report is not None and page.report.period.start_ms < first, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period.start_ms < first)
     assert page.report is not None
     text = why_text(page.report, page.report.figure("energy"), calendar.zone(zone))
     assert "No value: " in text
@@ -101,11 +101,11 @@ def test_a_period_without_readings_says_so_and_offers_a_way_out(
     page = opened_report(qtbot, view, "solar")
     zone = view.services.shown_period.zone
     view.services.shown_period.choose(periods.day(date(2001, 1, 1), zone))
-    qtbot.waitUntil(lambda: page.empty_state() is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: page.empty_state() is not None)
     state = page.empty_state()
     assert state is not None
     QTest.mouseClick(state.buttons()["last-24-hours"], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: page.report is not None and page.report.has_data, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.has_data)
 
 
 def test_a_report_is_written_to_a_file(
@@ -113,7 +113,7 @@ def test_a_report_is_written_to_a_file(
 ) -> None:
     page = opened_report(qtbot, view, "battery")
     page.save(tmp_path / "battery.csv")
-    qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: page.bar.isVisible())
     assert page.bar.text().startswith("Exported to")
     assert "Figures" in (tmp_path / "battery.csv").read_text("utf-8-sig")
 
@@ -129,7 +129,7 @@ def test_a_report_is_written_as_picture_and_pdf_with_the_same_bytes_each_time(
         for ending in ("png", "pdf"):
             page.bar.hide_message()
             page.save(tmp_path / f"{theme}.{ending}", (1500, 1000))
-            qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+            qtbot.waitUntil(lambda: page.bar.isVisible())
     picture = QImage(str(tmp_path / "light.png"))
     assert (picture.width(), picture.height()) == (1500, 1000)
     for ending in ("png", "pdf"):
@@ -146,7 +146,7 @@ def test_several_reports_of_several_houses_become_one_pdf(
     page.open_several()
     dialog = page.findChild(SeveralDialog)
     assert dialog is not None
-    qtbot.waitUntil(lambda: len(dialog.chosen_houses()) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(dialog.chosen_houses()) == 1)
     assert dialog.chosen_kinds() == [Kind.BATTERY]
     dialog.kinds[Kind.BATTERY].setChecked(False)
     assert not dialog.act.isEnabled()
@@ -155,7 +155,7 @@ def test_several_reports_of_several_houses_become_one_pdf(
     QTest.mouseClick(dialog.all_houses, Qt.MouseButton.LeftButton)
     save_picture(dialog, "several_reports")
     dialog.write(tmp_path / "all.pdf")
-    qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: page.bar.isVisible())
     assert page.bar.text().startswith("Exported to")
     pages = PdfReader(tmp_path / "all.pdf").pages
     text = " ".join(" ".join(page.extract_text().split()) for page in pages)
@@ -171,12 +171,12 @@ def test_an_export_of_several_reports_that_is_cancelled_leaves_no_file(
     page.open_several()
     dialog = page.findChild(SeveralDialog)
     assert dialog is not None
-    qtbot.waitUntil(lambda: len(dialog.chosen_houses()) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(dialog.chosen_houses()) == 1)
     for box in dialog.kinds.values():
         box.setChecked(True)
     dialog.write(tmp_path / "all.pdf")
     dialog.cancel.click()
-    qtbot.waitUntil(lambda: not dialog.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not dialog.busy)
     assert list(tmp_path.iterdir()) == []
     assert dialog.isVisible()
     dialog.cancel.click()
@@ -187,7 +187,7 @@ def test_a_file_that_can_not_be_written_is_a_sentence(
 ) -> None:
     page = opened_report(qtbot, view, "battery")
     page.save(tmp_path / "missing" / "battery.csv")
-    qtbot.waitUntil(lambda: page.bar.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: page.bar.isVisible())
     assert "can't be written" in page.bar.text()
 
 
@@ -206,7 +206,7 @@ def test_a_page_that_is_left_gives_its_report_back(qtbot: QtBot, filled: Deploym
     view.show_page("solar")
     shown = view.page("solar")
     assert isinstance(shown, ReportPage)
-    qtbot.waitUntil(lambda: shown.report is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: shown.report is not None)
 
 
 def test_a_bar_leads_to_its_day(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
@@ -214,7 +214,7 @@ def test_a_bar_leads_to_its_day(qtbot: QtBot, filled: Deployment, view: MainView
     shown = view.services.shown_period
     month = periods.parse("month", snapshots.NOW_MS, shown.zone)
     shown.choose(month)
-    qtbot.waitUntil(lambda: page.report is not None and page.report.period == month, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == month)
     report = page.report
     assert report is not None
     assert report.bars is not None
@@ -254,7 +254,7 @@ def test_a_session_opens_its_curve_and_a_double_click_shows_the_whole_again(
     part = shown.period
     assert part.start_ms < began < ended < part.end_ms
     assert part.end_ms - part.start_ms < 6 * HOUR_MS
-    qtbot.waitUntil(lambda: page.report is not None and page.report.period == part, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == part)
     page.chart.whole_wanted.emit()
     assert shown.period == whole
 
@@ -292,7 +292,7 @@ def test_dragging_shows_a_part_and_a_double_click_the_whole(
     part = shown.period
     assert abs(part.start_ms - start) <= 10 * MINUTE_MS
     assert abs(part.end_ms - end) <= 10 * MINUTE_MS
-    qtbot.waitUntil(lambda: page.report is not None and page.report.period == part, timeout=20_000)
+    qtbot.waitUntil(lambda: page.report is not None and page.report.period == part)
     QTest.mouseDClick(page.chart, Qt.MouseButton.LeftButton, pos=page.chart.point_at(part.start_ms).toPoint())
     assert shown.period == whole
 

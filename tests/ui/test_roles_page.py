@@ -16,8 +16,7 @@ from sgmp_console.ui.pages.roles.dialog import RoleDialog
 from sgmp_console.ui.pages.roles.page import RolesPage
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
-from tests.ui.conftest import Deployment
-from tests.ui.test_accounts_page import pictures
+from tests.ui.conftest import Deployment, save_pictures
 from tests.ui.test_analytics_page import texts
 
 Show = Callable[[], RolesPage]
@@ -72,7 +71,7 @@ def test_roles_are_listed_with_members_and_permissions(
     assert rows["operator"] == ["3", "0", ""]
     assert rows["admin"][1:] == ["1", "Built in"]
     choose(page, "operator")
-    pictures(qtbot, appearance, view, "roles_list")
+    save_pictures(view, "roles_list", appearance)
 
 
 def test_a_role_is_made_of_chosen_permissions(
@@ -85,7 +84,7 @@ def test_a_role_is_made_of_chosen_permissions(
     dialog.name.setText("installer")
     dialog.boxes["manage_devices"].click()
     assert "Has no effect without “View devices”." in texts(dialog)
-    pictures(qtbot, appearance, dialog, "role_create")
+    save_pictures(dialog, "role_create", appearance)
     dialog.boxes["view_devices"].click()
     assert "Has no effect without" not in texts(dialog)
     dialog.perform()
@@ -105,7 +104,7 @@ def test_a_built_in_role_is_only_shown(
     assert not dialog.act.isVisible()
     assert not any(box.isEnabled() for box in dialog.boxes.values())
     assert "Built-in roles can't be changed." in dialog.strip.text()
-    pictures(qtbot, appearance, dialog, "role_built_in")
+    save_pictures(dialog, "role_built_in", appearance)
     dialog.reject()
     assert not dialog.isVisible()
 

@@ -24,7 +24,6 @@ from tests.ui.conftest import Deployment, save_picture
 from tests.ui.readers import ChosenReader
 
 Open = Callable[[], SynchronizeDialog]
-LATE_MS = 30_000
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def show(view: MainView, deployed: Deployment, qtbot: QtBot) -> Open:
     def shown() -> SynchronizeDialog:
         dialog = SynchronizeDialog(view.services, deployed.houses[0], view)
         dialog.open()
-        qtbot.waitUntil(dialog.act.isEnabled, timeout=LATE_MS)
+        qtbot.waitUntil(dialog.act.isEnabled)
         return dialog
 
     return shown
@@ -102,8 +101,8 @@ def confirm(deployed: Deployment, after_ms: int = 1000) -> None:
 def publish(dialog: SynchronizeDialog, qtbot: QtBot, version: int) -> None:
     dialog.act.click()
     assert dialog.act.text() == "Synchronizing"
-    qtbot.waitUntil(lambda: not dialog.busy, timeout=LATE_MS)
-    qtbot.waitUntil(lambda: f"ersion {version}" in dialog.state_words.text(), timeout=LATE_MS)
+    qtbot.waitUntil(lambda: not dialog.busy)
+    qtbot.waitUntil(lambda: f"ersion {version}" in dialog.state_words.text())
 
 
 def change(deployed: Deployment, name: str, **settings: object) -> None:
@@ -139,8 +138,8 @@ def test_publishing_waits_for_an_edge_that_is_away_and_tells_when_it_confirms(
     publish(dialog, qtbot, 1)
     assert "the edge is not online and takes it when it is back" in dialog.state_words.text()
     confirm(deployed)
-    qtbot.waitUntil(lambda: "In sync: the edge runs version 1" in dialog.state_words.text(), timeout=LATE_MS)
-    qtbot.waitUntil(lambda: [row[4] for row in history(dialog)] == ["Confirmed"], timeout=LATE_MS)
+    qtbot.waitUntil(lambda: "In sync: the edge runs version 1" in dialog.state_words.text())
+    qtbot.waitUntil(lambda: [row[4] for row in history(dialog)] == ["Confirmed"])
     assert history(dialog)[0][2] == deployed.email
     assert "Nothing was changed since version 1 was sent" in texts(dialog.changes)
     dialog.reject()
@@ -150,7 +149,7 @@ def test_a_refusal_is_reported_with_the_edge_s_reason(show: Open, deployed: Depl
     dialog = show()
     publish(dialog, qtbot, 1)
     edge_says(deployed, contract.CONFIG_REJECTED, reason="device 1: no such type", version=1)
-    qtbot.waitUntil(lambda: "device 1: no such type" in dialog.state_words.text(), timeout=LATE_MS)
+    qtbot.waitUntil(lambda: "device 1: no such type" in dialog.state_words.text())
     dialog.reject()
 
 
@@ -160,7 +159,7 @@ def test_a_broker_that_is_away_is_said_and_publishing_again_sends_it(
     dialog = show()
     broker.stop()
     dialog.act.click()
-    qtbot.waitUntil(lambda: not dialog.busy, timeout=LATE_MS)
+    qtbot.waitUntil(lambda: not dialog.busy)
     assert "did not answer" in dialog.strip.text()
     broker.start()
     publish(dialog, qtbot, 1)
@@ -174,9 +173,9 @@ def test_changes_can_be_compared_with_what_the_edge_runs(
     publish(dialog, qtbot, 1)
     confirm(deployed)
     change(deployed, "egauge", ip="10.0.0.7")
-    qtbot.waitUntil(lambda: "10.0.0.7" in texts(dialog.changes), timeout=LATE_MS)
+    qtbot.waitUntil(lambda: "10.0.0.7" in texts(dialog.changes))
     publish(dialog, qtbot, 2)
-    qtbot.waitUntil(lambda: dialog.against.count() == 2, timeout=LATE_MS)
+    qtbot.waitUntil(lambda: dialog.against.count() == 2)
     dialog.against.setCurrentIndex(1)
     assert f"{EGAUGE['ip']} → 10.0.0.7" in texts(dialog.changes)
     dialog.reject()
@@ -188,17 +187,17 @@ def test_rolling_back_shows_what_becomes_of_the_devices(
     dialog = show()
     publish(dialog, qtbot, 1)
     change(deployed, "egauge", ip="10.0.0.7")
-    qtbot.waitUntil(lambda: "10.0.0.7" in texts(dialog.changes), timeout=LATE_MS)
+    qtbot.waitUntil(lambda: "10.0.0.7" in texts(dialog.changes))
     publish(dialog, qtbot, 2)
-    qtbot.waitUntil(lambda: len(history(dialog)) == 2, timeout=LATE_MS)
+    qtbot.waitUntil(lambda: len(history(dialog)) == 2)
     dialog.history.select({1})
     dialog.roll_back.click()
     (asked,) = dialog.findChildren(RollBackDialog)
-    qtbot.waitUntil(asked.act.isEnabled, timeout=LATE_MS)
+    qtbot.waitUntil(asked.act.isEnabled)
     assert f"10.0.0.7 → {EGAUGE['ip']}" in texts(asked.changes)
     save_picture(asked, "roll_back")
     asked.act.click()
-    qtbot.waitUntil(lambda: [row[0] for row in history(dialog)] == ["3", "2", "1"], timeout=LATE_MS)
+    qtbot.waitUntil(lambda: [row[0] for row in history(dialog)] == ["3", "2", "1"])
     dialog.reject()
 
 
@@ -210,11 +209,11 @@ def test_rolling_back_is_not_offered_while_formulas_use_a_later_device(
     house_id = deployed.houses[0].house_id
     devices.create(deployed.owner, house_id, "second", "egauge", EGAUGE)
     analytics.create(deployed.owner, house_id, "load", "-second.A.Load", description="", aggregated=False)
-    qtbot.waitUntil(lambda: len(history(dialog)) == 1, timeout=LATE_MS)
+    qtbot.waitUntil(lambda: len(history(dialog)) == 1)
     dialog.history.select({1})
     dialog.roll_back.click()
     (asked,) = dialog.findChildren(RollBackDialog)
-    qtbot.waitUntil(lambda: "is used by load" in asked.strip.text(), timeout=LATE_MS)
+    qtbot.waitUntil(lambda: "is used by load" in asked.strip.text())
     assert not asked.act.isEnabled()
     asked.reject()
     dialog.reject()
@@ -229,6 +228,6 @@ def test_pictures(show: Open, deployed: Deployment, appearance: Appearance, qtbo
     confirm(deployed)
     change(deployed, "egauge", ip="10.0.0.7", keys=["A.Load", "ts"])
     change(deployed, "sonnen", token="f" * 64)
-    qtbot.waitUntil(lambda: "10.0.0.7" in texts(dialog.changes), timeout=LATE_MS)
+    qtbot.waitUntil(lambda: "10.0.0.7" in texts(dialog.changes))
     save_picture(dialog, "synchronize_changed")
     dialog.reject()

@@ -24,8 +24,6 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from tests.fleet.configs import EGAUGE
 from tests.ui.conftest import Deployment
 
-LATE_MS = 20_000
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -117,7 +115,7 @@ def subject(request: pytest.FixtureRequest, view: MainView, deployed: Deployment
 
 
 def stores(qtbot: QtBot, dialog: EditDialog[Any]) -> None:
-    with qtbot.waitSignal(dialog.saved, timeout=LATE_MS):
+    with qtbot.waitSignal(dialog.saved):
         dialog.act.click()
 
 
@@ -129,7 +127,7 @@ def refused(qtbot: QtBot, subject: Subject) -> EditDialog[Any]:
         subject.entry(dialog).setText(text)
     stores(qtbot, first)
     second.act.click()
-    qtbot.waitUntil(lambda: set(second.strip.buttons()) == {"theirs", "mine"}, timeout=LATE_MS)
+    qtbot.waitUntil(lambda: set(second.strip.buttons()) == {"theirs", "mine"})
     return second
 
 
@@ -144,7 +142,7 @@ def test_the_second_is_reported_and_loses_nothing(qtbot: QtBot, subject: Subject
 
 def test_keeping_mine_replaces_theirs_knowingly(qtbot: QtBot, subject: Subject) -> None:
     second = refused(qtbot, subject)
-    with qtbot.waitSignal(second.saved, timeout=LATE_MS):
+    with qtbot.waitSignal(second.saved):
         second.strip.buttons()["mine"].click()
     assert subject.read() == "Second"
 
@@ -164,11 +162,11 @@ def test_that_it_was_deleted_meanwhile_is_reported(qtbot: QtBot, subject: Subjec
     subject.entry(dialog).setText("Mine")
     subject.delete()
     dialog.act.click()
-    qtbot.waitUntil(lambda: bool(dialog.strip.text()), timeout=LATE_MS)
+    qtbot.waitUntil(lambda: bool(dialog.strip.text()))
     if subject.can_be_made_again:
-        qtbot.waitUntil(lambda: "again" in dialog.strip.buttons(), timeout=LATE_MS)
+        qtbot.waitUntil(lambda: "again" in dialog.strip.buttons())
     else:
         told = ("deleted by somebody else", "There is no such")
-        qtbot.waitUntil(lambda: any(words in dialog.strip.text() for words in told), timeout=LATE_MS)
+        qtbot.waitUntil(lambda: any(words in dialog.strip.text() for words in told))
     assert subject.entry(dialog).text() == "Mine"
     dialog.discard()

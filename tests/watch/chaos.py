@@ -289,7 +289,9 @@ def _until_open(database: Database, fault: Fault, tally: Tally) -> None:
         except DatabaseUnavailable:
             return False
 
-    if not wait_until(is_open, 60):
+    try:
+        wait_until(is_open)
+    except AssertionError:
         tally.problems.append(f"{fault.kind} of {fault.house} did not open")
 
 
@@ -354,7 +356,9 @@ def _until_sent(fleet: Fleet, database: Database) -> None:
                 and not any(one.waiting for one in findings.recipients(connection))
             )
 
-    if not wait_until(done, 900, every_s=0.5):
+    try:
+        wait_until(done, 900, every_s=0.5)
+    except AssertionError:
         with database.begin() as connection:
             print([one for one in findings.read(connection) if one.severity is not Severity.INFO][:5])
             print(findings.recipients(connection))

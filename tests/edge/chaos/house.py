@@ -19,8 +19,8 @@ from tests.benchmarks.edge_house import Simulator
 from tests.edge.chaos import page as pages
 from tests.edge.chaos.unsynced import cut_power
 from tests.edge.chaos.wire import Wire
-from tests.edge.house import wait_until
 from tests.mosquitto import TestBroker
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 40.0

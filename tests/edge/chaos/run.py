@@ -34,8 +34,8 @@ from tests.edge.chaos.house import COUNTERS, ROOT, House
 from tests.edge.chaos.verdict import Verdict, judge
 from tests.edge.chaos.wire import Wire
 from tests.edge.edge_process import copy_folder
-from tests.edge.house import wait_until
 from tests.mosquitto import CredentialFiles, TestBroker, free_port
+from tests.waiting import wait_until
 
 DEPLOYMENT = "chaos"
 PASSWORD = "ingest-password-of-this-run"
