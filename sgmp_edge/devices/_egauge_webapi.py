@@ -13,6 +13,8 @@ from sgmp_edge.devices._egauge_meter import History, HistoryRow, Register, Snaps
 from sgmp_edge.devices._http import HISTORY, Answer, HttpClient, Timeouts
 from sgmp_edge.devices._values import number, plain_text
 
+_MAX_STEP_S = 86_400
+
 
 class WebApiMeter:
     """Logs in with user and password when the meter asks for it, and again when its token has run out."""
@@ -135,21 +137,31 @@ def _columns(document: dict[str, Any]) -> list[_Column | None]:
 
 
 def _rows(document: dict[str, Any], width: int) -> list[tuple[float, int, list[int | None]]]:
-    """(time stamp in seconds, step in seconds, counters), newest first; counters come as decimal strings."""
+    """(time stamp in seconds, step in seconds, counters), newest first; counters come as decimal strings.
+
+    A row or block that can't be read is left out alone. Raises BadAnswer where none can.
+    """
     rows: list[tuple[float, int, list[int | None]]] = []
-    try:
-        for block in document.get("ranges") or []:
-            newest, step = number(block["ts"]), number(block["delta"]) or 1
-            if newest is None:
-                raise BadAnswer("a block of the meter's values has no time stamp")
-            for index, row in enumerate(block["rows"]):
-                counts = [_count(value) for value in row]
-                if len(counts) != width:
-                    raise BadAnswer("a row of the meter does not have the registers it was announced with")
-                rows.append((newest - index * step, max(1, round(step)), counts))
-    except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise BadAnswer("the meter's recorded values can't be read") from error
+    unread = False
+    for block in _listed(document.get("ranges")):
+        newest = number(block.get("ts")) if isinstance(block, dict) else None
+        if newest is None:
+            unread = True
+            continue
+        step = number(block.get("delta")) or 1
+        for index, row in enumerate(_listed(block.get("rows"))):
+            if isinstance(row, list) and len(row) == width and abs(step) < _MAX_STEP_S:
+                rows.append((newest - index * step, max(1, round(step)), [_count(value) for value in row]))
+            else:
+                unread = True
+    if unread and not rows:
+        raise BadAnswer("the meter's recorded values can't be read")
     return rows
+
+
+def _listed(value: Any) -> list[Any]:
+    """A list as it is; anything else but null holds one thing that can't be read."""
+    return value if isinstance(value, list) else [] if value is None else [None]
 
 
 def _count(value: Any) -> int | None:

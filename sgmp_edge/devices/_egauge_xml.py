@@ -74,9 +74,11 @@ def parse_history(body: bytes) -> History:
     """The answer of `egauge-show`: blocks of rows, newest first, each block with its own granularity.
 
     Register names come once. Where the group is `delta`, only its very first row is absolute, and each further
-    one, also across blocks, is the difference to the row before it. Raises BadAnswer or Unauthorized.
+    one, also across blocks, is the difference to the row before it. A row or block that can't be read is left out
+    alone. Raises BadAnswer where none can, or Unauthorized.
     """
     root = _root(body, "group")
+    unread = 0
     columns: list[tuple[str, str]] = []
     rows: list[HistoryRow] = []
     delta = False
@@ -87,22 +89,25 @@ def parse_history(body: bytes) -> History:
         if names := block.findall("cname"):
             columns = [(_stored_name(name.text or ""), name.get("t", "")) for name in names]
         newest, step = _hexadecimal(block.get("time_stamp")), _integer(block.get("time_delta"))
-        if newest is None or step is None or step < 1:
-            raise BadAnswer("a block of the meter's history has no time stamp or step")
         for index, row in enumerate(block.findall("r")):
             counts = [_integer(cell.text) for cell in row.findall("c")]
             if len(counts) != len(columns):
-                raise BadAnswer(
-                    "a row of the meter's history does not have the registers it was announced with"
-                )
+                # It is left out, and so are those that count on from it.
+                last, unread = [None] * len(columns), unread + 1
+                continue
             if delta and last is not None:
                 counts = [
                     None if before is None or change is None else before + change
                     for before, change in zip(last, counts, strict=True)
                 ]
             last = counts
-            counters = {name: count for (name, _), count in zip(columns, counts, strict=True)}
-            rows.append(HistoryRow(newest - index * step, step, counters))
+            if newest is None or step is None or step < 1:
+                unread += 1
+            else:
+                counters = {name: count for (name, _), count in zip(columns, counts, strict=True)}
+                rows.append(HistoryRow(newest - index * step, step, counters))
+    if unread and not rows:
+        raise BadAnswer("no row of the meter's history can be read")
     return History(dict(columns), tuple(rows))
 
 

@@ -226,8 +226,8 @@ def account(url: str, username: str, password: str, certificate_sha256: str | No
 def parse_rows(document: Any) -> Rows:
     """Rows from InfluxDB's JSON. Raises BadAnswer.
 
-    A window without rows has no series; an error can come as a result. A row that can't be read is left out; a
-    series without one of the columns that every row needs is a failure.
+    A window without rows has no series; an error can come as a result. A row that can't be read is left out, as is one
+    of several series; a series without one of the columns that every row needs is a failure.
     """
     result = _result(document)
     if "error" in result:
@@ -236,13 +236,15 @@ def parse_rows(document: Any) -> Rows:
     ends: list[float] = []
     unread = 0
     all_series: Sequence[Any] = result.get("series") or []
-    try:
-        for series in all_series:
-            tags, columns = series.get("tags") or {}, list(series["columns"])
+    if not isinstance(all_series, list):
+        raise BadAnswer("the PowerFlex API sent rows that can't be read")
+    for series in all_series:
+        try:
+            tags, columns = dict(series.get("tags") or {}), list(series["columns"])
             if missing := [column for column in _COLUMNS if column not in columns and column not in tags]:
                 raise BadAnswer(f"the PowerFlex API sent rows without {missing[0]}")
             newest = None
-            for values in series["values"]:
+            for values in series.get("values") or ():
                 row = _row(tags, columns, values)
                 if row is None:
                     unread += 1
@@ -253,8 +255,10 @@ def parse_rows(document: Any) -> Rows:
             if series.get("partial") or (result.get("partial") and series is all_series[-1]):
                 # Others of the same instant may have been cut off.
                 ends.append(newest if newest is not None else 0.0)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise BadAnswer("the PowerFlex API sent rows that can't be read") from error
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            if len(all_series) == 1:
+                raise BadAnswer("the PowerFlex API sent rows that can't be read") from error
+            unread += 1
     for rows in stations.values():
         rows.sort(key=lambda row: row.time)
     return Rows(stations, min(ends) if ends else None, unread)

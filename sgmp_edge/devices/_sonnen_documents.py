@@ -24,6 +24,9 @@ _LIMITS = {
 _MAX_FIELDS = 500
 """Of one document; the largest known one has 40."""
 
+_MAX_ALERTS = 50
+"""Alarms and warnings that are reported of a document, each; a battery knows some thirty."""
+
 _CLOCK = "Timestamp"
 
 _BALANCE = ("GridFeedIn_W", "Production_W", "Pac_total_W", "Consumption_W")
@@ -71,7 +74,8 @@ def alerts_of(document: Mapping[str, Any]) -> frozenset[str]:
     for level in ("alarm", "warning"):
         named = document.get(f"{level}s")
         if isinstance(named, Mapping):
-            alerts |= {f"{level} {plain_text(name)}" for name, raised in named.items() if number(raised)}
+            raised = [f"{level} {plain_text(name)}" for name, value in named.items() if number(value)]
+            alerts |= set(raised[:_MAX_ALERTS])
             continue
         nested = document.get("battery_status")
         code = number((nested if isinstance(nested, Mapping) else document).get(f"system{level}"))

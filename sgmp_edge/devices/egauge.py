@@ -282,12 +282,14 @@ class EGauge:
             if end is None or start is None:
                 continue
             mean = mean_between(types[name], end, start, seconds)
+            field = field_name(key)
             if (
-                mean is not None
+                field is not None
+                and mean is not None
                 and not (types[name] == "V" and mean < 0)
                 and plausible(types[name], published(types[name], mean), self._max_kw)
             ):
-                fields[key] = published(types[name], mean)
+                fields.setdefault(field, published(types[name], mean))
         return fields
 
     def _names(self, available: Mapping[str, object]) -> dict[str, str | None]:

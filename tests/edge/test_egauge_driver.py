@@ -35,6 +35,7 @@ from tests.edge.drivers_http import (
     HttpDevice,
     Reply,
     Request,
+    as_json,
     digest_protected,
     each_fault,
     hurry,
@@ -925,6 +926,48 @@ def test_history_is_read_across_blocks_of_differences_and_of_other_granularity()
         (60, 60, 400),
         (0, 60, 300),
     ]
+
+
+@pytest.mark.parametrize("delta", ["", ' delta="true"'], ids=["absolute", "differences"])
+def test_a_row_or_block_of_the_history_that_cannot_be_read_costs_itself(delta: str) -> None:
+    body = (
+        f'<group><data time_stamp="0x78" time_delta="60"{delta}><cname t="P">R</cname>'
+        "<r><c>1000</c></r><r></r></data>"
+        '<data><r><c>5</c></r></data><data time_stamp="0x3c" time_delta="60" delta="false"><r><c>400</c></r></data></group>'
+    )
+    history = parse_history(body.encode())
+    assert [(row.ts, row.counters["R"]) for row in history.rows] == [(120, 1000), (60, 400)]
+    with pytest.raises(BadAnswer):
+        parse_history(
+            b'<group><data time_stamp="?" time_delta="60"><cname t="P">R</cname><r><c>1</c></r></data></group>'
+        )
+
+
+def test_a_row_of_the_webapis_history_that_cannot_be_read_costs_itself(make: Any, device: HttpDevice) -> None:
+    rows = [["1320000"], [], None, ["1140000", "7"], ["1080000"], ["1020000"]]
+    blocks = [
+        None,
+        {"ts": "soon", "rows": [["1"]]},
+        {"ts": START + 300, "delta": 60, "rows": rows},
+        {"ts": START},
+    ]
+    document = {"registers": [{"name": "Oven", "type": "P", "idx": 0}], "ranges": blocks}
+    device.answer = lambda request: as_json(document)
+    readings = webapi(make, "Oven").recover(START * 1000, (START + 360) * 1000).readings
+    assert [(reading.timestamp // 1000 - START, reading.data) for reading in readings] == [
+        (60, {"Oven": 1.0})
+    ]
+
+
+def test_a_register_of_an_odd_name_has_the_same_field_in_a_gap_as_else(make: Any, device: HttpDevice) -> None:
+    rows = "<r><c>1200000</c></r><r><c>1140000</c></r>"
+    name = f'<cname t="P">Pool&#160;Pump</cname><cname t="P">{"x" * 300}</cname>'
+    rows = rows.replace("</c></r>", "</c><c>5</c></r>")
+    device.answer = lambda request: Reply(
+        f'<group><data time_stamp="{START + 60:#x}" time_delta="60">{name}{rows}</data></group>'
+    )
+    (reading,) = make().recover(START * 1000, (START + 120) * 1000).readings
+    assert reading.data == {"Pool Pump": 1.0}
 
 
 # --- Recorded elsewhere -----------------------------------------------------------------------------------------------

@@ -509,6 +509,31 @@ def test_a_series_without_a_column_that_every_row_needs_is_a_failure(missing: st
         parse_rows({"data": {"results": [{"series": [series]}]}})
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"columns": None},
+        {"columns": ["time"], "values": 5},
+        {"columns": COLUMNS, "values": 5},
+    ],
+)
+def test_a_series_that_cannot_be_read_costs_no_other(odd: object) -> None:
+    good = {"columns": ["time", "acc_id", "acs_id"], "values": [[NOON, "03", "02"]]}
+    if isinstance(odd, dict) and odd.get("columns") == ["time"]:
+        odd = {**odd, "tags": {"acc_id": "03", "acs_id": "09"}}
+    rows = parse_rows({"data": {"results": [{"series": [odd, good]}]}})
+    assert (list(rows.stations), rows.unread) == ([("03", "02")], 1)
+
+
+def test_a_series_without_values_has_no_rows() -> None:
+    series = {"columns": COLUMNS, "values": None}
+    assert parse_rows({"data": {"results": [{"series": [series]}]}}) == Rows({})
+
+
 @pytest.mark.parametrize("limit", [30, 100])
 def test_a_partial_answer_is_complete_up_to_its_last_row_only(
     make: Any, api: PowerFlexApi, clock: Any, limit: int

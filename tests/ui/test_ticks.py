@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,51 @@ def test_a_zone_of_half_hours_has_round_minutes() -> None:
 
 def test_months_have_dates() -> None:
     assert labels("2025-05-14", 24 * 30, 6) == ["19 May", "26 May", "2 Jun", "9 Jun"]
+
+
+def test_months_of_several_years_say_the_year_at_the_first_of_each() -> None:
+    assert labels("2025-10-14", 24 * 400, 5) == ["1 Jan", "1 Apr", "1 Jul", "1 Oct"]
+    assert labels("2025-10-14", 24 * 600, 7) == [
+        "1 Jan 2026", "1 Apr", "1 Jul", "1 Oct", "1 Jan 2027", "1 Apr",
+    ]  # fmt: skip
+    assert labels("2010-01-01", 24 * 366 * 16, 5) == ["1 Jan 2010", "1 Jan 2015", "1 Jan 2020", "1 Jan 2025"]
+
+
+# Each changes its clocks in another way: at midnight, by half an hour or two hours, by a day, in the middle of Ramadan.
+ODD_ZONES = (
+    "America/Havana", "Pacific/Apia", "Australia/Lord_Howe", "Antarctica/Troll", "America/Asuncion", "Atlantic/Azores",
+    "Africa/Casablanca", "Asia/Beirut", "America/Scoresbysund", "Asia/Gaza", "America/St_Johns", "Pacific/Chatham",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_ZONES)
+def test_around_every_change_of_the_clocks_ticks_ascend_and_each_date_is_there_once(name: str) -> None:
+    zone = ZoneInfo(name)
+    for change in changes_of_the_clocks(zone):
+        for hours, at_most in itertools.product((1, 12, 24, 72, 24 * 20), (4, 12, 40)):
+            found = ticks.time_ticks(change - hours * HOUR, change + hours * HOUR, zone, at_most)
+            instants = [tick.timestamp_ms for tick in found]
+            assert instants == sorted(set(instants))
+            dates = [tick.label for tick in found if tick.new_date]
+            assert len(dates) == len(set(dates))
+
+
+def changes_of_the_clocks(zone: ZoneInfo) -> list[int]:
+    """UTC ms, 2010 to 2027, to the hour or half of it."""
+    half_hours = range(at("2010-01-01", ZoneInfo("UTC")), at("2027-01-01", ZoneInfo("UTC")), HOUR // 2)
+    before = None
+    found = []
+    for day in half_hours[::48]:
+        offset = datetime.fromtimestamp(day / 1000, zone).utcoffset()
+        if before not in (None, offset):
+            found += [
+                instant
+                for instant in range(day - 24 * HOUR, day, HOUR // 2)
+                if datetime.fromtimestamp(instant / 1000, zone).utcoffset()
+                != datetime.fromtimestamp(instant / 1000 - 1, zone).utcoffset()
+            ]
+        before = offset
+    return found
 
 
 HAVANA = ZoneInfo("America/Havana")

@@ -14,7 +14,7 @@ from sgmp_console.ui import formats
 _SECOND_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
 _HOUR_STEPS = (1, 2, 3, 6, 12)
 _DAY_STEPS = (1, 2, 7, 14)
-_MONTH_STEPS = (1, 3, 6, 12)
+_MONTH_STEPS = (1, 3, 6, 12, 60, 120, 600)
 _LARGE_STEP = 1e6
 """From here on the zeros of a tick would not fit beside the chart."""
 
@@ -116,7 +116,9 @@ def _midnights(start_ms: int, end_ms: int, zone: tzinfo) -> Iterator[datetime]:
     day: date = formats.local(start_ms, zone).date()
     last = formats.local(end_ms, zone).date()
     while day <= last:
-        yield formats.local(_day_start_ms(day, zone), zone)
+        midnight = formats.local(_day_start_ms(day, zone), zone)
+        if midnight.date() == day:  # Samoa had no 30 December 2011
+            yield midnight
         day += timedelta(days=1)
 
 
@@ -156,14 +158,14 @@ def _every_days(start_ms: int, end_ms: int, zone: tzinfo, step: int) -> Iterator
 
 def _every_months(start_ms: int, end_ms: int, zone: tzinfo, step: int) -> Iterator[datetime]:
     for midnight in _midnights(start_ms, end_ms, zone):
-        if midnight.day == 1 and (midnight.month - 1) % step == 0:
+        if midnight.day == 1 and (12 * midnight.year + midnight.month - 1) % step == 0:
             yield midnight
 
 
 def _labelled(instants: Iterator[datetime], start_ms: int, end_ms: int, seconds: bool) -> list[TimeTick]:
     ticks = []
-    for instant in instants:
-        at_ms = round(instant.timestamp() * 1000)
+    # Where two hours come twice, the repeated ones are named beside the first.
+    for at_ms, instant in sorted((round(instant.timestamp() * 1000), instant) for instant in instants):
         if start_ms <= at_ms < end_ms:
             time = formats.clock(instant, seconds=seconds)
             begins = instant.tzinfo is not None and at_ms == _day_start_ms(instant.date(), instant.tzinfo)
@@ -175,9 +177,13 @@ def _labelled(instants: Iterator[datetime], start_ms: int, end_ms: int, seconds:
 
 
 def _dated(instants: Iterator[datetime], start_ms: int, end_ms: int) -> list[TimeTick]:
-    ticks = []
-    for instant in instants:
-        at_ms = round(instant.timestamp() * 1000)
-        if start_ms <= at_ms < end_ms:
-            ticks.append(TimeTick(at_ms, formats.date(instant).partition(" ")[2], instant.day == 1))
+    """With the year at the first of each, where there are several."""
+    shown = [instant for instant in instants if start_ms <= round(instant.timestamp() * 1000) < end_ms]
+    years = len({instant.year for instant in shown}) > 1
+    ticks, year = [], None
+    for instant in shown:
+        label = formats.date(instant).partition(" ")[2]
+        if years and instant.year != year:
+            label, year = f"{label} {instant.year}", instant.year
+        ticks.append(TimeTick(round(instant.timestamp() * 1000), label, instant.day == 1))
     return ticks
