@@ -49,6 +49,8 @@ def scientific(value: float) -> str:
 _LARGER: dict[str, tuple[tuple[float, str], ...]] = {
     "mWh": ((1e6, "kWh"),),
     "ms": ((3_600_000, "h"), (60_000, "min"), (1000, "s")),
+    "mV": ((1000, "V"),),
+    "mA": ((1000, "A"),),
 }
 """Units of the wire that nobody reads: how many make one of the unit that is shown, the largest first."""
 

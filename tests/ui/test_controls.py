@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QCursor, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from sgmp_console.ui.parts.buttons import ComboBox
+from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import label
 
@@ -54,6 +54,15 @@ def test_the_wheel_scrolls_past_a_choice_without_changing_it(choice: ComboBox) -
     QApplication.sendEvent(choice, wheel)
     assert choice.currentText() == "first"
     assert not wheel.isAccepted()
+
+
+def test_a_button_that_a_menu_came_between_is_not_drawn_as_hovered(shown: Callable[..., QWidget]) -> None:
+    made = button("Act", QApplication.beep)
+    shown(made, 100, 40)
+    rest = made.grab().toImage()
+    made.setAttribute(Qt.WidgetAttribute.WA_UnderMouse)  # as Qt leaves it
+    QCursor.setPos(made.mapToGlobal(QPoint(500, 500)))
+    assert made.grab().toImage() == rest
 
 
 def test_a_dialog_has_the_height_that_its_wrapped_text_needs(

@@ -10,7 +10,7 @@ from pypdf import PdfReader
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton
+from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports import periods
@@ -74,11 +74,28 @@ def test_why_is_asked_by_key_and_says_where_the_number_comes_from(
     tile = page.figures.tiles[0]
     tile.setFocus()
     QTest.keyClick(tile, Qt.Key.Key_F2)
-    card = next(one for one in tile.findChildren(WhyCard))
+    card = next(one for one in page.figures.findChildren(WhyCard))
     assert "Formula: pos(egauge.A.Solar)" in card.text
     assert "Slots of five minutes: 288 of 288" in card.text
     QTest.mouseClick(card.copy_button, Qt.MouseButton.LeftButton)
     assert QGuiApplication.clipboard().text() == card.text
+
+
+def test_a_report_that_is_computed_again_leaves_the_answer_open_and_the_focus_where_it_was(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    page = opened_report(qtbot, view, "solar")
+    view.activateWindow()
+    tile = page.figures.tiles[1]
+    tile.setFocus()
+    QTest.keyClick(tile, Qt.Key.Key_F2)
+    card = next(one for one in page.figures.findChildren(WhyCard))
+    before = page.report
+    page.reload()
+    qtbot.waitUntil(lambda: page.report is not before, timeout=30_000)
+    assert card.isVisible()
+    QTest.keyClick(card, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is page.figures.tiles[1])
 
 
 def test_why_names_gaps_and_what_is_unknown(qtbot: QtBot, filled: Deployment, view: MainView) -> None:

@@ -13,12 +13,17 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDateTimeEdit,
     QPushButton,
+    QStyle,
     QStyledItemDelegate,
+    QStyleOption,
+    QStyleOptionButton,
+    QStyleOptionToolButton,
     QToolButton,
     QWidget,
 )
 
 from sgmp_console.ui import fonts, icons, plain_text, theme
+from sgmp_console.ui.hover import is_hovered
 
 
 def button(
@@ -53,6 +58,14 @@ class Button(QPushButton):
         """The text that was set."""
         return self._text
 
+    def initStyleOption(self, option: QStyleOptionButton) -> None:  # noqa: N802
+        super().initStyleOption(option)
+        _set_hover(self, option)
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().leaveEvent(event)
+        self.update()  # Qt does not where a menu comes between
+
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         if not _pressed_by(self, event):
             super().keyPressEvent(event)
@@ -70,6 +83,14 @@ class IconButton(QToolButton):
         plain_text.set_tip(self, name)
         self.setAccessibleName(name)
         self._tint()
+
+    def initStyleOption(self, option: QStyleOptionToolButton) -> None:  # noqa: N802
+        super().initStyleOption(option)
+        _set_hover(self, option)
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().leaveEvent(event)
+        self.update()  # Qt does not where a menu comes between
 
     def set_icon(self, icon: str, name: str) -> None:
         self._icon = icon
@@ -165,7 +186,7 @@ class CheckBox(QCheckBox):
         if checked:
             painter.setBrush(tokens.accent_fill if enabled else tokens.line_hairline)
         else:
-            painter.setBrush(tokens.surface_hover if self.underMouse() and enabled else tokens.surface_card)
+            painter.setBrush(tokens.surface_hover if is_hovered(self) and enabled else tokens.surface_card)
         painter.drawRoundedRect(box, 4, 4)
         if checked:
             tick = tokens.ink_on_accent if enabled else tokens.ink_disabled
@@ -206,6 +227,11 @@ def _pressed_by(what: QAbstractButton, event: QKeyEvent) -> bool:
     if not event.isAutoRepeat():
         what.click()
     return True
+
+
+def _set_hover(of: QWidget, option: QStyleOption) -> None:
+    if not is_hovered(of):
+        option.state &= ~QStyle.StateFlag.State_MouseOver
 
 
 def _paint_chevron(on: QWidget) -> None:

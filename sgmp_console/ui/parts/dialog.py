@@ -43,5 +43,12 @@ class Dialog(QDialog):
         super().showEvent(event)
         self.grow()
 
+    def done(self, result: int) -> None:
+        super().done(result)
+        # A window manager gives the keyboard to nobody where a dialog and the question it asked close at once.
+        parent = self.parentWidget()
+        if parent is not None and parent.isVisible():
+            parent.window().activateWindow()
+
     def focusNextPrevChild(self, next: bool) -> bool:  # noqa: A002, N802 - Qt's names
         return focus_order.focus_next(self, forward=next)

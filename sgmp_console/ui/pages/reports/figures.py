@@ -69,10 +69,12 @@ class FigureGrid(QWidget):
         self.tiles: list[FigureTile] = []
         self._captions: list[QLabel] = []
         self._why: WhyCard | None = None
+        self._asked: str | None = None
+        """The figure of which the card says why: its tile has the focus again when the card is closed."""
         self._columns = 0
 
     def set_report(self, report: Report, zone: tzinfo, now_ms: int) -> None:
-        focused = next((tile.figure.key for tile in self.tiles if tile.hasFocus()), None)
+        focused = next((tile.figure.key for tile in self.tiles if tile.hasFocus()), self._asked)
         for widget in (*self.tiles, *self._captions):
             self._grid.removeWidget(widget)
             widget.deleteLater()
@@ -122,10 +124,15 @@ class FigureGrid(QWidget):
         tile = self.sender()
         if not isinstance(tile, FigureTile):
             return
-        self._why = WhyCard(why_text(self._report, tile.figure, self._zone), tile)
+        self._why = WhyCard(why_text(self._report, tile.figure, self._zone), self)  # it outlives the tile
+        self._asked = tile.figure.key
+        self._why.destroyed.connect(self._forget_why)
         self._why.move(tile.mapToGlobal(QPoint(0, tile.height() + 4)))
         self._why.show()
         self._why.copy_button.setFocus()
+
+    def _forget_why(self) -> None:
+        self._why = self._asked = None
 
 
 class WhyCard(QFrame):

@@ -178,7 +178,9 @@ class _FromTo(QFrame):
     def _check(self) -> None:
         wrong = self.end.instant_ms() <= self.start.instant_ms()
         self._help.setText(
-            "The range must end after it starts." if wrong else f"Times in {self._zone}, to 5 minutes."
+            "The range must end after it starts."
+            if wrong
+            else f"Times in {self._zone.replace('_', ' ')}, to 5 minutes."
         )
         set_ink(self._help, "fault" if wrong else "muted")
         self.show_button.setEnabled(not wrong)
