@@ -111,14 +111,16 @@ def notify(arguments: argparse.Namespace) -> int:
                     print(f"{one.address}\t{of}\t{one.least_severity}\t{one.problem or 'ok'}")
                 return OK
             if arguments.act == "add":
-                secret = recipients.add(
+                secret = recipients.new_secret()
+                channel = recipients.add(
                     connection,
                     arguments.address,
+                    secret=secret,
                     house_id=house_id,
                     least_severity=findings.Severity(arguments.severity),
                 )
                 print(f"{arguments.address} is notified from now on.")
-                if secret:
+                if channel is findings.Channel.WEBHOOK:
                     print(f"The secret that signs its messages, shown only now:\n{secret}")
                 return OK
             recipient = recipients.by_address(connection, arguments.address, house_id)

@@ -61,6 +61,15 @@ def list_all(connection: sa.Connection, house_id: int) -> list[Device]:
     return [Device(*row) for row in rows]
 
 
+def names(connection: sa.Connection) -> list[tuple[int, str]]:
+    """(house, name) of each device that the account sees, without deleted ones."""
+    devices = _devices()
+    rows = connection.execute(
+        sa.select(devices.c.house_id, devices.c.name).where(devices.c.deleted_at.is_(None))
+    )
+    return [(row.house_id, row.name) for row in rows]
+
+
 def houses_of_all(connection: sa.Connection) -> list[int]:
     """The house of each device that the account sees, without deleted ones."""
     return [house for house, count in counts(connection).items() for _ in range(count)]

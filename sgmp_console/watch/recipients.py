@@ -24,26 +24,36 @@ def add(
     connection: sa.Connection,
     address: str,
     *,
+    secret: str,
     house_id: int | None = None,
     least_severity: Severity = Severity.WARNING,
-) -> str:
-    """Notify an email or a web address from now on. Returns the secret that signs what a webhook gets, shown only now; ""
-    for mail. Raises UserError, Refused."""
-    address = address.strip()
-    if "://" in address:
-        secret = secrets.token_urlsafe(32)
-        channel, address = Channel.WEBHOOK, checked_address(address)
-    else:
-        secret, channel, address = "", Channel.MAIL, normal_email(address)
+) -> Channel:
+    """Notify an email or a web address from now on; `secret` (`new_secret`) signs what a webhook gets. Returns which of the
+    two it is. Raises UserError, Refused."""
+    channel, address = checked(address)
+    secret = secret if channel is Channel.WEBHOOK else ""
     findings.add_recipient(
         connection, channel, address, secret=secret, house_id=house_id, least_severity=least_severity
     )
-    return secret
+    return channel
+
+
+def new_secret() -> str:
+    """For a webhook: what its receiver checks messages with."""
+    return secrets.token_urlsafe(32)
+
+
+def checked(address: str) -> tuple[Channel, str]:
+    """What kind of address it is, and how it is kept. Raises UserError."""
+    address = address.strip()
+    if "://" in address:
+        return Channel.WEBHOOK, checked_address(address)
+    return Channel.MAIL, normal_email(address)
 
 
 def by_address(connection: sa.Connection, address: str, house_id: int | None) -> Recipient:
     """Raises UserError where there is none."""
-    wanted = address.strip() if "://" in address else normal_email(address)
+    _, wanted = checked(address)
     for recipient in findings.recipients(connection):
         if (recipient.address, recipient.house_id) == (wanted, house_id):
             return recipient

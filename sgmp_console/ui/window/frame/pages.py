@@ -86,6 +86,18 @@ def _roles(services: Services) -> Page:
     return RolesPage(services)
 
 
+def _notifications(services: Services) -> Page:
+    from sgmp_console.ui.pages.notifications.page import NotificationsPage
+
+    return NotificationsPage(services)
+
+
+def _maintenance(services: Services) -> Page:
+    from sgmp_console.ui.pages.maintenance.page import MaintenancePage
+
+    return MaintenancePage(services)
+
+
 PAGES = (
     PageDeclaration("home", "Home", "home", "", "view_dashboards", _home),
     PageDeclaration("energy", "Energy", "grid", "Reports", "view_dashboards", _report("energy"), True),
@@ -96,7 +108,11 @@ PAGES = (
     PageDeclaration("heat-map", "Heat map", "heat-map", "Reports", "view_dashboards", _heat_map, True),
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
+    PageDeclaration("maintenance", "Maintenance", "clock", "Configuration", "manage_devices", _maintenance),
     PageDeclaration("houses", "Houses", "house", "Administration", "manage_houses", _houses),
+    PageDeclaration(
+        "notifications", "Notifications", "info", "Administration", "manage_houses", _notifications
+    ),
     PageDeclaration("accounts", "Accounts", "account", "Administration", "manage_accounts", _accounts),
     PageDeclaration("roles", "Roles", "key", "Administration", "manage_roles", _roles),
     PageDeclaration("audit", "Audit", "audit", "Administration", "manage_accounts", _audit),
