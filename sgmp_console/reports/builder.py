@@ -19,7 +19,7 @@ from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse, w
 from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance
 from sgmp_console.reports.heat_map import NOWHERE, WEEKDAYS, HeatMap, heat_map
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls, missing_item
-from sgmp_console.reports.item_source import Source
+from sgmp_console.reports.item_source import Source, combined
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import (
     Bars,
@@ -31,11 +31,13 @@ from sgmp_console.reports.report import (
     Resolution,
     Table,
     TableColumn,
+    Trouble,
     Why,
 )
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers, with_split
-from sgmp_console.store import AnalyticItem, House, events, readings
+from sgmp_console.store import AnalyticItem, House, events, findings, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, Series, SlotMeans, calendar
+from sgmp_console.watch.sentences import sentence
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 _STATION_POWER = "power"
@@ -48,6 +50,8 @@ MAX_READINGS_MS = 6 * HOUR_MS
 """Curves of periods up to this show every reading: at one each four seconds some 5,000."""
 
 _MAX_GAPS = 3
+_MAX_FINDINGS = 2000
+"""Of those that ended since a period began, the newest are read."""
 _MIN_GAP_MS = 2 * SLOT_MS
 
 
@@ -110,6 +114,7 @@ class Builder:
         """By item, why it can't be evaluated."""
         self._steps: dict[str, Steps | None] = {}
         self._polls_known: dict[str, Polls | None] = {}
+        self._balance_source: Source | None = None
 
     @cached_property
     def reader(self) -> ItemReader:
@@ -185,7 +190,7 @@ class Builder:
         )
         means = np.maximum(both[0].means[of_load] - both[1].means[of_ev], 0.0)
         slots = SlotMeans(self.period.start_ms, self.passed_ms, starts, means)
-        source = load.source if load.source is ev.source else Source.MIXED
+        source = combined({load.source, ev.source})
         if self.period.step_ms == SLOT_MS:
             return Steps(starts, np.ones(len(starts), np.int64), means, SLOT_MS, source)
         hours = [
@@ -223,6 +228,7 @@ class Builder:
         except ItemUnreadable as error:
             self.problems[error.name] = str(error)
             return None
+        self._balance_source = combined({one.source for one in found.values()})
         means = {name: one.slots for name, one in found.items()}
         return weekly_balance(
             means,
@@ -238,9 +244,13 @@ class Builder:
         days = calendar.days(start, end, self.period.zone) if end > start else []
         return [max(first, start) for first, _ in days] + [end] * min(1, len(days))
 
-    def sessions(self) -> list[Session]:
+    def sessions(self) -> Sequence[Session]:
         """The charging sessions of which a part lies in the period, with what the stations' powers and the balance say
         of them."""
+        return self._sessions
+
+    @cached_property
+    def _sessions(self) -> Sequence[Session]:
         start, end = self.period.start_ms, self.passed_ms
         # Up to now, so that one that goes on after the period is not taken for running.
         happened = events.read(
@@ -284,11 +294,62 @@ class Builder:
             self._expanded(item),
             covered,
             self.slots,
-            _gaps(steps, self.period.start_ms, self.passed_ms),
+            _gaps(steps.starts, steps.step_ms, self.period.start_ms, self.passed_ms),
             steps.source,
             note,
             self._polls(name),
+            self.troubles_of(self.reader.devices_of(name)),
         )
+
+    def why_balance(self, note: str = "") -> Why:
+        """Where figures of the balance come from."""
+        present = [name for name in BALANCE_ITEMS if name in self.reader.items]
+        item = ", ".join(present)
+        formula = "; ".join(f"{name} = {self.reader.items[name].formula}" for name in present)
+        expanded = "; ".join(f"{name} = {self._expanded(self.reader.items[name])}" for name in present)
+        found = self.balance()
+        if found is None:
+            problem = next((self.problems[name] for name in present if name in self.problems), "")
+            return Why(item, formula, expanded, 0, self.slots, note=problem or note)
+        without = [f"{name} {count:,}" for name, count in found.missing.items() if count]
+        if without:
+            note = f"{note} Slots without a value: {', '.join(without)}.".strip()
+        devices = frozenset().union(*map(self.reader.devices_of, present))
+        gaps = _gaps(found.starts, SLOT_MS, self.period.start_ms, self.passed_ms)
+        return Why(
+            item,
+            formula,
+            expanded,
+            len(found.starts),
+            self.slots,
+            gaps,
+            self._balance_source,
+            note,
+            findings=self.troubles_of(devices),
+        )
+
+    @cached_property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """The findings that held in the period, in order of time."""
+        start, end = self.period.start_ms, self.passed_ms
+        found = findings.read(
+            self.connection, self.house.house_id, ended_since_ms=start, newest_ended=_MAX_FINDINGS
+        )
+        zone = self.period.zone
+        return tuple(
+            Trouble(
+                one.device,
+                sentence(one.rule, one.device, one.subject, one.details, zone).text,
+                one.from_ms,
+                one.to_ms,
+            )
+            for one in sorted(found, key=lambda one: one.from_ms)
+            if one.from_ms < end and (one.to_ms is None or one.to_ms > start)
+        )
+
+    def troubles_of(self, devices: Collection[str]) -> tuple[Trouble, ...]:
+        """Those of some devices, and those of the whole house."""
+        return tuple(one for one in self.troubles if not one.device or one.device in devices)
 
     def _polls(self, name: str) -> Polls | None:
         if name not in self._polls_known:
@@ -297,8 +358,9 @@ class Builder:
 
     def why_events(self, note: str) -> Why:
         """Where figures about sessions come from."""
-        identifier = "events.::EV_END_CHARGING"
-        return Why(identifier, identifier, identifier, self.slots, self.slots, source=Source.RAW, note=note)
+        read = ", ".join(f"events.::{type_name}" for type_name in (EV_START_CHARGING, EV_END_CHARGING))
+        stations = {session.station for session in self.sessions()}
+        return Why(read, read, read, 0, 0, note=note, findings=self.troubles_of(stations))
 
     def _expanded(self, item: AnalyticItem) -> str:
         try:
@@ -596,14 +658,7 @@ def _all_steps(start_ms: int, end_ms: int, step_ms: int, zone: str) -> NDArray[n
 
 
 def _joined(parts: Sequence[Steps]) -> Steps:
-    sources = {part.source for part in parts if len(part.starts)} or {part.source for part in parts}
-    source = (
-        Source.APPROXIMATE
-        if Source.APPROXIMATE in sources
-        else next(iter(sources))
-        if len(sources) == 1
-        else Source.MIXED
-    )
+    source = combined({part.source for part in parts if len(part.starts)} or {part.source for part in parts})
     return Steps(
         np.concatenate([part.starts for part in parts]),
         np.concatenate([part.covered for part in parts]),
@@ -613,10 +668,10 @@ def _joined(parts: Sequence[Steps]) -> Steps:
     )
 
 
-def _gaps(steps: Steps, start_ms: int, end_ms: int) -> tuple[Gap, ...]:
+def _gaps(starts: NDArray[np.int64], step_ms: int, start_ms: int, end_ms: int) -> tuple[Gap, ...]:
     """The longest times without a covered slot, longest first. Of hours, those without any covered slot."""
-    edges = np.concatenate([[start_ms], steps.starts, [end_ms]])
-    ends = np.concatenate([[start_ms], steps.starts + steps.step_ms, [end_ms]])
+    edges = np.concatenate([[start_ms], starts, [end_ms]])
+    ends = np.concatenate([[start_ms], starts + step_ms, [end_ms]])
     lengths = edges[1:] - ends[:-1]
     longest = np.argsort(-lengths, kind="stable")[:_MAX_GAPS]
     return tuple(

@@ -185,6 +185,13 @@ class ItemReader:
         kept_from = self._standing.raw_kept_from_ms
         return ALWAYS if kept_from is None else kept_from
 
+    def devices_of(self, name: str) -> frozenset[str]:
+        """The devices whose fields an item reads; none where it reads events or can't be evaluated."""
+        try:
+            return frozenset(device for device, _ in self._route(name).fields.values())
+        except ItemUnreadable:
+            return frozenset()
+
     # --- Slots -------------------------------------------------------------------------------------------------------
 
     def slots(self, names: Iterable[str], start_ms: int, end_ms: int) -> dict[str, ItemSlots]:

@@ -34,6 +34,13 @@ _EXPLANATIONS = {
 }
 
 
+def combined(sources: Collection[Source]) -> Source:
+    """What numbers were computed from that were put together of others, at least one."""
+    if Source.APPROXIMATE in sources:
+        return Source.APPROXIMATE
+    return next(iter(sources)) if len(sources) == 1 else Source.MIXED
+
+
 ALWAYS = -(2**62)
 """Before any timestamp."""
 
@@ -73,8 +80,6 @@ class Route:
 
     def source(self, used: Collection[Source]) -> Source:
         """What numbers came from that were put together of parts from `used`."""
-        if Source.APPROXIMATE in used:
-            return Source.APPROXIMATE
         if not used:
             return Source.RAW if self.exact_from_ms is None else Source.AGGREGATES
-        return next(iter(used)) if len(used) == 1 else Source.MIXED
+        return combined(used)

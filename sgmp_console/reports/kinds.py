@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -38,7 +38,7 @@ from sgmp_console.reports.report import (
     TableColumn,
     Why,
 )
-from sgmp_console.reports.sessions import Session
+from sgmp_console.reports.sessions import CHARGING_KW, Session
 from sgmp_console.store import AnalyticItem, House, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 
@@ -81,7 +81,7 @@ def build(
         builder.passed_ms,
         tuple(figures),
         tuple(curve for curve in curves if curve is not None),
-        tuple(tables),
+        (*tables, *_trouble_tables(builder)),
         tuple(builder.missing),
         tuple(builder.problems.values()),
         bars,
@@ -122,6 +122,18 @@ def _heat_map(builder: Builder, name: str, found: HeatMap | None) -> _Parts:
     if found is not None:
         tables.append(builder.weekday_table(name, found))
     return figures, [], tables, None
+
+
+def _trouble_tables(builder: Builder) -> list[Table]:
+    """The findings of the period, for files."""
+    columns = (
+        TableColumn("Device", Column.TEXT),
+        TableColumn("Finding", Column.TEXT),
+        TableColumn("From", Column.TIME),
+        TableColumn("To", Column.TIME),
+    )
+    rows = tuple((one.device, one.text, one.from_ms, one.to_ms) for one in builder.troubles)
+    return [Table("findings", "Findings", columns, rows)] if rows else []
 
 
 def _solar(builder: Builder) -> _Parts:
@@ -193,17 +205,21 @@ def _ev(builder: Builder) -> _Parts:
     plugged = [length for one in found if (length := one.plugged_in_ms(start, end)) is not None]
     charging = [one.charging_ms for one in found if one.charging_ms is not None]
     ended = [one.energy_kwh for one in found if one.energy_kwh is not None]
-    why = builder.why_events(
-        "Sessions that lie in the period, wholly or in part; cut at its ends."
-        if found
-        else "There were no charging sessions in this period."
-    )
+    unrecorded = sum(one.start_missing or one.end_missing for one in found)
 
     steps = builder.steps("ev")[0]
     is_heard = steps is not None and len(steps.starts) > 0  # else nobody knows that there was no session
 
-    def figure(key: str, title: str, value: float | None, unit: str) -> Figure:
-        return Figure(key, title, value, unit, why)
+    def figure(key: str, title: str, value: float | None, unit: str, note: str) -> Figure:
+        if not found:
+            note = (
+                "There were no charging sessions in this period."
+                if is_heard
+                else "There are no readings in this period."
+            )
+        elif unrecorded:
+            note += f" Of {unrecorded} the start or the end was not recorded."
+        return Figure(key, title, value, unit, builder.why_events(note))
 
     def mean_hours(lengths: list[int]) -> float | None:
         return sum(lengths) / len(lengths) / HOUR_MS if lengths else None
@@ -213,10 +229,38 @@ def _ev(builder: Builder) -> _Parts:
             builder.energy("energy", "Energy", "ev"),
             builder.mean("mean", "Mean power", "ev"),
             builder.highest("peak", "Peak", "ev"),
-            figure("sessions", "Sessions", float(len(found)) if found or is_heard else None, ""),
-            figure("plugged", "Mean time plugged in", mean_hours(plugged), "h"),
-            figure("charging", "Mean time charging", mean_hours(charging), "h"),
-            figure("by_chargers", "Energy by the chargers", sum(ended) if ended else None, "kWh"),
+            figure(
+                "sessions",
+                "Sessions",
+                float(len(found)) if found or is_heard else None,
+                "",
+                "Sessions of which a part lies in the period.",
+            ),
+            figure(
+                "plugged",
+                "Mean time plugged in",
+                mean_hours(plugged),
+                "h",
+                "From plugging in to unplugging, cut at the ends of the period; a car that is plugged in now until now.",
+            ),
+            figure(
+                "charging",
+                "Mean time charging",
+                mean_hours(charging),
+                "h",
+                f"While the charger's power is above {CHARGING_KW} kW; of sessions with readings of it in the period."
+                if charging
+                else "There are no readings of the chargers' power in these sessions.",
+            ),
+            figure(
+                "by_chargers",
+                "Energy by the chargers",
+                sum(ended) if ended else None,
+                "kWh",
+                "What the chargers counted for the sessions that ended, whole also where the period cuts them."
+                if ended
+                else "No session has ended yet.",
+            ),
             *_charged_from(builder),
         ],
         [
@@ -238,10 +282,10 @@ def _charged_from(builder: Builder) -> list[Figure]:
         return []
     found = builder.balance()
     total = found.total if found is not None else Totals()
-    why = _balance_why(builder, total)
     known = total.attributed > 0
 
     def figure(key: str, title: str, value: float) -> Figure:
+        why = _balance_why(builder, "charged_from")
         return Figure(key, title, value if known else None, "kWh", why, section=Section.CHARGED_FROM)
 
     unknown = figure("from_unknown", "Charged from an unknown source", total.flow(UNKNOWN, "ev"))
@@ -253,18 +297,30 @@ def _charged_from(builder: Builder) -> list[Figure]:
     ]
 
 
-def _balance_why(builder: Builder, total: Totals) -> Why:
-    needed = ", ".join(name for name in BALANCE_ITEMS if name in builder.reader.items)
+_BALANCE_NOTES = {
+    "consumption": "What load and car used.",
+    "from_sun": "What load and car used that came from the sun, directly or through the battery.",
+    "from_grid": "What load and car used that came from the grid, directly or through the battery.",
+    "autarky": "Used from the sun / (used from the sun + used from the grid). What is of unknown origin is left out.",
+    "self_consumption": "The sun that load, car and battery took / (that + the sun that was exported).",
+    "charged_from": "What the item `ev` took of it. What came through the battery counts as from the battery.",
+    "residual": "The sum over all slots of what sources and uses differ by, whichever sign it has in each.",
+    "not_attributed": "The time in which a needed item had no value: its energy is in none of the sums.",
+}
+"""By key of a figure of the balance: how it is computed."""
+
+
+def _balance_why(builder: Builder, key: str = "") -> Why:
     note = (
         "Sums over the slots in which every needed item has a value. Within a slot the sun serves load and car first, "
         "then the battery, then the export; the battery before the grid. Energy from the battery keeps its origin."
     )
     if builder.house.load_contains_ev:
         note += " The load's meter measures the car, too: what the car took is taken off the load."
-    return Why(needed, needed, needed, total.attributed, builder.slots, note=note)
+    return builder.why_balance(f"{_BALANCE_NOTES.get(key, '')} {note}".strip())
 
 
-def _session_table(found: list[Session], builder: Builder) -> Table:
+def _session_table(found: Sequence[Session], builder: Builder) -> Table:
     start_ms, end_ms = builder.period.start_ms, builder.passed_ms
     is_over = end_ms < builder.now_ms // SLOT_MS * SLOT_MS
     columns = (
@@ -339,7 +395,6 @@ def _energy(builder: Builder) -> _Parts:
         read_as["load"] = LOAD_WITHOUT_EV
     total = found.total if found is not None else Totals()
     known = found is not None and total.attributed > 0
-    why = _balance_why(builder, total)
 
     def figure(
         key: str,
@@ -351,6 +406,7 @@ def _energy(builder: Builder) -> _Parts:
         needs: tuple[str, ...] = (),
     ) -> Figure:
         """Without a value, not with zero, where the house does not have an item that it `needs`."""
+        why = _balance_why(builder, key)
         absent = [name for name in needs if name not in builder.reader.items]
         if absent:
             missing = replace(why, note=f"Missing: {', '.join(absent)}.")
@@ -414,7 +470,7 @@ def _energy(builder: Builder) -> _Parts:
                 "Not attributed",
                 total.not_attributed_hours,
                 "h",
-                why,
+                _balance_why(builder, "not_attributed"),
                 section=Section.CHECK,
             ),
         ],

@@ -46,13 +46,25 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """A finding that held in the period: since `from_ms`, until `to_ms` (UTC), None while it holds. `device` is empty for
+    what concerns the whole house. Foreign texts may be in `text`."""
+
+    device: str
+    text: str
+    from_ms: int
+    to_ms: int | None
+
+
+@dataclass(frozen=True)
 class Why:
     """Where a figure comes from: what "Why?" shows and exports carry.
 
     `formula` as written, `expanded` with its items written out. `covered` of `slots` five-minute slots had a value.
     `polls`: the values beside those that were to be polled, where the interval is known: a slot with one value is covered
     though most of it may be missing. `gaps`: the longest times without one, longest first. `note`: what else one has to
-    know, or why there is no value.
+    know, or why there is no value. `findings`: those of the devices behind it and of the whole house. Of events there are
+    no slots: `slots` is 0.
     """
 
     item: str
@@ -64,10 +76,11 @@ class Why:
     source: Source | None = None
     note: str = ""
     polls: Polls | None = None
+    findings: tuple[Trouble, ...] = ()
 
     @property
     def coverage(self) -> float | None:
-        """0 to 1; None for a period of which nothing has passed yet."""
+        """0 to 1; None for a period of which nothing has passed yet, and for events."""
         return self.covered / self.slots if self.slots else None
 
 

@@ -352,8 +352,7 @@ class Oracle:
                 ("from_unknown", "unknown"),
             ):
                 energy = self.flow(source, "ev", start, end)
-                if key != "from_unknown" or energy > 0:
-                    found[key] = energy if known else None
+                found[key] = energy if known else None
         return found
 
 

@@ -148,6 +148,27 @@ def test_a_period_without_anything_ends_with_1(stored: StoredHouse, tmp_path: Pa
     assert export("readings", tmp_path / "a.csv", "--range", "2019-01-01") == commands.FAILED
 
 
+def test_a_researcher_exports_the_own_house_and_no_other(
+    stored: StoredHouse,
+    test_database: TestDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with stored.database.begin() as connection:
+        store.houses.create(connection, "Harbor House", time_zone="UTC")
+    whole = tmp_path / "owner.csv"
+    assert export("readings", whole) == commands.OK
+    monkeypatch.setenv(DATABASE_URL, stored.visitor_url(test_database, "researcher"))
+    mine = ["--deployment", test_database.deployment]
+    assert export("readings", tmp_path / "a.csv", *mine) == commands.OK
+    assert (tmp_path / "a.csv").read_bytes() == whole.read_bytes()
+    assert export("readings", tmp_path / "b.csv", *mine, "--house", "Harbor House") == commands.FAILED
+    assert "There is no house Harbor House" in capsys.readouterr().err
+    report = ["report", "--house", "all", "--report", "solar", "--range", "2026-05-13", *mine]
+    assert cli.main([*report, "--csv", str(tmp_path / "report.csv")]) == commands.OK
+
+
 def test_an_account_without_the_permission_export_gets_nothing(
     stored: StoredHouse,
     test_database: TestDatabase,

@@ -76,14 +76,14 @@ class StoredHouse:
                 one for one in store.analytics.list_all(connection, self.house.house_id) if one.name == name
             )
 
-    def visitor_url(self, where: TestDatabase) -> str:
-        """The address as a new account that may look at the house and not export."""
+    def visitor_url(self, where: TestDatabase, role: str = "visitor") -> str:
+        """The address as a new account of the house; a visitor may look at it and not export."""
         with self.database.begin() as connection:
             store.accounts.create(
                 connection,
                 email="vera@example.org",
                 name="Vera",
-                role="visitor",
+                role=role,
                 house_id=self.house.house_id,
                 password="a long password",
                 must_change_password=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,12 +12,12 @@ from pypdf import PdfReader
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports import periods
 from sgmp_console.reports.report import Kind, Section
-from sgmp_console.store import Batch, EventRow, devices, readings
+from sgmp_console.store import Batch, EventRow, accounts, devices, readings
 from sgmp_console.timeseries import HOUR_MS, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.pages.reports.figures import WhyCard, why_text
@@ -23,11 +25,13 @@ from sgmp_console.ui.pages.reports.page import ReportPage
 from sgmp_console.ui.pages.reports.several import SeveralDialog
 from sgmp_console.ui.parts.table import RowsTable
 from sgmp_console.ui.shown_period import Compare
+from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
 from tests.ui.conftest import PICTURES, Deployment, save_picture
 from tests.ui.finding import opened_report
+from tests.ui.readers import ChosenReader, Clock
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * HOUR_MS
@@ -197,6 +201,62 @@ def test_an_export_of_several_reports_that_is_cancelled_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
     assert dialog.isVisible()
     dialog.cancel.click()
+
+
+def test_a_visitor_sees_the_reports_and_exports_none(
+    qtbot: QtBot,
+    filled: Deployment,
+    reader: ChosenReader,
+    clock: Clock,
+    tasks: Tasks,
+    appearance: Appearance,
+    shown: Callable[..., QWidget],
+    tmp_path: Path,
+) -> None:
+    with filled.owner.begin() as connection:
+        accounts.create(
+            connection,
+            email="vera@example.org",
+            name="Vera",
+            role="visitor",
+            house_id=filled.houses[0].house_id,
+            password=filled.password,
+            must_change_password=False,
+        )
+    session = replace(filled, email="vera@example.org").sign_in()
+    view = MainView(
+        session,
+        filled.houses[:1],
+        tasks,
+        appearance,
+        now_ms=clock,
+        open_house=reader.open,
+        listen=reader.listen,
+    )
+    shown(view)
+    try:
+        page = opened_report(qtbot, view, "ev")
+        assert page.report is not None
+        assert page.report.has_data
+        export = next(one for one in page.findChildren(QAbstractButton) if one.text() == "Export")
+        assert not export.isEnabled()
+        assert "permission export" in export.toolTip()
+        page.save(tmp_path / "ev.csv")
+        tasks.close(timeout_s=10)
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        view.close_down()
+        tasks.close(timeout_s=10)
+        session.database.dispose()
+
+
+def test_a_tile_says_where_its_number_comes_from_under_the_pointer(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    page = opened_report(qtbot, view, "energy")
+    for tile in page.figures.tiles:
+        assert "Slots of five minutes: 288 of 288" in tile.toolTip()
+        assert "solar = pos(egauge.A.Solar)" in tile.toolTip()
 
 
 def test_a_file_that_can_not_be_written_is_a_sentence(

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePol
 
 from sgmp_console.reports.report import Figure, Report, Section
 from sgmp_console.timeseries import HOUR_MS
-from sgmp_console.ui import fonts, formats
+from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.pages.reports import look
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
@@ -20,6 +20,8 @@ from sgmp_console.ui.parts.pressable import Pressable
 _TILE_WIDTH = 176
 """Pixels that a tile is wide at least."""
 _SPACING = 16
+_MAX_FINDINGS = 5
+"""Of a figure, that are named."""
 
 
 class FigureTile(Pressable):
@@ -50,6 +52,7 @@ class FigureTile(Pressable):
             widest = max(widest, fonts.metrics("caption").horizontalAdvance(difference))
         self.least_width = round(widest) + 2 * 16 + 4
         """Pixels with which neither title nor value nor difference is cut."""
+        plain_text.set_tip(self, why_text(report, figure, zone))
         spoken = formats.with_unit(figure.value, figure.unit)
         self.setAccessibleName(f"{figure.title}: {spoken}")
         self.setAccessibleDescription(f"{report.period.title}. Press F2 to see where the number comes from.")
@@ -194,6 +197,11 @@ def _why_lines(report: Report, figure: Figure, zone: tzinfo) -> Iterator[str]:
         yield f"Polls: {why.polls.values:,} of {why.polls.expected:,} expected have a value ({why.polls.share:.1%})."
     for gap in why.gaps:
         yield f"No value: {_range(gap.start_ms, gap.end_ms, zone)} ({(gap.end_ms - gap.start_ms) / HOUR_MS:.1f} h)"
+    for one in why.findings[:_MAX_FINDINGS]:
+        until = "still holds" if one.to_ms is None else f"to {_time(one.to_ms, zone)}"
+        yield plain_text.one_line(f"Finding: {one.text}, from {_time(one.from_ms, zone)}, {until}")
+    if len(why.findings) > _MAX_FINDINGS:
+        yield f"and {formats.count(len(why.findings) - _MAX_FINDINGS, 'more finding')} in this period."
     if why.source is not None:
         yield f"Source: {why.source.value}. {why.source.explanation}"
 
