@@ -22,8 +22,8 @@ from sgmp_console.cloud.local_ca import Credentials, LocalAuthority
 from sgmp_console.demo.folder import LOOPBACK
 from sgmp_console.demo.folder import free_port as free_port  # for those who need a broker that is not there
 from sgmp_console.demo.mosquitto import find_mosquitto, prepare_broker
-from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import Child, Program
+from sgmp_console.demo.unprivileged_user import unprivileged_user
 from tests.waiting import WAIT_S, wait_until
 
 
@@ -48,7 +48,9 @@ class TestBroker:
         self._child: Child | None = None
 
     def start(self) -> None:
-        prepare_broker(self.folder / "broker", self.authority, self.deployment, self.port, ordinary_user())
+        prepare_broker(
+            self.folder / "broker", self.authority, self.deployment, self.port, unprivileged_user()
+        )
         self._start()
 
     def restart(self) -> None:
@@ -57,7 +59,7 @@ class TestBroker:
         self._start()
 
     def _start(self) -> None:
-        owner = ordinary_user()
+        owner = unprivileged_user()
         command = [str(find_mosquitto()), "-c", str(self.folder / "broker" / "mosquitto.conf")]
         self._child = Child(Program("mosquitto", command, self.folder / "mosquitto.log", owner=owner))
         wait_until(self._answers, explain=(self.folder / "mosquitto.log").read_text)

@@ -120,7 +120,7 @@ def calling(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _told_apart(error.response, error.operation_name, what) from None
+        raise _distinguished(error.response, error.operation_name, what) from None
     except (NoCredentialsError, PartialCredentialsError, TokenRetrievalError):
         raise AwsNotConfigured(
             f"AWS could not {what}: this computer has no AWS credentials. Set them up as for the AWS command line "
@@ -134,7 +134,7 @@ def calling(what: str) -> Iterator[None]:
         ) from None
 
 
-def _told_apart(response: Any, operation: str, what: str) -> Exception:
+def _distinguished(response: Any, operation: str, what: str) -> Exception:
     code = str(response.get("Error", {}).get("Code", "unknown"))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _SIGN_IN:

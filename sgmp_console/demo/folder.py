@@ -18,7 +18,7 @@ from typing import TypeGuard
 import platformdirs
 from filelock import FileLock, Timeout
 
-from sgmp_console.demo.ordinary_user import ordinary_user
+from sgmp_console.demo.unprivileged_user import unprivileged_user
 from sgmp_console.errors import UserError
 from sgmp_console.files import write_atomic
 
@@ -65,11 +65,11 @@ class DemoState:
 
 
 class DemoFolder:
-    """Paths, lock and state of one demo. `owner`: who runs its servers, where we are root (see ordinary_user)."""
+    """Paths, lock and state of one demo. `owner`: who runs its servers, where we are root (see unprivileged_user)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
-        self.owner = ordinary_user()
+        self.owner = unprivileged_user()
         self.logs = self.path / "logs"
         self.database = self.path / "database"
         self.broker = self.path / "broker"

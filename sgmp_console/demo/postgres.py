@@ -23,8 +23,8 @@ from pathlib import Path
 import psycopg2
 import psycopg2.extensions
 
-from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import Child, Program
+from sgmp_console.demo.unprivileged_user import unprivileged_user
 from sgmp_console.errors import SgmpError
 from sgmp_console.files import private_opener
 from sgmp_console.store.connecting import SCRAM_ONLY
@@ -98,7 +98,7 @@ class EmbeddedPostgres:
         self._log_file = self._folder / "server.log"
         self._wanted_port = port
         self._settings = {**_SETTINGS, **(settings or {})}
-        self._owner = ordinary_user()
+        self._owner = unprivileged_user()
         self._child: Child | None = None
         self._url = ""
 

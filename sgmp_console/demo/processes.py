@@ -1,7 +1,7 @@
 """Child processes that are kept running, and of which none survives their parent.
 
 A parent killed outright can't stop anything. On Linux the kernel ends each child with it (a signal at the parent's
-death); on Windows all are in a job that ends with the last handle to it; elsewhere each child runs on a leash, a small
+death); on Windows all are in a job that ends with the last handle to it; elsewhere each child has a guard, a small
 process that ends it when the parent's end of a pipe closes.
 """
 
@@ -59,13 +59,13 @@ class Child:
         bound_log(program.log)
         user, group = program.owner or (None, None)
         command = list(program.command)
-        on_leash = sys.platform not in ("linux", "win32")
-        if on_leash:
-            command = [sys.executable, "-m", "sgmp_console.demo.leash", *command]
+        guarded = sys.platform not in ("linux", "win32")
+        if guarded:
+            command = [sys.executable, "-m", "sgmp_console.demo.child_guard", *command]
         with open(program.log, "ab", opener=private_opener) as log:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE if on_leash else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if guarded else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **program.environment},
@@ -97,13 +97,13 @@ class Child:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             _log.warning("%s did not stop within %g s and was killed", self.program.name, timeout_s)
-            self._let_go_of_leash()
+            self._release_guard()
             self._process.kill()
             self._process.wait()
-        self._let_go_of_leash()
+        self._release_guard()
 
-    def _let_go_of_leash(self) -> None:
-        """The leash, where there is one, then kills what it holds; killed itself, it could not."""
+    def _release_guard(self) -> None:
+        """The guard, where there is one, then kills what it holds; killed itself, it could not."""
         if self._process.stdin is not None:
             self._process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -50,12 +50,12 @@ def broker(folder: DemoFolder, state: DemoState, authority: LocalAuthority) -> P
     return Program("broker", command, folder.logs / "broker.log", owner=folder.owner)
 
 
-def furnish(folder: DemoFolder, database_url: str, history_days: int) -> Program:
-    """Tables, accounts, houses, devices, items; ends when that is done. See demo.furnish."""
+def seed(folder: DemoFolder, database_url: str, history_days: int) -> Program:
+    """Tables, accounts, houses, devices, items; ends when that is done. See demo.seed."""
     return Program(
-        "furnish",
-        [sys.executable, "-m", "sgmp_console.demo.furnish", str(folder.path), str(history_days)],
-        folder.logs / "furnish.log",
+        "seed",
+        [sys.executable, "-m", "sgmp_console.demo.seed", str(folder.path), str(history_days)],
+        folder.logs / "seed.log",
         environment={DATABASE_URL: database_url},
     )
 

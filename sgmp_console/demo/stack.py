@@ -98,7 +98,7 @@ class Stack:
                 try:
                     self._start(state)
                     while True:
-                        self._look()
+                        self._tick()
                 finally:
                     self._stop()
         except _AskedToStop:
@@ -133,12 +133,12 @@ class Stack:
         database_url = self._postgres.start()
         self._wait_for_ports(set(state.ports.values()))
 
-        furnished = self._run_task("furnish", programs.furnish(folder, database_url, self._history_days))
-        state.house_ids, state.known_ports = furnished["house_ids"], dict(state.ports)
+        seeded = self._run_task("seed", programs.seed(folder, database_url, self._history_days))
+        state.house_ids, state.known_ports = seeded["house_ids"], dict(state.ports)
         folder.save(state)
         stage("edges", "Starting ingest and the edges of the houses")
-        self._add(programs.ingest(folder, state, furnished["ingest_url"]))
-        self._add(programs.watch(folder, state, furnished["watch_url"]))
+        self._add(programs.ingest(folder, state, seeded["ingest_url"]))
+        self._add(programs.watch(folder, state, seeded["watch_url"]))
         self._add(*(programs.edge(folder, state, authority, house, self._poll_s) for house in DEMO_HOUSES))
         if self._history_days > 0:
             self._run_task(
@@ -159,7 +159,7 @@ class Stack:
         self._services.append(services)
         for service in services:
             service.keep_running()
-        self._obey()
+        self._check_stop()
         return services
 
     def _run_task(self, stage: str, program: Program, *, finished: str = "") -> Mapping[str, Any]:
@@ -171,7 +171,7 @@ class Stack:
         task = _Task(stage, program, self._folder.progress(stage), self._reporter, finished)
         self._tasks.append(task)
         while task.result is None:
-            self._look()
+            self._tick()
         return task.result
 
     def _wait_for_ports(self, ports: set[int]) -> None:
@@ -189,13 +189,13 @@ class Stack:
             if failing or time.monotonic() > deadline:
                 logs = ", ".join(str(service.program.log) for service in failing) or str(self._folder.logs)
                 raise StackFailed(f"A part of the demo does not start; {logs} says why.")
-            self._look()
+            self._tick()
 
     # --- Running -------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _tick(self) -> None:
         """One round: start again what ended, bound the logs, rest. Raises _AskedToStop."""
-        self._obey()
+        self._check_stop()
         if self._postgres is not None and not self._postgres.is_running():
             _log.warning("the database ended; it starts again")
             self._postgres.start()
@@ -222,7 +222,7 @@ class Stack:
                 os.kill(self._broker.pid, signal.SIGHUP)
             self._access_list_read = changed
 
-    def _obey(self) -> None:
+    def _check_stop(self) -> None:
         if self._asked_to_stop or (self._ends_with_stdin and _stdin_closed()):
             raise _AskedToStop
 

@@ -18,7 +18,7 @@ from sgmp_console.cloud.directory import Directory, DirectoryUser, LocalDirector
 from sgmp_console.cloud.mail import Mailer
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import passwords
-from sgmp_console.fleet.failures import restated, saying
+from sgmp_console.fleet.failures import error_context, with_message
 from sgmp_console.fleet.outside import outside
 from sgmp_console.store import Account, Database, accounts, deployment_name
 
@@ -119,7 +119,7 @@ def update(database: Database, account: Account, *, directory: Directory = LOCAL
     """
     with outside(database, lambda connection: accounts.get(connection, account.account_id) == stored) as act:
         stored = accounts.update(act.connection, account)
-        with saying(f"The account {account.email} was not changed:"):
+        with error_context(f"The account {account.email} was not changed:"):
             found = directory.find(account.email)
             wanted = user_of(stored)
             if (
@@ -166,7 +166,7 @@ def reset_password(
     except SgmpError as error:
         if not begun:
             raise
-        raise restated(
+        raise with_message(
             error,
             f"The password of {account.email} was not reset, or not everywhere: {error} Reset it again when that is "
             "repaired.",
@@ -201,7 +201,7 @@ def change_own_password(
             if database.accepts(new):
                 database.use_password(new)
                 return  # committed; only the answer was lost
-            with saying(
+            with error_context(
                 f"{error} The password is the new one in the directory of users, and may be the old one here. An "
                 "administrator can reset it, which makes it the same everywhere again."
             ):
@@ -221,7 +221,7 @@ def delete(database: Database, account_ids: Sequence[int], *, directory: Directo
         for account_id in account_ids:
             emails.append(accounts.get(act.connection, account_id).email)
             accounts.delete(act.connection, account_id)
-        with saying("No account was deleted:"):
+        with error_context("No account was deleted:"):
             # Disabling can be taken back, deleting can not.
             for email in emails:
                 user = directory.find(email)

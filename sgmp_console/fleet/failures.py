@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sgmp_console.errors import Cancelled, Refused, SgmpError, Unavailable, UserError
 
 
-def restated(error: SgmpError, text: str) -> SgmpError:
+def with_message(error: SgmpError, text: str) -> SgmpError:
     """An error of the same kind with another sentence."""
     for kind in (Cancelled, Refused, UserError):
         if isinstance(error, kind):
@@ -16,14 +16,14 @@ def restated(error: SgmpError, text: str) -> SgmpError:
     return Unavailable(text)
 
 
-def go_on() -> None:
+def no_checkpoint() -> None:
     """The checkpoint of acts that nobody cancels."""
 
 
 @contextmanager
-def saying(beginning: str) -> Iterator[None]:
+def error_context(beginning: str) -> Iterator[None]:
     """Expected failures inside, with `beginning` before their sentence."""
     try:
         yield
     except SgmpError as error:
-        raise restated(error, f"{beginning} {error}") from error
+        raise with_message(error, f"{beginning} {error}") from error

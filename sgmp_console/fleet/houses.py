@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sgmp_console.cloud.credentials import CredentialsService
 from sgmp_console.errors import SgmpError, Taken, UserError
 from sgmp_console.fleet.editing import editing
-from sgmp_console.fleet.failures import go_on, saying
+from sgmp_console.fleet.failures import error_context, no_checkpoint
 from sgmp_console.fleet.outside import outside
 from sgmp_console.fleet.sync import RetainingBroker
 from sgmp_console.store import (
@@ -83,7 +83,7 @@ def create_with_credentials(
     time_zone: str,
     load_contains_ev: bool = False,
     place: Place | None = None,
-    checkpoint: Callable[[], None] = go_on,
+    checkpoint: Callable[[], None] = no_checkpoint,
 ) -> NewHouse:
     """Make a house, and the credentials for its edge. Both or neither.
 
@@ -111,7 +111,7 @@ def renew_credentials(
     house_id: int,
     *,
     revoke_older: bool = True,
-    checkpoint: Callable[[], None] = go_on,
+    checkpoint: Callable[[], None] = no_checkpoint,
 ) -> NewCredentials:
     """Make new credentials for a house, and then revoke the older ones.
 
@@ -183,7 +183,7 @@ def delete(
     *,
     broker: RetainingBroker | None = None,
     deployment: str | None = None,
-    checkpoint: Callable[[], None] = go_on,
+    checkpoint: Callable[[], None] = no_checkpoint,
 ) -> None:
     """Delete a house that has nothing left, and its credentials with it (None: it has none).
 
@@ -203,7 +203,9 @@ def delete(
         if service is not None:
             _note(act.connection, "remove_credentials", house)
         houses.delete(act.connection, house_id)
-        with saying(f"House {house.name} was not deleted, though its edge may not be let in any more:"):
+        with error_context(
+            f"House {house.name} was not deleted, though its edge may not be let in any more:"
+        ):
             if service is not None:
                 service.remove(house_id)
             if broker is not None and deployment is not None:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from sgmp_console.errors import SgmpError, Unavailable, UserError
-from sgmp_console.fleet.failures import restated
+from sgmp_console.fleet.failures import with_message
 from sgmp_console.store import Database
 
-_MOST_LEFT = 5
+_MAX_LEFT = 5
 """Sentences about what was left that one error has; more would not be read."""
 
 
@@ -47,8 +47,8 @@ class Outside:
             except SgmpError as error:
                 failures.append(error)
                 sentences.append(otherwise(error))
-        if len(sentences) > _MOST_LEFT:
-            sentences[_MOST_LEFT:] = [f"The same is true of {len(sentences) - _MOST_LEFT} more."]
+        if len(sentences) > _MAX_LEFT:
+            sentences[_MAX_LEFT:] = [f"The same is true of {len(sentences) - _MAX_LEFT} more."]
         if self._undo and self.left:
             sentences.append(self.left)
         if not is_known:
@@ -61,9 +61,9 @@ class Outside:
             begun = f"{self.failed}, and nothing is left of it: {cause}"
         text = " ".join([begun, *sentences])
         if failures:
-            raise restated(failures[0], text) from cause
+            raise with_message(failures[0], text) from cause
         if text != str(cause) and isinstance(cause, SgmpError):
-            raise restated(cause, text) from cause
+            raise with_message(cause, text) from cause
 
 
 @contextmanager

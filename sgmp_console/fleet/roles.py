@@ -8,7 +8,7 @@ from functools import partial
 from sgmp_console.cloud.directory import Directory
 from sgmp_console.errors import Refused, SgmpError
 from sgmp_console.fleet.accounts import LOCAL, user_of
-from sgmp_console.fleet.failures import saying
+from sgmp_console.fleet.failures import error_context
 from sgmp_console.fleet.outside import Outside, outside
 from sgmp_console.store import Account, Database, Role, accounts, roles
 
@@ -37,7 +37,7 @@ def update(database: Database, role: Role, *, directory: Directory = LOCAL) -> R
         stored = roles.update(act.connection, role)
         if stored.name != before.name:
             members = [one for one in accounts.list_all(act.connection) if one.role == stored.name]
-            with saying(f"The role {before.name} was not changed:"):
+            with error_context(f"The role {before.name} was not changed:"):
                 _rename_group(directory, members, stored, act)
     return stored
 

@@ -196,7 +196,7 @@ def history(connection: sa.Connection, house_id: int) -> list[HistoryEntry]:
         connection,
         house_id,
         versions[-1].created_ms - _CLOCKS_MS,
-        versions[0].created_ms + _FAR_MS,
+        versions[0].created_ms + _HORIZON_MS,
         devices=[contract.EDGE_DEVICE_NAME],
         types=[contract.CONFIG_APPLIED, contract.CONFIG_REJECTED],
     )
@@ -306,7 +306,7 @@ def _refuses(last: ConfigVersion, edge: EdgeState, rejected_ms: int, *, runs_it:
 _CLOCKS_MS = 24 * 3_600_000
 """By as much an edge's clock may be behind ours."""
 
-_FAR_MS = 10 * 366 * 24 * 3_600_000
+_HORIZON_MS = 10 * 366 * 24 * 3_600_000
 
 
 def _add_version(connection: sa.Connection, house_id: int) -> tuple[int, list[contract.DeviceConfig]]:

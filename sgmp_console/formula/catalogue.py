@@ -20,7 +20,7 @@ from sgmp_console.formula.identifiers import (
 from sgmp_console.formula.render import text
 from sgmp_console.formula.tree import Node, Reference, fold, nodes, rebuilt
 
-_MOST_INLINED_NODES = 4_000
+_MAX_INLINED_NODES = 4_000
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ def _substituted(tree: Node, done: Mapping[str, Node]) -> Node:
                 )
             return inner, sum(1 for _ in nodes(inner))
         size = 1 + sum(count for _, count in arguments)
-        if size > _MOST_INLINED_NODES:
+        if size > _MAX_INLINED_NODES:
             raise FormulaError(
                 "written out with its items the formula is too large", node.position, node.length
             )

@@ -43,8 +43,8 @@ from sgmp_console.timeseries.averages import period_means, starts_of_runs
 from sgmp_console.timeseries.series import Series
 from sgmp_console.timeseries.slots import SLOT_MS, HourMeans, SlotMeans
 
-_LARGEST = Fraction(10) ** 100
-_MOST_BITS = 4_096
+_MAX_VALUE = Fraction(10) ** 100
+_MAX_BITS = 4_096
 """Longer fractions are rounded to the nearest float: they come from long literals, not from meters."""
 
 
@@ -245,7 +245,7 @@ def _power(x: _Form, y: _Form) -> _Form | None:
         return _Form(Fraction(1), {}, x.rational)
     if x.terms:
         return None
-    exact = y.constant.denominator == 1 and abs(y.constant) * _bits(x.constant) <= _MOST_BITS
+    exact = y.constant.denominator == 1 and abs(y.constant) * _bits(x.constant) <= _MAX_BITS
     if exact and (x.constant or y.constant > 0):
         return _Form(x.constant ** int(y.constant), {}, x.rational and y.rational)
     return _rounded(lambda: float(x.constant) ** float(y.constant))
@@ -317,16 +317,16 @@ def _rounded(compute: Callable[[], float]) -> _Form | None:
 
 
 def _bounded(x: _Form | None) -> _Form | None:
-    """The form with no number longer than _MOST_BITS, or None if one is out of bounds."""
+    """The form with no number longer than _MAX_BITS, or None if one is out of bounds."""
     if x is None:
         return None
     numbers = [
         x.constant,
         *(number for term in x.terms.values() for number in (term.positive, term.negative)),
     ]
-    if any(number and not 1 / _LARGEST <= abs(number) <= _LARGEST for number in numbers):
+    if any(number and not 1 / _MAX_VALUE <= abs(number) <= _MAX_VALUE for number in numbers):
         return None
-    if all(_bits(number) <= _MOST_BITS for number in numbers):
+    if all(_bits(number) <= _MAX_BITS for number in numbers):
         return x
     terms = {
         name: Term(Fraction(float(t.positive)), Fraction(float(t.negative))) for name, t in x.terms.items()

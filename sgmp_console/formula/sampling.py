@@ -13,7 +13,7 @@ from sgmp_console.formula.tree import Average, Node, Reference, nodes
 from sgmp_console.timeseries.series import Series
 
 _COUNT = 24
-_ENOUGH = 6
+_MIN_SAMPLES = 6
 _TOLERANCE = 1e-9
 
 
@@ -47,7 +47,7 @@ def may_be_equal(one: Series, other: Series) -> bool:
     """False if two results of `sampled` show that their formulas differ."""
     if not np.array_equal(one.timestamps, other.timestamps):
         return False
-    if len(one) < _ENOUGH:
+    if len(one) < _MIN_SAMPLES:
         return False  # hardly ever defined: nothing can be said
     scale = np.maximum(np.abs(one.values), np.abs(other.values))
     return bool(np.all(np.abs(one.values - other.values) <= _TOLERANCE * np.maximum(scale, 1e-3)))

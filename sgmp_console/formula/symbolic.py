@@ -37,7 +37,7 @@ _MAX_OPERATIONS = 120
 _MAX_TERMS = 40
 _MAX_DEGREE = 8
 _MAX_SYMBOLS = 5
-_LARGEST_CONSTANT = 1e12
+_MAX_CONSTANT = 1e12
 _UNBOUNDED = 10**9
 
 
@@ -190,7 +190,7 @@ def translate(root: Node) -> Translated:
         if node.children and not bounded.expression.free_symbols:
             # SymPy compares numbers by working them out to as many digits as it takes: exp(exp(40)) takes forever.
             value = constant_value(node)
-            if value is not None and not abs(value) <= _LARGEST_CONSTANT:
+            if value is not None and not abs(value) <= _MAX_CONSTANT:
                 raise OutOfBounds
         if bounded.expression.has(sympy.nan, sympy.zoo, sympy.oo, sympy.S.NegativeInfinity, sympy.I):
             raise OutOfBounds

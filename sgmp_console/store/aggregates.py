@@ -23,7 +23,7 @@ from sgmp_console.timeseries import SLOT_MS, HourAggregates, SlotAggregates, tim
 _TIMESCALE = "sgmp_timescale"
 _LATE_MS = 5 * 60_000
 """Readings that are older when they arrive may be in a range that TimescaleDB has aggregated (its policy: 10 minutes)."""
-_MOST_FOLDED = 2_000
+_MAX_SLOTS_SENT = 2_000
 """More slots than these are cheaper counted again by the server than sent to it."""
 
 _FOLD = sa.text(  # made once: SQLAlchemy looks for parameters each time
@@ -178,7 +178,7 @@ def fold(
     changes = (series[1:] != series[:-1]) | (slots[1:] != slots[:-1])
     first = np.flatnonzero(np.concatenate(([True], changes)))
     of_series, starts = array_literal(series[first]), array_literal(slots[first] * SLOT_MS)
-    if len(first) > _MOST_FOLDED:
+    if len(first) > _MAX_SLOTS_SENT:
         connection.execute(
             sa.text("SELECT sgmp.recompute_between(:series, :from_ms, :to_ms)"),
             {

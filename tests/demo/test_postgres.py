@@ -16,8 +16,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.postgres import EmbeddedPostgres, EmbeddedPostgresFailed
+from sgmp_console.demo.unprivileged_user import unprivileged_user
 from tests.waiting import WAIT_S, wait_until
 
 CARELESS = {"fsync": "off"}
@@ -91,7 +91,7 @@ def test_files_are_the_servers_users_alone(postgres: EmbeddedPostgres, folder: P
     postgres.start()
     assert (folder / "data").stat().st_mode & 0o077 == 0
     assert (folder / "owner_password").stat().st_mode & 0o077 == 0
-    owner = ordinary_user()
+    owner = unprivileged_user()
     if owner is not None:
         assert (folder / "data").stat().st_uid == owner[0]
 
@@ -177,7 +177,7 @@ def test_what_an_interrupted_start_left_is_made_anew(made: Path) -> None:
         server.stop()
 
 
-@pytest.mark.skipif(ordinary_user() is None, reason="only root runs the server as somebody else")
+@pytest.mark.skipif(unprivileged_user() is None, reason="only root runs the server as somebody else")
 def test_a_folder_that_the_servers_user_can_not_reach_is_told(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

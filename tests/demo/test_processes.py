@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.processes import MAX_LOG_BYTES, Child, Program, Service, bound_log
+from sgmp_console.demo.unprivileged_user import unprivileged_user
 from tests.waiting import WAIT_S, wait_until
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
@@ -97,7 +97,7 @@ def test_a_log_is_bounded_while_its_writer_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
-@pytest.mark.parametrize("owner", [None, ordinary_user()], ids=["ours", "ordinary user"])
+@pytest.mark.parametrize("owner", [None, unprivileged_user()], ids=["ours", "ordinary user"])
 def test_nothing_survives_a_parent_that_is_killed(tmp_path: Path, owner: tuple[int, int] | None) -> None:
     parent_code = (
         "import sys, time; from pathlib import Path;"
@@ -116,16 +116,16 @@ def test_nothing_survives_a_parent_that_is_killed(tmp_path: Path, owner: tuple[i
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
-def test_a_leash_ends_its_command_when_let_go(tmp_path: Path) -> None:
+def test_a_guard_ends_its_command_when_it_is_let_go(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "sgmp_console.demo.leash", *SLEEPER],
+        [sys.executable, "-m", "sgmp_console.demo.child_guard", *SLEEPER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    ) as leash:
-        assert leash.stdin is not None
-        assert leash.stdout is not None
-        assert leash.stdout.readline() == b"up\n"
-        (held,) = psutil.Process(leash.pid).children()
-        leash.stdin.close()
-        assert leash.wait(WAIT_S) == -signal.SIGKILL % 256 or leash.returncode < 0
+    ) as guard:
+        assert guard.stdin is not None
+        assert guard.stdout is not None
+        assert guard.stdout.readline() == b"up\n"
+        (held,) = psutil.Process(guard.pid).children()
+        guard.stdin.close()
+        assert guard.wait(WAIT_S) == -signal.SIGKILL % 256 or guard.returncode < 0
         assert not held.is_running()

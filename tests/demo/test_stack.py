@@ -69,7 +69,7 @@ def _newest(database: Database, house_id: int) -> dict[str, int]:
 
 def test_it_tells_its_stages_and_then_how_to_sign_in(demo: RunningDemo) -> None:
     stages = [line["stage"] for line in demo.lines if "stage" in line]
-    assert list(dict.fromkeys(stages)) == ["houses", "broker", "database", "furnish", "edges", "history"]
+    assert list(dict.fromkeys(stages)) == ["houses", "broker", "database", "seed", "edges", "history"]
     assert all(line["text"] and "fraction" in line for line in demo.lines if "stage" in line)
     assert set(demo.ready) == {"profile", "email", "password"}
 

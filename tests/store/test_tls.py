@@ -17,8 +17,8 @@ import psycopg2
 import pytest
 
 from sgmp_console.cloud.local_ca import LocalAuthority
-from sgmp_console.demo.ordinary_user import ordinary_user
 from sgmp_console.demo.postgres import EmbeddedPostgres
+from sgmp_console.demo.unprivileged_user import unprivileged_user
 from sgmp_console.errors import UserError
 from sgmp_console.store import Database, DatabaseUnavailable
 from tests.mosquitto import free_port
@@ -77,7 +77,7 @@ def server() -> Iterator[TlsServer]:
     key.write_text(issued.private_key_pem)
     key.chmod(0o600)
     hba.write_text("local all all scram-sha-256\nhost all all 0.0.0.0/0 scram-sha-256\n")
-    if (owner := ordinary_user()) is not None:
+    if (owner := unprivileged_user()) is not None:
         for path in (cert, key, hba):
             os.chown(path, *owner)
         sockets = folder / "sockets"

@@ -234,7 +234,7 @@ def test_without_the_database_what_was_typed_stays_and_can_be_sent_again(
     with outage(test_database):
         dialog.perform()
         qtbot.waitUntil(lambda: not dialog.busy)
-        assert "What was typed is still here." in dialog.strip.text()
+        assert "What was typed is still here." in dialog.message_bar.text()
         assert not view.services.connection.online
     dialog.perform()
     qtbot.waitUntil(lambda: bool(page.findChildren(PasswordOnce)))
@@ -270,7 +270,7 @@ def test_waiting_can_be_ended_and_the_form_is_usable_again(
         dialog.cancel.click()
         assert not dialog.busy
         assert dialog.fields.isEnabled()
-        assert "may still be carried out" in dialog.strip.text()
+        assert "may still be carried out" in dialog.message_bar.text()
     dialog.discard()
 
 
@@ -289,11 +289,11 @@ def test_a_change_by_somebody_else_is_reported_and_one_chooses(
     theirs = stored(deployed)["vera@example.org"]
     accounts.update(deployed.owner, Account(**{**vars(theirs), "name": "Vera Theirs"}))
     dialog.perform()
-    qtbot.waitUntil(lambda: "mine" in dialog.strip.buttons())
-    assert "name Vera Theirs" in dialog.strip.text()
+    qtbot.waitUntil(lambda: "mine" in dialog.message_bar.buttons())
+    assert "name Vera Theirs" in dialog.message_bar.text()
     assert stored(deployed)["vera@example.org"].name == "Vera Theirs"
     save_pictures(dialog, "account_conflict", appearance)
-    dialog.strip.buttons()["mine"].click()
+    dialog.message_bar.buttons()["mine"].click()
     qtbot.waitUntil(lambda: stored(deployed)["vera@example.org"].name == "Vera Mine")
     qtbot.waitUntil(lambda: not page.busy())
 
@@ -308,7 +308,7 @@ def test_an_account_that_was_deleted_meanwhile_is_reported(
     accounts.delete(deployed.owner, [some[0].account_id])
     dialog.name.setText("Vera Late")
     dialog.perform()
-    qtbot.waitUntil(lambda: "There is no such account" in dialog.strip.text())
+    qtbot.waitUntil(lambda: "There is no such account" in dialog.message_bar.text())
     assert dialog.name.text() == "Vera Late"
     dialog.discard()
 
@@ -337,7 +337,7 @@ def test_nobody_deletes_or_disables_the_account_they_are_signed_in_with(show: Sh
     choose(page, "ada@example.org")
     page.action(act).trigger()
     assert not [one for one in page.findChildren(ConfirmDialog) if one.isVisible()]
-    assert page.strip.text().startswith(f"You can't {act} the account you are signed in with.")
+    assert page.message_bar.text().startswith(f"You can't {act} the account you are signed in with.")
 
 
 def test_an_account_is_disabled_and_enabled_again(
@@ -434,7 +434,7 @@ def test_accounts_are_exported_without_passwords(
     file = tmp_path / "accounts.csv"
     chooser.fileSelected.emit(str(file))
     chooser.close()
-    qtbot.waitUntil(lambda: "3 accounts were exported, without passwords." in page.strip.text())
+    qtbot.waitUntil(lambda: "3 accounts were exported, without passwords." in page.message_bar.text())
     header, *lines = file.read_text("utf-8-sig").splitlines()
     assert "password" not in header
     assert any(line.startswith("vera@example.org,Vera,visitor,Maple House") for line in lines)
@@ -450,7 +450,7 @@ def test_an_export_for_spreadsheets_with_a_decimal_comma_has_semicolons(
     file = tmp_path / "accounts.csv"
     chooser.fileSelected.emit(str(file))
     chooser.close()
-    qtbot.waitUntil(lambda: "3 accounts were exported" in page.strip.text())
+    qtbot.waitUntil(lambda: "3 accounts were exported" in page.message_bar.text())
     assert file.read_text("utf-8-sig").startswith("email;name;role")
 
 

@@ -322,7 +322,7 @@ def test_what_was_typed_survives_a_database_that_does_not_answer(
     with houses.outage(test_database):
         editor.perform()
         qtbot.waitUntil(lambda: not editor.busy)
-        assert "The database is not available" in editor.strip.text()
+        assert "The database is not available" in editor.message_bar.text()
         assert (editor.name.text(), editor.formula.toPlainText()) == ("x", "egauge.A.Solar")
         assert not view.connection.online
     with qtbot.waitSignal(editor.saved):
@@ -353,14 +353,14 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_decided(
     analytics.update(deployed.owner, replace(item, formula="-egauge.A.EV"))
     write(qtbot, editor, "-egauge.A.Load*2")
     editor.perform()
-    qtbot.waitUntil(lambda: "theirs" in editor.strip.buttons())
-    assert "Stored now: formula -egauge.A.EV" in editor.strip.text()
+    qtbot.waitUntil(lambda: "theirs" in editor.message_bar.buttons())
+    assert "Stored now: formula -egauge.A.EV" in editor.message_bar.text()
     assert editor.formula.toPlainText() == "-egauge.A.Load*2"
     if choice == "mine":
         with qtbot.waitSignal(editor.saved):
-            QTest.mouseClick(editor.strip.buttons()[choice], Qt.MouseButton.LeftButton)
+            QTest.mouseClick(editor.message_bar.buttons()[choice], Qt.MouseButton.LeftButton)
     else:
-        QTest.mouseClick(editor.strip.buttons()[choice], Qt.MouseButton.LeftButton)
+        QTest.mouseClick(editor.message_bar.buttons()[choice], Qt.MouseButton.LeftButton)
         settle(qtbot, editor)
         assert editor.formula.toPlainText() == "-egauge.A.EV"
         leave(editor)
@@ -374,9 +374,9 @@ def test_an_item_deleted_meanwhile_can_be_made_again(
     editor = edit(item)
     analytics.delete(deployed.owner, deployed.houses[0].house_id, [item.item_id])
     editor.perform()
-    qtbot.waitUntil(lambda: "again" in editor.strip.buttons())
+    qtbot.waitUntil(lambda: "again" in editor.message_bar.buttons())
     with qtbot.waitSignal(editor.saved):
-        QTest.mouseClick(editor.strip.buttons()["again"], Qt.MouseButton.LeftButton)
+        QTest.mouseClick(editor.message_bar.buttons()["again"], Qt.MouseButton.LeftButton)
     assert houses.stored(deployed.owner, deployed.houses[0])["load"].formula == "-egauge.A.Load"
 
 

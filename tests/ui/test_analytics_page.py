@@ -216,7 +216,7 @@ def test_an_item_that_others_use_is_not_deleted_and_they_are_named(
     choose(page, "load")
     page.action("delete").trigger()
     assert not page.findChildren(ConfirmDialog)
-    assert page.strip.text().startswith(
+    assert page.message_bar.text().startswith(
         "Nothing was deleted: load is used by surplus. Change or delete these analytic items first."
     )
 
@@ -228,7 +228,7 @@ def test_a_use_that_came_meanwhile_is_reported_too(
     asked = ask(page, "apparent")
     houses.make(deployed.owner, deployed.houses[0], "late", "analytics.apparent*2")
     QTest.mouseClick(asked.act, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "apparent is used by late" in page.strip.text())
+    qtbot.waitUntil(lambda: "apparent is used by late" in page.message_bar.text())
     qtbot.waitUntil(lambda: "late" in cells(page, NAME))
 
 
@@ -261,12 +261,12 @@ def test_what_is_missing_of_the_devices_is_reported(
 ) -> None:
     page = show()
     page.action("required").trigger()
-    qtbot.waitUntil(lambda: "required items were not created" in page.strip.text())
-    assert page.strip.text().startswith(
+    qtbot.waitUntil(lambda: "required items were not created" in page.message_bar.text())
+    assert page.message_bar.text().startswith(
         "13 of 16 required items were not created: they need an eGauge meter and a sonnenBatterie, "
         "which this house does not have."
     )
-    page.strip.buttons()["devices"].click()
+    page.message_bar.buttons()["devices"].click()
     assert page.services.has_page("devices")
     assert not page.isVisible()
     qtbot.waitUntil(lambda: not tasks.shown())
@@ -274,7 +274,7 @@ def test_what_is_missing_of_the_devices_is_reported(
 
 def test_missing_required_items_are_named_in_a_house_that_has_others(some: None, show: Show) -> None:
     page = show()
-    assert page.strip.text().startswith("15 required items missing: battery, battery_charging")
+    assert page.message_bar.text().startswith("15 required items missing: battery, battery_charging")
     button = next(made for made in page.findChildren(QPushButton) if made.text() == "Create required items")
     assert button.isVisible()
 
@@ -288,17 +288,17 @@ def test_populating_can_be_cancelled_and_taken_up_again(
     houses.make(owner, house, "load", "-egauge.A.Load", aggregated=True)
     page = show()
     assert cells(page, AGGREGATION) == ["Not aggregated yet"]
-    assert "Earlier readings of load are not aggregated yet" in page.strip.text()
+    assert "Earlier readings of load are not aggregated yet" in page.message_bar.text()
     with houses.aggregates_locked(owner, house):
-        QTest.mouseClick(page.strip.buttons()["populate"], Qt.MouseButton.LeftButton)
+        QTest.mouseClick(page.message_bar.buttons()["populate"], Qt.MouseButton.LeftButton)
         (task,) = tasks.shown()
         assert task.title == "Aggregating earlier readings of Maple House"
-        assert "populate" not in page.strip.buttons()
+        assert "populate" not in page.message_bar.buttons()
         task.cancel()
-    qtbot.waitUntil(lambda: "Aggregating earlier readings was cancelled." in page.strip.text())
+    qtbot.waitUntil(lambda: "Aggregating earlier readings was cancelled." in page.message_bar.text())
     loaded(qtbot, page)
     assert cells(page, AGGREGATION) == ["Not aggregated yet"]
-    QTest.mouseClick(page.strip.buttons()["populate"], Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.message_bar.buttons()["populate"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: cells(page, AGGREGATION) == ["Aggregated"])
 
 
@@ -309,9 +309,12 @@ def test_why_populating_stopped_is_reported(
     with houses.outage(test_database):
         page.acted("populate")
         qtbot.waitUntil(
-            lambda: "Aggregating earlier readings stopped: The database is not available" in page.strip.text()
+            lambda: (
+                "Aggregating earlier readings stopped: The database is not available"
+                in page.message_bar.text()
+            )
         )
-    assert "The items are stored" in page.strip.text()
+    assert "The items are stored" in page.message_bar.text()
 
 
 def test_home_s_button_is_the_same_act(

@@ -83,7 +83,7 @@ def test_the_editor_in_the_smallest_window(
     editor = page.findChild(ItemEditor)
     assert editor is not None
     qtbot.waitUntil(lambda: is_settled(editor))
-    editor.strip.say("fault", "The database is not available: connection refused.")
+    editor.message_bar.say("fault", "The database is not available: connection refused.")
     editor.aggregation.box.click()
     save_pictures(editor, "analytics_editor_small", appearance)
     editor.discard()

@@ -286,7 +286,7 @@ def test_what_fails_loses_nothing_and_can_be_tried_again(
     write(editor.config.entry("ip").entry, "10.0.0.5")
     with houses.outage(test_database):
         editor.act.click()
-        qtbot.waitUntil(lambda: "The database is not available" in editor.strip.text())
+        qtbot.waitUntil(lambda: "The database is not available" in editor.message_bar.text())
     assert editor.name.text() == "meter"
     assert editor.config.config() == {"ip": "10.0.0.5"}
     qtbot.waitUntil(lambda: editor.act.isEnabled())
@@ -404,13 +404,13 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_decided(
     devices.update(deployed.owner, replace(device, description="Theirs", config={**EGAUGE, "interval": 30}))
     write(editor.description, "Mine")
     editor.act.click()
-    qtbot.waitUntil(lambda: "theirs" in editor.strip.buttons())
-    assert "description “Theirs”, setting interval" in editor.strip.text()
+    qtbot.waitUntil(lambda: "theirs" in editor.message_bar.buttons())
+    assert "description “Theirs”, setting interval" in editor.message_bar.text()
     if choice == "mine":
         with qtbot.waitSignal(editor.saved):
-            editor.strip.buttons()[choice].click()
+            editor.message_bar.buttons()[choice].click()
     else:
-        editor.strip.buttons()[choice].click()
+        editor.message_bar.buttons()[choice].click()
         assert editor.description.text() == "Theirs"
         assert editor.config.config() == {**EGAUGE, "interval": 30}
         editor.reject()
@@ -426,8 +426,8 @@ def test_a_device_deleted_meanwhile_can_be_made_again(
     write(editor.description, "Still wanted")
     devices.delete(deployed.owner, device.house_id, [device.device_id])
     editor.act.click()
-    qtbot.waitUntil(lambda: "again" in editor.strip.buttons())
-    editor.strip.buttons()["again"].click()
+    qtbot.waitUntil(lambda: "again" in editor.message_bar.buttons())
+    editor.message_bar.buttons()["again"].click()
     qtbot.waitUntil(lambda: bool(editor.findChildren(SameMeterDialog)))
     with qtbot.waitSignal(editor.saved):
         editor.findChildren(SameMeterDialog)[0].same.click()

@@ -171,7 +171,7 @@ def test_the_editor_in_the_smallest_window(
     view.resize(1024, 640)
     editor = edit(page, "egauge")
     RESULTS["ok"](editor)
-    editor.strip.say("fault", "The database is not available: connection refused.")
+    editor.message_bar.say("fault", "The database is not available: connection refused.")
     save_pictures(editor, "device_small", appearance)
     editor.discard()
 

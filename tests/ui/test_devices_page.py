@@ -237,7 +237,7 @@ def test_a_device_that_formulas_use_is_not_deleted_and_they_are_named(some: None
     choose(page, "egauge", "garage")
     page.action("delete").trigger()
     assert not page.findChildren(ConfirmDialog)
-    assert page.strip.text() == (
+    assert page.message_bar.text() == (
         "Nothing was deleted: egauge is used by load, solar. Change or delete these analytic items first."
     )
 
@@ -251,7 +251,7 @@ def test_what_somebody_else_deleted_meanwhile_is_reported(
     ids = [row.overview.device.device_id for row in page.table.chosen()]
     devices.delete(deployed.owner, deployed.houses[0].house_id, ids)
     QTest.mouseClick(page.findChildren(ConfirmDialog)[-1].act, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "not in this house any more" in page.strip.text())
+    qtbot.waitUntil(lambda: "not in this house any more" in page.message_bar.text())
     qtbot.waitUntil(lambda: "garage" not in cells(page, NAME))
 
 
@@ -265,7 +265,7 @@ def test_devices_are_exported_without_secrets(qtbot: QtBot, some: None, show: Sh
     file = tmp_path / "out.csv"
     chooser.fileSelected.emit(str(file))
     chooser.close()
-    qtbot.waitUntil(lambda: "6 devices were exported" in page.strip.text())
+    qtbot.waitUntil(lambda: "6 devices were exported" in page.message_bar.text())
     text = file.read_text("utf-8-sig")
     assert "heat_pump" in text
     assert TOKEN not in text

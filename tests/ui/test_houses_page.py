@@ -312,8 +312,8 @@ def test_an_authority_that_fails_leaves_nothing_and_says_so(
     form = opened(page, HouseForm)
     form.name.setText("Oak House")
     form.act.click()
-    qtbot.waitUntil(form.strip.isVisible)
-    assert "Oak House was not created, and nothing is left of it" in form.strip.text()
+    qtbot.waitUntil(form.message_bar.isVisible)
+    assert "Oak House was not created, and nothing is left of it" in form.message_bar.text()
     assert form.act.isEnabled()
     (Path(deployed.profile.authority) / "issued.json.new").rmdir()
     form.act.click()
@@ -345,9 +345,9 @@ def test_a_house_changed_by_somebody_else_is_reported(show: Show, deployed: Depl
     form.description.setText("Mine")
     houses.update(deployed.owner, dataclasses.replace(house, description="Theirs"))
     form.act.click()
-    qtbot.waitUntil(lambda: "mine" in form.strip.buttons())
-    assert "“Theirs”" in form.strip.text()
-    form.strip.buttons()["mine"].click()
+    qtbot.waitUntil(lambda: "mine" in form.message_bar.buttons())
+    assert "“Theirs”" in form.message_bar.text()
+    form.message_bar.buttons()["mine"].click()
     qtbot.waitUntil(lambda: gone(form))
     with deployed.owner.begin() as connection:
         assert stored_houses.get(connection, house.house_id).description == "Mine"

@@ -129,7 +129,7 @@ def test_a_file_can_be_dropped(qtbot: QtBot, of_devices: ImportDialog, tmp_path:
 
 def test_a_file_that_is_no_sheet_is_reported(qtbot: QtBot, of_devices: ImportDialog, tmp_path: Path) -> None:
     look(qtbot, of_devices, sheet(tmp_path, "type,config", "egauge,{}"))
-    assert "name is not among them" in of_devices.strip.text()
+    assert "name is not among them" in of_devices.message_bar.text()
     assert not of_devices.act.isEnabled()
     of_devices.reject()
 
@@ -140,7 +140,7 @@ def test_what_fails_changes_nothing_and_can_be_tried_again(
     look(qtbot, of_devices, sheet(tmp_path, *DEVICES))
     with houses.outage(test_database):
         of_devices.act.click()
-        qtbot.waitUntil(lambda: "The database is not available" in of_devices.strip.text())
+        qtbot.waitUntil(lambda: "The database is not available" in of_devices.message_bar.text())
     look(qtbot, of_devices, tmp_path / "some.csv")
     with qtbot.waitSignal(of_devices.imported):
         of_devices.act.click()

@@ -80,7 +80,7 @@ def test_a_message_of_a_list_moves_no_row(page: AccountsPage, qapp: QApplication
     before = page.table.mapToGlobal(page.table.viewport().pos())
     page.say("Something is worth knowing.")
     qapp.processEvents()
-    assert page.strip.isVisible()
+    assert page.message_bar.isVisible()
     assert page.table.mapToGlobal(page.table.viewport().pos()) == before
 
 

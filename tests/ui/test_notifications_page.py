@@ -79,7 +79,7 @@ def test_a_mail_address_is_added_tested_and_removed(
     watch = threading.Thread(target=deliver, args=(deployed.owner, send, stop))
     watch.start()
     notifications.action("test").trigger()
-    qtbot.waitUntil(lambda: "has taken a test message" in notifications.strip.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "has taken a test message" in notifications.message_bar.text(), timeout=20_000)
     stop.set()
     watch.join()
     assert sent == ["test"]
@@ -107,7 +107,7 @@ def test_a_webhook_shows_its_secret_once(
 
 
 def test_without_a_watch_the_page_says_that_nothing_is_sent(notifications: NotificationsPage) -> None:
-    assert "No messages are sent until it runs" in notifications.strip.text()
+    assert "No messages are sent until it runs" in notifications.message_bar.text()
 
 
 def test_a_time_of_maintenance_is_added_and_removed(

@@ -103,7 +103,7 @@ def test_a_built_in_role_is_only_shown(
     dialog = opened(page, "edit")
     assert not dialog.act.isVisible()
     assert not any(box.isEnabled() for box in dialog.boxes.values())
-    assert "Built-in roles can't be changed." in dialog.strip.text()
+    assert "Built-in roles can't be changed." in dialog.message_bar.text()
     save_pictures(dialog, "role_built_in", appearance)
     dialog.reject()
     assert not dialog.isVisible()
@@ -132,7 +132,7 @@ def test_a_role_in_use_is_not_deleted_and_its_members_are_named(
     page = show()
     choose(page, "operator")
     page.action("delete").trigger()
-    qtbot.waitUntil(lambda: "otto@example.org" in page.strip.text())
+    qtbot.waitUntil(lambda: "otto@example.org" in page.message_bar.text())
     assert "operator" in stored(deployed)
     qtbot.waitUntil(lambda: not page.busy())
 
@@ -159,8 +159,8 @@ def test_theirs_can_be_taken_where_somebody_else_changed_the_role(
     dialog.description.setText("mine")
     roles.update(deployed.owner, replace(operator, description="theirs"))
     dialog.perform()
-    qtbot.waitUntil(lambda: "theirs" in dialog.strip.buttons())
-    dialog.strip.buttons()["theirs"].click()
+    qtbot.waitUntil(lambda: "theirs" in dialog.message_bar.buttons())
+    dialog.message_bar.buttons()["theirs"].click()
     assert dialog.description.text() == "theirs"
     dialog.reject()
     assert not dialog.isVisible()

@@ -76,9 +76,9 @@ def test_nothing_moves_when_the_dialog_has_something_to_say(qtbot: QtBot, open_d
     dialog = open_dialog(fails)
     before = [part.mapToGlobal(part.rect().topLeft()) for part in (dialog.entry, dialog.act, dialog.cancel)]
     dialog.act.click()
-    qtbot.waitUntil(lambda: "can't be sent" in dialog.strip.text())
+    qtbot.waitUntil(lambda: "can't be sent" in dialog.message_bar.text())
     after = [part.mapToGlobal(part.rect().topLeft()) for part in (dialog.entry, dialog.act, dialog.cancel)]
-    assert dialog.strip.isVisible()
+    assert dialog.message_bar.isVisible()
     assert after == before
     dialog.reject()
 
@@ -105,7 +105,7 @@ def test_cancel_stops_work_that_the_status_bar_lists(
     dialog.cancel.click()
     assert dialog.isVisible()
     qtbot.waitUntil(lambda: not dialog.busy)
-    assert dialog.strip.text() == "It was cancelled."
+    assert dialog.message_bar.text() == "It was cancelled."
     dialog.reject()
     assert not dialog.isVisible()
 
@@ -116,7 +116,7 @@ def test_of_other_work_only_the_waiting_ends(qtbot: QtBot, open_dialog: Open, ga
     assert dialog.cancel.text() == "Stop waiting"
     dialog.cancel.click()
     assert not dialog.busy
-    assert "“Send” may still be carried out" in dialog.strip.text()
+    assert "“Send” may still be carried out" in dialog.message_bar.text()
     gate.set()
     dialog.reject()
 
@@ -131,7 +131,7 @@ def test_an_internal_error_is_said_in_one_sentence_and_logged(
     dialog.act.click()
     qtbot.waitUntil(lambda: bool(bugs))
     qtbot.waitUntil(lambda: not dialog.busy)
-    assert dialog.strip.text() == (
+    assert dialog.message_bar.text() == (
         "An internal error happened; the log has its details. What was typed is still here. Try again."
     )
     dialog.reject()

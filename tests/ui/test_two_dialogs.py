@@ -127,14 +127,14 @@ def refused(qtbot: QtBot, subject: Subject) -> EditDialog[Any]:
         subject.entry(dialog).setText(text)
     stores(qtbot, first)
     second.act.click()
-    qtbot.waitUntil(lambda: set(second.strip.buttons()) == {"theirs", "mine"})
+    qtbot.waitUntil(lambda: set(second.message_bar.buttons()) == {"theirs", "mine"})
     return second
 
 
 def test_the_second_is_reported_and_loses_nothing(qtbot: QtBot, subject: Subject) -> None:
     second = refused(qtbot, subject)
-    assert "changed by somebody else meanwhile" in second.strip.text()
-    assert "First" in second.strip.text()
+    assert "changed by somebody else meanwhile" in second.message_bar.text()
+    assert "First" in second.message_bar.text()
     assert subject.entry(second).text() == "Second"
     assert subject.read() == "First"
     second.discard()
@@ -143,13 +143,13 @@ def test_the_second_is_reported_and_loses_nothing(qtbot: QtBot, subject: Subject
 def test_keeping_mine_replaces_theirs_knowingly(qtbot: QtBot, subject: Subject) -> None:
     second = refused(qtbot, subject)
     with qtbot.waitSignal(second.saved):
-        second.strip.buttons()["mine"].click()
+        second.message_bar.buttons()["mine"].click()
     assert subject.read() == "Second"
 
 
 def test_using_theirs_shows_it_and_leaves_it(qtbot: QtBot, subject: Subject) -> None:
     second = refused(qtbot, subject)
-    second.strip.buttons()["theirs"].click()
+    second.message_bar.buttons()["theirs"].click()
     assert subject.entry(second).text() == "First"
     second.reject()
     qtbot.waitUntil(lambda: not shiboken6.isValid(second) or not second.isVisible())
@@ -162,11 +162,11 @@ def test_that_it_was_deleted_meanwhile_is_reported(qtbot: QtBot, subject: Subjec
     subject.entry(dialog).setText("Mine")
     subject.delete()
     dialog.act.click()
-    qtbot.waitUntil(lambda: bool(dialog.strip.text()))
+    qtbot.waitUntil(lambda: bool(dialog.message_bar.text()))
     if subject.can_be_made_again:
-        qtbot.waitUntil(lambda: "again" in dialog.strip.buttons())
+        qtbot.waitUntil(lambda: "again" in dialog.message_bar.buttons())
     else:
         told = ("deleted by somebody else", "There is no such")
-        qtbot.waitUntil(lambda: any(words in dialog.strip.text() for words in told))
+        qtbot.waitUntil(lambda: any(words in dialog.message_bar.text() for words in told))
     assert subject.entry(dialog).text() == "Mine"
     dialog.discard()

@@ -29,7 +29,7 @@ _QUANTA = {"P": 1, "V": 1000, "F": 1000}
 """A counter counts W s, mV s or mHz s."""
 
 _GRANULARITIES = {"S": 1, "m": 60, "h": 3600, "d": 86_400}
-_MOST_ROWS = 44_640
+_MAX_ROWS = 44_640
 _REALM = "eGauge Administration"
 _TOKEN_S = 600.0
 _JUMP = 4_000_000_000_000
@@ -167,7 +167,7 @@ class EgaugeMeter(SimulatedDevice):
             oldest = -(-min(bounds) // step) * step
         else:
             oldest = newest - (max(1, count or 60) - 1) * step
-        instants = range(newest, oldest - 1, -step)[: min(count or _MOST_ROWS, _MOST_ROWS)]
+        instants = range(newest, oldest - 1, -step)[: min(count or _MAX_ROWS, _MAX_ROWS)]
         registers = [register for _, register in self._registers(with_totals="a" in query)]
         names = "".join(
             f' <cname t="{register.type}">{escape(register.stored_name or register.name)}</cname>\n'
@@ -347,7 +347,7 @@ def _instants(asked: str, now_s: int) -> range | None:
     if step < 1:
         return None
     newest = min(last, now_s) // step * step
-    return range(newest, first - 1, -step)[:_MOST_ROWS]
+    return range(newest, first - 1, -step)[:_MAX_ROWS]
 
 
 def _page(status: int, text: str) -> Response:

@@ -15,7 +15,7 @@ from sgmp_console.demo.simulator.tokens import Tokens
 PERIOD_MS = 4_000
 """The service has a row of each station every four seconds."""
 
-_MOST_ROWS = 10_000
+_MAX_ROWS = 10_000
 _TOKEN_S = 86_400.0
 _COLUMNS = (
     "time",
@@ -126,7 +126,7 @@ class PowerflexService(SimulatedDevice):
         if mode != "no_series":
             for row in self._rows(window[0], min(window[1], self.now_ms())):
                 rows.append(row)
-                if len(rows) >= _MOST_ROWS:
+                if len(rows) >= _MAX_ROWS:
                     break
         if not rows:
             return _results({})
@@ -141,7 +141,7 @@ class PowerflexService(SimulatedDevice):
             for row in rows:
                 del row[left_out]
         series: dict[str, Any] = {"name": "ct_response", "columns": columns, "values": rows}
-        if len(rows) >= _MOST_ROWS:
+        if len(rows) >= _MAX_ROWS:
             series["partial"] = True
         return _results({"series": [series]})
 

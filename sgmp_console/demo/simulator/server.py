@@ -42,7 +42,7 @@ _REFUSING = ("refuse", "reboot")
 _REFUSAL_S = 10.0
 _SLOW_S = 3.0
 _IDLE_S = 120.0
-_LARGEST_BODY = 1_000_000
+_MAX_BODY = 1_000_000
 _GARBAGE = b'\x00\xff\xfe{"<\x80garbage' * 20
 
 
@@ -375,7 +375,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         owner = self.server.owner
         length = int(self.headers.get("Content-Length") or 0)
-        if not 0 <= length <= _LARGEST_BODY:
+        if not 0 <= length <= _MAX_BODY:
             self.close_connection = True
             self._send(Response.of_json({"error": "body too large"}, 413))
             return

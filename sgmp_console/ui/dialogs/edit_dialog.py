@@ -91,7 +91,7 @@ class EditDialog(TaskDialog, Generic[Stored]):
         """What makes this the dialog of a new one, where somebody else deleted what was edited."""
         return None
 
-    def settle(self) -> None:
+    def mark_clean(self) -> None:
         """What stands here now is what is stored: from now on changes are the operator's."""
         self._initial = self.entries()
 
@@ -116,7 +116,7 @@ class EditDialog(TaskDialog, Generic[Stored]):
     def failed(self, error: Exception) -> None:
         read = self.reread()
         if isinstance(error, Conflict) and read is not None:
-            self.strip.say("fault", str(error))
+            self.message_bar.say("fault", str(error))
             self.tasks.run(self, read, self._conflict_known, self._gone)
         elif isinstance(error, Cancelled) or not self.place(error):
             super().failed(error)
@@ -126,7 +126,7 @@ class EditDialog(TaskDialog, Generic[Stored]):
 
     def _conflict_known(self, theirs: Stored) -> None:
         self._theirs = theirs
-        self.strip.say(
+        self.message_bar.say(
             "fault",
             f"This was changed by somebody else meanwhile. Stored now: {self.describe(theirs)}. "
             "Nothing was overwritten.",
@@ -138,26 +138,26 @@ class EditDialog(TaskDialog, Generic[Stored]):
         self.tell_unavailable(error)
         gone = "This was deleted by somebody else meanwhile."
         if not isinstance(error, UserError):
-            self.strip.say("fault", explain_in_form(error))
+            self.message_bar.say("fault", explain_in_form(error))
         elif self.recreate() is not None:
             again = (("again", "Create it again"),)
-            self.strip.say("fault", f"{gone} What is typed here can be made again as a new one.", again)
+            self.message_bar.say("fault", f"{gone} What is typed here can be made again as a new one.", again)
         else:
-            self.strip.say("fault", f"{gone} There is nothing to change.")
+            self.message_bar.say("fault", f"{gone} There is nothing to change.")
             self._is_gone = True
             self.refresh_act()
         self.fit()
 
     def act_on_strip(self, id_: str) -> None:
         theirs, recreate = self._theirs, self.recreate()
-        self.strip.hide_message()
+        self.message_bar.hide_message()
         if id_ == "again" and recreate is not None:
             recreate()
             self.perform()
         elif id_ == "theirs" and theirs is not None:
             self.rebase(theirs)
             self.fill(theirs)
-            self.settle()
+            self.mark_clean()
             self.fit()
         elif id_ == "mine" and theirs is not None:
             self.rebase(theirs)  # from now on ours replaces theirs, knowingly

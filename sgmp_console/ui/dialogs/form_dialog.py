@@ -71,7 +71,7 @@ class FormDialog(EditDialog[Stored]):
     def ready(self) -> None:
         """All fields are there and filled: from now on changes are the operator's."""
         self.form.addStretch(1)
-        self.settle()
+        self.mark_clean()
         self.fit()
 
     def set_free(self, free: bool) -> None:

@@ -197,7 +197,7 @@ class ImportDialog(TaskDialog):
         else:
             self._show_ready("Cancelled. Nothing was changed." if isinstance(error, Cancelled) else "")
         if not isinstance(error, Cancelled):
-            self.strip.say("fault", explain(error, then="Nothing was imported. Try again."))
+            self.message_bar.say("fault", explain(error, then="Nothing was imported. Try again."))
 
     # --- Showing -------------------------------------------------------------------------------------------------
 
@@ -304,7 +304,7 @@ class ImportDialog(TaskDialog):
         self.accept()
 
     def _not_saved(self, error: Exception) -> None:
-        self.strip.say("fault", explain(error))
+        self.message_bar.say("fault", explain(error))
 
     # --- Leaving -------------------------------------------------------------------------------------------------
 

@@ -274,7 +274,7 @@ class SynchronizeDialog(ActDialog):
 
     def failed(self, error: Exception) -> None:
         if isinstance(error, Conflict):
-            self.strip.say(
+            self.message_bar.say(
                 "fault",
                 "The devices were changed meanwhile. Nothing was sent: look at what changes, then send again.",
             )
@@ -345,7 +345,7 @@ class RollBackDialog(ActDialog):
             found.changes, "The devices are what they were then. They are only sent again."
         )
         if found.obstacles:
-            self.strip.say("fault", "It can't be rolled back:\n" + "\n".join(found.obstacles))
+            self.message_bar.say("fault", "It can't be rolled back:\n" + "\n".join(found.obstacles))
             self.fit()
         self.refresh_act()
 

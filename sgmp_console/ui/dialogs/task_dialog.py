@@ -58,8 +58,8 @@ class TaskDialog(Dialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(plain_text.title(title))
         self.setMinimumWidth(520)
-        self.strip = MessageBar(keeps_place=True)
-        self.strip.acted.connect(self.act_on_strip)
+        self.message_bar = MessageBar(keeps_place=True)
+        self.message_bar.acted.connect(self.act_on_strip)
         self.note = label("", "caption", "muted", wraps=True)
         """Beside the buttons: what the work brings."""
         self.cancel = button(self.refuse, self.reject)
@@ -120,7 +120,7 @@ class TaskDialog(Dialog):
             outer.addLayout(content, 1)
         else:
             outer.addWidget(content, 1)
-        outer.addWidget(self.strip)
+        outer.addWidget(self.message_bar)
         outer.addWidget(self._bar)
         outer.addLayout(buttons)
 
@@ -140,7 +140,7 @@ class TaskDialog(Dialog):
             self._end()
             on_done(result)
 
-        self.strip.hide_message()
+        self.message_bar.hide_message()
         self._task = self.tasks.run_shown(self, title, work, done, self._failed)
         self._focus_before = self.focusWidget()
         self.set_free(False)
@@ -153,7 +153,7 @@ class TaskDialog(Dialog):
     def failed(self, error: Exception) -> None:
         """Say it. Called with the dialog at rest again."""
         self.tell_unavailable(error)
-        self.strip.say("info" if isinstance(error, Cancelled) else "fault", explain_in_form(error))
+        self.message_bar.say("info" if isinstance(error, Cancelled) else "fault", explain_in_form(error))
         self.fit()
 
     def stopped_waiting(self) -> None:
@@ -217,7 +217,7 @@ class TaskDialog(Dialog):
             task.forget()
             verb = self.verb
             self._end()
-            self.strip.say(
+            self.message_bar.say(
                 "warning",
                 f"Not waiting any longer. “{verb}” may still be carried out: look at the list before trying again.",
             )

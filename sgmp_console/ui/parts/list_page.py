@@ -227,9 +227,9 @@ class ListPage(Page, Generic[Row, Found]):
         column.addWidget(card, 1)
         self.below(column)
         # Below the table: no row moves under the pointer when it appears.
-        self.strip = MessageBar()
-        self.strip.acted.connect(self._act)
-        column.addWidget(self.strip)
+        self.message_bar = MessageBar()
+        self.message_bar.acted.connect(self._act)
+        column.addWidget(self.message_bar)
         self.table.selectionModel().selectionChanged.connect(self.show_actions)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(self._open_menu)
@@ -389,7 +389,7 @@ class ListPage(Page, Generic[Row, Found]):
             with QSignalBlocker(self.search):  # it is read now, not once more after a pause
                 self.search.clear()
             self.table.proxy.search("")
-            self.strip.hide_message()
+            self.message_bar.hide_message()
             self._stack.setCurrentWidget(self._skeleton)
             self._lay_skeleton()
             self._skeleton.begin()
@@ -510,14 +510,14 @@ class ListPage(Page, Generic[Row, Found]):
             tone, text, buttons = standing
             said_tone, said, actions = self._said
             graver = max(said_tone, tone, key=_GRAVITY.index)
-            self.strip.say(graver, f"{said}\n{text}", (*buttons, *actions, *_DISMISS))
+            self.message_bar.say(graver, f"{said}\n{text}", (*buttons, *actions, *_DISMISS))
         elif self._said is not None:
             tone, text, actions = self._said
-            self.strip.say(tone, text, (*actions, *_DISMISS))
+            self.message_bar.say(tone, text, (*actions, *_DISMISS))
         elif standing is not None:
-            self.strip.say(*standing)
+            self.message_bar.say(*standing)
         else:
-            self.strip.hide_message()
+            self.message_bar.hide_message()
 
     def not_done(self, error: Exception) -> None:
         """An act failed: say it, and show how things are now."""

@@ -46,7 +46,7 @@ class Fragment:
     position: int
 
 
-MOST_SHOWN = 60
+MAX_SHOWN = 60
 
 _FRAGMENT = re.compile(r'[A-Za-z](?:[A-Za-z0-9_.:]|"(?:[^"]|"")*"|"[^"]*$)*$')
 
@@ -103,7 +103,7 @@ def matching(candidates: list[Candidate], begun: str) -> list[Candidate]:
         for place, candidate in enumerate(candidates)
         if (rank := _rank(candidate.text.lower(), wanted)) is not None
     )
-    return [candidate for _, _, candidate in ranked[:MOST_SHOWN]]
+    return [candidate for _, _, candidate in ranked[:MAX_SHOWN]]
 
 
 def _rank(name: str, wanted: str) -> int | None:

@@ -29,7 +29,7 @@ from sgmp_console.ui.pages.analytics import syntax
 from sgmp_console.ui.pages.analytics.completion import Candidate, What
 
 _ROW = 28
-_MOST_ROWS = 9
+_MAX_ROWS = 9
 _WIDTH = 520
 
 _KINDS = {
@@ -70,7 +70,7 @@ class CompletionPopup(QFrame):
         """Show them under the place `at` of a widget, above it where there is no room below."""
         self._model.show(candidates)
         self.list.setCurrentIndex(self._model.index(0, 0))
-        height = min(len(candidates), _MOST_ROWS) * _ROW + 10
+        height = min(len(candidates), _MAX_ROWS) * _ROW + 10
         self.setFixedSize(_WIDTH, height)
         where = over.mapToGlobal(QPoint(at.left() - 12, at.bottom() + 6))
         screen = self.screen().availableGeometry()
@@ -89,8 +89,8 @@ class CompletionPopup(QFrame):
         steps = {
             Qt.Key.Key_Up: -1,
             Qt.Key.Key_Down: 1,
-            Qt.Key.Key_PageUp: -_MOST_ROWS,
-            Qt.Key.Key_PageDown: _MOST_ROWS,
+            Qt.Key.Key_PageUp: -_MAX_ROWS,
+            Qt.Key.Key_PageDown: _MAX_ROWS,
         }
         for step_key, step in steps.items():
             if key == step_key:

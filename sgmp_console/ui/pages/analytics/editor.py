@@ -91,7 +91,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
             self._show_item(item)
         elif like is not None:
             self._show_item(replace(like, name=""))
-        self.settle()
+        self.mark_clean()
         self._connect()
         self._say_nothing_yet()
         self._read_house()
@@ -300,7 +300,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
             changed = self.changed
             self.unit.clear()
             if not changed:
-                self.settle()
+                self.mark_clean()
         if found.error is None:
             self._read_preview(found)
         elif self.preview.shown() is None:

@@ -30,7 +30,7 @@ _SIZE = 17.0
 _SMALLER = 0.72
 """Exponents and what stands below, to what they stand at."""
 _LEAST_SIZE = 11.0
-_MOST_NODES = 250
+_MAX_NODES = 250
 """More than these no one reads as a drawing."""
 _LEAST_SCALE = 0.8
 """Smaller than this letters can't be read: what does not fit then is cut, and stands in the editor."""
@@ -63,7 +63,7 @@ _Layout = Callable[[float], Box]
 
 def layout(root: Node) -> Box | None:
     """None for a formula too large to be drawn."""
-    if sum(1 for _ in nodes(root)) > _MOST_NODES:
+    if sum(1 for _ in nodes(root)) > _MAX_NODES:
         return None
     return fold(root, _node)(_SIZE)
 

@@ -44,7 +44,7 @@ _DAY_MS = 86_400_000
 _PERIODS = (("Any time", 0), ("Last 24 hours", 1), ("Last 7 days", 7), ("Last 30 days", 30), ("Between", -1))
 """Each with its days; -1: from and to are chosen."""
 _DETAIL_ROW = 28
-_MOST_DETAILS = 8
+_MAX_DETAILS = 8
 """Rows of details on screen at once; more scroll."""
 
 
@@ -278,7 +278,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
                 plain_text.set_tip(item, text)
                 item.setFont(fonts.font("body" if column == 0 else "fixed"))
                 self.details.setItem(number, column, item)
-        shown = min(len(rows), _MOST_DETAILS) * _DETAIL_ROW
+        shown = min(len(rows), _MAX_DETAILS) * _DETAIL_ROW
         self.details.setFixedHeight(self.details.horizontalHeader().sizeHint().height() + shown + 2)
 
     # --- Exporting -------------------------------------------------------------------------------------------------

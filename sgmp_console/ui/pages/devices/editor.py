@@ -30,7 +30,7 @@ from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.tasks import Report
 from sgmp_edge import contract
 
-_LEFT = 440
+_FORM_WIDTH = 440
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class DeviceEditor(EditDialog[Device]):
         else:
             self._show_config({}, "")
         self.set_free(True)
-        self.settle()
+        self.mark_clean()
         self._connect()
 
     # --- Building ------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class DeviceEditor(EditDialog[Device]):
             parent=self,
         )
         left = QWidget()
-        left.setFixedWidth(_LEFT)
+        left.setFixedWidth(_FORM_WIDTH)
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
@@ -292,7 +292,7 @@ class DeviceEditor(EditDialog[Device]):
             question.open()
         elif isinstance(error, DeviceError) and error.problems:
             self.config.show_refused(error.problems)
-            self.strip.say("fault", str(error))
+            self.message_bar.say("fault", str(error))
         elif isinstance(error, Taken):
             self.name_field.set_problem(str(error))
             self.name.setFocus()
@@ -326,7 +326,7 @@ class DeviceEditor(EditDialog[Device]):
         changed = self.changed
         self.config.reveal(config)
         if not changed:
-            self.settle()
+            self.mark_clean()
         self.note.setText("The audit records that you were shown the secrets.")
 
     def _enable_secrets(self) -> None:
@@ -337,7 +337,7 @@ class DeviceEditor(EditDialog[Device]):
     def _not_revealed(self, error: Exception) -> None:
         self._enable_secrets()
         self.tell_unavailable(error)
-        self.strip.say("fault", explain_in_form(error))
+        self.message_bar.say("fault", explain_in_form(error))
 
     # --- Test ----------------------------------------------------------------------------------------------------
 

@@ -122,10 +122,10 @@ class CredentialsDialog(Dialog):
                 wraps=True,
             )
         )
-        self.strip = MessageBar()
-        column.addWidget(self.strip)
+        self.message_bar = MessageBar()
+        column.addWidget(self.message_bar)
         if problem:
-            self.strip.say("warning", problem)
+            self.message_bar.say("warning", problem)
         middle = QHBoxLayout()
         middle.setSpacing(16)
         middle.addWidget(self._build_text(contract.dump_credentials(credentials)), 1)
@@ -145,7 +145,7 @@ class CredentialsDialog(Dialog):
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)
         self._quiet.setInterval(_SAID_FOR_MS)
-        self._quiet.timeout.connect(self._said_enough)
+        self._quiet.timeout.connect(self._is_kept)
         self.copy.setFocus()
 
     def _build_text(self, text: str) -> QWidget:
@@ -223,18 +223,18 @@ class CredentialsDialog(Dialog):
 
     def _written(self, file: Path) -> None:
         self.save.setEnabled(True)
-        self.strip.hide_message()
+        self.message_bar.hide_message()
         self._say(f"Saved to {file}; only you can read it.")
 
     def _not_written(self, error: Exception) -> None:
         self.save.setEnabled(True)
-        self.strip.say("fault", explain_in_form(error))
+        self.message_bar.say("fault", explain_in_form(error))
 
     def _say(self, words: str) -> None:
         self._done_words.setText(words)
         self._quiet.start()
 
-    def _said_enough(self) -> None:
+    def _is_kept(self) -> None:
         self._done_words.setText("")
 
     def _tick(self, on: bool) -> None:

@@ -72,7 +72,7 @@ class RoleDialog(FormDialog[Role]):
                 entry.setEnabled(False)
             self.act.hide()
             self.set_refuse("Close")
-            self.strip.say(
+            self.message_bar.say(
                 "info",
                 "Built-in roles can't be changed. Duplicate this one to permit something else."
                 if role.built_in

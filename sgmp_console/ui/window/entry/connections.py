@@ -333,10 +333,10 @@ class ConnectionsDialog(TaskDialog):
         try:
             profiles = read_profiles(file)
         except SettingsError as error:
-            self.strip.say("fault", str(error))
+            self.message_bar.say("fault", str(error))
             return
         if not profiles:
-            self.strip.say("fault", f"{file.name} holds no connection.")
+            self.message_bar.say("fault", f"{file.name} holds no connection.")
             return
         self._take()
         names = {draft["name"] for draft in self._drafts}
@@ -347,7 +347,7 @@ class ConnectionsDialog(TaskDialog):
             self._drafts.append({**asdict(profile), "name": name})
         self._fill_list(len(self._drafts) - len(profiles))
         added = formats.count(len(profiles), "connection")
-        self.strip.say("info", f"{added} added. Nothing is stored before you save.")
+        self.message_bar.say("info", f"{added} added. Nothing is stored before you save.")
 
     def _ask_delete(self) -> None:
         name = self._drafts[self._shown]["name"] or "New connection"

@@ -1,6 +1,6 @@
 """Run a command, and end it when our standard input closes, which is when the process that started us has ended.
 
-`python -m sgmp_console.demo.leash COMMAND ARGUMENT...` for POSIX systems without a death signal (macOS, BSD).
+`python -m sgmp_console.demo.child_guard COMMAND ARGUMENT...` for POSIX systems without a death signal (macOS, BSD).
 """
 
 from __future__ import annotations

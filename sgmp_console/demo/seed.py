@@ -1,4 +1,4 @@
-"""Bring the demo's database to its state: `python -m sgmp_console.demo.furnish FOLDER HISTORY_DAYS`.
+"""Bring the demo's database to its state: `python -m sgmp_console.demo.seed FOLDER HISTORY_DAYS`.
 
 Tables, the administrator, both houses with their devices and required items, and the configurations on their way to the
 edges. All of it is there after the first start. A later one changes nothing that an operator changed: where simulators
@@ -43,7 +43,7 @@ _CLOCKS_APART_MS = 1_000
 
 def main(folder: DemoFolder, history_days: int) -> int:
     """Returns the exit code. `history_days`: see history; 0 for none."""
-    progress = ProgressFile(folder.progress("furnish"))
+    progress = ProgressFile(folder.progress("seed"))
     state = folder.read()
     owner_url = os.environ[DATABASE_URL]
     try:

@@ -6,7 +6,7 @@ import os
 import sys
 
 
-def ordinary_user() -> tuple[int, int] | None:
+def unprivileged_user() -> tuple[int, int] | None:
     """User and group id to run a server as when we are root: the user who called sudo, else `nobody`.
 
     None where we are ordinary ourselves, and on Windows.
