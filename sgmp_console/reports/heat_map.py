@@ -96,8 +96,8 @@ def heat_map(
     day_starts, line, hour = _clock(every, zone)
     places = np.full((len(day_starts), HALF_HOURS), NOWHERE, np.int64)
     cells = np.arange(len(every))
-    again = np.zeros(len(every), np.bool_)
-    again[1:] = (line[1:] == line[:-1]) & (hour[1:] == hour[:-1])
+    again = np.ones(len(every), np.bool_)
+    again[np.unique(line * 24 + hour, return_index=True)[1]] = False
     for shift, part in ((0, ~again), (1, ~again), (1, again)):
         places[line[part], 2 * hour[part] + shift] = cells[part]
     days = Grid(places, covered, (ends - starts) // SLOT_MS, sums)

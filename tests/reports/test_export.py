@@ -188,15 +188,19 @@ def test_a_period_without_data_ends_with_1_for_cron(stored: StoredHouse, owner: 
     assert cli.main(["report", "--house", "all", "--report", "load", "--range", "2019"]) == commands.FAILED
 
 
+@pytest.mark.parametrize(
+    "kind", [["solar"], ["heat-map", "--item", "egauge.A.Solar"]], ids=lambda kind: kind[0]
+)
 def test_an_account_without_the_permission_export_writes_no_file(
     stored: StoredHouse,
     test_database: TestDatabase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    kind: list[str],
 ) -> None:
     monkeypatch.setenv(DATABASE_URL, stored.visitor_url(test_database))
-    ask = [*ASK, "--deployment", test_database.deployment, "--report", "solar"]
+    ask = [*ASK, "--deployment", test_database.deployment, "--report", *kind]
     assert cli.main(ask) == commands.OK
     assert cli.main([*ask, "--csv", str(tmp_path / "report.csv")]) == commands.FAILED
     assert "export" in capsys.readouterr().err

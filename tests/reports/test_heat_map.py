@@ -8,15 +8,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sgmp_console.errors import UserError
 from sgmp_console.reports import periods
-from sgmp_console.reports.heat_map import NOWHERE, HeatMap
+from sgmp_console.reports.heat_map import NOWHERE, HeatMap, heat_map
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Kind, Report
 from sgmp_console.store import Database, houses
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, HourMeans, Series, calendar
 from tests.reports.stored import StoredHouse
 
 MINUTE_MS = 60_000
@@ -230,3 +232,44 @@ def test_days_are_put_together_hour_by_hour(database: Database) -> None:
     assert merged.covered[cell] == found.days.covered[first_two].sum()
     # The 25th begins with its repeated hour, which both of its cells make up.
     assert merged.slots[merged.places[0, 2 * 2]] == 12 + 24
+
+
+ZONES = (
+    "UTC", "America/Los_Angeles", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana",
+    "Africa/Cairo", "America/St_Johns", "Pacific/Apia", "Asia/Beirut", "Antarctica/Troll",
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(ZONES),
+    st.dates(date(2009, 1, 1), date(2029, 1, 1)),
+    st.integers(1, 40),
+    st.integers(0, 23 * 12),
+)
+@example("Antarctica/Troll", date(2009, 8, 1), 86, 0)  # two hours come twice
+def test_every_slot_of_any_period_is_in_one_cell_and_every_cell_has_its_place(
+    zone: str, first: date, count: int, cut: int
+) -> None:
+    days = calendar.days(
+        calendar.day(first, zone)[0], calendar.day(first, zone)[0] + count * 24 * HOUR_MS, zone
+    )
+    start, end = days[0][0] + cut * SLOT_MS, days[-1][1]
+    hours = [hour for midnight, after in days for hour in range(midnight, after, HOUR_MS)]
+    every = np.array(
+        [hour for place, hour in enumerate(hours) if ([*hours[1:], end][place]) > start], np.int64
+    )
+    values = np.arange(len(every), dtype=np.float64)
+    found = heat_map(
+        "x", "kW", zone, start, end, every, HourMeans(every, np.ones(len(every), np.int64), values)
+    )
+    assert found.days.slots.sum() == found.weekdays.slots.sum() == (end - start) // SLOT_MS
+    assert (found.days.slots > 0).all()
+    np.testing.assert_array_equal(found.days.means, values)
+    assert found.weekdays.sums.sum() == values.sum()
+    assert set(found.days.places[found.days.places != NOWHERE].tolist()) == set(range(len(every)))
+    for line, half in zip(*np.nonzero(found.days.places != NOWHERE), strict=True):
+        shown = calendar.local(int(every[found.days.places[line, half]]), zone)
+        assert shown.hour == half // 2
+        assert calendar.date_of(found.day_starts[line], zone) == calendar.date_of(
+            int(every[found.days.places[line, half]]), zone
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports.home import Curve
+from sgmp_console.reports.report import Bars, BarStep
 from sgmp_console.timeseries.series import Series
 from sgmp_console.ui.charts import axes
+from sgmp_console.ui.charts.bars import BarChart, BarPicture
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.panes import Pane, pane_frame
 from sgmp_console.ui.charts.time_chart import TimeChart
@@ -246,3 +249,20 @@ def test_the_crosshair_of_another_chart_is_marked_without_values(draw: Draw) -> 
     assert chart.crosshair_text() == ""
     chart.mark(None)
     assert chart.grab().toImage() == before
+
+
+def test_bars_mark_the_one_that_a_time_is_in(shown: Callable[..., QWidget]) -> None:
+    bars = BarChart("Bars")
+    shown(bars, 600, 300)
+    energies = {"solar": (1.0, 2.0, 3.0)}
+    bars.set_picture(
+        BarPicture(Bars(BarStep.HOUR, (0, HOUR, 2 * HOUR, 3 * HOUR), energies), (QUANTITIES["solar"],), UTC)
+    )
+    before = bars.grab().toImage()
+    bars.mark(HOUR + 1)
+    marked = bars.grab().toImage()
+    x = round(bars.point_of(1).x())
+    assert any(marked.pixel(x + shift, 20) != before.pixel(x + shift, 20) for shift in (-1, 0, 1))
+    assert bars.text() == ""
+    bars.mark(None)
+    assert bars.grab().toImage() == before
