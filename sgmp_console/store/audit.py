@@ -31,6 +31,10 @@ ACTS = {
     "export": "exported",
     "replay": "replayed",
     "discard": "discarded",
+    "acknowledge": "acknowledged",
+    "silence": "silenced",
+    "reopen": "took back the acknowledgement of",
+    "test": "sent a test message to",
 }
 """Each act in words that follow who did it."""
 
@@ -45,6 +49,9 @@ KINDS = {
     "credentials": "credentials",
     "report": "report",
     "quarantine": "quarantined messages",
+    "finding": "finding",
+    "recipient": "recipient of notifications",
+    "maintenance_window": "time of maintenance",
 }
 """What acts are about, in words."""
 

@@ -398,7 +398,7 @@ def _judge(tally: Tally, faults: list[Fault], hidden: set[str], smtp: SmtpServer
             continue
         seen.add(mail["Message-ID"])
         text = mail.get_payload(decode=True).decode()  # type: ignore[union-attr]
-        for block in text.split("\n\n"):
+        for block in "\n".join(text.splitlines()).split("\n\n"):
             first = block.splitlines()[0] if block.strip() else ""
             house = first.removeprefix("Over: ").partition(":")[0]
             if house.startswith("House"):

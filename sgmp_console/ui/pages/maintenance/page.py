@@ -173,6 +173,7 @@ class AddWindow(FormDialog[int]):
         row.setContentsMargins(0, 0, 0, 0)
         for box in self.days:
             box.setFont(fonts.font("body"))
+            box.toggled.connect(self._day_chosen)
             row.addWidget(box)
         row.addStretch(1)
         self.starts, self.ends, self.reason = QLineEdit(), QLineEdit(), QLineEdit()
@@ -251,6 +252,9 @@ class AddWindow(FormDialog[int]):
         chosen = [recipients.DAYS[place] for place, box in enumerate(self.days) if box.isChecked()]
         days = ",".join(chosen) if self.recurs.currentData() else ""
         return recipients.parse_window(self.starts.text(), self.ends.text(), days, self._zone())
+
+    def _day_chosen(self) -> None:
+        self._days_field.set_problem("")
 
     def _days_problem(self) -> str:
         recurs = bool(self.recurs.currentData())
