@@ -17,6 +17,9 @@ _DAY_MS = 24 * HOUR_MS
 _MAX_SLOT_STEP_MS = 49 * HOUR_MS
 """Up to two days are shown in slots of five minutes; more is shown in hours."""
 
+_MAX_DAYS = 50 * 366
+"""Its hours are held in memory. No reading is of before 2010."""
+
 EXAMPLES = (
     "24h, 7d, today, yesterday, month, last-month, year, 2025-05-13, 2025-05, 2025, 2025-05-01..2025-05-15"
 )
@@ -159,20 +162,26 @@ def year(year_number: int, zone: str) -> Period:
 
 
 def days(first: date, last: date, zone: str) -> Period:
-    """From the first to the last day, both included. Raises PeriodError if the last lies before the first."""
+    """From the first to the last day, both included. Raises PeriodError if the last lies before the first, or too far on."""
     if last < first:
         raise PeriodError(f"{last.isoformat()} lies before {first.isoformat()}. Write the earlier day first.")
     if last == first:
         return day(first, zone)
-    return Period(Span.CUSTOM, calendar.day(first, zone)[0], calendar.day(last, zone)[1], zone)
+    return _bounded(Period(Span.CUSTOM, calendar.day(first, zone)[0], calendar.day(last, zone)[1], zone))
 
 
 def custom(start_ms: int, end_ms: int, zone: str) -> Period:
-    """Any range, widened to whole slots. Raises PeriodError for an empty one."""
+    """Any range, widened to whole slots. Raises PeriodError for one that is empty or too long."""
     if end_ms <= start_ms:
         raise PeriodError("A period ends after it begins.")
     start, end = snap(start_ms, end_ms)
-    return Period(Span.CUSTOM, start, end, zone, snapped=(start, end) != (start_ms, end_ms))
+    return _bounded(Period(Span.CUSTOM, start, end, zone, snapped=(start, end) != (start_ms, end_ms)))
+
+
+def _bounded(period: Period) -> Period:
+    if period.end_ms - period.start_ms > _MAX_DAYS * _DAY_MS:
+        raise PeriodError("A period has at most 50 years.")
+    return period
 
 
 def parse(text: str, now_ms: int, zone: str) -> Period:

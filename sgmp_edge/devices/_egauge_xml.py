@@ -117,7 +117,11 @@ def _root(body: bytes, tag: str) -> Element:
         try:
             root = _parsed(body)
         except ParseError:
-            root = _parsed(_repaired(body))
+            text = _repaired(body)
+            try:
+                root = _parsed(text)
+            except ParseError:
+                root = _parsed(_readable_registers(text))
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         _refuse_page(body)
         raise BadAnswer("the meter's answer is not the XML it should be") from error
@@ -151,6 +155,20 @@ def _repaired(body: bytes) -> str:
     text = re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", text)
     text = re.sub(r"&(#?\w+;)?", _entity, text)
     return re.sub(r'="[^"<>]*<[^">]*"', lambda value: value[0].replace("<", "&lt;"), text)
+
+
+def _readable_registers(text: str) -> str:
+    """The document of current values without the registers that can't be read: their names hold quotes or tags."""
+    begin, *parts = re.split(r"(?=<r\s)", text)
+    registers = []
+    for part in parts:
+        register, closed, _ = part.partition("</r>")
+        try:
+            _parsed(register + closed)
+        except ParseError:
+            continue
+        registers.append(register + closed)
+    return f"{begin}{''.join(registers)}</data>"
 
 
 def _entity(reference: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ MAX_REPAIRED_BYTES = 2**20
 """Of JSON with mistakes in it; the parts of a larger one would take a Pi's memory."""
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|[{}\[\]:,]|[^\s"{}\[\]:,]+', re.DOTALL)
+_KEY = re.compile(r'"|[^\W\d]')
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WRONG_ESCAPE = re.compile(r'\\(\\|["/bfnrt]|u[0-9a-fA-F]{4})|\\')
 
@@ -78,7 +79,11 @@ def _repaired(text: str) -> str:
     """The same document with what is not JSON replaced: numbers written otherwise, bare words, missing values."""
     pieces: list[str] = []
     inside: list[str] = []
-    for piece in _PIECE.findall(text):
+    given: list[str] = _PIECE.findall(text)
+    at = 0
+    while at < len(given):
+        piece = given[at]
+        at += 1
         before = pieces[-1] if pieces else ""
         in_object = inside[-1:] == ["{"]
         if piece in ("}", "]", ","):
@@ -92,6 +97,9 @@ def _repaired(text: str) -> str:
                 inside.pop()
         elif piece in ("{", "["):
             inside.append(piece)
+        elif piece != ":" and before in (":", "[", ",") and (end := _end_of_value(given, at, in_object)) > at:
+            # More than one value: 1,5 or 12:30 or 1 000. None of it is one.
+            piece, at = "null", end
         elif piece.startswith('"'):
             piece = _WRONG_ESCAPE.sub(lambda found: found[0] if found[1] else "\\\\", piece)
         elif piece != ":" and in_object and before in ("{", ","):
@@ -99,7 +107,36 @@ def _repaired(text: str) -> str:
         elif piece != ":":
             piece = _literal(piece)
         pieces.append(piece)
+        if inside[-1:] == ["{"] and (before == ":" or piece in ("}", "]")) and piece not in ("{", "[", ","):
+            pieces += [","] if _is_key(given, at) else []  # it is missing
     return " ".join(pieces)
+
+
+def _end_of_value(pieces: list[str], at: int, in_object: bool) -> int:
+    """Where what follows a value begins; after `at` where more stands there than one value."""
+    if in_object and pieces[at : at + 1] == [":"] and not _is_value(pieces, at - 2):
+        return at  # a key
+    while at < len(pieces) and pieces[at] not in ("{", "[", "}", "]"):
+        if in_object and _is_key(pieces, at):
+            break
+        if pieces[at] == "," and (
+            not in_object or pieces[at + 1 : at + 2] in ([], ["}"], [","]) or _is_key(pieces, at + 1)
+        ):
+            break
+        at += 1
+    return at
+
+
+def _is_value(pieces: list[str], before: int) -> bool:
+    return before >= 0 and pieces[before] == ":"
+
+
+def _is_key(pieces: list[str], at: int) -> bool:
+    return (
+        pieces[at + 1 : at + 2] == [":"]
+        and pieces[at] not in (*"{}[]:,",)
+        and _KEY.match(pieces[at]) is not None
+    )
 
 
 def _literal(piece: str) -> str:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sgmp_edge.common import (
@@ -27,7 +27,7 @@ from sgmp_edge.common import (
 )
 from sgmp_edge.contract import WARNING, device_types
 from sgmp_edge.devices import _http, egauge
-from sgmp_edge.devices._egauge_xml import parse_history
+from sgmp_edge.devices._egauge_xml import parse_history, parse_snapshot
 from sgmp_edge.devices._http import Timeouts
 from sgmp_edge.devices.egauge import EGauge
 from tests.edge.drivers_egauge import START, Meter, Register, steady
@@ -926,6 +926,26 @@ def test_history_is_read_across_blocks_of_differences_and_of_other_granularity()
         (60, 60, 400),
         (0, 60, 300),
     ]
+
+
+@given(
+    name=st.text(max_size=8)
+    | st.lists(
+        st.sampled_from(
+            ["&", "<", ">", '"', "'", "</r>", "<b>", "&#0;", "&nbsp;", "<!--", "]]>", "=", "\0", "x"]
+        )
+    ).map("".join),
+    encoding=st.sampled_from(["utf-8", "latin-1"]),
+)
+def test_a_register_of_any_name_costs_no_other(name: str, encoding: str) -> None:
+    def register(type_: str, name: str, rate: str) -> str:
+        return f'<r t="{type_}" n="{name}"><v>10</v><i>{rate}</i></r>'
+
+    registers = register("P", "Grid", "1") + register("P", name, "2") + register("V", "L1", "120.5")
+    body = f'<?xml version="1.0"?><data serial="0x1"><ts>1700000000</ts>{registers}</data>'
+    assume(name.strip() != "L1")
+    found = parse_snapshot(body.encode(encoding, "replace")).registers
+    assert (found["Grid"].rate, found["L1"].rate) == (1, 120.5)
 
 
 @pytest.mark.parametrize("delta", ["", ' delta="true"'], ids=["absolute", "differences"])

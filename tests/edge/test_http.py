@@ -606,7 +606,28 @@ def test_what_is_no_document_is_refused(text: str) -> None:
         min_size=1,
         max_size=6,
     ),
-    odd=st.sampled_from(["-nan", "+1", "inf", "1.#QNAN", "", "nan(ind)", "--", "0x1F", "1_000"]),
+    odd=st.sampled_from(
+        [
+            "-nan",
+            "+1",
+            "inf",
+            "1.#QNAN",
+            "",
+            "nan(ind)",
+            "--",
+            "0x1F",
+            "1_000",
+            "1,5",
+            "1 000",
+            "12:30",
+            "--:--",
+            "no sensor",
+            '"5" V',
+            "2026-11-29 12:30:00",
+            "1;",
+            "// none",
+        ]
+    ),
     data=st.data(),
 )
 def test_any_document_keeps_its_other_values(document: dict[str, Any], odd: str, data: st.DataObject) -> None:
@@ -616,6 +637,18 @@ def test_any_document_keeps_its_other_values(document: dict[str, Any], odd: str,
     read = parse_json(text.encode())
     read.pop(key)
     assert read == {name: value for name, value in document.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1 "b": {"c": 2 "d": [3]} "e": 4}',
+        '{"a": 1,, "b": {"c": 2, "d": [3],}, "e": 4,}',
+        "{a: 1, b: {c: 2, d: [3]}, e: 4}",
+    ],
+)
+def test_commas_and_quotes_that_are_missing_or_too_many_cost_nothing(text: str) -> None:
+    assert parse_json(text.encode()) == {"a": 1, "b": {"c": 2, "d": [3]}, "e": 4}
 
 
 @settings(max_examples=100, deadline=None)

@@ -64,6 +64,13 @@ def test_any_text_is_a_period_or_refused(text: str) -> None:
     assert period.start_ms < period.end_ms
 
 
+@pytest.mark.parametrize("text", ["1000-01-01..2026-11-29", "1000-01-01t00:00..2026-11-29t00:00"])
+def test_a_period_of_centuries_is_refused(text: str) -> None:
+    with pytest.raises(PeriodError, match="at most 50 years"):
+        periods.parse(text, NOW, "America/St_Johns")
+    assert periods.parse("1990-01-01..2026-11-29", NOW, "America/St_Johns").title
+
+
 def test_days_at_a_change_of_the_clock_have_23_and_25_hours() -> None:
     assert _hours(periods.day(date(2025, 3, 30), BERLIN)) == 23
     assert _hours(periods.day(date(2025, 11, 2), LOS_ANGELES)) == 25
