@@ -303,8 +303,11 @@ DECLARE
     last bigint := COALESCE((SELECT max(e.event_id) FROM sgmp.event e), 0);
 BEGIN
     PERFORM sgmp.require_watch();
-    INSERT INTO sgmp.watch_state (name, turn_at, watcher, seen_event, newest_event, newest_event_at)
-    VALUES ('watch', to_timestamp(0), '', -1, last, now()) ON CONFLICT DO NOTHING;
+    -- Not each time: an insert waits for the turn in which the row was changed.
+    IF NOT EXISTS (SELECT FROM sgmp.watch_state w) THEN
+        INSERT INTO sgmp.watch_state (name, turn_at, watcher, seen_event, newest_event, newest_event_at)
+        VALUES ('watch', to_timestamp(0), '', -1, last, now()) ON CONFLICT DO NOTHING;
+    END IF;
     PERFORM FROM sgmp.watch_state w FOR UPDATE SKIP LOCKED;
     IF NOT FOUND OR EXISTS (SELECT FROM sgmp.watch_state w WHERE w.turn_at > now() - pause AND w.watcher <> asking) THEN
         RETURN;
