@@ -6,7 +6,7 @@ that of the covered slots, an energy the sum of their means / 12, an extreme tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -29,6 +29,7 @@ from sgmp_console.reports.report import (
     Figure,
     Gap,
     Resolution,
+    Section,
     Table,
     TableColumn,
     Trouble,
@@ -50,6 +51,10 @@ MAX_READINGS_MS = 6 * HOUR_MS
 """Curves of periods up to this show every reading: at one each four seconds some 5,000."""
 
 _MAX_GAPS = 3
+_REPORTED_MS = 24 * HOUR_MS
+"""So long before the end of a period it is looked for what a device reports of itself."""
+_NOT_REPORTED = "There is no reading of it in the last day of the period."
+
 _MAX_FINDINGS = 2000
 """Of those that ended since a period began, the newest are read."""
 _MIN_GAP_MS = 2 * SLOT_MS
@@ -396,6 +401,30 @@ class Builder:
         if name == LOAD_WITHOUT_EV:
             return self.has_energy("load") and self.has_energy("ev")
         return name in self.reader.items and self._energy_refusal(name) is None
+
+    def reported(self, fields: Mapping[str, tuple[str, str, str]]) -> list[Figure]:
+        """What devices report of themselves, as it stands at the end of the period: a figure of each field that the house
+        has. `fields`: by the last part of a field's name key, title and unit."""
+        named = {
+            key: fields[last]
+            for key in sorted(self.reader.series)
+            if (last := key[1].rpartition(".")[2]) in fields
+        }
+        if not named or not self.slots:
+            return []
+        since = max(self.period.start_ms, self.passed_ms - _REPORTED_MS)
+        found = readings.read(self.connection, self.house.house_id, list(named), since, self.passed_ms)
+        figures: dict[str, Figure] = {}
+        for (device, field), (key, title, unit) in named.items():
+            series = found[device, field].finite()
+            note = "What the device reported last in the period." if len(series) else _NOT_REPORTED
+            name = f"{device}.{field}"
+            why = Why(name, name, name, 0, 0, note=note, findings=self.troubles_of([device]))
+            value, at_ms = (
+                (float(series.values[-1]), int(series.timestamps[-1])) if len(series) else (None, None)
+            )
+            figures.setdefault(key, Figure(key, title, value, unit, why, at_ms, section=Section.REPORTED))
+        return list(figures.values())
 
     def highest(self, key: str, title: str, name: str) -> Figure:
         return self._extreme(key, title, name, highest=True)

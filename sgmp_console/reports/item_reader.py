@@ -185,6 +185,11 @@ class ItemReader:
         kept_from = self._standing.raw_kept_from_ms
         return ALWAYS if kept_from is None else kept_from
 
+    @property
+    def series(self) -> Collection[FieldKey]:
+        """The fields of which the house has readings."""
+        return self._series
+
     def devices_of(self, name: str) -> frozenset[str]:
         """The devices whose fields an item reads; none where it reads events or can't be evaluated."""
         try:

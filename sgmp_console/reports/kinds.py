@@ -152,6 +152,15 @@ def _solar(builder: Builder) -> _Parts:
     )
 
 
+_BATTERY_REPORTS = {
+    "cyclecount": ("cycles", "Full cycles so far", ""),
+    "fullchargecapacity": ("capacity", "Capacity when full", "Ah"),
+    "fullchargecapacitywh": ("capacity_wh", "Capacity when full", "Wh"),
+    "stateofhealth": ("health", "State of health", "%"),
+}
+"""By the last part of a sonnenBatterie's field: key, title and unit of a figure."""
+
+
 def _battery(builder: Builder) -> _Parts:
     powers = [("battery_charging", "Charging"), ("battery_discharging", "Discharging")]
     builder.steps("battery_charging", "battery_discharging", "soc")
@@ -163,6 +172,7 @@ def _battery(builder: Builder) -> _Parts:
             builder.mean("discharging", "Mean discharging", "battery_discharging"),
             builder.highest("soc_high", "Highest state of charge", "soc"),
             builder.lowest("soc_low", "Lowest state of charge", "soc"),
+            *builder.reported(_BATTERY_REPORTS),
         ],
         [
             builder.curve("battery_charging", "Charging", "battery_charging", "battery_charging"),

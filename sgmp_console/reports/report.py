@@ -91,6 +91,7 @@ class Section(Enum):
     USED = "Used, and from where"
     IN_AND_OUT = "In and out"
     CHARGED_FROM = "Charged from"
+    REPORTED = "What the battery reports of itself"
     CHECK = "What does not add up"
     """Of interest only where it is not zero."""
 

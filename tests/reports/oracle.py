@@ -313,6 +313,22 @@ class Oracle:
     # --- Reports -----------------------------------------------------------------------------------------------------
 
     @cache  # noqa: B019 - an oracle lives as long as its test
+    def reported(self, start: int, end: int) -> dict[str, float | None]:
+        """What the battery said last of itself, in the last day of a range."""
+        names = {
+            "cyclecount": "cycles",
+            "fullchargecapacity": "capacity",
+            "fullchargecapacitywh": "capacity_wh",
+            "stateofhealth": "health",
+        }
+        found: dict[str, float | None] = {}
+        for (_, name), pairs in sorted(self.readings.items()):
+            last = name.split(".")[-1]
+            if last in names and pairs and start < end:
+                values = [value for at, value in pairs if max(start, end - 24 * HOUR) <= at < end]
+                found.setdefault(names[last], values[-1] if values else None)
+        return found
+
     def figures(self, report: str, start: int, end: int, now: int) -> dict[str, float | None]:
         """Every figure of a report over a range that has passed, by key."""
 
@@ -334,6 +350,7 @@ class Oracle:
                 "discharging": self.mean("battery_discharging", start, end),
                 "soc_high": highest("soc"),
                 "soc_low": lowest("soc"),
+                **self.reported(start, end),
             }
         found = {
             "energy": self.energy(report, start, end),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sgmp_console import store
@@ -13,7 +14,7 @@ from sgmp_console.reports.kinds import build
 from sgmp_console.reports.report import Figure, Kind
 from sgmp_console.store import Batch, Database, EventRow, readings, watching
 from sgmp_console.store.watching import StoredFinding
-from sgmp_console.timeseries import HOUR_MS
+from sgmp_console.timeseries import HOUR_MS, Series
 from sgmp_console.watch.rules import Rule
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 from tests.database import TestDatabase
@@ -95,6 +96,27 @@ def test_items_in_a_formula_are_written_out(stored: StoredHouse) -> None:
     of_balance = stored.report(Kind.ENERGY, DAY, DAY.end_ms).figure("consumption").why
     assert "solar = pos(analytics.roof)" in of_balance.formula
     assert "solar = pos(egauge.A.Solar)" in of_balance.expanded
+
+
+def test_the_battery_report_has_what_the_battery_reports_of_itself(database: Database) -> None:
+    stored = StoredHouse(database, "UTC")
+    fields = balanced(DAY.start_ms, DAY.end_ms, MINUTE_MS)
+    hours = np.arange(DAY.start_ms, DAY.end_ms, HOUR_MS)
+    status = "battery.battery_status"
+    stored.store(
+        {
+            **fields,
+            ("sonnen", f"{status}.cyclecount"): Series(hours, 400.0 + np.arange(24)),
+            ("sonnen", f"{status}.fullchargecapacity"): Series(hours, np.full(24, 201.98)),
+        }
+    )
+    report = stored.report(Kind.BATTERY, DAY, DAY.end_ms)
+    cycles = report.figure("cycles")
+    assert (cycles.value, cycles.unit, cycles.at_ms) == (423.0, "", int(hours[-1]))
+    assert cycles.why.item == f"sonnen.{status}.cyclecount"
+    assert (report.figure("capacity").value, report.figure("capacity").unit) == (201.98, "Ah")
+    later = stored.report(Kind.BATTERY, DAY.moved(2), DAY.moved(3).start_ms).figure("cycles")
+    assert (later.value, later.why.note) == (None, "There is no reading of it in the last day of the period.")
 
 
 def test_a_figure_of_the_balance_says_which_items_had_no_value(database: Database) -> None:
