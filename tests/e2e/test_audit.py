@@ -74,9 +74,9 @@ def test_it_is_filtered_by_who_what_house_and_time(world: World, opened: tuple[W
     window.type_into("Search audit entries", "maple", page)
     window.wait(lambda: set(whats(page)) == {"Maple House"}, "what was searched")
     window.type_into("Search audit entries", "", page)
-    window.type_into("Search who", world.admin.email, page)
+    window.type_into("Search by account", world.admin.email, page)
     window.wait(lambda: {entry.actor for entry in page.table.rows()} == {world.admin.email}, "who")
-    window.type_into("Search who", "", page)
+    window.type_into("Search by account", "", page)
     window.choose("House", "Maple House", page)
     window.wait(lambda: set(whats(page)) == {"Maple House", "charger"}, "the house")
     window.choose("Act", "Deleted", page)
@@ -119,7 +119,7 @@ def test_what_is_searched_is_readable_in_a_small_window(
 ) -> None:
     window, page = opened
     window.console.resize(1024, 650)
-    window.wait(lambda: window.field("Search who", page).width() >= 128, "room for a name")
+    window.wait(lambda: window.field("Search by account", page).width() >= 128, "room for a name")
     window.wait(lambda: window.console.width() == 1024, "the window as small as it was made")
 
 

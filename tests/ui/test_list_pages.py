@@ -17,8 +17,9 @@ from sgmp_console.ui.page import Page
 from sgmp_console.ui.pages.accounts.dialogs import CreateAccount, EditAccount
 from sgmp_console.ui.pages.accounts.page import AccountsPage
 from sgmp_console.ui.parts.action_bar import ActionBar
-from sgmp_console.ui.parts.buttons import button
+from sgmp_console.ui.parts.buttons import Button, button
 from sgmp_console.ui.parts.empty_state import EmptyState
+from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.parts.table import Badge, Column, RowsTable
 from sgmp_console.ui.window.frame.main_view import MainView
@@ -237,6 +238,21 @@ def test_no_text_is_cut_beside_empty_space(table: RowsTable[Row], qapp: QApplica
     assert sum(map(table.columnWidth, range(3))) == table.viewport().width()
 
 
+def test_one_long_name_takes_no_room_from_texts_that_all_rows_need(
+    shown: Callable[..., QWidget], qapp: QApplication
+) -> None:
+    table = RowsTable[Row](
+        "Things",
+        (Column("What", lambda row: row[0], strong=True), Column("Who", lambda row: row[1])),
+        lambda row: row[0],
+    )
+    who = "administrator@somewhere.example"
+    long = "The Very Long Name of a House Somebody Wrote to Try the Layout"
+    table.set_rows([(long, who, ""), *((f"House {number}", who, "") for number in range(30))])
+    shown(table, 520, 300)
+    assert table.columnWidth(1) > fonts.metrics("body").horizontalAdvance(who)
+
+
 def test_a_cell_whose_text_grows_gets_the_room_it_needs(table: RowsTable[Row], qapp: QApplication) -> None:
     before = table.columnWidth(2)
     table.set_rows([(*table.rows()[0][:2], "Valid until the end of the next year at the latest")])
@@ -299,6 +315,20 @@ def test_a_notice_in_place_of_another_keeps_the_focus_on_its_first_button(
     after = EmptyState("wave", "Nothing still", "Why that is so", (("open", "Open"),))
     page.put_notice(stack, after, before)
     assert QApplication.focusWidget() is after.buttons()["open"]
+
+
+def test_the_keyboard_stays_in_the_page_while_the_act_of_its_notice_is_not_possible(
+    qtbot: QtBot, view: MainView, deployed: Deployment
+) -> None:
+    view.activateWindow()
+    view.start(deployed.houses[0].house_id)
+    view.show_page("devices")
+    page = view.page("devices")
+    assert isinstance(page, ListPage)
+    qtbot.waitUntil(lambda: isinstance(QApplication.focusWidget(), Button), timeout=10_000)
+    page.action("create").setEnabled(False)
+    page.show_acts_of_notice()
+    assert QApplication.focusWidget() is page
 
 
 def test_content_keeps_its_width_whether_it_scrolls_or_not(

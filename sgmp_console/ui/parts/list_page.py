@@ -315,12 +315,16 @@ class ListPage(Page, Generic[Row, Found]):
             made.setEnabled(action.isEnabled())
             plain_text.set_tip(made, self._why_not[id_])
         self.actions_bar.arrange()
-        self._show_acts_of_notice()
+        self.show_acts_of_notice()
 
-    def _show_acts_of_notice(self) -> None:
+    def show_acts_of_notice(self) -> None:
+        """Bring the buttons of the notice in line with what is possible."""
         for id_, made in (self._notice.buttons() if self._notice is not None else {}).items():
             if id_ in self._acts:
-                made.setEnabled(self.action(id_).isEnabled())
+                possible = self.action(id_).isEnabled()
+                if made.hasFocus() and not possible:
+                    self.setFocus()  # and not what happens to be next in the window
+                made.setEnabled(possible)
 
     def _searched(self, text: str) -> None:
         if self._page_rows:
@@ -494,7 +498,7 @@ class ListPage(Page, Generic[Row, Found]):
             return
         before, self._notice = self._notice, notice
         notice.acted.connect(self._act)
-        self._show_acts_of_notice()
+        self.show_acts_of_notice()
         self.put_notice(self._stack, notice, before)
 
     # --- What acts have to say -------------------------------------------------------------------------------------

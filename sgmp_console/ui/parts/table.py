@@ -64,6 +64,8 @@ _READABLE_TEXT = 112
 """Pixels to which texts are cut once no column can be left out."""
 _LEGIBLE_TEXT = 160
 """Pixels to which texts are cut before names are, and before optional columns are left out."""
+_USUAL = 0.9
+"""The share of texts that are not cut before others are, where there is no room for the longest."""
 _PADDING = 26
 _ARROW_ROOM = 18
 
@@ -114,6 +116,17 @@ class Column(Generic[Row]):
     def alignment(self) -> Qt.AlignmentFlag:
         side = Qt.AlignmentFlag.AlignRight if self.right else Qt.AlignmentFlag.AlignLeft
         return side | Qt.AlignmentFlag.AlignVCenter
+
+
+@dataclass(frozen=True)
+class _Content:
+    """Pixels that a column needs: for its longest text, and for most of its texts."""
+
+    widest: int
+    usual: int
+
+    def with_room_of(self, other: _Content) -> _Content:
+        return _Content(max(self.widest, other.widest), max(self.usual, other.usual))
 
 
 class RowsModel(QAbstractTableModel, Generic[Row]):
@@ -257,8 +270,7 @@ class RowsTable(QTableView, Generic[Row]):
         self._chosen_widths: dict[str, int] = {}
         """By the operator, by "table/column"."""
         self._is_fitting = False
-        self._contents = [0] * len(columns)
-        """Pixels that each column needs for its content."""
+        self._contents = [_Content(0, 0)] * len(columns)
         copying = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self)
         copying.setContext(Qt.ShortcutContext.WidgetShortcut)
         copying.activated.connect(self.copy)
@@ -279,24 +291,27 @@ class RowsTable(QTableView, Generic[Row]):
         if not self._is_fitting:
             self._chosen_widths[self._width_key(place)] = new
 
-    def _measure(self) -> list[int]:
+    def _measure(self) -> list[_Content]:
         """How wide the columns must be for what the first rows hold."""
         metrics = fonts.metrics("strong")
         contents = []
         for column in self.model_of_rows.columns:
-            mark = _ICON + 8 if column.mark is not None else 0
-            texts = {
+            around = _PADDING + (_ICON + 8 if column.mark is not None else 0)
+            most = _WIDEST if column.paint is None else column.width or _ELASTIC
+            texts = [
                 plain_text.one_line(column.text(row), _MEASURED_LENGTH)
                 for row in self.rows()[:_MEASURED_ROWS]
-            }
-            widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + mark + _PADDING
-            most = _WIDEST if column.paint is None else column.width or _ELASTIC
-            contents.append(round(min(widest, most)))
+            ]
+            advances = {text: metrics.horizontalAdvance(text) for text in set(texts)}
+            widths = sorted(min(round(advances[text] + around), most) for text in texts)
+            usual = widths[int(_USUAL * (len(widths) - 1))] if widths else 0
+            contents.append(_Content(widths[-1] if widths else 0, usual))
         return contents
 
     def _fit_columns(self) -> None:
         """Share the width: each column gets what it wants. Where there is no room for that, columns give up what they do
-        not need, then the room for an arrow of sorting, then the widest texts are cut as long as one can read them, then
+        not need, then the room for an arrow of sorting, then what only few texts need; then the widest are cut as long as one can read
+        them, then
         optional columns are left out; only then texts are cut further, and what names the row last. Icons, badges and
         numbers stay whole."""
         columns = self.model_of_rows.columns
@@ -315,7 +330,17 @@ class RowsTable(QTableView, Generic[Row]):
             if columns[place].width == 0:
                 least = 0 if columns[place].strong else _ELASTIC
                 widths[place] = max(widths[place], least, room - sum(widths.values()) + widths[place])
-        for least_width in (_needed, _without_arrow, _moderate, _legible, _named, _readable, _titled, _least):
+        for least_width in (
+            _needed,
+            _without_arrow,
+            _moderate,
+            _usual,
+            _legible,
+            _named,
+            _readable,
+            _titled,
+            _least,
+        ):
             _shrink(widths, free, {place: self._width(place, least_width) for place in free}, room)
         self._is_fitting = True
         for place in range(len(columns)):
@@ -325,7 +350,7 @@ class RowsTable(QTableView, Generic[Row]):
         self.model_of_rows.left_out = [columns[p] for p in range(len(columns)) if p not in shown]
         self._is_fitting = False
 
-    def _width(self, place: int, of: Callable[[Column[Row], int], int]) -> int:
+    def _width(self, place: int, of: Callable[[Column[Row], _Content], int]) -> int:
         """The chosen one, else by this rule, which has the column and the width of its content."""
         chosen = self._chosen_widths.get(self._width_key(place))
         if chosen is not None:
@@ -344,7 +369,7 @@ class RowsTable(QTableView, Generic[Row]):
         same = self.model_of_rows.set_rows(rows)
         contents = self._measure()
         if same:  # columns do not become narrower under the pointer
-            contents = [max(pair) for pair in zip(contents, self._contents, strict=True)]
+            contents = [now.with_room_of(was) for now, was in zip(contents, self._contents, strict=True)]
         if contents != self._contents:
             self._contents = contents
             self._fit_columns()
@@ -392,47 +417,53 @@ def _title_width(column: Column[Any]) -> int:
     return round(fonts.metrics("caption").horizontalAdvance(column.title) + _PADDING)
 
 
-def _wanted(column: Column[Any], content: int) -> int:
+def _wanted(column: Column[Any], content: _Content) -> int:
     return max(column.width, _needed(column, content))
 
 
-def _needed(column: Column[Any], content: int) -> int:
-    return max(_title_width(column) + _ARROW_ROOM, content)
+def _needed(column: Column[Any], content: _Content) -> int:
+    return max(_title_width(column) + _ARROW_ROOM, content.widest)
 
 
-def _without_arrow(column: Column[Any], content: int) -> int:
-    return max(_title_width(column), content)
+def _without_arrow(column: Column[Any], content: _Content) -> int:
+    return max(_title_width(column), content.widest)
 
 
-def _moderate(column: Column[Any], content: int) -> int:
+def _moderate(column: Column[Any], content: _Content) -> int:
     return _cut(column, content, name=_MODERATE, text=_MODERATE)
 
 
-def _legible(column: Column[Any], content: int) -> int:
-    return _cut(column, content, name=_MODERATE, text=_LEGIBLE_TEXT)
+def _usual(column: Column[Any], content: _Content) -> int:
+    name, text = max(content.usual, _READABLE_NAME), max(content.usual, _READABLE_TEXT)
+    return _cut(column, content, name=min(name, _MODERATE), text=min(text, _MODERATE))
 
 
-def _named(column: Column[Any], content: int) -> int:
-    return _cut(column, content, name=_READABLE_NAME, text=_LEGIBLE_TEXT)
+def _legible(column: Column[Any], content: _Content) -> int:
+    text = min(max(content.usual, _READABLE_TEXT), _LEGIBLE_TEXT)
+    return _cut(column, content, name=min(max(content.usual, _READABLE_NAME), _MODERATE), text=text)
 
 
-def _readable(column: Column[Any], content: int) -> int:
+def _named(column: Column[Any], content: _Content) -> int:
+    text = min(max(content.usual, _READABLE_TEXT), _LEGIBLE_TEXT)
+    return _cut(column, content, name=_READABLE_NAME, text=text)
+
+
+def _readable(column: Column[Any], content: _Content) -> int:
     return _cut(column, content, name=_READABLE_NAME, text=_READABLE_TEXT)
 
 
-def _cut(column: Column[Any], content: int, *, name: int, text: int) -> int:
-    most = content if _is_drawn(column) else name if column.strong else text
-    return max(_title_width(column), min(content, most))
+def _titled(column: Column[Any], content: _Content) -> int:
+    return _cut(column, content, name=_READABLE_NAME, text=0)
 
 
-def _titled(column: Column[Any], content: int) -> int:
-    if column.strong:
-        return _readable(column, content)
-    return max(_title_width(column), content if _is_drawn(column) else 0)
-
-
-def _least(column: Column[Any], content: int) -> int:
+def _least(column: Column[Any], content: _Content) -> int:
     return _NARROWEST_NAME if column.strong else _titled(column, content)
+
+
+def _cut(column: Column[Any], content: _Content, *, name: int, text: int) -> int:
+    """At most as much as a name or a text has; what must not be cut stays whole."""
+    most = content.widest if _is_drawn(column) else name if column.strong else text
+    return max(_title_width(column), min(content.widest, most))
 
 
 def _is_drawn(column: Column[Any]) -> bool:

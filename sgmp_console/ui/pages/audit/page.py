@@ -46,6 +46,8 @@ _PERIODS = (("Any time", 0), ("Last 24 hours", 1), ("Last 7 days", 7), ("Last 30
 _DETAIL_ROW = 28
 _MAX_DETAILS = 8
 """Rows of details on screen at once; more scroll."""
+_AROUND_CHOICE_PX = 48
+"""Of a choice: its margins and its chevron."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
         )
         self._details_read = LatestOnly[AuditEntry](services.tasks, self._show_entry, self.not_done, self)
         self.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
-        self.search.setPlaceholderText("Search what")
+        self.search.setPlaceholderText("Search by name")
         self.declare((ListAction("export", "Export CSV", self._ask_export),))
 
     def _columns(self) -> tuple[Column[AuditEntry], ...]:
@@ -99,8 +101,8 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
         bar = QHBoxLayout()
         bar.setSpacing(8)
         self._who = QLineEdit()
-        self._who.setPlaceholderText("Search who")
-        self._who.setAccessibleName("Search who")
+        self._who.setPlaceholderText("By account")
+        self._who.setAccessibleName("Search by account")
         self._who.setFont(fonts.font("body"))
         self._who.setClearButtonEnabled(True)
         self._who.setMinimumWidth(128)  # the choices beside it give way first
@@ -139,11 +141,12 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
     def _combo(self, name: str, choices: Sequence[tuple[str, object]]) -> QComboBox:
         combo = ComboBox()
         combo.setAccessibleName(name)
-        combo.setMinimumWidth(96)
         combo.setMaximumWidth(200)
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for text, value in choices:
             combo.addItem(text[:1].upper() + text[1:], value)
+        # What stands there while nothing is chosen is never cut.
+        combo.setMinimumWidth(combo.fontMetrics().horizontalAdvance(combo.currentText()) + _AROUND_CHOICE_PX)
         combo.currentIndexChanged.connect(self.narrow)
         return combo
 
