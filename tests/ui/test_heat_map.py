@@ -127,6 +127,19 @@ def test_what_is_not_known_is_neither_zero_nor_nothing(
     assert "Load –; Covered 0\u00a0%" in chart.text()
 
 
+def test_the_chosen_cell_stays_when_new_readings_come_and_not_when_the_days_change(
+    chart: HeatMapChart,
+) -> None:
+    found = hours_of(date(2026, 5, 1), date(2026, 5, 31), missing=slice(700, None))
+    show(chart, found)
+    hover(chart, chart.point_of(2, 7))
+    said = chart.text()
+    show(chart, hours_of(date(2026, 5, 1), date(2026, 5, 31)))
+    assert chart.text() == said != ""
+    show(chart, hours_of(date(2026, 4, 1), date(2026, 4, 30)))
+    assert chart.text() == ""
+
+
 def test_weekdays_open_nothing(chart: HeatMapChart) -> None:
     show(chart, hours_of(date(2026, 5, 1), date(2026, 5, 31)), by_weekday=True)
     opened = QSignalSpy(chart.opened)

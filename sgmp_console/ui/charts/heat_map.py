@@ -348,11 +348,14 @@ class HeatMapChart(QWidget):
         self._crosshair = Crosshair(self)
 
     def set_picture(self, picture: HeatPicture | None) -> None:
+        kept = self._at if _same_cells(self._picture, picture) else None
         self._picture, self._layout = picture, None
         self._leave()
         opens = picture is not None and not picture.by_weekday
         self.setCursor(Qt.CursorShape.PointingHandCursor if opens else Qt.CursorShape.ArrowCursor)
         self.update()
+        if kept is not None:
+            self._choose(kept)
 
     def text(self) -> str:
         """What the card says of the chosen cell; empty without one."""
@@ -489,6 +492,16 @@ class HeatMapChart(QWidget):
         )
         self._crosshair.put_cell(layout.cell_rect(*place), _cell_title(layout, *place), entries)
         self._crosshair.raise_()
+
+
+def _same_cells(one: HeatPicture | None, other: HeatPicture | None) -> bool:
+    """Whether the second is the first with what came meanwhile."""
+    return (
+        one is not None
+        and other is not None
+        and (one.heat_map.day_starts, one.by_weekday) == (other.heat_map.day_starts, other.by_weekday)
+        and len(one.heat_map.starts) <= len(other.heat_map.starts)
+    )
 
 
 def _frame(of: QWidget) -> QRectF:
