@@ -119,6 +119,7 @@ class Builder:
         """By item, why it can't be evaluated."""
         self._steps: dict[str, Steps | None] = {}
         self._polls_known: dict[str, Polls | None] = {}
+        self._raw_known: dict[str, Series] = {}
         self._balance_source: Source | None = None
 
     @cached_property
@@ -506,9 +507,15 @@ class Builder:
         """The raw values of an item, where the period is short and none of them are gone."""
         if self.period.end_ms - self.period.start_ms > MAX_READINGS_MS:
             return None
-        names = ["load", "ev"] if name == LOAD_WITHOUT_EV else [name]
-        found = self.reader.values(names, self.period.start_ms, self.passed_ms)
-        raw = found[name] if name != LOAD_WITHOUT_EV else _difference(found["load"], found["ev"])
+        wanted = {"load", "ev"} if name == LOAD_WITHOUT_EV else {name}
+        if not wanted <= self._raw_known.keys():
+            # All at once: the curves of a report are asked for one after the other.
+            names = [
+                one for one, found in self._steps.items() if found is not None and one != LOAD_WITHOUT_EV
+            ]
+            self._raw_known = self.reader.values(names, self.period.start_ms, self.passed_ms)
+        known = self._raw_known
+        raw = _difference(known["load"], known["ev"]) if name == LOAD_WITHOUT_EV else known[name]
         kept = np.unique(raw.timestamps // SLOT_MS)
         return raw if len(kept) >= len(steps.starts) else None
 

@@ -403,6 +403,7 @@ def _energy(builder: Builder) -> _Parts:
     read_as = {name: name for name in BALANCE_ITEMS}
     if builder.house.load_contains_ev:
         read_as["load"] = LOAD_WITHOUT_EV
+    builder.steps(*read_as.values())
     total = found.total if found is not None else Totals()
     known = found is not None and total.attributed > 0
 

@@ -218,7 +218,10 @@ def _pixels(
     colour[~known] = tokens.surface_sunken.rgba()
     over = colour.copy()
     if layout.days_in_line == 1 and not layout.picture.by_weekday:
-        over[grid.covered < _LITTLE * grid.slots] = tokens.surface_card.rgba()
+        little = grid.covered < _LITTLE * grid.slots
+        faint = scale.places(layout.values) < STEPS // 2
+        over[little & faint] = tokens.ink_disabled.rgba()
+        over[little & ~faint] = tokens.surface_card.rgba()
     over[~known] = tokens.ink_disabled.rgba()
     # As few cells as there are become pixels at the end; NOWHERE is the last, and nothing.
     plain, hatched = (
