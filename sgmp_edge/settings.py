@@ -192,7 +192,11 @@ def _problem(key: str, value: Any) -> str | None:
             return f"is wrong: {error}"
         return None
     if key == "deployment":
-        return None if isinstance(value, str) and value.isidentifier() else "must be a name such as 'sgmp'"
+        return (
+            None
+            if contract.is_deployment(value)
+            else "must be a name such as 'sgmp': a letter, then letters A-Z, digits and underscores, 32 in all"
+        )
     if key == "log_level":
         return None if value in _LEVELS else f"must be one of {', '.join(_LEVELS)}"
     if key == "allow_control":

@@ -15,13 +15,12 @@ from psycopg2 import sql
 from sgmp_console.errors import UserError
 from sgmp_console.store.rows import driver
 from sgmp_console.store.tables import installation
-
-_DEPLOYMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
+from sgmp_edge import contract
 
 
 def checked_deployment(deployment: str) -> str:
     """Raises UserError for a name that can't stand in topics, thing names and role names."""
-    if not _DEPLOYMENT.fullmatch(deployment):
+    if not contract.is_deployment(deployment):
         raise UserError(
             "A deployment's name starts with a letter and holds at most 32 letters A-Z, digits and underscores."
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from .addresses import endpoint_of
 from .json_text import parse_json
+from .topics import is_deployment
 from .vocabulary import ContractError
 
 MAX_TERMINAL_LINE = 4000
@@ -87,6 +88,9 @@ def parse_credentials(text: str) -> HouseCredentials:
     endpoint = _optional_text(document, "endpoint")
     if endpoint is not None:
         endpoint_of(endpoint)
+    deployment = _optional_text(document, "deployment")
+    if deployment is not None and not is_deployment(deployment):
+        raise ContractError("the credentials name a deployment that there can't be")
     return HouseCredentials(
         certificate_pem=_pem("certificatePem", document.get("certificatePem"), "CERTIFICATE"),
         private_key_pem=_pem("keyPair.PrivateKey", pair.get("PrivateKey"), "PRIVATE KEY"),
@@ -95,7 +99,7 @@ def parse_credentials(text: str) -> HouseCredentials:
         endpoint=endpoint,
         client_id=_optional_text(document, "clientId"),
         house_id=house_id,
-        deployment=_optional_text(document, "deployment"),
+        deployment=deployment,
         certificate_arn=_optional_text(document, "certificateArn"),
         certificate_id=_optional_text(document, "certificateId"),
     )

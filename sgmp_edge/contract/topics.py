@@ -13,6 +13,14 @@ _MILLISECONDS = re.compile(r"([0-9]{1,15})(\.0{1,6})?", re.ASCII)
 """Edges that are deployed since before this contract write `1750000000000.0`."""
 
 
+_DEPLOYMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
+
+
+def is_deployment(name: object) -> bool:
+    """Whether a deployment can have this name, which stands in topics, client ids and the names of PostgreSQL's roles."""
+    return isinstance(name, str) and _DEPLOYMENT.fullmatch(name) is not None
+
+
 def client_id(deployment: str, house_id: int) -> str:
     """The MQTT client id, thing name and certificate CN of a house's edge."""
     return f"{deployment}_house_{house_id}"

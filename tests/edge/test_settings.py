@@ -85,3 +85,12 @@ def test_credentials_that_disagree_with_config_py_are_reported(
 def test_without_credentials_the_deployment_is_the_default(tmp_path: Path) -> None:
     put(tmp_path, "config.py", "house_id = 3\n")
     assert settings.load_settings(tmp_path).deployment == contract.DEFAULT_DEPLOYMENT
+
+
+@pytest.mark.parametrize("name", ["\u00fc", "_lab", "a b", "a/b", "a+", "#", "x" * 33, "9", "", 7, "lab\n"])
+def test_a_deployment_of_another_name_than_the_console_allows_is_refused(
+    tmp_path: Path, name: object
+) -> None:
+    (tmp_path / "config.py").write_text(f"house_id = 3\ndeployment = {name!r}\n", "utf-8")
+    with pytest.raises(settings.SetupError, match="deployment"):
+        settings.load_settings(tmp_path)
