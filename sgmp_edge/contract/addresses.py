@@ -22,7 +22,10 @@ def endpoint_of(text: str) -> tuple[str, int]:
 
 
 def is_host(text: str) -> bool:
-    """`host`, `host:port`, `[IPv6]`, `[IPv6]:port` or a bare IPv6 address."""
+    """`host`, `host:port`, `[IPv6]`, `[IPv6]:port` or a bare IPv6 address.
+
+    What ends in a number is an IPv4 address (WHATWG URL, "ends in a number"): 192.168.1.300 is not a name.
+    """
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -31,16 +34,26 @@ def is_host(text: str) -> bool:
         return True
     try:
         parts = urlsplit(f"//{text}")
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         return False
-    if host is None or parts.netloc != text or parts.username is not None:
+    if host is None or parts.netloc != text or parts.username is not None or port == 0 or text.endswith(":"):
         return False
     if text.startswith("["):
         return True
+    if re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", host.rpartition(".")[2]):
+        return _is_ipv4(host)
     return len(host) <= 253 and all(
         re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", label) for label in host.split(".")
     )
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def url_problem(text: str) -> str | None:
@@ -51,8 +64,12 @@ def url_problem(text: str) -> str | None:
             return "must be a web address (https://host:port)"
     except ValueError:
         return "must be a web address (https://host:port)"
+    if re.search(r"[\s\\?#]", text) or not text.isprintable():
+        return "must be a web address without blanks, `\\`, `?` and `#` (https://host:port)"
     if "@" in parts.netloc:
         return "must not hold a user or password: everybody who sees the device would see them"
+    if parts.netloc.isascii() and not is_host(parts.netloc):
+        return "names a host that there can't be"
     if parts.scheme == "http" and not _is_local(parts.hostname):
         return (
             "must begin with https:// outside the local network: what is sent to it could be read on the way"
@@ -72,7 +89,7 @@ def _is_local(host: str) -> bool:
 def certificate_sha256(text: str) -> str | None:
     """The 64 hexadecimal digits of a certificate's SHA-256 fingerprint, as programs print it; None if it is not one.
 
-    `sha256 Fingerprint=AB:CD:...` of openssl, `AB:CD:...` of a browser, or the bare digits.
+    `sha256 Fingerprint=AB:CD:...` of openssl, `AB:CD:...` or `AB-CD-...` of a browser, or the bare digits.
     """
-    digits = re.sub(r"(?i)^\s*sha-?256(\s+fingerprint)?\s*[=:]?|[\s:]", "", text).lower()
+    digits = re.sub(r"(?i)^\s*sha-?256(\s+fingerprint)?\s*[=:]?|[\s:-]", "", text).lower()
     return digits if re.fullmatch(r"[0-9a-f]{64}", digits, re.ASCII) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sgmp_edge.contract.addresses import url_problem
+from sgmp_edge.contract.addresses import is_host, url_problem
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,41 @@ def test_what_is_wrong_with_an_address_is_said_without_quoting_it(url: str, why:
     assert problem is not None
     assert why in problem
     assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h h", "https://h\\x", "https://h\n", "https://h\t:443", "https://h?x", "https://h#x", "https://h?",
+        "https://256.1.1.1", "https://1.2.3", "https://h..x", "https://-h", "https://h:0", "https://h\u202e",
+    ],
+)  # fmt: skip
+def test_an_address_that_could_never_be_reached_is_refused(url: str) -> None:
+    assert url_problem(url) is not None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "192.168.1.300",
+        "1.2.3",
+        "1.2.3.4.5",
+        "127.1",
+        "0x7f.1",
+        "10",
+        "meter.5",
+        "host:0",
+        "host:",
+        "1.2.3.4:",
+        "h:80:80",
+    ],
+)
+def test_a_host_that_could_never_be_reached_is_refused(host: str) -> None:
+    assert not is_host(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["192.168.1.30:8080", "5meter", "a.b5", "0xmeter", "fe80::1%eth0", "[::1]:80", "x1"]
+)
+def test_a_host_of_digits_and_letters_is_taken(host: str) -> None:
+    assert is_host(host)

@@ -42,6 +42,12 @@ def test_events_are_read_in_order_of_time(place: Place, database: Database) -> N
     assert all_of_it == [*found, Event(T0 + 5, "meter", "EV_END_CHARGING", {"duration": 1, "energy": 2.5})]
 
 
+def test_types_that_a_device_invents_are_listed_up_to_a_thousand(place: Place, database: Database) -> None:
+    write(place, *(event(place, T0 + number, f"TYPE_{number}") for number in range(1_200)))
+    with database.begin() as connection:
+        assert len(store.events.types(connection, place.house.house_id)) == 1_000
+
+
 def test_the_same_event_twice_is_one(place: Place) -> None:
     assert write(place, event(place, T0, a=1, b=2), event(place, T0, b=2, a=1)) == 1
     assert write(place, event(place, T0, a=1, b=2)) == 0

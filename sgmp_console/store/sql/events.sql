@@ -30,7 +30,7 @@ BEGIN
     IF NOT sgmp.sees_contents_of(house) THEN
         RETURN;
     END IF;
-    LOOP
+    FOR step IN 1..1000 LOOP  -- a device has a handful; one that invents types stops here
         present := (SELECT e.type FROM sgmp.event e WHERE e.house_id = house AND (present IS NULL OR e.type > present)
                     ORDER BY e.type LIMIT 1);
         EXIT WHEN present IS NULL;
