@@ -598,24 +598,17 @@ class Builder:
         start, end = self.period.start_ms, self.passed_ms
         starts = _all_steps(start, end, self.step_ms, self.period.zone)
         ends = np.append(starts[1:], [end] * min(1, len(starts)))
-        places = [
-            {} if steps is None else {at: place for place, at in enumerate(steps.starts.tolist())}
-            for _, steps in items
-        ]
-        rows = []
-        for first, last in zip(starts.tolist(), ends.tolist(), strict=True):
-            row: list[float | int | str | None] = [max(first, start), last]
-            for (has_energy, steps), place_of in zip(items, places, strict=True):
-                place = place_of.get(first)
-                if steps is None or place is None:
-                    row += [None, *([None] if has_energy else []), 0]
-                    continue
-                row.append(float(steps.means[place]))
-                if has_energy:
-                    row.append(float(steps.energies_kwh[place]))
-                row.append(int(steps.covered[place]))
-            rows.append(tuple(row))
-        return rows
+        columns: list[Sequence[float | int | None]] = [np.maximum(starts, start).tolist(), ends.tolist()]
+        for has_energy, steps in items:
+            if steps is None:
+                columns += [[None] * len(starts)] * (1 + has_energy) + [[0] * len(starts)]
+                continue
+            places = np.searchsorted(starts, steps.starts).tolist()
+            columns.append(_spread(steps.means, places, len(starts), None))
+            if has_energy:
+                columns.append(_spread(steps.energies_kwh, places, len(starts), None))
+            columns.append(_spread(steps.covered, places, len(starts), 0))
+        return list(zip(*columns, strict=True))
 
     def heat_map(self, name: str) -> HeatMap | None:
         """The item by hour and day, and by hour and weekday; None where it can't be read. For a builder `in_hours`."""
@@ -664,6 +657,16 @@ def _difference(one: Series, other: Series) -> Series:
         one.timestamps, other.timestamps, assume_unique=True, return_indices=True
     )
     return Series(at, np.maximum(one.values[of_one] - other.values[of_other], 0.0))
+
+
+def _spread(
+    values: NDArray[np.float64] | NDArray[np.int64], places: Sequence[int], count: int, empty: int | None
+) -> list[float | int | None]:
+    """The values at their places of a column, the other cells `empty`."""
+    cells: list[float | int | None] = [empty] * count
+    for place, value in zip(places, values.tolist(), strict=True):
+        cells[place] = value
+    return cells
 
 
 def _hour_grids(start_ms: int, end_ms: int, zone: str) -> list[tuple[int, int, int]]:

@@ -222,11 +222,7 @@ def _ev(builder: Builder) -> _Parts:
 
     def figure(key: str, title: str, value: float | None, unit: str, note: str) -> Figure:
         if not found:
-            note = (
-                "There were no charging sessions in this period."
-                if is_heard
-                else "There are no readings in this period."
-            )
+            note = "No charging sessions." if is_heard else "There are no readings in this period."
         elif unrecorded:
             note += f" Of {unrecorded} the start or the end was not recorded."
         return Figure(key, title, value, unit, builder.why_events(note))

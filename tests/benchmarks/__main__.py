@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks import charts, exports, ingest, pages, parsing, raw_formulas, storage
+from tests.benchmarks import charts, exports, ingest, pages, parsing, raw_formulas, reports, storage
 from tests.benchmarks.result import Result, table
 from tests.benchmarks.world import SERIES, World, furnished
 
@@ -22,6 +22,7 @@ SUBJECTS: Mapping[str, Callable[[World], list[Result]]] = {
     "storage": storage.measure,
     "formulas": raw_formulas.measure,
     "pages": pages.measure,
+    "reports": reports.measure,
     "charts": charts.measure,
     "parsing": parsing.measure,
     "ingest": ingest.measure,

@@ -29,6 +29,7 @@ from sgmp_console.ui.shown_period import Compare
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
+from tests.database import TestDatabase
 from tests.reports.houses import EV, lived_in, without
 from tests.ui import snapshots
 from tests.ui.conftest import DAY_MS, Deployment, cut_off, let_draw, save_picture
@@ -114,6 +115,10 @@ def is_compared(page: ReportPage) -> bool:
     return page.report is not None and page.report.comparison is not None
 
 
+def misses_an_item(page: ReportPage) -> bool:
+    return page.report is not None and bool(page.report.missing)
+
+
 def is_empty(page: ReportPage) -> bool:
     return page.empty_state() is not None
 
@@ -140,7 +145,12 @@ def test_reports_full_compared_and_partly_covered(
 
 
 def test_reports_loading_empty_missing_offline_and_failed(
-    qtbot: QtBot, deployed: Deployment, house: House, view: MainView, camera: Camera
+    qtbot: QtBot,
+    deployed: Deployment,
+    test_database: TestDatabase,
+    house: House,
+    view: MainView,
+    camera: Camera,
 ) -> None:
     for kind in Kind:
         page = opened_report(qtbot, view, kind.value)
@@ -162,7 +172,9 @@ def test_reports_loading_empty_missing_offline_and_failed(
         solar = next(one for one in stored_items.list_all(connection, house.house_id) if one.name == "solar")
     analytics.delete(deployed.owner, house.house_id, [solar.item_id])
     for id_ in ("energy", "solar"):
-        opened_report(qtbot, view, id_)
+        page = opened_report(qtbot, view, id_)
+        page.reload()
+        qtbot.waitUntil(partial(misses_an_item, page), timeout=20_000)
         camera.take(f"report_{id_}_missing")
 
     page = opened_report(qtbot, view, "load")

@@ -17,9 +17,11 @@ from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
 from sgmp_console.ui.parts.pressable import Pressable
 
-_TILE_WIDTH = 176
+_TILE_WIDTH = 152
 """Pixels that a tile is wide at least."""
-_SPACING = 16
+_TILE_MARGIN = 12
+"""Pixels at both sides: less than in a card, so that the Energy report's twelve figures leave its chart room."""
+_SPACING = 8
 _MAX_FINDINGS = 5
 """Of a figure, that are named."""
 
@@ -35,7 +37,7 @@ class FigureTile(Pressable):
         # As wide as its column, whatever stands in it.
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         column = QVBoxLayout(self)
-        column.setContentsMargins(16, 10, 16, 10)
+        column.setContentsMargins(_TILE_MARGIN, 10, _TILE_MARGIN, 10)
         column.setSpacing(2)
         column.addWidget(ElidedLabel(figure.title, "body", "secondary"))
         widest = fonts.metrics("body").horizontalAdvance(figure.title)
@@ -50,7 +52,7 @@ class FigureTile(Pressable):
         if difference := look.difference_line(report, figure):
             column.addWidget(ElidedLabel(difference, "caption", "secondary"))
             widest = max(widest, fonts.metrics("caption").horizontalAdvance(difference))
-        self.least_width = round(widest) + 2 * 16 + 4
+        self.least_width = round(widest) + 2 * _TILE_MARGIN + 4
         """Pixels with which neither title nor value nor difference is cut."""
         plain_text.set_tip(self, why_text(report, figure, zone))
         spoken = formats.with_unit(figure.value, figure.unit)

@@ -220,8 +220,12 @@ def _without_nothing(flows: Table) -> Table:
 
 
 def shown_columns(table: Table) -> list[tuple[int, TableColumn]]:
-    """Those that are not for files only, with their places."""
-    return [(place, column) for place, column in enumerate(table.columns) if not column.file_only]
+    """Those that are not for files only, with their places; texts only where there is one."""
+    return [
+        (place, column)
+        for place, column in enumerate(table.columns)
+        if not column.file_only and (column.kind is not Column.TEXT or any(row[place] for row in table.rows))
+    ]
 
 
 def column_title(column: TableColumn) -> str:

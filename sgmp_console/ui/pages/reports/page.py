@@ -9,8 +9,16 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QModelIndex, Qt, QTimer
-from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtCore import QModelIndex, QRectF, Qt, QTimer
+from PySide6.QtGui import (
+    QAction,
+    QGuiApplication,
+    QHideEvent,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+    QShowEvent,
+)
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from sgmp_console import store
@@ -43,6 +51,8 @@ _LIVE_EVERY_MS = 15_000
 """A period that is running is read again so often at most, when new readings came."""
 
 _TABLE_ROWS = 14
+_SKELETON_TILE = (220, 88)
+"""Pixels of a figure's shape while a report is computed."""
 _FILES = {
     "csv": "CSV files (*.csv)",
     "xlsx": "Excel workbooks (*.xlsx)",
@@ -102,6 +112,10 @@ class ReportPage(Page):
         super().showEvent(event)
         if self.report is None:
             self._read()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._skeleton.set_blocks(_blocks(self.width(), self.height()))
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
@@ -490,6 +504,21 @@ class ReportPage(Page):
             lines.append(f"{figure.title}\t{value}\t{figure.unit}")
         QGuiApplication.clipboard().setText("\n".join(lines))
         self.bar.say("info", "The figures are on the clipboard.", (("dismiss", "Dismiss"),))
+
+
+def _blocks(width: int, height: int) -> tuple[QRectF, ...]:
+    """The shape of a report: tiles, and below them charts, in pixels."""
+    inside = max(width - 2 * _MARGIN, 1)
+    count = max(1, inside // _SKELETON_TILE[0])
+    tile = (inside - (count - 1) * _MARGIN) / count
+    top = 64
+    tiles = [
+        QRectF(_MARGIN + place * (tile + _MARGIN), top, tile, _SKELETON_TILE[1]) for place in range(count)
+    ]
+    top += _SKELETON_TILE[1] + _MARGIN
+    chart = max(height - top - _MARGIN, 160) * 0.62
+    below = QRectF(_MARGIN, top + chart + _MARGIN, inside, max(height - top - chart - 2 * _MARGIN, 80))
+    return (*tiles, QRectF(_MARGIN, top, inside, chart), below)
 
 
 def _table_view(shown: Table, zone: ZoneInfo) -> table.RowsTable[tuple[int, tuple[str, ...]]]:

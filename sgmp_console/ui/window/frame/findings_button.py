@@ -33,7 +33,7 @@ class FindingsButton(QAbstractButton):
         self._problem = ""
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._popup = _Popup(self)
         self._popup.chosen.connect(self.house_chosen)
         self.clicked.connect(self.open)
@@ -49,7 +49,7 @@ class FindingsButton(QAbstractButton):
         self._problem = problem
         self.setVisible(bool(self._active or problem))
         self.setAccessibleName(self.text())
-        plain_text.set_tip(self, problem or "Open findings of all houses")
+        plain_text.set_tip(self, problem or f"{self.text()} of all houses")
         self._popup.show_findings(self._active, houses, now_ms, problem)
         self.updateGeometry()
         self.update()
@@ -68,7 +68,14 @@ class FindingsButton(QAbstractButton):
         return self._popup
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(round(fonts.metrics("body").horizontalAdvance(self.text())) + 44, 32)
+        return _size(self.text())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """In a narrow window the number alone."""
+        return _size(self._short())
+
+    def _short(self) -> str:
+        return f"{len(self._active):,}" if self._active else ""
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         tokens = theme.tokens()
@@ -87,7 +94,13 @@ class FindingsButton(QAbstractButton):
         icons.paint(painter, QRectF(10, 8, 16, 16), icon, getattr(tokens, tint))
         painter.setPen(tokens.ink_primary)
         painter.setFont(fonts.font("body"))
-        painter.drawText(area.adjusted(33, 0, -8, 0), Qt.AlignmentFlag.AlignVCenter, self.text())
+        text = self.text() if self.width() >= self.sizeHint().width() else self._short()
+        painter.drawText(area.adjusted(33, 0, -8, 0), Qt.AlignmentFlag.AlignVCenter, text)
+
+
+def _size(text: str) -> QSize:
+    """Of the icon and a text."""
+    return QSize(round(fonts.metrics("body").horizontalAdvance(text)) + (44 if text else 36), 32)
 
 
 class _Popup(QFrame):

@@ -23,7 +23,7 @@ from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.hover import is_hovered
 from sgmp_console.ui.parts.labels import label
 
-_LEAST_WIDTH = 240
+_LEAST_WIDTH = 184
 """In pixels: below it the name is cut, too; the description gives way first."""
 
 _POPUP_WIDTHS = (360, 640)
