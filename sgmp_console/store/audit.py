@@ -132,11 +132,6 @@ def get(connection: sa.Connection, entry_id: int) -> AuditEntry:
     return _entry(row, True)
 
 
-def actors(connection: sa.Connection) -> list[str]:
-    """Everybody in the entries that the account may see, in order."""
-    return list(connection.execute(sa.text("SELECT sgmp.audit_actors()")).scalars())
-
-
 def _entry(row: sa.Row[Any], whole: bool) -> AuditEntry:
     return AuditEntry(
         row.entry_id,

@@ -70,11 +70,6 @@ def names(connection: sa.Connection) -> list[tuple[int, str]]:
     return [(row.house_id, row.name) for row in rows]
 
 
-def houses_of_all(connection: sa.Connection) -> list[int]:
-    """The house of each device that the account sees, without deleted ones."""
-    return [house for house, count in counts(connection).items() for _ in range(count)]
-
-
 def counts(connection: sa.Connection) -> dict[int, int]:
     """House -> how many devices it has, without deleted ones; houses without devices are not in it."""
     rows = connection.exec_driver_sql("SELECT house_id, devices FROM sgmp.device_counts()")

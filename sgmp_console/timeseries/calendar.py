@@ -81,11 +81,6 @@ def month_of(timestamp_ms: int, zone_name: str) -> tuple[int, int]:
     return month(when.year, when.month, zone_name)
 
 
-def year_of(timestamp_ms: int, zone_name: str) -> tuple[int, int]:
-    """The range of the house's year that holds an instant."""
-    return year(date_of(timestamp_ms, zone_name).year, zone_name)
-
-
 def days(start_ms: int, end_ms: int, zone_name: str) -> list[tuple[int, int]]:
     """The house's days that [start_ms, end_ms) touches, each whole, in order."""
     touched = []

@@ -17,11 +17,6 @@ def paint(painter: QPainter, where: QRectF, name: str, colour: QColor) -> None:
     _renderer(name, colour.name()).render(painter, where)
 
 
-def pixmap(name: str, colour: QColor, size: int, ratio: float) -> QPixmap:
-    """An icon of `size` logical pixels for a screen with that many device pixels per logical one."""
-    return _pixmap(name, colour.name(), size, ratio)
-
-
 def icon(name: str, colour: QColor, disabled: QColor | None = None) -> QIcon:
     """For buttons and menus of the toolkit; create it again when the theme changes."""
     made = QIcon()

@@ -284,10 +284,3 @@ BEGIN
           AND ((SELECT sgmp.sees_every_house()) OR a.house_id = (SELECT sgmp.my_house()));
 END
 $$;
-
--- Everybody in the entries that the account may see.
-CREATE FUNCTION sgmp.audit_actors() RETURNS SETOF text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT DISTINCT a.actor FROM sgmp.audit a WHERE (SELECT sgmp.may('manage_accounts')) AND {house_visible} ORDER BY 1;
-END;

@@ -98,7 +98,7 @@ GRANT EXECUTE ON FUNCTION
     sgmp.add_recipient(text, text, text, integer, text), sgmp.remove_recipient(integer), sgmp.test_recipient(integer),
     sgmp.notification_state(bigint), sgmp.visible_windows(),
     sgmp.add_window(integer, text, timestamptz, timestamptz, integer[], time, time, text), sgmp.remove_window(integer),
-    sgmp.visible_audit(), sgmp.shortened(jsonb), sgmp.audit_entry(bigint), sgmp.audit_actors(),
+    sgmp.visible_audit(), sgmp.shortened(jsonb), sgmp.audit_entry(bigint),
     sgmp.audit_page(text, text, text[], text[], integer, timestamptz, timestamptz, bigint, integer, boolean),
     sgmp.audit_external(text, text, text, integer, jsonb)
 TO {accounts};
