@@ -556,6 +556,8 @@ notification = Table(
     _when("sent_at"),
     _when("failed_at"),
     _text("problem"),
+    # The server's process of the session that claimed it.
+    Column("claimed_by", Integer),
     UniqueConstraint("key"),
     _is_one_of("kind", "opened", "closed", "reminder", "digest", "test"),
     _at_most("problem", 500),

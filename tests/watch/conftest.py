@@ -63,6 +63,7 @@ class Fleet:
     """Houses, and a watch whose clock the test moves."""
 
     database: Database
+    database_url: str
     now_ms: int
     houses: list[WatchedHouse] = field(default_factory=list)
 
@@ -119,9 +120,9 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(database: Database) -> Fleet:
+def fleet(database: Database, database_url: str) -> Fleet:
     # A little ago, so that what happens later in the test is not ahead of the server's clock.
-    return Fleet(database, int(time.time() * 1000) - 50 * MINUTE)
+    return Fleet(database, database_url, int(time.time() * 1000) - 50 * MINUTE)
 
 
 @pytest.fixture

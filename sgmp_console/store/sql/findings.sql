@@ -420,16 +420,21 @@ BEGIN
 END
 $$;
 
--- Notifications that are due, each recipient's in their order: the next of each, claimed by who calls. A claim lasts two
--- minutes in which the server ran: what was claimed by a sender that is no more is claimed again, with the same key.
+-- Whether a claim holds: for two minutes, and as long as the session is there that made it. A server that started since then
+-- has ended the sessions of senders that go on: it leaves them their claims for two minutes more.
+CREATE FUNCTION sgmp.claim_holds(at timestamptz, session integer) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN at < pg_postmaster_start_time() THEN pg_postmaster_start_time() > clock_timestamp() - interval '2 minutes'
+            ELSE at > clock_timestamp() - interval '2 minutes'
+                 AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = session) END IS TRUE;
+
+-- Notifications that are due, each recipient's in their order: the next of each, claimed by who calls. What was claimed by a
+-- sender that is no more is claimed again, with the same key.
 CREATE FUNCTION sgmp.claim_notifications(most integer) RETURNS TABLE (
     notification_id bigint, kind text, key uuid, attempts integer, channel text, address text, secret text, items jsonb
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    forgotten CONSTANT timestamptz := clock_timestamp() - interval '2 minutes';
-    alive CONSTANT boolean := pg_postmaster_start_time() < clock_timestamp() - interval '2 minutes';
 BEGIN
     PERFORM sgmp.require_watch();
     RETURN QUERY
@@ -437,19 +442,20 @@ BEGIN
             SELECT n.notification_id
             FROM sgmp.recipient r
             CROSS JOIN LATERAL (
-                SELECT m.notification_id, m.not_before, m.claimed_at FROM sgmp.notification m
+                SELECT m.notification_id, m.not_before, m.claimed_at, m.claimed_by FROM sgmp.notification m
                 WHERE m.recipient_id = r.recipient_id AND m.sent_at IS NULL AND m.failed_at IS NULL
                 ORDER BY m.kind <> 'test', m.notification_id LIMIT 1
             ) n
             WHERE r.deleted_at IS NULL AND n.not_before <= clock_timestamp()
-              AND (n.claimed_at IS NULL OR alive AND n.claimed_at < forgotten)
+              AND NOT sgmp.claim_holds(n.claimed_at, n.claimed_by)
             ORDER BY n.notification_id LIMIT most
         ), locked AS (
             SELECT l.notification_id FROM sgmp.notification l JOIN due USING (notification_id)
-            WHERE l.sent_at IS NULL AND l.failed_at IS NULL AND (l.claimed_at IS NULL OR alive AND l.claimed_at < forgotten)
+            WHERE l.sent_at IS NULL AND l.failed_at IS NULL AND NOT sgmp.claim_holds(l.claimed_at, l.claimed_by)
             FOR UPDATE OF l SKIP LOCKED
         ), claimed AS (
-            UPDATE sgmp.notification c SET claimed_at = clock_timestamp(), attempts = c.attempts + 1
+            UPDATE sgmp.notification c SET
+                claimed_at = clock_timestamp(), claimed_by = pg_backend_pid(), attempts = c.attempts + 1
             FROM locked WHERE c.notification_id = locked.notification_id
             RETURNING c.*
         )
