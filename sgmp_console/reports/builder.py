@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse, written
 from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance
+from sgmp_console.reports.clear_sky import irradiance
 from sgmp_console.reports.heat_map import NOWHERE, WEEKDAYS, HeatMap, heat_map
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls, missing_item
 from sgmp_console.reports.item_source import Source, combined
@@ -51,6 +52,10 @@ MAX_READINGS_MS = 6 * HOUR_MS
 """Curves of periods up to this show every reading: at one each four seconds some 5,000."""
 
 _MAX_GAPS = 3
+_DAYLIGHT_W_M2 = 200.0
+"""Of a clear sky; with less the sun stands low, and roofs and trees decide."""
+_MIN_DAYLIGHT_STEPS = 12
+
 _REPORTED_MS = 24 * HOUR_MS
 """So long before the end of a period it is looked for what a device reports of itself."""
 _NOT_REPORTED = "There is no reading of it in the last day of the period."
@@ -526,6 +531,23 @@ class Builder:
             return None
         totals = np.cumsum(steps.energies_kwh)
         return Curve(key, title, "kWh", quantity, self._resolution, steps.starts, totals, cumulative=True)
+
+    def clear_sky(self, key: str, title: str, name: str, quantity: str) -> Curve | None:
+        """What a power of the sun would be under a clear sky, where the house's place is known: the irradiance on a
+        horizontal plane, scaled so that 95 % of the daylight steps of the period lie below it. None where there are too few."""
+        steps, place = self.steps(name)[0], self.house.place
+        if steps is None or place is None:
+            return None
+        middle = self.period.step_ms // 2
+        light = irradiance(steps.starts + middle, place)
+        is_day = light > _DAYLIGHT_W_M2
+        if np.count_nonzero(is_day) < _MIN_DAYLIGHT_STEPS:
+            return None
+        scale = float(np.quantile(steps.means[is_day] / light[is_day], 0.95))
+        starts = _all_steps(self.period.start_ms, self.passed_ms, self.period.step_ms, self.period.zone)
+        resolution = Resolution.SLOTS if self.period.step_ms == SLOT_MS else Resolution.HOURS
+        values = scale * irradiance(starts + middle, place)
+        return Curve(key, title, self._unit(name), quantity, resolution, starts, values)
 
     def bar_bounds(self) -> tuple[BarStep, tuple[int, ...]]:
         """What the bars of the period stand for, and where they begin and end; also those that have not passed yet."""

@@ -146,6 +146,7 @@ def _solar(builder: Builder) -> _Parts:
         [
             builder.curve("solar", "Solar", "solar", "solar"),
             builder.cumulative("cumulative", "Energy", "solar", "solar"),
+            builder.clear_sky("clear_sky", "Clear sky", "solar", "clear_sky"),
         ],
         [builder.step_table([("solar", "Solar")]), builder.day_table([("solar", "Solar")])],
         builder.bars("solar"),

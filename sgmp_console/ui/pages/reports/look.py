@@ -41,6 +41,8 @@ _LEAST_SHOWN = 0.005
 _BEFORE = "~before"
 """Behind the key of a curve: the same of the period that the report is compared with."""
 
+_CLEAR_SKY = Quantity("clear_sky", "Clear sky, scaled to the best hours", "Clear sky", "line_1", dashed=True)
+
 _LINES: dict[Kind, tuple[str, ...]] = {
     Kind.ENERGY: POWER_ITEMS,
     Kind.SOLAR: ("solar",),
@@ -109,8 +111,9 @@ def panes(kind: Kind) -> list[Pane]:
             Pane("%", (soc, _before(soc)), 10.0, False),
         ]
     cumulative = replace(lines[0], item="cumulative", title="Energy since the start", short="Energy so far")
+    beside = (_CLEAR_SKY,) if kind is Kind.SOLAR else ()
     return [
-        Pane("kW", (*lines, *map(_before, lines)), 1.0, True),
+        Pane("kW", (*lines, *beside, *map(_before, lines)), 1.0, True),
         Pane("kWh", (cumulative, _before(cumulative)), 1.0, True),
     ]
 
