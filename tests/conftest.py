@@ -1,8 +1,10 @@
-"""What all tests share: a real, migrated, empty database and a local AWS."""
+"""What all tests share: a real, migrated, empty database, a local AWS, and no warning in the log that a test does not expect."""
 
 from __future__ import annotations
 
 import gc
+import logging
+import re
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -51,6 +53,42 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+class LoggedWarnings(logging.Handler):
+    """Keeps what is logged as a warning, or worse, while a test runs."""
+
+    LOGGERS = ("sgmp_console", "sgmp_edge", "qt")
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+        for name in self.LOGGERS:
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(f"{record.name}: {record.getMessage()}")
+
+
+_logged = LoggedWarnings()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup() -> Generator[None]:
+    _logged.messages.clear()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Warnings fail the test, except those of its marker `expected_warnings`: regular expressions, found anywhere."""
+    yield
+    expected = [pattern for marker in item.iter_markers("expected_warnings") for pattern in marker.args]
+    unexpected = [text for text in _logged.messages if not any(re.search(each, text) for each in expected)]
+    if unexpected:
+        pytest.fail(
+            "logged, but not expected (marker expected_warnings):\n" + "\n".join(unexpected), pytrace=False
+        )
 
 
 @pytest.fixture(scope="session")

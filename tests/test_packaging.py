@@ -124,7 +124,7 @@ def test_a_place_does_what_it_promises_and_names_what_to_install_for_the_rest(
         [sys.executable, "-c", _ONLY + program, ",".join(libraries), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert said in ran.stdout + ran.stderr
     assert ran.returncode == exit_code, ran.stderr

@@ -75,6 +75,7 @@ def test_a_revoked_edge_is_disconnected_and_kept_out(own_broker: TestBroker, tmp
         assert watching.wait(WAIT_S) == 0
 
 
+@pytest.mark.expected_warnings("not now")
 def test_a_restart_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocation, "_RETRY_S", 0.01)
     authority = LocalAuthority(tmp_path / "authority")

@@ -134,6 +134,7 @@ def test_the_server_ends_with_whoever_started_it(folder: Path) -> None:
     wait_until(lambda: not _alive(pid))
 
 
+@pytest.mark.expected_warnings("a database server was left over")
 def test_a_server_left_over_is_replaced(postgres: EmbeddedPostgres, folder: Path) -> None:
     other = EmbeddedPostgres(folder, settings=CARELESS)
     url = other.start()

@@ -36,6 +36,7 @@ def _is_up(log: Path) -> bool:
     return log.exists() and "up" in log.read_text()
 
 
+@pytest.mark.expected_warnings("ended .*, starts again")
 def test_a_killed_service_is_started_again(service: Service) -> None:
     service.keep_running()
     first = service.pid
@@ -50,6 +51,7 @@ def test_a_killed_service_is_started_again(service: Service) -> None:
     assert service.restarts == 1
 
 
+@pytest.mark.expected_warnings("ended .*, starts again")
 def test_a_service_that_keeps_ending_is_started_ever_less_often(tmp_path: Path) -> None:
     service = Service(Program("loser", [sys.executable, "-S", "-c", ""], tmp_path / "loser.log"))
     started: list[float] = []
@@ -66,6 +68,7 @@ def test_a_service_that_keeps_ending_is_started_ever_less_often(tmp_path: Path) 
     service.stop(WAIT_S)
 
 
+@pytest.mark.expected_warnings("did not stop within .* and was killed")
 def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     child = Child(Program("stubborn", STUBBORN, tmp_path / "stubborn.log"))
     wait_until(lambda: _is_up(tmp_path / "stubborn.log"))

@@ -242,6 +242,7 @@ def test_without_a_real_keyring_nothing_is_offered(world: World) -> None:
     assert not window.console.sign_in.remember.isVisible()
 
 
+@pytest.mark.expected_warnings("The keyring of this computer can't be")
 @locally
 def test_a_keyring_that_fails_is_reported_and_stops_nothing(world: World) -> None:
     backend = Memory()

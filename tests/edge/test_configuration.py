@@ -20,6 +20,9 @@ from sgmp_edge.contract import DeviceConfig
 from sgmp_edge.polling.drivers import Catalogue
 from tests.edge.house import TYPES
 
+pytestmark = pytest.mark.expected_warnings("A configuration was rejected", "Of the stored configuration")
+
+
 DOCUMENTS = 40_000
 METER = DeviceConfig(1, "egauge", "egauge", {"ip": "10.0.0.2", "keys": ["A.Solar"]})
 BATTERY = DeviceConfig(2, "sonnen", "sonnen", {"ip": "10.0.0.3", "serial": "1", "token": "s3cret-token"})

@@ -20,6 +20,9 @@ from sgmp_edge.polling.control import Control
 from tests.edge.house import House, Script, device
 from tests.waiting import pass_time, wait_until
 
+pytestmark = pytest.mark.expected_warnings("polling.control: ", "battery: unreachable")
+
+
 Open = Callable[..., House]
 MESSAGES = 10_000
 

@@ -27,6 +27,11 @@ from sgmp_edge.polling import drivers
 from tests.mosquitto import TestBroker, TestClient, running_broker
 from tests.waiting import pass_time, wait_until
 
+pytestmark = pytest.mark.expected_warnings(
+    "No connection to the broker", "A message was not taken", "did not take the subscriptions"
+)
+
+
 HOUSE = 1
 T0 = 1_700_000_000_000
 
@@ -312,6 +317,7 @@ def test_the_broker_says_when_an_edge_is_gone_and_not_when_it_left(
     rival.stop()
 
 
+@pytest.mark.expected_warnings("Another program connects with this house's credentials")
 def test_two_daemons_with_one_identity_notice_each_other(
     edge: Callable[..., Edge],
 ) -> None:
@@ -345,6 +351,7 @@ def test_a_port_that_accepts_and_says_nothing_does_not_stop_an_edge_from_ending(
         assert time.monotonic() - start < 4.0
 
 
+@pytest.mark.expected_warnings("No connection can be made")
 def test_credentials_that_tls_cannot_use_are_said_and_others_taken_later(
     edge: Callable[..., Edge], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -361,6 +368,7 @@ def test_credentials_that_tls_cannot_use_are_said_and_others_taken_later(
     wait_until(lambda: sending.status().backlog == 0)
 
 
+@pytest.mark.expected_warnings("A call on the courier thread failed")
 def test_whatever_keeps_a_connection_from_being_made_it_is_tried_again(
     edge: Callable[..., Edge], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +401,7 @@ def test_an_edge_whose_subscriptions_failed_tries_again_without_a_new_connection
     console.close()
 
 
+@pytest.mark.expected_warnings("The disk does not take readings")
 def test_what_is_only_in_memory_is_not_reported_as_stored(tmp_path: Path) -> None:
     told: list[Message] = []
     outbox = Outbox(tmp_path / "card" / "outbox.sqlite3", max_bytes=10**8)

@@ -6,8 +6,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from sgmp_edge.delivery.outbox import Message, Outbox
 from tests.edge.small_disk import fill
+
+pytestmark = pytest.mark.expected_warnings("The disk does not take readings")
 
 
 def message(number: int) -> Message:

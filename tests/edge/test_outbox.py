@@ -19,6 +19,11 @@ from hypothesis import strategies as st
 
 from sgmp_edge.delivery.outbox import Message, Outbox
 
+pytestmark = pytest.mark.expected_warnings(
+    "outbox: The disk does not take readings", "outbox: The outbox", "outbox: Saved", "outbox: No new outbox"
+)
+
+
 MEGABYTE = 1_000_000
 
 

@@ -213,6 +213,7 @@ def test_the_map_comes_before_the_folder() -> None:
     assert catalogue.types()["egauge"].problems({"anything": [1]}) != []
 
 
+@pytest.mark.expected_warnings("contract.declarations: ")
 def test_a_broken_file_among_the_drivers_harms_no_other_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +231,7 @@ def test_a_broken_file_among_the_drivers_harms_no_other_type(
     assert {name: kind.title for name, kind in contract.device_types().items()} == {"good": "Good"}
 
 
+@pytest.mark.expected_warnings("contract.declarations: ")
 @pytest.mark.parametrize(
     ("program", "names"),
     [
@@ -263,6 +265,7 @@ def test_an_unknown_type_has_no_driver() -> None:
         Catalogue().driver_class("toaster")
 
 
+@pytest.mark.expected_warnings("is left out of the result")
 def test_an_answer_that_the_broker_would_not_take_is_left_out_of_the_result() -> None:
     class Talkative:
         def act(self, data: Any) -> Any:

@@ -69,6 +69,7 @@ def test_beside_a_hung_device_the_others_are_polled_on_time(house: Open) -> None
     assert statistics.median(late) < INTERVAL_S
 
 
+@pytest.mark.expected_warnings("meter: timed_out")
 def test_a_device_that_hangs_is_down_with_a_warning_and_back_when_it_answers(
     house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +99,7 @@ def test_no_device_is_ever_read_twice_at_once(house: Open) -> None:
     assert script.most_inside == 1
 
 
+@pytest.mark.expected_warnings("meter: unreachable")
 def test_a_dead_device_is_left_alone_more_and_more_and_polled_at_each_tick_once_it_is_back(
     house: Open,
 ) -> None:
@@ -115,6 +117,7 @@ def test_a_dead_device_is_left_alone_more_and_more_and_polled_at_each_tick_once_
     assert [event["data"]["change"] for event in running.events("meter")] == ["down", "back"]
 
 
+@pytest.mark.expected_warnings("meter: unauthorized")
 def test_refused_credentials_are_not_tried_again_until_the_config_changes(house: Open) -> None:
     script = Script("meter")
     script.answer = Unauthorized("wrong password")
@@ -128,6 +131,7 @@ def test_refused_credentials_are_not_tried_again_until_the_config_changes(house:
     polled(running, "meter")
 
 
+@pytest.mark.expected_warnings("broken: error")
 def test_a_class_that_cannot_be_made_is_a_device_that_is_down_and_no_more(house: Open) -> None:
     Script("broken"), Script("meter")
     running = house()
@@ -241,6 +245,7 @@ def test_after_an_outage_the_devices_own_history_fills_the_gap_beside_live_polli
     assert [m.timestamp_ms for put in recovered for m in put] == [60_000] * 3
 
 
+@pytest.mark.expected_warnings("the gap stays")
 def test_a_gap_is_remembered_until_its_history_was_read(house: Open) -> None:
     script = Script("meter")
     script.history = TimedOut("no answer")
@@ -267,6 +272,7 @@ def test_a_device_without_history_keeps_its_gap(house: Open) -> None:
     assert all(live for _, _, live in running.puts)
 
 
+@pytest.mark.expected_warnings("The clock was set")
 def test_a_device_that_asks_to_be_left_alone_is_not_polled_before_and_a_step_of_the_clock_changes_nothing(
     house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

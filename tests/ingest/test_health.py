@@ -69,6 +69,7 @@ def test_without_trouble_there_is_no_alarm(ingest: Ingest) -> None:
     assert ingest.alarms() == {}
 
 
+@pytest.mark.expected_warnings("sends far more messages")
 def test_a_house_that_floods_is_named(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_module, "_REPORT_EVERY_S", 1.0)
     ingest.subscriber.connected_since = time.monotonic() - 1000
@@ -84,6 +85,7 @@ def test_what_the_broker_had_kept_is_not_a_flood(ingest: Ingest) -> None:
     assert Alarm.FLOOD not in ingest.alarms()
 
 
+@pytest.mark.expected_warnings("no new readings", "nearly all that ingest received was stored before")
 def test_a_minute_of_repeats_is_an_alarm(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_module, "_WINDOW_S", 0.0)
     messages = [ingest.message(NOW - number) for number in range(300)]
@@ -95,6 +97,7 @@ def test_a_minute_of_repeats_is_an_alarm(ingest: Ingest, monkeypatch: pytest.Mon
     assert Alarm.ONLY_REPEATS not in ingest.alarms()
 
 
+@pytest.mark.expected_warnings("nothing could be stored")
 def test_what_can_not_be_stored_for_a_minute_is_an_alarm(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +109,7 @@ def test_what_can_not_be_stored_for_a_minute_is_an_alarm(
     assert ingest.alarms() == {}
 
 
+@pytest.mark.expected_warnings("no new readings")
 def test_a_house_whose_polls_stop_is_late_until_its_edge_says_good_bye(ingest: Ingest) -> None:
     old = NOW - 200_000
     ingest.writer.write([ingest.message(old - 4000), ingest.message(old)])

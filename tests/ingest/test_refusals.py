@@ -9,6 +9,11 @@ import pytest
 
 from sgmp_console.ingest.refusals import Refusals
 
+pytestmark = pytest.mark.expected_warnings(
+    "floods: the broker refuses", "the broker's access list .* can't be changed"
+)
+
+
 BASE = "pattern write sgmp_read/%u/+/+/+/data\nuser sgmp_ingest\ntopic read sgmp_read/#\n"
 
 

@@ -96,6 +96,7 @@ def test_only_data_can_bring_a_message_into_quarantine(stored: Stored, sqlstate:
     assert stored.values() == {NOW: 1.0}
 
 
+@pytest.mark.expected_warnings("can't be stored whole", "refuses the data")
 def test_data_that_the_database_refuses_cost_only_their_message(stored: Stored) -> None:
     with stored.database.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE sgmp.series ADD CONSTRAINT odd CHECK (field <> 'odd')")

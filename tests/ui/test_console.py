@@ -190,6 +190,7 @@ def test_a_new_house_is_led_from_nothing_to_values(
     qtbot.waitUntil(lambda: page.tiles[3].value_text() == "0.75\u00a0kW")
 
 
+@pytest.mark.expected_warnings("house . is not read: The database is not available")
 def test_an_outage_is_said_and_over_by_itself(
     qtbot: QtBot,
     console: Console,
@@ -457,7 +458,10 @@ def test_a_check_ends_when_all_is_shown_and_takes_pictures(
 
 def test_a_check_that_is_not_met_says_what_is_missing(deployed: Deployment) -> None:
     launch = app.Launch(deployed.profile, deployed.email, deployed.password)
-    result = app.check(launch, lambda _shown: ["the moon"], timeout_s=1.5)
+    for timeout_s in (1.5, 10, 60):  # a busy machine shows nothing for a while
+        result = app.check(launch, lambda _shown: ["the moon"], timeout_s=timeout_s)
+        if result["missing"] != ["nothing was shown"]:
+            break
     assert (result["ok"], result["missing"]) == (False, ["the moon"])
 
 

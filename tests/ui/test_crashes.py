@@ -73,6 +73,7 @@ def test_a_run_that_ends_well_reports_nothing(tmp_path: Path) -> None:
     assert crashes.take_report(tmp_path) == ""
 
 
+@pytest.mark.expected_warnings("report of a crash can't be read")
 @pytest.mark.parametrize("prepare", ["missing folder", "folder in the place of the file"])
 def test_a_report_that_cannot_be_read_does_not_stop_the_start(tmp_path: Path, prepare: str) -> None:
     folder = tmp_path / "logs"

@@ -144,6 +144,7 @@ def test_lines_that_are_not_messages_are_not_quoted(qtbot: QtBot, process: Start
     assert "that is not a message" in running.log_text()
 
 
+@pytest.mark.expected_warnings("the preparation's result can't be used")
 def test_a_result_from_another_version_is_refused_without_quoting_it(
     qtbot: QtBot, process: Start, caplog: pytest.LogCaptureFixture
 ) -> None:

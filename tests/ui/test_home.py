@@ -348,6 +348,7 @@ def test_loading_shows_the_shape_at_once_and_a_sentence_only_after_two_seconds(
     qtbot.waitUntil(lambda: not is_loading(home(view)))
 
 
+@pytest.mark.expected_warnings("house . is not read: The database is not available")
 def test_a_database_that_never_answered_is_no_empty_house(qtbot: QtBot, show: Show, view: MainView) -> None:
     page = show(DatabaseUnavailable("connection refused"))
     assert "The database does not answer" in texts(page)

@@ -104,6 +104,7 @@ def test_without_news_it_asks_by_itself(
     assert reader.updates[0][1] == got[0].newest_ms
 
 
+@pytest.mark.expected_warnings("house . is not read: The database is not available")
 def test_what_was_shown_stays_while_the_database_is_away(
     qtbot: QtBot, live: HomeFeed, got: list[HomeSnapshot], reader: ChosenReader
 ) -> None:

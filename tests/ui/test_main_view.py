@@ -414,6 +414,7 @@ def test_after_a_lost_listener_everything_is_looked_at_again(
     qtbot.waitUntil(lambda: len(reader.loads) == 2)
 
 
+@pytest.mark.expected_warnings("house . is not read: The database is not available")
 def test_a_lost_database_is_said_retried_and_resumed(
     qtbot: QtBot, started: MainView, reader: ChosenReader, clock: Clock
 ) -> None:

@@ -82,6 +82,7 @@ STATES: dict[str, HomeSnapshot | Exception] = {
 }
 
 
+@pytest.mark.expected_warnings("house . is not read: The database is not available")
 @pytest.mark.parametrize("state", STATES)
 def test_home(qtbot: QtBot, view: MainView, reader: ChosenReader, picture: Picture, state: str) -> None:
     reader.answer = STATES[state]

@@ -200,6 +200,7 @@ def test_closing_ends_listeners_and_drops_what_waits(qtbot: QtBot, owner: QObjec
     assert heard.results == []
 
 
+@pytest.mark.expected_warnings("threads that did not end")
 def test_closing_names_a_thread_that_hangs(owner: QObject, heard: Heard) -> None:
     hang, begun = threading.Event(), threading.Event()
 

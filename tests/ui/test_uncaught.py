@@ -37,6 +37,7 @@ def caught_from(value: int) -> Exception:
     raise AssertionError
 
 
+@pytest.mark.expected_warnings("uncaught")
 def test_the_same_mistake_is_shown_once(qtbot: QtBot, errors: UncaughtErrors) -> None:
     shown: list[str] = []
     errors.caught.connect(shown.append)
@@ -47,6 +48,7 @@ def test_the_same_mistake_is_shown_once(qtbot: QtBot, errors: UncaughtErrors) ->
     assert "ValueError: 1" in shown[0]
 
 
+@pytest.mark.expected_warnings("uncaught")
 def test_every_mistake_is_logged(errors: UncaughtErrors, caplog: pytest.LogCaptureFixture) -> None:
     for value in (1, 2):
         errors.report(caught_from(value))
@@ -54,6 +56,7 @@ def test_every_mistake_is_logged(errors: UncaughtErrors, caplog: pytest.LogCaptu
     assert [error.args for error in errors_ if error] == [(1,), (2,)]
 
 
+@pytest.mark.expected_warnings("uncaught")
 def test_it_hears_of_threads_and_of_the_top_level(qtbot: QtBot, errors: UncaughtErrors) -> None:
     shown: list[str] = []
     errors.caught.connect(shown.append)
@@ -67,6 +70,7 @@ def test_it_hears_of_threads_and_of_the_top_level(qtbot: QtBot, errors: Uncaught
     assert "KeyError: 'top'" in shown[1]
 
 
+@pytest.mark.expected_warnings("uncaught")
 def test_a_flood_of_mistakes_is_no_flood_of_dialogs(qtbot: QtBot, errors: UncaughtErrors) -> None:
     shown: list[str] = []
     errors.caught.connect(shown.append)
@@ -77,6 +81,7 @@ def test_a_flood_of_mistakes_is_no_flood_of_dialogs(qtbot: QtBot, errors: Uncaug
     assert len(shown) == 5
 
 
+@pytest.mark.expected_warnings("^qt: a warning of Qt's")
 def test_qt_speaks_into_the_log(errors: UncaughtErrors, caplog: pytest.LogCaptureFixture) -> None:
     from sgmp_console.ui.window.uncaught import _log_qt
 

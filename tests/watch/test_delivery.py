@@ -24,6 +24,9 @@ from tests.waiting import wait_until
 from tests.watch.conftest import MINUTE, Fleet, WatchedHouse
 from tests.webhook import Webhook, running_webhook
 
+pytestmark = pytest.mark.expected_warnings("watch.delivery: message")
+
+
 DOWN = "Device is down: no answer within 3 s"
 SECRET = "a secret of the receiver's"
 

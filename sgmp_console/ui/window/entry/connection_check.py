@@ -126,4 +126,5 @@ class ConnectionTestDialog(Dialog):
 
     def _fit(self) -> None:
         # A scroll area asks nobody how high wrapped text is.
-        self._inside.setMinimumHeight(self._rows.totalHeightForWidth(self._area.viewport().width()))
+        # Without a row it has no height for a width: -1.
+        self._inside.setMinimumHeight(max(0, self._rows.totalHeightForWidth(self._area.viewport().width())))
