@@ -162,7 +162,7 @@ def fold(
     """
     if len(series) == 0:
         return
-    if _on_timescale(connection):
+    if on_timescale(connection):
         late = timestamps < time.time() * 1000 - _LATE_MS
         if late.any():
             connection.execute(
@@ -216,7 +216,8 @@ def fold(
     )
 
 
-def _on_timescale(connection: sa.Connection) -> bool:
+def on_timescale(connection: sa.Connection) -> bool:
+    """Whether the server is TimescaleDB; asked once a connection."""
     known = connection.info.get(_TIMESCALE)
     if known is None:
         known = connection.execute(sa.text("SELECT sgmp.on_timescale()")).scalar_one()

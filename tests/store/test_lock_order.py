@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import psycopg2
 import pytest
+import sqlalchemy as sa
 
 from sgmp_console import store
 from sgmp_console.ingest.writer import Writer
@@ -30,6 +32,7 @@ from sgmp_console.timeseries import Series
 from tests.database import TestDatabase
 from tests.reports.stored import work_off_late_ranges
 from tests.store.conftest import Place, make_place
+from tests.waiting import wait_until
 
 ROUNDS = int(os.environ.get("SGMP_TEST_LOCK_ROUNDS", "5"))
 DAY_MS = 86_400_000
@@ -151,3 +154,96 @@ def test_all_that_store_register_and_tidy_up_at_the_same_time(
             partial(work_off_late_ranges, test_database.url),
         )
     assert meeting.deadlocks == []
+
+
+Store = Callable[[sa.Connection], object]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Two things in the order of their locks, and what stores the first, the second, or both (the second named first)."""
+
+    first: Store
+    second: Store
+    both: Store
+
+
+def order(places: Sequence[Place], kind: str) -> Order:
+    north, south = places
+    now = int(time.time() * 1000)
+
+    def batch(*rows: tuple[Place, str, int]) -> Store:
+        readings = [
+            ReadingRow(
+                place.house.house_id, place.meter.device_id, "meter", now - days * DAY_MS, {field: 1.0}
+            )
+            for place, field, days in rows
+        ]
+        return lambda connection: store.readings.write(connection, Batch(readings=readings))
+
+    def events(*of: Place) -> Store:
+        rows = [
+            EventRow(place.house.house_id, 0, "_edge", now, "EDGE_STATUS", {"backlog": 1}) for place in of
+        ]
+        return lambda connection: store.readings.write(connection, Batch(events=rows))
+
+    def rejected(*of: Place) -> Store:
+        rows = [
+            Rejected(now, f"topic {place.house.house_id}", b"?", "Why.", place.house.house_id) for place in of
+        ]
+        return lambda connection: store.quarantine.store(connection, rows)
+
+    def texts(*days: int) -> Store:
+        rows = [
+            TextRow(
+                north.house.house_id,
+                north.meter.device_id,
+                "meter",
+                now - ago * DAY_MS,
+                {"mode": f"day {ago}"},
+            )
+            for ago in days
+        ]
+        return lambda connection: store.readings.write(connection, Batch(texts=rows))
+
+    if kind == "new series":
+        return Order(
+            batch((north, "f1", 1)), batch((north, "f2", 1)), batch((north, "f2", 1), (north, "f1", 1))
+        )
+    if kind == "readings of two days":
+        return Order(batch((north, "b", 2)), batch((north, "a", 1)), batch((north, "a", 1), (north, "b", 2)))
+    if kind == "texts":
+        return Order(texts(2), texts(1), texts(1, 2))
+    if kind == "events":
+        return Order(events(north), events(south), events(south, north))
+    return Order(rejected(north), rejected(south), rejected(south, north))
+
+
+@pytest.mark.parametrize("kind", ["new series", "readings of two days", "texts", "events", "quarantine"])
+def test_who_waits_for_one_thing_holds_none_that_comes_later(database: Database, kind: str) -> None:
+    places = [make_place(database, name) for name in ("North", "South")]
+    for place in places:
+        days = [int(time.time() * 1000) - days * DAY_MS - 1 for days in (1, 2)]
+        place.write({at: dict.fromkeys(("a", "b", "mode"), 0.0) for at in days})
+    acts = order(places, kind)
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def store_both() -> None:
+        with database.begin() as connection:
+            acts.both(connection)
+
+    def waits() -> bool:
+        with database.begin() as connection:
+            return bool(connection.execute(waiting).scalar_one())
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.begin() as holder:
+            acts.first(holder)
+            both = pool.submit(store_both)
+            wait_until(waits)
+            with database.begin() as connection:
+                connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'")
+                acts.second(connection)
+        both.result()
