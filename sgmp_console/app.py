@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sgmp_console import settings
 from sgmp_console.files import private_opener
-from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.settings import Profile, ThemeChoice, WindowSettings
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
@@ -22,9 +21,12 @@ from sgmp_console.ui.window.console import Console
 from sgmp_console.ui.window.entry.preparation import Preparation, PreparationProcess
 from sgmp_console.ui.window.uncaught import UncaughtErrors
 
+if TYPE_CHECKING:
+    from sgmp_console.reports.home import HomeSnapshot  # brings the database, which the sign-in does without
+
 __all__ = ["Launch", "Preparation", "check", "run"]
 
-Verdict = Callable[[Mapping[str, HomeSnapshot]], list[str]]
+Verdict: TypeAlias = "Callable[[Mapping[str, HomeSnapshot]], list[str]]"
 """What is still missing, as sentences, given the newest snapshot shown of each house by its name."""
 
 Screenshot = tuple[Path, int, int, ThemeChoice]

@@ -1,6 +1,6 @@
 """What a formula means, computed the slow way: one timestamp at a time, with 400-bit numbers.
 
-Written from design.md 7 and sharing no code with the console. Formulas are made here as nested tuples and written out
+Written from docs/formulas.md and sharing no code with the console. Formulas are made here as nested tuples and written out
 as text by the grammar's rules of precedence. Beside each value goes a bound of the rounding error that 64-bit floats
 can't avoid, so that a comparison can be exact where floats are, and fair where they cancel.
 

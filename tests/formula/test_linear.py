@@ -82,7 +82,7 @@ def test_the_form_is_in_lowest_terms_and_keeps_identifiers_that_cancel() -> None
 
 
 def random_linear(rng: random.Random, names: list[str], depth: int) -> str:
-    """A formula of the kind that design.md promises to be exact."""
+    """A formula of the kind that docs/aggregates.md promises to be exact."""
     if depth == 0:
         name = rng.choice(names)
         function = rng.choice(["", "", "pos", "neg", "abs", "-neg", "-abs"])

@@ -1,4 +1,4 @@
-"""What reports must say, worked out from readings by sums and loops: design.md 7, 8 and 10 in plain Python.
+"""What reports must say, worked out from readings by sums and loops: docs/reports.md and docs/balance.md in plain Python.
 
 Nothing of the product is imported, so an error there can't hide here. It is slow, and meant to be read beside the design.
 Times are UTC ms, powers kW, energies kWh.
