@@ -58,6 +58,7 @@ def test_an_item_is_written_checked_aggregated_and_shown(world: World, house: Ho
     window.press("Create item", dialog)
     window.wait_closed(dialog)
     window.wait(lambda: "Aggregated" in row(window, "load"), "the item, populated")
+    window.console.resize(1600, 900)  # room for the optional column, the description
     assert row(window, "load")[:4] == ["load", "What the house takes", "-egauge.A.Load", "kW"]
 
     window.press("Create required items")

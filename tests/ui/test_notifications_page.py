@@ -7,7 +7,7 @@ from datetime import time
 from typing import TypeVar
 
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.store import findings, watching
@@ -15,6 +15,7 @@ from sgmp_console.store.findings import Channel, Once, Recurring, Severity
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.pages.maintenance.page import AddWindow, MaintenancePage
 from sgmp_console.ui.pages.notifications.page import AddRecipient, NotificationsPage
+from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.watch.delivery import deliver
@@ -71,6 +72,7 @@ def test_a_mail_address_is_added_tested_and_removed(
     assert (row.recipient.address, row.house) == ("ann@example.org", "All houses")
     assert row.recipient.least_severity is Severity.CRITICAL
 
+    qtbot.waitUntil(notifications.action("test").isEnabled)
     stop, sent = threading.Event(), list[str]()
 
     def send(claimed: watching.Claimed) -> None:
@@ -106,8 +108,16 @@ def test_a_webhook_shows_its_secret_once(
     assert (recipient.channel, claimed.secret) == (Channel.WEBHOOK, secret)
 
 
-def test_without_a_watch_the_page_says_that_nothing_is_sent(notifications: NotificationsPage) -> None:
-    assert "No messages are sent until it runs" in notifications.message_bar.text()
+def test_without_a_watch_the_page_says_that_nothing_is_sent(
+    qtbot: QtBot, notifications: NotificationsPage
+) -> None:
+    said = "No messages are sent until it runs"
+    (empty,) = notifications.findChildren(EmptyState)
+    assert any(said in label.text() for label in empty.findChildren(QLabel))
+    dialog = opened(qtbot, notifications, "add", AddRecipient)
+    dialog.address.setText("ann@example.org")
+    stored(qtbot, dialog)
+    qtbot.waitUntil(lambda: said in notifications.message_bar.text())
 
 
 def test_a_time_of_maintenance_is_added_and_removed(

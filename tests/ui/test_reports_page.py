@@ -92,6 +92,7 @@ def test_a_report_that_is_computed_again_leaves_the_answer_open_and_the_focus_wh
     view.activateWindow()
     tile = page.figures.tiles[1]
     tile.setFocus()
+    qtbot.waitUntil(tile.hasFocus)  # the window is active
     QTest.keyClick(tile, Qt.Key.Key_F2)
     card = next(one for one in page.figures.findChildren(WhyCard))
     before = page.report

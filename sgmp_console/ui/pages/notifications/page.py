@@ -18,6 +18,7 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, ListAction, ListPage
+from sgmp_console.ui.parts.message_bar import Tone
 from sgmp_console.ui.parts.table import Column, Mark
 from sgmp_console.ui.tasks import Report
 from sgmp_console.watch import recipients
@@ -125,15 +126,20 @@ class NotificationsPage(ListPage[RecipientRow, RecipientsFound]):
             "info",
             "Nobody is notified yet",
             "Recipients get one message when something is found to be wrong, and one when it is over, by mail or by a "
-            "signed webhook.",
+            f"signed webhook. {self._watch_problem(found)}".rstrip(),
             (("add", "Add recipient"),),
         )
 
-    def loaded(self, found: RecipientsFound) -> None:
+    def standing(self) -> tuple[Tone, str, tuple[tuple[str, str], ...]] | None:
+        """That no watch runs."""
+        problem = self._watch_problem(self.found) if self.found is not None else ""
+        return ("warning", problem, ()) if problem else None
+
+    def _watch_problem(self, found: RecipientsFound) -> str:
         now_ms = self.services.now_ms()
         watched_ms = None if found.watch_age_ms is None else now_ms - found.watch_age_ms
-        if problem := finding_words.watch_problem(watched_ms, now_ms):
-            self.say(f"{problem}. No messages are sent until it runs.")
+        problem = finding_words.watch_problem(watched_ms, now_ms)
+        return f"{problem}. No messages are sent until it runs." if problem else ""
 
     def _add(self) -> None:
         if self.found is not None:
