@@ -50,6 +50,7 @@ def test_whatever_a_profiles_file_holds_it_is_read_or_named(
         assert len(profiles) == 1
 
 
+@pytest.mark.expected_warnings("window.toml")
 @given(content=st.binary())
 def test_whatever_bytes_a_settings_file_holds_it_is_read_or_named(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
@@ -62,6 +63,7 @@ def test_whatever_bytes_a_settings_file_holds_it_is_read_or_named(
         settings.load_profiles(folder)
 
 
+@pytest.mark.expected_warnings("window.toml")
 @given(
     values=st.dictionaries(
         st.sampled_from([field.name for field in dataclasses.fields(WindowSettings)]), _PLAIN_VALUES
@@ -154,6 +156,7 @@ def test_the_window_comes_back_as_it_was_left(tmp_path: Path) -> None:
     assert settings.load_window(tmp_path) == left
 
 
+@pytest.mark.expected_warnings("window.toml")
 @pytest.mark.parametrize(
     "text",
     ["theme = 'pink'", "width = 'wide'", "]", "future_setting = 1", f"width = 1{'0' * 20}", "height = -5"],

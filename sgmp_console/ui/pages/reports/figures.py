@@ -79,7 +79,9 @@ class FigureGrid(QWidget):
         self._columns = 0
 
     def set_report(self, report: Report, zone: tzinfo, now_ms: int) -> None:
-        focused = next((tile.figure.key for tile in self.tiles if tile.hasFocus()), self._asked)
+        # Of the window, whether it is active or not: a report is computed again also while another window is used.
+        holder = self.window().focusWidget()
+        focused = next((tile.figure.key for tile in self.tiles if tile is holder), self._asked)
         for widget in (*self.tiles, *self._captions):
             self._grid.removeWidget(widget)
             widget.deleteLater()
