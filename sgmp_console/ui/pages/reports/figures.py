@@ -94,6 +94,7 @@ class FigureGrid(QWidget):
         self._arrange()
         for tile in self.tiles:
             if tile.figure.key == focused:
+                tile.show()  # in a window that is not active, a widget that is not shown yet can't take the focus
                 tile.setFocus()
         self._report, self._zone = report, zone
 
