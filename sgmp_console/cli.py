@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_migrate(parsers)
     _add_ingest(parsers)
     _add_watch(parsers)
+    _add_monitoring(parsers)
     _add_notify(parsers)
     _add_maintenance(parsers)
     _add_revocation(parsers)
@@ -288,6 +289,27 @@ def _add_ingest(parsers: _Parsers) -> None:
         help=f"keep raw readings for N days, aggregates for ever ({RAW_RETENTION_DAYS}; on TimescaleDB its retention policy "
         "decides)",
     )
+    _add_metrics(ingest)
+
+
+def _add_metrics(service: argparse.ArgumentParser) -> None:
+    service.add_argument(
+        "--metrics",
+        type=_integer(1, 65_535),
+        metavar="PORT",
+        help="publish metrics for Prometheus at http://127.0.0.1:PORT/metrics",
+    )
+
+
+def _add_monitoring(parsers: _Parsers) -> None:
+    monitoring = parsers.add_parser(
+        "monitoring",
+        help="print a Grafana dashboard or Prometheus alert rules",
+        description="Print what reads the services' metrics (--metrics): a Grafana dashboard, or alert rules for "
+        "Prometheus (docs/monitoring.md).",
+    )
+    monitoring.set_defaults(command=commands.monitoring, extra="server")
+    monitoring.add_argument("what", choices=("dashboard", "alerts"), help="which of them")
 
 
 def _add_watch(parsers: _Parsers) -> None:
@@ -328,6 +350,7 @@ def _add_watch(parsers: _Parsers) -> None:
         metavar="SECONDS",
         help="between two looks (%(default)s)",
     )
+    _add_metrics(watch)
 
 
 def _add_notify(parsers: _Parsers) -> None:

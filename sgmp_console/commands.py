@@ -97,6 +97,14 @@ def watch(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def monitoring(arguments: argparse.Namespace) -> int:
+    from sgmp_console.monitoring import grafana
+
+    document = grafana.dashboard() if arguments.what == "dashboard" else grafana.alert_rules()
+    print(json.dumps(document, indent=2))
+    return OK
+
+
 def notify(arguments: argparse.Namespace) -> int:
     from sgmp_console.store import findings, houses
     from sgmp_console.watch import recipients

@@ -45,6 +45,7 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
         arguments.keep_days,
         arguments.broker_acl,
         _words(arguments.broker_reload),
+        arguments.metrics,
     )
     run(settings, stop)
 

@@ -19,6 +19,7 @@ from sgmp_console.ingest.inbox import Inbox, house_of_sender
 from sgmp_console.ingest.refusals import Refusals
 from sgmp_console.ingest.subscriber import Link, Subscriber
 from sgmp_console.ingest.writer import Writer
+from sgmp_console.monitoring.metrics import Figures
 from sgmp_console.store.ingest_state import Alarm
 
 _log = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ class Health:
         self._logged: dict[Alarm, float] = {}
         self._failing_since: float | None = None
         self._failure = ""
+        self._commit_s = 0.0
+        self._metrics: Figures = {}
         self._caught_up_with: float | None = None
         self._counted: dict[Alarm, dict[str, int]] = {}
 
@@ -94,8 +97,14 @@ class Health:
             self._failing_since = time.monotonic()
         self._failure = str(error)[:300]
 
-    def note_stored(self) -> None:
+    def note_stored(self, seconds: float) -> None:
+        """A batch was stored, in so many seconds."""
         self._failing_since = None
+        self._commit_s += seconds
+
+    def metrics(self) -> Figures:
+        """As of the last report. Any thread may ask."""
+        return self._metrics
 
     def report_when_due(self) -> None:
         """Every few seconds: figures to the console, alarms also to the log. A lost database is for the next batch to meet."""
@@ -108,6 +117,7 @@ class Health:
         alarms = self._alarms(now)
         report["alarms"] = {alarm.value: about for alarm, about in alarms.items()}
         self._log_alarms(now, alarms)
+        self._metrics = self._measured(alarms)
         try:
             with self._database.begin() as connection:
                 store.ingest_state.report(connection, self._name, report)
@@ -141,6 +151,31 @@ class Health:
             "queued": queue.queued,
             "dropped": queue.dropped,
         }
+
+    def _measured(self, alarms: Mapping[Alarm, Any]) -> Figures:
+        known, queue = self._writer.statistics, self._subscriber.queue
+        figures: dict[str, float | Mapping[str, float]] = {
+            "messages": known.messages,
+            "readings": known.readings,
+            "texts": known.texts,
+            "events": known.events,
+            "repeated": known.repeated,
+            "rejected": known.rejected,
+            "batches": known.batches,
+            "commit_seconds": self._commit_s,
+            "delay_seconds": known.delay_ms / 1000,
+            "inbox_messages": len(self._inbox),
+            "receiving": int(self._subscriber.receiving),
+            "connections": self._subscriber.connections,
+            "alarm": {alarm.value: int(alarm in alarms) for alarm in Alarm},
+        }
+        if known.newest_ms:
+            figures["newest_reading_timestamp_seconds"] = known.newest_ms / 1000
+        if queue.queued is not None:
+            figures["broker_queued_messages"] = queue.queued
+        if queue.dropped is not None:
+            figures["broker_dropped_messages"] = queue.dropped
+        return figures
 
     def _alarms(self, now: float) -> dict[Alarm, Any]:
         alarms: dict[Alarm, Any] = {}

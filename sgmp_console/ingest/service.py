@@ -23,6 +23,7 @@ from sgmp_console.ingest.inbox import Inbox
 from sgmp_console.ingest.refusals import Refusals
 from sgmp_console.ingest.subscriber import Subscriber
 from sgmp_console.ingest.writer import Statistics, Writer
+from sgmp_console.monitoring.metrics import Service, served
 from sgmp_console.retention import RAW_RETENTION_DAYS
 from sgmp_console.store import checked_deployment
 
@@ -57,6 +58,8 @@ class IngestSettings:
     access_list: Path | None = None
     """Mosquitto's, in which houses that flood are refused; `reload` is the command that makes it read that again."""
     reload: Sequence[str] = ()
+    metrics_port: int | None = None
+    """Of 127.0.0.1, for Prometheus."""
 
 
 def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
@@ -75,10 +78,13 @@ def run(settings: IngestSettings, stop: threading.Event) -> Statistics:
         database = _open(settings.database_url, stop)
         if database is None:
             return Statistics()
-        with closing(store.Maintenance(database, settings.keep_days)) as maintenance:
-            writer = Writer(settings.deployment, database)
-            refusals = Refusals(settings.deployment, settings.access_list, settings.reload)
-            health = Health(name, settings.deployment, database, writer, inbox, subscriber, refusals)
+        writer = Writer(settings.deployment, database)
+        refusals = Refusals(settings.deployment, settings.access_list, settings.reload)
+        health = Health(name, settings.deployment, database, writer, inbox, subscriber, refusals)
+        with (
+            closing(store.Maintenance(database, settings.keep_days)) as maintenance,
+            served(Service.INGEST, settings.metrics_port, health.metrics),
+        ):
             replay_at = time.monotonic()
             while not stop.is_set():
                 messages = inbox.take(
@@ -129,6 +135,7 @@ def _open(url: str, stop: threading.Event) -> store.Database | None:
 def _until_done(work: Callable[[], None], count: int, stop: threading.Event, health: Health) -> bool:
     """Store for as long as it takes, whatever hinders it; False where `stop` came first. Raises SignInRefused."""
     for delay_s in delays():
+        began = time.monotonic()
         try:
             work()
         except store.SignInRefused:
@@ -137,7 +144,7 @@ def _until_done(work: Callable[[], None], count: int, stop: threading.Event, hea
             _log.warning("%d messages wait: %s", count, error)
             health.note_failure(error)
         else:
-            health.note_stored()
+            health.note_stored(time.monotonic() - began)
             return True
         health.report_when_due()
         if stop.wait(delay_s):

@@ -89,7 +89,8 @@ class Subscriber:
         self._stopping = threading.Event()
         self._receipts: deque[Receipt] = deque()
         self._connection: Connection | None = None
-        self._connections = 0
+        self.connections = 0
+        """To the broker, since the start."""
         self._without_receipt: Counter[str] = Counter()
         self._retained: Counter[str] = Counter()
         self._dropped_before: int | None = None
@@ -154,12 +155,12 @@ class Subscriber:
         waits = delays()
         while not self._stopping.is_set():
             wait_s = next(waits)
-            started = self._connections
+            started = self.connections
             try:
                 self._receive_until_stopped()
             except Disconnected as error:
                 self.link = _LINKS.get(error.cause, Link.UNREACHABLE)
-                if self._connections > started:
+                if self.connections > started:
                     self._ends.extend(
                         [time.monotonic()] * (_PUSHED_OFF_TIMES if error.cause is Cause.TAKEN_OVER else 1)
                     )
@@ -178,13 +179,13 @@ class Subscriber:
                 _log.exception("the broker connection failed by a fault of ours")
             finally:
                 self._connection = self.connected_since = None
-            if self._connections > started:
+            if self.connections > started:
                 waits = delays()
             self._stopping.wait(wait_s)
 
     def _receive_until_stopped(self) -> None:
         """One connection. Raises Disconnected."""
-        self.link = Link.CONNECTING if self._connections == 0 else self.link
+        self.link = Link.CONNECTING if self.connections == 0 else self.link
         connection = Connection(
             self._broker,
             self._client_id,
@@ -193,7 +194,7 @@ class Subscriber:
             receive_maximum=IN_FLIGHT,
         )
         try:
-            self._connections += 1
+            self.connections += 1
             self._connection, self.connected_since = connection, time.monotonic()
             # Each time: a session may be left over from before the first subscription was made.
             if self._asks_for_queue:
@@ -221,7 +222,7 @@ class Subscriber:
         due = []
         while self._receipts:
             receipt = self._receipts.popleft()
-            if receipt.connection == self._connections:
+            if receipt.connection == self.connections:
                 due.append(receipt.packet_id)
         return due
 
@@ -234,7 +235,7 @@ class Subscriber:
             if packet.topic.startswith("$SYS/"):
                 self._note_queue(packet)
             elif packet.packet_id:
-                receipt = Receipt(self._connections, packet.packet_id)
+                receipt = Receipt(self.connections, packet.packet_id)
                 messages.append(Message(packet.topic, packet.payload, received_ms, (receipt,)))
             else:
                 # No edge does that: it would get round the flow control that receipts give us.

@@ -28,7 +28,9 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     run(
-        WatchSettings(arguments.deployment, url, mailer, arguments.certificate, arguments.every),
+        WatchSettings(
+            arguments.deployment, url, mailer, arguments.certificate, arguments.every, arguments.metrics
+        ),
         stop,
     )
 

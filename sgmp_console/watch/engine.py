@@ -64,6 +64,18 @@ class Changes:
     stored: tuple[Known, ...] = ()
     forgotten: tuple[Known, ...] = ()
 
+    def open_after(self, known: Iterable[Known]) -> list[Known]:
+        """Of `known`, with these changes: findings that are open."""
+        after = {finding.key: finding for finding in known if finding.to_ms is None}
+        for finding in self.forgotten:
+            after.pop(finding.key, None)
+        for finding in self.stored:
+            if finding.to_ms is None:
+                after[finding.key] = finding
+            elif finding.key in after and after[finding.key].finding_id == finding.finding_id:
+                del after[finding.key]
+        return [finding for finding in after.values() if finding.opened_ms is not None]
+
 
 def step(known: Iterable[Known], facts: Facts, now_ms: int) -> Changes:
     """`known`: all that are open or held, and of those that ended the ones that `facts.past` may be about."""

@@ -11,7 +11,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from sgmp_console import store
 from sgmp_console.backoff import delays
 from sgmp_console.cloud.mail import SmtpMailer
 from sgmp_console.errors import SgmpError
+from sgmp_console.monitoring.metrics import Figures, Service, served
 from sgmp_console.store import DatabaseUnavailable, SignInRefused, watching
-from sgmp_console.store.watching import Candidate, StoredFinding, Turn
+from sgmp_console.store.findings import Severity
+from sgmp_console.store.watching import Candidate, Claimed, StoredFinding, Turn
 from sgmp_console.watch import facts
 from sgmp_console.watch.certificates import look_at
 from sgmp_console.watch.delivery import Sender, deliver
@@ -54,6 +57,51 @@ class WatchSettings:
     mailer: SmtpMailer | None = None
     certificates: Sequence[Path] = ()
     turn_every_s: float = TURN_EVERY_S
+    metrics_port: int | None = None
+    """Of 127.0.0.1, for Prometheus."""
+
+
+@dataclass
+class _Measured:
+    """Since the start. Each figure is written by one thread."""
+
+    turns: int = 0
+    turn_s: float = 0.0
+    failed_turns: int = 0
+    last_turn_s: float | None = None
+    """UTC seconds."""
+    open_findings: Mapping[str, int] = field(default_factory=dict)
+    sent: int = 0
+    failed: int = 0
+
+    def note_turn(self, seconds: float, open_findings: Mapping[str, int]) -> None:
+        self.turns += 1
+        self.turn_s += seconds
+        self.last_turn_s = time.time()
+        self.open_findings = open_findings
+
+    def counting(self, send: Callable[[Claimed], None]) -> Callable[[Claimed], None]:
+        def counted(message: Claimed) -> None:
+            try:
+                send(message)
+            except Exception:
+                self.failed += 1
+                raise
+            self.sent += 1
+
+        return counted
+
+    def metrics(self) -> Figures:
+        figures: dict[str, float | Mapping[str, float]] = {
+            "turns": self.turns,
+            "turn_seconds": self.turn_s,
+            "failed_turns": self.failed_turns,
+            "open_findings": self.open_findings,
+            "notifications": {"sent": self.sent, "failed": self.failed},
+        }
+        if self.last_turn_s is not None:
+            figures["last_turn_timestamp_seconds"] = self.last_turn_s
+        return figures
 
 
 def run(settings: WatchSettings, stop: threading.Event) -> None:
@@ -63,42 +111,59 @@ def run(settings: WatchSettings, stop: threading.Event) -> None:
     if database is None:
         return
     watcher = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
-    sender = Sender(settings.deployment, settings.mailer)
-    sending = threading.Thread(
-        target=deliver, args=(database, sender.send, stop), name="sgmp-delivery", daemon=True
-    )
-    sending.start()
+    measured = _Measured()
+    send = measured.counting(Sender(settings.deployment, settings.mailer).send)
+    with served(Service.WATCH, settings.metrics_port, measured.metrics):
+        sending = threading.Thread(
+            target=deliver, args=(database, send, stop), name="sgmp-delivery", daemon=True
+        )
+        sending.start()
+        try:
+            _take_turns(settings, database, watcher, measured, stop)
+        finally:
+            stop.set()
+            sending.join(15.0)
+            database.dispose()
+
+
+def _take_turns(
+    settings: WatchSettings,
+    database: store.Database,
+    watcher: str,
+    measured: _Measured,
+    stop: threading.Event,
+) -> None:
     failures = delays(longest_s=settings.turn_every_s)
     said = ""
-    try:
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                turn(
-                    database,
-                    watcher,
-                    certificates=lambda now_ms: look_at(settings.certificates),
-                    every_s=settings.turn_every_s,
-                )
-            except SignInRefused:
-                raise
-            except DatabaseUnavailable as error:
-                if str(error) != said:
-                    _log.warning("%s", error)
-                said = str(error)
-                stop.wait(next(failures))
-                continue
-            except SgmpError as error:
-                _log.error("a turn failed: %s", error)
-            except Exception:  # noqa: BLE001 - the next turn may succeed, and nobody else watches
-                _log.exception("a turn failed")
-            else:
-                said, failures = "", delays(longest_s=settings.turn_every_s)
-            stop.wait(max(settings.turn_every_s, _BUSY_SHARE * (time.monotonic() - began)))
-    finally:
-        stop.set()
-        sending.join(15.0)
-        database.dispose()
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            open_findings = turn(
+                database,
+                watcher,
+                certificates=lambda now_ms: look_at(settings.certificates),
+                every_s=settings.turn_every_s,
+            )
+        except SignInRefused:
+            raise
+        except DatabaseUnavailable as error:
+            measured.failed_turns += 1
+            if str(error) != said:
+                _log.warning("%s", error)
+            said = str(error)
+            stop.wait(next(failures))
+            continue
+        except SgmpError as error:
+            measured.failed_turns += 1
+            _log.error("a turn failed: %s", error)
+        except Exception:  # noqa: BLE001 - the next turn may succeed, and nobody else watches
+            measured.failed_turns += 1
+            _log.exception("a turn failed")
+        else:
+            said, failures = "", delays(longest_s=settings.turn_every_s)
+            if open_findings is not None:
+                measured.note_turn(time.monotonic() - began, open_findings)
+        stop.wait(max(settings.turn_every_s, _BUSY_SHARE * (time.monotonic() - began)))
 
 
 def turn(
@@ -107,18 +172,19 @@ def turn(
     *,
     certificates: Callable[[int], Sequence[Certificate]] = lambda now_ms: (),
     every_s: float = 0.0,
-) -> bool:
-    """Look once; False where it is another watcher's turn. Raises as `Database.begin`."""
+) -> Mapping[str, int] | None:
+    """Look once; None where it is another watcher's turn. Returns as `look`, raises as `Database.begin`."""
     with database.begin() as connection:
         taken = watching.take_turn(connection, watcher, every_s)
         if taken is None:
-            return False
-        look(connection, taken, certificates(taken.now_ms))
-    return True
+            return None
+        return look(connection, taken, certificates(taken.now_ms))
 
 
-def look(connection: sa.Connection, taken: Turn, certificates: Sequence[Certificate] = ()) -> None:
-    """A turn that was taken: read, judge, store, have messages sent."""
+def look(
+    connection: sa.Connection, taken: Turn, certificates: Sequence[Certificate] = ()
+) -> Mapping[str, int]:
+    """A turn that was taken: read, judge, store, have messages sent. Returns how many findings are open, by severity."""
     now_ms = taken.now_ms
     warned = watching.warned_since(connection, taken.seen)
     if now_ms - taken.newest_ms > _EVENTS_OVERLAP_MS:
@@ -138,6 +204,8 @@ def look(connection: sa.Connection, taken: Turn, certificates: Sequence[Certific
         if finding.opened_ms == now_ms or finding.to_ms is not None:
             _log.info("%s %s", "over:" if finding.to_ms is not None else "opened:", finding.key)
     notify(connection, now_ms)
+    open_findings = Counter(TERMS[finding.key.rule].severity for finding in changes.open_after(known))
+    return {severity.value: open_findings[severity] for severity in Severity}
 
 
 def notify(connection: sa.Connection, now_ms: int) -> int:

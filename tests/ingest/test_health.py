@@ -105,7 +105,7 @@ def test_what_can_not_be_stored_for_a_minute_is_an_alarm(
     assert ingest.alarms() == {}
     monkeypatch.setattr(health_module, "_ALARM_AFTER_S", 0.0)
     assert "a bug" in ingest.alarms()[Alarm.NOT_STORING]
-    ingest.health.note_stored()
+    ingest.health.note_stored(0.1)
     assert ingest.alarms() == {}
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from sgmp_console import store
 from sgmp_console.store import ingest_role, set_ingest_password
 from sgmp_edge.contract import ReadTopic, client_id, read_topic
 from tests.database import TestDatabase
-from tests.mosquitto import CredentialFiles, TestBroker, TestClient, running_broker
+from tests.mosquitto import CredentialFiles, TestBroker, TestClient, free_port, running_broker
 from tests.proxy import Proxy, proxy_to
 from tests.waiting import WAIT_S, wait_until
 
@@ -269,6 +270,33 @@ def test_ingest_waits_for_a_database_that_is_not_there_yet(chain: Chain) -> None
     chain.wait_connected(2)  # or the broker would keep nothing for an ingest it has never seen
     chain.to_database.mend()
     chain.wait(lambda: chain.stored() == {T0: 0.0})
+
+
+def test_its_figures_are_published_for_prometheus(chain: Chain) -> None:
+    assert chain.ingest.stop() == 0
+    port = free_port()
+    chain.ingest.options = ("--metrics", str(port))
+    chain.ingest.start()
+    chain.wait_connected(2)
+    chain.publish(T0, T0 + 1000)
+    chain.edge.publish(chain.topic(T0 + 2000), b"not JSON")
+
+    expected = {
+        "sgmp_ingest_readings_total": 2,
+        "sgmp_ingest_messages_total": 3,
+        "sgmp_ingest_rejected_total": 1,
+        "sgmp_ingest_receiving": 1,
+        "sgmp_ingest_connections_total": 1,
+        "sgmp_ingest_newest_reading_timestamp_seconds": (T0 + 1000) / 1000,
+    }
+
+    def published() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode("utf-8").splitlines()
+        values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(values[name]) for name in expected if name in values}
+
+    chain.wait(lambda: published() == expected)
 
 
 def test_the_password_is_never_told(chain: Chain) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sgmp_console import store
 from sgmp_console.store import Batch, Database, Device, EventRow, House, ReadingRow, findings, watching
-from sgmp_console.store.findings import Finding
+from sgmp_console.store.findings import Finding, Severity
 from sgmp_console.watch.service import look
 from sgmp_edge import contract
 
@@ -90,8 +90,11 @@ class Fleet:
         with self.database.begin() as connection:
             taken = watching.take_turn(connection, "test", 0)
             assert taken is not None
-            look(connection, watching.Turn(self.now_ms, -1, 0, taken.newest_ms, 0))
-        return self.open()
+            counted = look(connection, watching.Turn(self.now_ms, -1, 0, taken.newest_ms, 0))
+        found = self.open()
+        severities = [finding.severity for finding in found]
+        assert counted == {severity: severities.count(severity) for severity in Severity}
+        return found
 
     def all_is_well(self, after_ms: int = 0) -> None:
         """Ingest, edges and devices are heard at a later time."""
