@@ -34,6 +34,11 @@ ITEMS: dict[str, tuple[Field, Callable[[float], float]]] = {
 }
 SOURCES = ("solar", "grid_import", "battery_discharging")
 USES = ("load", "ev", "battery_charging", "grid_export")
+LOAD_WITHOUT_CAR = "load without the car"
+"""What is left of the load in slots in which load and car have a value; not below zero."""
+
+HOLDS = 150_000
+"""A charger's reading holds to the next one if that comes within so many ms; else there is a gap."""
 
 Flows = dict[tuple[str, str], float]
 """By (source or "unknown", use or "unmatched"), kWh."""
@@ -59,13 +64,25 @@ class Visit:
     lost_end: bool = False
 
 
+@dataclass(frozen=True)
+class Split:
+    """Where the energy of a visit's part in a range came from, kWh; `not_attributed` in ms."""
+
+    sun: float
+    battery: float
+    grid: float
+    unknown: float
+    not_attributed: int
+
+
 @dataclass(eq=False)
 class Oracle:
-    """A house: all its readings and events."""
+    """A house: all its readings and events. `load_contains_car`: its load's meter measures the car, too."""
 
     zone: str
     readings: Readings
     events: Sequence[ChargerEvent] = ()
+    load_contains_car: bool = False
     _weeks: dict[date, dict[int, tuple[float, float, float]]] = field(default_factory=dict)
 
     # --- Time --------------------------------------------------------------------------------------------------------
@@ -94,6 +111,10 @@ class Oracle:
             for at, value in self.readings.get(of, ()):
                 values[at // SLOT * SLOT].append(made(value))
             found[item] = {slot: math.fsum(of_slot) / len(of_slot) for slot, of_slot in values.items()}
+        load, car = found["load"], found["ev"]
+        found[LOAD_WITHOUT_CAR] = {
+            slot: max(load[slot] - max(car[slot], 0.0), 0.0) for slot in load.keys() & car.keys()
+        }
         return found
 
     def means(self, item: str, start: int, end: int) -> list[float]:
@@ -142,18 +163,19 @@ class Oracle:
 
     # --- Balance -----------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _needed(self) -> tuple[str, ...]:
-        return (*SOURCES, *USES)
+    def balanced(self, item: str) -> str:
+        """What stands for an item of the house in the balance."""
+        return LOAD_WITHOUT_CAR if item == "load" and self.load_contains_car else item
+
+    def _balanced_kwh(self, item: str, slot: int) -> float:
+        return max(self._slots[self.balanced(item)][slot], 0.0) / 12
 
     @cached_property
     def _flows(self) -> dict[int, Flows]:
         """Of the slots in which every item has a value."""
-        slots = set.intersection(*(set(self._slots[item]) for item in self._needed))
-        return {
-            slot: flows_of({item: max(self._slots[item][slot], 0.0) / 12 for item in self._needed})
-            for slot in slots
-        }
+        needed = (*SOURCES, *USES)
+        slots = set.intersection(*(set(self._slots[item]) for item in needed))
+        return {slot: flows_of({item: self._balanced_kwh(item, slot) for item in needed}) for slot in slots}
 
     def attributed(self, start: int, end: int) -> list[int]:
         return [slot for slot in range(start, end, SLOT) if slot in self._flows]
@@ -217,15 +239,15 @@ class Oracle:
             return directly + stored
 
         def measured(item: str) -> float:
-            return math.fsum(max(self._slots[item][slot], 0.0) for slot in slots) / 12
+            return math.fsum(self._balanced_kwh(item, slot) for slot in slots)
 
         sun, grid = consumed("solar", 0), consumed("grid_import", 1)
         kept = total(("solar", "load"), ("solar", "ev"), ("solar", "battery_charging"))
         exported = total(("solar", "grid_export"))
         residual = math.fsum(
             abs(
-                math.fsum(max(self._slots[item][slot], 0.0) for item in SOURCES)
-                - math.fsum(max(self._slots[item][slot], 0.0) for item in USES)
+                math.fsum(self._balanced_kwh(item, slot) for item in SOURCES)
+                - math.fsum(self._balanced_kwh(item, slot) for item in USES)
             )
             for slot in slots
         )
@@ -240,7 +262,7 @@ class Oracle:
             "grid_export": measured("grid_export"),
             "charged": measured("battery_charging"),
             "discharged": measured("battery_discharging"),
-            "residual": residual / 12,
+            "residual": residual,
             "not_attributed": not_attributed,
         }
 
@@ -293,22 +315,114 @@ class Oracle:
             "by_chargers": math.fsum(ended) if ended else None,
         }
 
-    def _charged(self, visit: Visit, start: int, end: int) -> float | None:
-        """Hours above 0.1 kW; a gap of more than 150 s counts as nothing."""
+    def _part(self, visit: Visit, start: int, end: int) -> tuple[int, int] | None:
+        """The part of a visit that lies in a range; None where its start or its end is not known."""
         if visit.begin is None or visit.lost_end:
             return None
-        first, last = max(visit.begin, start), min(visit.end if visit.end is not None else end, end)
-        power = [pair for pair in self.readings.get((visit.station, "power"), ()) if first <= pair[0] < last]
+        return max(visit.begin, start), min(visit.end if visit.end is not None else end, end)
+
+    def _power(self, visit: Visit, part: tuple[int, int]) -> list[tuple[int, float]]:
+        """What the station read in it."""
+        pairs = self.readings.get((visit.station, "power"), ())
+        return [pair for pair in pairs if part[0] <= pair[0] < part[1]]
+
+    def _charged(self, visit: Visit, start: int, end: int) -> float | None:
+        """Hours above 0.1 kW; a gap counts as nothing."""
+        length = self._curve_of(visit, start, end)[0]
+        return None if length is None else length / HOUR
+
+    def _curve_of(
+        self, visit: Visit, start: int, end: int
+    ) -> tuple[int | None, float | None, float | None, int | None]:
+        """How long a car charged (ms), mean and peak power (kW), and the pauses, by its station's readings."""
+        part = self._part(visit, start, end)
+        power = self._power(visit, part) if part else []
         if len(power) < 2:
+            return None, None, None, None
+        charging, energy, pauses = 0, 0.0, 0
+        before: bool | None = None
+        for (at, value), (after, _) in pairwise(power):
+            if after - at > HOLDS:
+                continue
+            if value > 0.1:
+                charging += after - at
+                energy += value * (after - at)
+                pauses += before is False
+            # Nothing before the first charging is a pause.
+            before = value > 0.1 if before is not None or value > 0.1 else None
+        mean = energy / charging if charging else None
+        return charging, mean, max(value for _, value in power), pauses
+
+    def split(self, visit: Visit, start: int, end: int) -> Split | None:
+        """Of the energy by the charger where the visit lies in the range as a whole, else of what its station's power
+        adds up to. In each slot the car has the sources that it has in the balance, or those of the load where the
+        house's meter saw no car."""
+        part = self._part(visit, start, end)
+        if part is None or part[0] >= part[1]:
             return None
-        return (
-            sum(
-                after - at
-                for (at, value), (after, _) in pairwise(power)
-                if after - at <= 150_000 and value > 0.1
+        slots = range(part[0] // SLOT * SLOT, part[1], SLOT)
+        taken = dict.fromkeys(slots, 0.0)
+        power = self._power(visit, part)
+        for (at, value), (after, _) in pairwise([*power, (part[1], 0.0)]):
+            if after - at > HOLDS:
+                continue
+            for slot in range(at // SLOT * SLOT, after, SLOT):
+                taken[slot] += max(value, 0.0) * (min(after, slot + SLOT) - max(at, slot)) / HOUR
+        measured = math.fsum(taken.values())
+        is_whole = part == (visit.begin, visit.end) and visit.energy_kwh is not None
+        energy = visit.energy_kwh if is_whole else measured if measured > 0 else None
+        if energy is None:
+            return None
+
+        def overlap(slot: int) -> int:
+            return min(part[1], slot + SLOT) - max(part[0], slot)
+
+        def served(slot: int, use: str) -> dict[str, float]:
+            flows = self._flows.get(slot, {})
+            return {source: flows.get((source, use), 0.0) for source in (*SOURCES, "unknown")}
+
+        if not measured > 0:
+            taken = {slot: math.fsum(served(slot, "ev").values()) * overlap(slot) / SLOT for slot in slots}
+        whole = math.fsum(taken.values())
+        from_source = dict.fromkeys(SOURCES, 0.0)
+        for slot in slots:
+            sources = served(slot, "ev")
+            if not math.fsum(sources.values()) > 0:
+                sources = served(slot, "load")
+            total = math.fsum(sources.values())
+            for source in SOURCES:
+                if total > 0 and whole > 0:
+                    from_source[source] += energy * taken[slot] / whole * sources[source] / total
+        sun, grid, battery = from_source.values()
+        lost = sum(overlap(slot) for slot in slots if slot not in self._flows)
+        return Split(sun, battery, grid, max(0.0, energy - sun - battery - grid), lost)
+
+    def sessions(self, start: int, end: int, now: int) -> list[tuple[float | int | str | None, ...]]:
+        """The rows of the table of sessions without their remarks, in order of time."""
+        rows: list[tuple[float | int | str | None, ...]] = []
+        visits = self.visits(start, end, now)
+        for visit in sorted(visits, key=lambda one: one.begin if one.begin is not None else one.end or 0):
+            part, split = self._part(visit, start, end), self.split(visit, start, end)
+            charging, mean, peak, pauses = self._curve_of(visit, start, end)
+            rows.append(
+                (
+                    visit.station,
+                    visit.begin,
+                    visit.end,
+                    None if part is None else max(0, part[1] - part[0]),
+                    charging,
+                    visit.energy_kwh,
+                    mean,
+                    peak,
+                    pauses,
+                    *(
+                        (split.sun, split.battery, split.grid, split.unknown, split.not_attributed)
+                        if split is not None
+                        else (None,) * 5
+                    ),
+                )
             )
-            / HOUR
-        )
+        return rows
 
     # --- Reports -----------------------------------------------------------------------------------------------------
 

@@ -18,12 +18,13 @@ from sgmp_console.reports.kinds import build
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Kind, Report
 from sgmp_console.store import AnalyticItem, Batch, Database, EventRow, devices, houses, readings
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 from tests.database import TestDatabase
 from tests.reports.houses import BATTERY, EV, LOAD, SOC, SOLAR, Readings, balanced, without
 
 MINUTE_MS = 60_000
+DAY_MS = 24 * HOUR_MS
 
 # What the required items make of a field, in the plainest words.
 VALUE = {
@@ -335,6 +336,39 @@ def test_bars_add_up_to_the_figures(database: Database) -> None:
             if key in {figure.key for figure in report.figures}:
                 energy = sum(value or 0.0 for value in values)
                 assert energy == pytest.approx(report.figure(key).value or 0.0, abs=1e-9), (text, kind)
+
+
+@pytest.mark.parametrize(
+    ("zone", "month"),
+    [
+        ("America/Los_Angeles", "2025-11"),
+        ("America/Los_Angeles", "2026-03"),
+        ("Europe/Berlin", "2025-10"),
+        ("Europe/Berlin", "2026-03"),
+        ("Australia/Lord_Howe", "2025-10"),
+        ("Australia/Lord_Howe", "2026-04"),
+    ],
+)
+def test_a_month_is_not_widened_by_an_hour_a_day_or_a_week_of_its_neighbours(
+    database: Database, zone: str, month: str
+) -> None:
+    """It has its own days alone, by the clock of the house; those beside it have a hundred times as much."""
+    house = StoredHouse(database, zone)
+    period = periods.parse(month, 0, zone)
+    times = np.arange(period.start_ms - 9 * DAY_MS, period.end_ms + 9 * DAY_MS, SLOT_MS)
+    inside = (times >= period.start_ms) & (times < period.end_ms)
+    house.store({SOLAR: Series(times, np.where(inside, 1.0, 100.0))})
+    report = house.report(Kind.SOLAR, period, period.end_ms + 9 * DAY_MS)
+    days = calendar.days(period.start_ms, period.end_ms, zone)
+    hours = (period.end_ms - period.start_ms) / HOUR_MS
+    assert report.figure("energy").value == pytest.approx(hours, rel=1e-9)
+    assert report.figure("peak").value == 1.0
+    tables = {table.key: table for table in report.tables}
+    assert [(row[0], row[1]) for row in tables["days"].rows] == days
+    steps = tables["steps"].rows
+    assert (steps[0][0], steps[-1][1]) == (period.start_ms, period.end_ms)
+    assert report.bars is not None
+    assert report.bars.bounds == (*(first for first, _ in days), period.end_ms)
 
 
 def test_bars_stand_for_hours_days_or_months_of_the_house(database: Database) -> None:
