@@ -6,6 +6,7 @@ gives the same bytes each time. A PDF of many reports is written page by page, s
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import re
@@ -49,6 +50,7 @@ from sgmp_console.reports.report import Figure, Report, Section
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.charts import painted
 from sgmp_console.ui.charts.bars import paint_bars
+from sgmp_console.ui.charts.flows import paint_flows
 from sgmp_console.ui.charts.heat_map import paint_heat_map
 from sgmp_console.ui.charts.legend import swatch_pen
 from sgmp_console.ui.charts.panes import Pane, pane_frame
@@ -66,7 +68,8 @@ _ROW = 20.0
 _TABLE_TOP = 40.0
 """Below the title of its page."""
 _COLUMNS = 4
-"""Of figures."""
+"""Of figures, at least; more where each has so much room:"""
+_FIGURE_WIDTH = 168.0
 
 SIZES = (320, 8192)
 """Pixels of width and height that a PNG may have."""
@@ -226,17 +229,36 @@ def _paint_page(report: Report, painter: QPainter, page: QRectF) -> None:
     curves = look.chart_curves(report)
     picture = look.bar_picture(report, zone)
     top = _paint_legend(painter, report, curves, inside, top)
-    charts = len(panes) + (picture is not None)
-    height = max(0.0, (inside.bottom() - top - _GAP * (charts - 1)) / charts)
-    height = min(height, 0.3 * page.height())
+    flows = look.flow_picture(report)
+    time_charts: list[_Paint] = [partial(_paint_pane, painter, pane, curves, report, zone) for pane in panes]
+    others: list[_Paint] = []
+    if picture is not None:
+        others.append(lambda frame: paint_bars(painter, frame, picture, theme.load("light")))
+    if flows is not None:
+        others.append(lambda frame: paint_flows(painter, frame, flows, theme.load("light")))
+    place = QRectF(inside.left(), top, inside.width(), inside.bottom() - top)
+    if page.width() <= page.height():
+        _paint_below_each_other([*time_charts, *others], place, 0.3 * page.height())
+        return
+    half = (place.width() - 2 * _GAP) / 2
+    _paint_below_each_other(time_charts, QRectF(place.topLeft(), QSizeF(half, place.height())))
+    _paint_below_each_other(others, QRectF(place.right() - half, place.top(), half, place.height()))
+
+
+_Paint = Callable[[QRectF], None]
+
+
+def _paint_below_each_other(charts: Sequence[_Paint], place: QRectF, max_height: float = math.inf) -> None:
+    """As high as they fit into the place; none where there is no room for them."""
+    if not charts:
+        return
+    height = min((place.height() - _GAP * (len(charts) - 1)) / len(charts), max_height)
     if height < 2 * painted.TIME_HEIGHT:
         return
-    frame = QRectF(inside.left(), top, inside.width(), height)
-    for pane in panes:
-        _paint_pane(painter, pane, curves, report, zone, frame)
+    frame = QRectF(place.left(), place.top(), place.width(), height)
+    for paint in charts:
+        paint(QRectF(frame))
         frame.translate(0, height + _GAP)
-    if picture is not None:
-        paint_bars(painter, frame, picture, theme.load("light"))
 
 
 def _paint_heat_maps(painter: QPainter, report: Report, place: QRectF) -> None:
@@ -280,7 +302,8 @@ def _paint_head(painter: QPainter, report: Report, inside: QRectF) -> float:
 def _paint_figures(painter: QPainter, report: Report, inside: QRectF) -> float:
     """Returns where they end."""
     tokens = theme.load("light")
-    width = inside.width() / _COLUMNS
+    columns = max(_COLUMNS, int(inside.width() / _FIGURE_WIDTH))
+    width = inside.width() / columns
     top = inside.top()
     shown = look.shown_figures(report)
     for section in dict.fromkeys(figure.section for figure in shown):
@@ -289,12 +312,12 @@ def _paint_figures(painter: QPainter, report: Report, inside: QRectF) -> float:
             _text(painter, row, section.value, "caption", tokens.ink_muted)
             top = row.bottom()
         figures = [figure for figure in shown if figure.section is section]
-        for first in range(0, len(figures), _COLUMNS):
+        for first in range(0, len(figures), columns):
             bottoms = [
                 _paint_figure(
                     painter, report, figure, QRectF(inside.left() + place * width, top, width - 8, 0)
                 )
-                for place, figure in enumerate(figures[first : first + _COLUMNS])
+                for place, figure in enumerate(figures[first : first + columns])
             ]
             top = max(bottoms) + 6
         top += 4

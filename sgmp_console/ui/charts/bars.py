@@ -256,7 +256,9 @@ def _paint_names(painter: QPainter, of: Scale, picture: BarPicture, width: float
     widest = max((fonts.metrics("caption").horizontalAdvance(name) for name in names), default=1.0) + 10
     each = max(1, -(-int(widest) // max(1, int(width))))
     for place in range(0, picture.count, each):
-        painted.paint_label(painter, of, _middle(of, picture, place), names[place], tokens)
+        middle = _middle(of, picture, place)
+        if middle + widest / 2 - 10 <= of.area.right():  # else it would be cut
+            painted.paint_label(painter, of, middle, names[place], tokens)
 
 
 def _name(picture: BarPicture, place: int) -> str:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from sgmp_console.reports.balance import COLUMNS, ROWS
 from sgmp_console.reports.home import GAP_MS, POWER_ITEMS, POWER_SOURCES, POWER_USES
 from sgmp_console.reports.home import Curve as ChartCurve
 from sgmp_console.reports.report import (
@@ -25,6 +26,7 @@ from sgmp_console.reports.report import (
 from sgmp_console.timeseries import HOUR_MS, Series, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.charts.bars import BarPicture
+from sgmp_console.ui.charts.flows import FlowPicture, Link
 from sgmp_console.ui.charts.heat_map import HeatPicture
 from sgmp_console.ui.charts.panes import Pane
 from sgmp_console.ui.quantities import QUANTITIES, Quantity
@@ -154,6 +156,28 @@ def bar_picture(report: Report, zone: tzinfo) -> BarPicture | None:
     if before is not None and before.step is not report.bars.step:
         before = None
     return BarPicture(report.bars, quantities, zone, before)
+
+
+def flow_picture(report: Report) -> FlowPicture | None:
+    """Where the energy of an Energy report came from and went."""
+    flows = next((table for table in report.tables if table.key == "flows" and table.rows), None)
+    if flows is None:
+        return None
+    sources = tuple(_flow_end(item, str(row[0])) for item, row in zip(ROWS, flows.rows, strict=True))
+    titles = [column.title for column in flows.columns[1:-1]]
+    uses = tuple(_flow_end(item, title) for item, title in zip(COLUMNS, titles, strict=True))
+    links = tuple(
+        Link(source, use, float(cell or 0.0))
+        for source, (_, *cells, _) in zip(sources, flows.rows, strict=True)
+        for use, cell in zip(uses, cells, strict=True)
+    )
+    return FlowPicture(sources, uses, links)
+
+
+def _flow_end(item: str, title: str) -> Quantity:
+    """A source or use under its name in the table of flows; what does not add up has the neutral colour."""
+    known = QUANTITIES.get(item)
+    return Quantity(item, title, title, "line_2") if known is None else replace(known, title=title)
 
 
 def shown_figures(report: Report) -> list[Figure]:

@@ -31,6 +31,7 @@ from sgmp_console.reports.report import BarStep, Kind, Report, Table
 from sgmp_console.timeseries import SLOT_MS, calendar
 from sgmp_console.ui import plain_text, report_paper
 from sgmp_console.ui.charts.bars import BarChart
+from sgmp_console.ui.charts.flows import FlowChart
 from sgmp_console.ui.charts.legend import Legend
 from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.page import Page, Services
@@ -299,6 +300,11 @@ class ReportPage(Page):
         self.bars.crossed.connect(self.chart.mark)
         self._bars_card.body.addWidget(self.bars)
         column.addWidget(self._bars_card)
+        self._flows_card = Card("Energy flows")
+        self.flows = FlowChart("Energy flows, from sources to uses")
+        self.flows.setMinimumHeight(300)
+        self._flows_card.body.addWidget(self.flows)
+        column.addWidget(self._flows_card)
         self._table_card = Card("Days")
         self._table_view: table.RowsTable[tuple[int, tuple[str, ...]]] | None = None
         self._shown_table: Table | None = None
@@ -356,6 +362,9 @@ class ReportPage(Page):
             before = report.comparison
             beside = f", dashed: {before.period.title}" if before is not None else ""
             self._bars_hint.setText(f"per {picture.bars.step.value}{beside}")
+        flows = look.flow_picture(report)
+        self._flows_card.setVisible(flows is not None)
+        self.flows.set_picture(flows)
         self._fill_table(report, zone)
 
     def _fill_legends(self, report: Report, curves: Mapping[str, ChartCurve]) -> None:
