@@ -251,3 +251,14 @@ class Report:
             return None
         mine, theirs = self.figure(key).value, self.comparison.figure(key).value
         return None if mine is None or theirs is None else mine - theirs
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a kind of report consists of (`kinds`)."""
+
+    figures: list[Figure]
+    curves: list[Curve | None]
+    tables: list[Table]
+    bars: Bars | None = None
+    heat_map: HeatMap | None = None

@@ -17,12 +17,12 @@ from sgmp_console.errors import UserError
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.measurements import flatten
 from sgmp_console.reports import periods
-from sgmp_console.reports.builder import Builder
 from sgmp_console.reports.home import HOME_ITEMS, POWER_ITEMS, HomeSnapshot
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.ledger import read_car_in_load
 from sgmp_console.reports.live import HomeLoader
 from sgmp_console.reports.report import Kind
+from sgmp_console.reports.report_data import ReportData
 from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
 from sgmp_console.timeseries import Series, calendar, slot_means
 from tests.database import TestDatabase
@@ -142,10 +142,10 @@ def test_today_has_the_same_balance_on_home_as_in_the_energy_report(
     deliver(database, house, between(day, 0, NOON))
     today = live.load(NOON).energy_today
     with database.begin() as connection:
-        builder = Builder(
+        data = ReportData(
             connection, house, periods.custom(today.start_ms, today.end_ms, house.time_zone), NOON
         )
-        report = builder.balance()
+        report = data.balance
 
     assert report is not None
     np.testing.assert_allclose(today.totals.flows, report.total.flows, atol=1e-9)

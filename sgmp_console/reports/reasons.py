@@ -1,0 +1,81 @@
+"""Where the figures of a report come from: formula, coverage, gaps, and what was wrong meanwhile."""
+
+from __future__ import annotations
+
+from sgmp_console.formula import FormulaError, inlined, parse, written
+from sgmp_console.reports.balance import BALANCE_ITEMS
+from sgmp_console.reports.item_reader import missing_item
+from sgmp_console.reports.report import Why
+from sgmp_console.reports.report_data import ReportData
+from sgmp_console.reports.steps import gaps
+from sgmp_console.store import AnalyticItem
+from sgmp_console.timeseries import SLOT_MS
+from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
+
+
+def of_item(data: ReportData, name: str, note: str = "") -> Why:
+    """Where figures of an item come from."""
+    item = data.reader.items.get(name)
+    if item is None:
+        return Why(name, "", "", 0, data.slots, note=missing_item(name))
+    steps = data.steps(name)[0]
+    if steps is None:
+        waiting = "" if data.slots else "This period has not begun yet."
+        return Why(name, item.formula, "", 0, data.slots, note=data.problems.get(name, "") or note or waiting)
+    covered = int(steps.covered.sum())
+    if not covered and not note:
+        note = "There are no readings in this period."
+    return Why(
+        name,
+        item.formula,
+        _expanded(data, item),
+        covered,
+        data.slots,
+        gaps(steps.starts, steps.step_ms, data.period.start_ms, data.passed_ms),
+        steps.source,
+        note,
+        data.polls(name),
+        data.troubles_of(data.reader.devices_of(name)),
+    )
+
+
+def of_balance(data: ReportData, note: str = "") -> Why:
+    """Where figures of the balance come from."""
+    present = [name for name in BALANCE_ITEMS if name in data.reader.items]
+    item = ", ".join(present)
+    formula = "; ".join(f"{name} = {data.reader.items[name].formula}" for name in present)
+    expanded = "; ".join(f"{name} = {_expanded(data, data.reader.items[name])}" for name in present)
+    found = data.balance
+    if found is None:
+        problem = next((data.problems[name] for name in present if name in data.problems), "")
+        return Why(item, formula, expanded, 0, data.slots, note=problem or note)
+    without = [f"{name} {count:,}" for name, count in found.missing.items() if count]
+    if without:
+        note = f"{note} Slots without a value: {', '.join(without)}.".strip()
+    devices = frozenset().union(*map(data.reader.devices_of, present))
+    return Why(
+        item,
+        formula,
+        expanded,
+        len(found.starts),
+        data.slots,
+        gaps(found.starts, SLOT_MS, data.period.start_ms, data.passed_ms),
+        data.balance_source,
+        note,
+        findings=data.troubles_of(devices),
+    )
+
+
+def of_events(data: ReportData, note: str) -> Why:
+    """Where figures about sessions come from."""
+    read = ", ".join(f"events.::{type_name}" for type_name in (EV_START_CHARGING, EV_END_CHARGING))
+    stations = {session.station for session in data.sessions}
+    return Why(read, read, read, 0, 0, note=note, findings=data.troubles_of(stations))
+
+
+def _expanded(data: ReportData, item: AnalyticItem) -> str:
+    try:
+        formulas = {one.name: one.formula for one in data.reader.items.values()}
+        return written(inlined(parse(item.formula), formulas).tree)
+    except FormulaError:
+        return ""
