@@ -160,6 +160,8 @@ class WindowSettings:
     house_id: int = 0
     column_widths: dict[str, int] = field(default_factory=dict)
     """Of lists, as the operator chose them, by "table/column"."""
+    desktop_notices: bool = True
+    """Whether findings that open are shown by the desktop while another window is used."""
 
 
 _Settings = TypeVar("_Settings", Profile, WindowSettings)

@@ -302,6 +302,7 @@ class Console(QMainWindow):
 
     def _enter(self, entered: tuple[Session, list[House]]) -> None:
         # Imported now: charts, and with them pyqtgraph, are not needed before.
+        from sgmp_console.ui.window.desktop_notices import DesktopNotices
         from sgmp_console.ui.window.frame.main_view import MainView
 
         session, found = entered
@@ -312,6 +313,7 @@ class Console(QMainWindow):
             self._tasks,
             self.appearance,
             rail_collapsed=self._window.rail_collapsed,
+            desktop_notices=self._window.desktop_notices,
             column_widths=self._window.column_widths,
         )
         self._view = view
@@ -322,6 +324,10 @@ class Console(QMainWindow):
         view.password_changed.connect(self._password_changed)
         view.house_shown.connect(self._remember_house)
         view.rail_collapsed_changed.connect(self._remember_rail)
+        notices = DesktopNotices(self, enabled=self._window.desktop_notices, parent=view)
+        view.findings_read.connect(notices.show_findings)
+        view.desktop_notices_changed.connect(notices.set_enabled)
+        view.desktop_notices_changed.connect(self._remember_desktop_notices)
         self._stack.addWidget(view)
         self.signed_in.emit(view)
         view.start(self._window.house_id)
@@ -412,6 +418,9 @@ class Console(QMainWindow):
 
     def _remember_rail(self, collapsed: bool) -> None:
         self._window = replace(self._window, rail_collapsed=collapsed)
+
+    def _remember_desktop_notices(self, wanted: bool) -> None:
+        self._window = replace(self._window, desktop_notices=wanted)
 
     def _save_profile(self, profile: Profile) -> None:
         self._profiles = [*self._profiles, profile]

@@ -97,6 +97,10 @@ class MainView(QWidget):
     password_changed = Signal(str)
     house_shown = Signal(int)
     rail_collapsed_changed = Signal(bool)
+    findings_read = Signal(object, object)
+    """The open findings of all houses, and the houses by id."""
+    desktop_notices_changed = Signal(bool)
+    """The operator wants them, or not."""
 
     def __init__(
         self,
@@ -106,6 +110,7 @@ class MainView(QWidget):
         appearance: Appearance,
         *,
         rail_collapsed: bool = False,
+        desktop_notices: bool = True,
         column_widths: dict[str, int] | None = None,
         now_ms: Callable[[], int] = utc_now_ms,
         open_house: Callable[[int], HomeReader] | None = None,
@@ -145,6 +150,7 @@ class MainView(QWidget):
         self._made: dict[str, Page] = {}
         self._shown_page = ""
         self._shows_findings = "home" in self._declared
+        self._desktop_notices = desktop_notices
         self._build(rail_collapsed)
         self.live.lost.connect(self.connection.lost)
         self.live.snapshot_ready.connect(self._snapshot_came)
@@ -342,6 +348,12 @@ class MainView(QWidget):
             group.addAction(action)
             themes.addAction(action)
         group.triggered.connect(self._choose_theme)
+        if self._shows_findings:
+            notices = menu.addAction("Notify on the desktop")
+            notices.setCheckable(True)
+            notices.setChecked(self._desktop_notices)
+            plain_text.set_tip(notices, "Show new findings as notifications while another window is used")
+            notices.toggled.connect(self.desktop_notices_changed)
         menu.addSeparator()
         menu.addAction("Your account", self._open_own_account)
         menu.addAction("Help\tF1", self.help_wanted.emit)  # the window has the key
@@ -506,6 +518,7 @@ class MainView(QWidget):
         watched_ms = None if found.watch_age_ms is None else now_ms - found.watch_age_ms
         problem = finding_words.watch_problem(watched_ms, now_ms) if self._shows_findings else ""
         self.findings.show_findings(found.findings, self._houses, now_ms, problem)
+        self.findings_read.emit(found.findings, self._houses)
         shown = self._houses.get(self.live.house_id or 0)
         if shown is not None:
             self.switcher.show_house(shown)
@@ -539,5 +552,6 @@ class MainView(QWidget):
         super().hideEvent(event)
         self._beat.stop()
         self._account_beat.stop()
-        self._houses_beat.stop()
+        if not event.spontaneous():  # a minimized window still notifies of findings
+            self._houses_beat.stop()
         self._account_soon.stop()
