@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -291,8 +292,11 @@ def test_its_figures_are_published_for_prometheus(chain: Chain) -> None:
     }
 
     def published() -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            lines = answer.read().decode("utf-8").splitlines()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                lines = answer.read().decode("utf-8").splitlines()
+        except urllib.error.URLError:
+            return {}  # not yet: messages arrive before the database is there
         values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(values[name]) for name in expected if name in values}
 

@@ -80,7 +80,9 @@ def test_many_at_once_are_one_notification(notices: DesktopNotices, notified: Sh
     assert (title, text) == ("SGMP", "20 new findings: <b>Harbor</b>, Maple House")
 
 
-def test_who_looks_at_the_window_is_not_notified(qtbot: QtBot, notices: DesktopNotices, notified: Shown) -> None:
+def test_who_looks_at_the_window_is_not_notified(
+    qtbot: QtBot, notices: DesktopNotices, notified: Shown
+) -> None:
     window = notices.parent()
     assert isinstance(window, QWidget)
     window.show()
