@@ -218,7 +218,6 @@ RICH_TEXT = {
         "QProgressDialog",
         "QWizard",
         "QSplashScreen",
-        "QSystemTrayIcon",
     ),
     *("QTextEdit", "QTextBrowser", "QStaticText", "QWhatsThis", "setWhatsThis", "setStatusTip"),
     *("setHtml", "insertHtml", "appendHtml", "TextItem", "LabelItem", "setTitle", "setLabel"),
@@ -231,6 +230,7 @@ WIDGETS_OF_PARTS = {"QLabel", "QPushButton", "QCheckBox", "QRadioButton", "QGrou
 TAKES_PLAIN_TEXT = {
     "setToolTip": "set_tip(widget, text)",
     "showText": "tip(text)",
+    "showMessage": "notification(text)",
     "setWindowTitle": "title(text)",
     "addAction": "mnemonic_free(text)",
     "addMenu": "mnemonic_free(text)",
@@ -262,7 +262,7 @@ def _rich_texts(path: Path) -> Iterator[tuple[int, str]]:
     for node in _nodes(path):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            text = node.args[1:2] if name == "showText" else node.args[:1]
+            text = node.args[1:2] if name in ("showText", "showMessage") else node.args[:1]
             if name in TAKES_PLAIN_TEXT and not all(map(_is_plain, text)):
                 yield node.lineno, f"plain_text.{TAKES_PLAIN_TEXT[name]} for {name}"
         elif isinstance(node, ast.If) and "ToolTipRole" in ast.unparse(node.test):

@@ -7,6 +7,7 @@ Menus and buttons take `&` for a mnemonic, window titles take `[*]` for the mark
 from __future__ import annotations
 
 import html
+import sys
 from typing import Protocol
 
 from PySide6.QtGui import Qt
@@ -68,6 +69,13 @@ def tip(text: str) -> str:
 def set_tip(on: _HasTip, text: str) -> None:
     """Give a widget, action or item this tool tip."""
     on.setToolTip(tip(text))
+
+
+def notification(text: str) -> str:
+    """The text (not the title) of a notification of the desktop. On Linux it is markup:
+    https://specifications.freedesktop.org/notification-spec."""
+    shown = bounded(text, MAX_CELL)
+    return html.escape(shown, quote=False) if sys.platform == "linux" else shown
 
 
 def mnemonic_free(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +116,12 @@ def test_no_text_is_a_rich_tool_tip_with_markup_of_its_own(text: str, markup: st
     if QtText.mightBeRichText(tip):
         inside = tip.removeprefix('<p style="white-space:pre-wrap">').removesuffix("</p>")
         assert not {"<", ">"} & set(inside)
+
+
+def test_a_notification_of_the_desktop_has_no_markup() -> None:
+    text = '<a href="https://example.org">battery</a> & more'
+    assert "<a" not in plain_text.notification(text) or sys.platform != "linux"
+    assert html.unescape(plain_text.notification(text)) == text
 
 
 def test_a_sentence_of_the_terminal_is_shown_with_quotes_for_its_backticks(qapp: QApplication) -> None:

@@ -98,7 +98,11 @@ DECLARE
 BEGIN
     PERFORM sgmp.require_ingest();
     IF NOT sgmp.partitioned_by_week() THEN
-        IF EXISTS (SELECT FROM unnest(days || sgmp.watermark_at()::date) AS d (day)
+        -- Who stores what no refresh reaches may have to move the watermarks, which is a reading of its own.
+        IF (SELECT min(d.day) FROM unnest(days) AS d (day)) <= (sgmp.refreshable_from() AT TIME ZONE 'UTC')::date THEN
+            days := days || (sgmp.watermark_at() AT TIME ZONE 'UTC')::date;
+        END IF;
+        IF EXISTS (SELECT FROM unnest(days) AS d (day)
                    WHERE NOT EXISTS (
                        SELECT FROM timescaledb_information.chunks c
                        WHERE c.hypertable_schema = 'sgmp' AND c.hypertable_name = 'reading'

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from PySide6.QtCore import QObject, Signal
@@ -122,9 +120,7 @@ class _Tray(QObject):
 
     def notify(self, title: str, text: str, severity: Severity) -> None:
         self._icon.show()
-        # Linux desktops take the text (not the title) for markup: https://specifications.freedesktop.org/notification-spec
-        shown = html.escape(text, quote=False) if sys.platform == "linux" else text
-        self._icon.showMessage(title, shown, _ICONS[severity], _SHOWN_MS)
+        self._icon.showMessage(title, plain_text.notification(text), _ICONS[severity], _SHOWN_MS)
 
     def hide(self) -> None:
         self._icon.hide()
