@@ -14,7 +14,7 @@ from psycopg2 import sql
 
 from sgmp_console.errors import UserError
 from sgmp_console.store.rows import driver
-from sgmp_console.store.tables import installation
+from sgmp_console.store.tables.access import installation
 from sgmp_edge import contract
 
 

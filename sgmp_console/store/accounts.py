@@ -11,9 +11,9 @@ from sgmp_console.store.access import deployment_name, login_name, normal_email,
 from sgmp_console.store.connecting import parameters_of
 from sgmp_console.store.database import Database
 from sgmp_console.store.errors import AccountDisabled, ChangedMeanwhile, PasswordExpired, SignInRefused
-from sgmp_console.store.tables import account as table
-from sgmp_console.store.tables import role as role_table
-from sgmp_console.store.tables import role_permission
+from sgmp_console.store.tables.access import account as table
+from sgmp_console.store.tables.access import role as role_table
+from sgmp_console.store.tables.access import role_permission
 
 # What accounts read.
 _view = sa.table("accounts", *(sa.column(c.name, c.type) for c in table.c), schema="sgmp")

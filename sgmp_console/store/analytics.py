@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
 from sgmp_console.store.rows import constraint_errors
-from sgmp_console.store.tables import analytic_item as table
+from sgmp_console.store.tables.houses import analytic_item as table
 
 
 @dataclass(frozen=True)

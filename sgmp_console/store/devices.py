@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
 from sgmp_console.store.rows import constraint_errors, to_ms
-from sgmp_console.store.tables import device as table
+from sgmp_console.store.tables.houses import device as table
 
 MASK = "***"
 """Shown in place of a setting that is not shown."""

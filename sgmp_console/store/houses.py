@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
 from sgmp_console.store.rows import constraint_errors
-from sgmp_console.store.tables import house as table
+from sgmp_console.store.tables.houses import house as table
 
 
 @dataclass(frozen=True)

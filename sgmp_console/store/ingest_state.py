@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sgmp_console.store.rows import to_ms
-from sgmp_console.store.tables import ingest_state as table
+from sgmp_console.store.tables.readings import ingest_state as table
 
 
 class Alarm(StrEnum):

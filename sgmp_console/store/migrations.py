@@ -27,7 +27,7 @@ from sgmp_console.store.connecting import connect, parameters_of
 from sgmp_console.store.database import translated
 from sgmp_console.store.errors import DatabaseUnavailable
 from sgmp_console.store.rows import driver
-from sgmp_console.store.tables import device_setting
+from sgmp_console.store.tables.houses import device_setting
 from sgmp_edge import contract
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sgmp_console.errors import UserError
 from sgmp_console.store.errors import ChangedMeanwhile
 from sgmp_console.store.rows import constraint_errors
-from sgmp_console.store.tables import permission
+from sgmp_console.store.tables.access import permission
 
 
 @dataclass(frozen=True)

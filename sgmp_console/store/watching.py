@@ -14,7 +14,7 @@ from sgmp_console.store.database import note_change
 from sgmp_console.store.events import Event
 from sgmp_console.store.findings import Window, window_of
 from sgmp_console.store.rows import driver, from_ms, to_ms, to_ms_or_none
-from sgmp_console.store.tables import maintenance_window
+from sgmp_console.store.tables.findings import maintenance_window
 
 DeviceKey = tuple[int, str]
 """House and name of a device; `_edge` is the house's edge."""

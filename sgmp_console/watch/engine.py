@@ -43,7 +43,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Known:
-    """A finding as it is stored; `finding_id` 0 for one that is not yet. See `store.tables.finding` for the times."""
+    """A finding as it is stored; `finding_id` 0 for one that is not yet. See `store.tables.findings.finding` for the times."""
 
     key: Key
     from_ms: int
