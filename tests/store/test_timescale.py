@@ -85,3 +85,13 @@ def test_a_reading_takes_little_room(place: Place, database: Database) -> None:
     with database.begin() as connection:
         size = connection.exec_driver_sql("SELECT hypertable_size('sgmp.reading')").scalar_one()
     assert size / (5 * count) < 9.0
+
+
+def test_history_is_stored_whatever_the_plan_for_the_watermarks(place: Place, database: Database) -> None:
+    """A plan that looked at each hypertable asked also those that are no aggregates for their watermark: an error."""
+    with database.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL enable_indexscan = off")
+        connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+        history = Series(np.array([T0]), np.array([1.0]))
+        store.readings.write_series(connection, place.house.house_id, place.meter.device_id, {"x": history})
+    assert place.read("x", T0, T0 + DAY_MS) == {T0: 1.0}

@@ -418,12 +418,17 @@ CREATE FUNCTION sgmp.move_watermarks() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- MATERIALIZED: otherwise the plan may ask for the watermark of each hypertable there is, and of one that is no
+    -- aggregate that is an error.
     IF EXISTS (
-        SELECT FROM timescaledb_information.continuous_aggregates c
-        JOIN _timescaledb_catalog.hypertable h
-          ON h.schema_name = c.materialization_hypertable_schema AND h.table_name = c.materialization_hypertable_name
-        WHERE c.view_schema = 'sgmp'
-          AND _timescaledb_functions.to_timestamp(_timescaledb_functions.cagg_watermark(h.id)) < sgmp.refreshable_from()
+        WITH aggregates AS MATERIALIZED (
+            SELECT h.id FROM timescaledb_information.continuous_aggregates c
+            JOIN _timescaledb_catalog.hypertable h
+              ON h.schema_name = c.materialization_hypertable_schema AND h.table_name = c.materialization_hypertable_name
+            WHERE c.view_schema = 'sgmp'
+        )
+        SELECT FROM aggregates a
+        WHERE _timescaledb_functions.to_timestamp(_timescaledb_functions.cagg_watermark(a.id)) < sgmp.refreshable_from()
     ) THEN
         -- The transaction's own instant: who does the same at the same time doesn't wait.
         INSERT INTO sgmp.reading (series_id, ts, value) VALUES (0, sgmp.watermark_at(), 0) ON CONFLICT DO NOTHING;
