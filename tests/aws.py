@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import re
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -186,6 +187,9 @@ class _Handler(BaseHTTPRequestHandler):
         connection = HTTPConnection(where.hostname or "", where.port, timeout=20)
         try:
             connection.request(self.command, self.path, body, dict(self.headers.items()))
+            # A slow answer is not a missing one: with each of these the client's patience begins again.
+            while not select.select([connection.sock], [], [], 0.1)[0]:
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:

@@ -131,7 +131,7 @@ def aws_server() -> Iterator[LocalAws]:
         yield aws
 
 
-PATIENT_S, IMPATIENT_S = 20.0, 2.0
+PATIENT_S, IMPATIENT_S = 20.0, 0.5
 """How long a client of AWS waits for an answer."""
 
 

@@ -132,7 +132,7 @@ def probe(
     """Have a house's edge read a device of type `kind` with this config once. Blocks for up to `answer_within_s` seconds.
 
     Secrets that are masked in `config` are those stored for the device `device_id`: they are looked up, which is
-    recorded, where the account may see them. `waiting` is called about once a second and may raise Cancelled. Raises
+    recorded, where the account may see them. `waiting` is called several times a second and may raise Cancelled. Raises
     DeviceError (type or config), Refused, UserError (a masked secret that can't be looked up), BrokerUnavailable,
     BrokerRefused, EdgeAway.
     """

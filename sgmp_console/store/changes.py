@@ -14,7 +14,12 @@ from sgmp_console.store.connecting import connect, parameters_of
 from sgmp_console.store.database import CHANGE_CHANNEL, Database
 from sgmp_console.store.errors import DatabaseUnavailable
 
-_POLL_S = 1.0
+_POLL_S = 0.2
+"""How long somebody who stops listening waits for it: a window that closes does."""
+
+_POLLS_BEFORE_AGAIN = 5
+"""A lost connection is tried again each second."""
+
 _PAYLOAD = re.compile(r"([0-9]{1,9}) (-?[0-9]{1,15})", re.ASCII)
 
 
@@ -32,7 +37,7 @@ class Reconnected:
 
 
 def listen(source: Database | str) -> Generator[Change | Reconnected | None, None, None]:
-    """Changes as they are committed; None whenever a second passed without one, so that a caller can stop.
+    """Changes as they are committed; None five times a second while there are none, so that a caller can stop.
 
     Starts with Reconnected once it listens. A lost connection is made again for as long as it takes (None goes on
     coming), then Reconnected comes again. Raises SignInRefused where the account no longer may, UserError for a wrong
@@ -44,8 +49,9 @@ def listen(source: Database | str) -> Generator[Change | Reconnected | None, Non
         try:
             connection = connect(parameters, application_name="sgmp-listen", timezone="UTC")
         except DatabaseUnavailable:
-            yield None
-            time.sleep(_POLL_S)
+            for _ in range(_POLLS_BEFORE_AGAIN):
+                yield None
+                time.sleep(_POLL_S)
             continue
         try:
             connection.autocommit = True

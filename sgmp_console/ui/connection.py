@@ -6,6 +6,7 @@ frozen server refuses nothing, and its statements fail only much later.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Connection(QObject):
         self._answers = _Answers()
         self._delays = delays(first_s=1.0)
         self._trying = False
+        self._stopped = threading.Event()
         self._checked_s = 0.0
         self.error: Unavailable | None = None
         """Why it is offline; None while it is not."""
@@ -99,8 +101,9 @@ class Connection(QObject):
         self.answered()
         self._checked_s = time.monotonic()
         self._watch.start()
+        self._stopped = stopped = threading.Event()
         answers, probe = self._answers, self._probe
-        self._tasks.listen(self, lambda: _ask(answers, probe), self._asked, self._asking_failed)
+        self._tasks.listen(self, lambda: _ask(answers, probe, stopped), self._asked, self._asking_failed)
 
     def answered(self) -> None:
         """A page got an answer."""
@@ -128,6 +131,7 @@ class Connection(QObject):
     def stop(self) -> None:
         self._timer.stop()
         self._watch.stop()
+        self._stopped.set()
         self._tasks.forget_all(self)
 
     def _check_silence(self) -> None:
@@ -183,9 +187,12 @@ class Connection(QObject):
         self._wait()
 
 
-def _ask(answers: _Answers, probe: Callable[[], None]) -> Iterator[_Reply | None]:
-    """On a thread of its own, since the pool's may all wait for a server that is frozen."""
-    while True:
+def _ask(answers: _Answers, probe: Callable[[], None], stopped: threading.Event) -> Iterator[_Reply | None]:
+    """On a thread of its own, since the pool's may all wait for a server that is frozen.
+
+    Ends at once when `stopped`: who closes the window waits for this thread.
+    """
+    while not stopped.wait(_STEP_S):
         if answers.online and answers.age_s() >= _ASK_AFTER_S:
             try:
                 probe()
@@ -195,4 +202,3 @@ def _ask(answers: _Answers, probe: Callable[[], None]) -> Iterator[_Reply | None
                 answers.last_s = time.monotonic()
                 yield _Reply()
         yield None
-        time.sleep(_STEP_S)

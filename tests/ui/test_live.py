@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QObject, QTimer
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import Unavailable
@@ -197,3 +198,15 @@ def test_nothing_is_asked_of_the_database_while_pages_get_answers(qtbot: QtBot, 
     answering.stop()
     qtbot.waitUntil(lambda: bool(asked))
     connection.stop()
+
+
+def test_who_closes_the_window_does_not_wait_for_the_next_look(
+    qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sgmp_console.ui.connection._STEP_S", 60.0)
+    closing = Tasks(lambda _bug: None)
+    owner = QObject()
+    connection = Connection(closing, lambda: None, owner)
+    connection.start()
+    connection.stop()
+    assert closing.close(timeout_s=20) == []
