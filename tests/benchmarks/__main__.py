@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks import charts, exports, ingest, pages, parsing, raw_formulas, reports, storage
+from tests.benchmarks import charts, exports, ingest, pages, parsing, quality, raw_formulas, reports, storage
 from tests.benchmarks.result import Result, table
 from tests.benchmarks.world import SERIES, World, furnished
 
@@ -27,6 +27,7 @@ SUBJECTS: Mapping[str, Callable[[World], list[Result]]] = {
     "parsing": parsing.measure,
     "ingest": ingest.measure,
     "exports": exports.measure,
+    "quality": quality.measure,
 }
 
 
