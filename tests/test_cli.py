@@ -19,6 +19,7 @@ from sgmp_console.store import (
     Batch,
     Database,
     EventRow,
+    OtherSchema,
     SignInRefused,
     accounts,
     devices,
@@ -492,3 +493,48 @@ def test_a_config_that_is_none_is_told_so(
     file.write_text("{")
     assert cli.main(["check", "config", str(file), *words]) == commands.FAILED
     assert "This can't be used: " in capsys.readouterr().out
+
+
+_ON_A_DATABASE = [
+    ["admin", "create", "a@example.org", "--name", "A"],
+    ["admin", "reset", "a@example.org"],
+    ["admin", "ingest"],
+    ["admin", "watch"],
+    ["notify", "list"],
+    ["notify", "add", "a@example.org"],
+    ["notify", "remove", "a@example.org"],
+    ["notify", "test", "a@example.org"],
+    ["maintenance", "list"],
+    ["maintenance", "add", "--start", "2026-06-01 22:00", "--end", "2026-06-01 23:00"],
+    ["maintenance", "remove", "1"],
+    ["check", "formula", "a.b", "--house", "North"],
+    ["report", "--house", "North", "--report", "energy", "--range", "today"],
+    ["export", "readings", "--house", "North", "--range", "today", "--out", "a.csv"],
+    ["import", "a.csv", "--house", "North"],
+]
+"""Every command that reads or writes a database that was migrated before."""
+
+
+@pytest.mark.parametrize("revision", ["0000", "9999"], ids=["older", "newer"])
+def test_a_database_of_another_schema_is_a_sentence_for_every_command(
+    owner: TestDatabase, database: Database, capsys: pytest.CaptureFixture[str], revision: str
+) -> None:
+    update = "UPDATE sgmp.installation SET value = %s WHERE key = 'revision' RETURNING value"
+    with database.begin() as connection:
+        known = connection.exec_driver_sql(
+            "SELECT value FROM sgmp.installation WHERE key = 'revision'"
+        ).scalar()
+        connection.exec_driver_sql(update, (revision,))
+    try:
+        for words in _ON_A_DATABASE:
+            assert (cli.main(words), capsys.readouterr().err) == (commands.FAILED, f"{OtherSchema()}\n"), (
+                words
+            )
+        if revision == "9999":  # what is older, `migrate` brings up to date
+            assert (cli.main(["migrate", "--deployment", owner.deployment]), capsys.readouterr().err) == (
+                commands.FAILED,
+                f"{OtherSchema()}\n",
+            )
+    finally:
+        with database.begin() as connection:
+            connection.exec_driver_sql(update, (known,))

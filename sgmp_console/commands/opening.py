@@ -38,6 +38,8 @@ def open_database(arguments: argparse.Namespace, deployment: str = "") -> Iterat
                 f"The database {database.address} belongs to deployment {state.deployment}, not {expected}. Correct --deployment or "
                 "the database's address."
             )
+        if not state.has_our_tables:
+            raise store.OtherSchema()
         yield database
     finally:
         database.dispose()

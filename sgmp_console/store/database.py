@@ -20,7 +20,7 @@ from sgmp_console.store.connecting import (
     connect,
     parameters_of,
 )
-from sgmp_console.store.errors import DatabaseUnavailable, StatementFailed
+from sgmp_console.store.errors import DatabaseUnavailable, OtherSchema, StatementFailed
 from sgmp_console.store.rows import driver
 
 _log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class Database:
         """One transaction, committed at the end of the block, rolled back if anything is raised in it.
 
         Raises DatabaseUnavailable, Refused (the account has not the right), UserError (the database's own sentence),
-        StatementFailed (a bug of ours); texts and causes hold no data of the statement.
+        OtherSchema (what the statement is about is not there), StatementFailed (a bug of ours); texts and causes hold no data of the statement.
         """
         changes: dict[int, int] = {}
         try:
@@ -241,7 +241,16 @@ def savepoint(connection: sa.Connection) -> Iterator[None]:
 
 
 def translated(error: BaseException) -> Exception:
-    """One of our exceptions for one of the driver's or SQLAlchemy's."""
+    """One of our exceptions for one of the driver's or SQLAlchemy's, in a database that was migrated."""
+    failure = classed(error)
+    if isinstance(failure, StatementFailed) and failure.is_about_schema:
+        _log.info("%s", failure)
+        return OtherSchema()
+    return failure
+
+
+def classed(error: BaseException) -> Exception:
+    """The same while the database is migrated: what is missing then is missing by our fault."""
     if isinstance(error, sa.exc.TimeoutError):
         return DatabaseUnavailable("all connections are busy")
     if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg2.Error):

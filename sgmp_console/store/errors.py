@@ -62,8 +62,8 @@ class OtherSchema(UserError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The database was set up for another version than this console. An administrator can bring it up to date with "
-            "sgmp-console migrate; where it is newer, install the newer console."
+            "The database was set up for another version of SGMP than this. An administrator can bring it up to date with "
+            "sgmp-console migrate; where it is newer, install that version."
         )
 
 

@@ -24,8 +24,8 @@ from sgmp_console.store.access import (
     watch_role,
 )
 from sgmp_console.store.connecting import connect, parameters_of
-from sgmp_console.store.database import translated
-from sgmp_console.store.errors import DatabaseUnavailable
+from sgmp_console.store.database import classed
+from sgmp_console.store.errors import DatabaseUnavailable, OtherSchema
 from sgmp_console.store.rows import driver
 from sgmp_console.store.tables.houses import device_setting
 from sgmp_edge import contract
@@ -80,7 +80,8 @@ def migrate(url: str, deployment: str) -> None:
     """Make or update everything in the database at `url`, signed in as its owner. Harmless when nothing is to be done.
 
     All or nothing, in one transaction. Uses TimescaleDB where the server offers its community edition at the first
-    migration. Raises DatabaseUnavailable (also when others keep tables busy), SignInRefused, UserError.
+    migration. Raises DatabaseUnavailable (also when others keep tables busy), SignInRefused, UserError, OtherSchema (it is
+    newer).
     """
     checked_deployment(deployment)
     parameters = parameters_of(url)
@@ -101,7 +102,7 @@ def migrate(url: str, deployment: str) -> None:
             hide_parameters=True,
         )
         try:
-            with _translated(), engine.begin() as connection:
+            with _classed(), engine.begin() as connection:
                 _migrate(connection, deployment)
         except DatabaseUnavailable:
             if attempt == _ATTEMPTS:
@@ -120,6 +121,8 @@ def _migrate(connection: sa.Connection, deployment: str) -> None:
             f"This database belongs to deployment {known['deployment']}, not {deployment}. Correct the deployment's "
             "name or the database address."
         )
+    if known.get("revision", "") > _head():
+        raise OtherSchema()
     programs = _programs(deployment)
     fingerprint = hashlib.sha256(programs.encode("utf-8")).hexdigest()
     settings = _device_settings()
@@ -194,12 +197,19 @@ def _literal(text: str) -> str:
 
 @dataclass(frozen=True)
 class State:
-    """What a database was migrated to; `is_current`: by this version of SGMP."""
+    """What a database was migrated to.
+
+    `is_current`: by this version of SGMP; `has_our_tables`: by one whose tables are the same.
+    """
 
     deployment: str
     timescale: bool
     is_current: bool
     revision: str
+
+    @property
+    def has_our_tables(self) -> bool:
+        return self.revision == _head()
 
 
 def state(connection: sa.Connection) -> State | None:
@@ -300,8 +310,8 @@ def _execute(connection: sa.Connection, text: str) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _classed() -> Iterator[None]:
     try:
         yield
     except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
-        raise translated(error).with_traceback(error.__traceback__) from None
+        raise classed(error).with_traceback(error.__traceback__) from None

@@ -14,6 +14,7 @@ from sgmp_console.store import (
     Batch,
     Database,
     DatabaseUnavailable,
+    OtherSchema,
     ReadingRow,
     SignInRefused,
     StatementFailed,
@@ -226,3 +227,16 @@ def test_the_databases_own_refusals_are_told(database: Database) -> None:
 def test_nothing_of_an_address_but_host_and_database_is_shown(database: Database, database_url: str) -> None:
     parts = urlsplit(database_url)
     assert repr(database) == f"Database({parts.hostname}:{parts.port}{parts.path})"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM sgmp.no_table", "SELECT no_column FROM sgmp.houses", "SELECT sgmp.no_function()"],
+)
+def test_what_a_database_of_another_version_does_not_have_is_a_sentence(
+    database: Database, statement: str
+) -> None:
+    with pytest.raises(OtherSchema), database.begin() as connection:
+        connection.exec_driver_sql(statement)
+    with pytest.raises(OtherSchema), database.begin() as connection, store.savepoint(connection):
+        connection.exec_driver_sql(statement)

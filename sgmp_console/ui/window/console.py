@@ -171,7 +171,7 @@ class Console(QMainWindow):
         def connect() -> tuple[Session, list[House]]:
             # The database libraries are loaded here, on the worker thread, while the window is on screen already.
             from sgmp_console.fleet import passwords
-            from sgmp_console.store import OtherSchema, StatementFailed, accounts
+            from sgmp_console.store import accounts
 
             database, account = accounts.sign_in(
                 profile.database_url, profile.deployment, request.email, request.password
@@ -181,10 +181,8 @@ class Console(QMainWindow):
             session = Session(profile, database, account, chain, self._mail_password.ask)
             try:
                 return session, _houses_of(session)
-            except BaseException as error:
+            except BaseException:
                 database.dispose()
-                if isinstance(error, StatementFailed) and error.is_about_schema:
-                    raise OtherSchema() from error
                 raise
 
         self._request = request
