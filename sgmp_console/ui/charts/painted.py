@@ -16,6 +16,8 @@ from sgmp_console.ui.theme import Tokens
 
 AXIS_WIDTH = 64
 TIME_HEIGHT = 22
+_RIGHT_AIR = 4
+"""Pixels between the plotting area and the chart's right edge."""
 _LABEL_ROOM = 76
 """Pixels that a time label wants."""
 
@@ -51,7 +53,7 @@ def scale(
     from_zero: bool = True,
 ) -> Scale:
     """For a chart in `frame`, with room for its axes. `low` above `high` means that there is no value."""
-    area = frame.adjusted(AXIS_WIDTH, 10, -4, -TIME_HEIGHT)
+    area = frame.adjusted(AXIS_WIDTH, 10, -_RIGHT_AIR, -TIME_HEIGHT)
     if low > high:
         low = high = 0.0
     bottom, top, step = ticks.value_range(
@@ -87,10 +89,12 @@ def paint_times(painter: QPainter, of: Scale, zone: tzinfo, tokens: Tokens) -> N
 
 
 def paint_label(painter: QPainter, of: Scale, x: float, text: str, tokens: Tokens) -> None:
-    """Below the time axis, around `x`."""
+    """Below the time axis, around `x`, but within the chart."""
     painter.setFont(fonts.font("caption"))
     painter.setPen(tokens.ink_muted)
-    place = QRectF(x - 60, of.area.bottom() + 3, 120, TIME_HEIGHT - 4)
+    half = fonts.metrics("caption").horizontalAdvance(text) / 2 + 1
+    middle = max(of.area.left(), min(x, of.area.right() + _RIGHT_AIR - half))
+    place = QRectF(middle - 60, of.area.bottom() + 3, 120, TIME_HEIGHT - 4)
     painter.drawText(place, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter, text)
 
 

@@ -62,19 +62,13 @@ class PaneView:
         self._canvas = canvas
         self._time = axes.TimeAxis()
         self._values = axes.ValueAxis(pane.unit, axis_width, signed=pane.below is None)
-        self.plot = canvas.addPlot(
-            row=row, col=0, enableMenu=False, axisItems={"bottom": self._time, "left": self._values}
-        )
-        self.plot.hideButtons()
-        self.plot.setMouseEnabled(x=False, y=False)
-        self.plot.disableAutoRange()
-        self.plot.setContentsMargins(0, 0, 0, 0)
+        self._view = _view_with_axes(canvas, row, self._time, self._values)
         if not bottom:
             self._time.setStyle(showValues=False, tickLength=0)
             self._time.setHeight(2)
-        self._background = axes.PaneBackground(self.plot.getViewBox())
-        self._areas = Areas(self.plot.getViewBox())
-        self._dots = axes.Dots(self.plot.getViewBox())
+        self._background = axes.PaneBackground(self._view)
+        self._areas = Areas(self._view)
+        self._dots = axes.Dots(self._view)
         self._layers: dict[str, Layer] = {}
         self.span = (0.0, 0.0)
         self._lines: dict[str, pg.PlotCurveItem] = {}
@@ -82,7 +76,11 @@ class PaneView:
         for quantity in reversed(pane.quantities):
             line = pg.PlotCurveItem(connect="finite")
             self._lines[quantity.item] = line
-            self.plot.addItem(line)
+            self._view.addItem(line)
+
+    def follow(self, other: PaneView) -> None:
+        """Show the same time as another pane."""
+        self._view.setXLink(other._view)
 
     def set_zone(self, zone: tzinfo) -> None:
         self._time.zone = zone
@@ -98,7 +96,7 @@ class PaneView:
 
     def area(self) -> pg.QtCore.QRectF:
         """The plotting area, in pixels of the chart."""
-        scene = self.plot.getViewBox().sceneBoundingRect()
+        scene = self._view.sceneBoundingRect()
         return self._canvas.mapFromScene(scene).boundingRect().toRectF()
 
     def show_frame(self, frame: PaneFrame) -> None:
@@ -116,8 +114,8 @@ class PaneView:
         self._values.set_step(step)
         # Half a pixel of air, so that a line at the edge is not cut.
         air = (top - bottom) * 0.02
-        self.plot.setYRange(bottom - air, top + air, padding=0)
-        self.plot.setXRange(frame.start_ms / 1000, frame.end_ms / 1000, padding=0)
+        self._view.setYRange(bottom - air, top + air, padding=0)
+        self._view.setXRange(frame.start_ms / 1000, frame.end_ms / 1000, padding=0)
         for item, line in self._lines.items():
             shown = frame.lines.get(item)
             line.setVisible(shown is not None)
@@ -134,7 +132,7 @@ class PaneView:
     ) -> list[Entry]:
         entries = []
         area = self.area()
-        (_, _), (bottom, top) = self.plot.viewRange()
+        (_, _), (bottom, top) = self._view.viewRange()
         for quantity in self.pane.quantities:
             curve = curves.get(quantity.item)
             if curve is None or quantity.item in hidden:
@@ -181,6 +179,27 @@ class PaneView:
         column = min(max(column, 0), len(layer.outer) - 1)
         edge = float(layer.outer[column])
         return edge if edge != layer.inner[column] and np.isfinite(edge) else None
+
+
+def _view_with_axes(
+    canvas: pg.GraphicsLayoutWidget, row: int, time: axes.TimeAxis, values: axes.ValueAxis
+) -> pg.ViewBox:
+    """The plotting area of a pane, with its axes.
+
+    Not a PlotItem: each makes dozens of widgets for menus that no chart shows, which blocks a page that is opened.
+    """
+    view = pg.ViewBox(enableMouse=False, enableMenu=False)
+    view.disableAutoRange()
+    pane = pg.GraphicsLayout()
+    pane.layout.setContentsMargins(0, 0, 0, 0)
+    pane.layout.setSpacing(0)
+    for axis, axis_row, column in ((values, 0, 0), (time, 1, 1)):
+        axis.linkToView(view)
+        axis.setZValue(0.5)  # over the pane's background
+        pane.addItem(axis, axis_row, column)
+    pane.addItem(view, 0, 1)
+    canvas.addItem(pane, row, 0)
+    return view
 
 
 def _value_at(series: Series, at_ms: int, within_ms: int) -> float | None:

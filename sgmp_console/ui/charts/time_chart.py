@@ -89,7 +89,7 @@ class TimeChart(QWidget):
             for row, pane in enumerate(panes)
         ]
         for pane in self._panes[1:]:
-            pane.plot.setXLink(self._panes[0].plot)
+            pane.follow(self._panes[0])
         self._crosshair = Crosshair(self)
         self._restyle()
 
