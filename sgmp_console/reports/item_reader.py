@@ -180,7 +180,7 @@ class ItemReader:
         return series_of(self.connection, self.house_id)
 
     @property
-    def _raw_from_ms(self) -> int:
+    def raw_from_ms(self) -> int:
         """Raw readings before this may be gone, and will not come back."""
         kept_from = self._standing.raw_kept_from_ms
         return ALWAYS if kept_from is None else kept_from
@@ -210,7 +210,7 @@ class ItemReader:
         for route in routes:
             slots, missing = exact[route.name]
             parts = {Source.AGGREGATES: slots, Source.RAW: raw[route.name]}
-            gone = np.setdiff1d(missing[missing < self._raw_from_ms], raw[route.name].starts)
+            gone = np.setdiff1d(missing[missing < self.raw_from_ms], raw[route.name].starts)
             if route.aggregated and len(gone):
                 parts[Source.APPROXIMATE] = _approximate_slots(route, known, gone)
             used = {source for source, part in parts.items() if part.covered}
@@ -224,7 +224,7 @@ class ItemReader:
         """Of all fields that some route may need, over all that its averages reach."""
         # A formula that is not exact needs them only where raw readings are gone.
         ends = {
-            route: end_ms if route.exact_from_ms is not None else min(self._raw_from_ms, end_ms)
+            route: end_ms if route.exact_from_ms is not None else min(self.raw_from_ms, end_ms)
             for route in routes
             if route.aggregated
         }
@@ -246,7 +246,7 @@ class ItemReader:
         means, unsure = route.formula.slot_means(by_name, start_ms, end_ms)
         # Not populated yet. What lost its raw readings before will never be counted better than it is.
         is_known = np.isin(every, means.starts, assume_unique=True)
-        waiting = every[(every < route.exact_from_ms) & ((every >= self._raw_from_ms) | ~is_known)]
+        waiting = every[(every < route.exact_from_ms) & ((every >= self.raw_from_ms) | ~is_known)]
         sure = np.isin(means.starts, waiting, assume_unique=True, invert=True)
         return (
             SlotMeans(start_ms, end_ms, means.starts[sure], means.means[sure]),
@@ -322,7 +322,7 @@ class ItemReader:
         series = self._raw([name], start_ms, end_ms)[name]
         found = extremes(series)
         raw = None if found is None else _of_raw(found)
-        gone_to = min(self._raw_from_ms, end_ms)
+        gone_to = min(self.raw_from_ms, end_ms)
         if not route.aggregated or gone_to <= start_ms:
             return raw
         means = self.slots([name], start_ms, gone_to)[name].slots.series
@@ -528,11 +528,11 @@ class ItemReader:
     def _readings(self, keys: Collection[FieldKey], start_ms: int, end_ms: int) -> Mapping[FieldKey, Series]:
         """Without what is left of a slot of which more had been stored: earlier versions stored late readings in slots
         whose others had been dropped."""
-        if start_ms >= time.time() * 1000 - MIN_RAW_RETENTION_MS or start_ms >= self._raw_from_ms:
+        if start_ms >= time.time() * 1000 - MIN_RAW_RETENTION_MS or start_ms >= self.raw_from_ms:
             return readings.read(self.connection, self.house_id, keys, start_ms, end_ms, series=self._series)
         first, last = snap(start_ms, end_ms)
         found = readings.read(self.connection, self.house_id, keys, first, last, series=self._series)
-        gone_to = min(self._raw_from_ms, last)
+        gone_to = min(self.raw_from_ms, last)
         behind = [key for key, series in found.items() if len(series) and series.timestamps[0] < gone_to]
         known = aggregates.read_slots(
             self.connection, self.house_id, behind, *snap(first, gone_to), series=self._series

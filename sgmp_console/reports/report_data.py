@@ -20,10 +20,10 @@ from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls
 from sgmp_console.reports.item_source import Source, combined
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Trouble
-from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, paired, with_powers, with_split
+from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, StationPower, paired, with_powers, with_split
 from sgmp_console.reports.steps import Steps, difference, hour_grids, joined
-from sgmp_console.store import AnalyticItem, House, events, findings, readings
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, SlotMeans, calendar
+from sgmp_console.store import AnalyticItem, House, aggregates, events, findings, readings
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, SlotMeans, calendar, snap
 from sgmp_console.watch.sentences import sentence
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
@@ -214,15 +214,32 @@ class ReportData:
         )
         found = [one for one in paired(happened) if one.overlaps(start, end)]
         stations = {one.station for one in found}
-        powers = readings.read(
-            self.connection, self.house.house_id, [(one, _STATION_POWER) for one in stations], start, end
-        )
+        powers = self._station_powers(stations, start, end) if found else {}
         balanced = self.balance if found else None
         sessions = []
         for one in found:
-            power = powers[one.station, _STATION_POWER]
+            power = powers[one.station]
             sessions.append(with_split(with_powers(one, power, start, end), power, balanced, start, end))
         return sessions
+
+    def _station_powers(
+        self, stations: Collection[str], start_ms: int, end_ms: int
+    ) -> dict[str, StationPower]:
+        """By station, of slots where the readings are no longer kept."""
+        fields = {one: (one, _STATION_POWER) for one in stations}
+        found = readings.read(self.connection, self.house.house_id, fields.values(), start_ms, end_ms)
+        powers = {one: StationPower(found[key]) for one, key in fields.items()}
+        raw_from_ms = self.reader.raw_from_ms
+        if raw_from_ms <= start_ms:
+            return powers
+        slots = aggregates.read_slots(
+            self.connection,
+            self.house.house_id,
+            fields.values(),
+            snap(start_ms, end_ms)[0],
+            min(raw_from_ms, end_ms),
+        )
+        return {one: powers[one].with_means_of(slots[key], raw_from_ms) for one, key in fields.items()}
 
     @cached_property
     def troubles(self) -> tuple[Trouble, ...]:

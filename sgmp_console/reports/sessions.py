@@ -8,14 +8,15 @@ repeats after a restart belongs to the session that the END's duration names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgmp_console.reports.balance import COLUMNS, ROWS, SOURCES, Balance
+from sgmp_console.reports.item_source import ALWAYS
 from sgmp_console.store import Event
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, snap
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, SlotAggregates, snap
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 LOOK_BACK_MS = 60 * 24 * HOUR_MS
@@ -57,7 +58,8 @@ class Session:
     `plugged_ms` is None where the START was not recorded and the END does not say how long it lasted; `unplugged_ms` is
     None while the car is plugged in, and where the END was not recorded (`end_missing`). `energy_kwh`: by the charger,
     of the whole session, None until it ends. `charging_ms`, `mean_kw`, `peak_kw`, `pauses` come from the power readings
-    inside the period and are None without any. `split` is None where its energy in the period is not known.
+    inside the period and are None without any; `approximate`: from the means of slots, since readings of it are no longer
+    kept. `split` is None where its energy in the period is not known.
     """
 
     station: str
@@ -70,6 +72,7 @@ class Session:
     mean_kw: float | None = None
     peak_kw: float | None = None
     pauses: int | None = None
+    approximate: bool = False
     split: Split | None = None
 
     @property
@@ -146,12 +149,37 @@ def _ended(end: Event, starts: list[int]) -> list[Session]:
     return [*(Session(end.device, at, None, end_missing=True) for at in lost), session]
 
 
-def with_powers(session: Session, power: Series, start_ms: int, end_ms: int) -> Session:
-    """The session with what its station's power readings (kW) say of it within [start_ms, end_ms)."""
+@dataclass(frozen=True)
+class StationPower:
+    """What a station reported of its power, kW.
+
+    `readings`; before `raw_from_ms` (UTC ms) they are points that stand for the means of slots, as `with_means_of` makes
+    them. `peaks`: the highest reading of each of these slots, at its start.
+    """
+
+    readings: Series
+    peaks: Series = field(default_factory=Series.empty)
+    raw_from_ms: int = ALWAYS
+
+    def with_means_of(self, slots: SlotAggregates, raw_from_ms: int) -> StationPower:
+        """With slots in place of the readings before `raw_from_ms`, which are no longer kept."""
+        gone = slots.in_bounds & (slots.starts < raw_from_ms)
+        starts, means = slots.starts[gone], slots.sums[gone] / slots.n[gone]
+        # A point holds to the next one, and no step is a gap: to the very end of its slot.
+        times = (starts[:, None] + np.array([0, SLOT_MS // 2, SLOT_MS - 1])).ravel()
+        kept = self.readings.since(max(raw_from_ms, int(times[-1]) + 1) if len(times) else raw_from_ms)
+        readings = Series(
+            np.concatenate([times, kept.timestamps]), np.concatenate([np.repeat(means, 3), kept.values])
+        )
+        return StationPower(readings, Series(starts, slots.maxima[gone]), raw_from_ms)
+
+
+def with_powers(session: Session, power: StationPower, start_ms: int, end_ms: int) -> Session:
+    """The session with what its station's power says of it within [start_ms, end_ms)."""
     within = session.part(start_ms, end_ms)
     if within is None:
         return session
-    part = power.between(*within).finite()
+    part = power.readings.between(*within).finite()
     if len(part) < 2:
         return session
     steps = np.diff(part.timestamps)
@@ -164,13 +192,14 @@ def with_powers(session: Session, power: Series, start_ms: int, end_ms: int) -> 
         session,
         charging_ms=charging_ms,
         mean_kw=mean,
-        peak_kw=float(part.values.max()),
+        peak_kw=float(np.concatenate((part.values, power.peaks.between(*within).values)).max()),
         pauses=_pauses(charging[known]),
+        approximate=bool(part.timestamps[0] < power.raw_from_ms),
     )
 
 
 def with_split(
-    session: Session, power: Series, balance: Balance | None, start_ms: int, end_ms: int
+    session: Session, power: StationPower, balance: Balance | None, start_ms: int, end_ms: int
 ) -> Session:
     """The session with where the energy of its part in [start_ms, end_ms) came from.
 
@@ -185,7 +214,7 @@ def with_split(
     overlap = np.minimum(slots + SLOT_MS, within[1]) - np.maximum(slots, within[0])
     shares, car_kwh = _shares(balance, slots)
     attributed = np.isin(slots, balance.starts) if balance is not None else np.zeros(len(slots), bool)
-    weights = _slot_energies(power.between(*within).finite(), within, slots)
+    weights = _slot_energies(power.readings.between(*within).finite(), within, slots)
     is_measured = bool(weights.sum() > 0)
     is_whole = within == (session.plugged_ms, session.unplugged_ms) and session.energy_kwh is not None
     energy = session.energy_kwh if is_whole else float(weights.sum()) if is_measured else None

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgmp_console.reports.balance import Balance, balance
-from sgmp_console.reports.sessions import Split, paired, with_powers, with_split
+from sgmp_console.reports.sessions import Split, StationPower, paired, with_powers, with_split
 from sgmp_console.store import Event
-from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, SlotMeans
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, SlotMeans, aggregate
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 H = HOUR_MS
@@ -85,16 +85,39 @@ def test_charging_time_mean_peak_and_pauses_come_from_the_power() -> None:
     minutes = np.arange(0, 240) * 60_000
     power = np.where((minutes < 1 * H) | ((minutes >= 2 * H) & (minutes < 3 * H)), 6.0, 0.0)
     power[5] = 7.0
-    found = with_powers(session, Series(minutes, power), 0, 24 * H)
+    found = with_powers(session, StationPower(Series(minutes, power)), 0, 24 * H)
     assert found.charging_ms == 2 * H
     assert found.mean_kw == pytest.approx(6.0 + 1.0 / 120)
     assert (found.peak_kw, found.pauses) == (7.0, 1)
 
 
+def test_a_session_whose_readings_are_gone_has_its_powers_from_slots_and_says_so() -> None:
+    (session,) = paired([start(0), end(4 * H)])
+    minutes = np.arange(0, 240) * 60_000
+    power = Series(minutes, np.where(minutes < 2 * H, 6.0, 0.0) + np.where(minutes == 5 * 60_000, 1.0, 0.0))
+    raw_from = 1 * H
+    partly = StationPower(power.since(raw_from)).with_means_of(aggregate(power), raw_from)
+    whole = with_powers(session, StationPower(power), 0, 24 * H)
+    found = with_powers(session, partly, 0, 24 * H)
+    assert (found.approximate, whole.approximate) == (True, False)
+    assert (found.peak_kw, found.pauses) == (whole.peak_kw, whole.pauses)
+    assert found.mean_kw == pytest.approx(whole.mean_kw)
+    assert found.charging_ms == pytest.approx(whole.charging_ms, abs=60_000)
+
+
+def test_a_slot_without_readings_is_neither_charging_nor_a_pause_where_readings_are_gone() -> None:
+    (session,) = paired([start(0), end(4 * H)])
+    minutes = np.concatenate([np.arange(0, 60), np.arange(120, 180)]) * 60_000
+    slots = aggregate(Series(minutes, np.full(120, 6.0)))
+    found = with_powers(session, StationPower(Series.empty()).with_means_of(slots, 24 * H), 0, 24 * H)
+    assert found.charging_ms == pytest.approx(2 * H, abs=10)
+    assert (found.mean_kw, found.pauses) == (6.0, 0)
+
+
 def test_a_gap_in_the_readings_is_neither_charging_nor_a_pause() -> None:
     (session,) = paired([start(0), end(4 * H)])
     minutes = np.concatenate([np.arange(0, 60), np.arange(120, 180)]) * 60_000
-    found = with_powers(session, Series(minutes, np.full(120, 6.0)), 0, 24 * H)
+    found = with_powers(session, StationPower(Series(minutes, np.full(120, 6.0))), 0, 24 * H)
     assert (found.charging_ms, found.pauses) == (118 * 60_000, 0)
 
 
@@ -198,9 +221,9 @@ def day_of(powers: Mapping[str, Callable[[int], float | None]]) -> Balance:
     return balance(means, 0, 24 * H)
 
 
-def of_minutes(power: Callable[[int], float]) -> Series:
+def of_minutes(power: Callable[[int], float]) -> StationPower:
     minutes = np.arange(0, 24 * H, 60_000)
-    return Series(minutes, np.array([power(at) for at in minutes.tolist()]))
+    return StationPower(Series(minutes, np.array([power(at) for at in minutes.tolist()])))
 
 
 def charging(since: int, until: int, power: float = 6.0) -> Callable[[int], float]:
@@ -258,7 +281,9 @@ def test_slots_at_the_ends_count_with_the_part_in_which_the_car_was_there() -> N
         }
     )
     minutes = np.arange(10 * H + 120_000, 10 * H + 480_000, 60_000)
-    found = with_split(session, Series(minutes, np.full(len(minutes), 6.0)), sun, 0, 24 * H).split
+    found = with_split(
+        session, StationPower(Series(minutes, np.full(len(minutes), 6.0))), sun, 0, 24 * H
+    ).split
     assert found is not None
     assert (found.solar_kwh, found.grid_kwh) == pytest.approx((0.5, 0.5))
 
@@ -266,7 +291,9 @@ def test_slots_at_the_ends_count_with_the_part_in_which_the_car_was_there() -> N
 def test_without_power_readings_the_houses_curve_of_the_car_stands_in() -> None:
     (session,) = paired([start(10 * H), end(12 * H, energy_mwh=9_000_000)])
     car = charging(11 * H, 12 * H)
-    found = with_split(session, Series.empty(), day_of({"ev": car, "solar": car}), 0, 24 * H).split
+    found = with_split(
+        session, StationPower(Series.empty()), day_of({"ev": car, "solar": car}), 0, 24 * H
+    ).split
     assert found is not None
     assert found.solar_kwh == pytest.approx(9.0)
 
@@ -279,4 +306,4 @@ def test_without_a_balance_all_is_from_unknown() -> None:
 
 def test_a_session_without_an_end_has_no_split() -> None:
     lost, _ = paired([start(1 * H), start(3 * H)])
-    assert with_split(lost, Series.empty(), None, 0, 24 * H).split is None
+    assert with_split(lost, StationPower(Series.empty()), None, 0, 24 * H).split is None

@@ -8,16 +8,17 @@ from datetime import UTC
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QMenu, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports.home import Curve
 from sgmp_console.reports.report import Bars, BarStep
 from sgmp_console.timeseries.series import Series
-from sgmp_console.ui.charts import axes
+from sgmp_console.ui import theme
+from sgmp_console.ui.charts import axes, painted
 from sgmp_console.ui.charts.bars import BarChart, BarPicture
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.panes import Pane, pane_frame
@@ -266,3 +267,24 @@ def test_bars_mark_the_one_that_a_time_is_in(shown: Callable[..., QWidget]) -> N
     assert bars.text() == ""
     bars.mark(None)
     assert bars.grab().toImage() == before
+
+
+def test_a_chart_makes_no_widgets_for_menus_that_nobody_sees(draw: Draw, qapp: QApplication) -> None:
+    before = set(qapp.allWidgets())
+    draw(LINES, {"solar": [1.0, 2.0]})
+    assert not [
+        one for one in set(qapp.allWidgets()) - before if isinstance(one, QMenu | QComboBox | QSlider)
+    ]
+
+
+def test_a_label_at_the_right_edge_stays_within_the_chart(qapp: QApplication) -> None:
+    picture = QImage(200, 60, QImage.Format.Format_RGB32)
+    picture.fill(Qt.GlobalColor.white)
+    of = painted.scale(QRectF(0, 0, 160, 60), 0, HOUR, 0.0, 1.0)
+    painter = QPainter(picture)
+    painted.paint_label(painter, of, of.area.right() - 2, "23:00", theme.tokens())
+    painter.end()
+    beyond = [picture.pixelColor(x, y) for x in range(160, 200) for y in range(60)]
+    assert set(map(QColor.name, beyond)) == {"#ffffff"}
+    within = [picture.pixelColor(x, y) for x in range(100, 160) for y in range(60)]
+    assert len(set(map(QColor.name, within))) > 1

@@ -229,6 +229,22 @@ def test_an_optional_column_is_left_out_before_others_are_cut_short_and_comes_ba
     assert not table.isColumnHidden(1)
 
 
+def test_a_time_is_never_cut_short(shown: Callable[..., QWidget], qapp: QApplication) -> None:
+    table = RowsTable[Row](
+        "Things",
+        (
+            Column("Name", lambda row: row[0], strong=True),
+            Column("Start", lambda row: row[1], whole=True),
+            Column("Remark", lambda row: row[2]),
+        ),
+        lambda row: row[0],
+    )
+    time = "Wed 24 Sep 2025, 22:47:31 and some"
+    table.set_rows([("a_name_of_thirty_five_characters_ok", time, "What was odd about it, at some length")])
+    shown(table, 420, 300)
+    assert table.columnWidth(1) >= fonts.metrics("strong").horizontalAdvance(time)
+
+
 def test_no_text_is_cut_beside_empty_space(table: RowsTable[Row], qapp: QApplication) -> None:
     long = "The Very Long Name of a House Somebody Wrote to Try the Layout"
     table.resize(1600, 300)

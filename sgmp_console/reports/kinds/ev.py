@@ -171,5 +171,6 @@ def _remark(session: Session, start_ms: int, end_ms: int, *, is_over: bool) -> s
         ("Began before the period", cut_start),
         ("Ended after the period", cut_end),
         ("Went on after the period", session.is_running and is_over),
+        ("Power is approximate, from five-minute means", session.approximate),
     ]
     return "; ".join(text for text, applies in remarks if applies)

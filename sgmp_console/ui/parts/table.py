@@ -94,9 +94,9 @@ class Mark:
 class Column(Generic[Row]):
     """`text` is shown, searched, copied and read aloud; `mark` stands before it, `ink` is the token it is written in.
     `sort`: by what it is sorted, else by the text. A column is as wide as its content, at least `width`; one with 0
-    takes what is left. `strong`: it says which row this is, and becomes narrower last. `optional`: where there is no room
-    for all columns, it is not shown, the one with 1 first, and the tip of the row's name has its text. `badges` or `paint` draw the cell instead
-    of its text."""
+    takes what is left. `strong`: it says which row this is, and becomes narrower last. `whole`: a time, never cut.
+    `optional`: where there is no room for all columns, it is not shown, the one with 1 first, and the tip of the row's name
+    has its text. `badges` or `paint` draw the cell instead of its text."""
 
     title: str
     text: Callable[[Row], str]
@@ -109,6 +109,7 @@ class Column(Generic[Row]):
     paint: Callable[[QPainter, QRectF, Row], None] | None = None
     strong: bool = False
     right: bool = False
+    whole: bool = False
     searched: bool = True
     optional: int = 0
 
@@ -462,13 +463,13 @@ def _least(column: Column[Any], content: _Content) -> int:
 
 def _cut(column: Column[Any], content: _Content, *, name: int, text: int) -> int:
     """At most as much as a name or a text has; what must not be cut stays whole."""
-    most = content.widest if _is_drawn(column) else name if column.strong else text
+    most = content.widest if _stays_whole(column) else name if column.strong else text
     return max(_title_width(column), min(content.widest, most))
 
 
-def _is_drawn(column: Column[Any]) -> bool:
-    """Icons, badges and numbers are of no use when they are cut."""
-    return column.badges is not None or column.mark is not None or column.right
+def _stays_whole(column: Column[Any]) -> bool:
+    """Icons, badges, numbers and times are of no use when they are cut."""
+    return column.badges is not None or column.mark is not None or column.right or column.whole
 
 
 def _shrink(widths: dict[int, int], places: Collection[int], leasts: Mapping[int, int], room: int) -> None:

@@ -72,6 +72,7 @@ COLUMNS: tuple[Column[AccountRow], ...] = (
         136,
         # As floating point: milliseconds overflow an int of Qt.
         sort=lambda row: float(row.last_sign_in_ms),
+        whole=True,
         tip=lambda row: (
             row.last_sign_in if row.last_sign_in_ms else f"None in the last {_SIGN_INS_DAYS} days."
         ),

@@ -81,7 +81,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
 
     def _columns(self) -> tuple[Column[AuditEntry], ...]:
         return (
-            Column("Time", self._time, 176, sort=lambda entry: float(entry.entry_id)),
+            Column("Time", self._time, 176, sort=lambda entry: float(entry.entry_id), whole=True),
             Column("Who", lambda entry: entry.actor, 200),
             Column("Act", labels.act, 200),
             Column("Kind", labels.kind, 120, optional=1),

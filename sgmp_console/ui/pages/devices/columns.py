@@ -73,6 +73,7 @@ COLUMNS: tuple[Column[DeviceRow], ...] = (
         128,
         # As floating point: milliseconds overflow an int of Qt.
         sort=lambda row: float(row.overview.newest_ms or -1),
+        whole=True,
         tip=_newest_tip,
         ink=lambda row: "ink_muted" if row.is_stale else "ink_primary",
         searched=False,

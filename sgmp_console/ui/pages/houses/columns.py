@@ -150,7 +150,14 @@ COLUMNS: tuple[Column[HouseRow], ...] = (
         tip=lambda row: f"{edge_words.edge_words(row.overview.edge, row.now_ms)}.",
     ),
     # Sorted as floating point: milliseconds overflow an int of Qt.
-    Column("Newest reading", _newest, 128, sort=lambda row: float(row.overview.newest_ms or 0), optional=3),
+    Column(
+        "Newest reading",
+        _newest,
+        128,
+        sort=lambda row: float(row.overview.newest_ms or 0),
+        whole=True,
+        optional=3,
+    ),
     Column("Configuration", lambda row: _sync(row)[0], 152, mark=lambda row: _sync(row)[1], tip=_sync_tip),
     Column(
         "Credentials",

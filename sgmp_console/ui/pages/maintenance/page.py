@@ -54,7 +54,7 @@ def _state(row: WindowRow) -> str:
 COLUMNS: tuple[Column[WindowRow], ...] = (
     Column("House", lambda row: row.house, 168, strong=True),
     Column("Device", lambda row: row.window.device or "All devices", 128),
-    Column("Time", lambda row: recipients.window_text(row.window.when, row.zone), 280),
+    Column("Time", lambda row: recipients.window_text(row.window.when, row.zone), 280, whole=True),
     Column("Clock of", lambda row: row.zone, 160, optional=1),
     Column("State", _state, 96, mark=lambda row: Mark("clock", "state_warning") if row.now else None),
     Column("Note", lambda row: row.window.note),

@@ -72,7 +72,7 @@ COLUMNS: tuple[Column[RecipientRow], ...] = (
     Column("By", lambda row: _CHANNELS[row.recipient.channel], 88),
     Column("Of", lambda row: row.house, 160),
     Column("What", lambda row: _SEVERITIES[row.recipient.least_severity], 160),
-    Column("Last sent", _sent, 112, sort=lambda row: float(row.recipient.sent_ms or 0)),
+    Column("Last sent", _sent, 112, sort=lambda row: float(row.recipient.sent_ms or 0), whole=True),
     Column("State", _state, mark=_mark),
 )
 

@@ -264,10 +264,14 @@ def is_numeric(column: TableColumn) -> bool:
     return column.kind in (Column.NUMBER, Column.DURATION)
 
 
+def is_time(column: TableColumn) -> bool:
+    return column.kind in (Column.TIME, Column.DAY)
+
+
 def table_texts(table: Table, zone: ZoneInfo) -> list[tuple[str, ...]]:
     """The cells of the shown columns, row by row, by the clock of the house."""
     columns = shown_columns(table)
-    times = [place for place, column in columns if column.kind in (Column.TIME, Column.DAY)]
+    times = [place for place, column in columns if is_time(column)]
     years = {
         formats.local(int(cell), zone).year
         for row in table.rows

@@ -549,6 +549,7 @@ def _table_view(shown: Table, zone: ZoneInfo) -> table.RowsTable[tuple[int, tupl
                 64 if columns else 0,
                 sort=sort_key,
                 right=look.is_numeric(column),
+                whole=look.is_time(column),
                 strong=not columns,
                 optional=column.optional,
             )
