@@ -15,6 +15,9 @@ from sgmp_edge import contract
 SILENT_AFTER_MS = 150_000
 """An edge reports each minute while it is connected; two reports may be lost or late."""
 
+_LONGEST_VERSION = 40
+"""Characters of a version that are kept: an edge may say anything."""
+
 _SILENT_REPORTS = 2.5
 """The same of an edge that was set to report more rarely."""
 
@@ -34,11 +37,14 @@ class Presence(Enum):
 @dataclass(frozen=True)
 class EdgeStanding:
     """`heard_ms` (UTC): its last report, None where there is none. `devices`: what it last said of each, by name:
-    `starting`, or how the last poll ended."""
+    `starting`, or how the last poll ended. `backlog`: messages that it holds, None where it did not say. `software`: its
+    version, as it was reported."""
 
     presence: Presence
     heard_ms: int | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
+    backlog: int | None = None
+    software: str = ""
 
     @property
     def is_online(self) -> bool:
@@ -74,7 +80,14 @@ def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
         presence = Presence.SILENT
     else:
         presence = Presence.ONLINE
-    return EdgeStanding(presence, state.status_ms, devices)
+    backlog, software = state.status.get("backlog"), state.status.get("software")
+    return EdgeStanding(
+        presence,
+        state.status_ms,
+        devices,
+        backlog if isinstance(backlog, int) and not isinstance(backlog, bool) and backlog >= 0 else None,
+        software[:_LONGEST_VERSION] if isinstance(software, str) else "",
+    )
 
 
 def _silent_after_ms(interval_s: object) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -9,9 +10,9 @@ import sqlalchemy as sa
 from sgmp_console.cloud.credentials import CredentialsService
 from sgmp_console.fleet import edge_state, sync
 from sgmp_console.fleet.edge_state import EdgeStanding
-from sgmp_console.fleet.sync import SyncState
+from sgmp_console.fleet.sync import Outcome, SyncState
 from sgmp_console.store import House, findings, houses, standings
-from sgmp_console.store.findings import Finding, State
+from sgmp_console.store.findings import Finding, Severity, State
 
 
 @dataclass(frozen=True)
@@ -27,26 +28,62 @@ class HouseOverview:
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True)
+class FleetOverview:
+    """`houses`: those that the account sees, in order of name. `general`: what is wrong with the whole deployment, the worst
+    first. `watch_age_ms`: how long ago the watch last looked; None: it never did, or there are no houses."""
+
+    houses: tuple[HouseOverview, ...]
+    general: tuple[Finding, ...]
+    watch_age_ms: int | None
+
+
 def overview(connection: sa.Connection, now_ms: int) -> list[HouseOverview]:
     """The houses that the account sees, in order of name, as they stand at `now_ms` (UTC)."""
-    found = standings.of_all(connection)
-    newest_ms = standings.newest_ms(connection)
+    return list(fleet(connection, now_ms).houses)
+
+
+def fleet(connection: sa.Connection, now_ms: int) -> FleetOverview:
+    """As `overview`, with what concerns all of them. Three statements, whatever the number of houses."""
+    standing = standings.of_fleet(connection)
     wrong: dict[int | None, list[Finding]] = {}
     for finding in sorted(findings.read(connection), key=_worst_first):
         wrong.setdefault(finding.house_id, []).append(finding)
-    return [
-        HouseOverview(
-            house,
-            standing.devices,
-            edge_state.judge(standing.edge, now_ms),
-            sync.judge(standing.newest, standing.edge, changed=standing.changed),
-            newest_ms.get(house.house_id),
-            tuple(wrong.get(house.house_id, ())),
-        )
-        for house in houses.list_all(connection)
+    found = []
+    for house in houses.list_all(connection):
         # A house that was created since then is there the next time.
-        if (standing := found.get(house.house_id)) is not None
-    ]
+        if (known := standing.houses.get(house.house_id)) is not None:
+            of_house, newest_ms = known
+            found.append(
+                HouseOverview(
+                    house,
+                    of_house.devices,
+                    edge_state.judge(of_house.edge, now_ms),
+                    sync.judge(of_house.newest, of_house.edge, changed=of_house.changed),
+                    newest_ms,
+                    tuple(wrong.get(house.house_id, ())),
+                )
+            )
+    return FleetOverview(tuple(found), tuple(wrong.get(None, ())), standing.watch_age_ms)
+
+
+def badness(house: HouseOverview) -> tuple[object, ...]:
+    """The key by which the worst house comes first: by the worst finding that needs somebody, by the number of each
+    severity, then what was noted, an edge that is away, a configuration that is not confirmed, no data at all, the name.
+    """
+    active = Counter(finding.severity for finding in house.findings if finding.state is State.ACTIVE)
+    by_severity = [-active[severity] for severity in sorted(Severity, key=lambda one: -one.rank)]
+    worst = max((severity.rank for severity in active), default=-1)
+    return (
+        -worst,
+        *by_severity,
+        -(len(house.findings) - active.total()),
+        not house.edge.is_away,
+        house.sync.outcome is Outcome.IN_SYNC and not house.sync.changed,
+        house.newest_ms is not None,
+        house.house.name.casefold(),
+        house.house.house_id,
+    )
 
 
 def _worst_first(finding: Finding) -> tuple[bool, int, int]:

@@ -149,6 +149,19 @@ def missing_item(name: str) -> str:
     return f"This house has no analytic item `{name}`."
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What was read of a house along with others: its items, how its series stand, and the slots of some of its fields in
+    [start_ms, end_ms)."""
+
+    items: Sequence[AnalyticItem]
+    series: SeriesIds
+    standing: Standing
+    slots: Mapping[FieldKey, SlotAggregates]
+    start_ms: int
+    end_ms: int
+
+
 @dataclass(eq=False)
 class ItemReader:
     """Reads items of one house within one transaction, each field fetched once per call.
@@ -161,10 +174,13 @@ class ItemReader:
     house_id: int
     also: Sequence[AnalyticItem] = ()
     """Items that are not stored, read as if the house had them."""
+    known: Known | None = None
+    """What need not be read again."""
 
     @cached_property
     def items(self) -> Mapping[str, AnalyticItem]:
-        stored = analytics.list_all(self.connection, self.house_id)
+        known = self.known
+        stored = known.items if known else analytics.list_all(self.connection, self.house_id)
         return {item.name: item for item in (*stored, *self.also)}
 
     @cached_property
@@ -173,11 +189,13 @@ class ItemReader:
 
     @cached_property
     def _standing(self) -> Standing:
+        if self.known is not None:
+            return self.known.standing
         return aggregates.standing(self.connection, self.house_id, series=self._series)
 
     @cached_property
     def _series(self) -> SeriesIds:
-        return series_of(self.connection, self.house_id)
+        return self.known.series if self.known is not None else series_of(self.connection, self.house_id)
 
     @property
     def raw_from_ms(self) -> int:
@@ -189,6 +207,14 @@ class ItemReader:
     def series(self) -> Collection[FieldKey]:
         """The fields of which the house has readings."""
         return self._series
+
+    def aggregated_fields(self, name: str) -> Collection[FieldKey]:
+        """The fields whose aggregates an item is read from; none where it needs raw readings or can't be evaluated."""
+        try:
+            route = self._route(name)
+        except ItemUnreadable:
+            return ()
+        return frozenset(route.fields.values()) if route.exact_from_ms is not None else ()
 
     def devices_of(self, name: str) -> frozenset[str]:
         """The devices whose fields an item reads; none where it reads events or can't be evaluated."""
@@ -233,6 +259,9 @@ class ItemReader:
         if not fields:
             return {}
         first, last = snap(min(one[0] for one in reach), max(one[1] for one in reach))
+        known = self.known
+        if known and known.start_ms <= first and last <= known.end_ms and fields <= known.slots.keys():
+            return known.slots
         return aggregates.read_slots(self.connection, self.house_id, fields, first, last, series=self._series)
 
     def _exact_slots(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from sgmp_console.retention import MIN_RAW_RETENTION_MS, RAW_RETENTION_DAYS
 from sgmp_console.store import binary_copy
 from sgmp_console.store.database import Database
-from sgmp_console.store.rows import array_literal, to_ms
-from sgmp_console.store.series import FieldKey, SeriesIds, read_packed, series_of
+from sgmp_console.store.rows import array_literal, to_ms, to_ms_or_none
+from sgmp_console.store.series import FieldKey, SeriesIds, read_packed, read_packed_series, series_of
 from sgmp_console.timeseries import SLOT_MS, HourAggregates, SlotAggregates, timestamp_hash
 
 _TIMESCALE = "sgmp_timescale"
@@ -259,6 +260,30 @@ def standing(connection: sa.Connection, house_id: int, *, series: SeriesIds | No
     return Standing(complete, None if kept_from is None else to_ms(kept_from))
 
 
+def standings(connection: sa.Connection, house_ids: Collection[int]) -> dict[int, tuple[SeriesIds, Standing]]:
+    """Of each of these houses its series and what can be relied on, in one statement."""
+    rows = connection.execute(
+        sa.text(
+            "SELECT asked.house, nullif(kept, '-infinity') AS kept, s.device, s.field, s.series_id, s.aggregated,"
+            " s.populated_from FROM sgmp.raw_kept_from() AS kept"
+            " CROSS JOIN unnest(CAST(:houses AS integer[])) AS asked (house)"
+            " LEFT JOIN LATERAL sgmp.fields_of(asked.house) s ON true"
+        ),
+        {"houses": list(house_ids)},
+    ).all()
+    series: dict[int, dict[FieldKey, int]] = {house_id: {} for house_id in house_ids}
+    complete: dict[int, dict[FieldKey, int | None]] = {house_id: {} for house_id in house_ids}
+    for row in rows:
+        if row.series_id is not None:
+            series[row.house][row.device, row.field] = row.series_id
+            if row.aggregated:
+                complete[row.house][row.device, row.field] = to_ms_or_none(row.populated_from)
+    kept_from_ms = to_ms_or_none(rows[0].kept) if rows else None
+    return {
+        house_id: (series[house_id], Standing(complete[house_id], kept_from_ms)) for house_id in house_ids
+    }
+
+
 def read_slots(
     connection: sa.Connection,
     house_id: int,
@@ -272,19 +297,29 @@ def read_slots(
     columns = read_packed(
         connection, house_id, fields, start_ms, end_ms, "packed_slots", _SLOT_COLUMNS, series
     )
-    return {
-        key: SlotAggregates(
-            starts=binary_copy.to_ms(starts),
-            n=n,
-            sums=sums,
-            positive_sums=positive_sums,
-            negative_sums=negative_sums,
-            minima=minima,
-            maxima=maxima,
-            timestamp_hash=hashes,
-        )
-        for key, (starts, n, sums, positive_sums, negative_sums, minima, maxima, hashes) in columns.items()
-    }
+    return {key: _slots(arrays) for key, arrays in columns.items()}
+
+
+def read_slots_of_series(
+    connection: sa.Connection, series_ids: Collection[int], start_ms: int, end_ms: int
+) -> dict[int, SlotAggregates]:
+    """As `read_slots`, by id and of whatever houses; without an entry where none are. One statement."""
+    columns = read_packed_series(connection, series_ids, start_ms, end_ms, "packed_slots", _SLOT_COLUMNS)
+    return {number: _slots(arrays) for number, arrays in columns.items()}
+
+
+def _slots(arrays: list[NDArray[Any]]) -> SlotAggregates:
+    starts, n, sums, positive_sums, negative_sums, minima, maxima, hashes = arrays
+    return SlotAggregates(
+        starts=binary_copy.to_ms(starts),
+        n=n,
+        sums=sums,
+        positive_sums=positive_sums,
+        negative_sums=negative_sums,
+        minima=minima,
+        maxima=maxima,
+        timestamp_hash=hashes,
+    )
 
 
 def read_hours(
@@ -300,27 +335,27 @@ def read_hours(
     columns = read_packed(
         connection, house_id, fields, start_ms, end_ms, "packed_hours", _HOUR_COLUMNS, series
     )
-    return {
-        key: HourAggregates(
-            starts=binary_copy.to_ms(starts),
-            covered=covered,
-            sums=sums,
-            positive_sums=positive_sums,
-            negative_sums=negative_sums,
-            minima=minima,
-            maxima=maxima,
-            n=n,
-            timestamp_hash=hashes,
-        )
-        for key, (
-            starts,
-            covered,
-            sums,
-            positive_sums,
-            negative_sums,
-            minima,
-            maxima,
-            n,
-            hashes,
-        ) in columns.items()
-    }
+    return {key: _hours(arrays) for key, arrays in columns.items()}
+
+
+def read_hours_of_series(
+    connection: sa.Connection, series_ids: Collection[int], start_ms: int, end_ms: int
+) -> dict[int, HourAggregates]:
+    """As `read_hours`, by id and of whatever houses; without an entry where none are. One statement."""
+    columns = read_packed_series(connection, series_ids, start_ms, end_ms, "packed_hours", _HOUR_COLUMNS)
+    return {number: _hours(arrays) for number, arrays in columns.items()}
+
+
+def _hours(arrays: list[NDArray[Any]]) -> HourAggregates:
+    starts, covered, sums, positive_sums, negative_sums, minima, maxima, n, hashes = arrays
+    return HourAggregates(
+        starts=binary_copy.to_ms(starts),
+        covered=covered,
+        sums=sums,
+        positive_sums=positive_sums,
+        negative_sums=negative_sums,
+        minima=minima,
+        maxima=maxima,
+        n=n,
+        timestamp_hash=hashes,
+    )

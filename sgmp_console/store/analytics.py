@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -44,6 +45,15 @@ def list_all(connection: sa.Connection, house_id: int) -> list[AnalyticItem]:
     """The house's items in order of name."""
     rows = connection.execute(sa.select(*_COLUMNS).where(_view.c.house_id == house_id).order_by(_view.c.name))
     return [AnalyticItem(*row) for row in rows]
+
+
+def of_houses(connection: sa.Connection, house_ids: Collection[int]) -> dict[int, list[AnalyticItem]]:
+    """As `list_all`, of each of these houses, in one statement."""
+    found: dict[int, list[AnalyticItem]] = {house_id: [] for house_id in house_ids}
+    asked = sa.select(*_COLUMNS).where(_view.c.house_id.in_(list(house_ids))).order_by(_view.c.name)
+    for row in connection.execute(asked):
+        found[row.house_id].append(AnalyticItem(*row))
+    return found
 
 
 def get(connection: sa.Connection, item_id: int) -> AnalyticItem:

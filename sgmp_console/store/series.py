@@ -51,23 +51,38 @@ def read_packed(
         np.empty(0, np.float64 if column == ">f8" else np.int64) for column in columns
     ]
     found = dict.fromkeys(fields, nothing)
-    if not ids or end_ms <= start_ms:
-        return found
+    for number, arrays in read_packed_series(connection, ids, start_ms, end_ms, function, columns).items():
+        found[ids[number]] = arrays
+    return found
+
+
+def read_packed_series(
+    connection: sa.Connection,
+    series_ids: Collection[int],
+    start_ms: int,
+    end_ms: int,
+    function: str,
+    columns: tuple[str, ...],
+) -> dict[int, list[NDArray[Any]]]:
+    """As `read_packed`, by id and of whatever houses; without an entry where there is nothing."""
+    if not series_ids or end_ms <= start_ms:
+        return {}
     query = sql.SQL(
         "COPY (SELECT * FROM sgmp.{}(CAST({} AS integer[]), {}, {})) TO STDOUT (FORMAT binary)"
     ).format(
         sql.Identifier(function),
-        sql.Literal(list(ids)),
+        sql.Literal(list(series_ids)),
         sql.Literal(from_ms(start_ms)),
         sql.Literal(from_ms(end_ms)),
     )
     stream = BytesIO()
     with driver(connection).cursor() as cursor:
         cursor.copy_expert(query, stream)
+    found = {}
     for number, arrays in binary_copy.decode_packed(stream, columns).items():
         # The server sends rows in the order in which it finds them: usually that of time.
         if not bool(np.all(arrays[0][1:] > arrays[0][:-1])):
             order = np.argsort(arrays[0])
             arrays = [column[order] for column in arrays]
-        found[ids[number]] = arrays
+        found[number] = arrays
     return found

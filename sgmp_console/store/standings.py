@@ -8,10 +8,13 @@ import sqlalchemy as sa
 
 from sgmp_console.store import config_versions
 from sgmp_console.store.config_versions import ConfigVersion, EdgeState
-from sgmp_console.store.rows import to_ms
+from sgmp_console.store.rows import to_ms_or_none
 
 _STANDINGS = sa.text("SELECT * FROM sgmp.house_standings(:house)")
-_NEWEST = sa.text("SELECT house_id, newest FROM sgmp.newest_of_houses()")
+_FLEET = sa.text(
+    "SELECT s.*, n.newest, sgmp.watch_age_ms() AS watch_age_ms"
+    " FROM sgmp.house_standings(NULL) s LEFT JOIN sgmp.newest_of_houses() n ON n.house_id = s.house_id"
+)
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,20 @@ def of_house(connection: sa.Connection, house_id: int) -> HouseStanding:
     return HouseStanding(0, EdgeState(), None, changed=True) if row is None else _standing(row)
 
 
-def newest_ms(connection: sa.Connection) -> dict[int, int]:
-    """House -> the timestamp of its newest reading (UTC ms), for those that have one."""
-    return {house_id: to_ms(at) for house_id, at in connection.execute(_NEWEST) if at is not None}
+@dataclass(frozen=True)
+class FleetStanding:
+    """`houses`: each with its standing and the timestamp of its newest reading (UTC ms), None where there never was one.
+    `watch_age_ms`: how long ago the watch last looked at all houses; None: it never did, or there are no houses."""
+
+    houses: dict[int, tuple[HouseStanding, int | None]]
+    watch_age_ms: int | None
+
+
+def of_fleet(connection: sa.Connection) -> FleetStanding:
+    """How all houses stand that the account sees, with the age of their data, in one statement."""
+    rows = connection.execute(_FLEET).all()
+    houses = {row.house_id: (_standing(row), to_ms_or_none(row.newest)) for row in rows}
+    return FleetStanding(houses, rows[0].watch_age_ms if rows else None)
 
 
 def _standing(row: sa.Row[tuple[object, ...]]) -> HouseStanding:

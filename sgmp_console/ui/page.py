@@ -39,6 +39,8 @@ class Services:
     now_ms: Callable[[], int]
     navigate: Callable[[str], None]
     """Show the page with this id."""
+    show_house: Callable[[int], None]
+    """Have the pages show this house, if the window knows it."""
     has_page: Callable[[str], bool]
     """Whether there is such a page for this account."""
     houses_changed: Callable[[], None]

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from sgmp_console import store
 from sgmp_console.errors import UserError
-from sgmp_console.fleet import sync
+from sgmp_console.fleet import houses_overview, sync
 from sgmp_console.store import (
     AccountDisabled,
     Database,
@@ -43,6 +43,9 @@ read slots                 all    own         own      own        -      -      
 read texts                 all    own         own      own        -      -            -         -
 read events                all    own         own      own        -      -            -         -
 read the edge's state      all    own         own      own        -      -            -         -
+read the fleet             all    own         own      own        -      -            -         -
+read series of houses      all    own         own      own        -      -            -         -
+read items of houses       all    own         own      own        -      -            -         -
 read analytic items        all    own         own      own        -      -            -         -
 read device names          all    own         own      own        -      -            -         -
 read device settings       all    own         -        own        -      -            -         -
@@ -213,6 +216,19 @@ ACTS = {
     "read the edge's state": Act(
         lambda c, p: store.config_versions.edge_state(c, p.house_id).status,
         "SELECT FROM sgmp.house_states WHERE house_id = {house}",
+    ),
+    "read the fleet": Act(
+        lambda c, p: [one for one in houses_overview.fleet(c, T0).houses if one.house.house_id == p.house_id],
+        "SELECT FROM sgmp.house_standings() s LEFT JOIN sgmp.newest_of_houses() n USING (house_id)"
+        " WHERE s.house_id = {house}",
+    ),
+    "read series of houses": Act(
+        lambda c, p: aggregates.standings(c, [p.house_id])[p.house_id][0],
+        "SELECT FROM unnest(ARRAY[{house}]) AS asked (house), LATERAL sgmp.fields_of(asked.house)",
+    ),
+    "read items of houses": Act(
+        lambda c, p: analytics.of_houses(c, [p.house_id])[p.house_id],
+        "SELECT FROM sgmp.analytic_items WHERE house_id IN ({house})",
     ),
     "read analytic items": Act(
         lambda c, p: analytics.list_all(c, p.house_id),

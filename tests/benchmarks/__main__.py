@@ -14,7 +14,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks import charts, exports, ingest, pages, parsing, quality, raw_formulas, reports, storage
+from tests.benchmarks import (
+    charts,
+    exports,
+    fleet,
+    ingest,
+    pages,
+    parsing,
+    quality,
+    raw_formulas,
+    reports,
+    storage,
+)
 from tests.benchmarks.result import Result, table
 from tests.benchmarks.world import SERIES, World, furnished
 
@@ -28,6 +39,7 @@ SUBJECTS: Mapping[str, Callable[[World], list[Result]]] = {
     "ingest": ingest.measure,
     "exports": exports.measure,
     "quality": quality.measure,
+    "fleet": fleet.measure,  # last: a thousand houses are in the way of the others
 }
 
 

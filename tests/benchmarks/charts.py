@@ -50,10 +50,10 @@ def measure(world: World) -> list[Result]:
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
     appearance = Appearance(application, "light")
-    with _tasks() as tasks:
+    with tasks() as threads:
         return [
-            *_pages(world, tasks, appearance, application),
-            *_many_points(tasks, application),
+            *_pages(world, threads, appearance, application),
+            *_many_points(threads, application),
             *_heat_maps(),
         ]
 
@@ -67,8 +67,8 @@ def _pages(world: World, tasks: Tasks, appearance: Appearance, application: QApp
         house = store.houses.get(connection, world.house_id)
     period = periods.custom(world.start_ms, world.end_ms, house.time_zone)
     days = (world.end_ms - world.start_ms) // (24 * HOUR_MS)
-    with _session(world) as session:
-        view = MainView(session, [house], tasks, appearance, now_ms=lambda: world.end_ms, listen=_nothing)
+    with session(world, _EMAIL) as signed_in:
+        view = MainView(signed_in, [house], tasks, appearance, now_ms=lambda: world.end_ms, listen=nothing)
         view.resize(1280, 800)
         view.show()
         view.start()
@@ -90,7 +90,7 @@ def _paint(view: MainView, id_: str, application: QApplication) -> None:
     view.show_page(id_)
     page = view.page(id_)
     assert isinstance(page, ReportPage)
-    _pass_until(application, partial(_is_there, page))
+    pass_until(application, partial(_is_there, page))
     view.grab()
 
 
@@ -102,12 +102,13 @@ def _is_there(page: ReportPage) -> bool:
 
 
 @contextmanager
-def _session(world: World) -> Iterator[Session]:
+def session(world: World, email: str) -> Iterator[Session]:
+    """Of a new administrator."""
     profile = Profile("Bench", world.address, world.deployment)
-    made = fleet_accounts.create_first_admin(world.database, email=_EMAIL, name="Bench")
-    entered = profile.database_url, profile.deployment, _EMAIL
+    made = fleet_accounts.create(world.database, email=email, name="Bench", role="admin", house_id=None)
+    entered = profile.database_url, profile.deployment, email
     first, _ = accounts.sign_in(*entered, made.initial_password)
-    fleet_accounts.change_own_password(first, _EMAIL, made.initial_password, _PASSWORD)
+    fleet_accounts.change_own_password(first, email, made.initial_password, _PASSWORD)
     first.dispose()
     database, account = accounts.sign_in(*entered, _PASSWORD)
     try:
@@ -116,7 +117,7 @@ def _session(world: World) -> Iterator[Session]:
         database.dispose()
 
 
-def _nothing() -> Iterator[None]:
+def nothing() -> Iterator[None]:
     """Nobody writes, so there is nothing to listen for."""
     yield from ()
 
@@ -176,7 +177,7 @@ def _many_points(tasks: Tasks, application: QApplication) -> Iterator[Result]:
         passes = _Passes()
         began = time.perf_counter()
         chart.set_curves(curves, start, end)
-        _pass_until(application, partial(_shows, chart, start, end))
+        pass_until(application, partial(_shows, chart, start, end))
         chart.repaint()
         redraws.append(time.perf_counter() - began)
         for _ in range(3):
@@ -236,7 +237,7 @@ def _processor_s(act: Callable[[], object]) -> float:
 
 
 @contextmanager
-def _tasks() -> Iterator[Tasks]:
+def tasks() -> Iterator[Tasks]:
     failed: list[BaseException] = []
     tasks = Tasks(failed.append)
     try:
@@ -248,7 +249,7 @@ def _tasks() -> Iterator[Tasks]:
             raise failed[0]
 
 
-def _pass_until(application: QApplication, reached: Callable[[], bool]) -> None:
+def pass_until(application: QApplication, reached: Callable[[], bool]) -> None:
     """Run the event loop until then. Raises TimeoutError after a minute."""
     deadline = time.monotonic() + _PATIENCE_S
     while not reached():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sgmp_console.reports.item_reader import ItemReader
-from tests.benchmarks import ancestor, charts
+from tests.benchmarks import ancestor, charts, fleet
 from tests.benchmarks.__main__ import SUBJECTS, main
 from tests.benchmarks.result import Result, table
 from tests.benchmarks.world import SERIES, World, furnished
@@ -23,6 +23,8 @@ def world() -> Iterator[World]:
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_subject_can_be_measured(world: World, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charts, "POINTS", 20_000)
+    monkeypatch.setattr(fleet, "HOUSES", 20)
+    monkeypatch.setattr(fleet, "ON_SCREEN", 2)
     results = SUBJECTS[subject](world)
     assert results
     assert all(one.ratio > 0 for one in results)

@@ -192,7 +192,7 @@ def _furnish(world: World, say: Say) -> None:
         ancestor.bulk_load(world.connection, world.house_id, _rows(timestamps, values))
     say("Populating and tidying up, as the servers do by themselves in time")
     analytics.populate(world.database, world.house_id)
-    _settle(world)
+    settle(world)
 
 
 def _values(kind: str, field: str, timestamps: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -214,7 +214,7 @@ def _rows(
             yield written, kind, field, column[place]
 
 
-def _settle(world: World) -> None:
+def settle(world: World) -> None:
     """What autovacuum, our maintenance and TimescaleDB's jobs do within hours."""
     connection = psycopg2.connect(world.url)
     try:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from sgmp_console import store
 from sgmp_console.cloud.credentials import LocalCredentials
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.fleet import devices, houses, houses_overview
-from sgmp_console.fleet.edge_state import Presence
-from sgmp_console.fleet.sync import Outcome
+from sgmp_console.fleet.edge_state import EdgeStanding, Presence
+from sgmp_console.fleet.houses_overview import HouseOverview
+from sgmp_console.fleet.sync import Outcome, SyncState
 from sgmp_console.store import Batch, Database, EventRow, House, ReadingRow
+from sgmp_console.store.findings import Finding, Severity, State
 from sgmp_edge import contract
 from tests.fleet.configs import EGAUGE
 
@@ -57,3 +62,40 @@ def test_valid_credentials_are_told_oldest_first(database: Database, tmp_path: P
         house_id: (made.credentials.certificate_id, renewed.credentials.certificate_id),
         99: (),
     }
+
+
+def finding(severity: Severity, state: State = State.ACTIVE) -> Finding:
+    return Finding(1, 1, "", "edge_offline", "", severity, NOW_MS, None, state=state)
+
+
+def standing(number: int, found: tuple[Finding, ...]) -> HouseOverview:
+    sync = SyncState(Outcome.IN_SYNC, 1, NOW_MS, None, changed=False)
+    house = House(number, f"House {number}")
+    return HouseOverview(house, 1, EdgeStanding(Presence.ONLINE, NOW_MS), sync, NOW_MS, found)
+
+
+findings_of_a_house = st.lists(
+    st.builds(finding, st.sampled_from(Severity), st.sampled_from([State.ACTIVE, State.SILENCED])), max_size=4
+).map(tuple)
+
+
+@given(st.lists(findings_of_a_house, max_size=12))
+def test_the_worst_house_comes_first(each: list[tuple[Finding, ...]]) -> None:
+    def active(house: HouseOverview) -> list[int]:
+        return sorted(
+            (one.severity.rank for one in house.findings if one.state is State.ACTIVE), reverse=True
+        )
+
+    houses = [standing(number, found) for number, found in enumerate(each)]
+    order = sorted(houses, key=houses_overview.badness)
+    worst = [active(one)[:1] for one in order]
+    assert worst == sorted(worst, reverse=True)
+
+
+def test_one_more_finding_makes_a_house_worse_and_taking_note_of_it_better() -> None:
+    critical, warning = finding(Severity.CRITICAL), finding(Severity.WARNING)
+    noted = finding(Severity.CRITICAL, State.ACKNOWLEDGED)
+    each = [(), (noted,), (warning,), (critical,), (critical, warning), (critical, critical)]
+    houses = [standing(number, found) for number, found in enumerate(each)]
+    order = [one.house.house_id for one in sorted(houses, key=houses_overview.badness)]
+    assert order == [5, 4, 3, 2, 1, 0]

@@ -51,7 +51,7 @@ def cost(database: Database, read: Read, house_id: int) -> int:
 @pytest.mark.parametrize(
     ("read", "most"),
     [
-        (fleet, 4),
+        (fleet, 3),
         (devices_page, 8),
         (analytics_overview.overview, 5),
         (synchronize, 10),

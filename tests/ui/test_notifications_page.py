@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.store import findings, watching
 from sgmp_console.store.findings import Channel, Once, Recurring, Severity
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
-from sgmp_console.ui.pages.maintenance.page import AddWindow, MaintenancePage
+from sgmp_console.ui.dialogs.maintenance import AddWindow
+from sgmp_console.ui.pages.maintenance.page import MaintenancePage
 from sgmp_console.ui.pages.notifications.page import AddRecipient, NotificationsPage
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import ListPage

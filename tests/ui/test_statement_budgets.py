@@ -23,6 +23,7 @@ from tests.ui.conftest import EMAIL, Deployment
 DIALOGS = {
     "devices": ("create", "edit", "duplicate", "delete", "import"),
     "analytics": ("create", "edit", "duplicate", "delete"),
+    "fleet": ("synchronize",),
     "houses": ("create", "edit", "delete", "synchronize", "renew"),
     "accounts": ("create", "edit", "reset", "disable", "delete", "import"),
     "roles": ("create", "edit", "copy", "delete"),
@@ -35,6 +36,7 @@ DIALOGS = {
 AT_ONCE = {
     "devices": ("export",),
     "analytics": ("required",),
+    "fleet": ("sort", "open", "maintenance"),  # the last reads what maintenance can be of first
     "houses": ("revoke",),  # looks for other valid credentials first
     "accounts": ("export", "enable"),
     "roles": (),
@@ -52,7 +54,7 @@ def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
                 devices.create(owner, house_id, f"meter_{number}", "egauge", EGAUGE)
             case "analytics":
                 analytics.create(owner, house_id, f"item_{number}", "meter.A.Load")
-            case "houses":
+            case "houses" | "fleet":
                 houses.create(owner, f"House {number}", time_zone="UTC")
             case "accounts":
                 email = f"person{number}@example.org"

@@ -34,7 +34,7 @@ _LOOK_EVERY_MS = 1000
 _UNASKED_TICKS = 30
 """Looks although nothing arrived: another console may have changed the devices."""
 
-_NO_BROKER = "This connection names no broker, so nothing can be sent to edges. Add one under Connections, at the sign-in."
+NO_BROKER = "This connection names no broker, so nothing can be sent to edges. Add one under Connections, at the sign-in."
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ class SynchronizeDialog(ActDialog):
 
         def publish(cloud: Cloud, _checkpoint: Callable[[], None]) -> int:
             if cloud.broker is None:
-                raise UserError(_NO_BROKER)
+                raise UserError(NO_BROKER)
             return sync.synchronize(
                 session.database,
                 cloud.broker,
@@ -360,7 +360,7 @@ class RollBackDialog(ActDialog):
 
         def go_back(cloud: Cloud, _checkpoint: Callable[[], None]) -> int:
             if cloud.broker is None:
-                raise UserError(_NO_BROKER)
+                raise UserError(NO_BROKER)
             return sync.roll_back(
                 session.database,
                 cloud.broker,

@@ -85,7 +85,7 @@ class ListPage(Page, Generic[Row, Found]):
     key Enter happen on a double click, too.
 
     With `page_rows` only so many rows are read, and more as one scrolls (`next_reader`); then the database searches
-    (`reader` asks `search`), as `narrow` has it after each change of what narrows the list.
+    (`reader` asks `search`), as `narrow` has it after each change of what narrows the list. `steady`: as RowsTable has it.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class ListPage(Page, Generic[Row, Found]):
         every_ms: int = 0,
         page_rows: int = 0,
         copied: Callable[[Row], Sequence[str]] | None = None,
+        steady: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(services, parent)
@@ -126,7 +127,7 @@ class ListPage(Page, Generic[Row, Found]):
         self._why_not: dict[str, str] = {}
         self._notice: EmptyState | None = None
         self.table: RowsTable[Row] = RowsTable(
-            self._called[0].upper() + self._called[1:], columns, id_, copied=copied
+            self._called[0].upper() + self._called[1:], columns, id_, copied=copied, steady=steady
         )
         self.table.remember_widths(services.column_widths)
         self._stack = QStackedLayout(self)
@@ -175,6 +176,13 @@ class ListPage(Page, Generic[Row, Found]):
 
     def loaded(self, found: Found) -> None:
         """The list was read, before it is shown."""
+
+    def shown(self) -> None:
+        """The list was read and is shown."""
+
+    def matcher(self, text: str) -> Callable[[Row], bool] | None:
+        """Which rows what is typed into the search is for; None: those that have its words."""
+        return None
 
     def beside(self, layout: QVBoxLayout) -> None:
         """Add what stands between toolbar and table."""
@@ -330,7 +338,7 @@ class ListPage(Page, Generic[Row, Found]):
         if self._page_rows:
             self.narrow()
         else:
-            self.table.proxy.search(text)
+            self.table.proxy.search(text, self.matcher(text))
             self.show_count()
 
     def narrow(self) -> None:
@@ -458,6 +466,7 @@ class ListPage(Page, Generic[Row, Found]):
         self.show_actions()
         self.show_strip()
         self.put(self._stack, self._content)
+        self.shown()
 
     def _scrolled(self, value: int) -> None:
         bar = self.table.verticalScrollBar()

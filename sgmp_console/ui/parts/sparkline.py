@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from PySide6.QtCore import QPointF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sgmp_console.timeseries import READING_LIMIT, Series
@@ -47,33 +47,50 @@ class Sparkline(QWidget):
         return QSize(96, 36)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        tokens = theme.tokens()
         painter = QPainter(self)
-        start_ms, end_ms = self._range
-        width, height = self.width() - 4.0, self.height() - 4.0
-        baseline = round(self.height() - 2.0) - 0.5
-        painter.setPen(QPen(tokens.line_hairline, 1))
-        painter.drawLine(QPointF(0, baseline), QPointF(self.width(), baseline))
-        x, y = reduce.reduced(self._series, start_ms, end_ms, _COLUMNS, self._gap_ms)
-        if not len(x) or bool(np.all(np.isnan(y))):
-            return
-        top = max(float(np.max(y[np.abs(y) <= READING_LIMIT], initial=0.0)), _LEAST_SPAN_KW)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colour = tokens.ink_disabled if self._greyed else self._quantity.colour
-        pen = QPen(colour, 1)
-        pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-        painter.setPen(pen)
-        px = (x * 1000 - start_ms) / (end_ms - start_ms) * width
-        py = baseline - np.clip(y, 0, top) / top * height
-        points: list[QPointF] = []
-        for at_x, at_y in zip(px.tolist(), py.tolist(), strict=True):
-            if math.isnan(at_y):
-                painter.drawPolyline(QPolygonF(points))
-                points = []
-            else:
-                points.append(QPointF(at_x, at_y))
-        painter.drawPolyline(QPolygonF(points))
-        if points and end_ms - self._series.timestamps[-1] <= self._gap_ms:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colour)
-            painter.drawEllipse(points[-1], 2.5, 2.5)
+        colour = theme.tokens().ink_disabled if self._greyed else self._quantity.colour
+        paint_sparkline(painter, QRectF(self.rect()), self._series, *self._range, self._gap_ms, colour)
+
+
+def paint_sparkline(
+    painter: QPainter, area: QRectF, series: Series, start_ms: int, end_ms: int, gap_ms: int, colour: QColor
+) -> None:
+    """A line of [start_ms, end_ms) in an area, from zero up, with a dot at the newest value."""
+    painter.save()
+    painter.translate(area.topLeft())
+    width, height = area.width() - 4.0, area.height() - 4.0
+    baseline = round(area.height() - 2.0) - 0.5
+    painter.setPen(QPen(theme.tokens().line_hairline, 1))
+    painter.drawLine(QPointF(0, baseline), QPointF(area.width(), baseline))
+    _paint_line(
+        painter, series, (start_ms, end_ms), gap_ms, colour, QRectF(0, baseline - height, width, height)
+    )
+    painter.restore()
+
+
+def _paint_line(
+    painter: QPainter, series: Series, of: tuple[int, int], gap_ms: int, colour: QColor, area: QRectF
+) -> None:
+    start_ms, end_ms = of
+    x, y = reduce.reduced(series, start_ms, end_ms, _COLUMNS, gap_ms)
+    if not len(x) or bool(np.all(np.isnan(y))):
+        return
+    top = max(float(np.max(y[np.abs(y) <= READING_LIMIT], initial=0.0)), _LEAST_SPAN_KW)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    pen = QPen(colour, 1)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    painter.setPen(pen)
+    px = (x * 1000 - start_ms) / (end_ms - start_ms) * area.width()
+    py = area.bottom() - np.clip(y, 0, top) / top * area.height()
+    points: list[QPointF] = []
+    for at_x, at_y in zip(px.tolist(), py.tolist(), strict=True):
+        if math.isnan(at_y):
+            painter.drawPolyline(QPolygonF(points))
+            points = []
+        else:
+            points.append(QPointF(at_x, at_y))
+    painter.drawPolyline(QPolygonF(points))
+    if points and end_ms - series.timestamps[-1] <= gap_ms:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colour)
+        painter.drawEllipse(points[-1], 2.5, 2.5)

@@ -209,29 +209,38 @@ def _left_out(columns: Collection[Column[Row]], row: Row) -> list[str]:
 
 
 class RowsProxy(QSortFilterProxyModel, Generic[Row]):
-    """All words of the search must stand somewhere in the searched columns of the row."""
+    """All words of the search must stand somewhere in the searched columns of the row, unless another rule is set."""
 
     def __init__(self, model: RowsModel[Row], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._model = model
         self._words: list[str] = []
+        self._accepts: Callable[[Row], bool] | None = None
         self.setSourceModel(model)
         self.setSortRole(_SORT_ROLE)
         self.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
 
-    def search(self, text: str) -> None:
-        self._words = text.casefold().split()
+    def search(self, text: str, accepts: Callable[[Row], bool] | None = None) -> None:
+        """Show the rows with these words, or those that `accepts` accepts."""
+        self._words, self._accepts = text.casefold().split(), accepts
         self.invalidate()
+
+    def sort_again(self) -> None:
+        """By what the rows hold now."""
+        self.sort(self.sortColumn(), self.sortOrder())
 
     def filterAcceptsRow(self, source_row: int, _parent: _Index) -> bool:  # noqa: N802
         row = self._model.rows[source_row]
+        if self._accepts is not None:
+            return self._accepts(row)
         text = " ".join(column.text(row) for column in self._model.columns if column.searched).casefold()
         return all(word in text for word in self._words)
 
 
 class RowsTable(QTableView, Generic[Row]):
     """Sorted by its header, searched, rows selected and kept selected by id; Ctrl+C copies the chosen rows, each as
-    `copied` gives it, else with all columns."""
+    `copied` gives it, else with all columns. `steady`: rows whose content changes stay where they are, until they are
+    sorted again."""
 
     def __init__(
         self,
@@ -241,6 +250,7 @@ class RowsTable(QTableView, Generic[Row]):
         parent: QWidget | None = None,
         *,
         copied: Callable[[Row], Sequence[str]] | None = None,
+        steady: bool = False,
     ) -> None:
         super().__init__(parent)
         self._copied = copied or self._all_columns
@@ -248,6 +258,7 @@ class RowsTable(QTableView, Generic[Row]):
         self.setFont(fonts.font("body"))
         self.model_of_rows: RowsModel[Row] = RowsModel(columns, id_, self)
         self.proxy: RowsProxy[Row] = RowsProxy(self.model_of_rows, self)
+        self.proxy.setDynamicSortFilter(not steady)
         self.setModel(self.proxy)
         self.setItemDelegate(_Cell(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -389,6 +400,22 @@ class RowsTable(QTableView, Generic[Row]):
         """The selected rows, in the order shown."""
         rows = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
         return [index.data(ROW_ROLE) for index in rows]
+
+    def marked(self) -> Row | None:
+        """The row that the keyboard is at."""
+        row: Row | None = self.currentIndex().data(ROW_ROLE)
+        return row
+
+    def on_screen(self) -> list[Row]:
+        """The rows that can be seen."""
+        model, height = self.proxy, self.viewport().height()
+        first, last = self.rowAt(0), self.rowAt(height - 1)
+        last = model.rowCount() - 1 if last < 0 else last
+        return (
+            [model.index(row, 0).data(ROW_ROLE) for row in range(max(first, 0), last + 1)]
+            if first >= 0
+            else []
+        )
 
     def select(self, idents: set[Hashable], current: Hashable = None) -> None:
         """Select the rows with these ids; `current` gets the focus, else the first of them."""

@@ -3,37 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
-from sgmp_console.fleet.edge_state import Presence
 from sgmp_console.fleet.houses_overview import HouseOverview
-from sgmp_console.fleet.sync import Outcome
-from sgmp_console.store.findings import Finding, State
-from sgmp_console.ui import edge_words, finding_words, formats
+from sgmp_console.ui import edge_words, finding_words, house_words
 from sgmp_console.ui.edge_words import StatusText
 from sgmp_console.ui.parts.table import Column, Mark
-
-_EDGE = {
-    Presence.ONLINE: ("Online", Mark("check", "state_ok")),
-    Presence.OFFLINE: ("Offline", Mark("offline", "state_fault")),
-    Presence.STOPPED: ("Stopped", Mark("offline", "ink_muted")),
-    Presence.SILENT: ("Silent", Mark("warning", "state_warning")),
-    Presence.NEVER: ("Never heard", Mark("clock", "ink_muted")),
-}
-_SYNC = {
-    Outcome.NEVER: ("Never sent", Mark("info", "ink_muted")),
-    Outcome.NOT_SENT: ("Not sent", Mark("warning", "state_warning")),
-    Outcome.PENDING: ("Not confirmed", Mark("clock", "ink_muted")),
-    Outcome.IN_SYNC: ("In sync", Mark("check", "state_ok")),
-    Outcome.REJECTED: ("Refused by the edge", Mark("fault", "state_fault")),
-    Outcome.DRIFTED: ("Drifted", Mark("warning", "state_warning")),
-}
-_LISTED = 20
-"""Findings in a tip."""
-
-_CHANGED = ("Changed since", Mark("warning", "state_warning"))
-_WAS_IN_SYNC = ("Was in sync", Mark("clock", "ink_muted"))
-"""Of an edge that is away: nobody knows what it runs now."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +30,6 @@ def credentials_status(valid: int) -> StatusText:
     return StatusText(f"{valid} valid", "info", "ink_muted", tip)
 
 
-def _sync(row: HouseRow) -> tuple[str, Mark]:
-    state = row.overview.sync
-    changed = state.changed and state.outcome not in (Outcome.NEVER, Outcome.NOT_SENT)
-    if state.outcome is Outcome.IN_SYNC and not changed and row.overview.edge.is_away:
-        return _WAS_IN_SYNC
-    return _CHANGED if changed else _SYNC[state.outcome]
-
-
 def _devices(row: HouseRow) -> str:
     down, devices = len(edge_words.devices_down(row.overview.edge)), row.overview.devices
     return f"{down:,} of {devices:,} down" if down else f"{devices:,}"
@@ -76,12 +42,9 @@ def _devices_tip(row: HouseRow) -> str:
     )
 
 
-def _active(row: HouseRow) -> list[Finding]:
-    return [finding for finding in row.overview.findings if finding.state is State.ACTIVE]
-
-
 def _findings(row: HouseRow) -> str:
-    active, noted = len(_active(row)), len(row.overview.findings) - len(_active(row))
+    active = len(house_words.active(row.overview))
+    noted = len(row.overview.findings) - active
     return " + ".join(filter(None, (f"{active:,}" if active else "", f"{noted:,} noted" if noted else "")))
 
 
@@ -89,27 +52,9 @@ def _findings_mark(row: HouseRow) -> Mark | None:
     return Mark(*finding_words.look(row.overview.findings[0])) if row.overview.findings else None
 
 
-def _findings_tip(row: HouseRow) -> str:
-    zone = row.overview.house.time_zone
-    return "\n".join(
-        f"{finding_words.said(finding, zone).text}, {finding_words.when(finding, row.now_ms, ZoneInfo(zone))}"
-        for finding in row.overview.findings[:_LISTED]
-    )
-
-
 def _gravity(row: HouseRow) -> float:
     """The worst first, then the most."""
-    return float(sum(1000.0**finding.severity.rank for finding in _active(row)))
-
-
-def _sync_tip(row: HouseRow) -> str:
-    zone = ZoneInfo(row.overview.house.time_zone)
-    return edge_words.sync_state(row.overview.sync, row.overview.edge, row.now_ms, zone).text
-
-
-def _newest(row: HouseRow) -> str:
-    newest_ms = row.overview.newest_ms
-    return formats.MISSING if newest_ms is None else formats.age(newest_ms, row.now_ms)
+    return float(sum(1000.0**finding.severity.rank for finding in house_words.active(row.overview)))
 
 
 def _credentials_mark(row: HouseRow) -> Mark | None:
@@ -141,24 +86,37 @@ COLUMNS: tuple[Column[HouseRow], ...] = (
         mark=lambda row: Mark("fault", "state_fault") if edge_words.devices_down(row.overview.edge) else None,
         right=True,
     ),
-    Column("Findings", _findings, 88, sort=_gravity, mark=_findings_mark, tip=_findings_tip),
+    Column(
+        "Findings",
+        _findings,
+        88,
+        sort=_gravity,
+        mark=_findings_mark,
+        tip=lambda row: house_words.findings_tip(row.overview, row.now_ms),
+    ),
     Column(
         "Edge",
-        lambda row: _EDGE[row.overview.edge.presence][0],
+        lambda row: house_words.edge(row.overview)[0],
         128,
-        mark=lambda row: _EDGE[row.overview.edge.presence][1],
+        mark=lambda row: house_words.edge(row.overview)[1],
         tip=lambda row: f"{edge_words.edge_words(row.overview.edge, row.now_ms)}.",
     ),
     # Sorted as floating point: milliseconds overflow an int of Qt.
     Column(
         "Newest reading",
-        _newest,
+        lambda row: house_words.newest(row.overview, row.now_ms),
         128,
         sort=lambda row: float(row.overview.newest_ms or 0),
         whole=True,
         optional=3,
     ),
-    Column("Configuration", lambda row: _sync(row)[0], 152, mark=lambda row: _sync(row)[1], tip=_sync_tip),
+    Column(
+        "Configuration",
+        lambda row: house_words.configuration(row.overview)[0],
+        152,
+        mark=lambda row: house_words.configuration(row.overview)[1],
+        tip=lambda row: house_words.configuration_tip(row.overview, row.now_ms),
+    ),
     Column(
         "Credentials",
         lambda row: row.credentials.text,

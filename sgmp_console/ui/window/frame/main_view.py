@@ -143,6 +143,7 @@ class MainView(QWidget):
             connection=self.connection,
             now_ms=now_ms,
             navigate=self.show_page,
+            show_house=self._show_house_of_page,
             has_page=self._declared.__contains__,
             houses_changed=self._refresh_houses,
             column_widths={} if column_widths is None else column_widths,
@@ -250,6 +251,10 @@ class MainView(QWidget):
         self.live.select(house_id)
         self._refresh_light()
         self.house_shown.emit(house_id)
+
+    def _show_house_of_page(self, house_id: int) -> None:
+        if house_id in self._houses:  # one that was created a moment ago is there with the next look
+            self.show_house(house_id)
 
     def shown_page(self) -> str:
         return self._shown_page

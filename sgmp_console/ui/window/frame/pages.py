@@ -62,6 +62,12 @@ def _analytics(services: Services) -> Page:
     return AnalyticsPage(services)
 
 
+def _fleet(services: Services) -> Page:
+    from sgmp_console.ui.pages.fleet.page import FleetPage
+
+    return FleetPage(services)
+
+
 def _houses(services: Services) -> Page:
     from sgmp_console.ui.pages.houses.page import HousesPage
 
@@ -109,6 +115,7 @@ PAGES = (
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
     PageDeclaration("maintenance", "Maintenance", "clock", "Configuration", "manage_devices", _maintenance),
+    PageDeclaration("fleet", "Fleet", "fleet", "Administration", "view_devices", _fleet),
     PageDeclaration("houses", "Houses", "house", "Administration", "manage_houses", _houses),
     PageDeclaration(
         "notifications", "Notifications", "info", "Administration", "manage_houses", _notifications

@@ -1,0 +1,1 @@
+"""All houses at once, the worst first."""
