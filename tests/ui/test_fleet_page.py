@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import houses
+from sgmp_console.settings import ThemeChoice
 from sgmp_console.store import Database, findings
 from sgmp_console.ui.dialogs.maintenance import AddWindow
 from sgmp_console.ui.dialogs.synchronize import SynchronizeDialog
@@ -269,7 +270,7 @@ def test_pictures_of_the_fleet(
     qtbot: QtBot,
     appearance: Appearance,
     clock: Clock,
-    theme: str,
+    theme: ThemeChoice,
     width: int,
     height: int,
 ) -> None:

@@ -44,6 +44,14 @@ _KEYS = (
         ),
     ),
     (
+        "In the fleet",
+        (
+            ("J, K", "The next house, the one before"),
+            ("Space", "Choose it, or not"),
+            ("Enter", "Open it"),
+        ),
+    ),
+    (
         "In a report",
         (
             ("Alt+[, Alt+]", "The period before, after"),

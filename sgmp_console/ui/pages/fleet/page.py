@@ -14,7 +14,7 @@ from sgmp_console.fleet.house_filter import HouseFilter
 from sgmp_console.fleet.houses_overview import FleetOverview, badness
 from sgmp_console.reports.fleet import OpeningLedger, Pulse, next_houses, read_pulses
 from sgmp_console.store import DatabaseUnavailable, House
-from sgmp_console.ui import finding_words
+from sgmp_console.ui import finding_words, plain_text
 from sgmp_console.ui.dialogs.maintenance import AddWindow, WindowsFound, read_windows
 from sgmp_console.ui.dialogs.synchronize import SynchronizeDialog
 from sgmp_console.ui.dialogs.synchronize_several import SynchronizeSeveral
@@ -57,7 +57,7 @@ class FleetPage(ListPage[FleetRow, FleetOverview]):
             parent=parent,
         )
         self.search.setPlaceholderText("Filter: age>10m findings>0")
-        self.search.setToolTip(_filter_help())
+        plain_text.set_tip(self.search, _filter_help())
         self._reads = LatestOnly[dict[int, Pulse]](
             services.tasks, self._pulses_came, self._pulses_not_read, self
         )
