@@ -56,7 +56,7 @@ def run(
 
     `drawn`: how to write PDF and PNG, where they are asked for. `show` is called with the share that is done.
     """
-    writers: dict[str, Writer] = {"csv": export.csv_bytes, "xlsx": lambda report: export.xlsx_bytes([report])}
+    writers: dict[str, Writer] = {"csv": export.csv_bytes, "xlsx": export.xlsx_bytes}
     writers |= drawn.writers if drawn is not None else {}
     jobs = _jobs(database, arguments, now_ms)
     together: Path | None = arguments.pdf if arguments.together else None

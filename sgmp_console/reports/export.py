@@ -1,4 +1,4 @@
-"""Reports as files: the figures and rows of the screen, to the last bit, as CSV and XLSX.
+"""Reports, and single charts and tables, as files: what the screen shows, to the last bit, as CSV and XLSX.
 
 The same report gives the same bytes each time: no clock is read here. Every file begins with what it is about: house,
 zone, period, items with their formulas, coverage and source. Texts of others (names of houses and devices) are written
@@ -37,14 +37,56 @@ class Block:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def blocks(report: Report) -> list[Block]:
-    """All that a file of the report holds, in order. Times stand twice: by the house's clock with its offset, and UTC."""
+@dataclass(frozen=True)
+class Piece:
+    """One chart or table with what it is about: `tables` are the rows behind it, times in them by the clock of `zone`.
+
+    `house`, `period` and `range_ms` ([start, end), UTC) are empty for what is not about one of them; `unit` is that of the
+    axis, or several.
+    """
+
+    title: str
+    tables: tuple[Table, ...]
+    zone: str
+    house: str = ""
+    period: str = ""
+    range_ms: tuple[int, int] | None = None
+    unit: str = ""
+
+
+def blocks(of: Report | Piece) -> list[Block]:
+    """All that a file holds, in order. Times stand twice: by the house's clock with its offset, and UTC."""
+    return _piece_blocks(of) if isinstance(of, Piece) else _report_blocks(of)
+
+
+def _report_blocks(report: Report) -> list[Block]:
     return [
         _about(report),
         _figures(report),
         *(_table(table, report.period.zone) for table in report.tables),
         *(_compared(report) if report.comparison is not None else ()),
     ]
+
+
+def _piece_blocks(piece: Piece) -> list[Block]:
+    rows: list[tuple[Cell, ...]] = [("Written by", f"SGMP {VERSION}")]
+    rows += [(name, text) for name, text in (("House", piece.house), ("Period", piece.period)) if text]
+    rows.append(("Time zone", piece.zone))
+    if piece.range_ms is not None:
+        start, end = piece.range_ms
+        rows += [("From", *_both(start, piece.zone)), ("To (not included)", *_both(end, piece.zone))]
+    return [_about_block(piece.title, rows), *(_table(table, piece.zone) for table in piece.tables)]
+
+
+def tab_separated(table: Table, zone: str) -> str:
+    """The titles and rows of a table as spreadsheets take them from the clipboard, numbers at full precision."""
+    block = _table(table, zone)
+    lines = [block.columns, *(map(_csv_cell, row) for row in block.rows)]
+    return "\n".join("\t".join(_in_one_cell(cell) for cell in line) for line in lines)
+
+
+def _in_one_cell(text: str) -> str:
+    return " ".join(text.split()) if "\t" in text or "\n" in text else text
 
 
 class CannotWrite(UserError):
@@ -59,22 +101,22 @@ def write_file(file: Path, content: bytes) -> None:
         raise CannotWrite(f"{file} can't be written: {error.strerror}.") from error
 
 
-def csv_bytes(report: Report) -> bytes:
+def csv_bytes(of: Report | Piece) -> bytes:
     """`csv_text` with a byte order mark, by which spreadsheets know UTF-8."""
-    return csv_text(report).encode("utf-8-sig")
+    return csv_text(of).encode("utf-8-sig")
 
 
-def csv_text(report: Report) -> str:
-    """The report as CSV: `,` between cells, blocks set apart by an empty line."""
+def csv_text(of: Report | Piece) -> str:
+    """As CSV: `,` between cells, blocks set apart by an empty line."""
     parts = []
-    for block in blocks(report):
+    for block in blocks(of):
         lines = [csv_format.written_record([block.title]), csv_format.written_record(block.columns)]
         lines += [csv_format.joined(map(_csv_cell, row)) for row in block.rows]
         parts.append("".join(lines))
     return "\r\n".join(parts)
 
 
-def xlsx_bytes(reports: Sequence[Report]) -> bytes:
+def xlsx_bytes(of: Report | Piece) -> bytes:
     """One workbook; a sheet for each block. Numbers are numbers, times are ISO 8601 texts."""
     import xlsxwriter  # loaded with the first export
 
@@ -85,16 +127,16 @@ def xlsx_bytes(reports: Sequence[Report]) -> bytes:
     book.set_properties({"created": _FIXED_DATE})
     bold = book.add_format({"bold": True})
     names: set[str] = set()
-    for report in reports:
-        for block in blocks(report):
-            sheet = book.add_worksheet(_sheet_name(f"{report.kind.title} {block.title}", names))
-            sheet.freeze_panes(1, 0)
-            for column, title in enumerate(block.columns):
-                sheet.write_string(0, column, title, bold)
-                sheet.set_column(column, column, max(12, min(40, len(title) + 2)))
-            for number, row in enumerate(block.rows, 1):
-                for column, cell in enumerate(row):
-                    _write(sheet, number, column, cell)
+    prefix = f"{of.kind.title} " if isinstance(of, Report) else ""
+    for block in blocks(of):
+        sheet = book.add_worksheet(_sheet_name(f"{prefix}{block.title}", names))
+        sheet.freeze_panes(1, 0)
+        for column, title in enumerate(block.columns):
+            sheet.write_string(0, column, title, bold)
+            sheet.set_column(column, column, max(12, min(40, len(title) + 2)))
+        for number, row in enumerate(block.rows, 1):
+            for column, cell in enumerate(row):
+                _write(sheet, number, column, cell)
     book.close()
     return stream.getvalue()
 
@@ -116,13 +158,14 @@ def _about(report: Report) -> Block:
         rows.append(("Note", "The period was widened to whole five-minute slots."))
     rows += [("Missing item", name) for name in report.missing]
     rows += [("Problem", sentence) for sentence in report.problems]
+    return _about_block("SGMP report", rows)
+
+
+def _about_block(title: str, rows: Sequence[tuple[Cell, ...]]) -> Block:
+    """Names and values; a third column where there are times in UTC."""
     width = max(len(row) for row in rows)
-    return Block(
-        "about",
-        "SGMP report",
-        ("", "", "UTC")[:width],
-        tuple((*row, *([None] * (width - len(row)))) for row in rows),
-    )
+    filled = tuple((*row, *([None] * (width - len(row)))) for row in rows)
+    return Block("about", title, ("", "", "UTC")[:width], filled)
 
 
 _FIGURE_COLUMNS = (

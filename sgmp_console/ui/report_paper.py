@@ -32,8 +32,6 @@ from PySide6.QtCore import (
 from PySide6.QtGui import (
     QColor,
     QGuiApplication,
-    QImage,
-    QImageWriter,
     QPageLayout,
     QPageSize,
     QPainter,
@@ -41,7 +39,6 @@ from PySide6.QtGui import (
     QPen,
 )
 
-from sgmp_console.errors import UserError
 from sgmp_console.files import opened_atomic
 from sgmp_console.reports.command import Drawn
 from sgmp_console.reports.export import CannotWrite
@@ -52,9 +49,8 @@ from sgmp_console.ui.charts import painted
 from sgmp_console.ui.charts.bars import paint_bars
 from sgmp_console.ui.charts.flows import paint_flows
 from sgmp_console.ui.charts.heat_map import paint_heat_map
-from sgmp_console.ui.charts.legend import swatch_pen
-from sgmp_console.ui.charts.panes import Pane, pane_frame
-from sgmp_console.ui.charts.stack import paint_areas
+from sgmp_console.ui.charts.painted import paint_text
+from sgmp_console.ui.charts.paper import begun_image, encoded, paint_legend, paint_pane, parsed_size
 from sgmp_console.ui.pages.reports import look
 
 _DPI = 96
@@ -71,17 +67,10 @@ _COLUMNS = 4
 """Of figures, at least; more where each has so much room:"""
 _FIGURE_WIDTH = 168.0
 
-SIZES = (320, 8192)
-"""Pixels of width and height that a PNG may have."""
-
 _FIXED_DATE = b"20000101000000Z"
 _FIXED_ISO_DATE = b"2000-01-01T00:00:00+00:00"
 _ID = QUuid("{5f0d8a2e-0000-4000-8000-000000000000}")
 """A PDF carries when it was written, and an id: fixed ones keep the bytes the same."""
-
-
-class WrongSize(UserError):
-    """A size that a PNG can't have; the sentence says which it may have."""
 
 
 def headless(size: str) -> Drawn:
@@ -101,34 +90,12 @@ _applications: list[QGuiApplication] = []
 """Fonts need an application for as long as the process runs."""
 
 
-def parsed_size(text: str) -> tuple[int, int]:
-    """Width and height of `1280x800`. Raises WrongSize."""
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip())
-    if found is None:
-        raise WrongSize(f"{text!r} is not a size. Write width and height in pixels, such as 1280x800.")
-    width, height = int(found[1]), int(found[2])
-    least, most = SIZES
-    if not (least <= width <= most and least <= height <= most):
-        raise WrongSize(f"A picture is {least} to {most} pixels wide and high, not {width}x{height}.")
-    return width, height
-
-
 def png_bytes(report: Report, width: int, height: int) -> bytes:
     """The figures and charts of a report in exactly that many pixels, which `parsed_size` checks."""
-    image = QImage(width, height, QImage.Format.Format_RGB32)
-    image.fill(theme.load("light").surface_card)
-    painter = QPainter(image)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    # Larger pictures have larger text, too: as if the page were looked at from as far away.
-    factor = max(1.0, min(width / 1280, height / 800))
-    painter.scale(factor, factor)
-    _paint_page(report, painter, QRectF(0, 0, width / factor, height / factor))
+    image, painter, frame = begun_image(width, height)
+    _paint_page(report, painter, frame)
     painter.end()
-    content = QByteArray()
-    buffer = QBuffer(content)
-    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    QImageWriter(buffer, QByteArray(b"png")).write(image)
-    return bytes(content.data())
+    return encoded(image)
 
 
 def pdf_bytes(reports: Sequence[Report]) -> bytes:
@@ -208,9 +175,9 @@ def _paint_running(painter: QPainter, page: QRectF, report: Report, number: int)
     tokens = theme.load("light")
     row = QRectF(_MARGIN, 0.3 * _MARGIN, page.width() - 2 * _MARGIN, _ROW)
     about = plain_text.one_line(f"{report.house.name} \u00b7 {_title(report)}")
-    _text(painter, row, about, "caption", tokens.ink_muted)
+    paint_text(painter, row, about, "caption", tokens.ink_muted)
     row.moveTop(page.bottom() - 0.8 * _MARGIN)
-    _text(painter, row, f"Page {number}", "caption", tokens.ink_muted, right=True)
+    paint_text(painter, row, f"Page {number}", "caption", tokens.ink_muted, right=True)
 
 
 def _title(report: Report) -> str:
@@ -230,7 +197,19 @@ def _paint_page(report: Report, painter: QPainter, page: QRectF) -> None:
     picture = look.bar_picture(report, zone)
     top = _paint_legend(painter, report, curves, inside, top)
     flows = look.flow_picture(report)
-    time_charts: list[_Paint] = [partial(_paint_pane, painter, pane, curves, report, zone) for pane in panes]
+    time_charts: list[_Paint] = [
+        partial(
+            paint_pane,
+            painter,
+            pane=pane,
+            curves=curves,
+            hidden=(),
+            range_ms=(report.period.start_ms, report.period.end_ms),
+            zone=zone,
+            tokens=theme.load("light"),
+        )
+        for pane in panes
+    ]
     others: list[_Paint] = []
     if picture is not None:
         others.append(lambda frame: paint_bars(painter, frame, picture, theme.load("light")))
@@ -278,7 +257,7 @@ def _paint_head(painter: QPainter, report: Report, inside: QRectF) -> float:
     """Returns where it ends."""
     tokens = theme.load("light")
     row = QRectF(inside.left(), inside.top(), inside.width(), 30)
-    _text(painter, row, _title(report), "heading", tokens.ink_primary)
+    paint_text(painter, row, _title(report), "heading", tokens.ink_primary)
     row = QRectF(inside.left(), row.bottom(), inside.width(), _ROW)
     start, end = (
         formats.local(at, ZoneInfo(report.period.zone)).strftime("%Y-%m-%d %H:%M")
@@ -290,12 +269,12 @@ def _paint_head(painter: QPainter, report: Report, inside: QRectF) -> float:
         curves = "Each cell is the mean of one hour"
     if report.comparison is not None:
         curves += f"; dashed and differences: {report.comparison.period.title}"
-    _text(painter, row, plain_text.one_line(about), "caption", tokens.ink_secondary)
+    paint_text(painter, row, plain_text.one_line(about), "caption", tokens.ink_secondary)
     row.translate(0, _ROW)
-    _text(painter, row, curves, "caption", tokens.ink_secondary)
+    paint_text(painter, row, curves, "caption", tokens.ink_secondary)
     for sentence in (*(f"Missing item: {name}" for name in report.missing), *report.problems):
         row.translate(0, _ROW)
-        _text(painter, row, plain_text.one_line(sentence), "caption", tokens.state_fault)
+        paint_text(painter, row, plain_text.one_line(sentence), "caption", tokens.state_fault)
     return row.bottom() + _GAP / 2
 
 
@@ -309,7 +288,7 @@ def _paint_figures(painter: QPainter, report: Report, inside: QRectF) -> float:
     for section in dict.fromkeys(figure.section for figure in shown):
         if section is not Section.MAIN:
             row = QRectF(inside.left(), top, inside.width(), _ROW)
-            _text(painter, row, section.value, "caption", tokens.ink_muted)
+            paint_text(painter, row, section.value, "caption", tokens.ink_muted)
             top = row.bottom()
         figures = [figure for figure in shown if figure.section is section]
         for first in range(0, len(figures), columns):
@@ -343,45 +322,14 @@ def _paint_figure(painter: QPainter, report: Report, figure: Figure, place: QRec
 def _paint_legend(
     painter: QPainter, report: Report, curves: dict[str, Curve], inside: QRectF, top: float
 ) -> float:
-    tokens = theme.load("light")
-    left = inside.left()
-    row = QRectF(left, top, inside.width(), _ROW)
+    entries = []
     for group in look.legend_groups(report, curves):
         for quantity in group.quantities:
             value = group.values.get(quantity.item)
-            text = (
-                quantity.short
-                if value is None
-                else f"{quantity.short} {formats.with_unit(value, group.unit)}"
-            )
-            width = fonts.metrics("caption").horizontalAdvance(text) + 40
-            if row.left() + width > inside.right() and row.left() > left:
-                row.moveTo(left, row.bottom())
-            painter.setPen(swatch_pen(quantity.colour_in(tokens), dashed=quantity.dashed))
-            middle = row.center().y()
-            painter.drawLine(QLineF(row.left(), middle, row.left() + 14, middle))
-            _text(painter, row.adjusted(20, 0, 0, 0), text, "caption", tokens.ink_secondary)
-            row.translate(width, 0)
-    return row.bottom() + 4
-
-
-def _paint_pane(
-    painter: QPainter, pane: Pane, curves: dict[str, Curve], report: Report, zone: ZoneInfo, frame: QRectF
-) -> None:
-    tokens = theme.load("light")
-    start, end = report.period.start_ms, report.period.end_ms
-    columns = max(50, int(frame.width()) - painted.AXIS_WIDTH)
-    shown = pane_frame(pane, curves, (), start, end, columns)
-    of = painted.scale(
-        frame, start, end, shown.low, shown.high, least_span=pane.least_span, from_zero=pane.from_zero
-    )
-    painted.paint_gaps(painter, of, shown.gaps, tokens)
-    painted.paint_values(painter, of, pane.unit, tokens, signed=pane.below is None)
-    painted.paint_times(painter, of, zone, tokens)
-    paint_areas(painter, of.area, of.bottom, of.top, shown.layers, shown.bands, shown.outlines, tokens)
-    for quantity in reversed([one for one in pane.quantities if one.item in shown.lines]):
-        x, y = shown.lines[quantity.item]
-        painted.paint_line(painter, of, x, y, quantity.colour_in(tokens), dashed=quantity.dashed)
+            beside = "" if value is None else f" {formats.with_unit(value, group.unit)}"
+            entries.append((quantity, f"{quantity.short}{beside}"))
+    place = QRectF(inside.left(), top, inside.width(), 0)
+    return paint_legend(painter, place, entries, theme.load("light")) + 4
 
 
 # --- The table -------------------------------------------------------------------------------------------------------
@@ -409,7 +357,7 @@ def _table_pages(report: Report) -> Iterator[Callable[[QPainter, QRectF], None]]
         def paint(painter: QPainter, page: QRectF, part: Sequence[Sequence[str]] = part) -> None:
             inside = page.adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
             head = QRectF(inside.left(), inside.top(), inside.width(), 30)
-            _text(painter, head, title, "title", theme.load("light").ink_primary)
+            paint_text(painter, head, title, "title", theme.load("light").ink_primary)
             painter.save()
             painter.translate(inside.left(), inside.top() + _TABLE_TOP)
             painter.scale(factor, factor)
@@ -439,13 +387,17 @@ def _paint_table(
     cells = [QRectF(left, 0, width - 8, _ROW) for left, width in zip(lefts, widths, strict=False)]
     for cell, title, is_right in zip(cells, titles, right, strict=True):
         for line, text in enumerate(title):
-            _text(painter, cell.translated(0, line * _ROW), text, "caption", tokens.ink_muted, right=is_right)
+            paint_text(
+                painter, cell.translated(0, line * _ROW), text, "caption", tokens.ink_muted, right=is_right
+            )
     bottom = 2 * _ROW
     painter.setPen(QPen(tokens.line_hairline, 0.5))
     painter.drawLine(QLineF(0, bottom, lefts[-1], bottom))
     for row in rows:
         for cell, text, is_right in zip(cells, row, right, strict=True):
-            _text(painter, cell.translated(0, bottom), text, "caption", tokens.ink_primary, right=is_right)
+            paint_text(
+                painter, cell.translated(0, bottom), text, "caption", tokens.ink_primary, right=is_right
+            )
         bottom += _ROW
         painter.setPen(QPen(tokens.line_hairline, 0.5))
         painter.drawLine(QLineF(0, bottom, lefts[-1], bottom))
@@ -462,14 +414,3 @@ def _paragraph(painter: QPainter, place: QRectF, text: str, role: fonts.Role, in
     bounds = fonts.metrics(role).boundingRect(QRectF(0, 0, place.width(), 10_000), flags, shown)
     painter.drawText(QRectF(place.left(), place.top(), place.width(), bounds.height() + 1), flags, shown)
     return place.top() + bounds.height() + 2
-
-
-def _text(
-    painter: QPainter, place: QRectF, text: str, role: fonts.Role, ink: QColor, *, right: bool = False
-) -> None:
-    """On one line, cut at the end of the place."""
-    painter.setFont(fonts.font(role))
-    painter.setPen(ink)
-    side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
-    shown = fonts.metrics(role).elidedText(text, Qt.TextElideMode.ElideRight, place.width())
-    painter.drawText(place, side | Qt.AlignmentFlag.AlignVCenter, shown)

@@ -84,7 +84,7 @@ def test_a_file_says_what_it_is_about(report: Report) -> None:
 
 
 def test_a_workbook_holds_numbers_as_numbers(report: Report) -> None:
-    book = openpyxl.load_workbook(BytesIO(export.xlsx_bytes([report])))
+    book = openpyxl.load_workbook(BytesIO(export.xlsx_bytes(report)))
     sheet = book["Solar Figures"]
     found = {row[0]: row[1] for row in sheet.iter_rows(min_row=2, values_only=True)}
     assert found == {figure.title: figure.value for figure in report.figures}
@@ -92,14 +92,14 @@ def test_a_workbook_holds_numbers_as_numbers(report: Report) -> None:
 
 def test_the_same_report_gives_the_same_bytes(report: Report) -> None:
     assert export.csv_text(report) == export.csv_text(report)
-    assert export.xlsx_bytes([report]) == export.xlsx_bytes([report])
+    assert export.xlsx_bytes(report) == export.xlsx_bytes(report)
 
 
 def test_a_house_that_is_called_like_a_formula_is_text_in_a_spreadsheet(stored: StoredHouse) -> None:
     made = stored.report(Kind.SOLAR, DAY, DAY.end_ms)
     evil = dataclasses.replace(made, house=dataclasses.replace(made.house, name="=1+1"))
     assert "House,'=1+1" in export.csv_text(evil)
-    about = openpyxl.load_workbook(BytesIO(export.xlsx_bytes([evil])))["Solar SGMP report"]
+    about = openpyxl.load_workbook(BytesIO(export.xlsx_bytes(evil)))["Solar SGMP report"]
     cell = next(row[1] for row in about.iter_rows() if row[0].value == "House")
     assert (cell.value, cell.data_type) == ("=1+1", "s")
 

@@ -16,6 +16,7 @@ from sgmp_console.ui import fonts, formats, theme
 from sgmp_console.ui.charts import painted
 from sgmp_console.ui.charts.crosshair import Crosshair, Entry
 from sgmp_console.ui.charts.painted import Scale
+from sgmp_console.ui.charts.paper import Drawing
 from sgmp_console.ui.charts.stack import fill_of
 from sgmp_console.ui.quantities import Quantity
 from sgmp_console.ui.theme import Tokens
@@ -93,6 +94,17 @@ class BarChart(QWidget):
         of = _scale(QRectF(self.rect()), picture, self._hidden)
         place = bisect_right(bounds, timestamp_ms) - 1
         self._crosshair.put(_middle(of, picture, place), of.area.top(), of.area.bottom(), "", ())
+
+    def drawing(self) -> Drawing | None:
+        """What is shown now, for a picture."""
+        picture, hidden = self._picture, frozenset(self._hidden)
+        if picture is None:
+            return None
+
+        def paint(painter: QPainter, frame: QRectF, tokens: Tokens) -> None:
+            paint_bars(painter, frame, picture, tokens, hidden)
+
+        return Drawing(paint, tuple(one for one in picture.quantities if one.item not in hidden))
 
     def text(self) -> str:
         """What the card says of the chosen bar; empty without one."""

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QWidget
 
 from sgmp_console.ui import fonts, formats, theme
 from sgmp_console.ui.charts.crosshair import Crosshair, Entry
+from sgmp_console.ui.charts.paper import Drawing
 from sgmp_console.ui.charts.stack import fill_of
 from sgmp_console.ui.quantities import Quantity
 from sgmp_console.ui.theme import Tokens
@@ -260,6 +261,13 @@ class FlowChart(QWidget):
             )
         )
         self.update()
+
+    def drawing(self) -> Drawing | None:
+        """What is shown now, for a picture."""
+        picture = self._picture
+        if picture is None:
+            return None
+        return Drawing(lambda painter, frame, tokens: paint_flows(painter, frame, picture, tokens))
 
     def text(self) -> str:
         """What the card says of the chosen ribbon; empty without one."""

@@ -32,6 +32,7 @@ from sgmp_console.timeseries import SLOT_MS
 from sgmp_console.ui import fonts, formats, theme
 from sgmp_console.ui.charts.colour_scale import STEPS, ColourScale, scale_of
 from sgmp_console.ui.charts.crosshair import Crosshair, Entry
+from sgmp_console.ui.charts.paper import Drawing
 from sgmp_console.ui.charts.ticks import value_label, value_ticks
 from sgmp_console.ui.quantities import Quantity
 from sgmp_console.ui.theme import Tokens
@@ -359,6 +360,13 @@ class HeatMapChart(QWidget):
         self.update()
         if kept is not None:
             self._choose(kept)
+
+    def drawing(self) -> Drawing | None:
+        """What is shown now, for a picture."""
+        picture = self._picture
+        if picture is None:
+            return None
+        return Drawing(lambda painter, frame, tokens: paint_heat_map(painter, frame, picture, tokens))
 
     def text(self) -> str:
         """What the card says of the chosen cell; empty without one."""

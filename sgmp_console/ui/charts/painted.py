@@ -121,3 +121,14 @@ def paint_line(
             for at, value in zip(x_s[first:last].tolist(), y[first:last].tolist(), strict=True)
         ]
         painter.drawPolyline(QPolygonF(points))
+
+
+def paint_text(
+    painter: QPainter, place: QRectF, text: str, role: fonts.Role, ink: QColor, *, right: bool = False
+) -> None:
+    """On one line, cut at the end of the place."""
+    painter.setFont(fonts.font(role))
+    painter.setPen(ink)
+    side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+    shown = fonts.metrics(role).elidedText(text, Qt.TextElideMode.ElideRight, place.width())
+    painter.drawText(place, side | Qt.AlignmentFlag.AlignVCenter, shown)

@@ -11,12 +11,14 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QSh
 from PySide6.QtWidgets import QRubberBand, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import Curve
+from sgmp_console.reports.report import Column, Table, TableColumn
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 from sgmp_console.ui import formats, theme
 from sgmp_console.ui.charts.crosshair import Crosshair
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.pane_view import Canvas, PaneView
 from sgmp_console.ui.charts.panes import Pane, PaneFrame, pane_frame
+from sgmp_console.ui.charts.paper import Drawing, panes_drawing
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.tasks import Tasks
 
@@ -132,6 +134,27 @@ class TimeChart(QWidget):
 
     def _not_reduced(self, _error: Exception) -> None:
         """A bug, which the tasks reported to the hook for uncaught errors; the frame before stays."""
+
+    def drawing(self) -> Drawing:
+        """What is shown now, for a picture."""
+        panes = [pane.pane for pane in self._panes]
+        return panes_drawing(panes, self._curves, frozenset(self._hidden), self._range, self._zone)
+
+    def readings(self, title: str) -> Table:
+        """The values behind the lines that are shown, by time."""
+        start, end = self._range
+        shown = [
+            (quantity, self._curves[quantity.item].series.between(start, end), pane.pane.unit)
+            for pane in self._panes
+            for quantity in pane.pane.quantities
+            if quantity.item in self._curves and quantity.item not in self._hidden
+        ]
+        times = sorted({at for _, series, _ in shown for at in series.timestamps.tolist()})
+        cells = [dict(zip(one.timestamps.tolist(), one.values.tolist(), strict=True)) for _, one, _ in shown]
+        columns = [TableColumn("Time", Column.TIME)]
+        columns += [TableColumn(quantity.title, Column.NUMBER, unit) for quantity, _, unit in shown]
+        rows = tuple((at, *(values.get(at) for values in cells)) for at in times)
+        return Table("values", title, tuple(columns), rows)
 
     def drawn(self, item: str) -> bool:
         """Whether the last frame has anything of this item."""

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from sgmp_console.errors import Cancelled, SgmpError
+from sgmp_console.reports.export import Piece
 from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.explain import explain
@@ -32,10 +33,12 @@ from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.action_bar import ActionBar
 from sgmp_console.ui.parts.buttons import Button, button
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
+from sgmp_console.ui.parts.exporter import Exporter, Offer
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.parts.table import Column, RowsTable
 from sgmp_console.ui.tasks import Report
+from sgmp_console.ui.zones import this_computers_zone
 
 Row = TypeVar("Row")
 Found = TypeVar("Found")
@@ -130,6 +133,7 @@ class ListPage(Page, Generic[Row, Found]):
             self._called[0].upper() + self._called[1:], columns, id_, copied=copied, steady=steady
         )
         self.table.remember_widths(services.column_widths)
+        self._exporter = Exporter(services, lambda tone, text: self.say(text, tone), self)
         self._stack = QStackedLayout(self)
         self._skeleton = Skeleton(f"Loading the {self._called}")
         self._content = self._build_content()
@@ -295,6 +299,12 @@ class ListPage(Page, Generic[Row, Found]):
         self.action(id_).setEnabled(False)
         self._why_not[id_] = why
 
+    def _offer(self) -> Offer | None:
+        """All rows that it shows. A list that is read by pages has files of its own."""
+        if self._page_rows:
+            return None
+        return Offer(Piece(self.table.accessibleName(), (self.table.texts(),), this_computers_zone()))
+
     def _double_clicked(self) -> None:
         for act, action, _ in self._acts.values():
             if "Return" in act.keys:
@@ -304,6 +314,10 @@ class ListPage(Page, Generic[Row, Found]):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions([action for action in reversed(self.actions()) if action.isVisible()])
+        offer = self._offer()
+        if offer is not None:
+            menu.addSeparator()
+            menu.addActions(self._exporter.actions(offer, menu))
         menu.popup(self.table.viewport().mapToGlobal(at))
 
     def show_actions(self) -> None:

@@ -39,6 +39,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from sgmp_console.reports.report import Column as TableColumnKind
+from sgmp_console.reports.report import Table, TableColumn
 from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.theme import Tokens
 
@@ -436,6 +438,18 @@ class RowsTable(QTableView, Generic[Row]):
         lines = ["\t".join(self._copied(row)) for row in self.chosen()]
         if lines:
             QGuiApplication.clipboard().setText("\n".join(lines))
+
+    def texts(self) -> Table:
+        """What it shows, all rows in the order shown, for a file."""
+        places = [place for place, column in enumerate(self.model_of_rows.columns) if column.title]
+        rows = (self.proxy.index(place, 0).data(ROW_ROLE) for place in range(self.proxy.rowCount()))
+        columns = self.model_of_rows.columns
+        return Table(
+            "rows",
+            self.accessibleName(),
+            tuple(TableColumn(columns[place].title, TableColumnKind.TEXT) for place in places),
+            tuple(tuple(columns[place].text(row) for place in places) for row in rows),
+        )
 
     def _all_columns(self, row: Row) -> Sequence[str]:
         return [column.text(row) for column in self.model_of_rows.columns]

@@ -13,6 +13,7 @@ from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QStackedLayout, QWidget
 
 from sgmp_console.errors import SgmpError, Unavailable
+from sgmp_console.reports.export import Piece
 from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, POWER_SOURCES, POWER_USES, HomeSnapshot
 from sgmp_console.store.findings import Finding
 from sgmp_console.ui import formats, item_actions
@@ -28,7 +29,9 @@ from sgmp_console.ui.pages.home.missing_items import MissingItemsBar
 from sgmp_console.ui.pages.home.tiles import BatteryTile, ChargingTile, Tile, current
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
+from sgmp_console.ui.parts.exporter import Exporter, Offer
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.quantities import QUANTITIES
 
@@ -111,6 +114,11 @@ class HomePage(Page):
             "Grid frequency and voltage, last 24 hours",
             axis_width=64,
         )
+        self.bar = MessageBar()
+        self.bar.acted.connect(self.bar.hide_message)
+        exporter = Exporter(self.services, self._say, self)
+        for chart, title in ((self.power_chart, "Power"), (self.line_chart, "Frequency and voltage")):
+            exporter.offer(chart, partial(self._offer, chart, title))
         self.flow = FlowDiagram()
         self.energy = EnergyCard()
         for source, report, period in (
@@ -162,6 +170,27 @@ class HomePage(Page):
         self._arrange(3)
         return ScrollArea(page)
 
+    def _say(self, tone: Tone, text: str) -> None:
+        self.bar.say(tone, text, (("dismiss", "Dismiss"),))
+
+    def _offer(self, chart: TimeChart, title: str) -> Offer | None:
+        """A chart as it is shown now."""
+        shown = self._snapshot
+        if shown is None:
+            return None
+        values = chart.readings(title)
+        units = dict.fromkeys(column.unit for column in values.columns if column.unit)
+        piece = Piece(
+            title,
+            (values,),
+            shown.time_zone,
+            shown.house_name,
+            "Last 24 hours",
+            (shown.start_ms, shown.end_ms),
+            ", ".join(units),
+        )
+        return Offer(piece, chart.drawing())
+
     def _take_note(self, finding: Finding) -> None:
         # Loaded when it is used: the first page does without.
         from sgmp_console.ui.dialogs.finding import FindingDialog
@@ -190,6 +219,7 @@ class HomePage(Page):
         grid, (power, now, energy, line, findings) = self._grid, self._cards
         grid.addWidget(self.missing_items, 0, 0, 1, columns)
         grid.addWidget(self._tiles_box, 1, 0, 1, columns)
+        grid.addWidget(self.bar, 5, 0, 1, columns)
         grid.addWidget(power, 2, 0, 1, 2)
         if wide:
             grid.addWidget(now, 2, 2)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sgmp_console.formula import DeviceIdentifier, identifiers
 from sgmp_console.reports import periods
+from sgmp_console.reports.export import Piece
 from sgmp_console.reports.report import Kind, Report
 from sgmp_console.store import analytics, readings
 from sgmp_console.timeseries import calendar
 from sgmp_console.ui.charts.heat_map import HeatMapChart
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
-from sgmp_console.ui.pages.reports import look
+from sgmp_console.ui.pages.reports import look, pieces
 from sgmp_console.ui.pages.reports.page import ReportPage
 from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.parts.card import Card
@@ -68,9 +70,13 @@ class HeatMapPage(ReportPage):
         self.map = HeatMapChart("Heat map")
         self.map.opened.connect(self._open_day)
         self._map_card.body.addWidget(self.map)
+        self.exporter.offer(self.map, partial(self._offer, self._piece, self.map.drawing))
         column.addWidget(self._map_card)
         column.addStretch()
         self._column = column
+
+    def _piece(self, report: Report) -> Piece | None:
+        return pieces.cells(report, by_weekday=self.services.heat_map.by_weekday)
 
     def _forget_body(self) -> None:
         self.map.set_picture(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, Q
 from sgmp_console import store
 from sgmp_console.errors import SgmpError, Unavailable
 from sgmp_console.reports import export, periods
+from sgmp_console.reports.export import Piece
 from sgmp_console.reports.home import Curve as ChartCurve
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.periods import Period
@@ -33,18 +34,20 @@ from sgmp_console.ui import plain_text, report_paper
 from sgmp_console.ui.charts.bars import BarChart
 from sgmp_console.ui.charts.flows import FlowChart
 from sgmp_console.ui.charts.legend import Legend
+from sgmp_console.ui.charts.paper import Drawing
 from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.page import Page, Services
-from sgmp_console.ui.pages.reports import look
+from sgmp_console.ui.pages.reports import look, pieces
 from sgmp_console.ui.pages.reports.figures import FigureGrid
 from sgmp_console.ui.pages.reports.several import SeveralDialog
 from sgmp_console.ui.parts import table
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
+from sgmp_console.ui.parts.exporter import FILES, PICTURE_SIZES, Exporter, Offer
 from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import ElidedLabel, label
-from sgmp_console.ui.parts.message_bar import MessageBar
+from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 _MARGIN = 16
@@ -54,15 +57,6 @@ _LIVE_EVERY_MS = 15_000
 _TABLE_ROWS = 14
 _SKELETON_TILE = (220, 88)
 """Pixels of a figure's shape while a report is computed."""
-_FILES = {
-    "csv": "CSV files (*.csv)",
-    "xlsx": "Excel workbooks (*.xlsx)",
-    "pdf": "PDF documents (*.pdf)",
-    "png": "Pictures (*.png)",
-}
-
-_PICTURE_SIZES = ((1280, 800), (1920, 1080), (2560, 1440), (3840, 2160))
-"""Pixels."""
 
 
 class ReportPage(Page):
@@ -254,6 +248,7 @@ class ReportPage(Page):
         self.bar = MessageBar()
         self.bar.acted.connect(self.bar.hide_message)
         column.addWidget(self.bar)
+        self.exporter = Exporter(self.services, self._say, self)
         self.figures = FigureGrid()
         column.addWidget(self.figures)
         self._build_body(column)
@@ -309,6 +304,9 @@ class ReportPage(Page):
         self._table_view: table.RowsTable[tuple[int, tuple[str, ...]]] | None = None
         self._shown_table: Table | None = None
         column.addWidget(self._table_card)
+        self.exporter.offer(self.chart, partial(self._offer, pieces.power, self.chart.drawing))
+        self.exporter.offer(self.bars, partial(self._offer, pieces.energy, self.bars.drawing))
+        self.exporter.offer(self.flows, partial(self._offer, pieces.flows, self.flows.drawing))
 
     def _build_files_menu(self) -> QMenu:
         menu = QMenu(self)
@@ -318,7 +316,7 @@ class ReportPage(Page):
             ("PDF document", partial(self._ask, "pdf")),
             *(
                 (f"Picture, {width} x {height} pixels", partial(self._ask, "png", (width, height)))
-                for width, height in _PICTURE_SIZES
+                for width, height in PICTURE_SIZES
             ),
             ("Several reports as one PDF", self.open_several),
             ("Copy figures", self.copy_figures),
@@ -438,6 +436,7 @@ class ReportPage(Page):
         if shown.times:
             view.activated.connect(self._open_row)
             plain_text.set_tip(view, "Enter or a double click shows the curve of a row.")
+        self.exporter.offer(view, partial(self._offer, pieces.shown_table, None))
         self._shown_table, self._table_view = shown, view
         self._table_card.body.addWidget(view)
 
@@ -457,7 +456,17 @@ class ReportPage(Page):
 
     # --- Files ---------------------------------------------------------------------------------------------------
 
-    def _ask(self, ending: str, size: tuple[int, int] = _PICTURE_SIZES[0]) -> None:
+    def _offer(
+        self, piece: Callable[[Report], Piece | None], drawing: Callable[[], Drawing | None] | None
+    ) -> Offer | None:
+        """A chart or table of the report that is on screen."""
+        found = piece(self.report) if self.report is not None else None
+        return None if found is None else Offer(found, None if drawing is None else drawing())
+
+    def _say(self, tone: Tone, text: str) -> None:
+        self.bar.say(tone, text, (("dismiss", "Dismiss"),))
+
+    def _ask(self, ending: str, size: tuple[int, int] = PICTURE_SIZES[0]) -> None:
         if self.report is None:
             return
         name = f"{self.report.house.name} {look.title(self.report)} {self.report.period.title}.{ending}"
@@ -465,11 +474,11 @@ class ReportPage(Page):
             self,
             f"Export {self.kind.title}",
             plain_text.file_name(name),
-            _FILES[ending],
+            FILES[ending],
             partial(self.save, size=size),
         )
 
-    def save(self, file: Path, size: tuple[int, int] = _PICTURE_SIZES[0]) -> None:
+    def save(self, file: Path, size: tuple[int, int] = PICTURE_SIZES[0]) -> None:
         """Write the report that is on screen to a file, as its ending says, off the GUI thread."""
         report = self.report
         if report is None or not self.services.session.may("export"):
@@ -478,7 +487,7 @@ class ReportPage(Page):
         def write(_progress: object) -> Path:
             match file.suffix.lower():
                 case ".xlsx":
-                    content = export.xlsx_bytes([report])
+                    content = export.xlsx_bytes(report)
                 case ".pdf":
                     content = report_paper.pdf_bytes([report])
                 case ".png":
@@ -488,20 +497,15 @@ class ReportPage(Page):
             export.write_file(file, content)
             return file
 
-        self.services.tasks.run_shown(self, f"Exporting {file.name}", write, self._saved, self._not_saved)
+        self.services.tasks.run_shown(
+            self, f"Exporting {file.name}", write, self.exporter.saved, self.exporter.not_saved
+        )
 
     def open_several(self) -> None:
         """Ask for reports and houses that become one PDF."""
         dialog = SeveralDialog(self.services, self.kind, self)
-        dialog.written.connect(self._saved)
+        dialog.written.connect(self.exporter.saved)
         dialog.open()
-
-    def _saved(self, file: Path) -> None:
-        self.bar.say("info", f"Exported to {file}.", (("dismiss", "Dismiss"),))
-
-    def _not_saved(self, error: Exception) -> None:
-        sentence = str(error) if isinstance(error, SgmpError) else "The file could not be written."
-        self.bar.say("fault", sentence, (("dismiss", "Dismiss"),))
 
     def copy_figures(self) -> None:
         """The figures as tab-separated text, for a spreadsheet or a message."""
@@ -512,7 +516,7 @@ class ReportPage(Page):
             value = "" if figure.value is None else repr(figure.value)
             lines.append(f"{figure.title}\t{value}\t{figure.unit}")
         QGuiApplication.clipboard().setText("\n".join(lines))
-        self.bar.say("info", "The figures are on the clipboard.", (("dismiss", "Dismiss"),))
+        self._say("info", "The figures are on the clipboard.")
 
 
 def _blocks(width: int, height: int) -> tuple[QRectF, ...]:
