@@ -62,6 +62,8 @@ _KEYS = (
             ("Ctrl+Left, Ctrl+Right", "In the chart: move by a quarter"),
             ("Home", "In the chart: the whole again"),
             ("Arrow keys, Enter", "In the heat map: choose an hour, open its day"),
+            ("Up, Down", "In the picture of energy flows: choose a ribbon"),
+            ("Ctrl+E, Ctrl+C", "In a chart: its files, copy its numbers"),
         ),
     ),
     (
