@@ -97,9 +97,11 @@ class Exporter(QObject):
             action = QAction(plain_text.mnemonic_free(text), parent)
             action.triggered.connect(act)
             action.setEnabled(self._may())
-            if not self._may():
-                action.setToolTip(_NOT_PERMITTED)
             actions.append(action)
+        if not self._may():
+            reason = QAction(_NOT_PERMITTED, parent)
+            reason.setEnabled(False)
+            actions.append(reason)
         return actions
 
     def _may(self) -> bool:
