@@ -99,7 +99,7 @@ class Exporter(QObject):
             action.setEnabled(self._may())
             actions.append(action)
         if not self._may():
-            reason = QAction(_NOT_PERMITTED, parent)
+            reason = QAction(plain_text.mnemonic_free(_NOT_PERMITTED), parent)
             reason.setEnabled(False)
             actions.append(reason)
         return actions
