@@ -8,21 +8,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sgmp_console.store import Event
-from sgmp_edge.contract import WARNING, WarningChange, WarningKind
+from sgmp_edge.contract import WARNING, DriverCondition, WarningChange, WarningKind
 
 FirstReading = Callable[[str, int], int | None]
 """When a device first delivered a reading after a time (UTC ms); None where it has not."""
 
 _QUOTED = re.compile(r"`([^`]+)`")
-_BEGINS_AND_ENDS = (
+_TEXTS_WITHOUT_CODES = (
     (
+        DriverCondition.SILENT_REGISTER,
+        WarningChange.BEGINS,
         re.compile(r"no value from register (.+?); the meter has .*", re.DOTALL),
-        re.compile(r"register (.+) has values again"),
     ),
-    (re.compile(r"the battery reports (.+)"), re.compile(r"the battery no longer reports (.+)")),
+    (DriverCondition.SILENT_REGISTER, WarningChange.ENDS, re.compile(r"register (.+) has values again")),
+    (DriverCondition.ALERT, WarningChange.BEGINS, re.compile(r"the battery reports (.+)")),
+    (DriverCondition.ALERT, WarningChange.ENDS, re.compile(r"the battery no longer reports (.+)")),
 )
-"""Texts of drivers that carry no `change`: what begins a condition, what ends it, and what each is about. The one place
-that reads a sentence, for edges that do not yet send codes with it."""
+"""What the drivers of older edges say, which send no `condition`. The one place that reads a sentence."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,16 @@ def _take(
     first_reading: FirstReading,
 ) -> None:
     at_ms, device, text = event.timestamp_ms, event.device, _warning_text(event.data)
-    change = WarningChange.of(event.data.get("change"))
+    change, subjects = _change(event.data, text)
     outage = (device, "")
     if change is WarningChange.BACK:
         if outage in opened:
             over.append(opened.pop(outage).group(at_ms))
         return
-    if change is WarningChange.NOTICE:
-        if ended := _subjects(text, ends=True):
-            _end(ended, event, opened, over)
-            return
+    if change is WarningChange.ENDS:
+        _end(subjects, event, opened, over)
+        return
+    if change in (WarningChange.NOTICE, WarningChange.BEGINS):
         key, began_ms = (device, text), at_ms
     else:
         key, began_ms = outage, _since(event)
@@ -126,7 +128,7 @@ def _take(
     warning.kind = WarningKind.of(event.data.get("kind"))
     warning.first_ms = min(warning.first_ms, began_ms)
     warning.count += 1
-    warning.subjects |= _subjects(text, ends=False)
+    warning.subjects |= subjects
 
 
 def _end(
@@ -139,12 +141,19 @@ def _end(
                 over.append(opened.pop(key).group(event.timestamp_ms))
 
 
-def _subjects(text: str, *, ends: bool) -> set[str]:
-    """What a text says has begun (or ended), each with the place of its pattern; empty where it says neither."""
-    for place, patterns in enumerate(_BEGINS_AND_ENDS):
-        if match := patterns[ends].fullmatch(text):
-            return {f"{place} {name}" for name in _QUOTED.findall(match[1]) or [match[1]]}
-    return set()
+def _change(data: Mapping[str, Any], text: str) -> tuple[WarningChange, set[str]]:
+    """What a warning changes, and what it begins or ends, each with its condition."""
+    change = WarningChange.of(data.get("change"))
+    if change in (WarningChange.BEGINS, WarningChange.ENDS):
+        names = data.get("subjects")
+        listed = names if isinstance(names, list) else []
+        return change, {f"{data.get('condition')} {name}" for name in listed if isinstance(name, str)}
+    if change is WarningChange.NOTICE and "condition" not in data:
+        for condition, change_of_text, pattern in _TEXTS_WITHOUT_CODES:
+            if match := pattern.fullmatch(text):
+                names = _QUOTED.findall(match[1]) or [match[1]]
+                return change_of_text, {f"{condition} {name}" for name in names}
+    return change, set()
 
 
 def _since(event: Event) -> int:

@@ -14,6 +14,7 @@ from .addresses import (
 from .codes import (
     CommandCode,
     CommandOutcome,
+    DriverCondition,
     EdgeState,
     Outcome,
     ProblemCode,
@@ -112,6 +113,7 @@ __all__ = [
     "ContractError",
     "DeviceConfig",
     "DeviceType",
+    "DriverCondition",
     "EdgeState",
     "HouseCredentials",
     "Outcome",

@@ -40,11 +40,23 @@ class WarningChange(StrEnum):
     BACK = "back"
     NOTICE = "notice"
     """Something happened; nothing says that it is over. Also a warning without a `change`, of an old edge."""
+    BEGINS = "begins"
+    """What `condition` and `subjects` name holds from now on, until it is reported as over."""
+    ENDS = "ends"
 
     @classmethod
     def of(cls, value: object) -> WarningChange:
         """What an edge sent; NOTICE where that is not known here."""
         return next((each for each in cls if each == value), cls.NOTICE)
+
+
+class DriverCondition(StrEnum):
+    """`condition` of a driver's WARNING that begins or ends; null in its other warnings, absent from an old edge."""
+
+    SILENT_REGISTER = "silent_register"
+    """`subjects`: the registers that a meter has no value of."""
+    ALERT = "alert"
+    """`subjects`: what a battery reports to be wrong."""
 
 
 class WarningKind(StrEnum):

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from sgmp_edge.common import AT_TICK, BadAnswer, Event, NotReady, Reading, ReadResult
-from sgmp_edge.contract import WARNING
+from sgmp_edge.contract import WARNING, DriverCondition, WarningChange
 from sgmp_edge.devices._egauge_meter import (
     HistoryRow,
     Meter,
@@ -300,14 +300,17 @@ class EGauge:
 
     def _events(self, silent: frozenset[str], faults: Mapping[str, str], snapshot: Snapshot) -> list[Event]:
         """What went wrong, or right again, since the last poll: once each."""
-        texts: list[str] = []
-        if silent - self._silent:
+        warnings: list[dict[str, object]] = []
+        if lost := [plain_text(key) for key in sorted(silent - self._silent)]:
             offered = ", ".join(plain_text(name) for name in sorted(snapshot.registers)[:20])
-            texts.append(f"no value from register {_listed(silent - self._silent)}; the meter has {offered}")
-        if self._silent - silent:
-            texts.append(f"register {_listed(self._silent - silent)} has values again")
+            text = f"no value from register {_listed(lost)}; the meter has {offered}"
+            warnings.append({"data": text, **_silence(WarningChange.BEGINS, lost)})
+        if back := [plain_text(key) for key in sorted(self._silent - silent)]:
+            text = f"register {_listed(back)} has values again"
+            warnings.append({"data": text, **_silence(WarningChange.ENDS, back)})
         self._silent = silent
-        return [Event(AT_TICK, WARNING, {"data": text}) for text in texts + self._notices.new(faults)]
+        warnings += [{"data": text} for text in self._notices.new(faults)]
+        return [Event(AT_TICK, WARNING, data) for data in warnings]
 
 
 def _candidates(name: str, snapshot: Snapshot, older: Snapshot | None) -> list[tuple[str, float]]:
@@ -355,8 +358,12 @@ def _spoken(name: str) -> str:
     return " ".join(name.replace("_", " ").casefold().split())
 
 
-def _listed(keys: frozenset[str]) -> str:
-    return ", ".join(f"`{plain_text(key)}`" for key in sorted(keys))
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _silence(change: WarningChange, registers: list[str]) -> dict[str, object]:
+    return {"change": change, "condition": DriverCondition.SILENT_REGISTER, "subjects": registers}
 
 
 def _pieces(start_s: int, end_s: int) -> Iterator[tuple[int, int]]:

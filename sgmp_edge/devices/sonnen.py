@@ -21,7 +21,7 @@ from sgmp_edge.common import (
     Reading,
     ReadResult,
 )
-from sgmp_edge.contract import WARNING
+from sgmp_edge.contract import WARNING, DriverCondition, WarningChange
 from sgmp_edge.devices._notices import Notices
 from sgmp_edge.devices._sonnen_documents import alerts_of, battery_fields, status_fields
 from sgmp_edge.devices._sonnen_interfaces import V1, V2, Fallback, interfaces
@@ -250,11 +250,17 @@ class Sonnen:
 
     def _events(self, alerts: frozenset[str], faults: Mapping[str, str]) -> list[Event]:
         """Alerts that came or went since the last poll, and faults of the documents."""
-        texts = [f"the battery reports {alert}" for alert in sorted(alerts - self._alerts)]
-        texts += [f"the battery no longer reports {alert}" for alert in sorted(self._alerts - alerts)]
-        texts += self._notices.new(faults)
+        warnings: list[dict[str, object]] = []
+        for change, verb, changed in (
+            (WarningChange.BEGINS, "reports", alerts - self._alerts),
+            (WarningChange.ENDS, "no longer reports", self._alerts - alerts),
+        ):
+            for alert in sorted(changed):
+                about = {"change": change, "condition": DriverCondition.ALERT, "subjects": [alert]}
+                warnings.append({"data": f"the battery {verb} {alert}", **about})
+        warnings += [{"data": text} for text in self._notices.new(faults)]
         self._alerts = alerts
-        return [Event(AT_TICK, WARNING, {"data": text}) for text in texts]
+        return [Event(AT_TICK, WARNING, data) for data in warnings]
 
     def _commanded(self, command: Callable[[V1 | V2], T]) -> T:
         """Do it over the first local interface that takes commands; the one that serves is asked first."""

@@ -203,7 +203,12 @@ def messages_of(device: contract.DeviceConfig, timestamp_ms: int, result: Any) -
             raise DeviceError("an Event needs a type")
         data = event.data if event.data is not None else {}
         if event.type == contract.WARNING and isinstance(data, Mapping):
-            data = {"kind": WarningKind.DRIVER, "change": WarningChange.NOTICE, **data}
+            data = {
+                "kind": WarningKind.DRIVER,
+                "change": WarningChange.NOTICE,
+                "condition": None,
+                **data,
+            }
         body = {"type": event.type, "data": data}
         messages.append(_message(device, _milliseconds(event.timestamp, timestamp_ms), "event", body))
     return messages

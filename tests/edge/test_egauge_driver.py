@@ -289,6 +289,8 @@ def test_a_missing_register_is_said_once_and_takes_no_other_with_it(make: Any, m
     assert len(warnings_of(first)) == 1
     assert "`A.Pool`" in warnings_of(first)[0]
     assert "A.Battery" in warnings_of(first)[0]
+    silence = {"condition": "silent_register", "subjects": ["A.Pool"]}
+    assert {**first.events[0].data, **silence, "change": "begins"} == first.events[0].data
     meter.ts += 4
     assert warnings_of(driver.read()) == []
     meter.registers.append(steady("A.Pool", "P", 700))
@@ -296,6 +298,7 @@ def test_a_missing_register_is_said_once_and_takes_no_other_with_it(make: Any, m
     back = driver.read()
     assert fields_of(back) == {"A.Solar": 3.2, "A.Pool": 0.7}
     assert warnings_of(back) == ["register `A.Pool` has values again"]
+    assert {**back.events[0].data, **silence, "change": "ends"} == back.events[0].data
 
 
 @pytest.mark.parametrize(

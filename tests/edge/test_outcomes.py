@@ -299,5 +299,6 @@ def test_a_warning_of_a_driver_says_that_it_is_one() -> None:
         "data": "a lid is open",
         "kind": "driver",
         "change": "notice",
+        "condition": None,
     }
     assert data(Event(5, "EV_START_CHARGING", {})) == {}

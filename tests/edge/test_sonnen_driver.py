@@ -310,7 +310,13 @@ def test_an_alarm_is_said_when_it_comes_and_when_it_goes(make: Any, battery: Bat
     assert warnings_of(driver.read()) == ["the battery reports alarm overtemperaturecharge"]
     assert warnings_of(driver.read()) == []
     battery.alarms["overtemperaturecharge"] = 0
-    assert warnings_of(driver.read()) == ["the battery no longer reports alarm overtemperaturecharge"]
+    (over,) = driver.read().events
+    assert over.data == {
+        "data": "the battery no longer reports alarm overtemperaturecharge",
+        "change": "ends",
+        "condition": "alert",
+        "subjects": ["alarm overtemperaturecharge"],
+    }
 
 
 def test_an_alarm_of_v2_is_a_code(make: Any, battery: Battery) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sgmp_console.store import Event
@@ -76,6 +78,54 @@ def test_an_outage_is_over_once_the_device_delivers_again_without_saying_so() ->
 def test_what_a_driver_says_is_over_closes_what_it_said_before(begins: str, ends: str) -> None:
     (group,) = warning_groups([warning(10, begins), warning(70, ends)])
     assert (group.text, group.first_ms, group.resolved_ms) == (begins, 10, 70)
+
+
+def test_codes_say_what_begins_and_ends_whatever_the_text_says() -> None:
+    pool: dict[str, Any] = {"condition": "silent_register", "subjects": ["A.Pool"]}
+    events = [
+        warning(10, "two silent", "begins", condition="silent_register", subjects=["A.Pool", "A.Sauna"]),
+        warning(20, "another thing", "ends", condition="alert", subjects=["A.Pool"]),
+        warning(30, "one is back", "ends", **pool),
+    ]
+    assert [group.is_active for group in warning_groups(events)] == [True]
+    events.append(warning(40, "so is the other", "ends", condition="silent_register", subjects=["A.Sauna"]))
+    (group,) = warning_groups(events)
+    assert (group.text, group.count, group.first_ms, group.resolved_ms) == ("two silent", 1, 10, 40)
+
+
+def test_with_codes_no_sentence_is_read() -> None:
+    (group,) = warning_groups([warning(10, "the battery reports 7e+09 as Fac", "notice", condition=None)])
+    assert (group.is_active, group.lasts) == (True, False)
+    begun = warning(20, "the battery reports alarm x", "notice", condition=None)
+    ended = warning(30, "the battery no longer reports alarm x", "notice", condition=None)
+    assert len(warning_groups([begun, ended])) == 2
+
+
+@pytest.mark.parametrize("subjects", [None, "A.Pool", [], [7, None], {"A": 1}])
+def test_a_condition_without_readable_subjects_is_a_notice(subjects: object) -> None:
+    begun = warning(10, "odd", "begins", condition="silent_register", subjects=subjects)
+    ended = warning(20, "odder", "ends", condition="silent_register", subjects=subjects)
+    (group,) = warning_groups([begun, ended])
+    assert (group.text, group.is_active, group.lasts) == ("odd", True, False)
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+def test_an_edge_that_is_updated_meanwhile_ends_what_it_began(newer_first: bool) -> None:
+    newer: dict[str, Any] = {"condition": "alert", "subjects": ["alarm x"]}
+    begun = warning(
+        10,
+        "the battery reports alarm x",
+        "begins" if newer_first else "notice",
+        **(newer if newer_first else {}),
+    )
+    ended = warning(
+        20,
+        "the battery no longer reports alarm x",
+        "notice" if newer_first else "ends",
+        **({} if newer_first else newer),
+    )
+    (group,) = warning_groups([begun, ended])
+    assert group.resolved_ms == 20
 
 
 def test_a_warning_about_two_registers_lasts_until_both_have_values() -> None:
