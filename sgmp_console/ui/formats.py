@@ -13,23 +13,23 @@ MISSING = "–"
 _LARGE = 1e12
 """Numbers from here on are written with a power of ten: nothing that a house measures is so large."""
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_DECIMALS = {"kW": 2, "kWh": 2, "Hz": 2, "V": 1, "%": 0}
+_DECIMALS = {"Hz": 2, "V": 1, "%": 0}
+"""The same at any size. What has another unit has two decimals, and fewer the larger it is."""
 
 
 def number(value: float, unit: str) -> str:
     """A value with the decimals that its unit deserves, without the unit: `2.31`, `−0.40`, `59.98`, `64`.
 
-    From 100 on a power or energy loses a decimal and from 1,000 on both, so that the digits shown mean something.
+    From 100 on a power, energy or charge loses a decimal and from 1,000 on both, so that the digits shown mean something.
     """
     if not math.isfinite(value):
         return MISSING
     if abs(value) >= _LARGE:
         return scientific(value)
-    decimals = _DECIMALS.get(unit, 2)
     if not unit and float(value).is_integer():
         decimals = 0  # a count
-    if unit in ("kW", "kWh"):
-        decimals -= (abs(value) >= 99.995) + (abs(value) >= 999.95)
+    else:
+        decimals = _DECIMALS.get(unit, 2 - (abs(value) >= 99.995) - (abs(value) >= 999.95))
     text = f"{value:,.{decimals}f}"
     if text.startswith("-"):
         # A true minus is as wide as a figure; and there is no negative nothing.

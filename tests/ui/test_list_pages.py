@@ -50,6 +50,24 @@ def test_showing_a_page_puts_the_focus_into_it_so_that_its_keys_work(
     dialog.reject()
 
 
+def test_the_keys_of_a_page_work_while_the_focus_is_in_the_frame_around_it(
+    view: MainView, page: AccountsPage
+) -> None:
+    view.switcher.setFocus()
+    QTest.keyClick(view.switcher, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is page.search
+    view.switcher.setFocus()
+    QTest.keyClick(view.switcher, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    (dialog,) = page.findChildren(CreateAccount)
+    dialog.reject()
+
+
+def test_the_keys_of_a_page_that_is_not_shown_do_nothing(view: MainView, page: AccountsPage) -> None:
+    view.show_page("home")
+    QTest.keyClick(view.switcher, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    assert not page.findChildren(CreateAccount)
+
+
 def focused() -> QWidget:
     widget = QApplication.focusWidget()
     assert widget is not None

@@ -150,8 +150,8 @@ def test_ticks_are_few_ascending_and_inside(start: int, span: int, at_most: int,
 
 
 @given(
-    st.floats(-1e4, 1e4),
-    st.floats(0, 1e4),
+    st.floats(-1e4, 1e4) | st.floats(-1, 0),
+    st.floats(0, 1e4) | st.floats(0, 2),
     st.floats(0.01, 100),
     st.booleans(),
     st.integers(1, 6),
@@ -181,6 +181,13 @@ def test_labels_tell_neighbouring_ticks_apart(low: float, span: float) -> None:
 def test_frequency_is_scaled_to_its_data_but_noise_does_not_fill_the_pane() -> None:
     bottom, top, _ = ticks.value_range(59.99, 60.01, least_span=0.1, from_zero=False, ticks=2)
     assert (bottom, top) == pytest.approx((59.95, 60.05))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.02, 0.4), (-0.09, 0.05), (-1e-6, 1e-9)])
+def test_little_on_both_sides_of_zero_stays_within_the_axis(low: float, high: float) -> None:
+    bottom, top, step = ticks.value_range(low, high, least_span=1.0, from_zero=True, ticks=4)
+    assert bottom <= low < high <= top
+    assert top - bottom <= 1.0 + 2 * step
 
 
 def test_an_idle_house_has_a_power_axis_from_zero() -> None:

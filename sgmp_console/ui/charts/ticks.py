@@ -74,10 +74,9 @@ def value_range(
     if from_zero:
         low, high = min(low, 0.0), max(high, 0.0)
     if high - low < least_span:
-        middle = (low + high) / 2
-        low, high = middle - least_span / 2, middle + least_span / 2
-        if from_zero and low < 0 <= middle - least_span / 2 + least_span:
-            low, high = (0.0, least_span) if middle >= 0 else (-least_span, 0.0)
+        missing = least_span - (high - low)
+        below = missing / 2 if not from_zero else missing if -low > high else 0.0
+        low, high = low - below, high + missing - below
     step = _round_step((high - low) / max(1, ticks))
     return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, step
 

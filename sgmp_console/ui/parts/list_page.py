@@ -246,15 +246,11 @@ class ListPage(Page, Generic[Row, Found]):
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(self._open_menu)
         self.table.doubleClicked.connect(self._double_clicked)
-        on_page, on_table = (
-            Qt.ShortcutContext.WidgetWithChildrenShortcut,
-            Qt.ShortcutContext.WidgetShortcut,
-        )
+        # Keys of a page work wherever in the window the focus is: a page that is not shown has none.
         find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
-        find.setContext(on_page)
         find.activated.connect(self._focus_search)
         leave = QShortcut(QKeySequence("Escape"), self.search)
-        leave.setContext(on_table)
+        leave.setContext(Qt.ShortcutContext.WidgetShortcut)
         leave.activated.connect(self.search.clear)
         return page
 
@@ -269,11 +265,8 @@ class ListPage(Page, Generic[Row, Found]):
             self._acts[act.id_] = (act, action, made)
             for keys in act.keys:
                 shortcut = QShortcut(QKeySequence(keys), self.table if act.needs else self)
-                shortcut.setContext(
-                    Qt.ShortcutContext.WidgetShortcut
-                    if act.needs
-                    else Qt.ShortcutContext.WidgetWithChildrenShortcut
-                )
+                if act.needs:
+                    shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
                 shortcut.activated.connect(partial(self._press, act, action))
         self.show_actions()
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QModelIndex, QRectF, Qt, QTimer
+from PySide6.QtCore import QModelIndex, QRectF, QTimer
 from PySide6.QtGui import (
     QAction,
     QGuiApplication,
@@ -81,7 +81,6 @@ class ReportPage(Page):
             ("Alt+Right", services.shown_period.go_forward),
         ):
             shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(go)
         self._legend_names: list[tuple[str, list[str]]] = []
         self._legend_parts: list[Legend] = []
