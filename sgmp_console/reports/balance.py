@@ -48,6 +48,12 @@ _CONSUMED = [_LOAD, _EV]
 _Array = NDArray[np.float64]
 
 
+def without_car(load_kw: _Array, ev_kw: _Array) -> _Array:
+    """What is left of a load whose meter measures the car, too. As everywhere in the balance, a car that drifts below zero
+    took nothing, and less than nothing is not left."""
+    return np.maximum(load_kw - np.maximum(ev_kw, 0.0), 0.0)
+
+
 def needed_to_check(present: Collection[str]) -> tuple[str, ...]:
     """The items without which nobody knows whether a house adds up, for one that has the items `present`.
 
@@ -290,7 +296,7 @@ def balance(
     start, end = snap(start_ms, end_ms)
     starts, kwh, missing = _attributed(means, start, end)
     if load_contains_ev:
-        kwh["load"] = np.maximum(kwh["load"] - kwh["ev"], 0.0)
+        kwh["load"] = without_car(kwh["load"], kwh["ev"])
     flows = _flows([kwh[name] for name in SOURCES], [kwh[name] for name in USES])
     discharged, closing = _through_battery(flows, opening)
     return Balance(start, end, starts, flows, discharged, missing, opening, closing)

@@ -28,6 +28,7 @@ from sgmp_console.reports.home import (
     Latest,
 )
 from sgmp_console.reports.sessions import paired
+from sgmp_console.reports.steps import series_without_car
 from sgmp_console.store import AnalyticItem, Device, Event, FieldKey, House
 from sgmp_console.store.config_versions import EdgeState
 from sgmp_console.store.findings import Finding
@@ -317,14 +318,11 @@ def _without_ev(curves: Mapping[str, Curve]) -> Curve | None:
     load, ev = curves.get("load"), curves.get("ev")
     if load is None or ev is None:
         return None
-    at, of_load, of_ev = np.intersect1d(
-        load.series.timestamps, ev.series.timestamps, assume_unique=True, return_indices=True
-    )
-    series = Series(at, np.maximum(load.series.values[of_load] - ev.series.values[of_ev], 0.0))
+    series = series_without_car(load.series, ev.series)
     latest = None
     if len(series):
         stale_after_ms = load.latest.stale_after_ms if load.latest is not None else STALE_AFTER_MS
-        latest = Latest(int(at[-1]), float(series.values[-1]), stale_after_ms)
+        latest = Latest(int(series.timestamps[-1]), float(series.values[-1]), stale_after_ms)
     return replace(load, series=series, latest=latest, problem=load.problem or ev.problem)
 
 

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse
-from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance
+from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance, without_car
 from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls
 from sgmp_console.reports.item_source import Source, combined
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Trouble
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, StationPower, paired, with_powers, with_split
-from sgmp_console.reports.steps import Steps, difference, hour_grids, joined
+from sgmp_console.reports.steps import Steps, hour_grids, joined, series_without_car
 from sgmp_console.store import AnalyticItem, House, aggregates, events, findings, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, SlotMeans, calendar, snap
 from sgmp_console.watch.sentences import sentence
@@ -130,7 +130,7 @@ class ReportData:
         starts, of_load, of_ev = np.intersect1d(
             both[0].starts, both[1].starts, assume_unique=True, return_indices=True
         )
-        means = np.maximum(both[0].means[of_load] - both[1].means[of_ev], 0.0)
+        means = without_car(both[0].means[of_load], both[1].means[of_ev])
         slots = SlotMeans(self.period.start_ms, self.passed_ms, starts, means)
         source = combined({load.source, ev.source})
         if self.period.step_ms == SLOT_MS:
@@ -152,7 +152,11 @@ class ReportData:
                 if steps is not None and known != LOAD_WITHOUT_EV
             ]
             self._raw = self.reader.values(names, self.period.start_ms, self.passed_ms)
-        raw = difference(self._raw["load"], self._raw["ev"]) if name == LOAD_WITHOUT_EV else self._raw[name]
+        raw = (
+            series_without_car(self._raw["load"], self._raw["ev"])
+            if name == LOAD_WITHOUT_EV
+            else self._raw[name]
+        )
         steps = self._steps[name]
         kept = np.unique(raw.timestamps // SLOT_MS)
         return raw if steps is not None and len(kept) >= len(steps.starts) else None

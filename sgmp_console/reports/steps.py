@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sgmp_console.reports.balance import without_car
 from sgmp_console.reports.item_source import Source, combined
 from sgmp_console.reports.report import Gap
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, HourMeans, Series, calendar
@@ -100,9 +101,9 @@ def gaps(starts: NDArray[np.int64], step_ms: int, start_ms: int, end_ms: int) ->
     )
 
 
-def difference(one: Series, other: Series) -> Series:
-    """At the timestamps that both have; not below zero."""
-    at, of_one, of_other = np.intersect1d(
-        one.timestamps, other.timestamps, assume_unique=True, return_indices=True
+def series_without_car(load: Series, ev: Series) -> Series:
+    """At the timestamps that both have, kW."""
+    at, of_load, of_ev = np.intersect1d(
+        load.timestamps, ev.timestamps, assume_unique=True, return_indices=True
     )
-    return Series(at, np.maximum(one.values[of_one] - other.values[of_other], 0.0))
+    return Series(at, without_car(load.values[of_load], ev.values[of_ev]))

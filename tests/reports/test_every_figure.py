@@ -289,6 +289,7 @@ def restless(start_ms: int, end_ms: int, seed: int, dense: tuple[int, int]) -> d
 
     meter, battery = times(), times()
     load, ev = rng.uniform(0.2, 4, len(meter)), rng.uniform(0, 7, len(meter)) * (rng.random(len(meter)) < 0.1)
+    ev -= rng.uniform(0, 0.01, len(meter))  # meters drift around zero
     hour = meter / HOUR % 24
     solar = rng.uniform(-0.01, 8, len(meter)) * ((hour > 8) & (hour < 18))
     power = rng.uniform(-3, 3, len(battery))
