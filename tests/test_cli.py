@@ -31,6 +31,7 @@ from sgmp_console.store import (
 from sgmp_console.timeseries import Series
 from tests.database import TestDatabase, TestServer
 from tests.fleet.configs import SONNEN
+from tests.series import write_series
 
 
 @pytest.fixture
@@ -269,7 +270,7 @@ def test_a_formula_is_evaluated_on_a_house(owner: TestDatabase, capsys: pytest.C
         house = houses.create(connection, "Maple House").house_id
         meter = devices.create(connection, house, "egauge", "egauge", {}).device_id
         values = Series([now_ms - 2_000, now_ms - 1_000], [-1.5, 2.5])
-        readings.write_series(connection, house, meter, {"A.GridPower": values})
+        write_series(connection, house, meter, {"A.GridPower": values})
     database.dispose()
     words = ["check", "formula", "pos(egauge.A.GridPower)", "--house", "Maple House", "--json"]
     assert cli.main(words) == commands.OK
@@ -290,7 +291,7 @@ def test_the_values_on_a_house_are_summed_up_unless_all_are_asked_for(
         house = houses.create(connection, "Maple House").house_id
         meter = devices.create(connection, house, "egauge", "egauge", {}).device_id
         series = Series([now_ms - 2_000, now_ms - 1_000], [-1.5, 2.5])
-        readings.write_series(connection, house, meter, {"A.Load": series})
+        write_series(connection, house, meter, {"A.Load": series})
     words = ["check", "formula", "egauge.A.Load", "--house", "Maple House"]
     assert cli.main(words) == commands.OK
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Values: 2")]

@@ -139,13 +139,6 @@ def write(connection: sa.Connection, batch: Batch) -> Written:
     return Written(new, repeated, texts, new_events, over_limit, not_kept)
 
 
-def write_series(
-    connection: sa.Connection, house_id: int, device_id: int, fields: Mapping[str, Series]
-) -> Written:
-    """`write` of whole series of one device."""
-    return write(connection, Batch(series=[DeviceSeries(house_id, device_id, fields)]))
-
-
 def read(
     connection: sa.Connection,
     house_id: int,

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from sgmp_console.fleet import analytics, houses_overview
 from sgmp_console.fleet import houses as fleet_houses
 from sgmp_console.reports.fleet import OpeningLedger, read_pulses
-from sgmp_console.store import House, readings
+from sgmp_console.store import House
 from sgmp_console.store import houses as stored_houses
 from sgmp_console.timeseries import SLOT_MS, Series
 from sgmp_console.ui.pages.fleet.page import FleetPage
@@ -23,6 +23,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from tests.benchmarks import charts
 from tests.benchmarks.result import Result, ms, once, seconds
 from tests.benchmarks.world import DAY_MS, World, make_devices, settle
+from tests.series import write_series
 
 HOUSES, ON_SCREEN = 1000, 25
 """All of them; of which readings of 16 days are stored."""
@@ -147,7 +148,7 @@ def _measured(world: World, number: int) -> House:
     with world.database.begin() as connection:
         for kind, fields in _FIELDS.items():
             series = {field: Series(timestamps, rng.normal(1, 0.5, len(timestamps))) for field in fields}
-            readings.write_series(connection, house.house_id, ids[kind], series)
+            write_series(connection, house.house_id, ids[kind], series)
     analytics.create_required(world.database, house.house_id)
     analytics.populate(world.database, house.house_id)
     return house

@@ -27,7 +27,6 @@ from sgmp_console.store import (
     devices,
     houses,
     ingest_role,
-    readings,
     set_ingest_password,
     sign_in,
 )
@@ -37,6 +36,7 @@ from tests.benchmarks.world import database_server
 from tests.database import TestDatabase
 from tests.mosquitto import TestBroker, running_broker
 from tests.reports.houses import lived_in
+from tests.series import write_series
 
 POLL_S = 4.0
 STATUS_S = 60.0
@@ -87,7 +87,7 @@ def _make_house(owner: Database, simulated: Simulator) -> None:
         for config in simulated.configs():
             device = devices.create(connection, house.house_id, config.name, config.type, dict(config.config))
             mine = {name: series for (of, name), series in fields.items() if of == config.name}
-            readings.write_series(connection, house.house_id, device.device_id, mine)
+            write_series(connection, house.house_id, device.device_id, mine)
     analytics.create_required(owner, house.house_id)
     analytics.populate(owner, house.house_id)
 

@@ -16,10 +16,11 @@ from sgmp_console.reports import periods
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Kind
-from sgmp_console.store import devices, houses, readings
+from sgmp_console.store import devices, houses
 from sgmp_console.timeseries import Series, calendar
 from tests.benchmarks.result import Result, ms, seconds
 from tests.benchmarks.world import DAY_MS, FIELDS, World
+from tests.series import write_series
 
 BUDGET_MS = {"day": 100, "month": 200, "year": 1500}
 """Of the slowest report, everything counted, on a quiet machine."""
@@ -77,5 +78,5 @@ def _store_year(world: World) -> None:
                 field: Series(times, rng.normal(0, 2, len(times)).round(3))
                 for field in FIELDS[device.name][:10]
             }
-            readings.write_series(connection, world.house_id, device.device_id, fields)
+            write_series(connection, world.house_id, device.device_id, fields)
     analytics.populate(world.database, world.house_id)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from sgmp_console.demo.postgres import EmbeddedPostgres
 from sgmp_console.fleet import analytics, devices, houses
-from sgmp_console.store import Database, migrate, readings
+from sgmp_console.store import Database, migrate
 from sgmp_console.timeseries import Series
 from tests.benchmarks import ancestor
 from tests.database import SERVER_VARIABLE, TestServer
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
+from tests.series import write_series
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -188,7 +189,7 @@ def _furnish(world: World, say: Say) -> None:
                         field: Series(timestamps[first:last], values[kind, field][first:last])
                         for field in fields
                     }
-                    readings.write_series(opened, world.house_id, ids[kind], series)
+                    write_series(opened, world.house_id, ids[kind], series)
         ancestor.bulk_load(world.connection, world.house_id, _rows(timestamps, values))
     say("Populating and tidying up, as the servers do by themselves in time")
     analytics.populate(world.database, world.house_id)

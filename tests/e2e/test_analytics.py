@@ -8,11 +8,12 @@ import pytest
 
 from sgmp_console.fleet import devices, houses
 from sgmp_console.fleet.required import required_items
-from sgmp_console.store import House, readings
+from sgmp_console.store import House
 from sgmp_console.timeseries import Series
 from tests.e2e.window import Window
 from tests.e2e.world import World
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
+from tests.series import write_series
 
 LOAD_KW = 1.25
 AHEAD_MS = 120_000
@@ -30,7 +31,7 @@ def house(world: World) -> House:
     times = list(range(now_ms - 3_600_000, now_ms + AHEAD_MS, 10_000))
     load = Series(times, [-LOAD_KW] * len(times))
     with world.owner.begin() as connection:
-        readings.write_series(connection, made.house_id, meter.device_id, {"A.Load": load})
+        write_series(connection, made.house_id, meter.device_id, {"A.Load": load})
     return made
 
 

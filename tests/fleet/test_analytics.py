@@ -14,6 +14,7 @@ from sgmp_console.formula import AnalyticsIdentifier, DeviceIdentifier, FormulaE
 from sgmp_console.store import AnalyticItem, Batch, ChangedMeanwhile, Database, EventRow, House, ReadingRow
 from sgmp_console.timeseries import Series
 from tests.fleet.configs import EGAUGE, KEYS, SONNEN
+from tests.series import write_series
 
 T0 = 1_750_000_200_000  # on a slot
 
@@ -213,7 +214,7 @@ def test_what_was_stored_before_is_populated(database: Database, house: House) -
         egauge = next(d for d in store.devices.list_all(connection, house.house_id) if d.name == "egauge")
         times = range(T0, T0 + 2 * 300_000, 60_000)
         load = Series(list(times), [2.0] * len(times))
-        store.readings.write_series(connection, house.house_id, egauge.device_id, {"A.Load": load})
+        write_series(connection, house.house_id, egauge.device_id, {"A.Load": load})
     analytics.create(database, house.house_id, "load", "egauge.A.Load", aggregated=True)
     heard: list[float] = []
     analytics.populate(database, house.house_id, heard.append)

@@ -17,10 +17,11 @@ from sgmp_console.fleet.analytics_overview import (
     overview,
 )
 from sgmp_console.formula import parse
-from sgmp_console.store import Database, House, population, readings
+from sgmp_console.store import Database, House, population
 from sgmp_console.timeseries import Series
 from tests.database import TestServer
 from tests.fleet.configs import EGAUGE
+from tests.series import write_series
 
 NOW_MS = 1_750_000_200_000
 DAY_MS = 86_400_000
@@ -33,7 +34,7 @@ def meter(database: Database, house: House) -> None:
     t = np.arange(NOW_MS - 10 * DAY_MS, NOW_MS, DAY_MS // 4)
     with database.begin() as connection:
         values = {field: Series(t, np.ones(len(t))) for field in ("A.Load", "A.EV")}
-        readings.write_series(connection, house.house_id, made.device_id, values)
+        write_series(connection, house.house_id, made.device_id, values)
 
 
 def seen(database: Database, house: House) -> AnalyticsOverview:

@@ -6,9 +6,10 @@ import numpy as np
 
 from sgmp_console.fleet import analytics, devices
 from sgmp_console.reports.current_values import LOOKBACK_MS, current_values
-from sgmp_console.store import Database, House, readings
+from sgmp_console.store import Database, House
 from sgmp_console.timeseries import Series
 from tests.fleet.configs import EGAUGE
+from tests.series import write_series
 
 NOW_MS = 1_750_000_200_000
 
@@ -18,7 +19,7 @@ def test_items_have_their_newest_value_where_they_have_one_lately(database: Data
     t = np.array([NOW_MS - LOOKBACK_MS - 5000, NOW_MS - 4000, NOW_MS - 2000])
     with database.begin() as connection:
         values = {"A.Load": Series(t, np.array([1.0, 2.0, 3.0])), "A.EV": Series(t[:1], np.array([7.0]))}
-        readings.write_series(connection, house.house_id, meter.device_id, values)
+        write_series(connection, house.house_id, meter.device_id, values)
     analytics.create(database, house.house_id, "load", "-egauge.A.Load")
     analytics.create(database, house.house_id, "twice", "2*analytics.load")
     analytics.create(database, house.house_id, "long_ago", "egauge.A.EV")

@@ -14,9 +14,10 @@ from sgmp_console.formula import Formula, evaluate_items, parse
 from sgmp_console.formula.identifiers import DeviceIdentifier
 from sgmp_console.formula.items import SourceIdentifier
 from sgmp_console.reports.item_reader import ItemExtremes, ItemHours, ItemReader, ItemSlots
-from sgmp_console.store import Database, FieldKey, aggregates, analytics, devices, houses, readings
+from sgmp_console.store import Database, FieldKey, aggregates, analytics, devices, houses
 from sgmp_console.timeseries import Series, SlotMeans, slot_means
 from sgmp_console.timeseries.slots import SLOT_MS
+from tests.series import write_series
 
 
 @dataclass
@@ -40,7 +41,7 @@ class StoredHouse:
         with self.database.begin() as connection:
             for device, number in self.device_ids.items():
                 mine = {name: series for (of, name), series in fields.items() if of == device}
-                readings.write_series(connection, self.house_id, number, mine)
+                write_series(connection, self.house_id, number, mine)
         for key, series in fields.items():
             before = self.stored.get(key, Series.empty())
             times, first = np.unique(

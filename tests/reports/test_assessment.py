@@ -8,9 +8,10 @@ import numpy as np
 
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.reports import assessment
-from sgmp_console.store import Database, readings
+from sgmp_console.store import Database
 from sgmp_console.timeseries import Series
 from tests.fleet.configs import EGAUGE
+from tests.series import write_series
 from tests.statements import counting
 
 
@@ -44,7 +45,7 @@ def test_a_pause_in_typing_reads_nothing_but_the_days_of_fields_that_are_new_in_
     now_ms = time.time_ns() // 1_000_000
     with database.begin() as connection:
         read = Series(np.array([now_ms - 5000]), np.array([1.0]))
-        readings.write_series(connection, house_id, meter.device_id, {"A.Load": read, "A.EV": read})
+        write_series(connection, house_id, meter.device_id, {"A.Load": read, "A.EV": read})
     known = assessment.read_house(database, house_id, now_ms)
 
     def cost(text: str) -> int:

@@ -38,6 +38,7 @@ from tests.database import TestDatabase, TestServer
 from tests.reports.houses import BATTERY, EV, GRID, LOAD, SOC, SOLAR, Readings, without
 from tests.reports.oracle import HOUR, SLOT, ChargerEvent, Field, Oracle
 from tests.reports.stored import drop_old_readings, run_policies, work_off_late_ranges
+from tests.series import write_series
 
 MINUTE = 60_000
 DAY = 24 * HOUR
@@ -75,7 +76,7 @@ class StoredHouse:
         with self.database.begin() as connection:
             for name, number in self.devices.items():
                 mine = {of: series for (device, of), series in fields.items() if device == name}
-                readings.write_series(connection, self.house.house_id, number, mine)
+                write_series(connection, self.house.house_id, number, mine)
         for key, series in fields.items():
             self.kept.setdefault(key, []).extend(
                 zip(series.timestamps.tolist(), series.values.tolist(), strict=True)

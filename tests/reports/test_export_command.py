@@ -24,6 +24,7 @@ from sgmp_console.timeseries import HOUR_MS, Series
 from tests.database import TestDatabase
 from tests.reports.houses import balanced
 from tests.reports.test_reports import DAY, MINUTE_MS, StoredHouse
+from tests.series import write_series
 from tests.waiting import wait_until
 
 NOW_MS = round(time.time() * 1000)
@@ -293,7 +294,7 @@ def test_what_came_in_meanwhile_does_not_change_what_the_file_is_about(
     with stored.database.begin() as connection:
         times = np.arange(DAY.start_ms + 12 * HOUR_MS, DAY.start_ms + 13 * HOUR_MS, MINUTE_MS)
         new = {"B.New": Series(times, np.ones(len(times)))}
-        store.readings.write_series(connection, stored.house.house_id, stored.devices["egauge"], new)
+        write_series(connection, stored.house.house_id, stored.devices["egauge"], new)
     assert export("readings", file) == commands.OK
     assert file.read_bytes() == whole.read_bytes()
 

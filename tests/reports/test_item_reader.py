@@ -25,6 +25,7 @@ from tests.database import TestServer
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
 from tests.reports.houses import LOS_ANGELES
 from tests.reports.stored import StoredHouse, drop_old_readings, refresh
+from tests.series import write_series
 
 DAY_MS = 24 * HOUR_MS
 TODAY_MS = int(time.time()) // 86_400 * DAY_MS
@@ -294,7 +295,7 @@ def simulated(database_server: TestServer) -> Iterator[tuple[Database, int]]:
             with database.begin() as connection:
                 for kind, number in ids.items():
                     mine = {field: Series(*pair) for (of, field), pair in columns.items() if of == kind}
-                    readings.write_series(connection, one.house_id, number, mine)
+                    write_series(connection, one.house_id, number, mine)
                 events = [
                     EventRow(one.house_id, ids[e.device_type], e.device_type, e.time_ms, e.type, e.data)
                     for e in history.events(model, start_ms, end_ms)

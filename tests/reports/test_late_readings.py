@@ -10,7 +10,7 @@ import pytest
 from sgmp_console import store
 from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.item_source import Source
-from sgmp_console.store import Database, aggregates, readings
+from sgmp_console.store import Database, aggregates
 from sgmp_console.timeseries import Series
 from sgmp_console.timeseries.slots import HOUR_MS, SLOT_MS
 from tests.database import TestDatabase
@@ -20,6 +20,7 @@ from tests.reports.stored import (
     run_policies,
     work_off_late_ranges,
 )
+from tests.series import write_series
 
 DAY_MS = 24 * HOUR_MS
 TODAY_MS = int(time.time() * 1000) // DAY_MS * DAY_MS
@@ -167,7 +168,7 @@ def test_what_comes_after_the_raw_readings_were_dropped_is_not_kept_and_counted(
     assert before["it"].slots.means.tolist() == [1.0]
     with house.database.begin() as connection:
         late = {"x": Series(times[:arriving], np.full(arriving, 5.0)), "y": Series(times[:1], np.ones(1))}
-        written = readings.write_series(connection, house.house_id, house.device_ids["a"], late)
+        written = write_series(connection, house.house_id, house.device_ids["a"], late)
     assert (written.readings, written.repeated, written.not_kept) == (1, 0, arriving)
     for name, found in before.items():
         again = house.slots(name, start, start + SLOT_MS)

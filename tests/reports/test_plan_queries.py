@@ -12,13 +12,14 @@ from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.fleet.required import required_items
 from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.item_source import Source
-from sgmp_console.store import Database, readings
+from sgmp_console.store import Database
 from sgmp_console.store.rows import driver
 from sgmp_console.timeseries import HOUR_MS, Series
 from tests.database import TestServer
 from tests.fleet.configs import EGAUGE, SONNEN
 from tests.reports.houses import LOS_ANGELES
 from tests.reports.stored import refresh
+from tests.series import write_series
 
 DAY_MS = 24 * HOUR_MS
 TODAY_MS = int(time.time()) // 86_400 * DAY_MS
@@ -42,7 +43,7 @@ def stored(database_server: TestServer) -> Iterator[tuple[Database, int]]:
             device = devices.create(database, house.house_id, kind, kind, config)
             series = {field: Series(ticks, np.sin(ticks / DAY_MS)) for field in FIELDS[kind]}
             with database.begin() as connection:
-                readings.write_series(connection, house.house_id, device.device_id, series)
+                write_series(connection, house.house_id, device.device_id, series)
         analytics.create_required(database, house.house_id)
         refresh(made.url)
         yield database, house.house_id

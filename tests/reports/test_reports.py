@@ -22,6 +22,7 @@ from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 from tests.database import TestDatabase
 from tests.reports.houses import BATTERY, EV, LOAD, SOC, SOLAR, Readings, balanced, without
+from tests.series import write_series
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * HOUR_MS
@@ -62,7 +63,7 @@ class StoredHouse:
         with self.database.begin() as connection:
             for name, number in self.devices.items():
                 mine = {field: series for (device, field), series in fields.items() if device == name}
-                readings.write_series(connection, self.house.house_id, number, mine)
+                write_series(connection, self.house.house_id, number, mine)
         self.readings = fields
         analytics.create_required(self.database, self.house.house_id)
         analytics.populate(self.database, self.house.house_id)

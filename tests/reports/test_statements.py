@@ -18,6 +18,7 @@ from sgmp_console.store import devices as stored_devices
 from sgmp_console.timeseries import HOUR_MS
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
 from tests.reports.houses import at, balanced
+from tests.series import write_series
 from tests.statements import counting
 
 NOW_MS = at("2025-05-14 12:00", "UTC")
@@ -34,7 +35,7 @@ def filled(database: Database) -> House:
         made = devices.create(database, house.house_id, name, name, config)
         mine = {field: series for (device, field), series in fields.items() if device == name}
         with database.begin() as connection:
-            readings.write_series(connection, house.house_id, made.device_id, mine)
+            write_series(connection, house.house_id, made.device_id, mine)
     analytics.create_required(database, house.house_id)
     analytics.populate(database, house.house_id)
     return house

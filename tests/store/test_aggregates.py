@@ -17,6 +17,7 @@ from sgmp_console.timeseries import Series
 from sgmp_console.timeseries.aggregates import SlotAggregates, aggregate, hourly
 from sgmp_console.timeseries.slots import HOUR_MS, SLOT_MS
 from tests.database import TestServer
+from tests.series import write_series
 
 NOW_MS = 1_790_000_400_000
 DAY_MS = 24 * HOUR_MS
@@ -39,7 +40,7 @@ class Place:
 
     def store(self, series: Series, field: str = "power") -> readings.Written:
         with self.database.begin() as connection:
-            return readings.write_series(connection, self.house_id, self.device_id, {field: series})
+            return write_series(connection, self.house_id, self.device_id, {field: series})
 
     def slots(self, field: str = "power") -> SlotAggregates:
         with self.database.begin() as connection:

@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from sgmp_console import store
 from sgmp_console.store import Database, Maintenance
 from sgmp_console.timeseries import Series
 from tests.database import TestServer
+from tests.series import write_series
 from tests.store.conftest import Place
 from tests.waiting import wait_until
 
@@ -52,7 +52,7 @@ def test_weeks_that_are_over_are_packed_and_stay_the_same(place: Place, database
     start_ms = (now_ms - 4 * DAY_MS) // WEEK_MS * WEEK_MS + 4 * DAY_MS - 2 * WEEK_MS  # a Monday
     for part in np.array_split(np.arange(start_ms, start_ms + 4 * DAY_MS, 20_000), 30):
         with database.begin() as connection:
-            store.readings.write_series(
+            write_series(
                 connection,
                 place.house.house_id,
                 place.meter.device_id,

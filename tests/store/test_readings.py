@@ -15,6 +15,7 @@ from sgmp_console.errors import UserError
 from sgmp_console.measurements import MAX_VALUE
 from sgmp_console.store import Batch, Database, ReadingRow, StatementFailed, Written
 from sgmp_console.timeseries import Series
+from tests.series import write_series
 from tests.store.conftest import Place, make_place
 
 T0 = 1_750_000_000_000
@@ -127,7 +128,7 @@ def test_whole_series_are_stored_like_rows(place: Place, database: Database) -> 
     place.write({T0: {"x": 7.0}})
     series = Series(T0 + 60_000 * np.arange(20_000), np.arange(20_000.0))
     with database.begin() as connection:
-        written = store.readings.write_series(
+        written = write_series(
             connection, place.house.house_id, place.meter.device_id, {"x": series, "y": series}
         )
     assert written == Written(39_999, 1, 0, 0)

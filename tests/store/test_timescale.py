@@ -9,6 +9,7 @@ from sgmp_console import store
 from sgmp_console.store import Database, Written
 from sgmp_console.timeseries import Series
 from tests.database import TestServer
+from tests.series import write_series
 from tests.store.conftest import Place
 
 DAY_MS = 86_400_000
@@ -48,13 +49,11 @@ def test_late_and_repeated_readings_reach_the_columnstore(place: Place, database
     even = Series(T0 + 4000 * np.arange(0, 2000, 2), np.arange(0.0, 2000.0, 2))
     whole = Series(T0 + 4000 * np.arange(2000), np.arange(2000.0))
     with database.begin() as connection:
-        store.readings.write_series(connection, place.house.house_id, place.meter.device_id, {"x": even})
+        write_series(connection, place.house.house_id, place.meter.device_id, {"x": even})
     assert compress(database) == 1
     for expected in (Written(1000, 1000, 0, 0), Written(0, 2000, 0, 0)):
         with database.begin() as connection:
-            written = store.readings.write_series(
-                connection, place.house.house_id, place.meter.device_id, {"x": whole}
-            )
+            written = write_series(connection, place.house.house_id, place.meter.device_id, {"x": whole})
         assert written == expected
     found = place.read("x", T0, T0 + DAY_MS)
     assert list(found) == whole.timestamps.tolist()
@@ -75,7 +74,7 @@ def test_a_reading_takes_little_room(place: Place, database: Database) -> None:
     count = 21_600
     wave = 5 * np.sin(np.arange(count) / 3000)
     with database.begin() as connection:
-        store.readings.write_series(
+        write_series(
             connection,
             place.house.house_id,
             place.meter.device_id,
@@ -93,5 +92,5 @@ def test_history_is_stored_whatever_the_plan_for_the_watermarks(place: Place, da
         connection.exec_driver_sql("SET LOCAL enable_indexscan = off")
         connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
         history = Series(np.array([T0]), np.array([1.0]))
-        store.readings.write_series(connection, place.house.house_id, place.meter.device_id, {"x": history})
+        write_series(connection, place.house.house_id, place.meter.device_id, {"x": history})
     assert place.read("x", T0, T0 + DAY_MS) == {T0: 1.0}

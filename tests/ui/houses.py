@@ -17,6 +17,7 @@ from sgmp_console.store import devices as stored_devices
 from sgmp_console.timeseries import Series
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
+from tests.series import write_series
 from tests.ui import snapshots
 
 DAY_MS = 86_400_000
@@ -47,13 +48,13 @@ def furnish(database: Database, house: House) -> None:
     }
     late = t + SONNEN_LATE_MS
     with database.begin() as connection:
-        readings.write_series(
+        write_series(
             connection,
             house.house_id,
             egauge.device_id,
             {field: Series(t, values) for field, values in fields.items()},
         )
-        readings.write_series(
+        write_series(
             connection,
             house.house_id,
             sonnen.device_id,
@@ -83,7 +84,7 @@ def measured(database: Database, house: House, fields: Mapping[FieldKey, Series]
         for name in ("sonnen", "egauge", "powerflex"):
             device = stored_devices.create(connection, house.house_id, name, name, {})
             mine = {field: series for (of, field), series in fields.items() if of == name}
-            readings.write_series(connection, house.house_id, device.device_id, mine)
+            write_series(connection, house.house_id, device.device_id, mine)
     analytics.create_required(database, house.house_id)
     analytics.populate(database, house.house_id)
 

@@ -28,7 +28,7 @@ from sgmp_console.demo import command as demo_command
 from sgmp_console.demo.command import StackOptions
 from sgmp_console.fleet import analytics, devices
 from sgmp_console.settings import WindowSettings
-from sgmp_console.store import Device, readings
+from sgmp_console.store import Device
 from sgmp_console.timeseries import Series
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.tasks import Tasks
@@ -41,6 +41,7 @@ from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.uncaught import UncaughtErrors
 from sgmp_edge import contract
 from tests.database import TestDatabase, TestServer
+from tests.series import write_series
 from tests.ui.conftest import Deployment
 from tests.ui.finding import only, press, press_in_notice, visible
 from tests.ui.test_entry import child
@@ -103,7 +104,7 @@ def deliver(deployed: Deployment, egauge: Device, load_kw: float, *, minutes: in
     }
     fields = {field: Series(t, np.full(len(t), value)) for field, value in values.items()}
     with deployed.owner.begin() as connection:
-        readings.write_series(connection, egauge.house_id, egauge.device_id, fields)
+        write_series(connection, egauge.house_id, egauge.device_id, fields)
 
 
 def sign_in(qtbot: QtBot, console: Console, deployed: Deployment) -> MainView:
