@@ -21,7 +21,8 @@ from sgmp_console.reports.balance import (
     needed_to_check,
     opening_ledger,
 )
-from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Known
+from sgmp_console.reports.item_reader import ItemReader, Known
+from sgmp_console.reports.item_values import ItemUnreadable
 from sgmp_console.store import FieldKey, House, aggregates, analytics
 from sgmp_console.timeseries import (
     HOUR_MS,

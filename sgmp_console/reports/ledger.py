@@ -14,7 +14,8 @@ from sgmp_console.reports.balance import (
     ledger_from_ms,
     opening_ledger,
 )
-from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable
+from sgmp_console.reports.item_reader import ItemReader
+from sgmp_console.reports.item_values import ItemUnreadable
 from sgmp_console.store import House
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SlotMeans
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sgmp_console.formula import FormulaError, inlined, parse, written
 from sgmp_console.reports.balance import BALANCE_ITEMS
-from sgmp_console.reports.item_reader import missing_item
+from sgmp_console.reports.item_values import missing_item
 from sgmp_console.reports.report import Why
 from sgmp_console.reports.report_data import ReportData
 from sgmp_console.reports.steps import gaps

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse
 from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance, without_car
-from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable, Polls
+from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.item_source import Source, combined
+from sgmp_console.reports.item_values import ItemUnreadable, Polls
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Trouble
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, StationPower, paired, with_powers, with_split

@@ -13,7 +13,8 @@ import psycopg2.extensions
 from sgmp_console.formula import Formula, evaluate_items, parse
 from sgmp_console.formula.identifiers import DeviceIdentifier
 from sgmp_console.formula.items import SourceIdentifier
-from sgmp_console.reports.item_reader import ItemExtremes, ItemHours, ItemReader, ItemSlots
+from sgmp_console.reports.item_reader import ItemReader
+from sgmp_console.reports.item_values import ItemExtremes, ItemHours, ItemSlots
 from sgmp_console.store import Database, FieldKey, aggregates, analytics, devices, houses
 from sgmp_console.timeseries import Series, SlotMeans, slot_means
 from sgmp_console.timeseries.slots import SLOT_MS

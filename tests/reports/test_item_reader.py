@@ -16,8 +16,9 @@ from sgmp_console.demo.simulator.house import House
 from sgmp_console.fleet import analytics, devices, houses
 from sgmp_console.fleet.required import required_items
 from sgmp_console.measurements import flatten
-from sgmp_console.reports.item_reader import ItemReader, ItemUnreadable
+from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.item_source import Source
+from sgmp_console.reports.item_values import ItemUnreadable
 from sgmp_console.store import Batch, Database, EventRow, aggregates, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series
 from sgmp_console.timeseries.calendar import day

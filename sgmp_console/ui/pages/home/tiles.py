@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import GAP_MS, HomeSnapshot, Latest
-from sgmp_console.reports.item_reader import missing_item
+from sgmp_console.reports.item_values import missing_item
 from sgmp_console.timeseries import Series
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.parts.labels import ElidedLabel, IconLabel, ValueLabel, label, set_ink
