@@ -177,6 +177,7 @@ class Oracle:
         slots = set.intersection(*(set(self._slots[item]) for item in needed))
         return {slot: flows_of({item: self._balanced_kwh(item, slot) for item in needed}) for slot in slots}
 
+    @cache  # noqa: B019 - an oracle lives as long as its test
     def attributed(self, start: int, end: int) -> list[int]:
         return [slot for slot in range(start, end, SLOT) if slot in self._flows]
 

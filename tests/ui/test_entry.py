@@ -115,6 +115,23 @@ def test_a_failure_says_what_happened_and_can_be_retried(
         assert "Mosquitto" not in words(page)
 
 
+def test_a_retry_lets_the_child_before_end_what_it_started(
+    qtbot: QtBot, process: Start, tmp_path: Path
+) -> None:
+    ended = tmp_path / "ended"
+    running = process(
+        child(
+            {"failed": "The broker did not start."},
+            then=f"sys.stdin.read(); import pathlib; pathlib.Path({str(ended)!r}).touch()",
+        )
+    )
+    with qtbot.waitSignal(running.failed):
+        running.start()
+    with qtbot.waitSignal(running.failed):
+        running.start()
+    assert ended.exists()
+
+
 def test_a_child_that_just_ends_has_failed(qtbot: QtBot, process: Start) -> None:
     running = process(child(then="print('why', file=sys.stderr); sys.exit(3)"))
     with qtbot.waitSignal(running.failed) as failed:

@@ -21,6 +21,7 @@ from tests.fleet.configs import EGAUGE, SONNEN
 from tests.mosquitto import TestBroker, running_broker
 from tests.ui import snapshots
 from tests.ui.conftest import Deployment, save_picture
+from tests.ui.finding import running_timers
 from tests.ui.readers import ChosenReader
 
 Open = Callable[[], SynchronizeDialog]
@@ -71,6 +72,8 @@ def show(view: MainView, deployed: Deployment, qtbot: QtBot) -> Open:
 
     def shown() -> SynchronizeDialog:
         dialog = SynchronizeDialog(view.services, deployed.houses[0], view)
+        for timer in running_timers(dialog):
+            timer.setInterval(50)  # it looks by itself each ten seconds at what nobody announces
         dialog.open()
         qtbot.waitUntil(dialog.act.isEnabled)
         return dialog

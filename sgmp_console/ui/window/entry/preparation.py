@@ -67,9 +67,16 @@ class PreparationProcess(QObject):
         self._buffer = b""
         self._log = ""
         self._outcome = ""
+        self._starts_again = False
 
     def start(self) -> None:
-        """Also again, after it failed."""
+        """Also again, after it failed: then it begins when the child before has ended, with the servers it started."""
+        if self._process is not None and self._process.state() != QProcess.ProcessState.NotRunning:
+            self._starts_again = True
+            self._process.closeWriteChannel()
+            QTimer.singleShot(_STOP_TIMEOUT_MS, self._process, self._process.kill)
+            return
+        self._starts_again = False
         self._discard()
         self._buffer, self._outcome = b"", ""
         self._log = ""
@@ -113,7 +120,7 @@ class PreparationProcess(QObject):
         self._buffer += bytes(self._process.readAllStandardOutput().data())
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            if line.strip():
+            if line.strip() and not self._starts_again:
                 self._understand(line)
 
     def _understand(self, line: bytes) -> None:
@@ -154,7 +161,9 @@ class PreparationProcess(QObject):
     def _finished(self, code: int) -> None:
         self._read()
         self._read_log()
-        if self._outcome == "ready":
+        if self._starts_again:
+            self.start()
+        elif self._outcome == "ready":
             self.ended.emit()
         elif not self._outcome:
             self.failed.emit(f"The preparation ended unexpectedly (exit code {code}). The log says more.")
