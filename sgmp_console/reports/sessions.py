@@ -162,7 +162,10 @@ class StationPower:
     raw_from_ms: int = ALWAYS
 
     def with_means_of(self, slots: SlotAggregates, raw_from_ms: int) -> StationPower:
-        """With slots in place of the readings before `raw_from_ms`, which are no longer kept."""
+        """With slots in place of the readings before `raw_from_ms`, which are no longer kept: of those that are there all
+        the same, until the server deletes them, none is replaced."""
+        if len(self.readings):
+            raw_from_ms = min(raw_from_ms, int(self.readings.timestamps[0]) // SLOT_MS * SLOT_MS)
         gone = slots.in_bounds & (slots.starts < raw_from_ms)
         starts, means = slots.starts[gone], slots.sums[gone] / slots.n[gone]
         # A point holds to the next one, and no step is a gap: to the very end of its slot.
