@@ -27,7 +27,7 @@ def test_every_subject_can_be_measured(world: World, subject: str, monkeypatch: 
     monkeypatch.setattr(fleet, "ON_SCREEN", 2)
     results = SUBJECTS[subject](world)
     assert results
-    assert all(one.ratio > 0 for one in results)
+    assert all(one.ratio >= 0 for one in results)  # memory may not grow at all
 
 
 def test_the_ancestor_and_we_compute_the_same_items_of_the_same_readings(world: World) -> None:
