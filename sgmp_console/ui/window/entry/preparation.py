@@ -74,7 +74,10 @@ class PreparationProcess(QObject):
         if self._process is not None and self._process.state() != QProcess.ProcessState.NotRunning:
             self._starts_again = True
             self._process.closeWriteChannel()
-            QTimer.singleShot(_STOP_TIMEOUT_MS, self._process, self._process.kill)
+            patience = QTimer(self._process)
+            patience.setSingleShot(True)
+            patience.timeout.connect(self._process.kill)
+            patience.start(_STOP_TIMEOUT_MS)
             return
         self._starts_again = False
         self._discard()
