@@ -23,6 +23,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from tests.benchmarks import charts
 from tests.benchmarks.result import Result, ms, once, seconds
 from tests.benchmarks.world import DAY_MS, World, make_devices, settle
+from tests.reports.stored import work_off_late_ranges
 from tests.series import write_series
 
 HOUSES, ON_SCREEN = 1000, 25
@@ -124,6 +125,7 @@ def _type(page: FleetPage) -> None:
 def _pulses(world: World) -> list[Result]:
     """First with the two weeks before that the batteries' content follows from, then as it is read every five minutes."""
     measured = [_measured(world, number) for number in range(ON_SCREEN)]
+    work_off_late_ranges(world.url)
     settle(world)
     openings: dict[int, OpeningLedger] = {}
 
