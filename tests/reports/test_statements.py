@@ -28,7 +28,7 @@ CONFIGS = {"sonnen": SONNEN, "egauge": EGAUGE, "powerflex": POWERFLEX}
 
 @pytest.fixture
 def filled(database: Database) -> House:
-    """A house with the required items and a week of readings."""
+    """A house with the required items, a week of readings, and a charging session."""
     house = houses.create(database, "Maple House", time_zone="UTC")
     fields = balanced(NOW_MS - 7 * DAY_MS, NOW_MS, 5 * 60_000)
     for name, config in CONFIGS.items():
@@ -36,9 +36,17 @@ def filled(database: Database) -> House:
         mine = {field: series for (device, field), series in fields.items() if device == name}
         with database.begin() as connection:
             write_series(connection, house.house_id, made.device_id, mine)
+            if name == "powerflex":
+                readings.write(connection, Batch(events=[session_end(house, made.device_id, 2)]))
     analytics.create_required(database, house.house_id)
     analytics.populate(database, house.house_id)
     return house
+
+
+def session_end(house: House, device_id: int, hours_ago: int) -> EventRow:
+    about = {"duration": HOUR_MS, "energy": 2_000_000}
+    at_ms = NOW_MS - hours_ago * HOUR_MS
+    return EventRow(house.house_id, device_id, "powerflex", at_ms, "EV_END_CHARGING", about)
 
 
 def add(database: Database, house: House) -> None:
@@ -48,19 +56,10 @@ def add(database: Database, house: House) -> None:
         analytics.create(database, house.house_id, f"item_{number}", f"meter_{number}.A.Load")
     with database.begin() as connection:
         ends = [
-            EventRow(
-                house.house_id,
-                device.device_id,
-                "powerflex",
-                NOW_MS - hours * HOUR_MS,
-                "EV_END_CHARGING",
-                data,
-            )
+            session_end(house, device.device_id, hours)
             for device in stored_devices.list_all(connection, house.house_id)
             if device.name == "powerflex"
-            for hours, data in (
-                (hours, {"duration": 3_600_000, "energy": 2_000_000}) for hours in range(1, 150, 3)
-            )
+            for hours in range(1, 150, 3)
         ]
         readings.write(connection, Batch(events=ends))
 

@@ -67,6 +67,13 @@ def open_context_menu(page: ListPage[Any, Any]) -> QMenu:
     return menu
 
 
+def acts_of(menu: QMenu) -> set[tuple[str, bool]]:
+    """What a list's context menu can do with what is chosen, and whether it can now: all above the exports."""
+    actions = menu.actions()
+    exports = next((place for place, action in enumerate(actions) if action.isSeparator()), len(actions))
+    return {(action.text(), action.isEnabled()) for action in actions[:exports]}
+
+
 def running_timers(owner: QObject) -> list[QTimer]:
     """Its own ones, not those of its parts."""
     direct = owner.findChildren(QTimer, options=Qt.FindChildOption.FindDirectChildrenOnly)

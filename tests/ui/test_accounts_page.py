@@ -25,7 +25,7 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.ui.conftest import Deployment, save_pictures
-from tests.ui.finding import is_loading, open_context_menu, press_in_notice
+from tests.ui.finding import acts_of, is_loading, open_context_menu, press_in_notice
 from tests.ui.houses import outage
 from tests.ui.test_analytics_page import texts
 
@@ -128,7 +128,7 @@ def test_the_context_menu_has_what_the_toolbar_has(some: list[Account], show: Sh
     page = show()
     choose(page, "vera@example.org", "rosa@example.org")
     menu = open_context_menu(page)
-    offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
+    offered = acts_of(menu)
     ids = ("export", "import", "delete", "enable", "disable", "reset", "edit", "create")
     buttons = {
         (page.button(id_).text(), page.button(id_).isEnabled()) for id_ in ids if page.action(id_).isVisible()

@@ -27,7 +27,7 @@ from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase
 from tests.ui import houses, snapshots
 from tests.ui.conftest import Deployment
-from tests.ui.finding import is_loading, open_context_menu, press_in_notice, visible
+from tests.ui.finding import acts_of, is_loading, open_context_menu, press_in_notice, visible
 from tests.ui.readers import ChosenReader
 
 NAME, _, FORMULA, _, CURRENT, AGGREGATION, USED_BY = range(len(COLUMNS))
@@ -122,7 +122,7 @@ def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show, deplo
     page = show()
     choose(page, "load", "surplus")
     menu = open_context_menu(page)
-    offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
+    offered = acts_of(menu)
     buttons = {(button.text(), button.isEnabled()) for button in visible(page.actions_bar, QPushButton)}
     assert offered == buttons
     assert ("Delete 2 items", True) in offered

@@ -30,7 +30,7 @@ from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE, TOKEN
 from tests.ui import equipped, houses
 from tests.ui.conftest import Deployment
-from tests.ui.finding import is_loading, only, open_context_menu, press_in_notice
+from tests.ui.finding import acts_of, is_loading, only, open_context_menu, press_in_notice
 from tests.ui.readers import ChosenReader, Clock
 
 Show = Callable[[], DevicesPage]
@@ -159,7 +159,7 @@ def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show) -> No
     page = show()
     choose(page, "sonnen", "garage")
     menu = open_context_menu(page)
-    offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
+    offered = acts_of(menu)
     made = [page.button(id_) for id_ in ("export", "import", "delete", "duplicate", "edit", "create")]
     assert offered == {(one.text(), one.isEnabled()) for one in made}
     assert ("Delete 2 devices", True) in offered

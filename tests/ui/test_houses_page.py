@@ -37,7 +37,7 @@ from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE
 from tests.ui import equipped
 from tests.ui.conftest import Deployment, save_picture
-from tests.ui.finding import open_context_menu
+from tests.ui.finding import acts_of, open_context_menu
 from tests.ui.houses import outage
 from tests.ui.readers import ChosenReader, Clock
 
@@ -180,7 +180,7 @@ def test_the_context_menu_has_what_the_toolbar_has(show: Show, deployed: Deploym
     page = show()
     page.table.select({deployed.houses[0].house_id})
     menu = open_context_menu(page)
-    offered = {(action.text(), action.isEnabled()) for action in menu.actions()}
+    offered = acts_of(menu)
     buttons = [page.button(id_) for id_ in ("synchronize", "renew", "delete", "edit", "create")]
     assert offered == {(button.text(), button.isEnabled()) for button in buttons}
     menu.close()
