@@ -11,7 +11,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sgmp_console.commands import FAILED, USAGE, Usage, admin, check, data, demo, notices, revocation, server
+from sgmp_console.commands import (
+    FAILED,
+    USAGE,
+    Usage,
+    admin,
+    check,
+    connections,
+    data,
+    demo,
+    notices,
+    own_server,
+    revocation,
+    server,
+)
 from sgmp_console.commands.arguments import Command
 from sgmp_console.errors import SgmpError
 from sgmp_edge import VERSION
@@ -109,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", action="store_true", help="log progress to standard error")
     parser.set_defaults(command=demo.window, extra="console")
     parsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for group in (demo, server, notices, revocation, check, data, admin):
+    for group in (demo, own_server, server, notices, revocation, connections, check, data, admin):
         group.add(parsers)
     return parser
 

@@ -7,3 +7,6 @@ DATABASE_URL = "SGMP_DATABASE_URL"
 
 SMTP_PASSWORD = "SGMP_SMTP_PASSWORD"  # noqa: S105 - the name of an environment variable
 """The password of the mail server, for services and where there is no keyring."""
+
+SHARE_GROUP = "SGMP_SHARE_GROUP"
+"""The group in which several ingests share the messages: who knows its name could take part."""

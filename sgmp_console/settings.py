@@ -5,6 +5,7 @@ Two TOML files in the user's configuration folder. Neither ever holds a password
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import tomllib
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 import platformdirs
 
@@ -193,6 +194,52 @@ def read_profiles(file: Path) -> list[Profile]:
             f"{file}: profiles are written as [[profile]] tables. Correct or delete the file."
         )
     return [_typed(Profile, table, file) for table in tables]
+
+
+def connection_file(profile: Profile, database_ca: str = "") -> bytes:
+    """A file that another computer imports (`import_profiles`). Its certificates and key are in it, as PEM texts.
+
+    `database_ca`: the authority of the database's certificate, as a PEM text; empty: one that computers trust anyway.
+    """
+    import tomli_w
+
+    table = {key: value for key, value in asdict(profile).items() if value != ""}
+    return tomli_w.dumps({"profile": [{**table, "database_ca": database_ca}]}).encode("utf-8")
+
+
+def import_profiles(file: Path, folder: Path) -> list[Profile]:
+    """The profiles of a file of another console, or of `connection_file`, whose PEM texts are put into files that only
+    their owner reads, below the configuration folder `folder`. Raises SettingsError."""
+    document = _read(file)
+    if not document:
+        raise SettingsError(f"{file} does not exist, or holds no connection.")
+    profiles = []
+    tables = document.get("profile", [])
+    for profile, table in zip(read_profiles(file), tables, strict=True):
+        name = hashlib.sha256(repr(sorted(table.items())).encode("utf-8")).hexdigest()[:16]
+        kept = {key: _kept_pem(folder / "certificates" / name, key, table.get(key, "")) for key in _PEM_TEXTS}
+        ca = kept.pop("database_ca")
+        if ca:
+            separator = "&" if "?" in profile.database_url else "?"
+            kept["database_url"] = f"{profile.database_url}{separator}sslrootcert={quote(ca, safe='/')}"
+        profiles.append(_typed(Profile, {**asdict(profile), **kept}, file))
+    return profiles
+
+
+_PEM_TEXTS = ("broker_ca", "broker_cert", "broker_key", "database_ca")
+
+
+def _kept_pem(folder: Path, name: str, value: object) -> str:
+    """The path of the text, once it is in a file; what is a path already stays. Raises SettingsError."""
+    if not isinstance(value, str) or not value.startswith("-----BEGIN "):
+        return value if isinstance(value, str) else ""
+    file = folder / f"{name}.pem"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomic(file, value.encode("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file} can't be written: {error.strerror}.") from error
+    return str(file)
 
 
 def save_profiles(folder: Path, profiles: Iterable[Profile]) -> None:

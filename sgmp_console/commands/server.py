@@ -16,7 +16,7 @@ from sgmp_console.commands.arguments import (
     number,
 )
 from sgmp_console.commands.opening import database_url, refused_user
-from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
+from sgmp_console.environment import DATABASE_URL, SHARE_GROUP, SMTP_PASSWORD
 from sgmp_console.retention import RAW_RETENTION_DAYS
 
 _DAYS_OF_A_CENTURY = 36_500
@@ -82,7 +82,7 @@ def _add_ingest(parsers: Parsers) -> None:
         "--share-group",
         default="",
         metavar="GROUP",
-        help="share the messages with the other ingests of this group",
+        help=f"share the messages with the other ingests of this group; better in the environment as {SHARE_GROUP}",
     )
     parser.add_argument(
         "--broker-acl",

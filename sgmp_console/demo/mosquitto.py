@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import string
 import sys
 from pathlib import Path
 
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.demo.folder import LOOPBACK
 from sgmp_console.errors import SgmpError
-from sgmp_console.files import private_opener
-from sgmp_console.resources import resource
+from sgmp_console.server.broker import write_broker
+from sgmp_console.server.certificates import ensure_server_files
 
 
 class MosquittoMissing(SgmpError):
@@ -47,23 +46,8 @@ def prepare_broker(
     as, where that is not ours. Raises MosquittoMissing.
     """
     program = find_mosquitto()
-    data = folder / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(authority.certificate_file, folder / "ca.crt")
-    shutil.copyfile(authority.revocation_file, folder / "revoked.pem")
-    key = folder / "server.key"
-    if not key.exists():
-        server = authority.issue_server(["localhost", LOOPBACK])
-        (folder / "server.crt").write_text(server.certificate_pem, "ascii")
-        with open(key, "w", encoding="ascii", opener=private_opener) as file:
-            file.write(server.private_key_pem)
-    places = {"deployment": deployment, "address": LOOPBACK, "port": str(port), "folder": folder.as_posix()}
-    for name in ("mosquitto.conf", "acl"):
-        template = string.Template(resource(f"mosquitto/{name}").read_text("utf-8"))
-        (folder / name).write_text(template.safe_substitute(places), "utf-8")
-    if owner is not None and sys.platform != "win32":
-        for path in (folder, data, *folder.iterdir(), *data.iterdir()):
-            os.chown(path, *owner)
+    ensure_server_files(authority, folder, ["localhost", LOOPBACK], owner)
+    write_broker(folder, authority, deployment, LOOPBACK, port, owner=owner)
     return [str(program), "-c", str(folder / "mosquitto.conf")]
 
 

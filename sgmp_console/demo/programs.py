@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from sgmp_console.cloud.local_ca import LocalAuthority
-from sgmp_console.demo.certificates import service_files, write_secret
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState
 from sgmp_console.demo.houses import (
     SIMULATED_POWERFLEX_PASSWORD,
@@ -18,6 +17,7 @@ from sgmp_console.demo.mosquitto import prepare_broker
 from sgmp_console.demo.postgres import DATABASE
 from sgmp_console.demo.processes import Program
 from sgmp_console.environment import DATABASE_URL
+from sgmp_console.server.certificates import service_files, write_secret
 from sgmp_console.settings import Profile
 from sgmp_edge import contract
 

@@ -21,7 +21,6 @@ import sqlalchemy as sa
 
 from sgmp_console import store
 from sgmp_console.cloud.broker import Broker
-from sgmp_console.demo.certificates import service_files
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState
 from sgmp_console.demo.history import MissingHistory, newest_readings
 from sgmp_console.demo.houses import DEMO_HOUSES, DemoHouse
@@ -30,6 +29,7 @@ from sgmp_console.demo.progress import ProgressFile
 from sgmp_console.environment import DATABASE_URL
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import analytics, devices, houses, sync
+from sgmp_console.server.certificates import service_files
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,6 @@ from typing import Any
 from sgmp_console.cloud import revocation
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.demo import programs
-from sgmp_console.demo.certificates import ensure_service_files
 from sgmp_console.demo.folder import LOOPBACK, DemoFolder, DemoState, choose_ports
 from sgmp_console.demo.houses import DEMO_HOUSES
 from sgmp_console.demo.mosquitto import set_store_aside
@@ -32,6 +31,7 @@ from sgmp_console.demo.postgres import EmbeddedPostgres
 from sgmp_console.demo.processes import Child, Program, Service, bound_log, end_children_with_us
 from sgmp_console.demo.progress import ProgressReader, Reporter
 from sgmp_console.errors import SgmpError
+from sgmp_console.server.certificates import ensure_service_files
 from sgmp_console.settings import Profile
 from sgmp_console.store import SignInRefused, connecting, login_name
 

@@ -12,7 +12,7 @@ import signal
 import threading
 
 from sgmp_console.cloud.mqtt import BrokerSettings
-from sgmp_console.environment import DATABASE_URL
+from sgmp_console.environment import DATABASE_URL, SHARE_GROUP
 from sgmp_console.errors import UserError
 from sgmp_console.ingest.service import IngestSettings, run
 
@@ -28,8 +28,9 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
         raise UserError(
             f"Which database? Set {DATABASE_URL} to ingest's address, with its user and password."
         )
-    if arguments.share_group:
-        _check_share_group(arguments.share_group)
+    share_group = arguments.share_group or os.environ.get(SHARE_GROUP, "")
+    if share_group:
+        _check_share_group(share_group)
     host, port = _host_and_port(arguments.broker)
     broker = BrokerSettings(host, port, arguments.broker_ca, arguments.broker_cert, arguments.broker_key)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -41,7 +42,7 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
         url,
         broker,
         arguments.name,
-        arguments.share_group,
+        share_group,
         arguments.keep_days,
         arguments.broker_acl,
         _words(arguments.broker_reload),

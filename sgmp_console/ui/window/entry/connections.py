@@ -20,7 +20,13 @@ from PySide6.QtWidgets import (
 
 from sgmp_console.errors import UserError
 from sgmp_console.keychain import Keychain
-from sgmp_console.settings import Profile, SettingsError, profile_problems, read_profiles
+from sgmp_console.settings import (
+    Profile,
+    SettingsError,
+    configuration_folder,
+    import_profiles,
+    profile_problems,
+)
 from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
@@ -331,7 +337,7 @@ class ConnectionsDialog(TaskDialog):
     def _import(self, file: Path) -> None:
         """Add what a file of another console (its profiles.toml) or of an administrator holds."""
         try:
-            profiles = read_profiles(file)
+            profiles = import_profiles(file, configuration_folder())
         except SettingsError as error:
             self.message_bar.say("fault", str(error))
             return
