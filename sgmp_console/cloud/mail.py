@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 import smtplib
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Protocol
 
+from sgmp_console.cloud.limited_time import limited, tls_context
 from sgmp_console.errors import Unavailable, UserError
 
 SUBMISSION_PORT = 587
 TLS_PORT = 465
+
+WITHIN_S = 30.0
+"""For a whole conversation: a server that sends a little now and then must not keep others' mail."""
 
 
 class MailUnavailable(Unavailable):
@@ -45,7 +51,7 @@ class SmtpMailer:
     """Sends through `host`. Port 465 is TLS from the beginning, on others TLS is used when offered.
 
     Without TLS nothing is sent, but to this computer itself. `password` is a secret; without a `user` the server is not
-    signed in to. `timeout_s` is for each step of the conversation. `ca_file`: PEM of the server's authority, if it is
+    signed in to. `timeout_s` is for each step of the conversation, which ends after WITHIN_S in any case. `ca_file`: PEM of the server's authority, if it is
     not one of the system's.
     """
 
@@ -144,14 +150,15 @@ class SmtpMailer:
             ) from None
 
     def _connected(self) -> smtplib.SMTP:
-        context = ssl.create_default_context(cafile=self.ca_file or None)
+        context = tls_context(self.ca_file)
         if self.port == TLS_PORT:
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout_s, context=context)
-        server = smtplib.SMTP(self.host, self.port, timeout=self.timeout_s)
+            return _TlsServer(self.host, self.port, timeout=self.timeout_s, context=context)
+        server = _Server(self.host, self.port, timeout=self.timeout_s)
         try:
             server.ehlo_or_helo_if_needed()
             if server.has_extn("starttls"):
                 server.starttls(context=context)
+                server.limit()
             elif not _is_this_computer(self.host):
                 raise MailRefused(
                     f"The mail server {self.host}:{self.port} offers no TLS, so passwords are not sent through it. Use "
@@ -161,6 +168,28 @@ class SmtpMailer:
             server.close()
             raise
         return server
+
+
+class _Limited:
+    """WORKAROUND (no upstream report): smtplib has a time-out for each step only, and its socket can't be had before the
+    greeting otherwise."""
+
+    ends: float
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        self.ends = time.monotonic() + WITHIN_S
+        return limited(super()._get_socket(host, port, timeout), self.ends)  # type: ignore[misc]
+
+
+class _Server(_Limited, smtplib.SMTP):
+    def limit(self) -> None:
+        """Again, after TLS began."""
+        if self.sock is not None:
+            self.sock = limited(self.sock, self.ends)
+
+
+class _TlsServer(_Limited, smtplib.SMTP_SSL):
+    pass
 
 
 class AskingMailer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 from pathlib import Path
 
@@ -151,7 +152,23 @@ def _add_watch(parsers: Parsers) -> None:
         metavar="SECONDS",
         help="between two looks (%(default)s)",
     )
+    parser.add_argument(
+        "--webhook-network",
+        type=_network,
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="webhooks may also be in this network (192.168.1.0/24, 127.0.0.1), not at public addresses only; repeat for "
+        "several",
+    )
     _add_metrics(parser)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a network such as 192.168.1.0/24") from None
 
 
 def watch(arguments: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ from sgmp_console.store.database import classed
 from sgmp_console.store.errors import DatabaseUnavailable, OtherSchema
 from sgmp_console.store.rows import driver
 from sgmp_console.store.tables.houses import device_setting
+from sgmp_console.store.watching import CLAIM_GRACE_S
 from sgmp_edge import contract
 
 if TYPE_CHECKING:
@@ -291,6 +292,7 @@ def _programs(deployment: str) -> str:
         "connections": str(CONNECTION_LIMIT),
         "temp_file_limit": TEMP_FILE_LIMIT,
         "refresh_days": str(REFRESH_DAYS),
+        "claim_grace_s": str(CLAIM_GRACE_S),
     }
     text = "".join(map(_sql, _SUBJECTS))
     return re.sub(r"\{([a-z_]+)\}", lambda found: values[found[1]], text)

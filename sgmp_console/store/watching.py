@@ -16,6 +16,9 @@ from sgmp_console.store.findings import Window, window_of
 from sgmp_console.store.rows import driver, from_ms, to_ms, to_ms_or_none
 from sgmp_console.store.tables.findings import maintenance_window
 
+CLAIM_GRACE_S = 40
+"""After a restart of the database a claim of before holds this many seconds: longer than sending one message takes."""
+
 DeviceKey = tuple[int, str]
 """House and name of a device; `_edge` is the house's edge."""
 

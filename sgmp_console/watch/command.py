@@ -29,7 +29,13 @@ def run_until_stopped(arguments: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: stop.set())
     run(
         WatchSettings(
-            arguments.deployment, url, mailer, arguments.certificate, arguments.every, arguments.metrics
+            arguments.deployment,
+            url,
+            mailer,
+            arguments.certificate,
+            arguments.every,
+            arguments.metrics,
+            arguments.webhook_network,
         ),
         stop,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sgmp_console.backoff import delays
@@ -19,7 +19,6 @@ from sgmp_console.watch.messages import compose
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-_AT_ONCE = 20
 _FIRST_RETRY_S = 5.0
 _LONGEST_RETRY_S = 300.0
 _GIVE_UP_AFTER = 1000
@@ -28,10 +27,12 @@ _GIVE_UP_AFTER = 1000
 
 @dataclass(frozen=True)
 class Sender:
-    """What a deployment's messages are sent by. `mailer` None: there is no mail server."""
+    """What a deployment's messages are sent by. `mailer` None: there is no mail server. `networks`: what webhooks may
+    reach beside public addresses."""
 
     deployment: str
     mailer: SmtpMailer | None = None
+    networks: Sequence[webhook.Network] = ()
 
     def send(self, claimed: Claimed) -> None:
         """Raises Unavailable (it may have been taken), UserError (not as it stands)."""
@@ -42,7 +43,7 @@ class Sender:
                     raise Unavailable("The watch has no mail server (--mail-server).")
                 self.mailer.send_notification(claimed.address, message.subject, message.text, claimed.key)
             case Channel.WEBHOOK:
-                webhook.post(claimed.address, claimed.secret, message.document, claimed.key)
+                webhook.post(claimed.address, claimed.secret, message.document, claimed.key, self.networks)
 
 
 def deliver(database: Database, send: Callable[[Claimed], None], stop: threading.Event) -> None:
@@ -50,7 +51,9 @@ def deliver(database: Database, send: Callable[[Claimed], None], stop: threading
     while not stop.is_set():
         try:
             with database.begin() as connection:
-                claimed = watching.claim(connection, _AT_ONCE)
+                # One at a time: a claim lasts as long as a message takes, also where the server was started again
+                # since (`sgmp.claim_holds`).
+                claimed = watching.claim(connection, 1)
         except SgmpError as error:
             _log.warning("messages wait: %s", error)
             stop.wait(LOOK_EVERY_S * 5)

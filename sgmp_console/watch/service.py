@@ -32,6 +32,7 @@ from sgmp_console.watch.delivery import Sender, deliver
 from sgmp_console.watch.engine import Known, step
 from sgmp_console.watch.facts import WARNINGS_SINCE_MS, Certificate
 from sgmp_console.watch.rules import TERMS, Key, Rule
+from sgmp_console.watch.webhook import Network
 from sgmp_console.watch.windows import covers
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ _EVENTS_OVERLAP_MS = 20 * 60_000
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """`certificates`: PEM files that may expire."""
+    """`certificates`: PEM files that may expire. `webhook_networks`: what webhooks may reach beside public addresses."""
 
     deployment: str
     database_url: str = field(repr=False)
@@ -59,6 +60,7 @@ class WatchSettings:
     turn_every_s: float = TURN_EVERY_S
     metrics_port: int | None = None
     """Of 127.0.0.1, for Prometheus."""
+    webhook_networks: Sequence[Network] = ()
 
 
 @dataclass
@@ -112,7 +114,7 @@ def run(settings: WatchSettings, stop: threading.Event) -> None:
         return
     watcher = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
     measured = _Measured()
-    send = measured.counting(Sender(settings.deployment, settings.mailer).send)
+    send = measured.counting(Sender(settings.deployment, settings.mailer, settings.webhook_networks).send)
     with served(Service.WATCH, settings.metrics_port, measured.metrics):
         sending = threading.Thread(
             target=deliver, args=(database, send, stop), name="sgmp-delivery", daemon=True

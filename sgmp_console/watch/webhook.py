@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import ipaddress
 import json
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from sgmp_console.cloud.limited_time import limited, tls_context
 from sgmp_console.errors import Unavailable, UserError
 
-TIMEOUT_S = 10.0
-_MAX_ANSWER = 65_536
+WITHIN_S = 10.0
+"""For the whole exchange, from connecting to the status of the answer."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv6 addresses that stand for IPv4 ones (RFC 6052)."""
 
 
 class WebhookUnavailable(Unavailable):
@@ -26,43 +34,58 @@ class WebhookUnavailable(Unavailable):
 
 
 class WebhookRefused(UserError):
-    """It does not take this message; trying again is in vain."""
+    """It does not take this message, or the watch may not send there; trying again is in vain."""
 
 
 def checked_address(address: str) -> str:
     """Raises UserError for what is not an https address (http to this computer only)."""
     try:
         parts = urlsplit(address)
-        host, _port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
+        ascii_host = (host or "").encode("idna").decode("ascii")
     except ValueError:
-        host, parts = None, urlsplit("")
+        host, port, ascii_host, parts = None, None, "", urlsplit("")
     local = host is not None and (host == "localhost" or _is_loopback(host))
-    if not host or parts.scheme not in (("https", "http") if local else ("https",)) or parts.username:
-        raise UserError("A webhook's address looks like https://example.org/path, without a user's name.")
+    if (
+        not ascii_host
+        or parts.scheme not in (("https", "http") if local else ("https",))
+        or "@" in parts.netloc
+        or port == 0
+        or not address.isascii()
+        or any(not "!" <= character <= "~" or character == "\\" for character in address)
+    ):
+        raise UserError(
+            "A webhook's address looks like https://example.org/path, without a user's name, blanks and accents."
+        )
     return address
 
 
-def post(address: str, secret: str, document: Mapping[str, Any], key: str) -> None:
-    """Returns when it was taken (any 2xx). Raises WebhookUnavailable, WebhookRefused, UserError."""
-    import requests
+def post(
+    address: str, secret: str, document: Mapping[str, Any], key: str, networks: Sequence[Network] = ()
+) -> None:
+    """Returns when it was taken (any 2xx). Raises WebhookUnavailable, WebhookRefused, UserError.
 
+    Who enters an address may not choose what this computer reaches in its own networks: the address must be public, or
+    of `networks`. It is looked up once, so that what was checked is what is connected to.
+    """
     checked_address(address)
+    parts = urlsplit(address)
     body = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
     stamp = str(int(time.time()))
     headers = {
+        "Host": parts.netloc,
+        "Connection": "close",
         "Content-Type": "application/json",
         "Idempotency-Key": key,
         "X-SGMP-Timestamp": stamp,
         "X-SGMP-Signature": f"sha256={signature(secret, stamp, body)}",
     }
-    where = urlsplit(address).netloc
+    where = parts.netloc
+    ends = time.monotonic() + WITHIN_S
     try:
-        with requests.post(
-            address, data=body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True
-        ) as answer:
-            answer.raw.read(_MAX_ANSWER)
-            status = answer.status_code
-    except (requests.RequestException, OSError) as error:
+        connected = _connected(parts.hostname or "", parts.port or _PORTS[parts.scheme], networks, ends)
+        status = _status(connected, parts, body, headers, ends)
+    except (OSError, http.client.HTTPException) as error:
         raise WebhookUnavailable(f"{where} can't be reached ({type(error).__name__}).") from error
     if 200 <= status < 300:
         return
@@ -74,6 +97,56 @@ def post(address: str, secret: str, document: Mapping[str, Any], key: str) -> No
 def signature(secret: str, stamp: str, body: bytes) -> str:
     """Hexadecimal."""
     return hmac.new(secret.encode("utf-8"), stamp.encode("ascii") + b"." + body, hashlib.sha256).hexdigest()
+
+
+_PORTS = {"https": 443, "http": 80}
+
+
+def _connected(host: str, port: int, networks: Sequence[Network], ends: float) -> socket.socket:
+    """To the first of the host's addresses that answers. Raises WebhookRefused where one of them may not be reached."""
+    found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not all(_may_reach(one, networks) for one in found):
+        raise WebhookRefused(
+            f"{host} is in a network that the watch may not send to. Who runs the watch can name the network "
+            "(--webhook-network)."
+        )
+    failure = OSError("no address")
+    for one in dict.fromkeys(found):
+        try:
+            return socket.create_connection((one, port), max(ends - time.monotonic(), 0.1))
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _may_reach(text: str, networks: Sequence[Network]) -> bool:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64:
+            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        else:
+            address = address.ipv4_mapped or address.sixtofour or address
+    if any(address in network for network in networks):
+        return True
+    return address.is_global and not address.is_multicast
+
+
+def _status(
+    connected: socket.socket, parts: SplitResult, body: bytes, headers: Mapping[str, str], ends: float
+) -> int:
+    """Of the answer; its body is not read."""
+    host = parts.hostname or ""
+    connection = http.client.HTTPConnection(host)
+    connection.sock = connected
+    try:
+        if parts.scheme == "https":
+            connection.sock = tls_context().wrap_socket(connected, server_hostname=host)
+        connection.sock = limited(connection.sock, ends)
+        target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+        connection.request("POST", target, body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def _is_loopback(host: str) -> bool:

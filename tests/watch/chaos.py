@@ -174,6 +174,7 @@ class Watchers:
         self._command = [
             *(sys.executable, "-m", "sgmp_console", "watch", "--deployment", DEPLOYMENT, "--every", "0.5"),
             *("--mail-server", f"127.0.0.1:{smtp_port}", "--mail-from", "watch@example.org"),
+            *("--webhook-network", "127.0.0.1"),
         ]
         self._environment = {**os.environ, DATABASE_URL: url}
         self._log = log

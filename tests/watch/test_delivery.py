@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import ipaddress
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from email.message import Message
 from typing import Any
@@ -12,10 +16,12 @@ from typing import Any
 import pytest
 
 from sgmp_console import store
+from sgmp_console.cloud import mail
 from sgmp_console.cloud.mail import SmtpMailer
 from sgmp_console.errors import UserError
 from sgmp_console.store import findings, watching
 from sgmp_console.store.findings import Channel, Once, Severity
+from sgmp_console.watch import webhook as webhook_module
 from sgmp_console.watch.delivery import Sender, deliver
 from sgmp_console.watch.service import notify
 from sgmp_console.watch.webhook import checked_address
@@ -26,6 +32,8 @@ from tests.webhook import Webhook, running_webhook
 
 pytestmark = pytest.mark.expected_warnings("watch.delivery: message")
 
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.1"),)
 
 DOWN = "Device is down: no answer within 3 s"
 SECRET = "a secret of the receiver's"
@@ -48,7 +56,9 @@ class Post:
 
     def __init__(self, fleet: Fleet, smtp: SmtpServer) -> None:
         self._fleet = fleet
-        self._sender = Sender("sgmp", SmtpMailer("127.0.0.1", "watch@example.org", smtp.port, timeout_s=5))
+        self._sender = Sender(
+            "sgmp", SmtpMailer("127.0.0.1", "watch@example.org", smtp.port, timeout_s=5), LOOPBACK
+        )
 
     def send(self) -> None:
         """All that is due now."""
@@ -372,6 +382,15 @@ def test_a_claim_of_a_sender_that_is_no_more_is_taken_over(fleet: Fleet, north: 
         "http://example.org/x",
         "ftp://example.org",
         "https://user:pass@example.org",
+        "https://:pass@example.org",
+        "https://@example.org",
+        "https://example.org:0",
+        "https://exa mple.org",
+        "https://example.org/a\r\nX-Evil: 1",
+        "https://example.org\\.evil.example",
+        "https://example.org/ä",
+        "https://" + "a" * 70 + ".example.org",
+        "https://.example.org",
         "https://",
         "example.org",
         "https://[::1",
@@ -381,6 +400,121 @@ def test_a_claim_of_a_sender_that_is_no_more_is_taken_over(fleet: Fleet, north: 
 def test_a_webhook_is_reached_over_tls_only(address: str) -> None:
     with pytest.raises(UserError, match="looks like https"):
         checked_address(address)
+
+
+INTERNAL = [
+    "https://127.0.0.1/x",
+    "http://localhost:9/x",
+    "https://[::1]/",
+    "https://169.254.169.254/latest/meta-data",
+    "https://[fd00:ec2::254]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[2002:7f00:1::]/",
+    "https://2130706433/",
+    "https://127.1/",
+    "https://0/",
+    "https://10.0.0.1/",
+    "https://192.168.1.1:8443/",
+    "https://100.64.0.1/",
+    "https://[fe80::1]/",
+    "https://224.0.1.1/",
+]
+
+
+@pytest.mark.parametrize("address", INTERNAL)
+def test_a_webhook_is_not_sent_into_the_watchs_own_networks(address: str) -> None:
+    with pytest.raises(webhook_module.WebhookRefused, match="may not send to"):
+        webhook_module.post(address, SECRET, {}, "key")
+
+
+def test_a_name_of_an_internal_address_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked up once: a name server that says something else the second time changes nothing."""
+    answers = iter(["127.0.0.1", "93.184.215.14"])
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, port, **_: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))],
+    )
+    with pytest.raises(webhook_module.WebhookRefused, match="may not send to"):
+        webhook_module.post("https://rebinding.example.org/", SECRET, {}, "key")
+
+
+@pytest.mark.parametrize("part", [b"H", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 204 No Content\r\n\r\nmuch"])
+def test_a_receiver_that_sends_a_byte_now_and_then_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, part: bytes
+) -> None:
+    monkeypatch.setattr(webhook_module, "WITHIN_S", 0.5)
+    with trickling(part) as port:
+        began = time.monotonic()
+        with contextlib.suppress(webhook_module.WebhookUnavailable):
+            webhook_module.post(f"http://127.0.0.1:{port}/", SECRET, {}, "key", LOOPBACK)
+        assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("part", [b"2", b"220-welcome\r\n"])
+def test_a_mail_server_that_sends_a_byte_now_and_then_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, part: bytes
+) -> None:
+    monkeypatch.setattr(mail, "WITHIN_S", 0.5)
+    with trickling(part) as port:
+        began = time.monotonic()
+        with pytest.raises(mail.MailUnavailable, match="did not answer in time"):
+            SmtpMailer("127.0.0.1", "watch@example.org", port, timeout_s=2).check()
+        assert time.monotonic() - began < 3
+
+
+@contextlib.contextmanager
+def trickling(part: bytes) -> Iterator[int]:
+    """A server that sends a part at once and goes on with it, byte by byte."""
+    stop = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(part)
+            while not stop.wait(0.05):
+                connection.sendall(part[-1:] if len(part) < 10 or part[:1] == b"H" else part)
+
+    with listener:
+        serving = threading.Thread(target=serve)
+        serving.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stop.set()
+            serving.join()
+
+
+def test_a_message_that_takes_long_keeps_no_other_from_another_sender(
+    fleet: Fleet, north: WatchedHouse
+) -> None:
+    for name in ("ann", "bob"):
+        add_recipient(fleet, Channel.MAIL, f"{name}@example.org")
+    north.warns(DOWN, "down")
+    fleet.turn(1_000)
+    stop, sending, taken = threading.Event(), threading.Event(), []
+
+    def send(claimed: watching.Claimed) -> None:
+        taken.append(claimed.address)
+        sending.set()
+        stop.wait(20)
+
+    sender = threading.Thread(target=deliver, args=(fleet.database, send, stop))
+    sender.start()
+    try:
+        assert sending.wait(20)
+        with fleet.database.begin() as connection:
+            other = [claimed.address for claimed in watching.claim(connection, 10)]
+    finally:
+        stop.set()
+        sender.join()
+    assert sorted([*taken[:1], *other]) == ["ann@example.org", "bob@example.org"]
+
+
+def test_after_a_restart_of_the_database_claims_last_longer_than_a_message_takes_and_no_minute() -> None:
+    assert max(mail.WITHIN_S, webhook_module.WITHIN_S) < watching.CLAIM_GRACE_S < 60
 
 
 def test_the_secret_of_a_webhook_is_shown_to_nobody(fleet: Fleet) -> None:

@@ -421,10 +421,10 @@ END
 $$;
 
 -- Whether a claim holds: for two minutes, and as long as the session is there that made it. A server that started since then
--- has ended the sessions of senders that go on: it leaves them their claims for two minutes more.
+-- has ended the sessions of senders that go on: it leaves them their claims for as long as a message takes (30 s by mail).
 CREATE FUNCTION sgmp.claim_holds(at timestamptz, session integer) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN CASE WHEN at < pg_postmaster_start_time() THEN pg_postmaster_start_time() > clock_timestamp() - interval '2 minutes'
+RETURN CASE WHEN at < pg_postmaster_start_time() THEN pg_postmaster_start_time() > clock_timestamp() - interval '{claim_grace_s} seconds'
             ELSE at > clock_timestamp() - interval '2 minutes'
                  AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = session) END IS TRUE;
 
