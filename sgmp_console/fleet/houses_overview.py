@@ -47,7 +47,7 @@ def fleet(connection: sa.Connection, now_ms: int) -> FleetOverview:
     """As `overview`, with what concerns all of them. Three statements, whatever the number of houses."""
     standing = standings.of_fleet(connection)
     wrong: dict[int | None, list[Finding]] = {}
-    for finding in sorted(findings.read(connection), key=_worst_first):
+    for finding in sorted(findings.read(connection), key=lambda finding: finding.urgency):
         wrong.setdefault(finding.house_id, []).append(finding)
     found = []
     for house in houses.list_all(connection):
@@ -84,10 +84,6 @@ def badness(house: HouseOverview) -> tuple[object, ...]:
         house.house.name.casefold(),
         house.house.house_id,
     )
-
-
-def _worst_first(finding: Finding) -> tuple[bool, int, int]:
-    return finding.state is not State.ACTIVE, -finding.severity.rank, finding.from_ms
 
 
 def valid_credentials(service: CredentialsService, house_ids: list[int]) -> dict[int, tuple[str, ...]]:

@@ -79,6 +79,11 @@ class Finding:
     def is_open(self) -> bool:
         return self.to_ms is None
 
+    @property
+    def urgency(self) -> tuple[bool, int, int, int]:
+        """Sorts what needs somebody first, then the worst, then the oldest; never two the same."""
+        return self.state is not State.ACTIVE, -self.severity.rank, self.from_ms, self.finding_id
+
 
 @dataclass(frozen=True)
 class Count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -276,9 +277,10 @@ def test_the_top_bar_counts_what_is_open_and_leads_to_its_house(
     )
     qtbot.waitUntil(lambda: started.live.house_id == maple.house_id)
     qtbot.waitUntil(lambda: started.findings.text() == "Not watched")
+    since_ms = int(time.time() * 1000) - 3_600_000
     equipped.find(deployed.owner, maple, "quarantine", "warning", noted=True)
-    equipped.find(deployed.owner, harbor, "edge_offline")
-    equipped.find(deployed.owner, None, "broker_away")
+    equipped.find(deployed.owner, harbor, "edge_offline", since_ms=since_ms)
+    equipped.find(deployed.owner, None, "broker_away", since_ms=since_ms)
     QTest.keyClick(started, Qt.Key.Key_F5)
     qtbot.waitUntil(lambda: started.findings.text() == "2 findings")
     started.findings.open()

@@ -78,7 +78,7 @@ def newly_open(
         and finding.state is State.ACTIVE
         and finding.severity is not Severity.INFO
     ]
-    return sorted(news, key=lambda one: (-one.severity.rank, one.from_ms)), opened
+    return sorted(news, key=lambda finding: finding.urgency), opened
 
 
 def _single(finding: Finding, houses: Mapping[int, House]) -> tuple[str, str]:

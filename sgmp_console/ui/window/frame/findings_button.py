@@ -44,8 +44,8 @@ class FindingsButton(QAbstractButton):
     ) -> None:
         """`findings`: the open ones, of which those count that nobody took note of. `problem`: why they may not be what
         is true now."""
-        worst_first = sorted(findings, key=lambda one: (-one.severity.rank, one.from_ms))
-        self._active = tuple(one for one in worst_first if one.state is State.ACTIVE)
+        active = [finding for finding in findings if finding.state is State.ACTIVE]
+        self._active = tuple(sorted(active, key=lambda finding: finding.urgency))
         self._problem = problem
         self.setVisible(bool(self._active or problem))
         self.setAccessibleName(self.text())
