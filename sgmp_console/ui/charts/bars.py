@@ -7,16 +7,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.reports.report import Bars, BarStep
 from sgmp_console.ui import fonts, formats, theme
 from sgmp_console.ui.charts import painted
-from sgmp_console.ui.charts.crosshair import Crosshair, Entry
+from sgmp_console.ui.charts.crosshair import Entry
 from sgmp_console.ui.charts.painted import Scale
 from sgmp_console.ui.charts.paper import Drawing
+from sgmp_console.ui.charts.place_chart import PlaceChart
 from sgmp_console.ui.charts.stack import fill_of
 from sgmp_console.ui.quantities import Quantity
 from sgmp_console.ui.theme import Tokens
@@ -53,51 +54,37 @@ class BarPicture:
         return len(self.bars.bounds) - 1
 
 
-class BarChart(QWidget):
-    """Left and Right choose a bar, Enter or a click opens what it stands for: `opened(start_ms, BarStep)`."""
+class BarChart(PlaceChart[BarPicture, int]):
+    """Left and Right choose a bar. A day or month is opened: `opened(start_ms, BarStep)`."""
 
     opened = Signal(object, object)
     crossed = Signal(object)
     """UTC ms in the middle of the bar that is chosen; None without one."""
 
     def __init__(self, accessible_name: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._picture: BarPicture | None = None
+        super().__init__(accessible_name, parent)
         self._hidden: set[str] = set()
-        self._chosen: int | None = None
-        self.setAccessibleName(accessible_name)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setMouseTracking(True)
-        self._crosshair = Crosshair(self)
-
-    def set_picture(self, picture: BarPicture | None) -> None:
-        self._picture = picture
-        if self._chosen is not None and (picture is None or self._chosen >= picture.count):
-            self._leave()
-        opens = picture is not None and picture.bars.step is not BarStep.HOUR
-        self.setCursor(Qt.CursorShape.PointingHandCursor if opens else Qt.CursorShape.ArrowCursor)
-        self.update()
 
     def set_shown(self, item: str, shown: bool) -> None:
         (self._hidden.discard if shown else self._hidden.add)(item)
+        if self.chosen is not None:
+            self.choose(self.chosen)
         self.update()
 
     def mark(self, timestamp_ms: int | None) -> None:
         """Show the bar that a time is in, without values, where the crosshair of another chart of the page is there."""
-        picture = self._picture
-        if self._chosen is not None or picture is None:
+        picture = self.picture
+        if self.chosen is not None or picture is None:
             return
         bounds = picture.bars.bounds
         if timestamp_ms is None or not bounds[0] <= timestamp_ms < bounds[-1]:
-            self._crosshair.clear()
-            return
-        of = _scale(QRectF(self.rect()), picture, self._hidden)
-        place = bisect_right(bounds, timestamp_ms) - 1
-        self._crosshair.put(_middle(of, picture, place), of.area.top(), of.area.bottom(), "", ())
+            self.crosshair.clear()
+        else:
+            self._put(picture, bisect_right(bounds, timestamp_ms) - 1, "", [])
 
     def drawing(self) -> Drawing | None:
         """What is shown now, for a picture."""
-        picture, hidden = self._picture, frozenset(self._hidden)
+        picture, hidden = self.picture, frozenset(self._hidden)
         if picture is None:
             return None
 
@@ -106,92 +93,61 @@ class BarChart(QWidget):
 
         return Drawing(paint, tuple(one for one in picture.quantities if one.item not in hidden))
 
-    def text(self) -> str:
-        """What the card says of the chosen bar; empty without one."""
-        return self._crosshair.text()
-
     def point_of(self, place: int) -> QPointF:
         """The middle of a bar, in pixels."""
-        picture = self._picture
+        picture = self.picture
         if picture is None:
             return QPointF()
-        of = _scale(QRectF(self.rect()), picture, self._hidden)
+        of = self._scale(picture)
         return QPointF(_middle(of, picture, place), of.area.center().y())
-
-    # --- Events --------------------------------------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(480, 220)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
-        self._crosshair.resize(self.size())
-        self._leave()
-
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        if self._picture is not None:
+        if self.picture is not None:
             painter = QPainter(self)
-            paint_bars(painter, QRectF(self.rect()), self._picture, theme.tokens(), self._hidden)
+            paint_bars(painter, QRectF(self.rect()), self.picture, theme.tokens(), self._hidden)
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self._choose(self._place_at(event.position().x()))
+    def choose(self, place: int | None) -> None:
+        had = self.chosen is not None
+        super().choose(place)
+        if self.picture is not None and place is not None:
+            self.crossed.emit(sum(self.picture.bars.bounds[place : place + 2]) // 2)
+        elif had:
+            self.crossed.emit(None)
 
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        super().leaveEvent(event)
-        self._leave()
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        if event.button() == Qt.MouseButton.LeftButton:
-            self._open(self._place_at(event.position().x()))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        key, picture = event.key(), self._picture
-        if picture is not None and key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
-            last = picture.count - 1
-            step = 1 if key == Qt.Key.Key_Right else -1
-            self._choose(last if self._chosen is None else min(max(self._chosen + step, 0), last))
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._chosen is not None:
-            self._open(self._chosen)
-        elif key == Qt.Key.Key_Escape and self._chosen is not None:
-            self._leave()
-        else:
-            super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusInEvent(event)
-        self._crosshair.set_focused(True)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusOutEvent(event)
-        self._crosshair.set_focused(False)
-        self._leave()
-
-    def _place_at(self, x: float) -> int | None:
-        picture = self._picture
+    def place_at(self, at: QPointF) -> int | None:
+        picture = self.picture
         if picture is None:
             return None
-        area = _scale(QRectF(self.rect()), picture, self._hidden).area
-        if not area.left() <= x < area.right():
+        area = self._scale(picture).area
+        if not area.left() <= at.x() < area.right():
             return None
-        return int((x - area.left()) / area.width() * picture.count)
+        return int((at.x() - area.left()) / area.width() * picture.count)
 
-    def _open(self, place: int | None) -> None:
-        if place is not None and self._picture is not None:
-            self.opened.emit(self._picture.bars.bounds[place], self._picture.bars.step)
+    def next_place(self, x: int, y: int) -> int | None:
+        if self.picture is None or y:
+            return None
+        last = self.picture.count - 1
+        return last if self.chosen is None else min(max(self.chosen + x, 0), last)
 
-    def _leave(self) -> None:
-        if self._chosen is not None:
-            self._chosen = None
-            self.crossed.emit(None)
-        self._crosshair.clear()
+    def same_place(self, place: int, picture: BarPicture) -> int | None:
+        """The bar of the same hour, day or month."""
+        was = self.picture
+        if was is None or was.bars.step is not picture.bars.step:
+            return None
+        starts = picture.bars.bounds[:-1]
+        start = was.bars.bounds[place]
+        return starts.index(start) if start in starts else None
 
-    def _choose(self, place: int | None) -> None:
-        picture = self._picture
-        if place is None or picture is None:
-            self._leave()
-            return
-        self._chosen = place
-        self.crossed.emit((picture.bars.bounds[place] + picture.bars.bounds[place + 1]) // 2)
+    def opens(self, picture: BarPicture) -> bool:
+        return picture.bars.step is not BarStep.HOUR
+
+    def open_place(self, picture: BarPicture, place: int) -> None:
+        self.opened.emit(picture.bars.bounds[place], picture.bars.step)
+
+    def show_card(self, picture: BarPicture, place: int) -> None:
         entries = []
         for quantity in picture.quantities:
             values = picture.bars.energies.get(quantity.item)
@@ -205,12 +161,16 @@ class BarChart(QWidget):
             ):
                 text = formats.with_unit(size, _UNIT)
                 entries.append(Entry(name, text, theme.tokens().ink_muted, True, None))
-        of = _scale(QRectF(self.rect()), picture, self._hidden)
-        title = bar_title(picture, place)
-        self._crosshair.put(
+        self._put(picture, place, bar_title(picture, place), entries)
+
+    def _put(self, picture: BarPicture, place: int, title: str, entries: Sequence[Entry]) -> None:
+        of = self._scale(picture)
+        self.crosshair.put(
             _middle(of, picture, place), of.area.top(), of.area.bottom(), title, tuple(entries)
         )
-        self._crosshair.raise_()
+
+    def _scale(self, picture: BarPicture) -> Scale:
+        return _scale(QRectF(self.rect()), picture, self._hidden)
 
 
 def _before(picture: BarPicture) -> Sequence[str]:

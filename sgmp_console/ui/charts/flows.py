@@ -6,22 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import (
-    QColor,
-    QFocusEvent,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPainterPath,
-    QPaintEvent,
-    QResizeEvent,
-)
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 
 from sgmp_console.ui import fonts, formats, theme
-from sgmp_console.ui.charts.crosshair import Crosshair, Entry
+from sgmp_console.ui.charts.crosshair import Entry
 from sgmp_console.ui.charts.paper import Drawing
+from sgmp_console.ui.charts.place_chart import PlaceChart
 from sgmp_console.ui.charts.stack import fill_of
 from sgmp_console.ui.quantities import Quantity
 from sgmp_console.ui.theme import Tokens
@@ -233,50 +224,34 @@ def _path(ribbon: Ribbon, area: QRectF) -> QPainterPath:
 # --- The widget ------------------------------------------------------------------------------------------------------
 
 
-class FlowChart(QWidget):
-    """The mouse or Up and Down choose a ribbon, whose card says how much it is of its source and its use."""
-
-    def __init__(self, accessible_name: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._picture: FlowPicture | None = None
-        self._chosen: Link | None = None
-        self.setAccessibleName(accessible_name)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setMouseTracking(True)
-        self._crosshair = Crosshair(self)
+class FlowChart(PlaceChart[FlowPicture, Link]):
+    """A ribbon's card says how much it is of its source and its use."""
 
     def set_picture(self, picture: FlowPicture | None) -> None:
-        self._picture = picture
-        links = picture.shown if picture is not None else ()
-        same = [
-            link
-            for link in links
-            if self._chosen is not None and (link.source, link.use) == (self._chosen.source, self._chosen.use)
-        ]
-        self._choose(same[0] if same else None)
+        super().set_picture(picture)
         self.setAccessibleDescription(
             "; ".join(
                 f"{link.source.title} to {link.use.title} {formats.with_unit(link.kwh, _UNIT)}"
-                for link in links
+                for link in (picture.shown if picture is not None else ())
             )
         )
-        self.update()
 
     def drawing(self) -> Drawing | None:
         """What is shown now, for a picture."""
-        picture = self._picture
+        picture = self.picture
         if picture is None:
             return None
         return Drawing(lambda painter, frame, tokens: paint_flows(painter, frame, picture, tokens))
 
-    def text(self) -> str:
-        """What the card says of the chosen ribbon; empty without one."""
-        return self._crosshair.text()
-
     def point_of(self, link: Link) -> QPointF:
         """The middle of a ribbon, in pixels."""
+        area = self._area()
         return next(
-            (self._middle(ribbon) for ribbon in self._ribbons() if ribbon.link == link),
+            (
+                QPointF(area.center().x(), area.top() + (sum(ribbon.left) + sum(ribbon.right)) / 4)
+                for ribbon in self._ribbons()
+                if ribbon.link == link
+            ),
             QPointF(),
         )
 
@@ -284,77 +259,46 @@ class FlowChart(QWidget):
         return QSize(480, 240)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        if self._picture is not None:
-            paint_flows(QPainter(self), self._frame(), self._picture, theme.tokens(), self._chosen)
+        if self.picture is not None:
+            paint_flows(QPainter(self), self._frame(), self.picture, theme.tokens(), self.chosen)
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        at, area = event.position(), self._frame_area()
+    def place_at(self, at: QPointF) -> Link | None:
+        area = self._area()
         under = [ribbon.link for ribbon in self._ribbons() if _path(ribbon, area).contains(at)]
-        self._choose(under[-1] if under else None)
+        return under[-1] if under else None
 
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        super().leaveEvent(event)
-        self._choose(None)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+    def next_place(self, x: int, y: int) -> Link | None:
         links = [ribbon.link for ribbon in self._ribbons()]
-        key = event.key()
-        if links and key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
-            step = 1 if key == Qt.Key.Key_Down else -1
-            place = links.index(self._chosen) + step if self._chosen in links else 0
-            self._choose(links[min(max(place, 0), len(links) - 1)])
-        elif key == Qt.Key.Key_Escape and self._chosen is not None:
-            self._choose(None)
-        else:
-            super().keyPressEvent(event)
+        if not links or x:
+            return None
+        place = links.index(self.chosen) + y if self.chosen in links else 0
+        return links[min(max(place, 0), len(links) - 1)]
 
-    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusInEvent(event)
-        self._crosshair.set_focused(True)
+    def same_place(self, place: Link, picture: FlowPicture) -> Link | None:
+        ends = (place.source, place.use)
+        return next((link for link in picture.shown if (link.source, link.use) == ends), None)
 
-    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusOutEvent(event)
-        self._crosshair.set_focused(False)
-        self._choose(None)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
-        self._crosshair.resize(self.size())
-        self._choose(None)
+    def show_card(self, picture: FlowPicture, place: Link) -> None:
+        entries = tuple(
+            Entry(
+                f"of {end.title}",
+                formats.percent(place.kwh / picture.total(end)),
+                end.colour,
+                end.dashed,
+                None,
+            )
+            for end in (place.source, place.use)
+        )
+        title = f"{place.source.title} to {place.use.title}: {formats.with_unit(place.kwh, _UNIT)}"
+        middle = self.point_of(place)
+        self.crosshair.put_cell(QRectF(middle, middle), title, entries)
 
     def _frame(self) -> QRectF:
         return QRectF(self.rect()).adjusted(8, 8, -8, -8)
 
-    def _frame_area(self) -> QRectF:
-        return _area(self._frame(), self._picture) if self._picture is not None else QRectF()
+    def _area(self) -> QRectF:
+        return _area(self._frame(), self.picture) if self.picture is not None else QRectF()
 
     def _ribbons(self) -> Sequence[Ribbon]:
-        layout = flow_layout(self._picture, self._frame().height()) if self._picture is not None else None
+        layout = flow_layout(self.picture, self._frame().height()) if self.picture is not None else None
         return layout.ribbons if layout is not None else ()
-
-    def _middle(self, ribbon: Ribbon) -> QPointF:
-        area = self._frame_area()
-        return QPointF(area.center().x(), area.top() + (sum(ribbon.left) + sum(ribbon.right)) / 4)
-
-    def _choose(self, link: Link | None) -> None:
-        if link != self._chosen:
-            self._chosen = link
-            self.update()
-        picture = self._picture
-        if link is None or picture is None:
-            self._crosshair.clear()
-            return
-        middle = next(self._middle(ribbon) for ribbon in self._ribbons() if ribbon.link == link)
-        entries = tuple(
-            Entry(
-                f"of {one.title}",
-                formats.percent(link.kwh / picture.total(one)),
-                one.colour,
-                one.dashed,
-                None,
-            )
-            for one in (link.source, link.use)
-        )
-        title = f"{link.source.title} to {link.use.title}: {formats.with_unit(link.kwh, _UNIT)}"
-        self._crosshair.put_cell(QRectF(middle, middle), title, entries)
-        self._crosshair.raise_()

@@ -9,21 +9,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QBrush,
     QColor,
-    QFocusEvent,
     QImage,
-    QKeyEvent,
-    QMouseEvent,
     QPainter,
     QPainterPath,
     QPaintEvent,
     QPdfWriter,
     QPen,
     QPixmap,
-    QResizeEvent,
 )
 from PySide6.QtWidgets import QWidget
 
@@ -31,8 +27,9 @@ from sgmp_console.reports.heat_map import HALF_HOURS, NOWHERE, WEEKDAYS, Grid, H
 from sgmp_console.timeseries import SLOT_MS
 from sgmp_console.ui import fonts, formats, theme
 from sgmp_console.ui.charts.colour_scale import STEPS, ColourScale, scale_of
-from sgmp_console.ui.charts.crosshair import Crosshair, Entry
+from sgmp_console.ui.charts.crosshair import Entry
 from sgmp_console.ui.charts.paper import Drawing
+from sgmp_console.ui.charts.place_chart import PlaceChart
 from sgmp_console.ui.charts.ticks import value_label, value_ticks
 from sgmp_console.ui.quantities import Quantity
 from sgmp_console.ui.theme import Tokens
@@ -98,6 +95,7 @@ class _Layout:
     """Where the cells of a picture are in a frame, in logical pixels."""
 
     def __init__(self, frame: QRectF, picture: HeatPicture) -> None:
+        self.frame = frame
         self.picture = picture
         self.across = picture.days_across
         metrics = fonts.metrics("caption")
@@ -334,67 +332,40 @@ def _day_labels(layout: _Layout) -> list[tuple[float, str]]:
     return texts
 
 
-class HeatMapChart(QWidget):
-    """Arrow keys move from cell to cell, Enter or a click on a day opens it: `opened(start_ms)`, where the cell begins."""
+class HeatMapChart(PlaceChart[HeatPicture, tuple[int, int]]):
+    """Arrow keys move from cell to cell, a place is its line and half hour. A day is opened: `opened(start_ms)`, where the
+    cell begins."""
 
     opened = Signal(object)
 
     def __init__(self, accessible_name: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._picture: HeatPicture | None = None
+        super().__init__(accessible_name, parent)
         self._layout: _Layout | None = None
-        self._at: tuple[int, int] | None = None
         self._drawn = QPixmap()
         self._drawn_as: tuple[object, ...] = ()
-        self.setAccessibleName(accessible_name)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setMouseTracking(True)
-        self._crosshair = Crosshair(self)
-
-    def set_picture(self, picture: HeatPicture | None) -> None:
-        kept = self._at if _same_cells(self._picture, picture) else None
-        self._picture, self._layout = picture, None
-        self._leave()
-        opens = picture is not None and not picture.by_weekday
-        self.setCursor(Qt.CursorShape.PointingHandCursor if opens else Qt.CursorShape.ArrowCursor)
-        self.update()
-        if kept is not None:
-            self._choose(kept)
 
     def drawing(self) -> Drawing | None:
         """What is shown now, for a picture."""
-        picture = self._picture
+        picture = self.picture
         if picture is None:
             return None
         return Drawing(lambda painter, frame, tokens: paint_heat_map(painter, frame, picture, tokens))
-
-    def text(self) -> str:
-        """What the card says of the chosen cell; empty without one."""
-        return self._crosshair.text()
 
     def point_of(self, line: int, hour: int) -> QPointF:
         """The middle of the first cell of an hour, in pixels."""
         layout = self._laid_out()
         return QPointF() if layout is None else layout.cell_rect(line, 2 * hour).center()
 
-    # --- Events --------------------------------------------------------------------------------------------------
-
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(480, 360)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
-        self._layout = None
-        self._crosshair.resize(self.size())
-        self._leave()
-
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
-        if self._picture is None:
+        if self.picture is None:
             return
         # Kept, since each move of the cell that is chosen paints what lies under its card again.
-        look = (self._picture, self.size(), self.devicePixelRatioF(), theme.tokens().name)
+        look = (self.picture, self.size(), self.devicePixelRatioF(), theme.tokens().name)
         if look != self._drawn_as:
-            self._drawn, self._drawn_as = self._drawing(self._picture), look
+            self._drawn, self._drawn_as = self._drawing(self.picture), look
         QPainter(self).drawPixmap(0, 0, self._drawn)
 
     def _drawing(self, picture: HeatPicture) -> QPixmap:
@@ -407,92 +378,60 @@ class HeatMapChart(QWidget):
         painter.end()
         return drawn
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        layout = self._laid_out()
-        self._choose(None if layout is None else layout.place_at(event.position()))
-
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        super().leaveEvent(event)
-        self._leave()
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        layout = self._laid_out()
-        if event.button() == Qt.MouseButton.LeftButton and layout is not None:
-            self._open(layout.place_at(event.position()))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        layout, key = self._laid_out(), event.key()
-        moves = {
-            Qt.Key.Key_Left: (-1, 0),
-            Qt.Key.Key_Right: (1, 0),
-            Qt.Key.Key_Up: (0, -1),
-            Qt.Key.Key_Down: (0, 1),
-        }
-        if layout is not None and key in moves and not event.modifiers():
-            x, y = moves[Qt.Key(key)]
-            self._move(layout, *((x, y) if layout.across else (y, x)))
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._at is not None:
-            self._open(self._at)
-        elif key == Qt.Key.Key_Escape and self._at is not None:
-            self._leave()
-        else:
-            super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusInEvent(event)
-        self._crosshair.set_focused(True)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusOutEvent(event)
-        self._crosshair.set_focused(False)
-        self._leave()
-
     # --- The cell that is chosen ---------------------------------------------------------------------------------
 
     def _laid_out(self) -> _Layout | None:
-        picture = self._picture
-        if self._layout is None and picture is not None and not picture.is_empty:
-            self._layout = _Layout(_frame(self), picture)
+        """Of the picture and the size that it has now."""
+        picture, frame = self.picture, _frame(self)
+        if picture is None or picture.is_empty:
+            return None
+        if self._layout is None or (self._layout.picture, self._layout.frame) != (picture, frame):
+            self._layout = _Layout(frame, picture)
         return self._layout
 
-    def _move(self, layout: _Layout, lines: int, hours: int) -> None:
-        """To the next cell in a direction, over places that have none; at first to the newest."""
+    def place_at(self, at: QPointF) -> tuple[int, int] | None:
+        layout = self._laid_out()
+        return None if layout is None else layout.place_at(at)
+
+    def next_place(self, x: int, y: int) -> tuple[int, int] | None:
+        """The next cell in a direction, over places that have none; at first the newest."""
+        layout = self._laid_out()
+        if layout is None:
+            return None
         places = layout.grid.places
-        if self._at is None:
+        if self.chosen is None:
             newest = int(np.argmax(places.max(axis=1))) if not layout.picture.by_weekday else 0
-            self._choose((newest, int(np.argmax(places[newest]))))
-            return
-        line, half = self._at
+            return newest, int(np.argmax(places[newest]))
+        lines, hours = (x, y) if layout.across else (y, x)
+        line, half = self.chosen
         cell = places[line, half]
         while 0 <= line + lines < len(places) and 0 <= half + hours < HALF_HOURS:
             line, half = line + lines, half + hours
             if places[line, half] not in (NOWHERE, cell):
-                self._choose((line, half))
-                return
+                return line, half
+        return self.chosen
 
-    def _open(self, place: tuple[int, int] | None) -> None:
+    def same_place(self, place: tuple[int, int], picture: HeatPicture) -> tuple[int, int] | None:
+        return place if self.picture is not None and _same_cells(self.picture, picture) else None
+
+    def opens(self, picture: HeatPicture) -> bool:
+        return not picture.by_weekday
+
+    def open_place(self, picture: HeatPicture, place: tuple[int, int]) -> None:
         layout = self._laid_out()
-        if place is None or layout is None or layout.picture.by_weekday:
+        if layout is None:
             return
-        heat_map = layout.picture.heat_map
         if layout.days_in_line > 1:
-            self.opened.emit(heat_map.day_starts[place[0] * layout.days_in_line])
+            self.opened.emit(picture.heat_map.day_starts[place[0] * layout.days_in_line])
         else:
-            self.opened.emit(int(heat_map.starts[layout.grid.places[place]]))
+            self.opened.emit(int(picture.heat_map.starts[layout.grid.places[place]]))
 
-    def _leave(self) -> None:
-        self._at = None
-        self._crosshair.clear()
-
-    def _choose(self, place: tuple[int, int] | None) -> None:
+    def show_card(self, picture: HeatPicture, place: tuple[int, int]) -> None:
         layout = self._laid_out()
-        if place is None or layout is None:
-            self._leave()
+        if layout is None:
             return
-        self._at = place
         cell = int(layout.grid.places[place])
         covered, slots = int(layout.grid.covered[cell]), int(layout.grid.slots[cell])
-        picture = layout.picture
         mean = float(layout.values[cell]) if covered else None
         colour = _scale(layout, theme.tokens()).colour(mean) if mean is not None else None
         entries = (
@@ -501,18 +440,15 @@ class HeatMapChart(QWidget):
             ),
             Entry("Covered", _coverage(covered, slots), None, False, None),
         )
-        self._crosshair.put_cell(layout.cell_rect(*place), _cell_title(layout, *place), entries)
-        self._crosshair.raise_()
+        self.crosshair.put_cell(layout.cell_rect(*place), _cell_title(layout, *place), entries)
 
 
-def _same_cells(one: HeatPicture | None, other: HeatPicture | None) -> bool:
+def _same_cells(one: HeatPicture, other: HeatPicture) -> bool:
     """Whether the second is the first with what came meanwhile."""
-    return (
-        one is not None
-        and other is not None
-        and (one.heat_map.day_starts, one.by_weekday) == (other.heat_map.day_starts, other.by_weekday)
-        and len(one.heat_map.starts) <= len(other.heat_map.starts)
-    )
+    return (one.heat_map.day_starts, one.by_weekday) == (
+        other.heat_map.day_starts,
+        other.by_weekday,
+    ) and len(one.heat_map.starts) <= len(other.heat_map.starts)
 
 
 def _frame(of: QWidget) -> QRectF:

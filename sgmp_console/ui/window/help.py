@@ -61,6 +61,7 @@ _KEYS = (
             ("+, −", "In the chart: half of it, twice as much"),
             ("Ctrl+Left, Ctrl+Right", "In the chart: move by a quarter"),
             ("Home", "In the chart: the whole again"),
+            ("Left, Right, Enter", "In the bars: choose a bar, open its day or month"),
             ("Arrow keys, Enter", "In the heat map: choose an hour, open its day"),
             ("Up, Down", "In the picture of energy flows: choose a ribbon"),
             ("Ctrl+E, Ctrl+C", "In a chart: its files, copy its numbers"),
