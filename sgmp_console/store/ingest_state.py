@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from sgmp_console.store.rows import to_ms
-from sgmp_console.store.tables.readings import ingest_state as table
 
 
 class Alarm(StrEnum):
@@ -57,7 +56,7 @@ def sentence(alarm: Alarm, about: Mapping[str, Any]) -> str:
     """For operators: what happened, and what to do."""
     houses = about.get("houses", {})
     which = ", ".join(str(one)[:64] for one in list(houses)[:5]) + (", ..." if len(houses) > 5 else "")
-    count = about.get("messages", 0)
+    count, reason = about.get("messages", 0), about.get("reason", "")
     match alarm:
         case Alarm.BROKER_DROPPED:
             return (
@@ -66,7 +65,7 @@ def sentence(alarm: Alarm, about: Mapping[str, Any]) -> str:
             )
         case Alarm.NOT_STORING:
             return (
-                f"For {about.get('seconds', 0)} s nothing could be stored: {about.get('reason', '')} The broker keeps "
+                f"For {about.get('seconds', 0)} s nothing could be stored{f': {reason}' if reason else '.'} The broker keeps "
                 "what arrives; ingest's log says more."
             )
         case Alarm.CERTIFICATE_EXPIRED:
@@ -122,8 +121,8 @@ def report(connection: sa.Connection, name: str, statistics: Mapping[str, Any]) 
 
 
 def read(connection: sa.Connection) -> list[IngestState]:
-    """All that ever reported, in order of name."""
-    rows = connection.execute(
-        sa.select(table.c.name, table.c.updated_at, table.c.statistics).order_by(table.c.name)
+    """All that ever reported, in order of name. Alarms of other houses than the account's are left out."""
+    rows = connection.exec_driver_sql(
+        "SELECT name, updated_at, statistics FROM sgmp.ingest_states ORDER BY name"
     )
     return [IngestState(name, to_ms(at), statistics) for name, at, statistics in rows]

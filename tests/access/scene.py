@@ -13,6 +13,8 @@ from tests.database import TestDatabase
 
 T0 = 1_750_000_000_000
 PASSWORD = "correct horse battery"
+RECIPIENT = "notified"
+"""Begins the email of whom a message about a finding did not reach."""
 
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "installer": (
@@ -76,6 +78,13 @@ def set_up(where: TestDatabase) -> Iterator[Scene]:
             }
             free = store.roles.create(connection, "unused", permissions=["export"])
         own, other = _place(owner, "North", 41.5), _place(owner, "South", 42.5)
+        alarms = {
+            "not_storing": {"seconds": 61, "reason": other.mark},
+            "flood": {"houses": {str(own.house_id): 700.0, str(other.house_id): 800.0}},
+            "refused": {"houses": [str(other.house_id)]},
+        }
+        with owner.begin() as connection:
+            store.ingest_state.report(connection, "ingest", {"readings": 7, "alarms": alarms})
         people: dict[str, Database] = {}
         for kind in PEOPLE[:-1]:
             role = {"must-change": "admin", "disabled": "admin"}.get(kind, kind)
@@ -147,6 +156,11 @@ def _place(owner: Database, name: str, value: float) -> Place:
             " VALUES (%s, 'battery', 'device_warning', %s, 'warning', now(), now(), now()) RETURNING finding_id",
             (house.house_id, mark),
         ).scalar_one()
+        connection.exec_driver_sql(
+            "INSERT INTO sgmp.finding (house_id, rule, subject, severity, from_at, seen_at, opened_at)"
+            " VALUES (%s, 'delivery', %s, 'warning', now(), now(), now())",
+            (house.house_id, f"{RECIPIENT}.{name}@example.org"),
+        )
         window_id = store.findings.add_window(
             connection, store.findings.Once(T0, T0 + 1), house_id=house.house_id, note=mark
         )

@@ -17,7 +17,7 @@ from sgmp_console import store
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts, analytics, devices, houses, roles
 from sgmp_console.store import Database, StatementFailed, accounts_role, ingest_role, login_name
-from tests.access.scene import PASSWORD, T0, Place, Scene, set_up
+from tests.access.scene import PASSWORD, RECIPIENT, T0, Place, Scene, set_up
 from tests.database import TestServer
 
 WITHOUT_SECRETS = ("researcher", "visitor", "installer", "clerk", "must-change")
@@ -93,6 +93,90 @@ def test_nothing_that_can_be_read_holds_a_secret_or_is_of_another_house(scene: S
             if person not in ("admin", "installer", "clerk"):
                 leaks += [f"{schema}.{relation}: email"] if "installer@example" in told else []
         assert leaks == []
+
+
+LONG = "repeat('x', 100000)"
+BENT = {
+    "integer": ("NULL", "2147483647"),
+    "bigint": ("NULL",),
+    "boolean": ("NULL", "true"),
+    "double precision": ("NULL", "'NaN'"),
+    "text": ("NULL", "''", LONG),
+    "jsonb": ("NULL", "'[]'", f"jsonb_build_object('token', '***', 'x', {LONG})"),
+}
+"""What a function does not expect, by the type of its argument."""
+
+
+def argument(name: str, kind: str, place: Place) -> str:
+    """One that a function could get on a good day, in SQL."""
+    ids = {
+        "house": place.house_id,
+        "device": place.battery.device_id,
+        "item": place.item_id,
+        "chosen": place.guest_id,
+        "finding": place.finding_id,
+        "recipient": place.recipient_id,
+    }
+    texts = {"channel": "mail", "kind": "device", "act": "discard", "time_zone": "UTC", "role_name": "guest"}
+    kind_of_text = name.removeprefix("new_")
+    return {
+        "integer": str(ids.get(name, 1)),
+        "bigint": str(ids.get(name, 1)),
+        "boolean": "false",
+        "text": f"'{texts.get(kind_of_text, 'sonnen')}'",
+        "jsonb": f"""'{{"ip": "{place.mark.lower()}.example.org", "token": "***"}}'""",
+        "integer[]": f"ARRAY[{place.series_id}, {place.house_id}]",
+        "bigint[]": "ARRAY[1, 2, 3, 4]",
+        "text[]": "ARRAY['meter']",
+        "double precision": "1",
+    }.get(kind, "'10:00'" if kind.startswith("time without") else "now()")
+
+
+@pytest.mark.parametrize("person", ["researcher", "installer", "clerk"])
+def test_no_function_says_what_an_account_may_not_see_however_it_is_called(scene: Scene, person: str) -> None:
+    """Each with arguments of the own house and of the other, and with each of them bent; errors with their details."""
+    own, other = scene.own, scene.other
+    hidden = [*secrets_of(scene), other.mark, other.mark.lower()]
+    hidden += [] if person == "installer" else [RECIPIENT]
+    with scene.owner.begin() as connection:
+        functions = connection.exec_driver_sql(
+            "SELECT oid::regproc::text, ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes) t), proargnames"
+            " FROM pg_proc WHERE pronamespace = 'sgmp'::regnamespace AND has_function_privilege(%s, oid, 'EXECUTE')",
+            (accounts_role(scene.where.deployment),),
+        ).all()
+    assert len(functions) > 80
+    said = []
+    with closing(connected(scene, person)) as connection:
+        connection.autocommit = False
+        for function, kinds, names in functions:
+            for place in (own, other):
+                usual = [argument(name, kind, place) for name, kind in zip(names or (), kinds, strict=False)]
+                calls = [usual] + [
+                    [*usual[:at], bent, *usual[at + 1 :]]
+                    for at, kind in enumerate(kinds)
+                    for bent in BENT.get(kind, ("NULL",))
+                ]
+                for call in calls:
+                    typed = ", ".join(f"{value}::{kind}" for value, kind in zip(call, kinds, strict=True))
+                    statement = f"SELECT * FROM {function}({typed})"
+                    answer = outcome(connection, statement)
+                    connection.rollback()
+                    said += [
+                        f"{statement}: {text}" for text in hidden if text in answer and text not in typed
+                    ]
+    assert said == []
+
+
+def test_alarms_of_ingest_name_the_own_house_only(scene: Scene) -> None:
+    def alarms(person: str) -> object:
+        with scene.people[person].begin() as connection:
+            (state,) = store.ingest_state.read(connection)
+        return state.statistics["alarms"]
+
+    own = str(scene.own.house_id)
+    assert alarms("visitor") == {"flood": {"houses": {own: 700.0}}, "not_storing": {"seconds": 61}}
+    assert alarms("clerk") == alarms("visitor")
+    assert set(cast("dict[str, object]", alarms("admin"))) == {"flood", "refused", "not_storing"}
 
 
 @pytest.mark.parametrize("person", WITHOUT_SECRETS)
@@ -318,7 +402,6 @@ def test_accounts_have_no_right_to_tables_but_to_read_what_is_of_no_house(scene:
     assert {right for _, _, right in rights} == {"SELECT"}
     assert {name for name, kind, _ in rights if kind != "v"} == {
         "device_setting",
-        "ingest_state",
         "installation",
         "permission",
         "role",

@@ -105,6 +105,9 @@ CREATE FUNCTION sgmp.update_device(
 ) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    broken text;
+    of_table text;
 BEGIN
     PERFORM sgmp.require_permission('manage_devices');
     UPDATE sgmp.device d SET
@@ -112,6 +115,10 @@ BEGIN
     WHERE d.device_id = device AND d.revision = seen AND (d.deleted_at IS NOT NULL) = restored
       AND sgmp.sees_house(d.house_id);
     RETURN CASE WHEN FOUND THEN seen + 1 END;
+EXCEPTION WHEN integrity_constraint_violation THEN
+    -- The same without PostgreSQL's detail: it quotes the row, with secrets that the caller may not see.
+    GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME, of_table = TABLE_NAME;
+    RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM, CONSTRAINT = broken, TABLE = of_table;
 END
 $$;
 

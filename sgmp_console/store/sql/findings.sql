@@ -13,13 +13,14 @@ END
 $$;
 
 -- Whether the account may read a finding. One of no house is of the deployment: those who see all houses see it, and
--- everybody where it says that readings reach nobody.
+-- everybody where it says that readings reach nobody. One that names an account or a recipient is for those who see these.
 CREATE FUNCTION sgmp.sees_finding(house integer, rule text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN sgmp.sees_contents()
     AND (CASE WHEN house IS NOT NULL THEN sgmp.sees_house(house)
               ELSE sgmp.sees_every_house() OR rule IN ('ingest_silent', 'broker_away') END)
-    AND (rule <> 'initial_password' OR sgmp.may('manage_accounts'));
+    AND (rule <> 'initial_password' OR sgmp.may('manage_accounts'))
+    AND (rule <> 'delivery' OR sgmp.may('manage_houses'));
 
 -- Those that are open, and of those that ended since a time the newest, of one house (with those of the deployment) or of all.
 CREATE FUNCTION sgmp.visible_findings(house integer, ended_since timestamptz, newest integer) RETURNS TABLE (
@@ -57,6 +58,7 @@ BEGIN
           AND CASE WHEN f.house_id IS NULL THEN (SELECT sgmp.sees_every_house()) OR f.rule IN ('ingest_silent', 'broker_away')
                    ELSE (SELECT sgmp.sees_every_house()) OR f.house_id = (SELECT sgmp.my_house()) END
           AND (f.rule <> 'initial_password' OR (SELECT sgmp.may('manage_accounts')))
+          AND (f.rule <> 'delivery' OR (SELECT sgmp.may('manage_houses')))
         ORDER BY f.to_at DESC NULLS FIRST, f.finding_id DESC;
 END
 $$;
@@ -109,6 +111,11 @@ $$;
 
 -- Recipients ------------------------------------------------------------------------------------------------------------
 
+-- As audit and findings name a recipient. The path of a web address may be all that keeps others from posting there.
+CREATE FUNCTION sgmp.shown_address(channel text, address text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN CASE channel WHEN 'webhook' THEN COALESCE(substring(address FROM '^https?://([^/?#@]*)([/?#]|$)'), '') ELSE address END;
+
 -- Their secrets are never shown.
 CREATE FUNCTION sgmp.visible_recipients() RETURNS TABLE (
     recipient_id integer, channel text, address text, house_id integer, least_severity text, created_by text,
@@ -160,7 +167,7 @@ BEGIN
     END IF;
     INSERT INTO sgmp.recipient (channel, address, secret, house_id, least_severity, created_by)
     VALUES (channel, address, secret, house, least_severity, sgmp.actor()) RETURNING recipient_id INTO created;
-    PERFORM sgmp.write_audit('create', 'recipient', address, created, house, NULL,
+    PERFORM sgmp.write_audit('create', 'recipient', sgmp.shown_address(channel, address), created, house, NULL,
                              jsonb_build_object('channel', channel, 'least_severity', least_severity));
     RETURN created;
 END
@@ -191,7 +198,7 @@ DECLARE
     about sgmp.recipient := sgmp.require_recipient(recipient);
 BEGIN
     UPDATE sgmp.recipient r SET deleted_at = now(), secret = '' WHERE r.recipient_id = recipient;
-    PERFORM sgmp.write_audit('delete', 'recipient', about.address, recipient, about.house_id,
+    PERFORM sgmp.write_audit('delete', 'recipient', sgmp.shown_address(about.channel, about.address), recipient, about.house_id,
                              jsonb_build_object('channel', about.channel, 'least_severity', about.least_severity), NULL);
     RETURN true;
 END
@@ -210,7 +217,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'Five test messages were sent within a minute. Wait a little.';
     END IF;
     INSERT INTO sgmp.notification (recipient_id, kind) VALUES (recipient, 'test') RETURNING notification_id INTO created;
-    PERFORM sgmp.write_audit('test', 'recipient', about.address, recipient, about.house_id, NULL, NULL);
+    PERFORM sgmp.write_audit('test', 'recipient', sgmp.shown_address(about.channel, about.address), recipient, about.house_id, NULL, NULL);
     RETURN created;
 END
 $$;
@@ -591,11 +598,11 @@ AS $$
 BEGIN
     PERFORM sgmp.require_watch();
     RETURN QUERY
-        SELECT r.address, r.house_id, min(n.created_at), count(*)::integer,
+        SELECT sgmp.shown_address(r.channel, r.address), r.house_id, min(n.created_at), count(*)::integer,
                (array_agg(n.problem ORDER BY n.notification_id DESC) FILTER (WHERE n.problem <> ''))[1]
         FROM sgmp.recipient r JOIN sgmp.notification n USING (recipient_id)
         WHERE r.deleted_at IS NULL AND n.kind <> 'test' AND n.sent_at IS NULL
           AND (n.failed_at IS NULL OR n.failed_at > now() - interval '1 day')
-        GROUP BY r.recipient_id HAVING bool_or(n.problem <> '');
+        GROUP BY 1, 2 HAVING bool_or(n.problem <> '');
 END
 $$;

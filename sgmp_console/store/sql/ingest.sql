@@ -232,6 +232,28 @@ BEGIN
 END
 $$;
 
+-- How each ingest is doing. Its alarms name houses, and why nothing can be stored may name what is in one: an account of one
+-- house reads what is of its own.
+CREATE FUNCTION sgmp.visible_ingest_states() RETURNS SETOF sgmp.ingest_state
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT i.name, i.updated_at,
+           CASE WHEN (SELECT sgmp.sees_every_house()) OR jsonb_typeof(i.statistics -> 'alarms') IS DISTINCT FROM 'object'
+                THEN i.statistics
+                ELSE i.statistics || jsonb_build_object('alarms', COALESCE((
+                    SELECT jsonb_object_agg(a.key, CASE jsonb_typeof(a.value -> 'houses')
+                        WHEN 'object' THEN jsonb_build_object('houses', jsonb_build_object(own.house, a.value -> 'houses' -> own.house))
+                        WHEN 'array' THEN jsonb_build_object('houses', jsonb_build_array(own.house))
+                        ELSE a.value - 'reason' END)
+                    FROM jsonb_each(i.statistics -> 'alarms') a
+                    WHERE a.value -> 'houses' IS NULL OR a.value -> 'houses' ? own.house), '{}'))
+           END
+    FROM sgmp.ingest_state i, (SELECT COALESCE(sgmp.my_house()::text, '') AS house) own;
+END;
+
+CREATE VIEW sgmp.ingest_states AS SELECT * FROM sgmp.visible_ingest_states();
+COMMENT ON VIEW sgmp.ingest_states IS 'sgmp program';
+
 -- A version number that an edge names; null for anything else.
 CREATE FUNCTION sgmp.version_in(named text) RETURNS integer
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp

@@ -58,10 +58,10 @@ TO {watch};
 -- Accounts ------------------------------------------------------------------------------------------------------------
 GRANT SELECT ON
     -- Of no house: what roles and device types are.
-    sgmp.permission, sgmp.role, sgmp.role_permission, sgmp.ingest_state, sgmp.installation, sgmp.device_setting,
+    sgmp.permission, sgmp.role, sgmp.role_permission, sgmp.installation, sgmp.device_setting,
     -- Views of functions.
     sgmp.houses, sgmp.house_states, sgmp.devices, sgmp.config_versions, sgmp.analytic_items, sgmp.registrations, sgmp.roles,
-    sgmp.accounts, sgmp.audit_entries
+    sgmp.accounts, sgmp.audit_entries, sgmp.ingest_states
 TO {accounts};
 
 GRANT EXECUTE ON FUNCTION
@@ -80,7 +80,7 @@ GRANT EXECUTE ON FUNCTION
     sgmp.visible_analytic_items(), sgmp.create_analytic_item(integer, text, text, text, boolean, text),
     sgmp.update_analytic_item(integer, integer, text, text, boolean, text), sgmp.delete_analytic_item(integer),
     sgmp.visible_registrations(), sgmp.register_aggregation(integer, integer, text[], text[]), sgmp.populate(integer),
-    sgmp.on_timescale(), sgmp.raw_kept_from(),
+    sgmp.on_timescale(), sgmp.raw_kept_from(), sgmp.visible_ingest_states(),
     sgmp.fields_of(integer), sgmp.set_unit(integer, text), sgmp.newest_readings(integer[]),
     sgmp.readings_between(integer[], timestamptz, timestamptz), sgmp.packed_readings(integer[], timestamptz, timestamptz),
     sgmp.packed_slots(integer[], timestamptz, timestamptz), sgmp.packed_hours(integer[], timestamptz, timestamptz),
