@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QStackedLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
@@ -68,23 +68,6 @@ class Page(QWidget):
                 next(iter(shown.buttons().values())).setFocus()
                 return
         self.setFocus()
-
-    def put(self, stack: QStackedLayout, shown: QWidget) -> None:
-        """Show this in the page's stack, and keep the focus in the page if it has it."""
-        changes = stack.currentWidget() is not shown
-        focus = QApplication.focusWidget()
-        inside = focus is not None and (focus is self or self.isAncestorOf(focus))
-        stack.setCurrentWidget(shown)
-        if changes and inside:
-            self.take_focus()
-
-    def put_notice(self, stack: QStackedLayout, notice: EmptyState, instead_of: EmptyState | None) -> None:
-        """Show a notice in the stack, in place of another one, which goes."""
-        stack.addWidget(notice)
-        self.put(stack, notice)
-        if instead_of is not None:
-            stack.removeWidget(instead_of)
-            instead_of.deleteLater()
 
     def reload(self) -> None:
         """Read again what is shown (F5)."""

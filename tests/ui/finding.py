@@ -15,6 +15,7 @@ from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.live import HomeFeed
 from sgmp_console.ui.pages.reports.page import ReportPage
+from sgmp_console.ui.pages.reports.period_page import PeriodPage
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
 from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.window.frame.main_view import MainView
@@ -126,12 +127,18 @@ def canvas(chart: TimeChart) -> QGraphicsView:
     return only(chart, QGraphicsView)
 
 
-def opened_report(qtbot: QtBot, view: MainView, id_: str) -> ReportPage:
-    """The page of a report, read."""
+def opened_period_page(qtbot: QtBot, view: MainView, id_: str) -> PeriodPage:
+    """The page of a report or the heat map, read."""
     if view.live.house_id is None:
         view.start()
     view.show_page(id_)
     page = view.page(id_)
-    assert isinstance(page, ReportPage)
+    assert isinstance(page, PeriodPage)
     qtbot.waitUntil(lambda: page.report is not None)
+    return page
+
+
+def opened_report(qtbot: QtBot, view: MainView, id_: str) -> ReportPage:
+    page = opened_period_page(qtbot, view, id_)
+    assert isinstance(page, ReportPage)
     return page

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports import export
 from sgmp_console.reports.report import Kind
-from sgmp_console.ui.pages.reports.page import ReportPage
+from sgmp_console.ui.pages.reports.period_page import PeriodPage
 from sgmp_console.ui.parts.exporter import Offer, SizeDialog
 from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.parts.table import RowsTable
@@ -24,7 +24,7 @@ from sgmp_console.ui.session import Session
 from sgmp_console.ui.shown_period import Compare
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui.conftest import Deployment
-from tests.ui.finding import open_context_menu, opened_report
+from tests.ui.finding import open_context_menu, opened_period_page, opened_report
 
 CHARTS = {
     Kind.ENERGY: ("chart", "bars", "flows"),
@@ -36,7 +36,7 @@ CHARTS = {
 }
 
 
-def parts_of(page: ReportPage) -> list[QWidget]:
+def parts_of(page: PeriodPage) -> list[QWidget]:
     """The charts and the table of a report page."""
     return [
         *(getattr(page, name) for name in CHARTS[page.kind]),
@@ -63,7 +63,7 @@ def entries(menu: QMenu) -> dict[str, QAction]:
 def test_every_chart_and_table_of_a_report_has_the_menu_by_keyboard(
     qtbot: QtBot, filled: Deployment, view: MainView, kind: Kind
 ) -> None:
-    page = opened_report(qtbot, view, kind.value)
+    page = opened_period_page(qtbot, view, kind.value)
     for widget in parts_of(page):
         menu = menu_of(qtbot, widget)
         names = list(entries(menu))
@@ -76,7 +76,7 @@ def test_every_chart_and_table_of_a_report_has_the_menu_by_keyboard(
         assert len(lines[0].split("\t")) == len(lines[1].split("\t")) > 1
 
 
-def offer_of(qtbot: QtBot, page: ReportPage, widget: QWidget, monkeypatch: pytest.MonkeyPatch) -> Offer:
+def offer_of(qtbot: QtBot, page: PeriodPage, widget: QWidget, monkeypatch: pytest.MonkeyPatch) -> Offer:
     found: list[Offer] = []
     monkeypatch.setattr(page.exporter, "copy", found.append)
     menu = menu_of(qtbot, widget)
@@ -175,7 +175,7 @@ def test_a_list_is_exported_as_it_is_shown(qtbot: QtBot, filled: Deployment, vie
 
 
 def saved(
-    qtbot: QtBot, page: ReportPage, offer: Offer, file: Path, size: tuple[int, int] = (1280, 800)
+    qtbot: QtBot, page: PeriodPage, offer: Offer, file: Path, size: tuple[int, int] = (1280, 800)
 ) -> Path:
     page.bar.hide_message()
     page.exporter.save(offer, file, size)

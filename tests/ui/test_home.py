@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,16 +13,20 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import UserError
+from sgmp_console.fleet import accounts as fleet_accounts
+from sgmp_console.fleet import devices
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.reports.balance import Totals
 from sgmp_console.reports.home import POWER_ITEMS, HomeSnapshot, Latest
-from sgmp_console.store import DatabaseUnavailable
+from sgmp_console.store import DatabaseUnavailable, accounts
 from sgmp_console.ui.pages.home.flow import flows
 from sgmp_console.ui.pages.home.page import HomePage
-from sgmp_console.ui.parts.empty_state import Details, Skeleton
+from sgmp_console.ui.parts.empty_state import Details, EmptyState, Skeleton
+from sgmp_console.ui.tasks import POOLS, Tasks
 from sgmp_console.ui.window.frame.main_view import MainView
+from tests.fleet.configs import SONNEN
 from tests.ui import snapshots
-from tests.ui.conftest import let_draw
+from tests.ui.conftest import Deployment, let_draw
 from tests.ui.finding import hover, is_loading, leave, let_time_pass, only, press_in_notice, running_timers
 from tests.ui.readers import ChosenReader, Clock
 
@@ -316,6 +321,43 @@ def test_a_house_without_items_offers_to_make_them_all(show: Show, view: MainVie
     assert "Missing: solar, load, soc." in texts(page)
 
 
+def test_items_that_may_no_longer_be_created_say_so_and_can_be_tried_again(
+    qtbot: QtBot, show: Show, deployed: Deployment, tasks: Tasks
+) -> None:
+    house = deployed.houses[0].house_id
+    devices.create(deployed.owner, house, "sonnen", "sonnen", SONNEN)
+    page = show(replace(snapshots.empty(devices=True, missing=("soc", "battery")), house_id=house))
+    fleet_accounts.create(
+        deployed.owner, email="second@lab.example", name="Second", role="admin", house_id=None
+    )
+    with deployed.owner.begin() as connection:
+        (first,) = (one for one in accounts.list_all(connection) if one.email == deployed.email)
+        accounts.update(connection, replace(first, role="visitor", house_id=house))
+    press_in_notice(page, "create")
+    qtbot.waitUntil(lambda: not tasks.shown())
+    assert "The required items could not be created: " in texts(page)
+    assert only(page, EmptyState).buttons()["create"].isEnabled()
+
+
+def test_the_items_are_created_once_until_that_is_cancelled(
+    qtbot: QtBot, show: Show, reader: ChosenReader, view: MainView, tasks: Tasks
+) -> None:
+    free = threading.Event()
+    for _ in range(POOLS["act"]):
+        tasks.run(view, free.wait, lambda _waited: None, lambda _error: None, pool="act")
+    missing = snapshots.empty(devices=True, missing=("solar", "load", "soc"))
+    page = show(missing)
+    press_in_notice(page, "create")
+    page.show_snapshot(missing)
+    assert not only(page, EmptyState).buttons()["create"].isEnabled()
+    (creating,) = tasks.shown()
+    creating.cancel()
+    free.set()
+    qtbot.waitUntil(lambda: not tasks.shown())
+    assert only(page, EmptyState).buttons()["create"].isEnabled()
+    assert "could not" not in texts(page)
+
+
 def test_a_failure_can_be_retried(qtbot: QtBot, show: Show, reader: ChosenReader) -> None:
     page = show(UserError("There is no such house. It may have been deleted."))
     assert "could not be loaded\nThere is no such house." in texts(page)
@@ -351,7 +393,7 @@ def test_loading_shows_the_shape_at_once_and_a_sentence_only_after_two_seconds(
 @pytest.mark.expected_warnings("house . is not read: The database is not available")
 def test_a_database_that_never_answered_is_no_empty_house(qtbot: QtBot, show: Show, view: MainView) -> None:
     page = show(DatabaseUnavailable("connection refused"))
-    assert "The database does not answer" in texts(page)
+    assert "The dashboard of this house could not be loaded" in texts(page)
     assert view.banner.isVisible()
 
 

@@ -8,17 +8,15 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.ui import fonts
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
-from sgmp_console.ui.page import Page
 from sgmp_console.ui.pages.accounts.dialogs import CreateAccount, EditAccount
 from sgmp_console.ui.pages.accounts.page import AccountsPage
 from sgmp_console.ui.parts.action_bar import ActionBar
 from sgmp_console.ui.parts.buttons import Button, button
-from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.parts.table import Badge, Column, RowsTable
@@ -317,40 +315,6 @@ def test_when_nothing_is_found_any_more_the_focus_goes_to_the_search(
     assert QApplication.focusWidget() is page.search
 
 
-def test_a_page_that_scrolls_does_so_by_its_keys_as_soon_as_it_is_shown(
-    shown: Callable[..., QWidget], view: MainView, qapp: QApplication
-) -> None:
-    page = Page(view.services)
-    stack = QStackedLayout(page)
-    content = QWidget()
-    content.setMinimumHeight(3_000)
-    area = ScrollArea(content)
-    stack.addWidget(QWidget())
-    stack.addWidget(area)
-    shown(page, 400, 300)
-    page.activateWindow()
-    page.take_focus()
-    page.put(stack, area)
-    assert QApplication.focusWidget() is area
-    QTest.keyClick(area, Qt.Key.Key_PageDown)
-    assert area.verticalScrollBar().value() > 0
-
-
-def test_a_notice_in_place_of_another_keeps_the_focus_on_its_first_button(
-    shown: Callable[..., QWidget], view: MainView
-) -> None:
-    page = Page(view.services)
-    stack = QStackedLayout(page)
-    before = EmptyState("wave", "Nothing yet", "Why that is so", (("retry", "Retry"),))
-    stack.addWidget(before)
-    shown(page, 600, 400)
-    page.activateWindow()
-    page.take_focus()
-    after = EmptyState("wave", "Nothing still", "Why that is so", (("open", "Open"),))
-    page.put_notice(stack, after, before)
-    assert QApplication.focusWidget() is after.buttons()["open"]
-
-
 def test_the_keyboard_stays_in_the_page_while_the_act_of_its_notice_is_not_possible(
     qtbot: QtBot, view: MainView, deployed: Deployment
 ) -> None:
@@ -361,7 +325,7 @@ def test_the_keyboard_stays_in_the_page_while_the_act_of_its_notice_is_not_possi
     assert isinstance(page, ListPage)
     qtbot.waitUntil(lambda: isinstance(QApplication.focusWidget(), Button), timeout=10_000)
     page.action("create").setEnabled(False)
-    page.show_acts_of_notice()
+    page.show_actions()
     assert QApplication.focusWidget() is page
 
 

@@ -17,24 +17,24 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.reports import export
 from sgmp_console.reports.report import Column, Kind, Report, Table
 from sgmp_console.ui.pages.reports import look
-from sgmp_console.ui.pages.reports.page import ReportPage
+from sgmp_console.ui.pages.reports.period_page import PeriodPage
 from sgmp_console.ui.parts.labels import ElidedLabel
 from sgmp_console.ui.shown_period import Compare
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui.conftest import Deployment
-from tests.ui.finding import opened_report
+from tests.ui.finding import opened_period_page
 
 Cells = tuple[float | int | str | None, ...]
 
 
 @pytest.fixture
-def pages(qtbot: QtBot, filled: Deployment, view: MainView) -> Iterator[ReportPage]:
+def pages(qtbot: QtBot, filled: Deployment, view: MainView) -> Iterator[PeriodPage]:
     """Each report beside the period before, one after the other on screen."""
     view.services.shown_period.choose_compare(Compare.PREVIOUS)
-    return (opened_report(qtbot, view, kind.value) for kind in Kind)
+    return (opened_period_page(qtbot, view, kind.value) for kind in Kind)
 
 
-def written(qtbot: QtBot, page: ReportPage, file: Path) -> Path:
+def written(qtbot: QtBot, page: PeriodPage, file: Path) -> Path:
     page.bar.hide_message()
     page.save(file)
     qtbot.waitUntil(lambda: page.bar.isVisible())
@@ -60,7 +60,7 @@ def screen_rows(report: Report) -> list[tuple[str, list[Cells]]]:
 
 
 def test_csv_and_workbook_hold_the_numbers_of_the_screen_to_the_last_bit(
-    qtbot: QtBot, pages: Iterator[ReportPage], tmp_path: Path
+    qtbot: QtBot, pages: Iterator[PeriodPage], tmp_path: Path
 ) -> None:
     for page in pages:
         report = page.report
@@ -100,7 +100,7 @@ def numbers(table: Table) -> Iterator[tuple[int, str]]:
 
 
 def test_a_pdf_has_every_text_of_the_screen(
-    qtbot: QtBot, pages: Iterator[ReportPage], tmp_path: Path
+    qtbot: QtBot, pages: Iterator[PeriodPage], tmp_path: Path
 ) -> None:
     for page in pages:
         report = page.report
@@ -110,7 +110,7 @@ def test_a_pdf_has_every_text_of_the_screen(
         assert [one for one in screen_texts(page, report) if plain(one) not in text] == []
 
 
-def screen_texts(page: ReportPage, report: Report) -> list[str]:
+def screen_texts(page: PeriodPage, report: Report) -> list[str]:
     """What stands on the tiles, in the legend and in the table."""
     found = [f"{look.title(report)}: {report.period.title}", report.house.name, report.period.zone]
     for tile in page.figures.tiles:

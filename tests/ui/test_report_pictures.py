@@ -23,7 +23,7 @@ from sgmp_console.settings import ThemeChoice
 from sgmp_console.store import Batch, DatabaseUnavailable, EventRow, House, devices, readings
 from sgmp_console.store import analytics as stored_items
 from sgmp_console.timeseries import HOUR_MS, Series
-from sgmp_console.ui.pages.reports.page import ReportPage
+from sgmp_console.ui.pages.reports.period_page import PeriodPage
 from sgmp_console.ui.parts.empty_state import Skeleton
 from sgmp_console.ui.shown_period import Compare
 from sgmp_console.ui.theme import Appearance
@@ -33,7 +33,7 @@ from tests.database import TestDatabase
 from tests.reports.houses import EV, lived_in, without
 from tests.ui import snapshots
 from tests.ui.conftest import DAY_MS, Deployment, cut_off, let_draw, save_picture
-from tests.ui.finding import let_time_pass, only, opened_report
+from tests.ui.finding import let_time_pass, only, opened_period_page
 from tests.ui.houses import measured
 
 SIZES = ((1024, 650), (1280, 800), (1920, 1080))
@@ -104,23 +104,23 @@ def camera(qtbot: QtBot, view: MainView, appearance: Appearance) -> Camera:
     return Camera(qtbot, view, appearance)
 
 
-def shown(qtbot: QtBot, page: ReportPage, text: str) -> None:
+def shown(qtbot: QtBot, page: PeriodPage, text: str) -> None:
     """Wait for the report of the period that a text names."""
     period = periods.parse(text, snapshots.NOW_MS, page.services.shown_period.zone)
     page.services.shown_period.choose(period)
     qtbot.waitUntil(lambda: page.report is not None and page.report.period == period)
 
 
-def is_compared(page: ReportPage) -> bool:
+def is_compared(page: PeriodPage) -> bool:
     return page.report is not None and page.report.comparison is not None
 
 
-def misses_an_item(page: ReportPage) -> bool:
+def misses_an_item(page: PeriodPage) -> bool:
     return page.report is not None and bool(page.report.missing)
 
 
-def is_empty(page: ReportPage) -> bool:
-    return page.empty_state() is not None
+def is_empty(page: PeriodPage) -> bool:
+    return page.notice() is not None
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_reports_full_compared_and_partly_covered(
 ) -> None:
     for kind in Kind:
         view.services.shown_period.choose_compare(Compare.NOTHING)
-        page = opened_report(qtbot, view, kind.value)
+        page = opened_period_page(qtbot, view, kind.value)
         shown(qtbot, page, "yesterday")
         camera.take(f"report_{kind.value}")
         camera.take(f"report_{kind.value}_whole", whole=True)
@@ -153,7 +153,7 @@ def test_reports_loading_empty_missing_offline_and_failed(
     camera: Camera,
 ) -> None:
     for kind in Kind:
-        page = opened_report(qtbot, view, kind.value)
+        page = opened_period_page(qtbot, view, kind.value)
         shown(qtbot, page, "2001-01-01")
         qtbot.waitUntil(partial(is_empty, page))
         camera.take(f"report_{kind.value}_empty")
@@ -161,7 +161,7 @@ def test_reports_loading_empty_missing_offline_and_failed(
     view.show_page("home")
     view.show_page("energy")
     loading = view.page("energy")
-    assert isinstance(loading, ReportPage)
+    assert isinstance(loading, PeriodPage)
     view.resize(1280, 800)
     let_time_pass(only(loading, Skeleton))
     assert loading.report is None
@@ -172,12 +172,12 @@ def test_reports_loading_empty_missing_offline_and_failed(
         solar = next(one for one in stored_items.list_all(connection, house.house_id) if one.name == "solar")
     analytics.delete(deployed.owner, house.house_id, [solar.item_id])
     for id_ in ("energy", "solar"):
-        page = opened_report(qtbot, view, id_)
+        page = opened_period_page(qtbot, view, id_)
         page.reload()
         qtbot.waitUntil(partial(misses_an_item, page), timeout=20_000)
         camera.take(f"report_{id_}_missing")
 
-    page = opened_report(qtbot, view, "load")
+    page = opened_period_page(qtbot, view, "load")
     view.connection.lost(DatabaseUnavailable("connection refused"))
     camera.take("report_load_offline")
     view.connection.retry_now()
@@ -186,5 +186,5 @@ def test_reports_loading_empty_missing_offline_and_failed(
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
         connection.exec_driver_sql(f"DELETE FROM sgmp.house WHERE house_id = {house.house_id}")
     page.reload()
-    qtbot.waitUntil(lambda: page.empty_state() is not None)
+    qtbot.waitUntil(lambda: page.notice() is not None)
     camera.take("report_load_error")

@@ -30,7 +30,7 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
 from tests.ui.conftest import PICTURES, Deployment, save_picture
-from tests.ui.finding import opened_report
+from tests.ui.finding import opened_period_page, opened_report
 from tests.ui.readers import ChosenReader, Clock
 
 MINUTE_MS = 60_000
@@ -41,11 +41,10 @@ def test_a_report_shows_its_figures_for_the_period_in_the_top_bar(
     qtbot: QtBot, filled: Deployment, view: MainView
 ) -> None:
     for kind in Kind:
-        report = opened_report(qtbot, view, kind.value).report
+        page = opened_period_page(qtbot, view, kind.value)
+        report = page.report
         assert report is not None
         assert report.has_data
-        page = view.page(kind.value)
-        assert isinstance(page, ReportPage)
         shown = [figure for figure in report.figures if figure.section is not Section.CHECK]
         assert [tile.figure for tile in page.figures.tiles] == shown
         assert view.time_range.button().text() == report.period.title == "Last 24 hours"
@@ -142,8 +141,8 @@ def test_a_period_without_readings_says_so_and_offers_a_way_out(
     page = opened_report(qtbot, view, "solar")
     zone = view.services.shown_period.zone
     view.services.shown_period.choose(periods.day(date(2001, 1, 1), zone))
-    qtbot.waitUntil(lambda: page.empty_state() is not None)
-    state = page.empty_state()
+    qtbot.waitUntil(lambda: page.notice() is not None)
+    state = page.notice()
     assert state is not None
     QTest.mouseClick(state.buttons()["last-24-hours"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: page.report is not None and page.report.has_data)
@@ -164,7 +163,7 @@ def test_a_report_is_written_as_picture_and_pdf_with_the_same_bytes_each_time(
     qtbot: QtBot, filled: Deployment, view: MainView, appearance: Appearance, tmp_path: Path, kind: Kind
 ) -> None:
     view.services.shown_period.choose_compare(Compare.PREVIOUS)
-    page = opened_report(qtbot, view, kind.value)
+    page = opened_period_page(qtbot, view, kind.value)
     for theme in ("light", "dark"):
         appearance.choose(theme)
         for ending in ("png", "pdf"):

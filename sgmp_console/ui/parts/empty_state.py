@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QObject, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -143,9 +145,9 @@ class Skeleton(QWidget):
     def end(self) -> None:
         self._timer.stop()
 
-    def set_blocks(self, blocks: tuple[QRectF, ...]) -> None:
+    def set_blocks(self, blocks: Sequence[QRectF]) -> None:
         """Where the cards will be, in pixels of this widget."""
-        self._blocks = blocks
+        self._blocks = tuple(blocks)
         self.update()
 
     def _tell(self) -> None:

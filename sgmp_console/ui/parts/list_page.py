@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from functools import partial
 from typing import Generic, Literal, TypeVar
 
 from PySide6.QtCore import QPoint, QRectF, QSignalBlocker, Qt, QTimer
-from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGraphicsColorizeEffect,
@@ -18,23 +17,23 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPushButton,
-    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
 
-from sgmp_console.errors import Cancelled, SgmpError
+from sgmp_console.errors import Cancelled
 from sgmp_console.reports.export import Piece
 from sgmp_console.store import DatabaseUnavailable
 from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.explain import explain
 from sgmp_console.ui.latest_only import LatestOnly
-from sgmp_console.ui.page import Page, Services
+from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.action_bar import ActionBar
 from sgmp_console.ui.parts.buttons import Button, button
-from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
+from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.exporter import Exporter, Offer
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.loaded_page import LoadedPage
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.parts.table import Column, RowsTable
 from sgmp_console.ui.tasks import Report
@@ -78,7 +77,7 @@ CREATE_KEYS = ("Ctrl+N",)
 DELETE_KEYS = ("Del",)
 
 
-class ListPage(Page, Generic[Row, Found]):
+class ListPage(LoadedPage, Generic[Row, Found]):
     """Say `noun`, columns, ids and acts; implement `reader`, `rows_of` and `empty_state`. `called`: what the rows are
     called where nothing around says what they are. `copied`: what Ctrl+C takes of a row.
 
@@ -107,9 +106,10 @@ class ListPage(Page, Generic[Row, Found]):
         steady: bool = False,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(services, parent)
-        self._noun, self._plural = noun, plural or f"{noun}s"
-        self._called = called or self._plural
+        plural = plural or f"{noun}s"
+        called = called or plural
+        super().__init__(services, f"The {called}", loading=f"Loading the {called}", parent=parent)
+        self._noun, self._plural, self._called = noun, plural, called
         self._of_house = of_house
         self._house_id: int | None = None
         self._select_after: Hashable = None
@@ -120,25 +120,20 @@ class ListPage(Page, Generic[Row, Found]):
         self._is_shown_again = False
         self._page_rows = page_rows
         self._has_more = False
-        self._more = LatestOnly[Found](services.tasks, self._more_loaded, self._not_loaded, self)
+        self._more = LatestOnly[Found](services.tasks, self._more_loaded, self.not_loaded, self)
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MS)
         self._pause.timeout.connect(self.reload)
-        self._loads = LatestOnly[Found](services.tasks, self._loaded, self._not_loaded, self)
+        self._loads = LatestOnly[Found](services.tasks, self._loaded, self.not_loaded, self)
         self._acts: dict[str, tuple[ListAction, QAction, Button]] = {}
         self._why_not: dict[str, str] = {}
-        self._notice: EmptyState | None = None
         self.table: RowsTable[Row] = RowsTable(
             self._called[0].upper() + self._called[1:], columns, id_, copied=copied, steady=steady
         )
         self.table.remember_widths(services.column_widths)
         self._exporter = Exporter(services, lambda tone, text: self.say(text, tone), self)
-        self._stack = QStackedLayout(self)
-        self._skeleton = Skeleton(f"Loading the {self._called}")
-        self._content = self._build_content()
-        self._stack.addWidget(self._skeleton)
-        self._stack.addWidget(self._content)
+        self.set_content(self._build_content())
         self._again = QTimer(self)
         self._again.setInterval(every_ms)
         self._again.timeout.connect(self.grow_older)
@@ -174,9 +169,6 @@ class ListPage(Page, Generic[Row, Found]):
 
     def actions_shown(self, chosen: Sequence[Row]) -> None:
         """The selection or the list changed: enable, disable, hide or rename acts."""
-
-    def acted(self, id_: str) -> None:
-        """A button of strip or notice was pressed that is none of the acts'."""
 
     def loaded(self, found: Found) -> None:
         """The list was read, before it is shown."""
@@ -240,7 +232,7 @@ class ListPage(Page, Generic[Row, Found]):
         self.below(column)
         # Below the table: no row moves under the pointer when it appears.
         self.message_bar = MessageBar()
-        self.message_bar.acted.connect(self._act)
+        self.message_bar.acted.connect(self.act)
         column.addWidget(self.message_bar)
         self.table.selectionModel().selectionChanged.connect(self.show_actions)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -330,16 +322,21 @@ class ListPage(Page, Generic[Row, Found]):
             made.setEnabled(action.isEnabled())
             plain_text.set_tip(made, self._why_not[id_])
         self.actions_bar.arrange()
-        self.show_acts_of_notice()
+        if (notice := self.notice()) is not None:
+            self._show_acts_of(notice)
 
-    def show_acts_of_notice(self) -> None:
-        """Bring the buttons of the notice in line with what is possible."""
-        for id_, made in (self._notice.buttons() if self._notice is not None else {}).items():
+    def _show_acts_of(self, notice: EmptyState) -> None:
+        """Bring the buttons of a notice in line with what is possible."""
+        for id_, shown in notice.buttons().items():
             if id_ in self._acts:
                 possible = self.action(id_).isEnabled()
-                if made.hasFocus() and not possible:
+                if shown.hasFocus() and not possible:
                     self.setFocus()  # and not what happens to be next in the window
-                made.setEnabled(possible)
+                shown.setEnabled(possible)
+
+    def show_notice(self, notice: EmptyState) -> None:
+        self._show_acts_of(notice)
+        super().show_notice(notice)
 
     def _searched(self, text: str) -> None:
         if self._page_rows:
@@ -385,7 +382,7 @@ class ListPage(Page, Generic[Row, Found]):
         return f"its {', '.join(searched[:-1])} or {searched[-1]}"
 
     def take_focus(self) -> None:
-        if self._stack.currentWidget() is self._content:
+        if self.is_content_shown():
             self.table.setFocus()
         else:
             super().take_focus()
@@ -409,9 +406,7 @@ class ListPage(Page, Generic[Row, Found]):
                 self.search.clear()
             self.table.proxy.search("")
             self.message_bar.hide_message()
-            self._stack.setCurrentWidget(self._skeleton)
-            self._lay_skeleton()
-            self._skeleton.begin()
+            self.show_loading()
             self.show_actions()
         self._more.forget()
         self._loads.ask(self.reader())
@@ -452,8 +447,10 @@ class ListPage(Page, Generic[Row, Found]):
             self._loads.forget()
             self.reload()
 
+    def is_loaded(self) -> bool:
+        return self.found is not None
+
     def _loaded(self, found: Found) -> None:
-        self._skeleton.end()
         self.found = found
         self._read_ms, self._is_shown_again = self.services.now_ms(), False
         self.loaded(found)
@@ -463,7 +460,7 @@ class ListPage(Page, Generic[Row, Found]):
             self._grey.setEnabled(False)
             self.table.set_rows(())
             self.show_actions()
-            self._show_notice(self.empty_state(found))
+            self.show_notice(self.empty_state(found))
             return
         self.table.set_rows(rows)
         if self._select_after is not None:
@@ -472,7 +469,7 @@ class ListPage(Page, Generic[Row, Found]):
         self.show_count()
         self.show_actions()
         self.show_strip()
-        self.put(self._stack, self._content)
+        self.show_content()
         self.shown()
 
     def _scrolled(self, value: int) -> None:
@@ -487,35 +484,6 @@ class ListPage(Page, Generic[Row, Found]):
         self._has_more = len(rows) >= self._page_rows
         self.table.append_rows(rows)
         self.show_count()
-
-    def _not_loaded(self, error: Exception) -> None:
-        away = isinstance(error, DatabaseUnavailable)
-        if isinstance(error, DatabaseUnavailable):
-            self.services.connection.lost(error)
-            if self.found is not None:
-                return  # what is on screen stays, and the window's banner says the rest
-        self._skeleton.end()
-        expected = isinstance(error, SgmpError)
-        self._show_notice(
-            EmptyState(
-                "offline" if away else "fault",
-                f"The {self._called} could not be loaded",
-                explain(error, then="Retrying can help."),
-                (("retry", "Retry"),),
-                "" if expected else "".join(traceback.format_exception(error)),
-                tint="ink_muted" if expected else "state_fault",
-            )
-        )
-
-    def _show_notice(self, notice: EmptyState) -> None:
-        if self._notice is not None and self._notice.says == notice.says:
-            notice.deleteLater()
-            self.put(self._stack, self._notice)
-            return
-        before, self._notice = self._notice, notice
-        notice.acted.connect(self._act)
-        self.show_acts_of_notice()
-        self.put_notice(self._stack, notice, before)
 
     # --- What acts have to say -------------------------------------------------------------------------------------
 
@@ -558,19 +526,14 @@ class ListPage(Page, Generic[Row, Found]):
         """An act that may take long: in the status bar with its progress, and to be cancelled there."""
         self.services.tasks.run_shown(self, title, work, on_result, self.not_done)
 
-    def _act(self, id_: str) -> None:
+    def act(self, id_: str) -> None:
         """A button of strip or notice."""
-        if id_ == "retry":
-            if self.services.connection.online:
-                self.reload()
-            else:
-                self.services.connection.retry_now()
-        elif id_ == "dismiss":
+        if id_ == "dismiss":
             self.say("")
         elif id_ in self._acts:
             self.action(id_).trigger()
         else:
-            self.acted(id_)
+            super().act(id_)
 
     # --- Events ----------------------------------------------------------------------------------------------------
 
@@ -586,15 +549,9 @@ class ListPage(Page, Generic[Row, Found]):
         super().hideEvent(event)
         self._again.stop()
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
-        self._lay_skeleton()
-
-    def _lay_skeleton(self) -> None:
+    def shapes(self) -> Sequence[QRectF]:
         width, height = self.width() - 2 * _MARGIN, self.height() - 3 * _MARGIN - 34
-        self._skeleton.set_blocks(
-            (
-                QRectF(_MARGIN, _MARGIN, 240, 34),
-                QRectF(_MARGIN, 2 * _MARGIN + 34, width, max(120, height)),
-            )
+        return (
+            QRectF(_MARGIN, _MARGIN, 240, 34),
+            QRectF(_MARGIN, 2 * _MARGIN + 34, width, max(120, height)),
         )

@@ -52,5 +52,5 @@ class MissingItemsBar(QFrame):
         self._create.setEnabled(True)
         self.setVisible(bool(missing or problems))
 
-    def set_busy(self) -> None:
-        self._create.setEnabled(False)
+    def set_busy(self, busy: bool) -> None:
+        self._create.setEnabled(not busy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
+from collections.abc import Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QRectF, QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QStackedLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QWidget
 
-from sgmp_console.errors import SgmpError, Unavailable
+from sgmp_console.errors import Cancelled, Unavailable
 from sgmp_console.reports.export import Piece
 from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, POWER_SOURCES, POWER_USES, HomeSnapshot
 from sgmp_console.store.findings import Finding
@@ -21,16 +21,17 @@ from sgmp_console.ui.charts.legend import Legend, Readout
 from sgmp_console.ui.charts.panes import Pane
 from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.explain import explain
-from sgmp_console.ui.page import Page, Services
+from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.home.energy import EnergyCard
 from sgmp_console.ui.pages.home.findings import FindingsCard
 from sgmp_console.ui.pages.home.flow import FlowDiagram, flows
 from sgmp_console.ui.pages.home.missing_items import MissingItemsBar
 from sgmp_console.ui.pages.home.tiles import BatteryTile, ChargingTile, Tile, current
 from sgmp_console.ui.parts.card import Card
-from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
+from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.exporter import Exporter, Offer
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.loaded_page import LoadedPage
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.quantities import QUANTITIES
@@ -48,26 +49,26 @@ _REPORT_OF = {"solar": "solar", "battery_discharging": "battery", "ev": "ev", "l
 """By item of a tile: the page of its report."""
 
 
-class HomePage(Page):
+class HomePage(LoadedPage):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
-        super().__init__(services, parent)
+        super().__init__(
+            services,
+            "The dashboard of this house",
+            loading="Loading the last 24 hours of this house",
+            parent=parent,
+        )
         self._snapshot: HomeSnapshot | None = None
         self._zone: tzinfo | None = None
         self._remarks: tuple[int, tuple[str, ...]] = (0, ())
-        self._stack = QStackedLayout(self)
-        self._skeleton = Skeleton("Loading the last 24 hours of this house")
-        self._content = self._build_content()
-        self._stack.addWidget(self._skeleton)
-        self._stack.addWidget(self._content)
-        self._notice: EmptyState | None = None
+        self.set_content(self._build_content())
         self._heartbeat = QTimer(self)
         self._heartbeat.setInterval(1000)
         self._heartbeat.timeout.connect(self._beat)
         live = services.live
         live.loading.connect(self._show_loading)
         live.snapshot_ready.connect(self.show_snapshot)
-        live.failed.connect(self._show_error)
-        live.lost.connect(self._show_lost)
+        live.failed.connect(self.not_loaded)
+        live.lost.connect(self.not_loaded)
         if live.snapshot is not None:
             self.show_snapshot(live.snapshot)
         else:
@@ -76,14 +77,13 @@ class HomePage(Page):
     def show_snapshot(self, snapshot: HomeSnapshot) -> None:
         """Show a house, or why it can't be shown."""
         self._snapshot = snapshot
-        self._skeleton.end()
         if not snapshot.devices:
             self._show_no_devices()
         elif snapshot.missing_items and not snapshot.curves:
             self._show_missing_items(snapshot)
         else:
             self._fill(snapshot)
-            self.put(self._stack, self._content)
+            self.show_content()
 
     # --- The content ---------------------------------------------------------------------------------------------
 
@@ -258,7 +258,7 @@ class HomePage(Page):
         self._bring_up_to_date(snapshot, now_ms)
 
     def _beat(self) -> None:
-        if self._snapshot is not None and self._stack.currentWidget() is self._content:
+        if self._snapshot is not None and self.is_content_shown():
             now_ms = self.services.now_ms()
             for tile in self.tiles:
                 tile.set_now(self._snapshot, now_ms)
@@ -275,13 +275,14 @@ class HomePage(Page):
 
     def _show_loading(self) -> None:
         self._snapshot = None
-        self.put(self._stack, self._skeleton)
-        self._lay_skeleton()
-        self._skeleton.begin()
+        self.show_loading()
+
+    def is_loaded(self) -> bool:
+        return self._snapshot is not None
 
     def _show_no_devices(self) -> None:
         actions = (("devices", "Show devices"),) if self.services.has_page("devices") else ()
-        self._show_notice(
+        self.show_notice(
             EmptyState(
                 "house",
                 "This house has no devices yet",
@@ -294,75 +295,45 @@ class HomePage(Page):
     def _show_missing_items(self, snapshot: HomeSnapshot) -> None:
         names = ", ".join(snapshot.missing_items)
         may = self.services.session.may("manage_analytics")
-        self._show_notice(
+        self.show_notice(
             EmptyState(
                 "wave",
                 f"This house is missing {formats.count(len(snapshot.missing_items), 'required analytic item')}",
-                f"The dashboard is made of analytic items. Missing: {names}."
-                + ("" if may else " Somebody with the permission to manage analytics can create them."),
+                " ".join(
+                    (
+                        f"The dashboard is made of analytic items. Missing: {names}.",
+                        "" if may else "Somebody with the permission to manage analytics can create them.",
+                        *self._remarks_of(snapshot.house_id),
+                    )
+                ),
                 (("create", "Create required items"),) if may else (),
             )
         )
 
-    def _show_error(self, error: Exception) -> None:
-        self._skeleton.end()
-        expected = isinstance(error, SgmpError)
-        self._show_notice(
-            EmptyState(
-                "fault",
-                "The dashboard of this house could not be loaded",
-                explain(error, then="Retrying can help."),
-                (("retry", "Retry"),),
-                "" if expected else "".join(traceback.format_exception(error)),
-                tint="state_fault",
-            )
-        )
-
-    def _show_lost(self, error: Unavailable) -> None:
-        """With something on screen, that stays, and the window's banner says the rest."""
-        if self._snapshot is None:
-            self._skeleton.end()
-            self._show_notice(
-                EmptyState(
-                    "offline",
-                    "The database does not answer",
-                    str(error),
-                    (("retry", "Retry"),),
-                    "".join(traceback.format_exception(error)),
-                )
-            )
-
-    def _show_notice(self, notice: EmptyState) -> None:
-        notice.acted.connect(self._act)
-        self.put_notice(self._stack, notice, self._notice)
-        self._notice = notice
-
-    def _act(self, id_: str) -> None:
-        if id_ == "retry":
-            self._retry()
-        elif id_ == "create":
+    def acted(self, id_: str) -> None:
+        if id_ == "create":
             self._create_items()
         else:
             self.services.navigate(id_)
-
-    def _retry(self) -> None:
-        connection = self.services.connection
-        if connection.online:
-            self.services.live.reload()
-        else:
-            connection.retry_now()
 
     def _create_items(self) -> None:
         snapshot = self._snapshot
         if snapshot is None:
             return
-        self.missing_items.set_busy()
-        if self._notice is not None and "create" in self._notice.buttons():
-            self._notice.buttons()["create"].setEnabled(False)
+        self._set_creating(True)
         house_id = snapshot.house_id
 
         def created(outcome: RequiredCreated) -> None:
             self._note_remarks(house_id, (*outcome.not_created, *outcome.remarks))
+
+        def not_created(error: Exception) -> None:
+            self._set_creating(False)
+            if isinstance(error, Unavailable):
+                self.services.connection.lost(error)
+            elif not isinstance(error, Cancelled):
+                self._remarks = (house_id, (f"The required items could not be created: {explain(error)}",))
+                if self._snapshot is not None:
+                    self.show_snapshot(self._snapshot)
 
         def populated(left: str) -> None:
             if left:
@@ -375,9 +346,16 @@ class HomePage(Page):
             house_id,
             snapshot.house_name,
             created,
-            self._show_error,
+            not_created,
             populated,
         )
+
+    def _set_creating(self, creating: bool) -> None:
+        """Whether the required items are being created: no second time meanwhile."""
+        self.missing_items.set_busy(creating)
+        notice = self.notice()
+        if notice is not None and "create" in notice.buttons():
+            notice.buttons()["create"].setEnabled(not creating)
 
     def _remarks_of(self, house_id: int) -> tuple[str, ...]:
         return self._remarks[1] if self._remarks[0] == house_id else ()
@@ -400,12 +378,10 @@ class HomePage(Page):
         self._heartbeat.stop()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
         self._arrange(3 if self.width() >= _THREE_COLUMNS_FROM else 2)
-        self._lay_skeleton()
+        super().resizeEvent(event)
 
-    def _lay_skeleton(self) -> None:
-        """Blocks where the cards will be."""
+    def shapes(self) -> Sequence[QRectF]:
         gap = _MARGIN
         width, height = self.width() - 2 * gap, max(self.height(), _TILE_HEIGHT + 480) - 2 * gap
         half, third = (width - gap) / 2, (width - 2 * gap) / 3
@@ -431,4 +407,4 @@ class HomePage(Page):
             blocks.append(QRectF(gap, middle, width, rest * 0.62))
         part, count = (third, 3) if wide else (half, 2)
         blocks += [QRectF(gap + column * (part + gap), bottom, part, rest * 0.38) for column in range(count)]
-        self._skeleton.set_blocks(tuple(blocks))
+        return blocks

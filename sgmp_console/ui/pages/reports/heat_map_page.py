@@ -18,7 +18,7 @@ from sgmp_console.ui.charts.heat_map import HeatMapChart
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.reports import look, pieces
-from sgmp_console.ui.pages.reports.page import ReportPage
+from sgmp_console.ui.pages.reports.period_page import PeriodPage
 from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import label
@@ -39,7 +39,7 @@ _REPORT_OF = {
 """By item: the report that a day leads to; of all others it is that of the energy."""
 
 
-class HeatMapPage(ReportPage):
+class HeatMapPage(PeriodPage):
     """What it shows is kept in `Services.heat_map`, since the page itself is not."""
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
@@ -63,14 +63,14 @@ class HeatMapPage(ReportPage):
         self.lines_choice.activated.connect(self._choose_lines)
         return self.item_choice, self.lines_choice
 
-    def _build_body(self, column: QVBoxLayout) -> None:
+    def build_body(self, column: QVBoxLayout) -> None:
         self._map_card = Card("")
         self._map_hint = label("", "caption", "muted")
         self._map_card.header.addWidget(self._map_hint)
         self.map = HeatMapChart("Heat map")
         self.map.opened.connect(self._open_day)
         self._map_card.body.addWidget(self.map)
-        self.exporter.offer(self.map, partial(self._offer, self._piece, self.map.drawing))
+        self.exporter.offer(self.map, partial(self.offer, self._piece, self.map.drawing))
         column.addWidget(self._map_card)
         column.addStretch()
         self._column = column
@@ -78,11 +78,11 @@ class HeatMapPage(ReportPage):
     def _piece(self, report: Report) -> Piece | None:
         return pieces.cells(report, by_weekday=self.services.heat_map.by_weekday)
 
-    def _forget_body(self) -> None:
+    def forget_body(self) -> None:
         self.map.set_picture(None)
 
-    def _read(self) -> None:
-        super()._read()
+    def read(self) -> None:
+        super().read()
         house_id = self.services.live.house_id
         if house_id is not None:
             self._names.ask(lambda: self._read_names(house_id))
@@ -124,9 +124,9 @@ class HeatMapPage(ReportPage):
     def _choose_lines(self, place: int) -> None:
         self.services.heat_map.by_weekday = self.lines_choice.itemData(place)
         if self.report is not None:
-            self._fill_body(self.report, ZoneInfo(self.report.period.zone))
+            self.fill_body(self.report, ZoneInfo(self.report.period.zone))
 
-    def _fill_body(self, report: Report, zone: ZoneInfo) -> None:
+    def fill_body(self, report: Report, zone: ZoneInfo) -> None:
         self._show_choice()
         by_weekday = self.services.heat_map.by_weekday
         self._map_card.set_title(
