@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,12 +16,13 @@ from sgmp_console.store.rows import driver, from_ms, to_ms
 
 @dataclass(frozen=True)
 class Event:
-    """`device` is the name it had; `_edge` stands for the house's edge itself."""
+    """`device` is the name it had; `_edge` stands for the house's edge itself. `event_id` says which of one instant."""
 
     timestamp_ms: int
     device: str
     type: str
     data: Mapping[str, Any]
+    event_id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,41 @@ def read(
         },
     )
     return [Event(to_ms(ts), device, type_name, data) for ts, device, type_name, data in rows]
+
+
+def newest(
+    connection: sa.Connection,
+    house_id: int,
+    start_ms: int,
+    end_ms: int,
+    *,
+    after: Event | None = None,
+    devices: Collection[str] = (),
+    types: Collection[str] = (),
+    sought: str = "",
+    limit: int,
+) -> list[Event]:
+    """The newest `limit` events of [start_ms, end_ms), newest first; those that follow `after` in this order, if it is said.
+
+    No `devices` or `types` mean all. `sought` is looked for in device, type and data, whatever the case of its letters.
+    """
+    rows = connection.execute(
+        sa.text(
+            "SELECT ts, device_name, type, data, event_id FROM sgmp.newest_events("
+            ":house, :start, :end, :before_id, :devices, :types, :sought, :limit)"
+        ),
+        {
+            "house": house_id,
+            "start": from_ms(start_ms),
+            "end": from_ms(end_ms if after is None else after.timestamp_ms),
+            "before_id": 0 if after is None else after.event_id,
+            "devices": list(devices),
+            "types": list(types),
+            "sought": sought,
+            "limit": limit,
+        },
+    )
+    return [Event(to_ms(ts), device, type_name, data, number) for ts, device, type_name, data, number in rows]
 
 
 def types(connection: sa.Connection, house_id: int) -> list[str]:

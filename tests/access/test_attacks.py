@@ -350,6 +350,10 @@ CONDITIONS = {
     "sgmp.packed_hours(ARRAY[{series}], {range})": ("length(sums) > 7", "length(sums) < 0"),
     "sgmp.texts_between(ARRAY[{series}], {range})": ("value > ''", "value > '~'"),
     "sgmp.events_between({house}, {range})": ("type = 'WARNING'", "type = 'WORNING'"),
+    "sgmp.newest_events({house}, {range}, 0, '{{}}', '{{}}', '', 10)": (
+        "type = 'WARNING'",
+        "type = 'WORNING'",
+    ),
     "sgmp.event_types({house}) AS type": ("type = 'WARNING'", "type = 'WORNING'"),
 }
 """What an account can read -> a condition that holds in the other house, and one that does not."""

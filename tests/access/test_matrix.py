@@ -213,6 +213,10 @@ ACTS = {
         lambda c, p: events.read(c, p.house_id, *SPAN),
         "SELECT FROM sgmp.events_between({house}, '-infinity', 'infinity')",
     ),
+    "list events": Act(
+        lambda c, p: events.newest(c, p.house_id, *SPAN, limit=10),
+        "SELECT FROM sgmp.newest_events({house}, '-infinity', 'infinity', 0, '{{}}', '{{}}', '', 10)",
+    ),
     "read the edge's state": Act(
         lambda c, p: store.config_versions.edge_state(c, p.house_id).status,
         "SELECT FROM sgmp.house_states WHERE house_id = {house}",

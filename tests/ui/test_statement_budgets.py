@@ -8,9 +8,11 @@ import pytest
 from PySide6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
 
+from sgmp_console import store
 from sgmp_console.fleet import accounts, analytics, devices, houses, roles
-from sgmp_console.store import Database, findings
+from sgmp_console.store import Batch, Database, EventRow, findings
 from sgmp_console.store.findings import Channel, Once
+from sgmp_console.store.quarantine import Rejected
 from sgmp_console.ui.pages.devices.page import DevicesPage
 from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.tasks import Tasks
@@ -19,6 +21,7 @@ from sgmp_console.ui.window.frame.pages import PAGES
 from tests.fleet.configs import EGAUGE
 from tests.statements import counting
 from tests.ui.conftest import EMAIL, Deployment
+from tests.ui.snapshots import NOW_MS
 
 DIALOGS = {
     "devices": ("create", "edit", "duplicate", "delete", "import"),
@@ -30,6 +33,8 @@ DIALOGS = {
     "maintenance": ("add", "remove"),
     "notifications": ("add", "remove"),
     "audit": (),
+    "events": (),
+    "quarantine": ("discard",),
 }
 """By list, the acts that open a dialog of ours."""
 
@@ -43,6 +48,8 @@ AT_ONCE = {
     "maintenance": (),
     "notifications": ("test",),
     "audit": ("export",),
+    "events": (),
+    "quarantine": ("save", "replay"),
 }
 """The acts that begin at once, or ask for a file first."""
 
@@ -63,6 +70,14 @@ def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
                 roles.create(owner, f"role_{number}", permissions=["view_devices"])
             case "audit":
                 houses.create(owner, f"House {number}", time_zone="UTC")
+            case "events":
+                with owner.begin() as connection:
+                    events = [EventRow(house_id, 0, "_edge", NOW_MS - n, "NOTE", {"n": n}) for n in numbers]
+                    store.readings.write(connection, Batch(events=events))
+            case "quarantine":
+                with owner.begin() as connection:
+                    rows = [Rejected(NOW_MS, f"topic/{n}", b"{", "No JSON", house_id) for n in numbers]
+                    store.quarantine.store(connection, rows)
             case "maintenance":
                 with owner.begin() as connection:
                     findings.add_window(connection, Once(number * 1000, number * 1000 + 1), house_id=house_id)

@@ -19,6 +19,29 @@ BEGIN
 END
 $$;
 
+-- The newest of one house first, of from_ts <= ts < to_ts, at most `newest`. The next part: to_ts and before_id are those of the
+-- last event of the part before. `sought` is looked for in device, type and data, in small and capital letters alike.
+CREATE FUNCTION sgmp.newest_events(
+    house integer, from_ts timestamptz, to_ts timestamptz, before_id bigint, devices text[], types text[], sought text,
+    newest integer
+) RETURNS SETOF sgmp.event
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    IF NOT sgmp.sees_contents_of(house) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT e.* FROM sgmp.event e
+        WHERE e.house_id = house AND e.ts >= from_ts AND (e.ts, e.event_id) < (to_ts, before_id)
+          AND (cardinality(devices) = 0 OR e.device_name = ANY (devices))
+          AND (cardinality(types) = 0 OR e.type = ANY (types))
+          AND (sought = '' OR position(lower(sought) IN lower(concat_ws(' ', e.device_name, e.type, e.data))) > 0)
+        ORDER BY e.ts DESC, e.event_id DESC
+        LIMIT newest;
+END
+$$;
+
 -- The types that have come from a house: one step along the index for each, since a house can have a million events of a
 -- handful of types.
 CREATE FUNCTION sgmp.event_types(house integer) RETURNS SETOF text

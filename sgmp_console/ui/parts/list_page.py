@@ -163,6 +163,10 @@ class ListPage(LoadedPage, Generic[Row, Found]):
         """With `page_rows`: like `reader`, but for the rows after `last`."""
         raise NotImplementedError
 
+    def has_more(self, found: Found) -> bool:
+        """With `page_rows`: whether there may be rows after these."""
+        return len(self.rows_of(found)) >= self._page_rows
+
     def is_narrowed(self) -> bool:
         """Whether the database was asked for some of the rows only."""
         return bool(self._page_rows and self.search.text().strip())
@@ -434,7 +438,9 @@ class ListPage(LoadedPage, Generic[Row, Found]):
             self._has_news = True
 
     def grow_older(self) -> None:
-        """Ages grow, and what arrived is read."""
+        """Ages grow, and what arrived is read. Where more was read by scrolling, it stays until one scrolls back."""
+        if self._page_rows and self.table.verticalScrollBar().value() > 0:
+            return
         self.show_rows()
         self._ticks += 1
         due = self._has_news or self._ticks * self._again.interval() >= _UNASKED_MS
@@ -455,7 +461,7 @@ class ListPage(LoadedPage, Generic[Row, Found]):
         self._read_ms, self._is_shown_again = self.services.now_ms(), False
         self.loaded(found)
         rows = self.rows_of(found)
-        self._has_more = bool(self._page_rows) and len(rows) >= self._page_rows
+        self._has_more = bool(self._page_rows) and self.has_more(found)
         if not rows and not self.is_narrowed():
             self._grey.setEnabled(False)
             self.table.set_rows(())
@@ -481,7 +487,7 @@ class ListPage(LoadedPage, Generic[Row, Found]):
     def _more_loaded(self, found: Found) -> None:
         self.loaded(found)
         rows = self.rows_of(found)
-        self._has_more = len(rows) >= self._page_rows
+        self._has_more = self.has_more(found)
         self.table.append_rows(rows)
         self.show_count()
 

@@ -234,6 +234,7 @@ class MainView(QWidget):
         self._rail.show_chosen(id_)
         self._drop_pages()
         self.time_range.setVisible(declaration.has_time_range)
+        self.time_range.compare_button().setVisible(declaration.compares)
 
     def _drop_pages(self) -> None:
         if self._tasks.shown():

@@ -11,7 +11,7 @@ from sgmp_console.ui.page import Page, Services
 @dataclass(frozen=True)
 class PageDeclaration:
     """`group` sets entries of the rail apart. An account without `permission` never sees the page. `factory` imports
-    what it needs, so that a page costs nothing until it is first shown."""
+    what it needs, so that a page costs nothing until it is first shown. `compares`: with a time range, whether it shows two periods."""
 
     id_: str
     title: str
@@ -20,6 +20,7 @@ class PageDeclaration:
     permission: str
     factory: Callable[[Services], Page]
     has_time_range: bool = False
+    compares: bool = True
 
     @property
     def is_kept(self) -> bool:
@@ -48,6 +49,18 @@ def _heat_map(services: Services) -> Page:
     from sgmp_console.ui.pages.reports.heat_map_page import HeatMapPage
 
     return HeatMapPage(services)
+
+
+def _events(services: Services) -> Page:
+    from sgmp_console.ui.pages.events.page import EventsPage
+
+    return EventsPage(services)
+
+
+def _quarantine(services: Services) -> Page:
+    from sgmp_console.ui.pages.quarantine.page import QuarantinePage
+
+    return QuarantinePage(services)
 
 
 def _devices(services: Services) -> Page:
@@ -112,9 +125,11 @@ PAGES = (
     PageDeclaration("ev", "EV charging", "ev", "Reports", "view_dashboards", _report("ev"), True),
     PageDeclaration("load", "Load", "load", "Reports", "view_dashboards", _report("load"), True),
     PageDeclaration("heat-map", "Heat map", "heat-map", "Reports", "view_dashboards", _heat_map, True),
+    PageDeclaration("events", "Events", "events", "Reports", "view_dashboards", _events, True, False),
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
     PageDeclaration("maintenance", "Maintenance", "clock", "Configuration", "manage_devices", _maintenance),
+    PageDeclaration("quarantine", "Quarantine", "quarantine", "Configuration", "view_devices", _quarantine),
     PageDeclaration("fleet", "Fleet", "fleet", "Administration", "view_devices", _fleet),
     PageDeclaration("houses", "Houses", "house", "Administration", "manage_houses", _houses),
     PageDeclaration(

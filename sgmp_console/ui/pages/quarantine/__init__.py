@@ -1,0 +1,1 @@
+"""Messages that ingest could not read."""
