@@ -25,6 +25,9 @@ WITHIN_S = 10.0
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_MAX_INTERIM = 16
+"""Answers with a status of 1xx before the answer itself; servers send one or two."""
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv6 addresses that stand for IPv4 ones (RFC 6052)."""
 
@@ -137,6 +140,7 @@ def _status(
     """Of the answer; its body is not read."""
     host = parts.hostname or ""
     connection = http.client.HTTPConnection(host)
+    connection.response_class = _FinalResponse
     connection.sock = connected
     try:
         if parts.scheme == "https":
@@ -147,6 +151,20 @@ def _status(
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line of the answer itself: those of the 1xx before it (103 Early Hints) are passed over.
+
+        WORKAROUND (no upstream report): http.client passes over 100 Continue only.
+        """
+        for _ in range(_MAX_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == 101:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("interim answers without end")
 
 
 def _is_loopback(host: str) -> bool:

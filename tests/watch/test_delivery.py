@@ -440,7 +440,16 @@ def test_a_name_of_an_internal_address_is_refused_too(monkeypatch: pytest.Monkey
         webhook_module.post("https://rebinding.example.org/", SECRET, {}, "key")
 
 
-@pytest.mark.parametrize("part", [b"H", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 204 No Content\r\n\r\nmuch"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"H",
+        b"HTTP/1.1 103 Hints\r\nX: ",
+        b"HTTP/1.1 103 Hints\r\n\r\n" * 99,
+        b"HTTP/1.1 200 OK\r\nX: ",
+        b"HTTP/1.1 204 No Content\r\n\r\nmuch",
+    ],
+)
 def test_a_receiver_that_sends_a_byte_now_and_then_keeps_nobody_waiting(
     monkeypatch: pytest.MonkeyPatch, part: bytes
 ) -> None:
@@ -450,6 +459,18 @@ def test_a_receiver_that_sends_a_byte_now_and_then_keeps_nobody_waiting(
         with contextlib.suppress(webhook_module.WebhookUnavailable):
             webhook_module.post(f"http://127.0.0.1:{port}/", SECRET, {}, "key", LOOPBACK)
         assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+def test_an_interim_answer_of_a_receiver_is_not_the_answer(interim: bytes) -> None:
+    before = b"HTTP/1.1 " + interim + b"\r\nLink: </a>\r\n\r\n"
+    with trickling(before + before + b"HTTP/1.1 204 No Content\r\n\r\n") as port:
+        webhook_module.post(f"http://127.0.0.1:{port}/", SECRET, {}, "key", LOOPBACK)
+    with (
+        trickling(before + b"HTTP/1.1 410 Gone\r\n\r\n") as port,
+        pytest.raises(webhook_module.WebhookRefused, match="answered 410"),
+    ):
+        webhook_module.post(f"http://127.0.0.1:{port}/", SECRET, {}, "key", LOOPBACK)
 
 
 @pytest.mark.parametrize("part", [b"2", b"220-welcome\r\n"])
