@@ -25,7 +25,6 @@ from urllib3.exceptions import HTTPError
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unauthorized, Unreachable
 from sgmp_edge.contract import certificate_sha256 as sha256_of
-from sgmp_edge.contract import integer_in
 from sgmp_edge.devices._values import MAX_REPAIRED_BYTES, parse_json
 from sgmp_edge.devices._wire import AnswerTooLarge, BoundedAdapter, Budget, Timeouts, decompressed
 
@@ -333,20 +332,22 @@ class HttpClient:
 
 
 def _pause_asked(answer: Answer) -> float:
-    """Seconds for which the server asks to be left alone; 0 if it does not."""
-    if answer.status not in (429, 503):
+    """Seconds for which the server asks to be left alone, whatever it calls its refusal; 0 if it does not."""
+    if answer.status < 300:
         return 0.0
     text = answer.headers.get("Retry-After") or ""
-    seconds = integer_in(text)
-    if seconds is None:
-        try:
-            # Both are of the server's clock, whatever ours shows.
-            now = answer.headers.get("Date")
-            begun = parsedate_to_datetime(now) if now else datetime.now(UTC)
-            seconds = int((parsedate_to_datetime(text) - begun).total_seconds())
-        except (ValueError, TypeError, OverflowError):
-            return 0.0
-    return min(max(float(seconds), 0.0), LONGEST_PAUSE_S)
+    # Two headers, of a server and of a proxy before it, come as one with a comma.
+    number = re.match(r"\s*\+?([0-9]{1,12}(\.[0-9]*)?)\s*([,;]|$)", text)
+    if number is not None:
+        return min(float(number[1]), LONGEST_PAUSE_S)
+    try:
+        # Both are of the server's clock, whatever ours shows.
+        now = answer.headers.get("Date")
+        begun = parsedate_to_datetime(now) if now else datetime.now(UTC)
+        seconds = (parsedate_to_datetime(text) - begun).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_PAUSE_S)
 
 
 def _authorities() -> str | bool:

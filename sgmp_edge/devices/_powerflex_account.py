@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -31,17 +32,19 @@ _MAX_TIME_S = 1e11
 """Far beyond any time in seconds, and far before any in milliseconds."""
 
 LONGEST_WINDOW_S = 1800.0
-_SHORTEST_WINDOW_S = 60.0
+_SHORTEST_WINDOW_S = 10.0
 """What one request asks for, in seconds of recorded time: what was missed is fetched in pieces."""
 
 _AHEAD_S = 60
 """How much later than now is asked for, since the clock of the API need not be ours."""
 
+UNKNOWN = -math.inf
+
 _COLUMNS = ("time", "acc_id", "acs_id")
 """Without which a row belongs to no time or station."""
 
 _NO_TOKEN_FAULT = frozenset({408, 429, 502, 503, 504})
-"""Statuses for which the token is not the reason; nor are redirects."""
+"""Statuses for which the token is not the reason."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows by (acc_id, acs_id), in order of time. `complete_to`: where a partial answer ends (seconds, UTC), None if
-    the answer is complete. `unread`: how many rows could not be read."""
+    """Rows by (acc_id, acs_id), in order of time. `complete_to`: where a partial answer ends (seconds, UTC), UNKNOWN
+    where it does not show, None if the answer is complete. `unread`: how many rows could not be read; `outside`: how
+    many are of another time than was asked for, which must not count as the newest."""
 
     stations: Mapping[tuple[str, str], Sequence[Row]]
     complete_to: float | None = None
     unread: int = 0
+    outside: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,8 @@ class Account:
             end = min(now + _AHEAD_S, start + self._window_s)
             try:
                 rows = self._measurements(begin, end)
+                if rows.complete_to == UNKNOWN:
+                    raise AnswerTooLarge("the PowerFlex API gives only a part of what it is asked for")
             except AnswerTooLarge as error:
                 if self._window_s > _SHORTEST_WINDOW_S:
                     self._window_s = max(self._window_s / 2, _SHORTEST_WINDOW_S)
@@ -163,38 +170,49 @@ class Account:
                 end = min(end, max(rows.complete_to, start + 1))
             break
         self._window_s = min(self._window_s * 1.25, LONGEST_WINDOW_S)
+        faults: dict[str, str] = {}
         if rows.unread:
-            fault = "the PowerFlex API sent a row without a time or station; such rows are left out"
-            self._faults += self._notices.new({"row": fault})
+            faults["row"] = "the PowerFlex API sent a row without a time or station; such rows are left out"
+        if rows.outside:
+            faults["time"] = (
+                "the PowerFlex API sent rows of another time than it was asked for; such rows are left out"
+            )
+        self._faults += self._notices.new(faults)
         return _Fetched(time.monotonic(), begin, end, rows)
 
     def _measurements(self, start: float, end: float) -> Rows:
         """Raises DeviceError. An answer that may mean that the token is not known any more leads to a new sign-in."""
-        body = {"measurement": "ct_response", "time_filter": [int(start), int(end) + 1]}
-        answer, document = self._ask(body)
-        if not _has_results(document) and self._may_sign_in_again(answer.status):
+        between = int(start), int(end) + 1
+        answer = self._ask(between)
+        try:
+            rows = self._rows_in(answer, between)
+        except AnswerTooLarge:
+            raise
+        except DeviceError:
+            if not self._may_sign_in_again(answer.status):
+                raise
             self._token = None
-            answer, document = self._ask(body)
+            rows = self._rows_in(self._ask(between), between)
+        self._token_worked = True
+        return rows
+
+    def _rows_in(self, answer: Answer, between: tuple[int, int]) -> Rows:
         if answer.status in (401, 403):
             raise BadAnswer(
                 f"the PowerFlex API gives no measurements to this user although it let them sign in (HTTP {answer.status})"
             )
-        self._http.expect_ok(answer)
-        rows = parse_rows(document)
-        self._token_worked = True
-        return rows
+        return parse_rows(self._http.decode_json(self._http.expect_ok(answer)), between)
 
-    def _ask(self, body: Mapping[str, Any]) -> tuple[Answer, Any]:
-        """(the answer, its document if the status is 200)."""
+    def _ask(self, between: tuple[int, int]) -> Answer:
         if self._token is None or time.monotonic() - self._token.since > _TOKEN_LIFE_S:
             self._token, self._token_worked = _Token(self._sign_in(), time.monotonic()), False
         headers = {"Authorization": f"Bearer {self._token.text}"}
-        answer = self._http.request("POST", "/get_measurement_data", headers=headers, json_body=body)
-        return answer, self._http.decode_json(answer) if answer.status == 200 else None
+        body = {"measurement": "ct_response", "time_filter": between}
+        return self._http.request("POST", "/get_measurement_data", headers=headers, json_body=body)
 
     def _may_sign_in_again(self, status: int) -> bool:
         """Whether a failure can be the token's, whatever the service calls it, and a new one was not tried lately."""
-        if self._token is None or status in _NO_TOKEN_FAULT or 300 <= status < 400:
+        if self._token is None or status in _NO_TOKEN_FAULT:
             return False
         return self._token_worked or time.monotonic() - self._token.since > _SIGN_IN_AGAIN_S
 
@@ -223,8 +241,8 @@ def account(url: str, username: str, password: str, certificate_sha256: str | No
         return known.acquire()
 
 
-def parse_rows(document: Any) -> Rows:
-    """Rows from InfluxDB's JSON. Raises BadAnswer.
+def parse_rows(document: Any, between: tuple[float, float] = (-math.inf, math.inf)) -> Rows:
+    """Rows from InfluxDB's JSON, of the time asked for (seconds, UTC). Raises BadAnswer.
 
     A window without rows has no series; an error can come as a result. A row that can't be read is left out, as is one
     of several series; a series without one of the columns that every row needs is a failure.
@@ -233,8 +251,9 @@ def parse_rows(document: Any) -> Rows:
     if "error" in result:
         raise BadAnswer(f"the PowerFlex API reports: {plain_text(str(result['error']))}")
     stations: dict[tuple[str, str], list[Row]] = {}
-    ends: list[float] = []
-    unread = 0
+    times: list[float] = []
+    partial, by_station = bool(result.get("partial")), False
+    unread = outside = 0
     all_series: Sequence[Any] = result.get("series") or []
     if not isinstance(all_series, list):
         raise BadAnswer("the PowerFlex API sent rows that can't be read")
@@ -243,25 +262,30 @@ def parse_rows(document: Any) -> Rows:
             tags, columns = dict(series.get("tags") or {}), list(series["columns"])
             if missing := [column for column in _COLUMNS if column not in columns and column not in tags]:
                 raise BadAnswer(f"the PowerFlex API sent rows without {missing[0]}")
-            newest = None
+            partial, by_station = partial or bool(series.get("partial")), by_station or bool(tags)
             for values in series.get("values") or ():
                 row = _row(tags, columns, values)
                 if row is None:
                     unread += 1
                     continue
-                newest = row.time if newest is None else max(newest, row.time)
+                if not between[0] <= row.time <= between[1]:
+                    outside += 1
+                    continue
+                times.append(row.time)
                 station = (row.columns["acc_id"], row.columns["acs_id"])
                 stations.setdefault(station, []).append(row)
-            if series.get("partial") or (result.get("partial") and series is all_series[-1]):
-                # Others of the same instant may have been cut off.
-                ends.append(newest if newest is not None else 0.0)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             if len(all_series) == 1:
                 raise BadAnswer("the PowerFlex API sent rows that can't be read") from error
             unread += 1
     for rows in stations.values():
         rows.sort(key=lambda row: row.time)
-    return Rows(stations, min(ends) if ends else None, unread)
+    complete_to = None
+    if partial:
+        # Others of the same instant may have been cut off; where each station has a series, all of a station.
+        in_order = len(all_series) == 1 and not by_station and times == sorted(times)
+        complete_to = max(times, default=0.0) if in_order else UNKNOWN
+    return Rows(stations, complete_to, unread, outside)
 
 
 def _row(tags: Mapping[str, Any], columns: Sequence[str], values: Any) -> Row | None:
@@ -275,14 +299,6 @@ def _row(tags: Mapping[str, Any], columns: Sequence[str], values: Any) -> Row | 
         return Row(_seconds(row["time"]), row)
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _has_results(document: Any) -> bool:
-    """Whether it is an answer of the database, be it an error, and not one of the service before it."""
-    try:
-        return isinstance(document["data"]["results"], list)
-    except (TypeError, KeyError):
-        return False
 
 
 def _result(document: Any) -> dict[str, Any]:

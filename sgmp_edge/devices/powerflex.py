@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
+from itertools import pairwise
 from time import monotonic
 from typing import Any
 
@@ -91,6 +92,16 @@ _TRAIL_S = 300
 _POLLS_FROM_LAST_ROW = 20
 """So many silent polls in a row ask from the last row on; later ones only now and then."""
 
+_HOLE_S = 60
+_LONGEST_HOLE_S = 4 * 3600
+"""A station that was silent for so long may have been cut off: what its gateway kept of that time may come after what
+the station reports live, and the newest of it first."""
+
+_POLLS_FOR_HOLE = 256
+_POLLS_AFTER_NEWS = 8
+"""For so many polls a silence is asked for again, now and then; for so many after something of it came in, more of it is
+expected soon."""
+
 _LONGEST_CATCH_UP_S = 31 * 86400
 """The history that a poll after a long time goes back to; older readings would not be kept anyway."""
 
@@ -134,6 +145,9 @@ class PowerFlex:
         self._scan: float | None = None
         self._scan_has_news = False
         self._silent_polls = 0
+        self._hole: tuple[float, float] | None = None
+        self._hole_polls = 0
+        self._hole_fills = False
         self._power_in_kw = 1.0
 
     def read(self) -> ReadResult:
@@ -149,12 +163,14 @@ class PowerFlex:
         result = ReadResult()
         until = monotonic() + _CATCH_UP_S
         try:
-            while not self._take_piece(newest, result) and monotonic() < until:
+            while not self._take_piece(now, newest, result) and monotonic() < until:
                 pass
         except DeviceError:
             if not result.readings and not result.events:
                 raise
             log.debug("the rest of what was missed follows at the next poll", exc_info=True)
+        self._note_hole()
+        result.events += self._events()
         self._settle(now)
         heard = max(self._last or 0, self._begun)
         if not result.readings and not result.events and self._scan is None and now - heard > _SILENT_S:
@@ -197,7 +213,7 @@ class PowerFlex:
     def close(self) -> None:
         self._account.release()
 
-    def _take_piece(self, newest: float, result: ReadResult) -> bool:
+    def _take_piece(self, now: float, newest: float, result: ReadResult) -> bool:
         """Fetch a piece and take what is new in it; True when all up to `newest` is fetched."""
         start = self._scan
         trailing = False
@@ -206,8 +222,10 @@ class PowerFlex:
             start = max(self._complete_to, newest - _LONGEST_CATCH_UP_S)
             silent = self._silent_polls
             trailing = silent > _POLLS_FROM_LAST_ROW and silent & (silent - 1) != 0
-        if trailing:
-            start = max(start, newest - _TRAIL_S)
+            if trailing:
+                start = max(start, newest - _TRAIL_S)
+            elif self._hole is not None and not _is_look(self._hole_polls):
+                start = max(start, min(self._window[-1].time, now) - _OVERLAP_S)
         piece = self._account.rows(*self._id, start, newest)
         result.events += [Event(AT_TICK, WARNING, {"data": text}) for text in piece.faults]
         known = {row.time for row in self._window}
@@ -226,10 +244,13 @@ class PowerFlex:
             return False
         self._scan = None
         self._silent_polls = 0 if self._scan_has_news else self._silent_polls + 1
+        self._hole_polls += 1
         return True
 
     def _publish(self, rows: list[Row], result: ReadResult) -> None:
-        """Each row as a reading, and the events of the window, in which the rows are put in their places."""
+        """Each row as a reading, and in its place in the window."""
+        if self._hole is not None and any(self._hole[0] < row.time < self._hole[1] for row in rows):
+            self._hole_polls, self._hole_fills = 0, True
         for row in rows:
             result.readings.append(Reading(round(row.time * 1000), self._fields(row.columns)))
             energy = number(row.columns.get("energy_delivered"))
@@ -237,24 +258,55 @@ class PowerFlex:
             self._window.append(Sample(row.time, plugged, energy if energy is None or energy >= 0 else None))
         self._window.sort(key=lambda sample: sample.time)
         self._last = max(self._last or 0, self._window[-1].time)
+
+    def _events(self) -> list[Event]:
+        """Those of the window that were not sent yet; none while rows of a silence come in, which may move them."""
+        if self._hole_fills:
+            return []
         station = self._settled
+        course: list[Event] = []
         for sample in self._window:
             station, events = follow(station, sample)
-            for event in events:
-                if (event.type, event.timestamp) not in self._sent:
-                    self._sent.add((event.type, event.timestamp))
-                    result.events.append(event)
+            course += events
+        known = {(event.type, event.timestamp) for event in course}
+        moved = self._sent - known
+        new: list[Event] = []
+        for event in course:
+            if (event.type, event.timestamp) in self._sent:
+                continue
+            self._sent.add((event.type, event.timestamp))
+            before = next((earlier for earlier in moved if _is_the_same(event, earlier, known)), None)
+            if before is None:
+                new.append(event)
+            else:
+                moved.remove(before)
+        return new
 
     def _settle(self, now: float) -> None:
-        """Close the window up to the overlap before the last row: neither the passing of time nor a row that is
-        stamped ahead of now closes it."""
+        """Close the window up to the overlap before the last row, or before a silence of which rows may still come:
+        neither the passing of time nor a row that is stamped ahead of now closes it."""
         if self._last is not None:
-            self._complete_to = max(self._complete_to, min(self._last, now) - _OVERLAP_S)
+            done = min(self._last, now, self._hole[0] if self._hole else now)
+            self._complete_to = max(self._complete_to, done - _OVERLAP_S)
         if len(self._window) > _MAX_WINDOW_ROWS:
             self._complete_to = max(self._complete_to, self._window[-_MAX_WINDOW_ROWS].time)
         while self._window and self._window[0].time < self._complete_to:
             self._settled, _ = follow(self._settled, self._window.pop(0))
         self._sent = {(type_, at) for type_, at in self._sent if at >= self._complete_to * 1000 - 1}
+
+    def _note_hole(self) -> None:
+        """Which silence in the window, if any, is to be asked for again, and whether rows of it come in."""
+        times = [sample.time for sample in self._window]
+        begin = 0.0
+        if self._hole is not None:
+            begin, end = self._hole
+            filled = not _holes([time for time in times if begin <= time <= end])
+            self._hole_fills = self._hole_fills and not filled and self._hole_polls < _POLLS_AFTER_NEWS
+            if self._hole_polls >= (_POLLS_AFTER_NEWS if filled else _POLLS_FOR_HOLE):
+                self._hole, begin = None, end
+        if self._hole is None:
+            self._hole = next(iter(_holes([time for time in times if time >= begin])), None)
+            self._hole_polls = 0
 
     def _fields(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
@@ -289,3 +341,23 @@ class PowerFlex:
         elif abs(power) * self._power_in_kw > _MAX_KW:
             return None
         return power * self._power_in_kw
+
+
+def _is_the_same(event: Event, sent: tuple[str, int], course: Set[tuple[str, int]]) -> bool:
+    """Whether an event was sent already, with the time of a later or earlier row, as the car neither came nor left
+    between the two: rows that came in since have moved it."""
+    first, last = sorted((event.timestamp, sent[1]))
+    between = any(type_ != event.type and first <= at <= last for type_, at in course)
+    return sent[0] == event.type and not between
+
+
+def _holes(times: Sequence[float]) -> list[tuple[float, float]]:
+    """The silences between rows, each from the last row before it to the first after it."""
+    return [
+        (before, after) for before, after in pairwise(times) if _HOLE_S < after - before < _LONGEST_HOLE_S
+    ]
+
+
+def _is_look(polls: int) -> bool:
+    """Whether a silence is asked for with this poll: with each while more of it is expected, later with each 4th."""
+    return polls < _POLLS_AFTER_NEWS or polls % 4 == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from tests.edge.drivers_http import Reply, Request, as_json
@@ -42,6 +43,8 @@ class PowerFlexApi:
     """What a measurement request with an unknown token gets, if not 401."""
     limit: int | None = None
     """The most rows that an answer has; it says `partial` if there are more."""
+    order: str = "time"
+    """Of the rows: `newest first`; `station`: each one's by itself, as a series of its own."""
     broken: list[Any] = field(default_factory=list)
     """Rows as they are sent, between the others."""
     gate: threading.Event | None = None
@@ -95,10 +98,24 @@ class PowerFlexApi:
         if self.error is not None:
             return as_json(self.error)
         inside = [row for row in self.rows if start <= row["time"] < end]
+        if self.order == "newest first":
+            inside.reverse()
+        elif self.order == "station":
+            inside.sort(key=lambda row: str(row["acs_id"]))
         sent = inside[: self.limit] if self.limit else inside
         partial = {"partial": True} if len(sent) < len(inside) else {}
         result: dict[str, Any] = {"statement_id": 0, **partial}
         if sent or self.broken:
             values = self.broken + [[row[column] for column in COLUMNS] for row in sent]
             result["series"] = [{"name": "ct_response", "columns": COLUMNS, "values": values, **partial}]
+        if sent and self.order == "station":
+            columns = [column for column in COLUMNS if column not in ("acc_id", "acs_id")]
+            result["series"] = [
+                {
+                    "tags": {"acc_id": acc_id, "acs_id": acs_id},
+                    "columns": columns,
+                    "values": [[row[column] for column in columns] for row in rows],
+                }
+                for (acc_id, acs_id), rows in groupby(sent, lambda row: (row["acc_id"], row["acs_id"]))
+            ]
         return as_json({"data": {"results": [result]}})

@@ -418,12 +418,16 @@ def test_what_is_not_a_sha256_is_refused(text: str) -> None:
 # --- Being asked to wait ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "kind"), [(429, BadAnswer), (503, NotReady)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, BadAnswer), (503, NotReady), (401, Unauthorized), (413, BadAnswer)]
+)
 @pytest.mark.parametrize(
     ("retry_after", "date", "waits_s"),
     [
         ("120", None, 120),
         (" 120 ", None, 120),
+        ("119.6", None, 120),
+        ("120, 120", None, 120),
         ("99999999999", None, 3600),
         (120, 0, 120),
         (120, -86_400 * 400, 120),

@@ -421,6 +421,73 @@ def test_what_a_gateway_held_back_is_published_in_order_when_it_comes(
     ]
 
 
+@pytest.mark.parametrize("piece", [79, 13, -13])
+def test_what_a_gateway_held_back_may_come_after_what_is_live_and_the_newest_first(
+    make: Any, api: PowerFlexApi, clock: Any, piece: int
+) -> None:
+    driver = make()
+    api.say(NOON - 1, "UNPLUGGED")
+    driver.read()
+    polls(driver, clock, *every(15, NOON + 15, NOON + 900))
+    live, held = every(10, 900, 960), every(10, 10, 800)[:: 1 if piece > 0 else -1]
+    for at in live:
+        api.say(NOON + at, "UNPLUGGED")
+    result = polls(driver, clock, *every(15, NOON + 900, NOON + 960))
+    while held:
+        for at in held[: abs(piece)]:
+            api.say(NOON + at, "ADAPTIVE" if at < 700 else "UNPLUGGED", energy_mwh=min(at, 690))
+        del held[: abs(piece)]
+        more = polls(driver, clock, *every(15, clock.now + 15, clock.now + 90))
+        result.readings += more.readings
+        result.events += more.events
+    result.events += polls(driver, clock, *every(15, clock.now + 15, clock.now + 150)).events
+    assert sorted(times(result)) == every(10, 10, 800) + live
+    assert events(result) == [
+        (EV_START_CHARGING, 10.0, {}),
+        (EV_END_CHARGING, 700.0, {"duration": 690_000, "energy": 690}),
+    ]
+
+
+def test_a_session_has_one_start_and_one_end_though_rows_that_come_late_move_them(
+    make: Any, api: PowerFlexApi, clock: Any
+) -> None:
+    driver = make()
+    result = ReadResult()
+    for at, state in (
+        (-40, "UNPLUGGED"),
+        (-20, "READY"),
+        (-22, "READY"),
+        (0, "UNPLUGGED"),
+        (-3, "UNPLUGGED"),
+        (9, "READY"),
+        (6, "UNPLUGGED"),
+    ):
+        api.say(NOON + at, state)
+        more = polls(driver, clock, clock.now + 1)
+        result.events += more.events
+    assert events(result) == [
+        (EV_START_CHARGING, -20.0, {}),
+        (EV_END_CHARGING, 0.0, {"duration": 22_000, "energy": 0}),
+        (EV_START_CHARGING, 9.0, {}),
+    ]
+
+
+@pytest.mark.parametrize("at", [NOON + 86_400, "2100-01-01T00:00:00Z"])
+def test_a_row_that_is_stamped_far_ahead_holds_up_no_other(
+    make: Any, api: PowerFlexApi, clock: Any, at: Any
+) -> None:
+    driver = make()
+    api.broken = [[at, "03", "01", "02", "ADAPTIVE", *[0] * (len(COLUMNS) - 5)]]
+    for number in every(15, 0, 60):
+        api.say(NOON + number, "UNPLUGGED")
+    result = polls(driver, clock, *every(15, NOON, NOON + 75))
+    assert times(result) == every(15, 0, 60)
+    assert [event.data["data"] for event in result.events] == [
+        "the PowerFlex API sent rows of another time than it was asked for; such rows are left out"
+    ]
+    assert len(api.windows) < 10
+
+
 @pytest.mark.parametrize("ahead_s", [-7200, -3600, -90, 90, 3600, 90 * 86_400])
 def test_a_wrong_clock_of_ours_loses_nothing(
     make: Any, api: PowerFlexApi, clock: Any, ahead_s: int, monkeypatch: pytest.MonkeyPatch
@@ -534,13 +601,16 @@ def test_a_series_without_values_has_no_rows() -> None:
     assert parse_rows({"data": {"results": [{"series": [series]}]}}) == Rows({})
 
 
-@pytest.mark.parametrize("limit", [30, 100])
+@pytest.mark.parametrize(
+    ("limit", "order"),
+    [(30, "time"), (100, "time"), (100, "newest first"), (100, "station"), (40, "station")],
+)
 def test_a_partial_answer_is_complete_up_to_its_last_row_only(
-    make: Any, api: PowerFlexApi, clock: Any, limit: int
+    make: Any, api: PowerFlexApi, clock: Any, limit: int, order: str
 ) -> None:
     driver = make()
     driver.read()
-    api.limit = limit
+    api.limit, api.order = limit, order
     for at in every(10, 0, 1200):
         for number in range(10):
             state = "ADAPTIVE" if 60 <= at < 900 else "UNPLUGGED"
@@ -754,14 +824,24 @@ def test_a_sign_in_without_token_is_a_refusal(make: Any, server: HttpDevice) -> 
         make().read()
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 422, 500])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        *(as_json({"msg": "Signature verification failed"}, status) for status in (401, 403, 404, 422, 500)),
+        Reply(status=302, headers={"Location": "/login?next=get_measurement_data"}),
+        Reply("<html>Please sign in</html>"),
+        Reply(),
+        as_json({"data": {"results": []}}),
+        as_json({"data": {"results": [{"error": "authorization failed"}]}}),
+    ],
+)
 def test_a_token_that_the_service_forgot_is_renewed_whatever_it_calls_that(
-    make: Any, api: PowerFlexApi, status: int
+    make: Any, api: PowerFlexApi, refusal: Reply
 ) -> None:
     driver = make()
     driver.read()
     api.tokens.clear()
-    api.refusal = as_json({"msg": "Signature verification failed"}, status)
+    api.refusal = refusal
     api.say(NOON - 8, "UNPLUGGED")
     assert times(driver.read()) == [-8]
     assert api.logins == 2
