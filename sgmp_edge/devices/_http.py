@@ -187,7 +187,7 @@ class HttpClient:
         zone = re.search(r"%(?:25)?([^\]]+)(?=\])", origin)
         self._origin = (origin.replace(zone[0], "") if zone else origin).rstrip("/")
         self._https = urlsplit(origin).scheme == "https"
-        self._timeouts = INTERNET if remote else LAN
+        self._remote = remote
         sha256 = sha256_of(certificate_sha256) if certificate_sha256 else None
         self._adapter = BoundedAdapter(sha256, zone[1] if zone else None)
         self._session = _Session()
@@ -224,7 +224,8 @@ class HttpClient:
         """
         if not urgent:
             self._pause.check()
-        budget = Budget(self.who, self._grown(timeouts or self._timeouts, patient), MAX_ANSWER_BYTES)
+        usual = INTERNET if self._remote else LAN
+        budget = Budget(self.who, self._grown(timeouts or usual, patient), MAX_ANSWER_BYTES)
         try:
             answer = self._exchange(method, path, budget, headers=headers, json=json_body, data=form)
         except TimedOut:

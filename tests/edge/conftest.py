@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.edge.drivers_http import Patience
 from tests.edge.house import House, Script
 from tests.edge.small_disk import mounted
 
@@ -30,3 +33,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """One megabyte, for real."""
     with mounted(tmp_path / "disk") as folder:
         yield folder
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patience]:
+    """Of the drivers on the test's own thread."""
+    patience = Patience()
+    limit, own = socket.socket.settimeout, threading.current_thread()
+
+    def settimeout(sock: socket.socket, seconds: float | None) -> None:
+        if threading.current_thread() is own and seconds is not None:
+            patience.asked_s.append(seconds)
+        limit(sock, seconds)
+
+    monkeypatch.setattr(socket.socket, "settimeout", settimeout)
+    yield patience
+    patience.end()

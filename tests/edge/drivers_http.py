@@ -8,7 +8,8 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,15 +26,24 @@ from cryptography.x509.oid import NameOID
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unreachable
 from sgmp_edge.devices import _http
+from tests.waiting import WAIT_S
 
-HURRIED = _http.Timeouts(0.5, 0.8, 1.5)
-"""So that a test of a silent device takes a second; enough for one that speaks, also on a busy machine."""
+HURRIED = _http.Timeouts(0.2, 0.3, 0.3)
+"""For a device that is silent: what it does not send, it does not send however long one waits."""
+SILENT = ("deaf", "hang", "drip")
+"""Faults that only a time-out finds."""
 
 
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drivers made from now on wait less."""
-    monkeypatch.setattr(_http, "LAN", HURRIED)
-    monkeypatch.setattr(_http, "INTERNET", HURRIED)
+@contextmanager
+def hurried(fault: str, of: str = "LAN") -> Iterator[None]:
+    """Meanwhile drivers wait less for what is in the house (LAN) or outside (INTERNET), if the fault is a silence.
+
+    Only then: a busy machine must not look like a silent device.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if fault in SILENT:
+            patch.setattr(_http, of, HURRIED)
+        yield
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,31 @@ def as_json(document: Any, status: int = 200) -> Reply:
 
 
 Answering = Callable[[Request], Reply]
+
+
+class Patience:
+    """How long the drivers on a thread wait for an answer: what they ask of the system, not what a clock measured."""
+
+    def __init__(self) -> None:
+        self.asked_s: list[float] = []
+        self._over = threading.Event()
+
+    def wait_for(self, seconds: float) -> None:
+        """On a device's thread: until somebody waits so long, or the test is over."""
+        while not self._over.is_set() and self.asked_s[-1] < seconds:
+            self._over.wait(0.005)
+
+    def only_for(self, seconds: float, answer: Answering) -> Answering:
+        """A device so slow: it answers those alone who wait so long."""
+
+        def slow(request: Request) -> Reply:
+            self.wait_for(seconds)
+            return answer(request)
+
+        return slow
+
+    def end(self) -> None:
+        self._over.set()
 
 
 class HttpDevice:
@@ -174,7 +209,7 @@ class HttpDevice:
             handler.close_connection = True
         elif fault == "drip":
             self._head(handler, 200, 10_000)
-            while not released.wait(0.1):
+            while not released.wait(0.02):
                 handler.wfile.write(b"<")
                 handler.wfile.flush()
         elif fault == "cut":

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from time import sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,12 +32,13 @@ from sgmp_edge.devices.egauge import EGauge
 from tests.edge.drivers_egauge import START, Meter, Register, steady
 from tests.edge.drivers_http import (
     HttpDevice,
+    Patience,
     Reply,
     Request,
     as_json,
     digest_protected,
     each_fault,
-    hurry,
+    hurried,
     own_certificate,
     texts_of,
 )
@@ -69,11 +69,6 @@ def device(meter: Meter) -> Iterator[HttpDevice]:
     device = HttpDevice(meter.answer)
     yield device
     device.close()
-
-
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    hurry(monkeypatch)
 
 
 @pytest.fixture
@@ -680,15 +675,10 @@ def test_a_meter_that_asks_to_be_left_alone_is(
 
 
 def test_a_slow_meter_is_read_all_the_same(
-    make: Any, meter: Meter, device: HttpDevice, monkeypatch: pytest.MonkeyPatch
+    make: Any, meter: Meter, device: HttpDevice, patience: Patience, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http, "LAN", Timeouts(0.5, 0.3, 0.6))
-
-    def slow(request: Request) -> Reply:
-        sleep(0.7)
-        return meter.answer(request)
-
-    device.answer = slow
+    monkeypatch.setattr(_http, "LAN", Timeouts(0.05, 0.05, 5))
+    device.answer = patience.only_for(0.15, meter.answer)
     driver = make("A.Solar")
     for _ in range(2):
         with pytest.raises(TimedOut):
@@ -699,7 +689,6 @@ def test_a_slow_meter_is_read_all_the_same(
 # --- Answers that are none --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_each_fault_has_its_outcome_and_is_recovered_from(
     make: Any, meter: Meter, device: HttpDevice, fault: str, outcome: type[Exception]
@@ -707,7 +696,7 @@ def test_each_fault_has_its_outcome_and_is_recovered_from(
     driver = make("A.Solar")
     driver.read()
     device.misbehave(fault)
-    with pytest.raises(outcome):
+    with hurried(fault), pytest.raises(outcome):
         driver.read()
     device.misbehave(None)
     meter.ts += 8
@@ -848,7 +837,6 @@ def test_a_webapi_that_gives_rates_only_is_read_all_the_same(make: Any, device: 
     assert fields_of(webapi(make, "temp").read()) == {"temp": 13.5}
 
 
-@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_each_fault_of_the_webapi_has_its_outcome_and_is_recovered_from(
     make: Any, meter: Meter, device: HttpDevice, fault: str, outcome: type[Exception]
@@ -856,7 +844,7 @@ def test_each_fault_of_the_webapi_has_its_outcome_and_is_recovered_from(
     driver = webapi(make, "A.Solar")
     driver.read()
     device.misbehave(fault)
-    with pytest.raises(outcome):
+    with hurried(fault), pytest.raises(outcome):
         driver.read()
     device.misbehave(None)
     meter.ts += 8

@@ -19,7 +19,7 @@ from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING, WARNING, devi
 from sgmp_edge.devices import _http, _powerflex_account, powerflex
 from sgmp_edge.devices._powerflex_account import Rows, parse_rows
 from sgmp_edge.devices.powerflex import PowerFlex
-from tests.edge.drivers_http import HttpDevice, Reply, Request, as_json, each_fault, hurry, texts_of
+from tests.edge.drivers_http import HttpDevice, Reply, Request, as_json, each_fault, hurried, texts_of
 from tests.edge.drivers_powerflex import COLUMNS, PASSWORD, USERNAME, PowerFlexApi
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "powerflex"
@@ -48,11 +48,6 @@ def server(api: PowerFlexApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpD
     server = HttpDevice(api.answer)
     yield server
     server.close()
-
-
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    hurry(monkeypatch)
 
 
 @pytest.fixture
@@ -915,7 +910,6 @@ def test_stations_polled_at_the_same_time_make_one_request(
     assert server.paths == ["/login", "/get_measurement_data"]
 
 
-@pytest.mark.usefixtures("hurried")
 def test_stations_share_a_failure_rather_than_wait_for_it_one_by_one(
     make: Any, server: HttpDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -926,7 +920,7 @@ def test_stations_share_a_failure_rather_than_wait_for_it_one_by_one(
     one._account._fetched = None
     server.requests.clear()
     for station in (one, other):
-        with pytest.raises(TimedOut):
+        with hurried("hang", "INTERNET"), pytest.raises(TimedOut):
             station.read()
     assert len(server.requests) == 1
 
@@ -939,7 +933,6 @@ def test_other_users_have_their_own_client(make: Any) -> None:
 # --- Answers that are none --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_each_fault_has_its_outcome_and_is_recovered_from(
     make: Any, api: PowerFlexApi, server: HttpDevice, clock: Any, fault: str, outcome: type[Exception]
@@ -949,7 +942,7 @@ def test_each_fault_has_its_outcome_and_is_recovered_from(
     server.misbehave(fault)
     api.say(NOON + 2, "UNPLUGGED")
     clock.now += 4
-    with pytest.raises(outcome):
+    with hurried(fault, "INTERNET"), pytest.raises(outcome):
         driver.read()
     server.misbehave(None)
     clock.now += 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +18,12 @@ from sgmp_edge.devices._sonnen_documents import alerts_of, battery_fields, statu
 from sgmp_edge.devices.sonnen import Sonnen
 from tests.edge.drivers_http import (
     HttpDevice,
+    Patience,
     Reply,
     Request,
     as_json,
     each_fault,
-    hurry,
+    hurried,
     own_certificate,
     texts_of,
 )
@@ -54,11 +54,6 @@ def cloud(battery: Battery) -> Iterator[HttpDevice]:
     cloud = HttpDevice(battery.answer)
     yield cloud
     cloud.close()
-
-
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    hurry(monkeypatch)
 
 
 @pytest.fixture
@@ -336,7 +331,6 @@ def test_an_alarm_is_not_said_again_after_a_restart(make: Any, battery: Battery)
 # --- Which interface --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_each_fault_has_its_outcome_and_is_recovered_from(
     make: Any, device: HttpDevice, fault: str, outcome: type[Exception]
@@ -344,13 +338,12 @@ def test_each_fault_has_its_outcome_and_is_recovered_from(
     driver = make(interface="v2")
     driver.read()
     device.misbehave(fault)
-    with pytest.raises(outcome):
+    with hurried(fault), pytest.raises(outcome):
         driver.read()
     device.misbehave(None)
     assert row_of(driver.read())["status"]["Pac_total_W"] == 800
 
 
-@pytest.mark.usefixtures("hurried")
 @each_fault
 def test_whatever_is_wrong_with_the_battery_the_cloud_takes_over(
     make: Any,
@@ -360,14 +353,15 @@ def test_whatever_is_wrong_with_the_battery_the_cloud_takes_over(
     outcome: type[Exception],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # The first silent interface uses up the time of its poll.
-    monkeypatch.setattr(sonnen, "_TIME_FOR_A_POLL_S", 0.2)
     driver = make()
     driver.read()
+    # The first silent interface uses up the time of its poll.
+    monkeypatch.setattr(sonnen, "_TIME_FOR_A_POLL_S", 0.2)
     device.misbehave(fault)
     for _ in range(4):
         try:
-            row = row_of(driver.read())
+            with hurried(fault):
+                row = row_of(driver.read())
         except DeviceError:
             continue  # the time of one poll was over; the next goes on
         assert row["status"]["Pac_total_W"] == 800
@@ -476,16 +470,16 @@ def test_the_state_holds_no_secret(make: Any) -> None:
 
 @pytest.mark.parametrize("interface", ["v2", "v1"])
 def test_a_slow_battery_is_read_all_the_same(
-    make: Any, battery: Battery, device: HttpDevice, monkeypatch: pytest.MonkeyPatch, interface: str
+    make: Any,
+    battery: Battery,
+    device: HttpDevice,
+    patience: Patience,
+    monkeypatch: pytest.MonkeyPatch,
+    interface: str,
 ) -> None:
-    monkeypatch.setattr(_http, "LAN", Timeouts(0.5, 0.3, 0.6))
-
-    def slow(request: Request) -> Reply:
-        if request.path.endswith("status"):
-            time.sleep(0.7)
-        return battery.answer(request)
-
-    device.answer = slow
+    monkeypatch.setattr(_http, "LAN", Timeouts(0.05, 0.05, 5))
+    slow = patience.only_for(0.15, battery.answer)
+    device.answer = lambda request: (slow if request.path.endswith("status") else battery.answer)(request)
     driver = make(interface=interface)
     for _ in range(2):
         with pytest.raises(TimedOut):
