@@ -26,7 +26,6 @@ from cryptography.x509.oid import NameOID
 
 from sgmp_edge.common import BadAnswer, DeviceError, NotReady, TimedOut, Unreachable
 from sgmp_edge.devices import _http
-from tests.waiting import WAIT_S
 
 HURRIED = _http.Timeouts(0.2, 0.3, 0.3)
 """For a device that is silent: what it does not send, it does not send however long one waits."""
