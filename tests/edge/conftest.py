@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from sgmp_edge.polling import control, device, poller
 from tests.edge.drivers_http import Patience
-from tests.edge.house import House, Script
+from tests.edge.house import NOW, House, Script
 from tests.edge.small_disk import mounted
 
 
 @pytest.fixture
-def house() -> Iterator[Callable[..., House]]:
+def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., House]]:
     """Open houses; they are closed at the end of the test."""
+    for module in (control, device, poller):
+        monkeypatch.setattr(module, "time", NOW)
     houses: list[House] = []
 
     def open_house(*args: Any, **options: Any) -> House:
@@ -26,6 +29,7 @@ def house() -> Iterator[Callable[..., House]]:
     for each in houses:
         each.close()
     Script.all.clear()
+    NOW.stepped_s = 0.0
 
 
 @pytest.fixture

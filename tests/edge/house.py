@@ -1,17 +1,20 @@
-"""A poller on a loop of its own with devices that do as they are told, for tests."""
+"""A poller with devices that do as they are told, for tests: in a time of its own, in which nothing is ever late."""
 
 from __future__ import annotations
 
 import json
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sgmp_edge import contract
 from sgmp_edge.delivery.outbox import Message
+from sgmp_edge.polling.clock import Clock, Mark
 from sgmp_edge.polling.drivers import Catalogue
-from sgmp_edge.polling.poller import Poller
+from sgmp_edge.polling.poller import CLOCK_KEY, Poller
 from sgmp_edge.threads import Loop
 from tests.waiting import WAIT_S
 
@@ -54,9 +57,9 @@ class Scripted:
 
     def read(self) -> Any:
         script = self.script
+        script.reads.append(NOW.monotonic())
         script.inside += 1
         script.most_inside = max(script.most_inside, script.inside)
-        script.reads.append(time.time())
         try:
             assert script.gate.wait(WAIT_S)
             if isinstance(script.answer, BaseException):
@@ -126,39 +129,76 @@ def device(device_id: int, name: str, kind: str = "scripted", **config: Any) -> 
     return contract.DeviceConfig(device_id, name, kind, {"script": name, **config})
 
 
+class Time:
+    """The time of houses, which passes only where they have nothing left to do: as the module `time` for the edge."""
+
+    def __init__(self) -> None:
+        self._passed_at = time.time()
+        self.stepped_s = 0.0
+        """By how much the wall clock was set."""
+
+    def monotonic(self) -> float:
+        return self._passed_at
+
+    def time(self) -> float:
+        return self._passed_at + self.stepped_s
+
+    def go_on(self, seconds: float) -> None:
+        self._passed_at += seconds
+
+
+NOW = Time()
+
+
+class _Loop(Loop):
+    """Turned by the test, on its own thread."""
+
+    def __init__(self) -> None:
+        super().__init__("test house")
+        self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def post(self, call: Callable[[], None]) -> None:
+        self.calls.put(call)
+
+
 class House:
-    """What the daemon is around a poller. `puts`: messages, states and liveness of each transaction."""
+    """What the daemon is around a poller. `puts`: messages, states and liveness of each transaction.
+
+    Devices have threads of their own. All else happens in `until` and `pass_time`.
+    """
 
     def __init__(self, states: Mapping[str, str] | None = None, interval_s: float = INTERVAL_S) -> None:
         self.puts: list[tuple[list[Message], dict[str, str | None], bool]] = []
         self.states: dict[str, str] = dict(states or {})
         self.also: list[Callable[[], float]] = []
-        self.loop = Loop("test house", self._wake)
+        self.loop = _Loop()
+        mark = json.loads(self.states.get(CLOCK_KEY, "{}"))
         self.poller = Poller(
-            self.loop, Catalogue(TYPES), self._put, interval_s=interval_s, states=self.states
+            self.loop,
+            Catalogue(TYPES),
+            self.put,
+            interval_s=interval_s,
+            states=self.states,
+            clock=Clock(Mark(**mark), NOW.time, NOW.monotonic),
         )
-        self.loop.start()
 
     def apply(self, *devices: contract.DeviceConfig) -> None:
-        self.on_loop(lambda: self.poller.apply(devices))
+        self.poller.apply(devices)
 
-    def on_loop(self, call: Callable[[], Any]) -> Any:
-        """Make a call on the house's loop and wait for its result."""
-        done = threading.Event()
-        result: list[Any] = []
+    def until(self, condition: Callable[[], object], within_s: float = 600.0) -> None:
+        """Go on until it is true; an AssertionError when so much of the house's time has passed."""
+        limit = NOW.monotonic() + within_s
+        while not self._turn(condition, limit):
+            assert NOW.monotonic() < limit, "it did not happen in time"
 
-        def make() -> None:
-            try:
-                result.append(call())
-            finally:
-                done.set()
-
-        self.loop.post(make)
-        assert done.wait(WAIT_S)
-        return result[0]
+    def pass_time(self, seconds: float) -> None:
+        """Go on for so much of the house's time."""
+        limit = NOW.monotonic() + seconds
+        while NOW.monotonic() < limit:
+            self._turn(lambda: False, limit)
 
     def messages(self, name: str, kind: str = "data") -> list[Message]:
-        return [m for put, _, _ in list(self.puts) for m in put if m.device_name == name and m.kind == kind]
+        return [m for put, _, _ in self.puts for m in put if m.device_name == name and m.kind == kind]
 
     def events(self, name: str) -> list[Any]:
         return [json.loads(message.payload) for message in self.messages(name, "event")]
@@ -166,14 +206,9 @@ class House:
     def close(self) -> None:
         for script in Script.all.values():
             script.gate.set()
-        self.on_loop(lambda: self.poller.close(2.0))
-        self.loop.stop()
-        assert self.loop.join(WAIT_S)
+        self.poller.close(WAIT_S)
 
-    def _wake(self) -> float:
-        return min([self.poller.wake(), *(wake() for wake in self.also)])
-
-    def _put(
+    def put(
         self, messages: Sequence[Message], states: Mapping[str, str | None], *, live: bool = True
     ) -> None:
         self.puts.append((list(messages), dict(states), live))
@@ -182,3 +217,27 @@ class House:
                 self.states.pop(key, None)
             else:
                 self.states[key] = value
+
+    def _turn(self, condition: Callable[[], object], limit: float) -> bool:
+        """Do what there is to do, and wait for what will come of it; only then let time pass. Whether it is true now."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            while not self.loop.calls.empty():
+                self.loop.calls.get()()
+            sleep_s = min([self.poller.wake(), *(wake() for wake in self.also)])
+            if condition():
+                return True
+            if not self._is_answering() and self.loop.calls.empty():
+                break
+            assert time.monotonic() < deadline, "a device did not answer"
+            with suppress(queue.Empty):
+                self.loop.calls.get(timeout=0.01)()
+        NOW.go_on(max(min(sleep_s, limit - NOW.monotonic()), 0.001))
+        return False
+
+    def _is_answering(self) -> bool:
+        """Whether a device is at work, and not held up by its script."""
+        scripts = (
+            Script.all[device.config.config["script"]] for device in self.poller.devices if device.busy
+        )
+        return any(script.gate.is_set() or not script.inside for script in scripts)

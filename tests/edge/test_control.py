@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import random
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,8 +16,8 @@ from sgmp_edge.common import BadAnswer, Unreachable
 from sgmp_edge.contract import Command
 from sgmp_edge.polling import control
 from sgmp_edge.polling.control import Control
-from tests.edge.house import House, Script, device
-from tests.waiting import pass_time, wait_until
+from tests.edge.house import NOW, House, Script, device
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.expected_warnings("polling.control: ", "battery: unreachable")
 
@@ -59,15 +58,15 @@ class Controlled:
     def configure(self) -> None:
         """The battery becomes known, as a configuration makes it."""
         self.house.apply(device(1, "battery", self._kind))
-        self.house.on_loop(self.control.adopt)
+        self.control.adopt()
 
     def send(self, name: str = "battery", **fields: Any) -> None:
         command = {"request": "r1", "data": {"power_w": 9000}, "ttl_s": 60.0, **fields}
         payload = contract.dump_command(Command(**command))
-        self.house.on_loop(lambda: self.control.receive(name, payload))
+        self.control.receive(name, payload)
 
     def result(self, count: int) -> Mapping[str, Any]:
-        wait_until(lambda: len(self.results) >= count)
+        self.house.until(lambda: len(self.results) >= count)
         return self.results[count - 1]
 
     def outcomes(self) -> list[str]:
@@ -83,7 +82,7 @@ class Controlled:
         states: Mapping[str, str | None],
         then: Callable[[bool], None] | None = None,
     ) -> None:
-        self.house._put([], states)
+        self.house.put([], states)
         if kind is not None:
             assert kind == contract.COMMAND_RESULT
             self.results.append(data)
@@ -93,7 +92,7 @@ class Controlled:
 
 def test_a_command_is_carried_out_read_back_and_says_until_when(house: Open) -> None:
     controlled = Controlled(house)
-    before = time.time()
+    before = NOW.time()
     controlled.send(ttl_s=60.0)
     result = controlled.result(1)
     assert controlled.script.acts == [{"power_w": 9000}]
@@ -124,10 +123,10 @@ def test_a_renewed_setpoint_is_not_undone_in_between(house: Open) -> None:
     for number in range(3):
         controlled.send(request=f"r{number}", ttl_s=1.0)
         controlled.result(1 + 2 * number)
-        pass_time(0.6)
+        controlled.house.pass_time(0.6)
     assert controlled.script.releases == 0
-    wait_until(lambda: controlled.script.releases == 1)
-    wait_until(lambda: controlled.outcomes()[-1] == "released")
+    controlled.house.until(lambda: controlled.script.releases == 1)
+    controlled.house.until(lambda: controlled.outcomes()[-1] == "released")
     assert controlled.outcomes() == ["done", "replaced", "done", "replaced", "done", "released"]
 
 
@@ -192,8 +191,8 @@ def test_an_ending_edge_gives_everything_back(house: Open) -> None:
     controlled = Controlled(house)
     controlled.send(ttl_s=600.0)
     controlled.result(1)
-    controlled.house.on_loop(controlled.control.release_all)
-    wait_until(lambda: controlled.house.on_loop(controlled.control.idle))
+    controlled.control.release_all()
+    controlled.house.until(controlled.control.idle)
     assert controlled.script.releases == 1
     controlled.send(request="r2")
     assert controlled.results[-1]["outcome"] == "refused"
@@ -203,23 +202,19 @@ def test_a_device_that_a_new_configuration_takes_away_is_given_back_first(house:
     controlled = Controlled(house)
     controlled.send(ttl_s=600.0)
     controlled.result(1)
-
-    def reconfigure() -> None:
-        controlled.control.reconfigure([])
-        controlled.house.poller.apply([])
-
-    controlled.house.on_loop(reconfigure)
+    controlled.control.reconfigure([])
+    controlled.house.apply()
     wait_until(lambda: controlled.script.closed == 1)
     assert controlled.script.releases == 1
     assert controlled.result(2)["outcome"] == "released"
-    wait_until(lambda: controlled.leases() == [])
+    controlled.house.until(lambda: controlled.leases() == [])
 
 
 def test_a_device_that_stays_is_not_given_back_by_a_new_configuration(house: Open) -> None:
     controlled = Controlled(house)
     controlled.send(ttl_s=600.0)
     controlled.result(1)
-    controlled.house.on_loop(lambda: controlled.control.reconfigure([device(1, "battery", "commanded")]))
+    controlled.control.reconfigure([device(1, "battery", "commanded")])
     assert controlled.leases() == ["lease/1"]
 
 
@@ -257,9 +252,9 @@ def test_a_release_that_failed_for_days_is_still_tried_at_its_pace(
     controlled.script.answer = Unreachable("gone")
     lease = controlled.control._leases[1]
     lease.tries = 5_000
-    controlled.house.on_loop(lambda: setattr(lease, "lapses_at", 0.0))
-    wait_until(lambda: lease.tries == 5_001)
-    assert lease.lapses_at > time.monotonic() + 50.0
+    lease.lapses_at = 0.0
+    controlled.house.until(lambda: lease.tries == 5_001)
+    assert lease.lapses_at > NOW.monotonic() + 50.0
 
 
 def test_a_command_that_failed_is_undone_at_once_since_it_may_have_arrived(
@@ -274,7 +269,7 @@ def test_a_command_that_failed_is_undone_at_once_since_it_may_have_arrived(
         "the read-back differs",
     )
     controlled.script.answer = {"power": 1.0}
-    wait_until(lambda: controlled.script.releases == 1)
+    controlled.house.until(lambda: controlled.script.releases == 1)
 
 
 def test_a_class_without_release_is_commanded_only_with_an_undo(house: Open) -> None:
@@ -282,10 +277,10 @@ def test_a_class_without_release_is_commanded_only_with_an_undo(house: Open) -> 
     controlled.send(request="r1")
     assert controlled.result(1)["outcome"] == "failed"
     assert "`undo`" in controlled.result(1)["reason"]
-    wait_until(lambda: controlled.leases() == [])
+    controlled.house.until(lambda: controlled.leases() == [])
     controlled.send(request="r2", undo={"mode": "auto"}, ttl_s=1.0)
-    wait_until(lambda: controlled.script.acts == [{"power_w": 9000}, {"mode": "auto"}])
-    wait_until(lambda: controlled.outcomes()[-1] == "released")
+    controlled.house.until(lambda: controlled.script.acts == [{"power_w": 9000}, {"mode": "auto"}])
+    controlled.house.until(lambda: controlled.outcomes()[-1] == "released")
 
 
 def test_a_device_that_cannot_be_commanded_says_so(house: Open) -> None:
@@ -300,7 +295,7 @@ def test_the_same_request_twice_is_one_command(house: Open) -> None:
     controlled.send()
     controlled.send()
     controlled.send(request="r2")
-    wait_until(lambda: controlled.outcomes().count("done") == 2)
+    controlled.house.until(lambda: controlled.outcomes().count("done") == 2)
     assert len(controlled.script.acts) == 2
 
 
@@ -311,24 +306,23 @@ def test_a_command_that_comes_too_late_or_from_the_future_is_refused(
     house: Open, age_s: float, reason: str
 ) -> None:
     controlled = Controlled(house)
-    controlled.send(ttl_s=60.0, issued_ms=int((time.time() - age_s) * 1000))
+    controlled.send(ttl_s=60.0, issued_ms=int((NOW.time() - age_s) * 1000))
     assert reason in controlled.result(1)["reason"]
     assert controlled.script.acts == []
 
 
 def test_time_on_the_way_counts(house: Open) -> None:
     controlled = Controlled(house)
-    controlled.send(ttl_s=60.0, issued_ms=int((time.time() - 58.5) * 1000))
+    controlled.send(ttl_s=60.0, issued_ms=int((NOW.time() - 58.5) * 1000))
     assert controlled.result(2)["outcome"] == "released"
 
 
 def test_a_command_whose_time_was_over_before_its_device_was_free_is_not_carried_out(house: Open) -> None:
     controlled = Controlled(house)
     controlled.script.gate.clear()
-    wait_until(lambda: controlled.script.inside == 1)
+    controlled.house.until(lambda: controlled.script.inside == 1)
     controlled.send(ttl_s=1.0)
-    lapsed = controlled.house.on_loop(lambda: controlled.control._leases[1].lapses_at)
-    wait_until(lambda: time.monotonic() > lapsed)
+    controlled.house.pass_time(1.1)
     controlled.script.gate.set()
     assert controlled.result(1)["outcome"] == "failed"
     assert "its time was over" in controlled.result(1)["reason"]
@@ -358,7 +352,7 @@ def test_an_unknown_device_is_refused(house: Open) -> None:
 )
 def test_a_command_without_an_end_or_a_name_is_refused(house: Open, payload: bytes) -> None:
     controlled = Controlled(house)
-    controlled.house.on_loop(lambda: controlled.control.receive("battery", payload))
+    controlled.control.receive("battery", payload)
     assert controlled.result(1)["outcome"] == "refused"
     assert controlled.script.acts == []
 
@@ -370,21 +364,19 @@ def test_ten_thousand_broken_commands_are_refused_and_the_house_goes_on(
     controlled = Controlled(house)
     good = json.dumps({"request": "r9", "data": {"mode": "x"}, "ttl_s": 60.0, "issued_ms": 5}).encode()
     chance = random.Random(5)
-
-    def flood() -> None:
-        for _ in range(MESSAGES):
-            content = bytearray(good)
-            for _ in range(chance.randrange(1, 5)):
-                content[chance.randrange(len(content))] = chance.randrange(256)
-            name = chance.choice(["battery", "battery", "other", "", "x/y"])
-            controlled.control.receive(name, bytes(content[: chance.randrange(1, len(content) + 1)]))
-
-    controlled.house.on_loop(flood)
+    for _ in range(MESSAGES):
+        content = bytearray(good)
+        for _ in range(chance.randrange(1, 5)):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        name = chance.choice(["battery", "battery", "other", "", "x/y"])
+        controlled.control.receive(name, bytes(content[: chance.randrange(1, len(content) + 1)]))
     assert set(controlled.outcomes()) <= {"refused", "done", "replaced", "released"}
     polls = len(controlled.house.messages("battery"))
-    wait_until(lambda: len(controlled.house.messages("battery")) > polls + 1)
+    controlled.house.until(lambda: len(controlled.house.messages("battery")) > polls + 1)
     controlled.send(request="after")
-    wait_until(lambda: any(r["request"] == "after" and r["outcome"] == "done" for r in controlled.results))
+    controlled.house.until(
+        lambda: any(r["request"] == "after" and r["outcome"] == "done" for r in controlled.results)
+    )
 
 
 def test_a_device_that_leaves_its_command_by_itself_is_reported_once_and_at_the_first_poll(
@@ -394,15 +386,15 @@ def test_a_device_that_leaves_its_command_by_itself_is_reported_once_and_at_the_
     controlled.send(ttl_s=3600.0)
     assert controlled.result(1)["outcome"] == "done"
     polls = len(controlled.script.reads)
-    wait_until(lambda: len(controlled.script.reads) > polls + 2)
+    controlled.house.until(lambda: len(controlled.script.reads) > polls + 2)
     assert controlled.outcomes() == ["done"]
     controlled.script.left = "the battery left manual mode by itself"
     left = controlled.result(2)
     assert (left["outcome"], left["code"]) == ("failed", "left_by_itself")
     assert left["reason"] == "the battery left manual mode by itself"
-    wait_until(lambda: not controlled.leases())
+    controlled.house.until(lambda: not controlled.leases())
     polls = len(controlled.script.reads)
-    wait_until(lambda: len(controlled.script.reads) > polls + 2)
+    controlled.house.until(lambda: len(controlled.script.reads) > polls + 2)
     assert controlled.outcomes() == ["done", "failed"]
     assert controlled.script.releases == 1
 
@@ -410,12 +402,12 @@ def test_a_device_that_leaves_its_command_by_itself_is_reported_once_and_at_the_
 def test_what_a_poll_before_the_command_saw_does_not_count(house: Open) -> None:
     controlled = Controlled(house)
     controlled.script.left = "in automatic mode"
-    wait_until(lambda: len(controlled.script.reads) >= 2)
+    controlled.house.until(lambda: len(controlled.script.reads) >= 2)
     controlled.script.gate.clear()
     controlled.send(ttl_s=3600.0)
     controlled.script.left = None
     controlled.script.gate.set()
     assert controlled.result(1)["outcome"] == "done"
     polls = len(controlled.script.reads)
-    wait_until(lambda: len(controlled.script.reads) > polls + 2)
+    controlled.house.until(lambda: len(controlled.script.reads) > polls + 2)
     assert controlled.outcomes() == ["done"]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
 from sgmp_edge.common import Reading, ReadResult, TimedOut, Unauthorized, Unreachable
-from sgmp_edge.polling import device as device_module
-from sgmp_edge.polling import health
 from sgmp_edge.polling.device import GAP_CHUNK_MS
-from tests.edge.house import INTERVAL_S, House, Script, device
-from tests.waiting import pass_time, wait_until
+from tests.edge.house import INTERVAL_S, NOW, House, Script, device
+from tests.waiting import wait_until
 
 Open = Callable[..., House]
 HOUR_MS = 3_600_000
@@ -23,7 +20,7 @@ HOUR_MS = 3_600_000
 
 def polled(house: House, name: str, times: int = 3) -> None:
     before = len(house.messages(name))
-    wait_until(lambda: len(house.messages(name)) >= before + times)
+    house.until(lambda: len(house.messages(name)) >= before + times)
 
 
 def test_devices_of_a_house_share_timestamps_at_multiples_of_the_interval(house: Open) -> None:
@@ -71,18 +68,17 @@ def test_beside_a_hung_device_the_others_are_polled_on_time(house: Open) -> None
 
 @pytest.mark.expected_warnings("meter: timed_out")
 def test_a_device_that_hangs_is_down_with_a_warning_and_back_when_it_answers(
-    house: Open, monkeypatch: pytest.MonkeyPatch
+    house: Open,
 ) -> None:
-    monkeypatch.setattr(device_module, "HUNG_AFTER_S", 0.3)
     script = Script("meter")
     script.gate.clear()
     running = house()
     running.apply(device(1, "meter"))
-    wait_until(lambda: len(running.events("meter")) == 1)
+    running.until(lambda: len(running.events("meter")) == 1)
     assert running.events("meter")[0]["data"]["outcome"] == "timed_out"
-    assert running.on_loop(running.poller.health) == {"meter": "timed_out"}
+    assert running.poller.health() == {"meter": "timed_out"}
     script.gate.set()
-    wait_until(lambda: len(running.events("meter")) == 2)
+    running.until(lambda: len(running.events("meter")) == 2)
     assert running.events("meter")[1]["data"]["change"] == "back"
 
 
@@ -93,9 +89,10 @@ def test_no_device_is_ever_read_twice_at_once(house: Open) -> None:
     for _ in range(3):
         script.gate.clear()
         reads = len(script.reads)
-        wait_until(lambda: len(script.reads) > reads)  # noqa: B023
-        pass_time(0.5)
+        running.until(lambda: len(script.reads) > reads)  # noqa: B023
+        running.pass_time(0.5)
         script.gate.set()
+        running.until(lambda: script.inside == 0)
     assert script.most_inside == 1
 
 
@@ -107,7 +104,7 @@ def test_a_dead_device_is_left_alone_more_and_more_and_polled_at_each_tick_once_
     script.answer = Unreachable("connection refused")
     running = house()
     running.apply(device(1, "meter"))
-    wait_until(lambda: len(script.reads) >= 4)
+    running.until(lambda: len(script.reads) >= 4)
     pauses = [later - earlier for earlier, later in pairwise(script.reads)]
     assert pauses[2] > 1.5 * pauses[0]
     script.answer = {"power": 1.0}
@@ -123,8 +120,8 @@ def test_refused_credentials_are_not_tried_again_until_the_config_changes(house:
     script.answer = Unauthorized("wrong password")
     running = house()
     running.apply(device(1, "meter"))
-    wait_until(lambda: len(running.events("meter")) == 1)
-    pass_time(1.0)
+    running.until(lambda: len(running.events("meter")) == 1)
+    running.pass_time(600.0)
     assert len(script.reads) == 1
     script.answer = {"power": 1.0}
     running.apply(device(1, "meter", password="right"))
@@ -136,7 +133,7 @@ def test_a_class_that_cannot_be_made_is_a_device_that_is_down_and_no_more(house:
     Script("broken"), Script("meter")
     running = house()
     running.apply(device(1, "broken", broken=True), device(2, "meter"))
-    wait_until(lambda: len(running.events("broken")) == 1)
+    running.until(lambda: len(running.events("broken")) == 1)
     assert "ValueError in house.py" in running.events("broken")[0]["data"]["data"]
     polled(running, "meter")
 
@@ -151,9 +148,9 @@ def test_a_class_that_wants_to_end_the_program_is_a_device_that_is_down_until_it
     script.answer = SystemExit("good bye")
     running = house()
     running.apply(device(1, "meter"))
-    wait_until(lambda: running.poller.health() == {"meter": "error"})
+    running.until(lambda: running.poller.health() == {"meter": "error"})
     script.answer = {"power": 1}
-    wait_until(lambda: running.poller.health() == {"meter": "ok"})
+    running.until(lambda: running.poller.health() == {"meter": "ok"})
 
 
 def test_a_device_whose_config_stays_keeps_its_driver_even_under_a_new_name(house: Open) -> None:
@@ -180,9 +177,10 @@ def test_a_device_that_was_taken_away_is_polled_no_more_and_its_memory_forgotten
     polled(running, "meter")
     assert "device/1" in running.states
     running.apply()
-    wait_until(lambda: script.closed == 1 and "device/1" not in running.states)
+    wait_until(lambda: script.closed == 1)
+    running.until(lambda: "device/1" not in running.states)
     count = len(script.reads)
-    pass_time(0.5)
+    running.pass_time(5.0)
     assert len(script.reads) == count
 
 
@@ -233,14 +231,14 @@ def test_after_an_outage_the_devices_own_history_fills_the_gap_beside_live_polli
     script.history = ReadResult(readings=[Reading(60_000, {"power": 2.0})])
     running = after_an_outage(house, 15)
     running.apply(device(1, "meter", "remembering"))
-    wait_until(lambda: len(script.asked) == 3)
+    running.until(lambda: len(script.asked) == 3)
     polled(running, "meter", 2)
     start, end = script.asked[0][0], script.asked[-1][1]
     assert 15 * HOUR_MS <= end - start < 15 * HOUR_MS + 60_000
     assert [b - a for a, b in script.asked[:2]] == [GAP_CHUNK_MS] * 2
     assert [a for a, _ in script.asked[1:]] == [b for _, b in script.asked[:-1]]
     # It is asked before its answer is kept.
-    wait_until(lambda: json.loads(running.states["device/1"])["gaps"] == [])
+    running.until(lambda: json.loads(running.states["device/1"])["gaps"] == [])
     recovered = [put for put, _, live in running.puts if not live]
     assert [m.timestamp_ms for put in recovered for m in put] == [60_000] * 3
 
@@ -251,7 +249,7 @@ def test_a_gap_is_remembered_until_its_history_was_read(house: Open) -> None:
     script.history = TimedOut("no answer")
     running = after_an_outage(house, 2)
     running.apply(device(1, "meter", "remembering"))
-    wait_until(lambda: len(script.asked) == 1)
+    running.until(lambda: len(script.asked) == 1)
     polled(running, "meter", 2)
     assert len(json.loads(running.states["device/1"])["gaps"]) == 1
     running.apply()
@@ -259,8 +257,8 @@ def test_a_gap_is_remembered_until_its_history_was_read(house: Open) -> None:
     saved = next(s["device/1"] for _, s, _ in reversed(running.puts) if s.get("device/1"))
     again = house(states={"device/1": saved or ""})
     again.apply(device(1, "meter", "remembering"))
-    wait_until(lambda: len(script.asked) == 2)
-    wait_until(lambda: json.loads(again.states["device/1"])["gaps"] == [])
+    again.until(lambda: len(script.asked) == 2)
+    again.until(lambda: json.loads(again.states["device/1"])["gaps"] == [])
     assert script.asked[0][0] == script.asked[1][0]
 
 
@@ -274,35 +272,31 @@ def test_a_device_without_history_keeps_its_gap(house: Open) -> None:
 
 @pytest.mark.expected_warnings("The clock was set")
 def test_a_device_that_asks_to_be_left_alone_is_not_polled_before_and_a_step_of_the_clock_changes_nothing(
-    house: Open, monkeypatch: pytest.MonkeyPatch
+    house: Open,
 ) -> None:
     script = Script("charger")
     script.answer = TimedOut("too many requests")
     script.answer.retry_after_s = 1.5
     running = house()
     running.apply(device(1, "charger"))
-    wait_until(lambda: len(script.reads) == 1)
-    real = time.time
+    running.until(lambda: len(script.reads) == 1)
     for step_s in (86_400.0, -86_400.0):
-        monkeypatch.setattr(running.poller.clock, "_wall", lambda step_s=step_s: real() + step_s)
-        pass_time(0.5)
+        NOW.stepped_s = step_s
+        running.pass_time(0.5)
         assert len(script.reads) == 1
     script.answer = {"power": 1.0}
-    wait_until(lambda: len(script.reads) >= 2)
+    running.until(lambda: len(script.reads) >= 2)
     assert script.reads[1] - script.reads[0] >= 1.5
 
 
-def test_credentials_that_worked_a_moment_ago_are_tried_again_soon(
-    house: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(health, "RECHECK_S", (0.3, 0.5))
+def test_credentials_that_worked_a_moment_ago_are_tried_again_soon(house: Open) -> None:
     script = Script("battery")
     running = house()
     running.apply(device(1, "battery"))
     polled(running, "battery", 1)
     script.answer = Unauthorized("401")
     reads = len(script.reads)
-    wait_until(lambda: len(script.reads) > reads + 1)
+    running.until(lambda: len(script.reads) > reads + 1)
     script.answer = {"power": 1.0}
     polled(running, "battery", 3)
     assert running.events("battery") == []
