@@ -9,6 +9,11 @@ WAIT_S = 60.0
 """How long a test waits for what must happen. Long, since only a failure takes it: a busy machine is not a fault."""
 
 
+_FIRST_PAUSE_S = 0.002
+_PAUSE_PER_LOOK = 3.0
+"""So many times as long as a look took is the pause after it: waiting leaves the machine to what is waited for."""
+
+
 def wait_until(
     condition: Callable[[], bool],
     timeout_s: float = WAIT_S,
@@ -16,12 +21,21 @@ def wait_until(
     every_s: float = 0.02,
     explain: Callable[[], str] = lambda: "it did not happen in time",
 ) -> None:
-    """Look every `every_s` seconds. Raises AssertionError with what `explain` returns when the time runs out."""
+    """Look soon at first, later every `every_s` seconds, less often where a look takes long.
+
+    Raises AssertionError with what `explain` returns when the time runs out.
+    """
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() >= deadline:
+    pause_s = min(_FIRST_PAUSE_S, every_s)
+    while True:
+        looked = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        if now >= deadline:
             raise AssertionError(explain())
-        time.sleep(every_s)
+        time.sleep(max(pause_s, _PAUSE_PER_LOOK * (now - looked)))
+        pause_s = min(2 * pause_s, every_s)
 
 
 def pass_time(seconds: float) -> None:
