@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from sgmp_console.reports.clear_sky import irradiance
 from sgmp_console.reports.report import Bars, BarStep, Curve, Resolution
 from sgmp_console.reports.report_data import LOAD_WITHOUT_EV, ReportData
 from sgmp_console.reports.steps import all_steps
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, SLOTS_PER_HOUR, calendar
+from sgmp_console.timeseries.clear_sky import irradiance
 
 _MAX_DAY_BARS = 62
 """Days: longer periods have a bar for each month."""
@@ -68,14 +68,14 @@ def clear_sky(data: ReportData, key: str, title: str, name: str, quantity: str) 
     if steps is None or place is None:
         return None
     middle = data.period.step_ms // 2
-    light = irradiance(steps.starts + middle, place)
+    light = irradiance(steps.starts + middle, place.latitude, place.longitude)
     is_day = light > _DAYLIGHT_W_M2
     if np.count_nonzero(is_day) < _MIN_DAYLIGHT_STEPS:
         return None
     scale = float(np.quantile(steps.means[is_day] / light[is_day], 0.95))
     starts = all_steps(data.period.start_ms, data.passed_ms, data.period.step_ms, data.period.zone)
     resolution = Resolution.SLOTS if data.period.step_ms == SLOT_MS else Resolution.HOURS
-    values = scale * irradiance(starts + middle, place)
+    values = scale * irradiance(starts + middle, place.latitude, place.longitude)
     return Curve(key, title, data.unit(name), quantity, resolution, starts, values)
 
 

@@ -64,6 +64,7 @@ _SUBJECTS = (
     "fleet",
     "findings",
     "aggregates",
+    "quality",
     "hardening",
     "rights",
 )

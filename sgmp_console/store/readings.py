@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sgmp_console.errors import UserError
 from sgmp_console.measurements import MAX_VALUE
-from sgmp_console.store import aggregates, binary_copy, events
+from sgmp_console.store import aggregates, binary_copy, events, quality
 from sgmp_console.store.database import PARTITION_CACHE, SERIES_CACHE, note_change
 from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms
 from sgmp_console.store.series import FieldKey, SeriesIds, read_packed, series_of
@@ -126,6 +126,18 @@ def write(connection: sa.Connection, batch: Batch) -> Written:
         ]
     )
     new, repeated, not_kept = _store(connection, numbers, timestamps, values)
+    now_ms = time.time_ns() // 1_000_000
+    if new and timestamps.min() < now_ms - quality.LATE_MS:
+        houses = np.concatenate(
+            [
+                np.repeat(np.array([row.house_id for row in batch.readings], np.int64), lengths),
+                *(
+                    np.full(sum(len(one.finite()) for one in device.fields.values()), device.house_id)
+                    for device in batch.series
+                ),
+            ]
+        )
+        quality.note_late(connection, houses, timestamps, now_ms)
     texts = _store_texts(connection, batch.texts, of_texts)
     new_events = events.store(connection, batch.events)
     for house_id, earliest_ms in _earliest(batch).items():

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from sgmp_console.fleet import edge_state, sync
 from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.fleet.sync import Outcome as SyncOutcome
-from sgmp_console.store import Event, IngestState, ingest_state, standings, watching
+from sgmp_console.quality import Quality
+from sgmp_console.store import Event, IngestState, ingest_state, quality, standings, watching
 from sgmp_console.store.config_versions import EdgeState
 from sgmp_console.store.ingest_state import Alarm
+from sgmp_console.store.quality import HouseFaults
 from sgmp_console.store.standings import HouseStanding
 from sgmp_console.store.watching import (
     DeviceAge,
@@ -92,6 +94,7 @@ class Stored:
     warnings: Mapping[DeviceKey, Sequence[Event]] = field(default_factory=dict)
     first_ms: Mapping[DeviceKey, int] = field(default_factory=dict)
     certificates: Sequence[Certificate] = ()
+    quality: Sequence[HouseFaults] = ()
 
 
 def read(
@@ -121,6 +124,7 @@ def read(
         warnings,
         watching.first_readings_after(connection, last_ms),
         certificates,
+        quality.faults(connection),
     )
 
 
@@ -161,6 +165,8 @@ def judge(stored: Stored, now_ms: int) -> Facts:
             messages=waiting.messages,
             problem=waiting.problem,
         )
+    for faults in stored.quality:
+        _judge_quality(facts, faults, present)
     return Facts(facts.conditions, frozenset(facts.unknown), facts.past)
 
 
@@ -281,6 +287,30 @@ def _judge_warnings(
             facts.holds(key, group.first_ms, value=float(group.count), **details)
         else:
             facts.past.append(Past(key, group.first_ms, ends_ms, details))
+
+
+_OF_VALUES = [kind for kind in Quality if kind is not Quality.MISSING]
+"""Of a device of which nothing came, only that can be said."""
+
+
+def _judge_quality(facts: _Facts, found: HouseFaults, present: Collection[DeviceKey]) -> None:
+    """Of the newest day that was checked: what was wrong on it holds until a day is checked on which it is not."""
+    for fault in found.faults:
+        device = str(fault["device"])
+        if device and (found.house_id, device) not in present:
+            continue  # deleted since
+        key = Key(found.house_id, device, Rule.DATA_QUALITY, str(fault["kind"]))
+        facts.holds(
+            key,
+            int(fault["from_ms"]),
+            value=float(fault["slots"]),
+            fields=list(fault["fields"]),
+            slots=int(fault["slots"]),
+            day_ms=found.start_ms,
+        )
+    for device in found.silent:
+        for kind in _OF_VALUES if device else [Quality.UNBALANCED]:
+            facts.unknown.add(Key(found.house_id, str(device), Rule.DATA_QUALITY, (kind.name or "").lower()))
 
 
 def _key_of(house_id: int, device: str, group: WarningGroup) -> Key:

@@ -41,6 +41,8 @@ class Rule(StrEnum):
     DEVICE_SILENT = "device_silent"
     DEVICE_WARNING = "device_warning"
     """Subject: what the device's text is about."""
+    DATA_QUALITY = "data_quality"
+    """Subject: which check (a name of `quality.Quality`, in small letters). Without a device: of the house's balance."""
 
 
 class Scope(Enum):
@@ -94,6 +96,14 @@ TERMS: Mapping[Rule, Terms] = {
         (*_OFFLINE, Rule.DEVICE_DOWN, Rule.CONFIG_DRIFT, Rule.CONFIG_REJECTED),
     ),
     Rule.DEVICE_WARNING: Terms(Scope.DEVICE, Severity.WARNING, 0, 0, _OFFLINE),
+    # What an edge or a device still holds is missing of the day until it comes.
+    Rule.DATA_QUALITY: Terms(
+        Scope.DEVICE,
+        Severity.WARNING,
+        0,
+        0,
+        (*_OFFLINE, Rule.EDGE_BACKLOG, Rule.DEVICE_DOWN, Rule.DEVICE_SILENT),
+    ),
 }
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sgmp_console.quality import Quality
 from sgmp_console.store import ingest_state
 from sgmp_console.store.ingest_state import Alarm
-from sgmp_console.timeseries import calendar
+from sgmp_console.timeseries import SLOTS_PER_HOUR, calendar
 from sgmp_console.watch.rules import Rule
 from sgmp_edge.contract import WarningKind
 
@@ -38,6 +39,47 @@ _TO_DO = {
 }
 
 
+_OF_QUALITY: Mapping[Quality, tuple[str, str]] = {
+    Quality.MISSING: (
+        "no readings",
+        "If the edge holds none for later, they are lost: look at the device and its network.",
+    ),
+    Quality.STUCK: (
+        "the same value all the time",
+        "Look at the meter or its interface: what is measured does not stand still so long.",
+    ),
+    Quality.OUT_OF_RANGE: (
+        "values that can't be",
+        "Check the register, its unit and the ratio of its transformer.",
+    ),
+    Quality.SPIKE: (
+        "single values far from all others",
+        "Look for a loose clamp or a disturbed line.",
+    ),
+    Quality.SUN_AT_NIGHT: (
+        "power of the sun at night",
+        "Check what the transformer is clamped to, the edge's clock, and the place and time zone of the house.",
+    ),
+    Quality.WRONG_SIGN: (
+        "values below zero where there can be none",
+        "Turn the current transformer round, or change the sign in the formula.",
+    ),
+    Quality.UNBALANCED: (
+        "Sources and uses of the house don't add up",
+        "Check the transformers and formulas of sun, grid, battery, load and car.",
+    ),
+    Quality.COUNTER_BACK: (
+        "a counter went back",
+        "If the meter was replaced or reset, nothing is wrong; else check the register.",
+    ),
+    Quality.FIELD_VANISHED: (
+        "no values of a field any more, while others come",
+        "Check the register's name in the meter and in the device's configuration.",
+    ),
+}
+"""What is said of a device's day, and what to do."""
+
+
 @dataclass(frozen=True)
 class Sentence:
     """`text`: one line without a full stop; `to_do`: sentences, or empty. Both may hold texts of edges and devices: plain."""
@@ -57,7 +99,20 @@ def sentence(rule: str, device: str, subject: str, details: Mapping[str, Any], z
         text = ingest_state.sentence(Alarm(subject), about if isinstance(about, Mapping) else {})
         first, _, rest = text.partition(". ")
         return Sentence(one_line(first.rstrip(".")), one_line(rest))
+    if known is Rule.DATA_QUALITY:
+        return _of_quality(device, subject, details, zone)
     return Sentence(one_line(_text(known, device, subject, details, zone)), _TO_DO.get(known, ""))
+
+
+def _of_quality(device: str, subject: str, details: Mapping[str, Any], zone: str) -> Sentence:
+    text, to_do = next(
+        (said for kind, said in _OF_QUALITY.items() if (kind.name or "").lower() == subject), (subject, "")
+    )
+    fields, slots, day_ms = details.get("fields"), details.get("slots"), details.get("day_ms")
+    about = f" ({', '.join(map(str, fields))})" if isinstance(fields, list) and fields else ""
+    lasted = f", {slots / SLOTS_PER_HOUR:.1f} h" if isinstance(slots, int) else ""
+    on = f" of {calendar.local(day_ms, zone or 'UTC'):%d %b %Y}" if isinstance(day_ms, int) else ""
+    return Sentence(one_line(f"{f'{device}: ' if device else ''}{text}{about}{lasted}{on}"), to_do)
 
 
 def one_line(text: str) -> str:

@@ -31,6 +31,7 @@ from sgmp_console.watch.certificates import look_at
 from sgmp_console.watch.delivery import Sender, deliver
 from sgmp_console.watch.engine import Known, step
 from sgmp_console.watch.facts import WARNINGS_SINCE_MS, Certificate
+from sgmp_console.watch.nightly import Nightly
 from sgmp_console.watch.rules import TERMS, Key, Rule
 from sgmp_console.watch.webhook import Network
 from sgmp_console.watch.windows import covers
@@ -40,6 +41,9 @@ _log = logging.getLogger(__name__)
 TURN_EVERY_S = 5.0
 _BUSY_SHARE = 10
 """A turn that takes long is followed by a pause so many times as long."""
+
+QUALITY_S = 0.5
+"""How long a turn goes on with checks of quality after its look, about: a tenth of its pause."""
 
 DIGEST_ABOVE = 20
 DIGEST_WITHIN_S = 300.0
@@ -137,8 +141,10 @@ def _take_turns(
 ) -> None:
     failures = delays(longest_s=settings.turn_every_s)
     said = ""
+    nightly = Nightly(database)
     while not stop.is_set():
         began = time.monotonic()
+        looked_s = 0.0
         try:
             open_findings = turn(
                 database,
@@ -163,9 +169,20 @@ def _take_turns(
             _log.exception("a turn failed")
         else:
             said, failures = "", delays(longest_s=settings.turn_every_s)
+            looked_s = time.monotonic() - began
             if open_findings is not None:
-                measured.note_turn(time.monotonic() - began, open_findings)
-        stop.wait(max(settings.turn_every_s, _BUSY_SHARE * (time.monotonic() - began)))
+                measured.note_turn(looked_s, open_findings)
+                _check_days(nightly)
+        stop.wait(max(settings.turn_every_s, _BUSY_SHARE * looked_s))
+
+
+def _check_days(nightly: Nightly) -> None:
+    try:
+        nightly.turn(QUALITY_S)
+    except SgmpError as error:
+        _log.warning("checks of quality wait: %s", error)
+    except Exception:  # noqa: BLE001 - findings are looked for all the same
+        _log.exception("checks of quality failed")
 
 
 def turn(

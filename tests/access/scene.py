@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from sgmp_console import store
 from sgmp_console.store import Batch, Database, Device, EventRow, House, ReadingRow, Rejected, TextRow
+from sgmp_console.store.quality import DayToStore, Run
 from tests.database import TestDatabase
 
 T0 = 1_750_000_000_000
@@ -107,6 +109,15 @@ def set_up(where: TestDatabase) -> Iterator[Scene]:
         yield Scene(owner, where, own, other, free.role_id, people)
 
 
+def _checked_day(house_id: int, series_id: int) -> DayToStore:
+    start_ms = T0 - 3_600_000
+    run = Run(series_id, start_ms, T0 + 300_000, 1)
+    day = date(2025, 6, 15)
+    return DayToStore(
+        house_id, day, start_ms, start_ms + 86_400_000, 1, T0, 288, 13, {"MISSING": 13}, [], [], [run]
+    )
+
+
 def _place(owner: Database, name: str, value: float) -> Place:
     mark, secret = f"only-in-{name}", f"s3cret-of-{name}"
     config: dict[str, Any] = {"ip": f"{mark.lower()}.example.org", "serial": mark, "token": secret}
@@ -170,6 +181,7 @@ def _place(owner: Database, name: str, value: float) -> Place:
         series_id = connection.exec_driver_sql(
             "SELECT series_id FROM sgmp.series WHERE house_id = %s AND field = 'x'", (house.house_id,)
         ).scalar_one()
+        store.quality.store_day(connection, _checked_day(house.house_id, series_id))
     with owner.begin() as connection:
         sent = store.devices.to_send(connection, house.house_id)
         rows = [{"device_id": d.device_id, "name": d.name, "type": d.type, "config": d.config} for d in sent]

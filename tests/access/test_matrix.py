@@ -50,6 +50,9 @@ read analytic items        all    own         own      own        -      -      
 read device names          all    own         own      own        -      -            -         -
 read device settings       all    own         -        own        -      -            -         -
 read findings              all    own         own      own        -      -            -         -
+read checked days          all    own         own      own        -      -            -         -
+read flags of quality      all    own         own      own        -      -            -         -
+read the houses' quality   all    own         own      own        -      -            -         -
 read maintenance windows   all    own         own      own        -      -            -         -
 read recipients            all    -           -        own        -      -            -         -
 read quarantine            all    own         -        own        -      -            -         -
@@ -249,6 +252,18 @@ ACTS = {
     "read findings": Act(
         lambda c, p: [one for one in findings.read(c) if one.house_id == p.house_id],
         "SELECT FROM sgmp.visible_findings(NULL, 'infinity', 0) WHERE subject = {mark}",
+    ),
+    "read checked days": Act(
+        lambda c, p: store.quality.checked_days(c, p.house_id, *SPAN),
+        "SELECT FROM sgmp.checked_days({house}, '-infinity', 'infinity')",
+    ),
+    "read flags of quality": Act(
+        lambda c, p: store.quality.runs(c, p.house_id, *SPAN),
+        "SELECT FROM sgmp.quality_between({house}, '-infinity', 'infinity')",
+    ),
+    "read the houses' quality": Act(
+        lambda c, p: store.quality.of_houses(c, T0).get(p.house_id),
+        "SELECT FROM sgmp.quality_of_houses('2000-01-01') WHERE house_id = {house}",
     ),
     "acknowledge a finding": Act(
         lambda c, p: findings.acknowledge(c, p.finding_id, "seen"),

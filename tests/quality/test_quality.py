@@ -27,9 +27,9 @@ from sgmp_console.quality import (
     check_series,
     counts,
 )
-from sgmp_console.reports.clear_sky import irradiance
 from sgmp_console.store import Place
 from sgmp_console.timeseries import SLOT_MS, Series, slot_means
+from sgmp_console.timeseries.clear_sky import irradiance
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -79,7 +79,7 @@ _SKIES: dict[tuple[Place, int], Values] = {}
 def sky(place: Place, number: int) -> Values:
     if (place, number) not in _SKIES:
         starts = number * DAY_MS + SLOT_MS * np.arange(DAY_SLOTS, dtype=np.int64)
-        _SKIES[place, number] = irradiance(starts, place)
+        _SKIES[place, number] = irradiance(starts, place.latitude, place.longitude)
     return _SKIES[place, number]
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from sgmp_console import store
-from sgmp_console.reports.clear_sky import irradiance
 from sgmp_console.reports.report import Kind
 from sgmp_console.store import Database, Place
 from sgmp_console.timeseries import HOUR_MS, Series
+from sgmp_console.timeseries.clear_sky import irradiance
 from tests.reports.houses import SOLAR
 from tests.reports.test_reports import DAY, MINUTE_MS, StoredHouse
 
@@ -37,14 +37,14 @@ def minutes(text: str) -> np.ndarray:
 def test_the_sun_is_highest_at_local_noon_and_as_high_as_the_almanac_says(
     day: str, place: Place, noon: int, height: float
 ) -> None:
-    light = irradiance(minutes(day), place)
+    light = irradiance(minutes(day), place.latitude, place.longitude)
     assert abs(int(light.argmax()) - noon) <= 2
     cosine = np.sin(np.radians(height))
     assert light.max() == pytest.approx(1098 * cosine * np.exp(-0.057 / cosine), rel=0.005)
 
 
 def test_the_polar_night_is_dark() -> None:
-    assert not irradiance(minutes("2026-12-21"), Place(78.2, 15.6)).any()
+    assert not irradiance(minutes("2026-12-21"), 78.2, 15.6).any()
 
 
 def test_a_cloudless_house_follows_its_clear_sky_and_one_without_a_place_has_none(
@@ -52,7 +52,7 @@ def test_a_cloudless_house_follows_its_clear_sky_and_one_without_a_place_has_non
 ) -> None:
     stored = StoredHouse(database, "UTC")
     times = np.arange(DAY.start_ms, DAY.end_ms, MINUTE_MS)
-    sun = 0.006 * irradiance(times, HAMBURG)
+    sun = 0.006 * irradiance(times, HAMBURG.latitude, HAMBURG.longitude)
     clouds = (times >= DAY.start_ms + 9 * HOUR_MS) & (times < DAY.start_ms + 10 * HOUR_MS)
     stored.store({SOLAR: Series(times, np.where(clouds, sun / 5, sun))})
     report = stored.report(Kind.SOLAR, DAY, DAY.end_ms)

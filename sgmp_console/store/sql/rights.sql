@@ -40,7 +40,8 @@ GRANT EXECUTE ON FUNCTION
                       double precision[], double precision[], bigint[]),
     sgmp.recompute_slots(integer[], bigint[]), sgmp.recompute_between(integer[], bigint, bigint), sgmp.on_timescale(),
     sgmp.drop_old_readings(interval), sgmp.note_late(integer[], bigint, bigint), sgmp.recompute_late(),
-    sgmp.closed_slots(integer[], bigint[]), sgmp.end_stale_sessions()
+    sgmp.closed_slots(integer[], bigint[]), sgmp.end_stale_sessions(),
+    sgmp.note_unchecked(integer[], bigint[], bigint[])
 TO {ingest};
 
 -- The watch -----------------------------------------------------------------------------------------------------------
@@ -48,10 +49,13 @@ TO {ingest};
 GRANT SELECT, INSERT, UPDATE, DELETE ON sgmp.finding TO {watch};
 GRANT SELECT ON sgmp.maintenance_window TO {watch};
 GRANT SELECT, UPDATE ON sgmp.watch_state TO {watch};
+GRANT SELECT, INSERT, UPDATE, DELETE ON sgmp.quality_day, sgmp.quality_run TO {watch};
+GRANT SELECT, DELETE ON sgmp.unchecked TO {watch};
 GRANT EXECUTE ON FUNCTION
     sgmp.take_turn(text, interval), sgmp.newest_of_devices(), sgmp.first_readings_after(integer[], text[], timestamptz[]),
     sgmp.warned_since(bigint), sgmp.warnings_of(integer[], text[], timestamptz), sgmp.initial_passwords(),
     sgmp.quarantined(), sgmp.undelivered(), sgmp.notification_candidates(),
+    sgmp.series_to_check(integer, timestamptz, integer), sgmp.quality_faults(),
     sgmp.enqueue_notifications(integer, bigint[], text[], integer, interval), sgmp.claim_notifications(integer), sgmp.settle_notification(bigint, text, interval)
 TO {watch};
 
@@ -94,6 +98,8 @@ GRANT EXECUTE ON FUNCTION
     sgmp.update_account(integer, integer, text, text, integer, boolean),
     sgmp.act_on_quarantine(text, bigint[]), sgmp.quarantine_usages(),
     sgmp.visible_quarantine(integer, bigint, integer), sgmp.house_standings(integer), sgmp.newest_of_houses(),
+    sgmp.checked_days(integer, timestamptz, timestamptz), sgmp.quality_between(integer, timestamptz, timestamptz),
+    sgmp.quality_of_houses(timestamptz),
     sgmp.visible_findings(integer, timestamptz, integer), sgmp.finding_counts(), sgmp.watch_age_ms(),
     sgmp.act_on_finding(bigint, text, text, timestamptz), sgmp.visible_recipients(),
     sgmp.add_recipient(text, text, text, integer, text), sgmp.remove_recipient(integer), sgmp.test_recipient(integer),
