@@ -150,7 +150,7 @@ def test_house_switcher_and_menus(qtbot: QtBot, view: MainView, appearance: Appe
         appearance.choose(theme)
         view.switcher.open()
         account_menu(view).ensurePolished()
-        view.time_range.popup().open_below(view.switcher, view.services.shown_period.period)
+        view.time_range.choose_from_and_to()
         for name, popup in (
             ("house_switcher", view.switcher.popup()),
             ("account_menu", account_menu(view)),

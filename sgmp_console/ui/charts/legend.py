@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.ui import fonts, formats, plain_text, theme
-from sgmp_console.ui.hover import is_hovered
+from sgmp_console.ui.painted_button import PaintedButton
 from sgmp_console.ui.quantities import Quantity
 
 ROW_HEIGHT = 24
@@ -63,7 +63,9 @@ class _Caption(QWidget):
         )
 
 
-class _Row(QAbstractButton):
+class _Row(PaintedButton):
+    radius = 4
+
     def __init__(self, quantity: Quantity, unit: str, legend: Legend) -> None:
         super().__init__(legend)
         self._quantity = quantity
@@ -74,8 +76,6 @@ class _Row(QAbstractButton):
         self.setChecked(True)
         self.setFixedHeight(ROW_HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         plain_text.set_tip(
             self,
             f"Show or hide {quantity.title.lower() if not quantity.title.startswith('EV') else quantity.title}",
@@ -101,19 +101,8 @@ class _Row(QAbstractButton):
         value = fonts.metrics("strong").horizontalAdvance("−00.00")
         return QSize(round(2 * _PAD + _SWATCH + 8 + name + 12 + value), ROW_HEIGHT)
 
-    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+    def paint(self, painter: QPainter, area: QRectF) -> None:
         tokens = theme.tokens()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        if is_hovered(self):
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(tokens.surface_hover)
-            painter.drawRoundedRect(area, 4, 4)
-        if self.hasFocus():
-            painter.setPen(QPen(tokens.accent_focus, 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(area, 4, 4)
         shown = self.isChecked()
         middle = area.center().y()
         if shown:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QWidget
 
 from sgmp_console.ui.parts.buttons import Button, button
+from sgmp_console.ui.parts.popup import open_menu_below
 
 _SPACING = 8
 
@@ -69,4 +70,4 @@ class ActionBar(QWidget):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions(self.folded())
-        menu.popup(self.more.mapToGlobal(QPoint(0, self.more.height() + 4)))
+        open_menu_below(menu, self.more)

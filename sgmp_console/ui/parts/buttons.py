@@ -8,7 +8,6 @@ from typing import Literal
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import (
-    QAbstractButton,
     QCheckBox,
     QComboBox,
     QDateTimeEdit,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.hover import is_hovered
+from sgmp_console.ui.painted_button import pressed_by
 
 
 def button(
@@ -67,7 +67,7 @@ class Button(QPushButton):
         self.update()  # Qt does not where a menu comes between
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        if not _pressed_by(self, event):
+        if not pressed_by(self, event):
             super().keyPressEvent(event)
 
 
@@ -99,7 +99,7 @@ class IconButton(QToolButton):
         self._tint()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        if not _pressed_by(self, event):
+        if not pressed_by(self, event):
             super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
@@ -214,19 +214,6 @@ class DateTimeEdit(QDateTimeEdit):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)
         _paint_chevron(self)
-
-
-def _pressed_by(what: QAbstractButton, event: QKeyEvent) -> bool:
-    """Enter presses the button that has the focus: Qt would look for the default button of the dialog. The repeats of a
-    key that is held are not for a dialog that the first press opened."""
-    if (
-        event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        or event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-    ):
-        return False
-    if not event.isAutoRepeat():
-        what.click()
-    return True
 
 
 def _set_hover(of: QWidget, option: QStyleOption) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import tzinfo
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.reports.report import Figure, Report, Section
 from sgmp_console.timeseries import HOUR_MS
@@ -15,6 +15,7 @@ from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.pages.reports import look
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel, label
+from sgmp_console.ui.parts.popup import Popup
 from sgmp_console.ui.parts.pressable import Pressable
 
 _TILE_WIDTH = 152
@@ -135,22 +136,18 @@ class FigureGrid(QWidget):
         self._why = WhyCard(why_text(self._report, tile.figure, self._zone), self)  # it outlives the tile
         self._asked = tile.figure.key
         self._why.destroyed.connect(self._forget_why)
-        self._why.move(tile.mapToGlobal(QPoint(0, tile.height() + 4)))
-        self._why.show()
-        self._why.copy_button.setFocus()
+        self._why.open_below(tile, self._why.copy_button)
 
     def _forget_why(self) -> None:
         self._why = self._asked = None
 
 
-class WhyCard(QFrame):
+class WhyCard(Popup):
     """Where a number comes from. Esc closes it; the text can be copied."""
 
     def __init__(self, text: str, parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Popup)
+        super().__init__("Why this number", parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setProperty("surface", "overlay")
-        self.setAccessibleName("Why this number")
         self.text = text
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 12, 16, 12)

@@ -32,6 +32,7 @@ from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import ElidedLabel
 from sgmp_console.ui.parts.loaded_page import LoadedPage
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
+from sgmp_console.ui.parts.popup import open_menu_below
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 MARGIN = 16
@@ -225,7 +226,7 @@ class PeriodPage(LoadedPage):
         return menu
 
     def _open_files(self) -> None:
-        self._files_menu.popup(self._files.mapToGlobal(self._files.rect().bottomLeft()))
+        open_menu_below(self._files_menu, self._files)
 
     # --- Filling -------------------------------------------------------------------------------------------------
 

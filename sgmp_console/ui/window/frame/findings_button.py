@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QModelIndex, QPoint, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen, QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QAbstractButton, QFrame, QListView, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QListView, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.store import House
 from sgmp_console.store.findings import Finding, State
 from sgmp_console.ui import finding_words, fonts, formats, icons, plain_text, theme
-from sgmp_console.ui.hover import is_hovered
+from sgmp_console.ui.painted_button import PaintedButton
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.popup import Popup
 
 _WIDTH = 560
 _MAX_ROWS = 12
@@ -22,7 +23,7 @@ _LISTED = 500
 _HOUSE_ROLE = Qt.ItemDataRole.UserRole + 1
 
 
-class FindingsButton(QAbstractButton):
+class FindingsButton(PaintedButton):
     """Hidden while nothing is wrong. `house_chosen` carries the id of a house whose findings are to be shown."""
 
     house_chosen = Signal(int)
@@ -31,8 +32,6 @@ class FindingsButton(QAbstractButton):
         super().__init__(parent)
         self._active: tuple[Finding, ...] = ()
         self._problem = ""
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._popup = _Popup(self)
         self._popup.chosen.connect(self.house_chosen)
@@ -61,7 +60,7 @@ class FindingsButton(QAbstractButton):
 
     def open(self) -> None:
         """List them."""
-        self._popup.open_below(self)
+        self._popup.open_below(self, self._popup.list)
 
     def popup(self) -> QWidget:
         """The list, for tests and for who looks for the focus."""
@@ -77,19 +76,8 @@ class FindingsButton(QAbstractButton):
     def _short(self) -> str:
         return f"{len(self._active):,}" if self._active else ""
 
-    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+    def paint(self, painter: QPainter, area: QRectF) -> None:
         tokens = theme.tokens()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        painter.setPen(Qt.PenStyle.NoPen)
-        if is_hovered(self) or self.isDown():
-            painter.setBrush(tokens.surface_hover)
-            painter.drawRoundedRect(area, 6, 6)
-        if self.hasFocus():
-            painter.setPen(QPen(tokens.accent_focus, 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(area, 6, 6)
         icon, tint = finding_words.look(self._active[0]) if self._active else ("warning", "state_warning")
         icons.paint(painter, QRectF(10, 8, 16, 16), icon, getattr(tokens, tint))
         painter.setPen(tokens.ink_primary)
@@ -103,12 +91,11 @@ def _size(text: str) -> QSize:
     return QSize(round(fonts.metrics("body").horizontalAdvance(text)) + (44 if text else 36), 32)
 
 
-class _Popup(QFrame):
+class _Popup(Popup):
     chosen = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Popup)
-        self.setProperty("surface", "overlay")
+        super().__init__("Open findings", parent)
         self._model = QStandardItemModel(self)
         self._remark = label("", "caption", "fault", wraps=True)
         self.list = QListView()
@@ -153,11 +140,6 @@ class _Popup(QFrame):
         self.list.setFixedHeight(min(self._model.rowCount(), _MAX_ROWS) * 32 + 4)
         self.list.setVisible(self._model.rowCount() > 0)
         self.adjustSize()
-
-    def open_below(self, anchor: QWidget) -> None:
-        self.move(anchor.mapToGlobal(QPoint(anchor.width() - self.width(), anchor.height() + 4)))
-        self.show()
-        self.list.setFocus()
 
     def _take(self, index: QModelIndex) -> None:
         if index.isValid():

@@ -8,20 +8,20 @@ from PySide6.QtCore import (
     QEvent,
     QModelIndex,
     QObject,
-    QPoint,
     QRectF,
     QSize,
     QSortFilterProxyModel,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QAbstractButton, QFrame, QLineEdit, QListView, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeyEvent, QPainter, QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QLineEdit, QListView, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.store.houses import House
 from sgmp_console.ui import fonts, icons, plain_text, theme
-from sgmp_console.ui.hover import is_hovered
+from sgmp_console.ui.painted_button import PaintedButton
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.popup import Popup
 
 _LEAST_WIDTH = 184
 """In pixels: below it the name is cut, too; the description gives way first."""
@@ -37,7 +37,7 @@ _SEARCH_ROLE = Qt.ItemDataRole.UserRole + 1
 _ID_ROLE = Qt.ItemDataRole.UserRole + 2
 
 
-class HouseSwitcher(QAbstractButton):
+class HouseSwitcher(PaintedButton):
     """Shows the house; `chosen` carries the id of another one. With a single house it is a heading."""
 
     chosen = Signal(int)
@@ -49,8 +49,6 @@ class HouseSwitcher(QAbstractButton):
         self._house: House | None = None
         self._houses: tuple[House, ...] = ()
         self._troubles: Mapping[int, Sequence[str]] = {}
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setFixedHeight(44)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._popup = _Popup(self)
@@ -73,7 +71,8 @@ class HouseSwitcher(QAbstractButton):
     def open(self) -> None:
         if self._houses:
             self.opened.emit()
-            self._popup.open_below(self, self._house.house_id if self._house else 0)
+            self._popup.begin(self._house.house_id if self._house else 0)
+            self._popup.open_below(self, self._popup.search)
 
     def popup(self) -> _Popup:
         return self._popup
@@ -120,19 +119,8 @@ class HouseSwitcher(QAbstractButton):
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         return QSize(min(_LEAST_WIDTH, self.sizeHint().width()), 44)
 
-    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+    def paint(self, painter: QPainter, area: QRectF) -> None:
         tokens = theme.tokens()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        if is_hovered(self) or self.isDown():
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(tokens.surface_hover)
-            painter.drawRoundedRect(area, 6, 6)
-        if self.hasFocus():
-            painter.setPen(QPen(tokens.accent_focus, 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(area, 6, 6)
         icons.paint(painter, QRectF(10, 12, 20, 20), "house", tokens.ink_secondary)
         icons.paint(painter, QRectF(self.width() - 26, 14, 16, 16), "chevron-down", tokens.ink_secondary)
         right = 32
@@ -151,12 +139,11 @@ class HouseSwitcher(QAbstractButton):
             text.translate(0, 17)
 
 
-class _Popup(QFrame):
+class _Popup(Popup):
     chosen = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Popup)
-        self.setProperty("surface", "overlay")
+        super().__init__("Houses", parent)
         self._model = QStandardItemModel(self)
         self._found = QSortFilterProxyModel(self)
         self._found.setSourceModel(self._model)
@@ -207,13 +194,11 @@ class _Popup(QFrame):
         self._select(shown)
         self._fit()
 
-    def open_below(self, anchor: QWidget, house_id: int) -> None:
+    def begin(self, house_id: int) -> None:
+        """With all houses, on this one."""
         self.search.clear()
         self._filter("")
         self._select(house_id)
-        self.move(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
-        self.show()
-        self.search.setFocus()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """In the search line, up, down and Enter work on the list."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -36,6 +36,7 @@ from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import IconButton
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
+from sgmp_console.ui.parts.popup import open_menu_below
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.shown_period import ShownPeriod
 from sgmp_console.ui.tasks import Task, Tasks
@@ -380,11 +381,7 @@ class MainView(QWidget):
         self.show_page(self.sender().objectName())
 
     def _open_account_menu(self) -> None:
-        size = self._account_menu.sizeHint()
-        at = self._account.mapToGlobal(
-            QPoint(self._account.width() - size.width(), self._account.height() + 4)
-        )
-        self._account_menu.popup(at)
+        open_menu_below(self._account_menu, self._account)
 
     def _choose_theme(self, action: QAction) -> None:
         self._appearance.choose(action.data())

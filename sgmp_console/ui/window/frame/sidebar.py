@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from sgmp_console.resources import resource
 from sgmp_console.ui import fonts, icons, plain_text, theme
-from sgmp_console.ui.hover import is_hovered
+from sgmp_console.ui.painted_button import PaintedButton
 from sgmp_console.ui.parts.buttons import IconButton
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.scroll_area import ScrollArea
@@ -115,7 +115,7 @@ class Sidebar(QFrame):
         self._toggle.set_icon("panel", f"{'Expand' if self._collapsed else 'Collapse'} the sidebar (Ctrl+B)")
 
 
-class _Entry(QAbstractButton):
+class _Entry(PaintedButton):
     def __init__(self, id_: str, title: str, icon: str, number: int, parent: QWidget) -> None:
         super().__init__(parent)
         self.id_ = id_
@@ -128,8 +128,6 @@ class _Entry(QAbstractButton):
         self.setMinimumHeight(_LOW)
         self.setMaximumHeight(_HIGH)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setAccessibleName(title)
         self.set_mark("")
 
@@ -149,23 +147,16 @@ class _Entry(QAbstractButton):
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         return QSize(_NARROW - 16, _LOW)
 
-    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
+    def is_marked(self) -> bool:
+        return self.isChecked()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
         tokens = theme.tokens()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        painter.setPen(Qt.PenStyle.NoPen)
-        if self.isChecked() or is_hovered(self):
-            painter.setBrush(tokens.surface_selected if self.isChecked() else tokens.surface_hover)
-            painter.drawRoundedRect(area, 6, 6)
         if self.isChecked():
             # Besides the colour, a bar.
+            painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(tokens.accent_fill)
             painter.drawRoundedRect(QRectF(1, 10, 3, self.height() - 20), 1.5, 1.5)
-        if self.hasFocus():
-            painter.setPen(QPen(tokens.accent_focus, 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(area, 6, 6)
         ink = tokens.ink_primary if self.isChecked() else tokens.ink_secondary
         icons.paint(painter, QRectF(10, (self.height() - 20) / 2, 20, 20), self._icon, ink)
         if self._mark:

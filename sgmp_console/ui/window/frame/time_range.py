@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from PySide6.QtCore import QDate, QDateTime, QPoint, Qt, QTime, QTimeZone, Signal
+from PySide6.QtCore import QDate, QDateTime, QTime, QTimeZone, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QMenu,
     QPushButton,
@@ -22,6 +21,7 @@ from sgmp_console.timeseries import calendar
 from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, IconButton, button
 from sgmp_console.ui.parts.labels import label, set_ink
+from sgmp_console.ui.parts.popup import Popup, open_menu_below
 from sgmp_console.ui.shown_period import Compare, ShownPeriod
 
 _CHOICES = {
@@ -82,7 +82,8 @@ class TimeRangeControl(QWidget):
 
     def choose_from_and_to(self) -> None:
         """Open the popup with two dates."""
-        self._popup.open_below(self._button, self._shown.period)
+        self._popup.begin(self._shown.period)
+        self._popup.open_below(self._button, self._popup.start)
 
     def button(self) -> QPushButton:
         return self._button
@@ -100,10 +101,10 @@ class TimeRangeControl(QWidget):
         return self._compare
 
     def _open_menu(self) -> None:
-        self._menu.popup(self._button.mapToGlobal(QPoint(0, self._button.height() + 4)))
+        open_menu_below(self._menu, self._button)
 
     def _open_compare_menu(self) -> None:
-        self._compare_menu.popup(self._compare.mapToGlobal(QPoint(0, self._compare.height() + 4)))
+        open_menu_below(self._compare_menu, self._compare)
 
     def _picked(self, action: QAction) -> None:
         if action is self._choose:
@@ -139,12 +140,11 @@ _COMPARED = {
 }
 
 
-class _FromTo(QFrame):
+class _FromTo(Popup):
     chosen = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Popup)
-        self.setProperty("surface", "overlay")
+        super().__init__("From and to", parent)
         self._zone = "UTC"
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 12, 16, 12)
@@ -162,15 +162,12 @@ class _FromTo(QFrame):
         row.addWidget(self.show_button)
         column.addLayout(row)
 
-    def open_below(self, anchor: QWidget, shown: Period) -> None:
+    def begin(self, shown: Period) -> None:
+        """With the period that is shown."""
         self._zone = shown.zone
         self.start.set_instant(shown.start_ms, shown.zone)
         self.end.set_instant(shown.end_ms, shown.zone)
         self._check()
-        self.adjustSize()
-        self.move(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
-        self.show()
-        self.start.setFocus()
 
     def help_text(self) -> str:
         return self._help.text()
