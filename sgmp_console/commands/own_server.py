@@ -57,6 +57,9 @@ def add(parsers: Parsers) -> None:
     parser.add_argument("--admin-name", default="", metavar="NAME")
     for option in ("server", "from", "user"):
         parser.add_argument(f"--mail-{option}", default="", metavar=option.upper(), help="as of the watch")
+    parser.add_argument(
+        "--take-over", action="store_true", help="replace the server that uses the database until now"
+    )
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
     parser = add_command(
         acts,
@@ -98,6 +101,7 @@ def init(arguments: argparse.Namespace) -> int:
         smtp_password=os.environ.get(SMTP_PASSWORD, ""),
         authority=arguments.authority,
         broker_user=arguments.broker_user,
+        take_over=arguments.take_over,
         dry_run=arguments.dry_run,
     )
     outcomes = set()

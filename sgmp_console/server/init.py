@@ -25,6 +25,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import sqlalchemy as sa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from filelock import FileLock, Timeout
 
 from sgmp_console import store
@@ -93,12 +96,13 @@ def init(
     smtp_password: str = "",
     authority: Path | None = None,
     broker_user: str = "mosquitto",
+    take_over: bool = False,
     dry_run: bool = False,
 ) -> Iterator[Step]:
     """Do what is not done yet, step by step. With `dry_run` nothing is written and no database is opened.
 
     `owner_url`: the owner's address of the database; where empty, that of an earlier run. `authority`: a folder with
-    `ca.crt` and `ca.key` that were made elsewhere. Raises SgmpError; running it again goes on where it stopped.
+    `ca.crt` and `ca.key` that were made elsewhere. `take_over`: also where another server uses the database. Raises SgmpError; running it again goes on where it stopped.
     """
     _check(folder, server)
     if (folder / "server.json").exists():
@@ -127,7 +131,7 @@ def init(
             for name, mode in _FOLDERS.items():
                 (folder / name).mkdir(exist_ok=True)
                 (folder / name).chmod(mode)
-            yield from _steps(folder, server, owner_url, smtp_password, authority, broker_user)
+            yield from _steps(folder, server, owner_url, smtp_password, authority, broker_user, take_over)
     except Timeout:
         raise UserError(f"Another `server init` is running in {folder}. Wait for it to end.") from None
     except OSError as error:
@@ -198,7 +202,13 @@ def _planned(folder: Path, server: Server, url: str) -> Iterator[Step]:
 
 
 def _steps(
-    folder: Path, server: Server, url: str, smtp_password: str, elsewhere: Path | None, broker_user: str
+    folder: Path,
+    server: Server,
+    url: str,
+    smtp_password: str,
+    elsewhere: Path | None,
+    broker_user: str,
+    take_over: bool,
 ) -> Iterator[Step]:
     settings = json.dumps(asdict(server), indent=1).encode("utf-8")
     yield _step("Settings", replace_text(folder / "server.json", settings), str(folder / "server.json"))
@@ -243,21 +253,27 @@ def _steps(
         detail = f"Set {DATABASE_URL} to the owner's address of a running database, then run this again."
         yield Step("Database roles and schema", Outcome.WAITING, detail)
         return
-    yield from _database_steps(folder, server, url, smtp_password)
+    yield from _database_steps(folder, server, url, smtp_password, take_over)
     for laptop in _laptops(server):
         file = folder / "connections" / f"{laptop}.toml"
         exported = connection_file(_profile(folder, server, laptop, url), _ca_of_database(folder))
         yield _step(f"Connection file of {laptop}", replace_text(file, exported), str(file))
 
 
-def _database_steps(folder: Path, server: Server, url: str, smtp_password: str) -> Iterator[Step]:
+def _database_steps(
+    folder: Path, server: Server, url: str, smtp_password: str, take_over: bool
+) -> Iterator[Step]:
     environment = folder / "environment"
     database = store.Database.connect(url, application="sgmp-server-init")
     try:
         with database.begin() as connection:
             before = store.migrations.state(connection)
+            if before is not None and not take_over:
+                _require_own(connection, folder)
         store.migrate(url, server.deployment)
         yield _step("Database roles and schema", before is None or not before.is_current, database.address)
+        with database.begin() as connection:
+            store.set_authority(connection, _authority_fingerprint(folder))
         file = environment / "migrate.env"
         yield _step(
             "Environment of migrate", replace_text(file, _environment_text({DATABASE_URL: url})), str(file)
@@ -295,6 +311,23 @@ def _database_steps(folder: Path, server: Server, url: str, smtp_password: str) 
             yield Step("First administrator", Outcome.WAITING, "Run this again with --admin EMAIL.")
     finally:
         database.dispose()
+
+
+def _require_own(connection: sa.Connection, folder: Path) -> None:
+    """No server takes the database of another by mistake: its ingest and watch would get new passwords, and its edges and
+    laptops know another authority. Raises UserError."""
+    known = store.authority_of(connection)
+    if known not in (None, _authority_fingerprint(folder)):
+        raise UserError(
+            "Another server uses this database: it has another certificate authority. Use its folder, or take its authority "
+            "with --authority. With --take-over this server replaces it: its ingest and watch are cut off, and each house "
+            "needs new credentials."
+        )
+
+
+def _authority_fingerprint(folder: Path) -> str:
+    certificate = x509.load_pem_x509_certificate((folder / "authority" / "ca.crt").read_bytes())
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def _service_url(database: store.Database, server: Server, url: str, service: str) -> str:

@@ -33,6 +33,23 @@ def deployment_name(connection: sa.Connection) -> str:
     return str(connection.execute(chosen).scalar_one())
 
 
+def authority_of(connection: sa.Connection) -> str | None:
+    """The fingerprint of the certificate authority whose server uses this database; None: none has said so."""
+    chosen = sa.select(installation.c.value).where(installation.c.key == "authority")
+    return connection.execute(chosen).scalar_one_or_none()
+
+
+def set_authority(connection: sa.Connection, fingerprint: str) -> None:
+    """As the database's owner."""
+    connection.execute(
+        sa.text(
+            "INSERT INTO sgmp.installation VALUES ('authority', :fingerprint)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        ),
+        {"fingerprint": fingerprint},
+    )
+
+
 def accounts_role(deployment: str) -> str:
     """The group that all accounts of the deployment are in; nobody signs in as it."""
     return f"{checked_deployment(deployment)}_accounts"

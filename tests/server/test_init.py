@@ -262,6 +262,39 @@ def test_systemd_accepts_the_units(folder: Path) -> None:
     assert verified.returncode == 0
 
 
+def test_no_server_takes_the_database_of_another_by_mistake(folder: Path, managed: TestDatabase) -> None:
+    def init(name: str, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(str(CONSOLE), "server", "init", str(folder / name), "--host", "localhost"),
+                *("--deployment", managed.deployment, *more),
+            ],
+            env=environment(folder, SGMP_DATABASE_URL=managed.url),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def lets_in(name: str) -> bool:
+        text = (folder / name / "environment" / "ingest.env").read_text()
+        url = shlex.split(text.splitlines()[0].partition("=")[2])[0]
+        try:
+            store.Database.connect(url, application="test").dispose()
+        except store.SignInRefused:
+            return False
+        return True
+
+    assert init("first").returncode == 0
+    refused = init("second")
+    assert refused.returncode == 1
+    assert "Another server uses this database" in refused.stderr
+    assert lets_in("first")
+    assert init("copy", "--authority", str(folder / "first" / "authority")).returncode == 0
+    assert init("second", "--take-over").returncode == 0
+    assert lets_in("second")
+    assert not lets_in("first")
+
+
 def test_another_laptop_is_added_and_the_first_keeps_its_rights(folder: Path) -> None:
     command = ("server", "init", str(folder / "sgmp"), "--host", "sgmp.example.org")
     run(folder, *command, "--laptop", "ada")
