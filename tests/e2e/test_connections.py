@@ -188,5 +188,5 @@ def test_unsaved_changes_are_asked_about(world: World) -> None:
     window.press("Keep editing", question)
     assert text_of(window, "Name") == "Renamed"
     window.press("Cancel", form)
-    window.press("Discard", window.dialog("Discard"))
+    window.press("Discard changes", window.dialog("Discard"))
     window.wait_closed(form)

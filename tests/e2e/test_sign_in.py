@@ -117,7 +117,7 @@ def test_typed_passwords_are_not_thrown_away_by_mistake(world: World) -> None:
     window.press("Keep editing", window.dialog("Discard"))
     assert dialog.isVisible()
     window.press("Close", dialog)
-    window.press("Discard", window.dialog("Discard"))
+    window.press("Discard changes", window.dialog("Discard"))
     window.wait_closed(dialog)
 
 

@@ -10,7 +10,6 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.errors import Cancelled, Conflict, UserError
-from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.page import Services
@@ -47,7 +46,6 @@ class EditDialog(TaskDialog, Generic[Stored]):
         self._doing = doing
         self._theirs: Stored | None = None
         self._initial: object = None
-        self._discarding = False
         self._is_gone = False
         """What is edited was deleted meanwhile."""
 
@@ -109,7 +107,7 @@ class EditDialog(TaskDialog, Generic[Stored]):
             self.run(self.work(), self._stored, self._doing, title=self.title_in_status_bar())
 
     def _stored(self, stored: Stored) -> None:
-        self._discarding = True
+        self._discarding = True  # it is stored now
         self.saved.emit(stored)
         self.accept()
 
@@ -165,23 +163,8 @@ class EditDialog(TaskDialog, Generic[Stored]):
 
     # --- Leaving ---------------------------------------------------------------------------------------------------
 
-    def reject(self) -> None:
-        """Also asks where something would be lost."""
-        if not self.busy and not self._discarding and self.changed:
-            confirm(
-                "Discard what was typed?",
-                "It is not stored yet.",
-                "Discard changes",
-                self,
-                self.discard,
-                refuse="Keep editing",
-            )
-        else:
-            super().reject()
+    def would_lose(self) -> str:
+        return "It is not stored yet." if self.changed else ""
 
     def stopped_waiting(self) -> None:
         self.left.emit()
-
-    def discard(self) -> None:
-        self._discarding = True
-        self.reject()

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLayout, QProgressBar, QVBoxLayout, Q
 
 from sgmp_console.errors import Cancelled
 from sgmp_console.ui import plain_text
+from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.dialog import Dialog
@@ -55,6 +56,7 @@ class TaskDialog(Dialog):
         self._connection = connection
         self._task: Task[Any] | None = None
         self._focus_before: QWidget | None = None
+        self._discarding = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(plain_text.title(title))
         self.setMinimumWidth(520)
@@ -90,6 +92,10 @@ class TaskDialog(Dialog):
     def may_act(self) -> bool:
         """Whether the button can be pressed, while no work runs. Call `refresh_act` where that has changed."""
         return True
+
+    def would_lose(self) -> str:
+        """A sentence on what is lost when the dialog is closed now, for the question before that; "" where nothing is."""
+        return ""
 
     def act_on_strip(self, id_: str) -> None:
         """A button of the message bar was pressed."""
@@ -205,10 +211,22 @@ class TaskDialog(Dialog):
     # --- Leaving ---------------------------------------------------------------------------------------------------
 
     def reject(self) -> None:
-        """Escape and Cancel: stops the work where it can be stopped, else the waiting; closes where there is neither."""
+        """Escape and Cancel: stops the work where it can be stopped, else the waiting; closes where there is neither, and
+        asks first where something would be lost."""
         task = self._task
         if task is None:
-            super().reject()
+            lost = "" if self._discarding else self.would_lose()
+            if lost:
+                confirm(
+                    "Discard what was typed?",
+                    lost,
+                    "Discard changes",
+                    self,
+                    self.discard,
+                    refuse="Keep editing",
+                )
+            else:
+                super().reject()
         elif task.title:
             task.cancel()
             self.cancel.setEnabled(False)
@@ -223,6 +241,11 @@ class TaskDialog(Dialog):
             )
             self.fit()
             self.stopped_waiting()
+
+    def discard(self) -> None:
+        """Close, whatever is lost."""
+        self._discarding = True
+        self.reject()
 
     def done(self, result: int) -> None:
         self.tasks.forget_all(self)

@@ -466,27 +466,11 @@ class ConnectionsDialog(TaskDialog):
         # The window's task: this dialog is closed by then.
         self.tasks.run(self._window, keep, _kept, self.keyring_failed.emit)
 
-    def reject(self) -> None:
-        """Asks first where something was changed."""
-        if self.busy:
-            super().reject()
-            return
+    def would_lose(self) -> str:
         self._take()
         kept = [draft for draft in self._drafts if draft != _NEW]
-        if kept == self._stored and not any(self._mail_passwords.values()):
-            super().reject()
-            return
-        confirm(
-            "Discard the changes?",
-            "What you changed in the connections was not saved.",
-            "Discard",
-            self,
-            self._discard,
-            refuse="Keep editing",
-        )
-
-    def _discard(self) -> None:
-        super().reject()
+        same = kept == self._stored and not any(self._mail_passwords.values())
+        return "" if same else "What you changed in the connections was not saved."
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -389,7 +389,7 @@ class MainView(QWidget):
     def _open_own_account(self) -> None:
         house_id = self.session.account.house_id
         house = self._houses[house_id].name if house_id in self._houses else ""
-        dialog = OwnAccountDialog(self.session, house, self._tasks, self)
+        dialog = OwnAccountDialog(self.session, house, self._tasks, self.connection, self)
         dialog.password_changed.connect(self.password_changed)
         dialog.open()
 
