@@ -118,11 +118,9 @@ def deployment(test_database: TestDatabase) -> str:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(test_database: TestDatabase) -> Database:
     """As the owner, who sees and may everything."""
-    opened = Database.connect(database_url, application="sgmp-test")
-    yield opened
-    opened.dispose()
+    return test_database.owner
 
 
 @pytest.fixture(scope="session")

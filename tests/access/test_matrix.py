@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg2
+import psycopg2.extensions
 import pytest
 import sqlalchemy as sa
 
@@ -32,7 +34,7 @@ from sgmp_console.store import (
 )
 from sgmp_console.store.findings import Channel
 from tests.access.scene import PASSWORD, PEOPLE, T0, Place, Scene, set_up
-from tests.database import TestServer
+from tests.database import TestServer, answers
 
 TABLE = """
                            admin  researcher  visitor  installer  clerk  must-change  disabled  no-account
@@ -454,6 +456,46 @@ def scene(database_server: TestServer) -> Iterator[Scene]:
         yield made
 
 
+@dataclass
+class Login:
+    """An account with psql: `session` is None where it may not sign in, which the server answers late."""
+
+    address: str
+    user: str
+    session: psycopg2.extensions.connection | None = None
+
+    def __post_init__(self) -> None:
+        with suppress(psycopg2.OperationalError):
+            self.session = psycopg2.connect(self.address, user=self.user, password=PASSWORD)
+
+    @contextmanager
+    def cursor(self) -> Iterator[psycopg2.extensions.cursor]:
+        """Takes back what was done."""
+        if self.session is None or not answers(
+            self.session
+        ):  # to change one's password ends one's other sessions
+            self.__post_init__()
+        assert self.session is not None
+        with self.session.cursor() as cursor:
+            try:
+                yield cursor
+            finally:
+                self.session.rollback()
+
+
+@pytest.fixture(scope="module")
+def logins(scene: Scene) -> Iterator[dict[str, Login]]:
+    where = scene.where
+    found = {
+        person: Login(where.address, login_name(where.deployment, f"{person}@example.org"))
+        for person in PEOPLE
+    }
+    yield found
+    for login in found.values():
+        if login.session is not None:
+            login.session.close()
+
+
 def verdict(own: bool, other: bool) -> str:
     return {(True, True): "all", (True, False): "own", (False, False): "-"}.get((own, other), "other only")
 
@@ -474,11 +516,8 @@ def by_console(person: Database, act: Act, place: Place) -> bool:
         return False
 
 
-def by_sql(scene: Scene, person: str, act: Act, place: Place) -> bool:
-    login = login_name(scene.where.deployment, f"{person}@example.org")
-    try:
-        connection = psycopg2.connect(scene.where.address, user=login, password=PASSWORD)
-    except psycopg2.OperationalError:
+def by_sql(login: Login, scene: Scene, act: Act, place: Place) -> bool:
+    if login.session is None:
         return False
     statement = act.sql.format(
         house=place.house_id,
@@ -494,18 +533,15 @@ def by_sql(scene: Scene, person: str, act: Act, place: Place) -> bool:
         role=scene.role_id,
         verifier=f"'{VERIFIER}'",
     )
-    try:
-        with connection.cursor() as cursor:
+    with login.cursor() as cursor:
+        try:
             cursor.execute(statement)
-            rows = cursor.fetchall()
-            return bool(rows) and rows[0] != (None,)
-    except psycopg2.Error as error:
-        if error.pgcode not in ("SG001", "SG002", "42501"):
-            raise
-        return False
-    finally:
-        connection.rollback()
-        connection.close()
+        except psycopg2.Error as error:
+            if error.pgcode not in ("SG001", "SG002", "42501"):
+                raise
+            return False
+        rows = cursor.fetchall()
+        return bool(rows) and rows[0] != (None,)
 
 
 def test_the_table_is_complete() -> None:
@@ -514,7 +550,9 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "synchronize"])
-def test_the_console_and_sql_come_to_the_verdict_of_the_table(scene: Scene, name: str) -> None:
+def test_the_console_and_sql_come_to_the_verdict_of_the_table(
+    scene: Scene, logins: dict[str, Login], name: str
+) -> None:
     act = ACTS[name]
     console, sql = {}, {}
     for person in PEOPLE:
@@ -524,7 +562,9 @@ def test_the_console_and_sql_come_to_the_verdict_of_the_table(scene: Scene, name
             if database is None
             else verdict(*(by_console(database, act, place) for place in (scene.own, scene.other)))
         )
-        sql[person] = verdict(*(by_sql(scene, person, act, place) for place in (scene.own, scene.other)))
+        sql[person] = verdict(
+            *(by_sql(logins[person], scene, act, place) for place in (scene.own, scene.other))
+        )
     wanted = {person: EXPECTED[name, person] for person in PEOPLE}
     assert console == wanted
     assert sql == wanted

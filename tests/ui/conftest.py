@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from sgmp_console.fleet import accounts as fleet_accounts
 from sgmp_console.fleet import houses as fleet_houses
 from sgmp_console.settings import Profile
 from sgmp_console.store import Database, House, accounts
@@ -88,8 +86,8 @@ def left_open(before: set[QWidget]) -> list[str]:
     ]
     running = [
         f"timer {timer!r} of {timer.parent()!r}"
-        for timer in gc.get_objects()
-        if isinstance(timer, QTimer) and shiboken6.isValid(timer) and timer.isActive()
+        for timer in shiboken6.getAllValidWrappers()
+        if isinstance(timer, QTimer) and timer.isActive()
     ]
     return shown + running
 
@@ -150,11 +148,17 @@ def deployed(test_database: TestDatabase, database: Database) -> Deployment:
         ),
         fleet_houses.create(database, "Harbor House", time_zone="Europe/Berlin"),
     )
-    admin = fleet_accounts.create_first_admin(database, email=EMAIL, name="Ada Lovelace")
+    with database.begin() as connection:
+        accounts.create(
+            connection,
+            email=EMAIL,
+            name="Ada Lovelace",
+            role="admin",
+            house_id=None,
+            password=PASSWORD,
+            must_change_password=False,
+        )
     profile = Profile("Pilot", test_database.address, test_database.deployment)
-    signed_in, _ = accounts.sign_in(profile.database_url, profile.deployment, EMAIL, admin.initial_password)
-    fleet_accounts.change_own_password(signed_in, EMAIL, admin.initial_password, PASSWORD)
-    signed_in.dispose()
     return Deployment(profile, database, EMAIL, PASSWORD, made)
 
 
