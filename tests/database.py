@@ -25,8 +25,13 @@ from sgmp_console.store import Database, migrate
 
 SERVER_VARIABLE = "SGMP_TEST_DATABASE_URL"
 
-# The data live as long as the tests.
-_CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# The data live as long as the tests. Nobody guesses passwords, but many are refused.
+_CARELESS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "auth_delay.milliseconds": "0",
+}
 
 _numbers = itertools.count(1)
 

@@ -251,7 +251,7 @@ class EmbeddedPostgres:
         if int(_version(self._run(programs, "postgres", "--version"))) >= 16:
             settings = {**_RESERVED, **settings}
         if any((programs.parent / "lib").rglob("auth_delay.*")):
-            settings |= _SLOW_REFUSALS
+            settings = {**_SLOW_REFUSALS, **settings}
         return Program(
             "postgres",
             [
