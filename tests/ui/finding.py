@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QGraphicsView, QMenu, QPushButton, QWidget
@@ -113,14 +113,36 @@ def fetch_without_pause(live: HomeFeed) -> None:
 
 
 def hover(chart: TimeChart, where: QPointF) -> None:
-    viewport = canvas(chart).viewport()
-    at = viewport.mapToGlobal(where)
+    at = chart.mapToGlobal(where)
     none, no_keys = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
-    QApplication.sendEvent(viewport, QMouseEvent(QEvent.Type.MouseMove, where, at, none, none, no_keys))
+    QApplication.sendEvent(chart, QMouseEvent(QEvent.Type.MouseMove, where, at, none, none, no_keys))
 
 
 def leave(chart: TimeChart) -> None:
-    QApplication.sendEvent(canvas(chart), QEvent(QEvent.Type.Leave))
+    QApplication.sendEvent(chart, QEvent(QEvent.Type.Leave))
+
+
+def press_in_window(
+    widget: QWidget,
+    at: QPoint,
+    button: Qt.MouseButton = Qt.MouseButton.LeftButton,
+    modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+) -> None:
+    """As the system does: the window finds who gets the press. That widget then gets the moves and the release, too."""
+    QTest.mousePress(widget.window().windowHandle(), button, modifier, widget.mapTo(widget.window(), at))
+
+
+def move_in_window(widget: QWidget, at: QPoint) -> None:
+    QTest.mouseMove(widget.window().windowHandle(), widget.mapTo(widget.window(), at))
+
+
+def release_in_window(
+    widget: QWidget,
+    at: QPoint,
+    button: Qt.MouseButton = Qt.MouseButton.LeftButton,
+    modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+) -> None:
+    QTest.mouseRelease(widget.window().windowHandle(), button, modifier, widget.mapTo(widget.window(), at))
 
 
 def canvas(chart: TimeChart) -> QGraphicsView:

@@ -25,6 +25,7 @@ from sgmp_console.ui.charts.panes import Pane, pane_frame
 from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.quantities import QUANTITIES
 from sgmp_console.ui.tasks import Tasks
+from tests.ui.finding import move_in_window, press_in_window, release_in_window
 
 HOUR = 3_600_000
 LARGEST = 1.7976931348623157e308
@@ -231,12 +232,10 @@ def test_dragging_moves_the_view_by_as_much_as_the_pointer(
 ) -> None:
     chart, chosen = zoomable
     start, end = chart.point_at(HOUR // 2).toPoint(), chart.point_at(HOUR // 4).toPoint()
-    canvas = chart.childAt(start)
-    assert canvas is not None
-    QTest.mousePress(canvas, button, modifier, start)
-    QTest.mouseMove(chart, end)
+    press_in_window(chart, start, button, modifier)
+    move_in_window(chart, end)
     qtbot.waitUntil(lambda: abs(chart.point_at(HOUR // 2).x() - end.x()) < 3)
-    QTest.mouseRelease(chart, button, modifier, end)
+    release_in_window(chart, end, button, modifier)
     (moved,) = chosen
     assert moved[1] - moved[0] == HOUR
     assert moved[0] == pytest.approx(HOUR // 4, abs=HOUR // 100)

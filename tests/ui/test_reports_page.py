@@ -30,7 +30,13 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
 from tests.ui.conftest import PICTURES, Deployment, save_picture
-from tests.ui.finding import opened_period_page, opened_report
+from tests.ui.finding import (
+    move_in_window,
+    opened_period_page,
+    opened_report,
+    press_in_window,
+    release_in_window,
+)
 from tests.ui.readers import ChosenReader, Clock
 
 MINUTE_MS = 60_000
@@ -380,11 +386,9 @@ def test_dragging_shows_a_part_and_a_double_click_the_whole(
     whole = shown.period
     qtbot.waitUntil(lambda: page.chart.drawn("solar"))
     start, end = whole.start_ms + 6 * HOUR_MS, whole.start_ms + 9 * HOUR_MS
-    canvas = page.chart.childAt(page.chart.point_at(start).toPoint())
-    assert canvas is not None
-    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=page.chart.point_at(start).toPoint())
-    QTest.mouseMove(page.chart, page.chart.point_at(end).toPoint())
-    QTest.mouseRelease(page.chart, Qt.MouseButton.LeftButton, pos=page.chart.point_at(end).toPoint())
+    press_in_window(page.chart, page.chart.point_at(start).toPoint())
+    move_in_window(page.chart, page.chart.point_at(end).toPoint())
+    release_in_window(page.chart, page.chart.point_at(end).toPoint())
     part = shown.period
     assert abs(part.start_ms - start) <= 10 * MINUTE_MS
     assert abs(part.end_ms - end) <= 10 * MINUTE_MS

@@ -7,8 +7,7 @@ from datetime import tzinfo
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.reports.home import Curve
@@ -21,35 +20,16 @@ from sgmp_console.ui.charts.stack import Areas, Layer
 
 
 class Canvas(pg.GraphicsLayoutWidget):  # type: ignore[misc] # pyqtgraph is untyped
-    """pyqtgraph's canvas, telling where the mouse is. It neither zooms nor scrolls, so the page around it can."""
-
-    hovered = Signal(QPointF)
-    left = Signal()
+    """pyqtgraph's canvas, which only draws: keys and the mouse are the chart's around it. If it took a press, Qt would
+    give it the whole drag; if it took the wheel, the page around would not scroll."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setMouseTracking(True)
-        # The chart around it has the focus, and handles the keys.
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.viewport().setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.ci.layout.setContentsMargins(0, 8, 0, 0)
         self.ci.layout.setVerticalSpacing(14)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self.hovered.emit(event.position())
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        event.ignore()
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        event.ignore()
-
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        super().leaveEvent(event)
-        self.left.emit()
-
-    def wheelEvent(self, event: QEvent) -> None:  # noqa: N802
-        event.ignore()
 
 
 class PaneView:

@@ -80,11 +80,10 @@ class TimeChart(QWidget):
         self._band = QRubberBand(QRubberBand.Shape.Rectangle, self)
         self.setAccessibleName(accessible_name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setMouseTracking(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._canvas = Canvas(self)
-        self._canvas.hovered.connect(self._hover)
-        self._canvas.left.connect(self._leave)
         layout.addWidget(self._canvas)
         self._panes = [
             PaneView(pane, self._canvas, row, axis_width, bottom=row == len(panes) - 1)
@@ -264,7 +263,6 @@ class TimeChart(QWidget):
         self._leave()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """The canvas lets presses through, so moves and the release come here, too."""
         button = event.button()
         moves = button == Qt.MouseButton.MiddleButton or (
             button == Qt.MouseButton.LeftButton and event.modifiers() & Qt.KeyboardModifier.ShiftModifier
@@ -299,11 +297,15 @@ class TimeChart(QWidget):
             self._move_view(event.position().x())
             return
         if self._anchor_ms is None:
-            super().mouseMoveEvent(event)
+            self._hover(event.position())
             return
         area = self._panes[0].area()
         self._hover(QPointF(min(max(event.position().x(), area.left()), area.right()), event.position().y()))
         self._place_band()
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().leaveEvent(event)
+        self._leave()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         if self._moved_from is not None:
