@@ -285,6 +285,8 @@ def test_a_change_by_somebody_else_is_reported_and_one_chooses(
     page.table.setFocus()
     QTest.keyClick(page.table, Qt.Key.Key_Return)
     (dialog,) = page.findChildren(EditAccount)
+    assert (dialog.email.isReadOnly(), dialog.email.isEnabled()) == (True, True)
+    assert dialog.focusWidget() is dialog.name
     dialog.name.setText("Vera Mine")
     theirs = stored(deployed)["vera@example.org"]
     accounts.update(deployed.owner, Account(**{**vars(theirs), "name": "Vera Theirs"}))
@@ -419,6 +421,16 @@ def test_everything_that_takes_focus_in_the_dialog_has_a_name(show: Show) -> Non
         widget = after(widget)
     assert all(seen)
     assert seen.index("Name") < seen.index("Role") < seen.index("Cancel") < seen.index("Create account")
+    dialog.reject()
+
+
+def test_the_fields_of_a_form_end_where_its_buttons_end(show: Show) -> None:
+    dialog = creating(show())
+
+    def right(widget: QWidget) -> int:
+        return widget.mapTo(dialog, widget.rect().topRight()).x()
+
+    assert right(dialog.email) == right(dialog.name) == right(dialog.act)
     dialog.reject()
 
 

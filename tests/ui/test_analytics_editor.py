@@ -334,7 +334,7 @@ def test_an_item_keeps_its_name_and_changes_the_rest(
 ) -> None:
     item = make("load", "-egauge.A.Load")
     editor = edit(item)
-    assert not editor.name.isEnabled()
+    assert (editor.name.isReadOnly(), editor.name.isEnabled()) == (True, True)
     # Its unit was inferred, so it follows the formula.
     assert (editor.unit.text(), editor.unit.placeholderText()) == ("", "kW")
     write(qtbot, editor, "egauge.A.L1_Voltage")

@@ -23,6 +23,7 @@ from sgmp_console.ui.charts.bars import BarChart, BarPicture
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.panes import Pane, pane_frame
 from sgmp_console.ui.charts.time_chart import TimeChart
+from sgmp_console.ui.parts.colourless import Colourless
 from sgmp_console.ui.quantities import QUANTITIES
 from sgmp_console.ui.tasks import Tasks
 from tests.ui.finding import move_in_window, press_in_window, release_in_window
@@ -287,3 +288,19 @@ def test_a_label_at_the_right_edge_stays_within_the_chart(qapp: QApplication) ->
     assert set(map(QColor.name, beyond)) == {"#ffffff"}
     within = [picture.pixelColor(x, y) for x in range(100, 160) for y in range(60)]
     assert len(set(map(QColor.name, within))) > 1
+
+
+def test_a_chart_on_screen_loses_its_colours_with_the_page_around_it_and_gets_them_back(draw: Draw) -> None:
+    chart = draw(LINES, {"solar": [1.0, 2.0]})
+    grey = Colourless(chart)
+    for enabled in (False, True, False):
+        grey.setEnabled(enabled)
+        assert is_coloured_on_screen(chart) is not enabled
+
+
+def is_coloured_on_screen(window: QWidget) -> bool:
+    """What a window shows is not always what it draws when it is asked to."""
+    QApplication.processEvents()
+    picture = window.screen().grabWindow(window.winId()).toImage()
+    pixels = [picture.pixelColor(x, y) for x in range(picture.width()) for y in range(picture.height())]
+    return any(pixel.saturation() > 100 for pixel in pixels)

@@ -5,16 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QDate, QDateTime, QPoint, QPointF, Qt, QTime
 from PySide6.QtGui import QCursor, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from sgmp_console.ui.parts.buttons import ComboBox, button
+from sgmp_console.ui import theme
+from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, button
 from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.theme import Appearance, ThemeChoice
 
 LONG = "A sentence of help that is so long that it needs several lines at the width that the dialog has. " * 3
+
+
+@pytest.mark.parametrize("chosen", ["light", "dark"])
+def test_the_calendar_has_the_colours_of_the_theme_and_no_red_but_for_faults(
+    shown: Callable[..., QWidget], appearance: Appearance, chosen: ThemeChoice
+) -> None:
+    appearance.choose(chosen)
+    entry = DateTimeEdit()
+    entry.setDateTime(QDateTime(QDate(2026, 5, 15), QTime(12, 0)))
+    shown(entry, 240, 40)
+    calendar = entry.calendarWidget()
+    calendar.window().show()
+    picture = calendar.grab().toImage()
+    calendar.window().hide()
+    pixels = [picture.pixelColor(x, y) for x in range(picture.width()) for y in range(picture.height())]
+    assert max(pixel.hsvSaturation() for pixel in pixels if pixel.value() > 100) < 100
+    assert picture.pixelColor(picture.width() // 2, picture.height() - 4) == theme.tokens().surface_overlay
 
 
 @pytest.fixture

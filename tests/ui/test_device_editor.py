@@ -98,6 +98,15 @@ def save(qtbot: QtBot, editor: DeviceEditor) -> None:
 # --- Form and JSON in step -------------------------------------------------------------------------------------------
 
 
+def test_in_a_high_window_the_settings_of_a_device_are_seen_without_scrolling(
+    open_editor: Open, make: Callable[..., Device], view: MainView
+) -> None:
+    view.resize(2560, 1440)
+    editor = open_editor(make("egauge", "egauge", EGAUGE))
+    assert editor.height() < 1440
+    assert editor.config.form.verticalScrollBar().maximum() == 0
+
+
 def test_what_is_written_in_the_form_stands_in_the_json(qtbot: QtBot, open_editor: Open) -> None:
     editor = open_editor(None)
     choose_type(editor, "egauge")

@@ -22,6 +22,7 @@ from sgmp_console.store import DatabaseUnavailable, accounts
 from sgmp_console.ui.pages.home.flow import flows
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.parts.empty_state import Details, EmptyState, Skeleton
+from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel
 from sgmp_console.ui.tasks import POOLS, Tasks
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.fleet.configs import SONNEN
@@ -420,3 +421,9 @@ def test_the_title_of_the_battery_is_whole_where_the_drawn_charge_has_no_room(sh
     battery = show(snapshots.snapshot()).tiles[1]
     battery.resize(247, 112)
     assert "Battery discharging" in texts(battery)
+
+
+def test_titles_and_values_of_the_tiles_stand_on_the_same_lines(show: Show) -> None:
+    page = show(snapshots.snapshot())
+    for part in (ElidedLabel, ValueLabel):
+        assert len({tile.findChildren(part)[0].y() for tile in page.tiles}) == 1

@@ -441,6 +441,8 @@ def test_a_house_that_has_something_is_not_deleted(show: Show, deployed: Deploym
     dialog = opened(page, DeleteDialog)
     qtbot.waitUntil(lambda: "1 device (egauge)" in texts(dialog))
     assert not dialog.act.isVisible()
+    assert dialog.windowTitle().startswith("Maple House can't be deleted yet")
+    assert not any("?" in text for text in texts(dialog).splitlines())
     dialog.cancel.click()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
@@ -170,6 +170,26 @@ def table(shown: Callable[..., QWidget]) -> RowsTable[Row]:
     made.set_rows([("a_name_of_thirty_five_characters_ok", "What it is for, at some length", "Valid")])
     shown(made, 1000, 300)
     return made
+
+
+def test_numbers_end_where_the_title_above_them_ends(shown: Callable[..., QWidget]) -> None:
+    number = Column[Row]("888", lambda row: "888", right=True)
+    table = RowsTable[Row]("Numbers", [Column[Row]("Name", lambda row: row[0]), number], lambda row: row)
+    shown(table, 600, 200)
+    table.set_rows([("a", "", "")])
+    picture = table.grab().toImage()
+    title, cell = (range(*rows) for rows in ((4, 28), (40, 60)))
+    assert abs(last_ink(picture, title) - last_ink(picture, cell)) <= 1
+
+
+def last_ink(picture: QImage, rows: range) -> int:
+    """The right edge, in pixels, of what is written in these rows of pixels."""
+    paper = picture.pixelColor(picture.width() - 3, rows.start).lightness()
+    return next(
+        x
+        for x in range(picture.width() - 1, 0, -1)
+        if any(abs(picture.pixelColor(x, y).lightness() - paper) > 60 for y in rows)
+    )
 
 
 def test_a_column_is_as_wide_as_its_content_where_there_is_room(table: RowsTable[Row]) -> None:

@@ -103,6 +103,7 @@ def test_a_built_in_role_is_only_shown(
     dialog = opened(page, "edit")
     assert not dialog.act.isVisible()
     assert not any(box.isEnabled() for box in dialog.boxes.values())
+    assert all(entry.isReadOnly() and entry.isEnabled() for entry in (dialog.name, dialog.description))
     assert "Built-in roles can't be changed." in dialog.message_bar.text()
     save_pictures(dialog, "role_built_in", appearance)
     dialog.reject()

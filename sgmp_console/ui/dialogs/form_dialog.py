@@ -14,6 +14,9 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 
+_BESIDE_SCROLL_BAR = 8
+"""Pixels between the fields and the scroll bar."""
+
 Check = Callable[[], str]
 """What is wrong with a field, as a sentence; "" where nothing is."""
 
@@ -44,9 +47,11 @@ class FormDialog(EditDialog[Stored]):
         self.fields = QWidget()
         self.fields.setProperty("surface", "none")
         self.fields.setLayout(self.form)
-        self.form.setContentsMargins(0, 0, 8, 0)
+        self.form.setContentsMargins(0, 0, _BESIDE_SCROLL_BAR, 0)
         self._area = ScrollArea(self.fields, keeps_place=True)
-        self.lay_out(self._area)
+        self.lay_out(
+            self._area, scroll_room=_BESIDE_SCROLL_BAR + self._area.verticalScrollBar().sizeHint().width()
+        )
 
     def add_field(
         self, name: str, entry: QWidget, help_text: str = "", *, check: Check | None = None

@@ -58,7 +58,8 @@ class TaskDialog(Dialog):
         self._focus_before: QWidget | None = None
         self._discarding = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(plain_text.title(title))
+        self._heading = label("", "heading", wraps=True)
+        self.set_title(title)
         self.setMinimumWidth(520)
         self.message_bar = MessageBar(keeps_place=True)
         self.message_bar.acted.connect(self.act_on_strip)
@@ -106,10 +107,11 @@ class TaskDialog(Dialog):
 
     # --- Building --------------------------------------------------------------------------------------------------
 
-    def lay_out(self, content: QWidget | QLayout, *beside: QWidget) -> None:
-        """The content between heading and buttons; `beside`: further buttons, before the one of the dialog."""
+    def lay_out(self, content: QWidget | QLayout, *beside: QWidget, scroll_room: int = 0) -> None:
+        """The content between heading and buttons; `beside`: further buttons, before the one of the dialog. `scroll_room`:
+        pixels of the right margin that the content has for its scroll bar."""
         heading = QHBoxLayout()
-        heading.addWidget(label(self.title, "heading", wraps=True), 1)
+        heading.addWidget(self._heading, 1)
         if self._context:
             heading.addWidget(label(self._context, "body", "secondary"))
         buttons = QHBoxLayout()
@@ -119,16 +121,27 @@ class TaskDialog(Dialog):
         for widget in pair:
             buttons.addWidget(widget)
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(24, 16, 24, 16)
+        outer.setContentsMargins(24, 16, 24 - scroll_room, 16)
         outer.setSpacing(12)
         outer.addLayout(heading)
         if isinstance(content, QLayout):
             outer.addLayout(content, 1)
         else:
             outer.addWidget(content, 1)
-        outer.addWidget(self.message_bar)
-        outer.addWidget(self._bar)
+        work = QVBoxLayout()
+        work.setSpacing(12)
+        work.addWidget(self.message_bar)
+        work.addWidget(self._bar)
+        outer.addLayout(work)
         outer.addLayout(buttons)
+        for part in (heading, work, buttons):
+            part.setContentsMargins(0, 0, scroll_room, 0)
+
+    def set_title(self, title: str) -> None:
+        """Say something else of what the dialog is about."""
+        self.title = title
+        self._heading.setText(title)
+        self.setWindowTitle(plain_text.title(title))
 
     # --- Working ---------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtCore import QDate, QEvent, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import (
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QShowEvent,
+    QTextCharFormat,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import (
+    QCalendarWidget,
     QCheckBox,
     QComboBox,
     QDateTimeEdit,
@@ -207,6 +216,7 @@ class DateTimeEdit(QDateTimeEdit):
         super().__init__(parent)
         self.setFont(fonts.font("body"))
         self.setCalendarPopup(True)
+        self.setCalendarWidget(_Calendar())
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         event.ignore()  # as of a choice
@@ -214,6 +224,50 @@ class DateTimeEdit(QDateTimeEdit):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)
         _paint_chevron(self)
+
+
+class _Calendar(QCalendarWidget):
+    """With our colours and chevrons: Qt's has red Sundays and a bar in the colour of selected text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setFont(fonts.font("body"))
+        self.setFirstDayOfWeek(Qt.DayOfWeek.Monday)
+        self.setVerticalHeaderFormat(QCalendarWidget.VerticalHeaderFormat.NoVerticalHeader)
+        self.setFixedSize(288, 264)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        tokens = theme.tokens()
+        names = QTextCharFormat()
+        names.setForeground(tokens.ink_muted)
+        names.setBackground(tokens.surface_overlay)
+        self.setHeaderTextFormat(names)
+        for day in Qt.DayOfWeek:
+            self.setWeekdayTextFormat(day, names)
+        for name, icon in (("prev", "chevron-left"), ("next", "chevron-right")):
+            arrow = self.findChild(QToolButton, f"qt_calendar_{name}month")
+            if arrow is not None:
+                arrow.setIcon(icons.icon(icon, tokens.ink_secondary, tokens.ink_disabled))
+
+    def paintCell(self, painter: QPainter, rect: QRect, date: QDate) -> None:  # noqa: N802
+        tokens = theme.tokens()
+        chosen = date == self.selectedDate()
+        inside = QRectF(rect).adjusted(2.5, 1.5, -2.5, -1.5)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if chosen:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(tokens.accent_fill)
+            painter.drawRoundedRect(inside, 6, 6)
+        in_month = (date.month(), date.year()) == (self.monthShown(), self.yearShown())
+        painter.setPen(
+            tokens.ink_on_accent if chosen else tokens.ink_primary if in_month else tokens.ink_disabled
+        )
+        painter.setFont(self.font())
+        painter.drawText(inside, Qt.AlignmentFlag.AlignCenter, str(date.day()))
+        painter.restore()
 
 
 def _set_hover(of: QWidget, option: QStyleOption) -> None:

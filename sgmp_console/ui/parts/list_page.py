@@ -12,7 +12,6 @@ from PySide6.QtCore import QPoint, QRectF, QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
-    QGraphicsColorizeEffect,
     QHBoxLayout,
     QLineEdit,
     QMenu,
@@ -30,6 +29,7 @@ from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.action_bar import ActionBar
 from sgmp_console.ui.parts.buttons import Button, button
+from sgmp_console.ui.parts.colourless import Colourless
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.exporter import Exporter, Offer
 from sgmp_console.ui.parts.labels import label
@@ -223,10 +223,7 @@ class ListPage(LoadedPage, Generic[Row, Found]):
         inside = QVBoxLayout(card)
         inside.setContentsMargins(1, 4, 1, 4)
         inside.addWidget(self.table)
-        self._grey = QGraphicsColorizeEffect(self.table)
-        self._grey.setColor(Qt.GlobalColor.black)  # it is added to what is grey: nothing is
-        self._grey.setEnabled(False)
-        self.table.setGraphicsEffect(self._grey)
+        self._grey = Colourless(self.table)
         self._none_found = label("", "body", "muted")
         self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._none_found.setMinimumHeight(96)

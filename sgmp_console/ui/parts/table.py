@@ -68,7 +68,9 @@ _LEGIBLE_TEXT = 160
 """Pixels to which texts are cut before names are, and before optional columns are left out."""
 _USUAL = 0.9
 """The share of texts that are not cut before others are, where there is no room for the longest."""
-_PADDING = 26
+_INSET = 12
+"""Pixels beside the text of a cell, as beside the titles in the stylesheet: numbers end where their title does."""
+_PADDING = 2 * _INSET + 2
 _ARROW_ROOM = 18
 
 Row = TypeVar("Row")
@@ -579,7 +581,7 @@ class _Cell(QStyledItemDelegate):
         painter.drawLine(QPointF(area.left(), bottom), QPointF(area.right(), bottom))
         if index.column() == 0 and view.hasFocus() and view.currentIndex().row() == index.row():
             painter.fillRect(QRectF(area.left(), area.top(), 3, area.height()), tokens.accent_focus)
-        inside = area.adjusted(12, 0, -8, 0)
+        inside = area.adjusted(_INSET, 0, -_INSET, 0)
         if column.paint is not None:
             column.paint(painter, inside, row)
         elif column.badges is not None:

@@ -63,7 +63,7 @@ class _AccountForm(FormDialog[Stored]):
             else "They sign in with it. It can't be changed later.",
             check=self._email_problem,
         )
-        self.email.setEnabled(account is None)
+        self.email.setReadOnly(account is not None)
         self.naming = self.email_field
         self.name_field = self.add_field("Name", self.name, check=self._name_problem)
         self.role_field = self.add_field("Role", self.role, check=self._role_problem)
@@ -104,7 +104,7 @@ class _AccountForm(FormDialog[Stored]):
         self.fit()
 
     def _email_problem(self) -> str:
-        if not self.email.isEnabled():
+        if self.email.isReadOnly():
             return ""
         if not self.email.text().strip():
             return "Enter the email address they sign in with."

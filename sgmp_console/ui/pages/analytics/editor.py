@@ -112,7 +112,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self._name_field = Field("Name", self.name, "Letters, digits and underscores; starts with a letter.")
         if self._item is not None:
             self._name_field.set_help("The name can't change, since formulas and reports refer to it.")
-            self.name.setEnabled(False)
+            self.name.setReadOnly(True)
         self._description_field = Field("Description", self.description)
         self._unit_field = Field("Unit", self.unit)
         self._unit_field.setFixedWidth(120)
@@ -338,9 +338,8 @@ class ItemEditor(EditDialog[AnalyticItem]):
     # --- Storing -------------------------------------------------------------------------------------------------
 
     def set_free(self, free: bool) -> None:
-        for part in (self.description, self.unit, self.formula, self.aggregation):
+        for part in (self.name, self.description, self.unit, self.formula, self.aggregation):
             part.setEnabled(free)
-        self.name.setEnabled(free and self._item is None)
 
     def valid(self) -> bool:
         entries, found = self.entries(), self._assessed

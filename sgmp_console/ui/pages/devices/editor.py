@@ -88,6 +88,7 @@ class DeviceEditor(EditDialog[Device]):
             self._fill_like(like)
         else:
             self._show_config({}, "")
+        self._show_whole_form()
         self.set_free(True)
         self.mark_clean()
         self._connect()
@@ -181,9 +182,23 @@ class DeviceEditor(EditDialog[Device]):
         (self.description if self._device else self.name).setFocus()
 
     def _size(self) -> QSize:
+        room = self._room()
+        return QSize(min(1160, room.width()), min(800, room.height()))
+
+    def _room(self) -> QSize:
         parent = self.parentWidget()
         window = parent.window().size() if parent is not None else QSize(1280, 800)
-        return QSize(min(1160, window.width() - 48), min(800, window.height() - 48))
+        return window - QSize(48, 48)
+
+    def _show_whole_form(self) -> None:
+        """As much higher as the settings of the device need, where the window has the room."""
+        layout, settings = self.layout(), self.config.form.widget()
+        if layout is None or settings is None:
+            return
+        layout.activate()
+        hidden = settings.sizeHint().height() - self.config.form.height()
+        if hidden > 0:
+            self.resize(self.width(), min(self.height() + hidden, self._room().height()))
 
     def set_free(self, free: bool) -> None:
         self.name.setEnabled(free)

@@ -24,7 +24,9 @@ _IDLE_KW = 0.005
 _SHELL = 25
 """Pixels of the drawn battery before its number."""
 _GAUGE_WIDTH = _SHELL + 40
-_BESIDE_TITLE = 2 * 16 + 16 + 2 * 6
+_ICON = 16
+"""Pixels of a tile's icon: the height of its first line."""
+_BESIDE_TITLE = 2 * 16 + _ICON + 2 * 6
 """Pixels of a tile's margins, its icon and the spaces between."""
 
 
@@ -42,7 +44,7 @@ class Tile(Pressable):
         outer.setSpacing(4)
         self._head = QHBoxLayout()
         self._head.setSpacing(6)
-        self._head.addWidget(IconLabel(quantity.icon, f"quantity_{quantity.token}", 16))
+        self._head.addWidget(IconLabel(quantity.icon, f"quantity_{quantity.token}", _ICON))
         self._head.addWidget(ElidedLabel(quantity.title, "body", "secondary"), 1)
         outer.addLayout(self._head)
         middle = QHBoxLayout()
@@ -159,18 +161,18 @@ class ChargeGauge(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802
         text = round(fonts.metrics("caption").horizontalAdvance(self._text)) + 2
-        return QSize(text + (_SHELL if self._is_drawn else 0), 18)
+        return QSize(text + (_SHELL if self._is_drawn else 0), _ICON)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802
         tokens = theme.tokens()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._is_drawn:
-            shell = QRectF(0.5, 4.5, 17, 9)
+            shell = QRectF(0.5, 3.5, 17, 9)
             painter.setPen(QPen(tokens.line_control, 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(shell, 2, 2)
-            painter.drawLine(QPointF(19.5, 7), QPointF(19.5, 11))
+            painter.drawLine(QPointF(19.5, 6), QPointF(19.5, 10))
             if self._percent is not None:
                 fill = shell.adjusted(2, 2, -2, -2)
                 fill.setWidth(max(1.0, fill.width() * min(max(self._percent, 0.0), 100.0) / 100))

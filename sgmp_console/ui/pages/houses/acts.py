@@ -169,9 +169,9 @@ class DeleteDialog(ActDialog):
     def _looked(self, left: list[str]) -> None:
         if left:
             words = "\n".join(f"•  {one}" for one in left)
+            self.set_title(f"{self._house.name} can't be deleted yet")
             self._what.setText(
-                f"{self._house.name} can't be deleted while it still has:\n{words}\n\nDelete these first. What was "
-                "measured stays in the database."
+                f"It still has:\n{words}\n\nDelete these first. What was measured stays in the database."
             )
             self.set_refuse("Close")
             self.act.hide()

@@ -68,8 +68,10 @@ class RoleDialog(FormDialog[Role]):
             self.fill(begin if role is not None else replace(begin, name="", description=""))
         self._show_notes()
         if self._only_shown and role is not None:
-            for entry in (self.name, self.description, *self.boxes.values()):
-                entry.setEnabled(False)
+            for entry in (self.name, self.description):
+                entry.setReadOnly(True)
+            for box in self.boxes.values():
+                box.setEnabled(False)
             self.act.hide()
             self.set_refuse("Close")
             self.message_bar.say(

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
-    QGraphicsColorizeEffect,
     QHBoxLayout,
     QMenu,
     QStackedWidget,
@@ -34,6 +33,7 @@ from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed, HomeReader
 from sgmp_console.ui.page import Page, Services
 from sgmp_console.ui.parts.buttons import IconButton
+from sgmp_console.ui.parts.colourless import Colourless
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
 from sgmp_console.ui.parts.popup import open_menu_below
@@ -314,10 +314,7 @@ class MainView(QWidget):
         self._strip = MessageBar()
         self._strip.acted.connect(self._strip_pressed)
         self._stack = QStackedWidget()
-        self._grey = QGraphicsColorizeEffect(self._stack)
-        self._grey.setColor(Qt.GlobalColor.black)  # it is added to what is grey: nothing is
-        self._grey.setEnabled(False)
-        self._stack.setGraphicsEffect(self._grey)
+        self._grey = Colourless(self._stack)
         self.ingest = IngestLight(self._tasks, self._read_ingest, self._now_ms)
         self.status = StatusBar(
             self.connection,
