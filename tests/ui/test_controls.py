@@ -10,11 +10,12 @@ from PySide6.QtGui import QCursor, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+from sgmp_console.settings import ThemeChoice
 from sgmp_console.ui import theme
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, button
 from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.theme import Appearance, ThemeChoice
+from sgmp_console.ui.theme import Appearance
 
 LONG = "A sentence of help that is so long that it needs several lines at the width that the dialog has. " * 3
 
