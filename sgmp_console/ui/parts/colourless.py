@@ -18,7 +18,7 @@ class Colourless(QGraphicsColorizeEffect):
         of.setGraphicsEffect(self)
 
     def _draw_again(self) -> None:
-        # WORKAROUND: Qt draws the widget again, but not what fills its own place in it, as the canvas of a chart does: it
-        # keeps its colours, or stays grey, until something else redraws it. No upstream report is known.
+        # WORKAROUND (no upstream report): Qt draws the widget again, but not what fills its own place in it, as the canvas
+        # of a chart does: it keeps its colours, or stays grey, until something else redraws it.
         for part in self._of.findChildren(QWidget):
             part.update()
