@@ -111,7 +111,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A message that is ours to send. `key`: the same at each attempt. `items`: what it is about (`sql/findings.sql`)."""
+    """A message that is ours to send. `key`: the same at each attempt. `items`: what it is about (`sql/notifications.sql`)."""
 
     notification_id: int
     kind: str
