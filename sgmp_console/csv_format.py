@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import TextIO
@@ -216,11 +216,13 @@ _LONGEST_LINE = 100_000
 class Lines:
     """The lines of a file that begins with the names of its columns, a record a line.
 
-    A line is a line of the file, whatever its quotes: one that can't be read costs nothing but itself. Raises
-    UnknownHeader.
+    A line is a line of the file, whatever its quotes: one that can't be read costs nothing but itself. `ignored`: columns that may
+    be there and are not read. Raises UnknownHeader.
     """
 
-    def __init__(self, lines: Iterable[str], columns: Sequence[str]) -> None:
+    def __init__(
+        self, lines: Iterable[str], columns: Sequence[str], *, ignored: Collection[str] = ()
+    ) -> None:
         self._lines = iter(lines)
         header = next(self._lines, "").removeprefix("\ufeff")
         self._between = delimiter(header)
@@ -228,8 +230,9 @@ class Lines:
             names = [name.strip().strip('"').lower() for name in cells(header, self._between)]
         except Unreadable:
             names = []
-        if sorted(names) != sorted(columns):
+        if sorted(name for name in names if name not in ignored) != sorted(columns):
             raise UnknownHeader(header.strip()[:80])
+        self._count = len(names)
         self._places = tuple(names.index(name) for name in columns)
 
     def __iter__(self) -> Iterator[tuple[int, str, list[str] | Unreadable]]:
@@ -253,8 +256,8 @@ class Lines:
 
     def _cells(self, line: str) -> list[str]:
         record = cells(line, self._between)
-        if len(record) != len(self._places):
-            count = len(self._places)
+        count = self._count
+        if len(record) != count:
             split = ",".join(part.strip() for part in record[-2:])
             reason = f"it has {len(record)} columns instead of {count}"
             if self._between == "," and len(record) == count + 1 and has_decimal_comma(split):

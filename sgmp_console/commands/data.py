@@ -89,7 +89,9 @@ def _add_export(parsers: Parsers) -> None:
         "readings, items or events of a house as a CSV or Parquet file",
         "Write all readings, analytic items (means of five minutes) or events of a house in a period to a "
         "file, in order of time, with timestamps in UTC. Memory does not grow with the period. A file that was cut off "
-        "goes on where it ended when the same command is repeated. `import` reads readings exported as CSV. Parquet needs "
+        "goes on where it ended when the same command is repeated. `import` reads readings exported as CSV. The column "
+        "`quality` of readings has what the nightly checks found in their five minutes, as the sum of bits (docs/quality.md); it is "
+        "empty where they were not made yet. Parquet needs "
         "the extra `parquet`. The exit code is 1 if there was nothing in the period.",
     )
     parser.add_argument("what", choices=["readings", "items", "events"])

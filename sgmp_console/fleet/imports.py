@@ -1,4 +1,4 @@
-"""Readings of a house from a CSV file with the columns `timestamp,device,field,value`.
+"""Readings of a house from a CSV file with the columns `timestamp,device,field,value`; one `quality` is not read.
 
 A line that can't be read is reported, and costs nothing but itself. How lines are read is in `csv_format`.
 """
@@ -27,6 +27,8 @@ from sgmp_console.store import Batch, Database, DeviceSeries, devices, readings
 from sgmp_console.timeseries import Series
 
 COLUMNS = ("timestamp", "device", "field", "value")
+_IGNORED = ("quality",)
+"""Of an export: what checks found is found again where readings are stored."""
 
 _CHUNK = 200_000
 """Readings stored in one transaction."""
@@ -152,9 +154,10 @@ def import_file(
         with database.begin() as connection:
             device_ids = {one.name: one.device_id for one in devices.list_all(connection, house_id)}
         try:
-            commas = csv_format.decimal_commas(Lines(csv_format.bounded_lines(file), COLUMNS).column(_VALUE))
+            values = Lines(csv_format.bounded_lines(file), COLUMNS, ignored=_IGNORED).column(_VALUE)
+            commas = csv_format.decimal_commas(values)
             file.seek(0)
-            lines = Lines(csv_format.bounded_lines(file), COLUMNS)
+            lines = Lines(csv_format.bounded_lines(file), COLUMNS, ignored=_IGNORED)
         except UnknownHeader as error:
             raise UserError(
                 f"The first line must name the columns {','.join(COLUMNS)}; it is {str(error)!r}."

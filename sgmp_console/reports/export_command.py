@@ -2,7 +2,7 @@
 
 The range is read window by window, each in a transaction of its own, and written as it comes, so memory does not grow
 with the range. A file that was cut off goes on where it ended and has the same bytes as one that was not. Readings as CSV
-have the columns that `sgmp-console import` reads.
+can be read by `sgmp-console import`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from sgmp_console import store
 from sgmp_console.errors import UserError
 from sgmp_console.files import opened_atomic
 from sgmp_console.measurements import EARLIEST_MS
+from sgmp_console.quality import Quality
 from sgmp_console.reports import partial_file, periods
 from sgmp_console.reports.export import CannotWrite
 from sgmp_console.reports.export_rows import (
+    NOT_CHECKED,
     Csv,
     Measured,
     Name,
@@ -35,7 +39,7 @@ from sgmp_console.reports.export_rows import (
 )
 from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.partial_file import PartialFile, Progress
-from sgmp_console.store import Database, House
+from sgmp_console.store import Database, House, quality
 from sgmp_console.timeseries import HOUR_MS, Series, calendar
 
 _DONE, _NOTHING_THERE = 0, 1
@@ -69,8 +73,13 @@ class _Plan:
             return store.events.read(connection, house_id, start_ms, end_ms, devices=self.devices)
         if self.what is What.READINGS:
             keys = [(name.first, name.second) for name in self.names]
-            found = store.readings.read(connection, house_id, keys, start_ms, end_ms)
-            return merged([found[key] for key in keys])
+            ids = store.series_of(connection, house_id)
+            found = store.readings.read(connection, house_id, keys, start_ms, end_ms, series=ids)
+            flags = _Flags.read(connection, house_id, start_ms, end_ms)
+            return merged(
+                [found[key] for key in keys],
+                [flags.of(ids.get(key), found[key].timestamps) for key in keys],
+            )
         reader = ItemReader(connection, house_id)
         items = [name.first for name in self.names]
         if self.raw:
@@ -79,6 +88,32 @@ class _Plan:
             slots = reader.slots(items, start_ms, end_ms)
             values = {name: Series(one.slots.starts, one.slots.means) for name, one in slots.items()}
         return merged([values[name] for name in items])
+
+
+@dataclass(frozen=True)
+class _Flags:
+    """What checks of quality found in a range of a house: the days that were checked, and the runs of each series."""
+
+    days: Sequence[quality.CheckedDay]
+    runs: Mapping[int, Sequence[quality.Run]]
+
+    @classmethod
+    def read(cls, connection: sa.Connection, house_id: int, start_ms: int, end_ms: int) -> _Flags:
+        by_series: dict[int, list[quality.Run]] = {}
+        for run in quality.runs(connection, house_id, start_ms, end_ms):
+            by_series.setdefault(run.series_id, []).append(run)
+        return cls(quality.checked_days(connection, house_id, start_ms, end_ms), by_series)
+
+    def of(self, series_id: int | None, times_ms: NDArray[np.int64]) -> NDArray[np.int16]:
+        """The bits of the slots that these times of a series (ascending) are in; NOT_CHECKED on days that were not."""
+        found = np.full(len(times_ms), NOT_CHECKED, np.int16)
+        for day in self.days:
+            first, last = np.searchsorted(times_ms, (day.start_ms, day.end_ms))
+            found[first:last] = 0
+        for run in () if series_id is None else self.runs.get(series_id, ()):
+            first, last = np.searchsorted(times_ms, (run.start_ms, run.end_ms))
+            found[first:last] = run.bits
+        return found
 
 
 def run(database: Database, arguments: argparse.Namespace, now_ms: int, show: Callable[[float], None]) -> int:
@@ -140,7 +175,7 @@ def _to_file(
         raise CannotWrite(f"{file} exists. Give another name, or --force to overwrite it.")
     written_as = format_of(arguments)
     request = {
-        "version": 1,
+        "version": 2,
         "format": written_as,
         "what": plan.what.value,
         "house": plan.house.house_id,
@@ -216,6 +251,8 @@ def _finish(file: Path, plan: _Plan, partial: PartialFile, written_as: str) -> N
         "end_ms": str(plan.end_ms),
         "values": "" if plan.what is not What.ITEMS else "raw" if plan.raw else "means of five-minute slots",
     }
+    if plan.what is What.READINGS:
+        about["quality"] = ", ".join(f"{bit.value} {bit.name}" for bit in Quality)
     with opened_atomic(file, mode=0o644) as out:
         Parquet(plan.what, plan.names).finish(partial.stream, out, about)
     partial.discard()

@@ -30,10 +30,13 @@ class What(Enum):
 
 
 HEADERS: Mapping[What, tuple[str, ...]] = {
-    What.READINGS: ("timestamp", "device", "field", "value"),
+    What.READINGS: ("timestamp", "device", "field", "value", "quality"),
     What.ITEMS: ("timestamp", "item", "value", "unit"),
     What.EVENTS: ("timestamp", "device", "type", "data"),
 }
+
+NOT_CHECKED = -1
+"""In place of the bits of quality of a reading whose day was not checked yet: an empty cell."""
 
 _ROW_GROUP = 1_000_000
 """Rows of a row group of Parquet, at least: what a reader has to decode at a time."""
@@ -51,20 +54,25 @@ class Name:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Values in order of time, at one time in the order of the names. `of`: the place of each one's name."""
+    """Values in order of time, at one time in the order of the names. `of`: the place of each one's name. `quality`: of
+    readings, the bits of the five minutes that each is in, or NOT_CHECKED."""
 
     times_ms: NDArray[np.int64]
     of: NDArray[np.int32]
     values: NDArray[np.float64]
+    quality: NDArray[np.int16] | None = None
 
 
-def merged(series: Sequence[Series]) -> Measured:
-    """One series for each name."""
+def merged(series: Sequence[Series], quality: Sequence[NDArray[np.int16]] | None = None) -> Measured:
+    """One series for each name, and the bits of quality of each of its readings."""
     times = np.concatenate([one.timestamps for one in series] or [np.empty(0, np.int64)])
     values = np.concatenate([one.values for one in series] or [np.empty(0)])
     of = np.repeat(np.arange(len(series), dtype=np.int32), [len(one) for one in series])
     order = np.argsort(times, kind="stable")
-    return Measured(times[order], of[order], values[order])
+    if quality is None:
+        return Measured(times[order], of[order], values[order])
+    bits = np.concatenate([*quality, np.empty(0, np.int16)])
+    return Measured(times[order], of[order], values[order], bits[order])
 
 
 Rows = Measured | Sequence[Event]
@@ -92,7 +100,7 @@ class Csv(Format):
     def __init__(self, what: What, names: Sequence[Name]) -> None:
         super().__init__(what, names)
         if what is What.READINGS:
-            self._around = [(f"{_cells([one.first, one.second])},", "\r\n") for one in names]
+            self._around = [(f"{_cells([one.first, one.second])},", "") for one in names]
         else:
             self._around = [(f"{_cells([one.first])},", f",{_cells([one.second])}\r\n") for one in names]
 
@@ -106,12 +114,22 @@ class Csv(Format):
         times, places = np.unique(rows.times_ms, return_inverse=True)
         stamps = [f"{stamp}," for stamp in _stamps(times)]
         around = self._around
-        return "".join(
-            [
+        columns = [places.tolist(), rows.of.tolist(), rows.values.tolist()]
+        if rows.quality is None:
+            cells = [
                 f"{stamps[at]}{around[of][0]}{value!r}{around[of][1]}"
-                for at, of, value in zip(places.tolist(), rows.of.tolist(), rows.values.tolist(), strict=True)
+                for at, of, value in zip(*columns, strict=True)
             ]
-        ).encode()
+        else:
+            ends = {
+                bits: f",{'' if bits == NOT_CHECKED else bits}\r\n"
+                for bits in np.unique(rows.quality).tolist()
+            }
+            cells = [
+                f"{stamps[at]}{around[of][0]}{value!r}{ends[bits]}"
+                for at, of, value, bits in zip(*columns, rows.quality.tolist(), strict=True)
+            ]
+        return "".join(cells).encode()
 
 
 class Parquet(Format):
@@ -132,12 +150,17 @@ class Parquet(Format):
             )
         else:
             self._parts = pa.schema([("timestamp", self._time), ("of", pa.int32()), ("value", pa.float64())])
+            if what is What.READINGS:
+                self._parts = self._parts.append(pa.field("quality", pa.int16()))
 
     def part(self, rows: Rows) -> bytes:
         import pyarrow as pa
 
+        columns: list[Any]
         if isinstance(rows, Measured):
             columns = [rows.times_ms, rows.of, rows.values]
+            if rows.quality is not None:
+                columns.append(np.ma.masked_equal(rows.quality, NOT_CHECKED))
         else:
             columns = [
                 [event.timestamp_ms for event in rows],
@@ -188,12 +211,14 @@ class Parquet(Format):
 
         if self.what is What.EVENTS:
             return pa.Table.from_batches([batch])
-        at, of, value = batch.columns
+        at, of, value, *quality = batch.columns
         first, second = (
             _named(of, texts)
             for texts in ([name.first for name in self.names], [name.second for name in self.names])
         )
-        named = (at, first, second, value) if self.what is What.READINGS else (at, first, value, second)
+        named = (
+            (at, first, second, value, *quality) if self.what is What.READINGS else (at, first, value, second)
+        )
         return pa.table(dict(zip(HEADERS[self.what], named, strict=True)))
 
 

@@ -17,10 +17,12 @@ import pytest
 
 from sgmp_console import cli, commands, store
 from sgmp_console.environment import DATABASE_URL
+from sgmp_console.quality import Quality
 from sgmp_console.reports import export_command, partial_file
 from sgmp_console.reports.export_rows import HEADERS, What
 from sgmp_console.store import Batch, Database, EventRow
-from sgmp_console.timeseries import HOUR_MS, Series
+from sgmp_console.store.quality import DayToStore, Run
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, calendar
 from tests.database import TestDatabase
 from tests.reports.houses import balanced
 from tests.reports.test_reports import DAY, MINUTE_MS, StoredHouse
@@ -72,6 +74,55 @@ def test_items_are_means_of_five_minutes_or_the_values_at_each_reading(
     assert export("items", tmp_path / "raw.csv", "--item", "solar", "--raw") == commands.OK
     raw = [float(row["value"]) for row in rows(tmp_path / "raw.csv")]
     assert raw == [value for value, _ in stored.raw("solar", DAY.start_ms, DAY.end_ms)]
+
+
+def store_a_check(stored: StoredHouse) -> None:
+    """Of one of the three days, with a flag of the sun in two of its slots."""
+    with stored.database.begin() as connection:
+        series_id = store.series_of(connection, stored.house.house_id)["egauge", "A.Solar"]
+        start_ms = DAY.start_ms + HOUR_MS
+        run = Run(series_id, start_ms, start_ms + 2 * SLOT_MS, int(Quality.STUCK | Quality.SPIKE))
+        day = calendar.date_of(DAY.start_ms, "America/Los_Angeles")
+        store.quality.store_day(
+            connection,
+            DayToStore(
+                stored.house.house_id,
+                day,
+                DAY.start_ms,
+                DAY.start_ms + 12 * HOUR_MS,
+                1,
+                NOW_MS,
+                0,
+                0,
+                {},
+                [],
+                [],
+                [run],
+            ),
+        )
+
+
+def quality_cell(bits: int | None) -> str:
+    return "" if bits is None else str(bits)
+
+
+def test_readings_have_the_bits_of_their_slots_where_their_day_was_checked(
+    stored: StoredHouse, tmp_path: Path
+) -> None:
+    store_a_check(stored)
+    assert export("readings", tmp_path / "a.csv") == commands.OK
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows(tmp_path / "a.csv"):
+        found.setdefault((row["device"], row["field"]), []).append(row["quality"])
+    assert found["egauge", "A.Solar"] == 60 * ["0"] + 10 * ["10"] + 650 * ["0"] + 60 * [""]
+    assert found["egauge", "A.Load"] == 720 * ["0"] + 60 * [""]
+
+
+def test_parquet_says_what_the_bits_of_quality_mean(stored: StoredHouse, tmp_path: Path) -> None:
+    store_a_check(stored)
+    assert export("readings", tmp_path / "a.parquet") == commands.OK
+    schema = pyarrow.parquet.read_schema(tmp_path / "a.parquet")
+    assert schema.metadata[b"sgmp.quality"].startswith(b"1 MISSING, 2 STUCK, 4 OUT_OF_RANGE, 8 SPIKE")
 
 
 def store_an_event(stored: StoredHouse) -> None:
@@ -199,6 +250,7 @@ def test_what_was_written_is_said_as_json(
 @pytest.mark.parametrize("what", ["readings", "items", "events"])
 def test_parquet_holds_the_rows_of_the_csv(stored: StoredHouse, tmp_path: Path, what: str) -> None:
     store_an_event(stored)
+    store_a_check(stored)
     assert export(what, tmp_path / "a.csv") == commands.OK
     for name in ("a", "b"):
         assert export(what, tmp_path / f"{name}.parquet") == commands.OK
@@ -209,7 +261,7 @@ def test_parquet_holds_the_rows_of_the_csv(stored: StoredHouse, tmp_path: Path, 
     columns = [name for name in table.column_names if name not in ("timestamp", "data")]
     in_csv = [tuple(row[name] for name in columns) for row in rows(tmp_path / "a.csv")]
     in_parquet = [
-        tuple(repr(row[name]) if name == "value" else row[name] for name in columns)
+        tuple({"value": repr, "quality": quality_cell}.get(name, str)(row[name]) for name in columns)
         for row in table.to_pylist()
     ]
     assert in_parquet == in_csv
