@@ -1,13 +1,13 @@
 """How many houses did lately: energy of today, curve of the last day, quality of the last week, coverage of each day of a month.
 
 The numbers are those of Home and of the reports, whose code computes them. Of the houses asked for everything that
-aggregates know is read with four statements; items that need raw readings are read house by house.
+aggregates know is read with four statements, and quality with one; items that need raw readings are read house by house.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sqlalchemy as sa
@@ -23,7 +23,8 @@ from sgmp_console.reports.balance import (
 )
 from sgmp_console.reports.item_reader import ItemReader, Known
 from sgmp_console.reports.item_values import ItemUnreadable
-from sgmp_console.store import FieldKey, House, aggregates, analytics
+from sgmp_console.store import FieldKey, House, aggregates, analytics, quality
+from sgmp_console.store.quality import HouseQuality
 from sgmp_console.timeseries import (
     HOUR_MS,
     SLOT_MS,
@@ -63,10 +64,10 @@ class Pulse:
 
     `used_kwh`: by load and car since the house's midnight, and `autarky` of that, 0 to 1; None where it can't be said.
     `incomplete`: items of the balance that miss values today. `absent`: those that the house does not have, but should, for its
-    numbers to be whole. `load`: five-minute means in kW of [load_start_ms, load_end_ms), 24 hours. `quality`: the share of
+    numbers to be whole. `load`: five-minute means in kW of [load_start_ms, load_end_ms), 24 hours. `coverage`: the share of
     covered slots in the last 7 x 24 whole hours over the fields of the balance's items, each since it began to be measured.
     `days`: the same of each of the house's last 30 days, the oldest first, today up to the last whole hour; None: nothing was
-    to be measured.
+    to be measured. `quality`: what the nightly checks found on the days that ended in the last 7; None: none was checked.
     """
 
     read_ms: int
@@ -78,9 +79,10 @@ class Pulse:
     load: Series = field(default_factory=Series.empty)
     load_start_ms: int = 0
     load_end_ms: int = 0
-    quality: float | None = None
+    coverage: float | None = None
     days: tuple[float | None, ...] = ()
     opening: OpeningLedger | None = None
+    quality: HouseQuality | None = None
 
 
 def read_pulses(
@@ -120,6 +122,7 @@ def read_pulses(
         connection, numbers, strip_from_ms // HOUR_MS * HOUR_MS, end_ms // HOUR_MS * HOUR_MS
     )
 
+    qualities = quality.of_houses(connection, ids, now_ms - QUALITY_DAYS * DAY_MS)
     found = {}
     for house in houses:
         series, standing = standings[house.house_id]
@@ -131,7 +134,8 @@ def read_pulses(
             known=Known(items[house.house_id], series, standing, known_slots, start_ms, end_ms),
         )
         of_hours = [hours[series[key]] if series.get(key) in hours else _NO_HOURS for key in sorted(of_house)]
-        found[house.house_id] = _pulse(reader, house, now_ms, of_hours, known_openings.get(house.house_id))
+        pulse = _pulse(reader, house, now_ms, of_hours, known_openings.get(house.house_id))
+        found[house.house_id] = replace(pulse, quality=qualities.get(house.house_id))
     return found
 
 
@@ -144,8 +148,8 @@ def _pulse(
 ) -> Pulse:
     end_ms = now_ms // SLOT_MS * SLOT_MS
     midnight_ms, day_ends_ms = calendar.day_of(now_ms, house.time_zone)
-    quality, days = _coverage(hours, house, now_ms)
-    nothing = Pulse(now_ms, day_ends_ms, quality=quality, days=days)
+    coverage, days = _coverage(hours, house, now_ms)
+    nothing = Pulse(now_ms, day_ends_ms, coverage=coverage, days=days)
     present = [name for name in BALANCE_ITEMS if name in reader.items]
     absent = tuple(name for name in needed_to_check(present) if name not in present)
     start_ms = _needed_from_ms(house, now_ms, opening is not None)
@@ -179,7 +183,7 @@ def _pulse(
         load.series.between(end_ms - DAY_MS, end_ms),
         end_ms - DAY_MS,
         end_ms,
-        quality,
+        coverage,
         days,
         opening,
     )
@@ -199,7 +203,7 @@ def _days(house: House, now_ms: int) -> list[tuple[int, int]]:
 def _coverage(
     hours: Sequence[HourAggregates], house: House, now_ms: int
 ) -> tuple[float | None, tuple[float | None, ...]]:
-    """The quality of the last week, and of each day, of the hours that began in it."""
+    """Of the last week, and of each day, of the hours that began in it."""
     end_ms = now_ms // HOUR_MS * HOUR_MS
     days = _days(house, now_ms)
     first = days[0][0] // HOUR_MS * HOUR_MS

@@ -112,6 +112,11 @@ class HouseQuality:
     flagged: int
     counts: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def good(self) -> float | None:
+        """The share of slots without a flag, 0 to 1; None where none was judged."""
+        return 1 - self.flagged / self.slots if self.slots else None
+
 
 # --- Ingest -----------------------------------------------------------------------------------------------------------
 
@@ -277,10 +282,13 @@ def runs(connection: sa.Connection, house_id: int, start_ms: int, end_ms: int) -
     return [Run(row.series_id, to_ms(row.from_ts), to_ms(row.to_ts), row.bits) for row in rows]
 
 
-def of_houses(connection: sa.Connection, since_ms: int) -> dict[int, HouseQuality]:
-    """House -> the quality of its days that ended since a time, for all that the account sees and of which days were checked."""
+def of_houses(
+    connection: sa.Connection, house_ids: Collection[int], since_ms: int
+) -> dict[int, HouseQuality]:
+    """House -> the quality of its days that ended since a time, for those of which days were checked."""
     rows = connection.execute(
-        sa.text("SELECT * FROM sgmp.quality_of_houses(:since)"), {"since": from_ms(since_ms)}
+        sa.text("SELECT * FROM sgmp.quality_of_houses(:houses, :since)"),
+        {"houses": list(house_ids), "since": from_ms(since_ms)},
     )
     return {
         row.house_id: HouseQuality(row.days, int(row.slots), int(row.flagged), _sum(row.counts))

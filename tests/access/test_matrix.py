@@ -264,8 +264,8 @@ ACTS = {
         "SELECT FROM sgmp.quality_between({house}, '-infinity', 'infinity')",
     ),
     "read the houses' quality": Act(
-        lambda c, p: store.quality.of_houses(c, T0).get(p.house_id),
-        "SELECT FROM sgmp.quality_of_houses('2000-01-01') WHERE house_id = {house}",
+        lambda c, p: store.quality.of_houses(c, [p.house_id], T0),
+        "SELECT FROM sgmp.quality_of_houses(ARRAY[{house}], '2000-01-01')",
     ),
     "acknowledge a finding": Act(
         lambda c, p: findings.acknowledge(c, p.finding_id, "seen"),

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgmp_console import store
 from sgmp_console.fleet import analytics, houses
 from sgmp_console.reports.fleet import FRESH_MS, SPARE_MS, next_houses, read_pulses
 from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.live import HomeLoader
 from sgmp_console.store import Database, House
-from sgmp_console.timeseries import SLOT_MS, Series
+from sgmp_console.store.quality import DayToStore, HouseQuality
+from sgmp_console.timeseries import SLOT_MS, Series, calendar
 from tests.reports.houses import LOAD, at, balanced, without
 from tests.statements import counting
 from tests.ui.houses import measured
@@ -74,10 +76,10 @@ def test_three_houses_cost_as_many_statements_as_one(database: Database, filled:
             read_pulses(connection, asked, NOW)
         return len(sent)
 
-    assert cost(filled) == cost(filled[:1]) == 4
+    assert cost(filled) == cost(filled[:1]) == 5
 
 
-def test_quality_is_the_share_of_slots_that_the_fields_covered(database: Database) -> None:
+def test_coverage_is_the_share_of_slots_that_the_fields_covered(database: Database) -> None:
     house = houses.create(database, "Maple House", time_zone="UTC")
     end_ms = NOW // HOUR_MS * HOUR_MS
     readings = balanced(end_ms - 10 * DAY_MS, end_ms, SLOT_MS)
@@ -85,28 +87,45 @@ def test_quality_is_the_share_of_slots_that_the_fields_covered(database: Databas
     measured(database, house, half_a_day)
     with database.begin() as connection:
         pulse = read_pulses(connection, [house], end_ms)[house.house_id]
-    assert pulse.quality == pytest.approx(1 - 0.5 / 7)
+    assert pulse.coverage == pytest.approx(1 - 0.5 / 7)
     assert len(pulse.days) == 30
     assert pulse.days[:19] == (None,) * 19
     assert [share for share in pulse.days if share is not None][:8] == [1.0] * 8
 
 
-def test_a_field_of_which_nothing_came_lowers_the_quality(database: Database) -> None:
+def test_a_field_of_which_nothing_came_lowers_the_coverage(database: Database) -> None:
     house = houses.create(database, "Maple House", time_zone="UTC")
     readings = balanced(NOW - 40 * DAY_MS, NOW, SLOT_MS)
     readings[LOAD] = Series(*(part[:500] for part in (readings[LOAD].timestamps, readings[LOAD].values)))
     measured(database, house, readings)
     with database.begin() as connection:
         pulse = read_pulses(connection, [house], NOW)[house.house_id]
-    assert pulse.quality == pytest.approx(4 / 5)
+    assert pulse.coverage == pytest.approx(4 / 5)
     assert pulse.used_kwh is None
+
+
+def test_quality_is_what_the_checks_of_the_last_week_found(database: Database) -> None:
+    house = houses.create(database, "Maple House", time_zone="UTC")
+    midnight_ms = NOW // DAY_MS * DAY_MS
+    with database.begin() as connection:
+        for back, flagged in ((1, 36), (2, 0), (9, 288)):
+            start_ms = midnight_ms - back * DAY_MS
+            day = calendar.date_of(start_ms, "UTC")
+            counts = {"MISSING": flagged} if flagged else {}
+            checked = DayToStore(
+                house.house_id, day, start_ms, start_ms + DAY_MS, 1, NOW, 288, flagged, counts, [], [], []
+            )
+            store.quality.store_day(connection, checked)
+        quality = read_pulses(connection, [house], NOW)[house.house_id].quality
+    assert quality == HouseQuality(2, 576, 36, {"MISSING": 36})
+    assert quality.good == 1 - 36 / 576
 
 
 def test_a_house_without_items_has_no_numbers(database: Database) -> None:
     house = houses.create(database, "Maple House", time_zone="UTC")
     with database.begin() as connection:
         pulse = read_pulses(connection, [house], NOW)[house.house_id]
-    assert (pulse.used_kwh, pulse.autarky, pulse.quality) == (None, None, None)
+    assert (pulse.used_kwh, pulse.autarky, pulse.coverage, pulse.quality) == (None, None, None, None)
     assert set(pulse.days) == {None}
 
 

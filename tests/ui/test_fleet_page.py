@@ -11,9 +11,12 @@ from PySide6.QtTest import QAbstractItemModelTester, QTest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from sgmp_console import store
 from sgmp_console.fleet import houses
 from sgmp_console.settings import ThemeChoice
-from sgmp_console.store import Database, findings
+from sgmp_console.store import Database, House, findings
+from sgmp_console.store.quality import DayToStore
+from sgmp_console.timeseries import calendar
 from sgmp_console.ui.dialogs.maintenance import AddWindow
 from sgmp_console.ui.dialogs.synchronize import SynchronizeDialog
 from sgmp_console.ui.dialogs.synchronize_several import SynchronizeSeveral
@@ -220,12 +223,54 @@ def test_what_a_house_did_lately_comes_after_the_list(fleet: Deployment, show: S
     measured(fleet.owner, fleet.houses[0], lived_in(NOW_MS - 16 * DAY_MS, NOW_MS, 300_000))
     page = show()
     qtbot.waitUntil(lambda: cells(page, "Used today")[2] != "–" and "kWh" in cells(page, "Used today")[2])
-    assert cells(page, "Quality")[2].endswith("%")
-    assert cells(page, "Quality")[:2] == ["–", "–"]
+    assert cells(page, "Quality") == ["Not checked"] * 3
     assert cells(page, "Last 24 h")[2].startswith("Load, last 24 hours: at most")
     assert "of 17" in cells(page, "30 days")[2]
     page.search.setText("energy>0.1")
     assert named(page) == ["Maple House"]
+
+
+def check(owner: Database, house: House, flagged: int) -> None:
+    """What the watch stores of yesterday: so many flags in 600 slots."""
+    start_ms = NOW_MS // 86_400_000 * 86_400_000 - 86_400_000
+    checked = DayToStore(
+        house.house_id,
+        calendar.date_of(start_ms, "UTC"),
+        start_ms,
+        start_ms + 86_400_000,
+        version=1,
+        checked_ms=NOW_MS,
+        slots=600,
+        flagged=flagged,
+        counts={"STUCK": flagged, "UNBALANCED": 12} if flagged else {},
+        faults=[],
+        silent=[],
+        runs=[],
+    )
+    with owner.begin() as connection:
+        store.quality.store_day(connection, checked)
+
+
+def test_the_quality_of_a_house_is_what_the_nightly_checks_found(
+    fleet: Deployment, show: Show, qtbot: QtBot
+) -> None:
+    check(fleet.owner, fleet.houses[0], 36)
+    check(fleet.owner, fleet.houses[1], 0)
+    page = show()
+    qtbot.waitUntil(lambda: "–" not in cells(page, "Quality"))
+    shown = dict(zip(named(page), cells(page, "Quality"), strict=True))
+    assert shown == {
+        fleet.houses[0].name: "6\u00a0% flagged",
+        fleet.houses[1].name: "No flags",
+        "Oak House": "Not checked",
+    }
+    tip = next(one.tip for one in COLUMNS if one.title == "Quality")
+    assert tip is not None
+    about = tip(next(row for row in page.table.rows() if row.overview.house.name == fleet.houses[0].name))
+    assert "6\u00a0%: the same value all the time" in about
+    assert "did not add up for 1\u00a0h" in about
+    page.search.setText("quality<95")
+    assert named(page) == [fleet.houses[0].name]
 
 
 def test_a_lost_database_leaves_what_was_read(
@@ -292,6 +337,8 @@ def test_pictures_of_the_fleet(
             fleet.owner, extra, rule, "info" if number == 2 else "critical", device="egauge" if number < 2 else "",
             since_ms=NOW_MS - 7_000_000, noted=number == 1,
         )  # fmt: skip
+    check(fleet.owner, fleet.houses[0], 36)
+    check(fleet.owner, fleet.houses[1], 0)
     appearance.choose(theme)
     view.resize(width, height)
     page = show()

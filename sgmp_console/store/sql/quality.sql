@@ -84,8 +84,8 @@ BEGIN
 END
 $$;
 
--- How many slots of each house were judged on the days that ended in a time, how many have a flag, and the counts of each day.
-CREATE FUNCTION sgmp.quality_of_houses(since timestamptz)
+-- How many slots of each of these houses were judged on the days that ended in a time, how many have a flag, and the counts of each day.
+CREATE FUNCTION sgmp.quality_of_houses(asked integer[], since timestamptz)
 RETURNS TABLE (house_id integer, days integer, slots bigint, flagged bigint, counts jsonb)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -101,7 +101,7 @@ BEGIN
             FROM sgmp.quality_day q
             WHERE q.house_id = h.house_id AND q.day >= (since AT TIME ZONE 'UTC')::date - 1 AND q.to_ts > since
         ) lately
-        WHERE lately.days > 0 AND h.deleted_at IS NULL
+        WHERE h.house_id = ANY (asked) AND lately.days > 0 AND h.deleted_at IS NULL
           AND ((SELECT sgmp.sees_every_house()) OR h.house_id = (SELECT sgmp.my_house()));
 END
 $$;

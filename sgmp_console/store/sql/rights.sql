@@ -99,7 +99,7 @@ GRANT EXECUTE ON FUNCTION
     sgmp.act_on_quarantine(text, bigint[]), sgmp.quarantine_usages(),
     sgmp.visible_quarantine(integer, bigint, integer), sgmp.house_standings(integer), sgmp.newest_of_houses(),
     sgmp.checked_days(integer, timestamptz, timestamptz), sgmp.quality_between(integer, timestamptz, timestamptz),
-    sgmp.quality_of_houses(timestamptz),
+    sgmp.quality_of_houses(integer[], timestamptz),
     sgmp.visible_findings(integer, timestamptz, integer), sgmp.finding_counts(), sgmp.watch_age_ms(),
     sgmp.act_on_finding(bigint, text, text, timestamptz), sgmp.visible_recipients(),
     sgmp.add_recipient(text, text, text, integer, text), sgmp.remove_recipient(integer), sgmp.test_recipient(integer),

@@ -13,6 +13,7 @@ from PySide6.QtGui import QPainter, QPen
 from sgmp_console.fleet.edge_state import Presence
 from sgmp_console.fleet.house_filter import Facts
 from sgmp_console.fleet.houses_overview import HouseOverview
+from sgmp_console.quality import Quality
 from sgmp_console.reports.fleet import STRIP_DAYS, Pulse
 from sgmp_console.store.findings import Severity
 from sgmp_console.timeseries import SLOT_MS
@@ -70,7 +71,7 @@ class FleetRow:
     def facts(self) -> Facts:
         """What the filter looks at."""
         house, counts = self.overview, _counts(self)
-        today, pulse = self.today, self.pulse
+        today = self.today
         return Facts(
             lambda: " ".join(column.text(self) for column in COLUMNS if column.searched),
             {
@@ -82,7 +83,7 @@ class FleetRow:
                 "warnings": counts[Severity.WARNING],
                 "energy": today.used_kwh if today else None,
                 "autarky": _autarky_of(today),
-                "quality": pulse.quality if pulse else None,
+                "quality": _good(self),
             },
             {
                 "house": house.house.name,
@@ -210,12 +211,51 @@ def _energy_tip(row: FleetRow) -> str:
     return _as_of(row, "\n".join(lines))
 
 
+def _good(row: FleetRow) -> float | None:
+    """The share of slots without a flag; None where no day was checked."""
+    quality = row.pulse.quality if row.pulse else None
+    return quality.good if quality else None
+
+
+def _quality(row: FleetRow) -> str:
+    good = _good(row)
+    if good is None:
+        return formats.MISSING if row.pulse is None else "Not checked"
+    return "No flags" if good == 1 else f"{_percent(1 - good)} flagged"
+
+
+def _quality_ink(row: FleetRow) -> str:
+    return "ink_muted" if _good(row) is None else ""
+
+
+_FLAGS = {
+    Quality.MISSING: "readings are missing",
+    Quality.STUCK: "the same value all the time",
+    Quality.OUT_OF_RANGE: "values that can't be",
+    Quality.SPIKE: "single values far from all others",
+    Quality.SUN_AT_NIGHT: "power of the sun at night",
+    Quality.WRONG_SIGN: "values below zero where there can be none",
+    Quality.COUNTER_BACK: "a counter went back",
+    Quality.FIELD_VANISHED: "a field does not come any more",
+}
+"""Of a slot of a series; the balance is of the house."""
+
+
 def _quality_tip(row: FleetRow) -> str:
-    if row.pulse is not None and row.pulse.quality is None:
-        return _as_of(
-            row, "Not known: no field behind the house's energy items is aggregated, or nothing came of any."
-        )
-    return _as_of(row, "Covered slots of the last 7 days, over the fields behind the house's energy items.")
+    quality = row.pulse.quality if row.pulse else None
+    if quality is None or not quality.slots:
+        return _as_of(row, "Not checked: the watch checks each day of a house in the night after it.")
+    days = formats.count(quality.days, "day")
+    lines = [
+        f"{_percent(1 - quality.flagged / quality.slots)} of the slots of all series have no flag ({days} checked)."
+    ]
+    for kind, text in _FLAGS.items():
+        if found := quality.counts.get(kind.name or ""):
+            lines.append(f"{_percent(found / quality.slots)}: {text}")
+    if unbalanced := quality.counts.get(Quality.UNBALANCED.name or ""):
+        hours = formats.duration(unbalanced * SLOT_MS)
+        lines.append(f"Sources and uses of the house did not add up for {hours}.")
+    return _as_of(row, "\n".join(lines))
 
 
 def _load_text(row: FleetRow) -> str:
@@ -331,10 +371,11 @@ COLUMNS: tuple[Column[FleetRow], ...] = (
     ),
     Column(
         "Quality",
-        lambda row: _percent(row.pulse.quality if row.pulse else None),
-        56,
-        sort=lambda row: _known(row.pulse.quality if row.pulse else None),
+        _quality,
+        88,
+        sort=lambda row: _known(_good(row)),
         tip=_quality_tip,
+        ink=_quality_ink,
         right=True,
         searched=False,
     ),
@@ -345,7 +386,7 @@ COLUMNS: tuple[Column[FleetRow], ...] = (
         "30 days",
         _days_text,
         _DAY_WIDTH * STRIP_DAYS + 26,
-        sort=lambda row: _known(row.pulse.quality if row.pulse else None),
+        sort=lambda row: _known(row.pulse.coverage if row.pulse else None),
         paint=_paint_days,
         searched=False,
         optional=4,
