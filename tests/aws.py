@@ -20,6 +20,8 @@ from urllib.request import Request, urlopen
 from sgmp_console.cloud.aws import Aws
 
 REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+"""Of the local AWS, whoever asks."""
 
 # The calls of AWS IoT Core are told apart by method and path; Cognito names them in a header.
 _IOT = (

@@ -14,6 +14,26 @@ _PAUSE_PER_LOOK = 3.0
 """So many times as long as a look took is the pause after it: waiting leaves the machine to what is waited for."""
 
 
+def looks(
+    condition: Callable[[], bool], pause: Callable[[float], object], timeout_s: float, every_s: float
+) -> bool:
+    """Look soon at first, later every `every_s` seconds, less often where a look takes long; `pause(seconds)` between.
+
+    Whether it became true in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    pause_s = min(_FIRST_PAUSE_S, every_s)
+    while True:
+        looked = time.monotonic()
+        if condition():
+            return True
+        now = time.monotonic()
+        if now >= deadline:
+            return False
+        pause(max(pause_s, _PAUSE_PER_LOOK * (now - looked)))
+        pause_s = min(2 * pause_s, every_s)
+
+
 def wait_until(
     condition: Callable[[], bool],
     timeout_s: float = WAIT_S,
@@ -21,21 +41,8 @@ def wait_until(
     every_s: float = 0.02,
     explain: Callable[[], str] = lambda: "it did not happen in time",
 ) -> None:
-    """Look soon at first, later every `every_s` seconds, less often where a look takes long.
-
-    Raises AssertionError with what `explain` returns when the time runs out.
-    """
-    deadline = time.monotonic() + timeout_s
-    pause_s = min(_FIRST_PAUSE_S, every_s)
-    while True:
-        looked = time.monotonic()
-        if condition():
-            return
-        now = time.monotonic()
-        if now >= deadline:
-            raise AssertionError(explain())
-        time.sleep(max(pause_s, _PAUSE_PER_LOOK * (now - looked)))
-        pause_s = min(2 * pause_s, every_s)
+    """Raises AssertionError with what `explain` returns when the time runs out."""
+    assert looks(condition, time.sleep, timeout_s, every_s), explain()
 
 
 def pass_time(seconds: float) -> None:

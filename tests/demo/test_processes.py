@@ -64,7 +64,9 @@ def test_a_service_that_keeps_ending_is_started_ever_less_often(tmp_path: Path) 
         return service.restarts >= 3
 
     wait_until(has_ended_three_times, every_s=0.01)
-    assert started[2] - started[1] > 1.5 * (started[1] - started[0])
+    # Half a second and a second, each a third shorter or longer by chance, and longer on a busy machine.
+    assert started[1] - started[0] >= 0.35
+    assert started[2] - started[1] >= 0.7
     service.stop(WAIT_S)
 
 

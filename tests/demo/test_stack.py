@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -171,43 +173,61 @@ def test_revoked_credentials_end_the_connection_and_the_next_start_brings_new_on
     wait_until(lambda: _meters_seen(demo, since_s) == 1, every_s=0.2)
 
 
-def test_stopping_ends_everything_within_ten_seconds_and_a_new_start_goes_on(
-    demo: RunningDemo, signed_in: tuple[Database, Account], folder: Path
-) -> None:
+@dataclass(frozen=True)
+class Ended:
+    """How the first run ended, and what it had stored."""
+
+    exit_code: int
+    took_s: float
+    left: list[psutil.Process]
+    oldest: datetime
+    count: int
+
+
+@pytest.fixture(scope="module")
+def ended(demo: RunningDemo, signed_in: tuple[Database, Account]) -> Ended:
     signed_in[0].dispose()
-    before = demo.query("SELECT min(ts), count(*) FROM sgmp.reading")[0]
+    oldest, count = demo.query("SELECT min(ts), count(*) FROM sgmp.reading")[0]
     children = list(demo.children().values())
     began = time.monotonic()
-    assert demo.stop() == 0
-    assert time.monotonic() - began < 10
-    assert not [child for child in children if child.is_running()]
+    exit_code = demo.stop()
+    took_s = time.monotonic() - began
+    return Ended(exit_code, took_s, [child for child in children if child.is_running()], oldest, count)
 
-    # Meanwhile somebody else took a port: the meter is elsewhere now, and its edge must be told.
+
+@pytest.fixture(scope="module")
+def again(folder: Path, ended: Ended) -> Iterator[RunningDemo]:
+    """The second run. Meanwhile somebody else took a port: the meter is elsewhere now, and its edge must be told."""
     taken = json.loads((folder / "demo.json").read_text())["ports"]["maple.egauge"]
     with socket.create_server(("127.0.0.1", taken)):
         again = RunningDemo(folder, "--history-days", "1", "--poll", "1")
         try:
             again.wait_until_ready()
-            after = again.query("SELECT min(ts), count(*) FROM sgmp.reading")[0]
-            assert after[0] == before[0]
-            assert after[1] >= before[1]
-            assert again.ready == demo.ready
-            ready_s = time.time()
-            wait_until(lambda: _meters_seen(again, ready_s) == 2, every_s=0.2)
+            yield again
         finally:
             again.stop()
 
 
-def test_nothing_survives_a_supervisor_that_is_killed(folder: Path) -> None:
-    demo = RunningDemo(folder, "--history-days", "0", "--poll", "1")
-    try:
-        demo.wait_until_ready()
-        children = demo.children()
-        assert {"database", "broker", "ingest", "watch", "edge-maple", "simulator-harbor"} <= children.keys()
-        demo.process.kill()
-        wait_until(lambda: not any(_runs(child) for child in children.values()))
-    finally:
-        demo.stop()
+def test_stopping_ends_everything_within_ten_seconds(ended: Ended) -> None:
+    assert ended.exit_code == 0
+    assert ended.took_s < 10
+    assert not ended.left
+
+
+def test_a_new_start_goes_on(demo: RunningDemo, ended: Ended, again: RunningDemo) -> None:
+    ready_s = time.time()
+    oldest, count = again.query("SELECT min(ts), count(*) FROM sgmp.reading")[0]
+    assert oldest == ended.oldest
+    assert count >= ended.count
+    assert again.ready == demo.ready
+    wait_until(lambda: _meters_seen(again, ready_s) == 2, every_s=0.2)
+
+
+def test_nothing_survives_a_supervisor_that_is_killed(again: RunningDemo) -> None:
+    children = again.children()
+    assert {"database", "broker", "ingest", "watch", "edge-maple", "simulator-harbor"} <= children.keys()
+    again.process.kill()
+    wait_until(lambda: not any(_runs(child) for child in children.values()))
 
 
 def _meters_seen(demo: RunningDemo, since_s: float) -> int:

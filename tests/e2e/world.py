@@ -63,7 +63,7 @@ from sgmp_console.store import (
     set_ingest_password,
     sign_in,
 )
-from tests.aws import REGION, LocalAws
+from tests.aws import ACCOUNT, REGION, LocalAws
 from tests.database import TestDatabase
 from tests.e2e.edge import Edge, SimulatedDevices, simulated_devices
 from tests.e2e.iot_broker import running_iot_broker
@@ -73,7 +73,6 @@ from tests.smtp import SmtpServer, running_smtp
 if TYPE_CHECKING:
     from tests.e2e.window import Window
 
-ACCOUNT = "123456789012"
 _LOOK_EVERY_S = 0.2
 
 

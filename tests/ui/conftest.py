@@ -35,7 +35,7 @@ from tests.ui.finding import is_drawn
 from tests.ui.gui_thread import watch_imports
 from tests.ui.houses import measured
 from tests.ui.readers import ChosenReader, Clock
-from tests.waiting import WAIT_S
+from tests.waiting import WAIT_S, looks
 
 watch_imports()
 
@@ -46,10 +46,27 @@ _WAIT_MS = int(WAIT_S * 1000)
 
 
 class PatientBot(QtBot):
-    """Waits as long as all other tests do; pytest-qt gives up after 5 s."""
+    """Waits as long as all other tests do, and looks as often; pytest-qt gives up after 5 s."""
 
     def waitUntil(self, callback: Any, *, timeout: int = _WAIT_MS) -> None:  # noqa: N802 - pytest-qt's name
-        super().waitUntil(callback, timeout=timeout)
+        """`callback` returns whether it is so, or asserts that it is."""
+        problem: AssertionError | None = None
+
+        def is_so() -> bool:
+            nonlocal problem
+            try:
+                result = callback()
+            except AssertionError as error:
+                problem = error
+                return False
+            assert result in (None, True, False), f"neither true nor false: {result!r}"
+            return result is not False
+
+        def pause(seconds: float) -> None:
+            self.wait(max(round(seconds * 1000), 1))
+
+        if not looks(is_so, pause, timeout / 1000, 0.01):
+            raise self.TimeoutError(f"it did not happen within {timeout} ms") from problem
 
     def waitSignal(self, signal: Any, *, timeout: int = _WAIT_MS, **options: Any) -> Any:  # noqa: N802
         return super().waitSignal(signal, timeout=timeout, **options)
