@@ -21,16 +21,19 @@ def endpoint_of(text: str) -> tuple[str, int]:
     return parts.hostname or text, parts.port or DEFAULT_MQTT_PORT
 
 
+_ZONE = re.compile(r"[A-Za-z0-9._-]{1,15}")
+"""A network interface, as Linux names them (IFNAMSIZ)."""
+
+
 def is_host(text: str) -> bool:
-    """`host`, `host:port`, `[IPv6]`, `[IPv6]:port` or a bare IPv6 address.
+    """`host`, `host:port`, `[IPv6]`, `[IPv6]:port` or a bare IPv6 address, which may name its interface (`fe80::1%eth0`).
 
     What ends in a number is an IPv4 address (WHATWG URL, "ends in a number"): 192.168.1.300 is not a name.
     """
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        pass
-    else:
+    bracketed = re.fullmatch(r"\[([^\[\]]+)\](?::([0-9]{1,5}))?", text)
+    if bracketed is not None:
+        return _is_ipv6(bracketed[1]) and 0 < int(bracketed[2] or 1) < 65536
+    if _is_ipv6(text):
         return True
     try:
         parts = urlsplit(f"//{text}")
@@ -39,13 +42,20 @@ def is_host(text: str) -> bool:
         return False
     if host is None or parts.netloc != text or parts.username is not None or port == 0 or text.endswith(":"):
         return False
-    if text.startswith("["):
-        return True
     if re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", host.rpartition(".")[2]):
         return _is_ipv4(host)
     return len(host) <= 253 and all(
         re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", label) for label in host.split(".")
     )
+
+
+def _is_ipv6(text: str) -> bool:
+    address, percent, zone = text.partition("%")
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return not percent or _ZONE.fullmatch(zone) is not None
 
 
 def _is_ipv4(text: str) -> bool:
@@ -89,7 +99,11 @@ def _is_local(host: str) -> bool:
 def certificate_sha256(text: str) -> str | None:
     """The 64 hexadecimal digits of a certificate's SHA-256 fingerprint, as programs print it; None if it is not one.
 
-    `sha256 Fingerprint=AB:CD:...` of openssl, `AB:CD:...` or `AB-CD-...` of a browser, or the bare digits.
+    `sha256 Fingerprint=AB:CD:...` of openssl, `AB:CD:...`, `AB-CD-...` or `Fingerprint (SHA-256): ...` of a browser, or the
+    bare digits.
     """
-    digits = re.sub(r"(?i)^\s*sha-?256(\s+fingerprint)?\s*[=:]?|[\s:-]", "", text).lower()
-    return digits if re.fullmatch(r"[0-9a-f]{64}", digits, re.ASCII) else None
+    digits = re.sub(
+        r"(?i)^.*?sha-?256\W*(fingerprint|fingerabdruck|thumbprint|hash)?\W*", "", text, flags=re.DOTALL
+    )
+    digits = re.sub(r"[^0-9A-Za-z]", "", digits).lower()
+    return digits if re.fullmatch(r"[0-9a-f]{64}", digits) else None

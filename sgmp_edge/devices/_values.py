@@ -64,15 +64,22 @@ def parse_json(body: bytes) -> Any:
 
 
 def _load(text: str) -> Any:
+    """An object or a list is complete at its end, whatever is left of an earlier answer after it."""
     try:
-        return json.loads(text, strict=False, parse_int=_whole, parse_constant=lambda _: None)
+        document, end = _DECODER.raw_decode(text.lstrip())
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    if text.lstrip()[end:].strip() and not isinstance(document, dict | list):
+        raise ValueError("more than a value")
+    return document
 
 
 def _whole(digits: str) -> int | None:
     """Python itself refuses the whole document over a number of thousands of digits."""
     return int(digits) if len(digits) <= 400 else None
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_int=_whole, parse_constant=lambda _: None)
 
 
 def _repaired(text: str) -> str:

@@ -410,6 +410,9 @@ DIGITS = "ab" * 32
         "SHA256 Fingerprint=" + ":".join(["AB"] * 32) + "\n",
         "SHA-256: " + ":".join(["AB"] * 32),
         "sha256:" + DIGITS,
+        "SHA-256-Fingerabdruck: " + ":".join(["AB"] * 32),
+        "Cert Hash(sha256): " + " ".join(["ab"] * 32),
+        "\u200b" + "\u2013".join(["AB"] * 32),
     ],
 )
 def test_a_fingerprint_is_taken_as_programs_print_it(text: str) -> None:
@@ -661,6 +664,14 @@ def test_any_document_keeps_its_other_values(document: dict[str, Any], odd: str,
 )
 def test_commas_and_quotes_that_are_missing_or_too_many_cost_nothing(text: str) -> None:
     assert parse_json(text.encode()) == {"a": 1, "b": {"c": 2, "d": [3]}, "e": 4}
+
+
+@pytest.mark.parametrize("rest", ["\0\0", "}", ', "b": 2}', "<!-- -->", '{"a": 9}'])
+@pytest.mark.parametrize(("written", "read"), [("1", 1), ("nan", None)])
+def test_what_stands_after_the_end_of_a_document_is_not_part_of_it(
+    rest: str, written: str, read: int | None
+) -> None:
+    assert parse_json(f' {{"a": {written}}}{rest}'.encode()) == {"a": read}
 
 
 @settings(max_examples=100, deadline=None)

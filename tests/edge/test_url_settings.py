@@ -70,6 +70,13 @@ def test_an_address_that_could_never_be_reached_is_refused(url: str) -> None:
         "host:",
         "1.2.3.4:",
         "h:80:80",
+        "[fe80::1%eth 0]",
+        "[fe80::1]%eth0",
+        "[fe80::1%eth0]x",
+        "fe80::1%eth0\n",
+        "fe80::1%an-interface-of-16",
+        "1.2.3.4%eth0",
+        "[1.2.3.4]",
     ],
 )
 def test_a_host_that_could_never_be_reached_is_refused(host: str) -> None:
@@ -77,7 +84,17 @@ def test_a_host_that_could_never_be_reached_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["192.168.1.30:8080", "5meter", "a.b5", "0xmeter", "fe80::1%eth0", "[::1]:80", "x1"]
+    "host",
+    [
+        "192.168.1.30:8080",
+        "5meter",
+        "a.b5",
+        "0xmeter",
+        "fe80::1%eth0",
+        "[fe80::1%25br-0.2]:80",
+        "[::1]:80",
+        "x1",
+    ],
 )
 def test_a_host_of_digits_and_letters_is_taken(host: str) -> None:
     assert is_host(host)
