@@ -102,7 +102,7 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
 _STEADY = {"V": 0.1, "F": 0.01}
 """Types that hardly change from one poll to the next, and by which share their mean may differ from their rate."""
 
-_NEVER_NEGATIVE = frozenset({"V", "F", "h"})
+_NEVER_NEGATIVE = frozenset({"V", "F", "h", "I", "S", "%", "THD"})
 """Types of which a mean below zero is not one, unless the meter itself rates it below zero (direct current)."""
 
 _MAX_TEMPERATURE_STEP = 20.0
@@ -166,6 +166,8 @@ def contradict(older: Snapshot, newer: Snapshot) -> bool:
             steady.append(abs(mean / rate - 1) / _STEADY[register.type])
         elif register.type in _STEADY and rate is None:
             steady.append(0.0 if mean >= 0 else 2.0)
+        elif register.type == "T" and rate is not None:
+            steady.append(abs(mean - rate) / _MAX_TEMPERATURE_STEP)
         elif register.type in KILO and rate is not None and min(abs(mean), abs(rate)) > _CLEAR_FLOW:
             flows.append(mean / rate)
     if steady:

@@ -256,8 +256,12 @@ class EGauge:
                     faults["name"] = (
                         "the meter has a register whose name can't be that of a field; it is left out"
                     )
+                elif field in fields:
+                    faults[f"twice {field}"] = (
+                        f"the meter has two registers that read `{plain_text(field)}`; the second is left out"
+                    )
                 else:
-                    fields.setdefault(field, believable[0])
+                    fields[field] = believable[0]
             elif not values and (name is None or older is not None or key in self._silent):
                 silent.add(key)
             if len(believable) < len(values):

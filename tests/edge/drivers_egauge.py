@@ -157,11 +157,11 @@ class Meter:
             oldest, _, newest = when.split(":")
             document["ranges"] = [
                 {
-                    "ts": str(run[0]),
+                    "ts": str(run[0] + self.clock_error_s),
                     "delta": 60,
                     "rows": [[str(r.counter(minute)) for r in self.registers] for minute in run],
                 }
-                for run in self._runs(int(newest), int(oldest))
+                for run in self._runs(int(newest) - self.clock_error_s, int(oldest) - self.clock_error_s)
             ]
         return as_json(document)
 

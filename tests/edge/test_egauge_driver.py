@@ -439,6 +439,16 @@ def test_counters_that_were_set_back_give_no_values_of_their_own(
     assert (fields_of(again), warnings_of(again)) == (expected, [])
 
 
+def test_a_temperature_shows_that_counters_were_set_back(make: Any, meter: Meter, clock: Any) -> None:
+    meter.registers = [steady("Grid", "P", 2_000), steady("Tank", "T", 21_500)]
+    driver = make()
+    driver.read()
+    for register in meter.registers:
+        register.rewound_s = 80
+    wait(meter, clock, 20)
+    assert fields_of(driver.read()) == {"Grid": 2.0, "Tank": 21.5}
+
+
 @pytest.mark.parametrize("types", ["PVF", "P"])
 @pytest.mark.parametrize("moved", [1, 7, 9, 20, -30, 3600])
 def test_where_the_meters_seconds_are_not_ours_the_rates_count(
@@ -512,15 +522,16 @@ def test_one_counter_that_was_reset_takes_no_other_value_with_it(make: Any, mete
     assert fields_of(driver.read()) == {**HOUSE, "L2_Voltage": 119.0, "Tank": 21.5}
 
 
+@pytest.mark.parametrize("interface", ["xml", "webapi"])
 @pytest.mark.parametrize("ahead_s", [3600, -3600, 7])
 def test_a_gap_is_filled_by_our_clock_though_the_meters_is_wrong_and_that_is_reported_once(
-    make: Any, meter: Meter, clock: Any, ahead_s: int
+    make: Any, meter: Meter, clock: Any, ahead_s: int, interface: str
 ) -> None:
     gap = START + 1200
     meter.registers = [Register("Load", "P", lambda second: 1_000 if second < gap else 5_000)]
     meter.ts, clock.now = gap + 600, float(gap + 600)
     meter.clock_error_s = ahead_s
-    driver = make("Load")
+    driver = make("Load", interface=interface, username="owner", password="meter-password")
     first = driver.read()
     assert len(warnings_of(first)) == 1
     assert f"{abs(ahead_s)} s {'ahead' if ahead_s > 0 else 'behind'}" in warnings_of(first)[0]
@@ -570,6 +581,17 @@ def test_a_register_whose_name_cannot_be_a_fields_is_left_out_and_reported_once(
     assert len(warnings_of(first)) == 1
     meter.ts += 4
     assert driver.read() == {"Grid": 0.25}
+
+
+def test_of_two_registers_that_read_the_same_the_first_is_read_and_that_is_reported(
+    make: Any, meter: Meter
+) -> None:
+    meter.registers = [steady(name, "P", 1_000) for name in ("Pool Pump", "Pool\u00a0Pump", "Grid")]
+    result = make().read()
+    assert set(fields_of(result)) == {"Pool Pump", "Grid"}
+    assert warnings_of(result) == [
+        "the meter has two registers that read `Pool Pump`; the second is left out"
+    ]
 
 
 def test_a_key_with_an_odd_blank_finds_its_register(make: Any, meter: Meter) -> None:
