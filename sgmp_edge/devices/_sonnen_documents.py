@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
@@ -14,13 +15,21 @@ _NO_SENSOR_C = -273.15
 """What a temperature is that nothing measures, degrees Celsius."""
 
 _MAX_W = 1_000_000
-_LIMITS = {
-    "RSOC": (-1, 110),
-    "USOC": (-1, 110),
-    "relativestateofcharge": (-1, 110),
-    "Fac": (0, 100),
-    "Uac": (0, 1000),
-}
+_LIMITS = [
+    (re.compile(pattern), low, high)
+    for pattern, low, high in (
+        (r"RSOC|USOC|relativestateofcharge|stateofhealth", -1, 110),
+        (r"Fac", 0, 100),
+        (r"Uac", 0, 1_000),
+        (r"Ubat|.*voltage", -1, 2_000),
+        (r".*_W|Sac\d|Apparent_output|Consumption_Avg", -_MAX_W, _MAX_W),
+        (r".*_Wh|.*capacity(wh)?", -100 * _MAX_W, 100 * _MAX_W),
+        (r".*temperature", -100, 200),
+        (r".*current", -10_000, 10_000),
+    )
+]
+"""What the values of a battery can be, by the names of fields: far beyond any battery's, and below what a lost sign or an
+unset register (65535, 4294967295) makes."""
 _MAX_FIELDS = 500
 """Of one document; the largest known one has 40."""
 
@@ -33,6 +42,8 @@ _BALANCE = ("GridFeedIn_W", "Production_W", "Pac_total_W", "Consumption_W")
 """GridFeedIn = Production + Pac - Consumption, within a few watts on recorded documents."""
 _BALANCED_W = 500
 """How far the four may be apart; they are not measured at one instant. A lost sign makes 65,536 W or more."""
+_STANDBY_W = 100
+"""What an inverter without sun may draw."""
 
 
 def status_fields(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -106,10 +117,9 @@ def _fields(document: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], d
     for name, value in list(fields.items()):
         if isinstance(value, str):
             continue
-        low, high = _LIMITS.get(name, (-_MAX_W, _MAX_W) if name.endswith("_W") else (value, value))
         if value == _NO_SENSOR_C:
             del fields[name]
-        elif not low <= value <= high:
+        elif any(not low <= value <= high for names, low, high in _LIMITS if names.fullmatch(name)):
             del fields[name]
             odd[name] = f"the battery reports {value:g} as {name}, which can't be; the value is left out"
     return fields, odd
@@ -129,8 +139,15 @@ def _restore_signs(fields: dict[str, Any]) -> dict[str, str]:
         feed_in, production, battery, consumption = powers
         return abs(production + battery - consumption - feed_in)
 
-    best = min(product(*candidates), key=residual)
-    if residual(best) > _BALANCED_W or list(best) == values:
+    # Of two that lost their sign, the errors may cancel each other out: the smallest powers that add up are meant.
+    # Nothing is produced backwards.
+    possible = [
+        powers
+        for powers in product(*candidates)
+        if residual(powers) <= _BALANCED_W and powers[1] >= min(values[1], -_STANDBY_W)
+    ]
+    best = min(possible, key=lambda powers: (sum(map(abs, powers)), residual(powers)), default=tuple(values))
+    if list(best) == values:
         return {}
     wrong = [name for name, value, signed in zip(_BALANCE, values, best, strict=True) if value != signed]
     fields.update(zip(_BALANCE, best, strict=True))

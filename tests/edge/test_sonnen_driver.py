@@ -183,7 +183,15 @@ def test_a_status_that_stays_the_same_is_a_frozen_one(
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("Pac_total_W", 10**9), ("USOC", 240), ("Fac", -3), ("Uac", 10**6)]
+    ("key", "value"),
+    [
+        ("Pac_total_W", 10**9),
+        ("USOC", 240),
+        ("Fac", -3),
+        ("Uac", 10**6),
+        ("Ubat", 65535),
+        ("Sac1", 2**32 - 1),
+    ],
 )
 def test_a_value_that_cannot_be_is_left_out_alone_and_reported_once(
     make: Any, battery: Battery, key: str, value: float
@@ -210,9 +218,9 @@ def test_a_status_of_which_no_power_can_be_is_a_bad_answer(make: Any, battery: B
 
 
 @pytest.mark.parametrize("bits", [16, 32])
-@pytest.mark.parametrize("power", ["GridFeedIn_W", "Pac_total_W"])
+@pytest.mark.parametrize("powers", [["GridFeedIn_W"], ["Pac_total_W"], ["GridFeedIn_W", "Pac_total_W"]])
 def test_a_power_without_its_sign_is_corrected_by_the_other_powers(
-    make: Any, battery: Battery, power: str, bits: int
+    make: Any, battery: Battery, powers: list[str], bits: int
 ) -> None:
     battery.status |= {
         "GridFeedIn_W": -100,
@@ -220,13 +228,13 @@ def test_a_power_without_its_sign_is_corrected_by_the_other_powers(
         "Pac_total_W": -650,
         "Consumption_W": 1_300,
     }
-    true = battery.status[power]
-    battery.status[power] = true % 2**bits
+    true = {power: battery.status[power] for power in powers}
+    battery.status |= {power: value % 2**bits for power, value in true.items()}
     driver = make()
     first = driver.read()
-    assert row_of(first)["status"][power] == true
+    assert {power: row_of(first)["status"][power] for power in powers} == true
     assert len(warnings_of(first)) == 1
-    assert power in warnings_of(first)[0]
+    assert ", ".join(powers) in warnings_of(first)[0]
     assert warnings_of(driver.read()) == []
 
 
