@@ -24,7 +24,7 @@ from typing import Any
 
 from sgmp_edge.files import COMPANIONS, beside, rename, set_aside
 
-from .rows import FAULTS, as_text, is_disk_error, is_sound, readable_states, row_of, sound_rows
+from .rows import FAULTS, MAX_ID, as_text, is_disk_error, is_sound, readable_states, row_of, sound_rows
 from .rows import Message as Message
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,6 @@ INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
 INSERT_UNLESS_THERE = "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
 DAMAGED, CORRUPT = "damaged", "corrupt"
 """`outbox.damaged-1.sqlite3` is still to be salvaged, `outbox.corrupt-1.sqlite3` is kept for people."""
-MAX_ID = 2**62
-"""No outbox comes near; a number beyond is damage."""
 IDS_APART = 2**32
 """Left free for messages that a file may hold unseen."""
 MIN_DROPPED = 64
@@ -409,12 +407,16 @@ class Outbox:
             self._write_counters(db, self._messages, self._dropped)
             db.execute("COMMIT")
         db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", readable_states(damaged))
-        kept = beside(self.path, CORRUPT, number)
-        rename(damaged, kept)
         log.warning("Saved %d messages out of the unreadable outbox", saved)
+        try:
+            rename(damaged, beside(self.path, CORRUPT, number))
+        except OSError as error:
+            # It is salvaged again at the next start; what arrived meanwhile is sent twice.
+            log.error("%s can't be renamed (%s)", damaged.name, error)
         for _, old in set_aside(self.path, CORRUPT)[:-CORRUPT_FILES_KEPT]:
             for suffix in COMPANIONS:
-                old.with_name(old.name + suffix).unlink(missing_ok=True)
+                with suppress(OSError):  # somebody's folder of that name
+                    old.with_name(old.name + suffix).unlink(missing_ok=True)
 
 
 def _keep_private(path: Path) -> None:

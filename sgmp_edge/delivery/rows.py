@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .carving import carved_rows
+
+MAX_ID = 2**62
+"""No outbox comes near; a number beyond is damage."""
+
 FAULTS = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises; the second when even the text of its error is damaged."""
 
@@ -82,7 +87,7 @@ def is_disk_error(error: Exception) -> bool:
 
 
 def sound_rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    """Those from the front to the first fault, and those from the back to the last one."""
+    """Those from the front to the first fault, those from the back to the last one, and what the pages between hold."""
     front = 0
     back: int | None = None
     for order in ("ASC", "DESC"):
@@ -97,6 +102,10 @@ def sound_rows(path: Path) -> Iterator[tuple[Any, ...]]:
                     back = row[0]
                 if is_sound(row):
                     yield row
+    with suppress(OSError):
+        for row in carved_rows(path):
+            if front < row[0] < (back or MAX_ID) and is_sound(row):
+                yield row
 
 
 def readable_states(path: Path) -> list[tuple[str, str]]:
