@@ -141,7 +141,13 @@ def joined(written: Iterable[str], between: str = ",") -> str:
 
 # --- Numbers and times --------------------------------------------------------------------------------------------
 
-_DECIMAL_COMMA = re.compile(r"[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+|),[0-9]+", re.ASCII)
+_SIGN = "[+\\-\u2212]?"
+_DECIMAL_COMMA = re.compile(
+    rf"{_SIGN}(?:[0-9]{{1,3}}(?:[. '\u2019\u00a0\u2009\u202f][0-9]{{3}})+|[0-9]+|),[0-9]+(?:[eE][+-]?[0-9]+)?"
+)
+"""Also with what stands between thousands beside it: a point, a blank of any width, an apostrophe."""
+_SEVERAL_POINTS = re.compile(rf"{_SIGN}[0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,}}")
+"""Points that can only stand between thousands: 1.234.567."""
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+", re.ASCII)
 """Could be thousands with points between them, where decimals have commas: 1.234."""
 
@@ -153,14 +159,14 @@ def has_decimal_comma(text: str) -> bool:
 
 
 def decimal_commas(values: Iterable[str]) -> bool:
-    """Whether the numbers of a column have decimal commas, so that `1.234` in it may mean 1234.
+    """Whether the numbers of a column have decimal commas, or points between thousands, so that `1.234` may mean 1234.
 
     A number that can only have a decimal point (`0.5`, `20.25`) settles it: no more of the column is looked at.
     """
     comma = False
     for value in values:
         text = value.strip()
-        if _DECIMAL_COMMA.fullmatch(text):
+        if _DECIMAL_COMMA.fullmatch(text) or _SEVERAL_POINTS.fullmatch(text):
             comma = True
         elif "." in text and not _GROUPED.fullmatch(text) and contract.number_in(text) is not None:
             return False
@@ -174,6 +180,10 @@ def number(text: str, *, commas: bool = False) -> float:
     """
     if has_decimal_comma(text):
         raise Unreadable(f"the value {text.strip()[:40]!r} has a decimal comma; {DECIMAL_COMMA_HINT}")
+    if _SEVERAL_POINTS.fullmatch(text.strip()):
+        raise Unreadable(
+            f"the value {text.strip()[:40]!r} has points between its thousands; {DECIMAL_COMMA_HINT}"
+        )
     if commas and _GROUPED.fullmatch(text.strip()):
         raise Unreadable(
             f"the value {text.strip()[:40]!r} is ambiguous, since other values of this file have decimal commas; "
@@ -225,13 +235,17 @@ class Lines:
     ) -> None:
         self._lines = iter(lines)
         header = next(self._lines, "").removeprefix("\ufeff")
+        if "\0" in header or "\ufffd" in header:
+            raise UnknownHeader(NOT_TEXT)
         self._between = delimiter(header)
-        try:
-            names = [name.strip().strip('"').lower() for name in cells(header, self._between)]
-        except Unreadable:
-            names = []
+        names = _names(header, self._between)
         if sorted(name for name in names if name not in ignored) != sorted(columns):
-            raise UnknownHeader(header.strip()[:80])
+            inner = next(iter(names), "")
+            if len(names) == 1 and sorted(_names(inner, delimiter(inner))) == sorted(columns):
+                raise UnknownHeader(IN_ONE_CELL)
+            raise UnknownHeader(
+                f"The first line must name the columns {','.join(columns)}; it is {header.strip()[:80]!r}."
+            )
         self._count = len(names)
         self._places = tuple(names.index(name) for name in columns)
 
@@ -266,6 +280,13 @@ class Lines:
         return [record[place].strip() for place in self._places]
 
 
+def _names(header: str, between: str) -> list[str]:
+    try:
+        return [name.strip().strip('"').lower() for name in cells(header, between)]
+    except Unreadable:
+        return []
+
+
 def bounded_lines(file: TextIO) -> Iterator[str]:
     """The lines of a file; of one that is far too long, the beginning."""
     while line := file.readline(_LONGEST_LINE):
@@ -275,9 +296,16 @@ def bounded_lines(file: TextIO) -> Iterator[str]:
         yield line
 
 
+IN_ONE_CELL = (
+    "All columns stand in one cell: the spreadsheet that saved the file separates cells by another character than the "
+    "file does. Export with “;” between the cells, or open the file through the spreadsheet's text import, and save again."
+)
+NOT_TEXT = "The file is not a text file in UTF-8, nor in UTF-16 with a byte order mark. In a spreadsheet, save it as “CSV UTF-8”."
+
+
 class SplitNumber(Unreadable):
     """A line with a cell too many since the comma of a decimal comma was taken for a delimiter."""
 
 
 class UnknownHeader(ValueError):
-    """The first line names other columns; the text is what it says, shortened."""
+    """The first line does not name the columns. The text is a sentence for operators."""

@@ -452,7 +452,7 @@ def test_a_file_that_is_no_utf_8_is_a_sentence(tmp_path: Path, capsys: pytest.Ca
     assert "Line 2 was left out" in capsys.readouterr().out
     file.write_bytes(bytes(range(128, 256)))
     assert cli.main(["check", "formula", "a.x", "--data", str(file)]) == commands.FAILED
-    assert "first line of the readings must be" in capsys.readouterr().err
+    assert "not a text file in UTF-8" in capsys.readouterr().err
 
 
 def _config(tmp_path: Path, content: object) -> str:

@@ -122,6 +122,11 @@ def test_records_are_read_whatever_ends_their_lines(end: str, content: list[list
         (["1e3", "1,5"], True),
         (["1.234", "5"], False),
         (["A,1", ""], False),
+        (["1.234.567"], True),
+        *[
+            ([number], True)
+            for number in ("1 234,5", "1\u00a0234,5", "1\u202f234,5", "1'234,5", "\u22121,5", "1,5E3")
+        ],
     ],
 )
 def test_a_column_has_decimal_commas_if_one_number_has_and_none_can_only_have_a_point(
@@ -134,7 +139,7 @@ def test_a_column_has_decimal_commas_if_one_number_has_and_none_can_only_have_a_
     ("text", "commas", "reason"),
     [
         ("1.234", True, "ambiguous"),
-        ("-12.345.678", True, "ambiguous"),
+        ("-12.345.678", False, "points between its thousands"),
         ("1.234,5", True, "decimal comma"),
         ("1,5", False, "decimal comma"),
         (",5", False, "decimal comma"),
@@ -193,3 +198,21 @@ def test_a_decimal_comma_that_splits_a_line_is_named() -> None:
 def test_another_header_is_refused() -> None:
     with pytest.raises(UnknownHeader, match="x,y"):
         Lines(["x,y\n"], ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("first_line", "sentence"),
+    [
+        ("a,b\n".encode("utf-16-le").decode(), "not a text file"),
+        (b"PK\x03\x04\xff".decode("utf-8", "replace"), "not a text file"),
+        ('"a,b"\n', "stand in one cell"),
+        ('"a;b"\n', "stand in one cell"),
+    ],
+)
+def test_a_file_that_is_another_kind_of_file_is_refused_with_the_way_out(
+    first_line: str, sentence: str
+) -> None:
+    with pytest.raises(UnknownHeader, match=sentence) as refused:
+        Lines([first_line], ("a", "b"))
+    assert "\\x" not in str(refused.value)
+    assert "save" in str(refused.value)

@@ -38,14 +38,18 @@ COLUMNS_FOR_PEOPLE = "name, type, description, config, config.ip and the like, s
 
 _NUMBER_LIKE = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[+-]?[0-9][0-9.,:/eE+-]*|true|false|null", re.IGNORECASE)
 
-_ROUNDED = re.compile(r"[+-]?[0-9]([.,][0-9]+)?E[+-][0-9]{2,3}")
-"""As spreadsheets write numbers that are too long for a cell: 1.23457E+62."""
-_NUMBER_KINDS = ("integer", "number", "boolean")
-_WAS_ROUNDED = (
-    "A spreadsheet took this text for a number and rounded it. Format the column as text and enter it again; a text "
-    "that does look like this goes in quotes."
+_SPOILT = re.compile(
+    r"[+-]?[0-9]([.,][0-9]+)?[eE][+-]?[0-9]{1,4}|[0-9]{15}0+|#{3,}|#([A-ZÄÖÜ]+(/[A-Z0-9]+)?[?!]|N/A|NV)"
 )
-_SEVERAL_IN_ONE = re.compile(r"(?![\[\"])[^\n]*[,;][^\n]*")
+"""What spreadsheets make of texts: numbers that are too long for a cell (1.23457E+62) or for 15 digits, columns that are too
+narrow (####), and formulas that are none (#NAME?)."""
+_NUMBER_KINDS = ("integer", "number", "boolean")
+_WAS_SPOILT = (
+    "A spreadsheet took this text for a number or a formula, and rounded or replaced it. Format the column as text and "
+    "enter it again; a text that does look like this goes in quotes."
+)
+_SEVERAL_IN_ONE = re.compile(r"(?!\")[^\n]*[,;\t][^\n]*|\[.*", re.DOTALL)
+"""Of a list that is not valid JSON."""
 
 
 def import_devices(
@@ -210,9 +214,11 @@ class _Run:
             if not column.startswith(SETTING):
                 continue
             key = column.removeprefix(SETTING)
-            if _ROUNDED.fullmatch(cell) and kinds.get(key) not in _NUMBER_KINDS:
-                self._refuse(row, column, _WAS_ROUNDED)
-            elif kinds.get(key) == "text_list" and _SEVERAL_IN_ONE.fullmatch(cell):
+            if _SPOILT.fullmatch(cell) and kinds.get(key) not in _NUMBER_KINDS:
+                self._refuse(row, column, _WAS_SPOILT)
+                continue
+            value = _read_value(cell, kinds.get(key, ""))
+            if kinds.get(key) == "text_list" and value == [cell] and _SEVERAL_IN_ONE.fullmatch(cell):
                 self._refuse(
                     row,
                     column,
@@ -220,7 +226,7 @@ class _Run:
                     '["A.Load", "A.Solar"]; one that does hold a comma goes into such a list, too.',
                 )
             elif cell:
-                config[key] = _read_value(cell, kinds.get(key, ""))
+                config[key] = value
             elif not row.get(CONFIG):
                 config.pop(key, None)
         stored = before.config if before is not None and before.type == kind.name else {}
@@ -254,7 +260,11 @@ def _written(value: Any) -> str:
     if not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     plain = (
-        value == value.strip() and value != "" and value[0] not in '"[{' and not _NUMBER_LIKE.fullmatch(value)
+        value == value.strip()
+        and value != ""
+        and value[0] not in '"[{'
+        and not _NUMBER_LIKE.fullmatch(value)
+        and not _SPOILT.fullmatch(value)
     )
     return value if plain else json.dumps(value, ensure_ascii=False)
 

@@ -35,9 +35,7 @@ def series_in(text: str) -> tuple[dict[Identifier, Series], list[dict[str, int |
         commas = csv_format.decimal_commas(Lines(StringIO(text), COLUMNS).column(2))
         lines = Lines(StringIO(text), COLUMNS)
     except UnknownHeader as error:
-        raise UserError(
-            f"The first line of the readings must be {','.join(COLUMNS)}; it is {str(error)!r}."
-        ) from None
+        raise UserError(str(error)) from None
     collected: dict[Identifier, dict[int, float]] = {}
     parsed: dict[str, Identifier] = {}
     rejected: list[dict[str, int | str]] = []

@@ -147,9 +147,9 @@ def import_file(
     try:
         size = max(path.stat().st_size, 1)
         raw = path.open("rb")
+        encoding = csv_format.encoding(raw.peek(4))
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.") from error
-    encoding = csv_format.encoding(raw.peek(4))
     with raw, TextIOWrapper(raw, encoding=encoding, errors="replace") as file:
         with database.begin() as connection:
             device_ids = {one.name: one.device_id for one in devices.list_all(connection, house_id)}
@@ -159,9 +159,7 @@ def import_file(
             file.seek(0)
             lines = Lines(csv_format.bounded_lines(file), COLUMNS, ignored=_IGNORED)
         except UnknownHeader as error:
-            raise UserError(
-                f"The first line must name the columns {','.join(COLUMNS)}; it is {str(error)!r}."
-            ) from None
+            raise UserError(str(error)) from None
         report = ImportReport(dry_run)
         content = _Readings(lines, device_ids, commas=commas)
         for chunk in content.chunks(_rejecting(report, on_rejected)):

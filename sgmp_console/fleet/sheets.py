@@ -214,20 +214,14 @@ def _check_is_split(cells: Sequence[str], count: int) -> None:
         except csv_format.Unreadable:
             continue
         if len(inner) == count:
-            raise SheetError(_IN_ONE_CELL)
-
-
-_IN_ONE_CELL = (
-    "All columns stand in one cell: the spreadsheet that saved the file separates cells by another character than the "
-    "file does. Export with “;” between the cells, or open the file through the spreadsheet's text import, and save again."
-)
+            raise SheetError(csv_format.IN_ONE_CELL)
 
 
 def _check_columns(names: list[str], known: Callable[[str], bool], needed: str, columns: str) -> None:
     if needed not in names:
         for name in names:
             if needed in (_column(part) for part in re.split("[,;\t]", name)):
-                raise SheetError(_IN_ONE_CELL)
+                raise SheetError(csv_format.IN_ONE_CELL)
         raise SheetError(
             f"The first line must name the columns; {needed} is not among them. There are {columns}."
         )

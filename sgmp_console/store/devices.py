@@ -7,6 +7,7 @@ with a mask keeps what is stored there. `reveal` and `to_send` give the secrets.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,9 @@ from sgmp_console.store.tables.houses import device as table
 
 MASK = "***"
 """Shown in place of a setting that is not shown."""
+
+_UNSTORABLE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000|[\ud800-\udfff]")
+"""In JSON: an escaped NUL, and half of a surrogate pair. PostgreSQL has no place for them."""
 
 
 # What accounts read: of one house, or of all that the account sees (None).
@@ -114,7 +118,7 @@ def create(
                 "name": name,
                 "type": type,
                 "description": description,
-                "config": json.dumps(dict(config)),
+                "config": _as_json(config),
             },
         ).scalar_one()
     return get(connection, device_id)
@@ -233,13 +237,23 @@ def _write(connection: sa.Connection, device: Device, *, restored: bool) -> Devi
             "seen": device.revision,
             "type": device.type,
             "description": device.description,
-            "config": json.dumps(dict(device.config)),
+            "config": _as_json(device.config),
             "restored": restored,
         },
     ).scalar_one()
     if revision is None:
         raise ChangedMeanwhile(f"Device {device.name}")
     return get(connection, device.device_id)
+
+
+def _as_json(config: Mapping[str, Any]) -> str:
+    """Raises UserError."""
+    written = json.dumps(dict(config), ensure_ascii=False)
+    if _UNSTORABLE.search(written):
+        raise UserError(
+            "The settings hold a character that can't be stored (NUL, or half of a pair). Remove it."
+        )
+    return written
 
 
 def _sentences(name: str) -> dict[str, str]:

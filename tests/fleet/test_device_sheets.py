@@ -267,23 +267,54 @@ def test_no_problem_quotes_a_secret(database: Database, house: House, tmp_path: 
     assert TOKEN not in str(caught.value) + repr(caught.value.plan)
 
 
-@pytest.mark.parametrize("cell", ["1.23457E+62", "1,23457E+62", "-1.2E-05", "1E+15"])
-@pytest.mark.parametrize("column", ["config.token", "config.serial"])
-def test_a_text_that_a_spreadsheet_rounded_is_refused(
-    database: Database, house: House, tmp_path: Path, cell: str, column: str
-) -> None:
-    file = sheet(tmp_path, f"name;type;config.ip;{column}", f"battery;sonnen;10.0.0.5;{cell}")
-    ((line, where, sentence), *_) = told(run(database, house, file, dry_run=True))
+SPOILT = (
+    *("1.23457E+62", "1,23457E+62", "-1.2E-05", "1E+15", "1.2e5", "12345678901234500000"),
+    *("########", "#NAME?", "#WERT!", "#DIV/0!", "#N/A"),
+)
 
-    assert (line, where) == (2, column)
-    assert "spreadsheet" in sentence
-    assert "rounded" in sentence
-    assert cell not in sentence  # it may be what is left of a secret
+
+@pytest.mark.parametrize("column", ["config.token", "config.serial"])
+def test_a_text_that_a_spreadsheet_rounded_or_replaced_is_refused(
+    database: Database, house: House, tmp_path: Path, column: str
+) -> None:
+    lines = (f"battery_{place};sonnen;10.0.0.5;{cell}" for place, cell in enumerate(SPOILT))
+    plan = run(database, house, sheet(tmp_path, f"name;type;config.ip;{column}", *lines), dry_run=True)
+    refused = [one for one in told(plan) if "spreadsheet" in one[2]]
+
+    assert [(line, where) for line, where, _ in refused] == [
+        (2 + place, column) for place in range(len(SPOILT))
+    ]
+    assert not any(
+        cell in sentence for cell in SPOILT for _, _, sentence in refused
+    )  # what is left of a secret
+
+
+def test_a_setting_that_looks_like_what_a_spreadsheet_makes_of_one_is_exported_so_that_it_is_read(
+    database: Database, house: House, tmp_path: Path
+) -> None:
+    for place, text in enumerate(SPOILT):
+        devices.create(database, house.house_id, f"m{place}", "egauge", {**EGAUGE, "username": text})
+    before = stored(database, house)
+    with database.begin() as connection:
+        device_sheets.export_devices(connection, house.house_id, tmp_path / "out.csv")
+    plan = run(database, house, tmp_path / "out.csv", existing=Existing.UPDATE)
+    assert told(plan) == []
+    assert stored(database, house) == before
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000"])
+def test_a_setting_that_no_database_can_hold_is_refused_by_its_line(
+    database: Database, house: House, tmp_path: Path, text: str
+) -> None:
+    config = json.dumps({**EGAUGE, "keys": ["?"]}).replace("?", text).replace('"', '""')
+    plan = run(database, house, sheet(tmp_path, "name;type;config", f'm;egauge;"{config}"'), dry_run=True)
+    assert [line for line, _, _ in told(plan)] == [2]
 
 
 def test_several_texts_in_one_entry_are_refused(database: Database, house: House, tmp_path: Path) -> None:
-    file = sheet(tmp_path, "name;type;config.ip;config.keys", "meter;egauge;10.0.0.6;A.Load,A.Solar")
-    assert [where for _, where, _ in told(run(database, house, file, dry_run=True))] == ["config.keys"]
+    for cell in ("A.Load,A.Solar", "A.Load\tA.Solar", "[A.Load, A.Solar]", "['A.Load']"):
+        file = sheet(tmp_path, "name;type;config.ip;config.keys", f"meter;egauge;10.0.0.6;{cell}")
+        assert [where for _, where, _ in told(run(database, house, file, dry_run=True))] == ["config.keys"]
 
     lines = sheet(tmp_path, "name,type,config.ip,config.keys", 'meter,egauge,10.0.0.6,"A.Load\nA,B"')
     run(database, house, lines)
