@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from sgmp_console.commands import (
     FAILED,
@@ -31,7 +32,10 @@ from sgmp_edge import VERSION
 
 _INTERRUPTED = 130
 
-_OPTION = re.compile(r"-h|--([a-z]+(=.*)?)?")
+_OPTION = re.compile(r"-h|--([a-z][a-z-]*(=.*)?)?")
+
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*(?=@)")
+"""In an address."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,8 +115,15 @@ def _missing_part(error: ImportError, extra: str) -> str:
     )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes no password of an address that it does not understand."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_PASSWORD.sub(r"\1***", message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sgmp-console",
         description="Smart Grid Management Platform. Without a command: the window.",
         epilog="Exit codes: 0 done, 1 failed (the sentence is on standard error), 2 wrong usage.",

@@ -19,6 +19,7 @@ import platformdirs
 
 from sgmp_console.errors import UserError
 from sgmp_console.files import write_atomic
+from sgmp_edge import contract
 
 ThemeChoice = Literal["system", "light", "dark"]
 
@@ -94,6 +95,10 @@ def profile_problems(values: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     if problem := _database_problem(values["database_url"]):
         found["database_url"] = problem
+    if not contract.is_deployment(values["deployment"]):
+        found["deployment"] = (
+            "a deployment's name starts with a letter and holds at most 32 letters A-Z, digits and _."
+        )
     region, pool = values["region"], values["user_pool_id"]
     if region and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", region):
         found["region"] = f"{region!r} is not an AWS region. It looks like eu-central-1."
@@ -136,11 +141,14 @@ def _database_problem(url: str) -> str | None:
 
 
 def _parsed(url: str) -> SplitResult | None:
-    """None for what is not an address."""
+    """None for what is not an address. Several hosts with commas between, as PostgreSQL takes them, are one."""
     try:
-        return urlsplit(url)
+        address = urlsplit(url)
+        if "," not in address.netloc and address.port == 0:
+            return None
     except ValueError:
         return None
+    return address
 
 
 _CONNINFO_SECRET = re.compile(r"(?:^|\s)(user|password)\s*=")
@@ -280,8 +288,10 @@ def _read(file: Path) -> Mapping[str, Any]:
         return tomllib.loads(file.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except (OSError, ValueError, RecursionError) as error:
+        reason: object = error.strerror if isinstance(error, OSError) else error
+        if not isinstance(error, OSError | UnicodeDecodeError | tomllib.TOMLDecodeError):
+            reason = "it holds a number of too many digits, or is nested too deeply"
         raise SettingsError(f"{file} can't be read: {reason}. Correct or delete the file.") from error
 
 

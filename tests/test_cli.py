@@ -273,6 +273,7 @@ def test_a_formula_is_evaluated_on_a_house(owner: TestDatabase, capsys: pytest.C
         write_series(connection, house, meter, {"A.GridPower": values})
     database.dispose()
     words = ["check", "formula", "pos(egauge.A.GridPower)", "--house", "Maple House", "--json"]
+    words += ["--database-url", owner.url]
     assert cli.main(words) == commands.OK
     answer = json.loads(capsys.readouterr().out)
     assert answer["values"] == [[now_ms - 2_000, 0.0], [now_ms - 1_000, 2.5]]

@@ -87,6 +87,9 @@ def test_whatever_a_window_file_holds_the_window_starts(
         ('database_url = "postgresql://h/d"\nbroker_port = 0', "broker_port"),
         ('database_url = "postgresql://h/d"\nbroker_port = "x"', "broker_port"),
         ('deployment = "x"', "database_url"),
+        ('database_url = "postgresql://h/d"\ndeployment = "a/#"', "deployment"),
+        ('database_url = "postgresql://h:99999/d"', "database_url"),
+        ('database_url = "postgresql://h/d"\naws_endpoint = "http://h:0"', "aws_endpoint"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, line: str, key: str) -> None:
@@ -137,8 +140,14 @@ def test_a_profile_takes_no_user_and_no_password(address: str) -> None:
     assert "Remove it" in str(caught.value)
 
 
-def test_a_broken_profiles_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "profiles.toml").write_text("[[profile]\n", "utf-8")
+def test_an_address_may_name_several_hosts() -> None:
+    several = "postgresql://one:5432,two:5433/sgmp"
+    assert Profile("Pilot", several).database_host == "one:5432,two:5433"
+
+
+@pytest.mark.parametrize("text", ["[[profile]\n", f"n = {'9' * 5000}", f"n = {'[' * 100_000}"])
+def test_a_broken_profiles_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "profiles.toml").write_text(text, "utf-8")
     with pytest.raises(SettingsError, match=r"profiles\.toml can't be read"):
         settings.load_profiles(tmp_path)
 
@@ -159,7 +168,15 @@ def test_the_window_comes_back_as_it_was_left(tmp_path: Path) -> None:
 @pytest.mark.expected_warnings("window.toml")
 @pytest.mark.parametrize(
     "text",
-    ["theme = 'pink'", "width = 'wide'", "]", "future_setting = 1", f"width = 1{'0' * 20}", "height = -5"],
+    [
+        "theme = 'pink'",
+        "width = 'wide'",
+        "]",
+        "future_setting = 1",
+        f"width = 1{'0' * 20}",
+        f"width = {'9' * 5000}",
+        "height = -5",
+    ],
 )
 def test_a_window_file_that_cannot_be_used_is_forgotten(tmp_path: Path, text: str) -> None:
     (tmp_path / "window.toml").write_text(text, "utf-8")

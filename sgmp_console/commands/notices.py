@@ -182,11 +182,15 @@ def _list_windows(arguments: argparse.Namespace) -> int:
 
 
 def _add_window(arguments: argparse.Namespace) -> int:
-    from sgmp_console.store import findings
+    from sgmp_console.store import devices, findings
     from sgmp_console.watch import recipients
 
     with open_database(arguments) as database, database.begin() as connection:
         house = _house(connection, arguments)
+        if house is not None and arguments.device:
+            known = [device.name for device in devices.list_all(connection, house.house_id)]
+            if arguments.device not in known:
+                raise UserError(f"{house.name} has no device {arguments.device}.")
         window_id = findings.add_window(
             connection,
             recipients.parse_window(

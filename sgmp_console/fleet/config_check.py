@@ -36,9 +36,11 @@ def check_device(payload: bytes, type_name: str) -> dict[str, Any]:
             "problems": [],
         }
     try:
-        config = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        return {"ok": False, "error": f"the config is not valid JSON: {error}", "problems": []}
+        config = contract.parse_json(
+            payload.decode(json.detect_encoding(payload), "replace"), "the config is"
+        )
+    except contract.ContractError as error:
+        return {"ok": False, "error": str(error), "problems": []}
     problems = [
         {"setting": problem.key, "code": problem.code, "message": problem.message}
         for problem in types[type_name].problems(config)

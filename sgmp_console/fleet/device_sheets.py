@@ -201,9 +201,9 @@ class _Run:
         config: dict[str, Any] = dict(before.config) if before else {}
         if row.get(CONFIG):
             try:
-                whole = json.loads(row.get(CONFIG), parse_constant=_refuse_constant)
-            except (ValueError, RecursionError) as error:
-                self._refuse(row, CONFIG, f"It is not valid JSON: {error}.")
+                whole = contract.parse_json(row.get(CONFIG), "It is")
+            except contract.ContractError as error:
+                self._refuse(row, CONFIG, f"{error}.")
                 return None
             if not isinstance(whole, dict):
                 self._refuse(row, CONFIG, "It must be a JSON object: {...}.")
@@ -277,18 +277,14 @@ def _read_value(cell: str, kind: str) -> Any:
     if kind == "boolean":
         cell = cell.lower()
     try:
-        value = json.loads(cell, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        value = contract.parse_json(cell, "It is")
+    except contract.ContractError:
         value = cell
     if kind == "text_list" and isinstance(value, str):
         return [line.strip() for line in value.splitlines() if line.strip()]
     if kind in contract.TEXT_KINDS and not isinstance(value, str):
         return cell
     return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _yes_or_no(text: str) -> bool | None:

@@ -17,6 +17,9 @@ _DAY_MS = 24 * HOUR_MS
 _MAX_SLOT_STEP_MS = 49 * HOUR_MS
 """Up to two days are shown in slots of five minutes; more is shown in hours."""
 
+_EARLIEST_MS, _LATEST_MS = -2_208_988_800_000, 7_258_118_400_000
+"""The beginnings of 1900 and 2200, UTC."""
+
 _MAX_DAYS = 50 * 366
 """Its hours are held in memory. No reading is of before 2010."""
 
@@ -52,6 +55,11 @@ class Period:
     end_ms: int
     zone: str
     snapped: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises PeriodError for what clocks and calendars have no room for on both sides."""
+        if self.start_ms < _EARLIEST_MS or self.end_ms > _LATEST_MS:
+            raise PeriodError("A period lies between the years 1900 and 2200, and has at most 50 years.")
 
     @property
     def step_ms(self) -> int:

@@ -105,6 +105,8 @@ def init(
     `ca.crt` and `ca.key` that were made elsewhere. `take_over`: also where another server uses the database. Raises SgmpError; running it again goes on where it stopped.
     """
     _check(folder, server)
+    if authority is not None and not (authority / "ca.crt").is_file():
+        raise UserError(f"{authority} holds no authority (ca.crt and ca.key).")
     if (folder / "server.json").exists():
         known = load(folder)
         if known.deployment != server.deployment:
@@ -167,6 +169,10 @@ def _check(folder: Path, server: Server) -> None:
         raise UserError(
             f"{server.host!r} is not a host name. It is the name at which laptops and edges reach this server."
         )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is not a folder.")
+    if server.admin_email:
+        store.normal_email(server.admin_email)
     for laptop in server.laptops:
         if not _LAPTOP.fullmatch(laptop):
             raise UserError(

@@ -118,7 +118,7 @@ class Claimed:
     key: str
     attempts: int
     channel: str
-    address: str
+    address: str = field(repr=False)
     secret: str = field(repr=False)
     items: Sequence[Mapping[str, Any]] = ()
 

@@ -104,6 +104,8 @@ def _moment(text: str, zone: str) -> int:
         raise UserError(f"{text!r} is not a time such as 2026-06-01 22:00.") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=calendar.zone(zone))
+    if not 2000 <= moment.year < 2200:  # what conversions between zones still have room for on both sides
+        raise UserError(f"{text!r} is not a time of this century or the next.")
     return int(moment.timestamp() * 1000)
 
 

@@ -54,6 +54,7 @@ from .declarations import (
     device_types,
     undeclared_type,
 )
+from .json_text import parse_json
 from .numbers import integer_in, number_in
 from .topics import (
     ReadTopic,
@@ -143,6 +144,7 @@ __all__ = [
     "parse_command",
     "parse_config",
     "parse_credentials",
+    "parse_json",
     "parse_probe",
     "parse_read_topic",
     "probe_topic",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -268,8 +269,11 @@ def _value_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | 
     if kind == "text_list":
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             return ProblemCode.WRONG_TYPE, "must be a list of texts"
+        if not all(map(_can_be_stored, value)):
+            return ProblemCode.WRONG_FORM, _NOT_STORABLE
         return (ProblemCode.EMPTY, "must not be empty") if field.required and not value else None
-    if isinstance(value, bool) or not isinstance(value, int if kind == "integer" else (int, float)):
+    is_number = isinstance(value, int if kind == "integer" else (int, float)) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= sys.float_info.max:  # nor NaN, which JSON does not have
         return ProblemCode.WRONG_TYPE, ("must be a whole number" if kind == "integer" else "must be a number")
     if field.minimum is not None and value < field.minimum:
         return ProblemCode.TOO_SMALL, f"must be at least {field.minimum:g}"
@@ -278,9 +282,18 @@ def _value_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | 
     return None
 
 
+_NOT_STORABLE = "holds a character that can't be stored (NUL, or half of a pair)"
+
+
+def _can_be_stored(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _text_problem(field: ConfigField, value: Any) -> tuple[ProblemCode, str] | None:
     if not isinstance(value, str):
         return ProblemCode.WRONG_TYPE, "must be a text in quotes"
+    if not _can_be_stored(value):
+        return ProblemCode.WRONG_FORM, _NOT_STORABLE
     if field.required and not value.strip():
         return ProblemCode.EMPTY, "must not be empty"
     if field.kind == "host" and not is_host(value):

@@ -16,8 +16,14 @@ def parse_json(payload: bytes | str, what: str) -> Any:
         return json.loads(text, parse_constant=_refuse_constant)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         # A JSON error quotes no payload text, only a position.
-        raise ContractError(f"{what} not valid JSON: {error}", RejectionCode.INVALID_JSON) from None
+        known = isinstance(error, json.JSONDecodeError | UnicodeDecodeError | _Constant)
+        reason = error if known else "it is nested too deeply, or holds a number of too many digits"
+        raise ContractError(f"{what} not valid JSON: {reason}", RejectionCode.INVALID_JSON) from None
+
+
+class _Constant(ValueError):
+    """What Python reads as a number, and JSON does not know."""
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
+    raise _Constant(f"{name} is not a JSON number")

@@ -6,6 +6,7 @@ the daemon or carry a secret out of it.
 
 from __future__ import annotations
 
+import base64
 import importlib
 import inspect
 import json
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from sgmp_edge import contract
 from sgmp_edge.common import AT_TICK, DeviceError, NotReady, ReadResult
@@ -77,7 +79,7 @@ class Redactor:
     def __init__(self, kind: contract.DeviceType, config: Mapping[str, Any]) -> None:
         secret = kind.secret_keys() if kind.declared else frozenset(config)
         texts = {text for key in secret for text in _texts(config.get(key)) if len(text) > 2}
-        self._texts = sorted(texts, key=len, reverse=True)
+        self._texts = sorted({form for text in texts for form in _forms(text)}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         for secret in self._texts:
@@ -85,6 +87,32 @@ class Redactor:
         # What a device sends must not look like lines of the log, or move a terminal's cursor.
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+    def warning(self, message: Message) -> Message:
+        """A message as it is; of a driver's own warning its texts without secrets."""
+        if message.kind != "event":
+            return message
+        body = json.loads(message.payload)
+        if body["type"] != contract.WARNING or not isinstance(body["data"], Mapping):
+            return message
+        data = {key: self(value) if isinstance(value, str) else value for key, value in body["data"].items()}
+        return replace(message, payload=encode({**body, "data": data}))
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as texts, URLs, JSON and HTTP headers write it."""
+    encoded = secret.encode("utf-8", "replace")
+    # What is the same in base64 whatever stands before it (a user's name) and after it.
+    inner = {base64.b64encode(b"x" * skip + encoded).decode()[4:-4] for skip in range(3)}
+    return {
+        *(secret, quote(secret), quote(secret, safe=""), quote_plus(secret)),
+        *(json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]),
+        *(part for part in inner if len(part) >= _SHORTEST_BASE64),
+    }
+
+
+_SHORTEST_BASE64 = 8
+"""Characters of base64 that are a secret's: fewer may be anything."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +135,12 @@ class CallResult:
 def guarded(call: Callable[[], CallResult], redact: Redactor) -> CallResult:
     """Make a call of a driver, whatever it raises."""
     try:
-        return call()
+        result = call()
+        return replace(
+            result,
+            messages=[redact.warning(message) for message in result.messages],
+            left_command=None if result.left_command is None else redact(result.left_command),
+        )
     except DeviceError as error:
         return CallResult(
             Outcome.of(error.outcome),

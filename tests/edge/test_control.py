@@ -388,10 +388,10 @@ def test_a_device_that_leaves_its_command_by_itself_is_reported_once_and_at_the_
     polls = len(controlled.script.reads)
     controlled.house.until(lambda: len(controlled.script.reads) > polls + 2)
     assert controlled.outcomes() == ["done"]
-    controlled.script.left = "the battery left manual mode by itself"
+    controlled.script.left = "it left manual mode by itself"
     left = controlled.result(2)
     assert (left["outcome"], left["code"]) == ("failed", "left_by_itself")
-    assert left["reason"] == "the battery left manual mode by itself"
+    assert left["reason"] == "it left manual mode by itself"
     controlled.house.until(lambda: not controlled.leases())
     polls = len(controlled.script.reads)
     controlled.house.until(lambda: len(controlled.script.reads) > polls + 2)

@@ -48,7 +48,19 @@ def test_a_text_names_a_period_by_the_clock_of_the_house(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nonsense", "2025-13", "2025-02-30", "2025-05-03..2025-05-01", "..", "99999", "0000"]
+    "text",
+    [
+        "",
+        "nonsense",
+        "2025-13",
+        "2025-02-30",
+        "2025-05-03..2025-05-01",
+        "..",
+        "99999",
+        "0000",
+        "0001",
+        "9998",
+    ],
 )
 def test_what_is_not_a_period_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(PeriodError, match=r"\.$"):

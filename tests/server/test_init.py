@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sgmp_console import settings, store
+from sgmp_console import cli, commands, settings, store
 from sgmp_console.cloud import services
 from sgmp_console.cloud.mqtt import BrokerSettings, Connection, Disconnected
 from sgmp_console.demo.processes import Child, Program
@@ -293,6 +293,26 @@ def test_no_server_takes_the_database_of_another_by_mistake(folder: Path, manage
     assert init("second", "--take-over").returncode == 0
     assert lets_in("second")
     assert not lets_in("first")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--admin", "ada"), "An email address looks like"),
+        (("--authority", "nowhere"), "nowhere holds no authority"),
+        ((), "is not a folder"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    where = folder / "sgmp"
+    if not words:
+        where.write_text("")
+    assert cli.main(["server", "init", str(where), "--host", "h", "--dry-run", *words]) == commands.FAILED
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert printed.out == ""
 
 
 def test_another_laptop_is_added_and_the_first_keeps_its_rights(folder: Path) -> None:

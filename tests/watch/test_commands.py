@@ -86,7 +86,8 @@ def test_times_of_maintenance_are_added_listed_and_removed(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with database.begin() as connection:
-        store.houses.create(connection, "North", time_zone="Europe/Berlin")
+        house = store.houses.create(connection, "North", time_zone="Europe/Berlin")
+        store.devices.create(connection, house.house_id, "pv", "egauge", {})
     add = ("maintenance", "add", "--house", "North")
     _, first = run(capsys, *add, "--start", "2026-06-01 22:00", "--end", "2026-06-02 02:00", "--note", "line")
     _, second = run(capsys, *add, "--days", "sat,sun", "--start", "22:00", "--end", "2:00", "--device", "pv")
@@ -96,6 +97,10 @@ def test_times_of_maintenance_are_added_listed_and_removed(
     ]
     assert run(capsys, "maintenance", "remove", first.strip())[0] == commands.OK
     assert run(capsys, "maintenance", "remove", first.strip())[0] == commands.FAILED
+    assert run(capsys, *add, "--days", "sat", "--start", "1:00", "--end", "2:00", "--device", "vp") == (
+        commands.FAILED,
+        "North has no device vp.\n",
+    )
     with database.begin() as connection:
         assert len(findings.windows(connection)) == 1
 
@@ -108,6 +113,7 @@ def test_times_of_maintenance_are_added_listed_and_removed(
         ("--days", "mon", "--start", "25:00", "--end", "23:00"),
         ("--days", "mon", "--start", "22:00", "--end", "22:00"),
         ("--start", "2026-06-02", "--end", "2026-06-01"),
+        ("--start", "0001-01-01", "--end", "2026-06-01"),
     ],
 )
 def test_a_wrong_time_of_maintenance_is_a_sentence(
