@@ -38,7 +38,7 @@ from sgmp_edge.contract import DeviceConfig, ReadTopic, read_topic
 from sgmp_edge.polling.device import Device
 from sgmp_edge.polling.drivers import CallResult, Catalogue
 from tests.database import TestServer
-from tests.edge.drivers_http import HttpDevice, Reply, Request, hurry
+from tests.edge.drivers_http import HttpDevice, Reply, Request
 from tests.smtp import running_smtp
 from tests.webhook import running_webhook
 
@@ -384,9 +384,7 @@ def test_secrets_stand_where_they_belong_and_nowhere_else(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hurry(monkeypatch)
     caplog.set_level(logging.DEBUG)
     written, files = Written(), tmp_path / "files"
     files.mkdir()
