@@ -1,4 +1,4 @@
-"""Check a formula, a configuration, or what a deployment needs."""
+"""Check a formula, a configuration, a house, or what a deployment needs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ def add(parsers: Parsers) -> None:
     kinds = add_group(
         parsers,
         "check",
-        "check a formula, a configuration, or what a deployment needs",
+        "check a formula, a configuration, a house, or what a deployment needs",
         title="what to check",
         metavar="KIND",
     )
     _add_formula(kinds)
     _add_config(kinds)
+    _add_house(kinds)
     _add_deployment(kinds)
 
 
@@ -69,6 +70,20 @@ def _add_config(kinds: Parsers) -> None:
     )
     parser.add_argument("file", type=Path, metavar="FILE.json", help="- reads standard input")
     parser.add_argument("--type", metavar="TYPE", help="FILE is the config of one device of this type")
+    add_json(parser)
+
+
+def _add_house(kinds: Parsers) -> None:
+    parser = add_command(
+        kinds,
+        "house",
+        house,
+        "say what is wrong in a house, and what to do",
+        "Look at the edge, the configuration, each device, the analytic items and the findings of a house, as the database "
+        "holds them. The first line says the likeliest cause. Exit code 1 where something is wrong.",
+    )
+    parser.add_argument("house", metavar="NAME")
+    add_database(parser)
     add_json(parser)
 
 
@@ -158,6 +173,21 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def house(arguments: argparse.Namespace) -> int:
+    from sgmp_console import diagnosis
+
+    with open_database(arguments) as database, database.begin() as connection:
+        found = diagnosis.house(connection, arguments.house, time.time_ns() // 1_000_000)
+    if arguments.json:
+        steps = [step.as_json() for step in found.steps]
+        print(json.dumps({"cause": found.cause, "steps": steps}, indent=2, ensure_ascii=False))
+    else:
+        print(found.cause or "Nothing is wrong.")
+        print()
+        print(diagnosis.as_text(found.steps, "WRONG"))
+    return FAILED if found.cause else OK
 
 
 def deployment(arguments: argparse.Namespace) -> int:

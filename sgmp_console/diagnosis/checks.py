@@ -5,7 +5,7 @@ Nothing is changed anywhere, but by `remove_leftovers`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sgmp_console.cloud import services
 from sgmp_console.diagnosis import database as databases
@@ -117,9 +117,9 @@ def deployment(
             database.dispose()
 
 
-def as_text(steps: list[Step]) -> str:
-    """For a terminal: a line for each step, and what to do below those that are not as needed."""
-    marks = {True: "ok     ", False: "MISSING", None: "-      "}
+def as_text(steps: Sequence[Step], wrong: str = "MISSING") -> str:
+    """For a terminal: a line for each step, and what to do below those that are not as needed, which `wrong` marks."""
+    marks = {True: "ok     ", False: f"{wrong:7}", None: "-      "}
     lines = []
     for one in steps:
         lines.append(f"{marks[one.ok]} {one.name}: {one.text}")
