@@ -31,7 +31,6 @@ from sgmp_console.timeseries import (
     SLOTS_PER_HOUR,
     HourAggregates,
     Series,
-    SlotAggregates,
     SlotMeans,
     calendar,
 )
@@ -46,8 +45,6 @@ SPARE_MS = 6 * SLOT_MS
 """What is not on screen is read more rarely: it is only sorted and filtered by."""
 
 _NONE, _NO_VALUES = np.empty(0, np.int64), np.empty(0)
-_NO_HOURS = HourAggregates(_NONE, _NONE, _NO_VALUES, _NO_VALUES, _NO_VALUES, _NO_VALUES, _NO_VALUES)
-_NO_SLOTS = SlotAggregates(_NONE, _NONE, _NO_VALUES, _NO_VALUES, _NO_VALUES, _NO_VALUES, _NO_VALUES, _NONE)
 
 
 @dataclass(frozen=True)
@@ -113,13 +110,13 @@ def read_pulses(
         planner = ItemReader(
             connection, house_id, known=Known(items[house_id], series, standing, {}, start_ms, end_ms)
         )
-        wanted = (planner.aggregated_fields(name) for name in BALANCE_ITEMS if name in planner.items)
-        fields[house_id] = frozenset().union(*wanted)
-    numbers = [standings[one][0][key] for one in ids for key in fields[one] if key in standings[one][0]]
-    slots = aggregates.read_slots_of_series(connection, numbers, start_ms, end_ms)
+        read_from = (planner.aggregated_fields(name) for name in BALANCE_ITEMS if name in planner.items)
+        fields[house_id] = frozenset().union(*read_from)
+    wanted = {(one, key): standings[one][0].get(key) for one in ids for key in fields[one]}
+    slots = aggregates.read_slots(connection, wanted, start_ms, end_ms)
     strip_from_ms = min(_days(house, now_ms)[0][0] for house in houses)
-    hours = aggregates.read_hours_of_series(
-        connection, numbers, strip_from_ms // HOUR_MS * HOUR_MS, end_ms // HOUR_MS * HOUR_MS
+    hours = aggregates.read_hours(
+        connection, wanted, strip_from_ms // HOUR_MS * HOUR_MS, end_ms // HOUR_MS * HOUR_MS
     )
 
     qualities = quality.of_houses(connection, ids, now_ms - QUALITY_DAYS * DAY_MS)
@@ -127,13 +124,13 @@ def read_pulses(
     for house in houses:
         series, standing = standings[house.house_id]
         of_house = fields[house.house_id]
-        known_slots = {key: slots[series[key]] if series.get(key) in slots else _NO_SLOTS for key in of_house}
+        known_slots = {key: slots[house.house_id, key] for key in of_house}
         reader = ItemReader(
             connection,
             house.house_id,
             known=Known(items[house.house_id], series, standing, known_slots, start_ms, end_ms),
         )
-        of_hours = [hours[series[key]] if series.get(key) in hours else _NO_HOURS for key in sorted(of_house)]
+        of_hours = [hours[house.house_id, key] for key in sorted(of_house)]
         pulse = _pulse(reader, house, now_ms, of_hours, known_openings.get(house.house_id))
         found[house.house_id] = replace(pulse, quality=qualities.get(house.house_id))
     return found

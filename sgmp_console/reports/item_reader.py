@@ -36,7 +36,6 @@ from sgmp_console.reports.item_values import (
     ItemHours,
     ItemSlots,
     ItemUnreadable,
-    Polls,
     missing_item,
     of_raw,
     wider,
@@ -57,7 +56,6 @@ from sgmp_console.store import (
     SeriesIds,
     aggregates,
     analytics,
-    devices,
     events,
     readings,
     series_of,
@@ -155,6 +153,15 @@ class ItemReader:
         except ItemUnreadable:
             return frozenset()
 
+    def field_slots(
+        self, fields: Collection[FieldKey], start_ms: int, end_ms: int
+    ) -> dict[FieldKey, SlotAggregates]:
+        """The aggregates of fields, as they are stored; empty where there are none."""
+        return aggregates.read_slots(self.connection, self._ids(fields), start_ms, end_ms)
+
+    def _ids(self, fields: Collection[FieldKey]) -> dict[FieldKey, int | None]:
+        return {key: self._series.get(key) for key in fields}
+
     # --- Slots -------------------------------------------------------------------------------------------------------
 
     def slots(self, names: Iterable[str], start_ms: int, end_ms: int) -> dict[str, ItemSlots]:
@@ -194,7 +201,7 @@ class ItemReader:
         known = self.known
         if known and known.start_ms <= first and last <= known.end_ms and fields <= known.slots.keys():
             return known.slots
-        return aggregates.read_slots(self.connection, self.house_id, fields, first, last, series=self._series)
+        return self.field_slots(fields, first, last)
 
     def _exact_slots(
         self, route: Route, known: Mapping[FieldKey, SlotAggregates], start_ms: int, end_ms: int
@@ -260,9 +267,7 @@ class ItemReader:
         """Of whole hours, each field read once: a report asks for curves, peaks and sums of the same range."""
         known = self._hours_known.setdefault((start_ms, end_ms), {})
         if missing := set(fields) - known.keys():
-            known |= aggregates.read_hours(
-                self.connection, self.house_id, missing, start_ms, end_ms, series=self._series
-            )
+            known |= aggregates.read_hours(self.connection, self._ids(missing), start_ms, end_ms)
         return known
 
     @cached_property
@@ -300,10 +305,7 @@ class ItemReader:
         if inner_start < inner_end:
             parts.append((HOUR_MS, self._hour_aggregates([key], inner_start, inner_end)[key]))
         for first, last in outside(start_ms, end_ms, inner_start, inner_end):
-            slots = aggregates.read_slots(
-                self.connection, self.house_id, [key], first, last, series=self._series
-            )
-            parts.append((SLOT_MS, slots[key]))
+            parts.append((SLOT_MS, self.field_slots([key], first, last)[key]))
         return parts
 
     def _aggregated_extremes(
@@ -365,9 +367,7 @@ class ItemReader:
             known: SlotAggregates | HourAggregates = self._hour_aggregates([key], *inner)[key]
             step_of = known.starts
         else:
-            known = aggregates.read_slots(
-                self.connection, self.house_id, [key], *snap(start_ms, end_ms), series=self._series
-            )[key]
+            known = self.field_slots([key], *snap(start_ms, end_ms))[key]
             step_of = (
                 starts[np.searchsorted(starts, known.starts, side="right") - 1] if len(starts) else starts
             )
@@ -382,29 +382,8 @@ class ItemReader:
             np.fmax.at(highs, at[inside], found[1][inside])
         return lows, highs
 
-    # --- Polls -------------------------------------------------------------------------------------------------------
-
-    def polls(self, name: str, start_ms: int, end_ms: int) -> Polls | None:
-        """The item's values beside those expected in a range; None where the polling interval is not known.
-
-        Known is the one in the devices' configs; else that of the data, where at least half of the slots have equally
-        many values. Ranges of which too much would have to be read have none.
-        """
-        start_ms, end_ms = snap(start_ms, end_ms)
-        counts = self._value_counts(name, start_ms, end_ms)
-        if counts is None or not len(counts):
-            return None
-        per_slot = self._polls_per_slot(name)
-        if per_slot is None:
-            distinct, often = np.unique(counts, return_counts=True)
-            most = int(np.argmax(often))
-            if 2 * often[most] < len(counts):
-                return None
-            per_slot = float(distinct[most])
-        return Polls(int(counts.sum()), round(per_slot * (end_ms - start_ms) / SLOT_MS))
-
-    def _value_counts(self, name: str, start_ms: int, end_ms: int) -> NDArray[np.int64] | None:
-        """How many values the item has in each of its covered slots."""
+    def value_counts(self, name: str, start_ms: int, end_ms: int) -> NDArray[np.int64] | None:
+        """How many values the item has in each of its covered slots; None where too much would have to be read."""
         route = self._route(name)
         length_ms = end_ms - start_ms
         if route.formula.linear is not None and route.is_complete_from(start_ms):
@@ -423,26 +402,6 @@ class ItemReader:
             return None
         slots = self._raw([name], start_ms, end_ms)[name].timestamps // SLOT_MS
         return np.unique(slots, return_counts=True)[1].astype(np.int64)
-
-    def _polls_per_slot(self, name: str) -> float | None:
-        """By the configs of the devices that the item reads; the slowest counts. None where one doesn't say."""
-        read = {device for device, _ in self._route(name).fields.values()}
-        intervals = [self._intervals.get(device) for device in read]
-        known = [interval for interval in intervals if interval is not None]
-        return SLOT_MS / 1000 / max(known) if known and len(known) == len(intervals) else None
-
-    @cached_property
-    def _intervals(self) -> Mapping[str, float]:
-        """Seconds between two polls, by device whose config says so."""
-        configured = {
-            device.name: device.config.get("interval")
-            for device in devices.list_all(self.connection, self.house_id)
-        }
-        return {
-            name: float(interval)
-            for name, interval in configured.items()
-            if isinstance(interval, int | float) and not isinstance(interval, bool) and interval > 0
-        }
 
     # --- Raw readings ------------------------------------------------------------------------------------------------
 
@@ -495,10 +454,7 @@ class ItemReader:
         found = readings.read(self.connection, self.house_id, keys, first, last, series=self._series)
         gone_to = min(self.raw_from_ms, last)
         behind = [key for key, series in found.items() if len(series) and series.timestamps[0] < gone_to]
-        known = aggregates.read_slots(
-            self.connection, self.house_id, behind, *snap(first, gone_to), series=self._series
-        )
-        for key, slots in known.items():
+        for key, slots in self.field_slots(behind, *snap(first, gone_to)).items():
             found[key] = _whole_slots(found[key], slots)
         return {key: series.between(start_ms, end_ms) for key, series in found.items()}
 

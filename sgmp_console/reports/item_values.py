@@ -58,19 +58,6 @@ class ItemExtremes:
     source: Source
 
 
-@dataclass(frozen=True)
-class Polls:
-    """How many values there are, and how many polls there were to be."""
-
-    values: int
-    expected: int
-
-    @property
-    def share(self) -> float | None:
-        """0 to 1."""
-        return min(self.values / self.expected, 1.0) if self.expected else None
-
-
 class ItemUnreadable(UserError):
     """The item `name` can't be evaluated; the sentence says why."""
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sgmp_console.reports.heat_map import HeatMap
 from sgmp_console.reports.item_source import Source
-from sgmp_console.reports.item_values import Polls
 from sgmp_console.reports.periods import Period
+from sgmp_console.reports.polls import Polls
 from sgmp_console.store import House
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 

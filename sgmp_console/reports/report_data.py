@@ -6,7 +6,7 @@ that of the covered slots, an energy the sum of their means / 12, an extreme tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,12 +18,13 @@ from sgmp_console.formula import FormulaError, energy_refusal, inlined, parse
 from sgmp_console.reports.balance import BALANCE_ITEMS, Balance, ledger_from_ms, weekly_balance, without_car
 from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.item_source import Source, combined
-from sgmp_console.reports.item_values import ItemUnreadable, Polls
+from sgmp_console.reports.item_values import ItemUnreadable
 from sgmp_console.reports.periods import Period
+from sgmp_console.reports.polls import Polls, polling_intervals, polls
 from sgmp_console.reports.report import Trouble
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, StationPower, paired, with_powers, with_split
 from sgmp_console.reports.steps import Steps, hour_grids, joined, series_without_car
-from sgmp_console.store import AnalyticItem, House, aggregates, events, findings, readings
+from sgmp_console.store import AnalyticItem, House, events, findings, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, SlotMeans, calendar, snap
 from sgmp_console.watch.sentences import sentence
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
@@ -237,13 +238,7 @@ class ReportData:
         raw_from_ms = self.reader.raw_from_ms
         if raw_from_ms <= start_ms:
             return powers
-        slots = aggregates.read_slots(
-            self.connection,
-            self.house.house_id,
-            fields.values(),
-            snap(start_ms, end_ms)[0],
-            min(raw_from_ms, end_ms),
-        )
+        slots = self.reader.field_slots(fields.values(), snap(start_ms, end_ms)[0], min(raw_from_ms, end_ms))
         return {one: powers[one].with_means_of(slots[key], raw_from_ms) for one, key in fields.items()}
 
     @cached_property
@@ -271,8 +266,14 @@ class ReportData:
 
     def polls(self, name: str) -> Polls | None:
         if name not in self._polls_known:
-            self._polls_known[name] = self.reader.polls(name, self.period.start_ms, self.passed_ms)
+            self._polls_known[name] = polls(
+                self.reader, name, self.period.start_ms, self.passed_ms, self._intervals_s
+            )
         return self._polls_known[name]
+
+    @cached_property
+    def _intervals_s(self) -> Mapping[str, float]:
+        return polling_intervals(self.connection, self.house.house_id)
 
     def unit(self, name: str) -> str:
         item = self.reader.items.get("load" if name == LOAD_WITHOUT_EV else name)

@@ -18,7 +18,7 @@ from sgmp_console.retention import MIN_RAW_RETENTION_MS, RAW_RETENTION_DAYS
 from sgmp_console.store import binary_copy
 from sgmp_console.store.database import Database
 from sgmp_console.store.rows import array_literal, to_ms, to_ms_or_none
-from sgmp_console.store.series import FieldKey, SeriesIds, read_packed, read_packed_series, series_of
+from sgmp_console.store.series import FieldKey, Key, SeriesIds, read_packed, series_of
 from sgmp_console.timeseries import SLOT_MS, HourAggregates, SlotAggregates, timestamp_hash
 
 _TIMESCALE = "sgmp_timescale"
@@ -285,27 +285,12 @@ def standings(connection: sa.Connection, house_ids: Collection[int]) -> dict[int
 
 
 def read_slots(
-    connection: sa.Connection,
-    house_id: int,
-    fields: Collection[FieldKey],
-    start_ms: int,
-    end_ms: int,
-    *,
-    series: SeriesIds | None = None,
-) -> dict[FieldKey, SlotAggregates]:
-    """The slots that begin in [start_ms, end_ms), one entry for each of `fields`, empty where none are."""
-    columns = read_packed(
-        connection, house_id, fields, start_ms, end_ms, "packed_slots", _SLOT_COLUMNS, series
-    )
+    connection: sa.Connection, series: Mapping[Key, int | None], start_ms: int, end_ms: int
+) -> dict[Key, SlotAggregates]:
+    """The slots that begin in [start_ms, end_ms) of series, as `read_packed` takes them: one entry for each, empty where
+    there are none. One statement."""
+    columns = read_packed(connection, series, start_ms, end_ms, "packed_slots", _SLOT_COLUMNS)
     return {key: _slots(arrays) for key, arrays in columns.items()}
-
-
-def read_slots_of_series(
-    connection: sa.Connection, series_ids: Collection[int], start_ms: int, end_ms: int
-) -> dict[int, SlotAggregates]:
-    """As `read_slots`, by id and of whatever houses; without an entry where none are. One statement."""
-    columns = read_packed_series(connection, series_ids, start_ms, end_ms, "packed_slots", _SLOT_COLUMNS)
-    return {number: _slots(arrays) for number, arrays in columns.items()}
 
 
 def _slots(arrays: list[NDArray[Any]]) -> SlotAggregates:
@@ -323,27 +308,11 @@ def _slots(arrays: list[NDArray[Any]]) -> SlotAggregates:
 
 
 def read_hours(
-    connection: sa.Connection,
-    house_id: int,
-    fields: Collection[FieldKey],
-    start_ms: int,
-    end_ms: int,
-    *,
-    series: SeriesIds | None = None,
-) -> dict[FieldKey, HourAggregates]:
-    """The UTC hours that begin in [start_ms, end_ms), one entry for each of `fields`, empty where none are."""
-    columns = read_packed(
-        connection, house_id, fields, start_ms, end_ms, "packed_hours", _HOUR_COLUMNS, series
-    )
+    connection: sa.Connection, series: Mapping[Key, int | None], start_ms: int, end_ms: int
+) -> dict[Key, HourAggregates]:
+    """As `read_slots`, of UTC hours."""
+    columns = read_packed(connection, series, start_ms, end_ms, "packed_hours", _HOUR_COLUMNS)
     return {key: _hours(arrays) for key, arrays in columns.items()}
-
-
-def read_hours_of_series(
-    connection: sa.Connection, series_ids: Collection[int], start_ms: int, end_ms: int
-) -> dict[int, HourAggregates]:
-    """As `read_hours`, by id and of whatever houses; without an entry where none are. One statement."""
-    columns = read_packed_series(connection, series_ids, start_ms, end_ms, "packed_hours", _HOUR_COLUMNS)
-    return {number: _hours(arrays) for number, arrays in columns.items()}
 
 
 def _hours(arrays: list[NDArray[Any]]) -> HourAggregates:

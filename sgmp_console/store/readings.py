@@ -165,9 +165,9 @@ def read(
     All series come in one COPY. A name stands for the device that has it now, else for the last that had it.
     `series`: what `series_of` returned in this transaction, if it is known.
     """
-    columns = read_packed(
-        connection, house_id, fields, start_ms, end_ms, "packed_readings", (">i8", ">f8"), series
-    )
+    known = series_of(connection, house_id) if series is None else series
+    asked = {key: known.get(key) for key in fields}
+    columns = read_packed(connection, asked, start_ms, end_ms, "packed_readings", (">i8", ">f8"))
     return {key: Series(binary_copy.to_ms(times), values) for key, (times, values) in columns.items()}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Hashable, Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -13,6 +13,8 @@ from psycopg2 import sql
 
 from sgmp_console.store import binary_copy
 from sgmp_console.store.rows import driver, from_ms
+
+Key = TypeVar("Key", bound=Hashable)
 
 FieldKey = tuple[str, str]
 """(device name, field)."""
@@ -31,58 +33,40 @@ def series_of(connection: sa.Connection, house_id: int) -> dict[FieldKey, int]:
 
 def read_packed(
     connection: sa.Connection,
-    house_id: int,
-    fields: Collection[FieldKey],
+    series: Mapping[Key, int | None],
     start_ms: int,
     end_ms: int,
     function: str,
     columns: tuple[str, ...],
-    series: SeriesIds | None,
-) -> dict[FieldKey, list[NDArray[Any]]]:
+) -> dict[Key, list[NDArray[Any]]]:
     """The columns of `[start_ms, end_ms)` that one of the database's `packed_...` functions gives, in one COPY.
 
-    One entry for each of `fields`, in the order of the first column, which is a time in PostgreSQL's microseconds; empty
-    where there is nothing. `columns`: as `binary_copy.decode_packed` takes them. `series`: what `series_of` returned in
-    this transaction, if it is known.
+    `series`: the ids of series of whatever houses, under the caller's names for them; None where there is no series. One
+    entry for each, in the order of the first column, which is a time in PostgreSQL's microseconds; empty where there is
+    nothing. `columns`: as `binary_copy.decode_packed` takes them.
     """
-    known = series_of(connection, house_id) if series is None else series
-    ids = {known[key]: key for key in set(fields) & known.keys()}
     nothing: list[NDArray[Any]] = [
         np.empty(0, np.float64 if column == ">f8" else np.int64) for column in columns
     ]
-    found = dict.fromkeys(fields, nothing)
-    for number, arrays in read_packed_series(connection, ids, start_ms, end_ms, function, columns).items():
-        found[ids[number]] = arrays
-    return found
-
-
-def read_packed_series(
-    connection: sa.Connection,
-    series_ids: Collection[int],
-    start_ms: int,
-    end_ms: int,
-    function: str,
-    columns: tuple[str, ...],
-) -> dict[int, list[NDArray[Any]]]:
-    """As `read_packed`, by id and of whatever houses; without an entry where there is nothing."""
-    if not series_ids or end_ms <= start_ms:
-        return {}
+    found = dict.fromkeys(series, nothing)
+    keys = {number: key for key, number in series.items() if number is not None}
+    if not keys or end_ms <= start_ms:
+        return found
     query = sql.SQL(
         "COPY (SELECT * FROM sgmp.{}(CAST({} AS integer[]), {}, {})) TO STDOUT (FORMAT binary)"
     ).format(
         sql.Identifier(function),
-        sql.Literal(list(series_ids)),
+        sql.Literal(list(keys)),
         sql.Literal(from_ms(start_ms)),
         sql.Literal(from_ms(end_ms)),
     )
     stream = BytesIO()
     with driver(connection).cursor() as cursor:
         cursor.copy_expert(query, stream)
-    found = {}
     for number, arrays in binary_copy.decode_packed(stream, columns).items():
         # The server sends rows in the order in which it finds them: usually that of time.
         if not bool(np.all(arrays[0][1:] > arrays[0][:-1])):
             order = np.argsort(arrays[0])
             arrays = [column[order] for column in arrays]
-        found[number] = arrays
+        found[keys[number]] = arrays
     return found

@@ -200,9 +200,7 @@ ACTS = {
     ),
     "read slots": Act(
         lambda c, p: len(
-            aggregates.read_slots(c, p.house_id, [("meter", "x")], T0 - 600_000, T0 + 600_000)[
-                "meter", "x"
-            ].starts
+            aggregates.read_slots(c, {"x": p.series_id}, T0 - 600_000, T0 + 600_000)["x"].starts
         ),
         "SELECT FROM sgmp.packed_slots(ARRAY[{series}], '-infinity', 'infinity') WHERE sums = float8send({value})",
     ),

@@ -221,7 +221,8 @@ def test_what_was_stored_before_is_populated(database: Database, house: House) -
     assert heard[-1] == 1.0
     with database.begin() as connection:
         key = ("egauge", "A.Load")
-        slots = store.aggregates.read_slots(connection, house.house_id, [key], T0, T0 + 2 * 300_000)[key]
+        series = store.series_of(connection, house.house_id)
+        slots = store.aggregates.read_slots(connection, series, T0, T0 + 2 * 300_000)[key]
     assert slots.sums.tolist() == [10.0, 10.0]
 
 

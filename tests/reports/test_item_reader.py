@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
-from sgmp_console import store
 from sgmp_console.demo.simulator import history
 from sgmp_console.demo.simulator.house import House
 from sgmp_console.fleet import analytics, devices, houses
@@ -19,7 +17,7 @@ from sgmp_console.measurements import flatten
 from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.item_values import ItemUnreadable
-from sgmp_console.store import Batch, Database, EventRow, aggregates, readings
+from sgmp_console.store import Batch, Database, EventRow, aggregates, readings, series_of
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series
 from sgmp_console.timeseries.calendar import day
 from tests.database import TestServer
@@ -220,7 +218,8 @@ def test_what_is_not_exact_is_approximate_when_its_raw_readings_are_gone(
     assert found.source is Source.APPROXIMATE
     assert found.slots.coverage == 1.0
     with old_house.database.begin() as connection:
-        known = aggregates.read_slots(connection, old_house.house_id, [X, Z], OLD_MS, OLD_MS + DAY_MS)
+        series = series_of(connection, old_house.house_id)
+        known = aggregates.read_slots(connection, series, OLD_MS, OLD_MS + DAY_MS)
     x, z = (known[key].sums / known[key].n for key in (X, Z))
     np.testing.assert_allclose(found.slots.means, np.maximum(x + 1, 0) if name == "clipped" else x + z)
     assert old_house.hours(name, OLD_MS, OLD_MS + DAY_MS).source is Source.APPROXIMATE
@@ -371,35 +370,3 @@ def test_the_energy_of_a_day_is_the_sum_of_its_slots_and_of_its_hours(
     assert whole.energy_kwh == pytest.approx(float(slots.means.sum()) / 12, rel=1e-9, abs=1e-9)
     assert whole.energy_kwh == pytest.approx(sum(one or 0.0 for one in single), rel=1e-9, abs=1e-9)
     assert whole.energy_kwh == pytest.approx(slots.energy_kwh, rel=1e-9, abs=1e-9)
-
-
-@pytest.mark.parametrize("aggregated", [True, False])
-def test_polls_that_are_missing_within_covered_slots_are_counted(
-    house: StoredHouse, aggregated: bool
-) -> None:
-    every = noise(hours=2)  # each minute
-    keep = np.ones(len(every), bool)
-    keep[10:14] = keep[20] = False  # four of a slot's five, and one of another's
-    house.store({("a", "x"): Series(every.timestamps[keep], every.values[keep])})
-    house.item("power", "a.x", aggregated=aggregated)
-    house.populate()
-    with house.database.begin() as connection:
-        reader = ItemReader(connection, house.house_id)
-        polls = reader.polls("power", START_MS, START_MS + 2 * HOUR_MS)
-        slots = reader.slots(["power"], START_MS, START_MS + 2 * HOUR_MS)["power"].slots
-
-    assert slots.coverage == 1
-    assert polls is not None
-    assert (polls.values, polls.expected) == (115, 120)
-
-
-def test_a_polling_interval_is_that_of_the_devices_config(house: StoredHouse) -> None:
-    house.store({("a", "x"): noise(hours=1)})
-    house.item("power", "a.x", aggregated=False)
-    with house.database.begin() as connection:
-        device = next(one for one in store.devices.list_all(connection, house.house_id) if one.name == "a")
-        store.devices.update(connection, replace(device, config={**device.config, "interval": 30}))
-        polls = ItemReader(connection, house.house_id).polls("power", START_MS, START_MS + HOUR_MS)
-
-    assert polls is not None
-    assert (polls.values, polls.expected, polls.share) == (60, 120, 0.5)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sgmp_console.errors import Cancelled
-from sgmp_console.store import Database, aggregates, analytics, devices, houses, readings
+from sgmp_console.store import Database, aggregates, analytics, devices, houses, readings, series_of
 from sgmp_console.timeseries import Series
 from sgmp_console.timeseries.aggregates import SlotAggregates, aggregate, hourly
 from sgmp_console.timeseries.slots import HOUR_MS, SLOT_MS
@@ -44,7 +44,9 @@ class Place:
 
     def slots(self, field: str = "power") -> SlotAggregates:
         with self.database.begin() as connection:
-            return aggregates.read_slots(connection, self.house_id, [("meter", field)], *EVER)["meter", field]
+            key = ("meter", field)
+            ids = {key: series_of(connection, self.house_id).get(key)}
+            return aggregates.read_slots(connection, ids, *EVER)[key]
 
     def standing(self) -> aggregates.Standing:
         with self.database.begin() as connection:
@@ -98,7 +100,7 @@ def test_hours_are_derived_from_the_slots(place: Place) -> None:
     series = power(NOW_MS - 5 * HOUR_MS, 900)
     place.store(series)
     with place.database.begin() as connection:
-        found = aggregates.read_hours(connection, place.house_id, [POWER], *EVER)[POWER]
+        found = aggregates.read_hours(connection, series_of(connection, place.house_id), *EVER)[POWER]
     expected = hourly(aggregate(series))
     np.testing.assert_array_equal(found.starts, expected.starts)
     np.testing.assert_array_equal(found.covered, expected.covered)

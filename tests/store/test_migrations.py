@@ -255,8 +255,9 @@ def test_readings_that_were_stored_before_they_had_a_bound_stop_nothing(
         work_off_late_ranges(made.url)
         with database.begin() as connection:
             keys = [("meter", "x"), ("meter", "y")]
-            slots = store.aggregates.read_slots(connection, 1, keys, start_ms, start_ms + 3_600_000)
-            hours = store.aggregates.read_hours(connection, 1, keys, start_ms, start_ms + 3_600_000)
+            series = store.series_of(connection, 1)
+            slots = store.aggregates.read_slots(connection, series, start_ms, start_ms + 3_600_000)
+            hours = store.aggregates.read_hours(connection, series, start_ms, start_ms + 3_600_000)
             raw = store.readings.read(connection, 1, keys, start_ms, start_ms + 3_600_000)
         assert {name: series.values.tolist() for (_, name), series in raw.items()} == {
             "x": [1.0, 4.0],

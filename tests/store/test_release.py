@@ -110,7 +110,9 @@ def test_its_readings_and_aggregates_go_on(migrated: TestDatabase, hers: Databas
         series = store.readings.read(connection, house.house_id, [key], T0, T0 + 10**9)[key]
         assert series.timestamps.tolist() == [T0 + 60_000 * i for i in range(20)]
         assert series.values.tolist() == [i / 4 for i in range(20)]
-        slots = aggregates.read_slots(connection, house.house_id, [key], T0 - 10**9, T0 + 10**9)[key]
+        slots = aggregates.read_slots(
+            connection, store.series_of(connection, house.house_id), T0 - 10**9, T0 + 10**9
+        )[key]
         assert (int(slots.n.sum()), float(slots.sums.sum())) == (20, sum(i / 4 for i in range(20)))
         meter = next(one for one in store.devices.list_all(connection, house.house_id) if one.name == "meter")
     owner = Database.connect(migrated.url)
