@@ -38,7 +38,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, then those of the window, so that no worker is left with a long one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.path not in slow, item.path.parent.name != "ui"))
+    items.sort(key=lambda item: (item.path not in slow, item.path.parent.name not in ("ui", "e2e")))
 
 
 @pytest.hookimpl(wrapper=True)

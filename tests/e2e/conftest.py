@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from sgmp_console.store import Database
 from sgmp_console.ui.theme import Appearance
 from tests.aws import LocalAws
 from tests.database import TestDatabase
+from tests.e2e.edge import SimulatedDevices, simulated_devices
 from tests.e2e.window import Window
 from tests.e2e.world import World, aws_world, local_world
 from tests.ui.conftest import appearance, flush, left_open, qtbot
@@ -32,6 +35,12 @@ def leaves_nothing_behind(appearance: Appearance, qapp: QApplication) -> Iterato
     assert not (left := left_open(windows)), left
 
 
+@pytest.fixture(scope="session")
+def devices() -> Iterator[Callable[[], SimulatedDevices]]:
+    with ExitStack() as end:
+        yield cache(lambda: end.enter_context(simulated_devices()))
+
+
 @pytest.fixture(params=["local", "aws"])
 def world(
     request: pytest.FixtureRequest,
@@ -41,6 +50,7 @@ def world(
     tmp_path: Path,
     appearance: Appearance,
     qtbot: QtBot,
+    devices: Callable[[], SimulatedDevices],
 ) -> Iterator[World]:
     made = (
         local_world(test_database, database, tmp_path)
@@ -56,6 +66,7 @@ def world(
             return windows[-1]
 
         world.make_console = make_console
+        world.devices = devices
         try:
             yield world
         finally:

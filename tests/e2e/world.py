@@ -65,7 +65,7 @@ from sgmp_console.store import (
 )
 from tests.aws import ACCOUNT, REGION, LocalAws
 from tests.database import TestDatabase
-from tests.e2e.edge import Edge, SimulatedDevices, simulated_devices
+from tests.e2e.edge import Edge, SimulatedDevices
 from tests.e2e.iot_broker import running_iot_broker
 from tests.mosquitto import TestBroker, running_broker
 from tests.smtp import SmtpServer, running_smtp
@@ -99,9 +99,10 @@ class World:
     aws: LocalAws | None = None
     admin: Person = field(default=Person("ada@example.org", "Correct-horse-7-battery"))
     make_console: Callable[[Profile, Keychain | None], Window] = field(default=NotImplemented)
+    devices: Callable[[], SimulatedDevices] = field(default=NotImplemented)
+    """The devices of a simulated house, the same for all tests; started with the first call."""
     _edges: int = 0
     _ingest: Child | None = None
-    _devices: SimulatedDevices | None = None
 
     @property
     def deployment(self) -> str:
@@ -154,12 +155,6 @@ class World:
         made = Edge(self.folder / f"pi-{self._edges}" / "sgmp_edge")
         self.end.callback(made.close)
         return made
-
-    def devices(self) -> SimulatedDevices:
-        """The devices of a simulated house; started with the first call."""
-        if self._devices is None:
-            self._devices = self.end.enter_context(simulated_devices())
-        return self._devices
 
     def start_ingest(self) -> None:
         """Real ingest, as a process; started with the first call."""

@@ -28,6 +28,9 @@ from tests.waiting import wait_until
 BROKEN = 1_000
 """Messages thrown at a whole edge; its parts get 50,000 in test_configuration.py and test_control.py."""
 
+ENDS_WITHIN_S = 14.0
+"""It takes 4 s at most, the rest is for a busy machine; waiting for a device to be given back would take 15."""
+
 
 class Cloud:
     """The other side: what ingest receives, and what the console sends."""
@@ -133,7 +136,7 @@ def test_a_configured_edge_polls_publishes_confirms_and_tells_how_it_is(edge: Ma
     assert status["software"]
     start = time.monotonic()
     assert running.stop() == 0
-    assert time.monotonic() - start < 5.0
+    assert time.monotonic() - start < ENDS_WITHIN_S
     wait_until(lambda: cloud.events(11, "EDGE_STATUS")[-1]["state"] == "stopped")
     assert "Traceback" not in running.logged()
 
@@ -181,7 +184,7 @@ def test_an_edge_without_a_connection_ends_in_time_even_with_a_hung_device(edge:
     wait_until(lambda: len(running.printed("meter")) >= 3)
     start = time.monotonic()
     assert running.stop() == 0
-    assert time.monotonic() - start < 5.0
+    assert time.monotonic() - start < ENDS_WITHIN_S
 
 
 def test_a_new_configuration_leaves_other_devices_alone(edge: Make, cloud: Cloud) -> None:

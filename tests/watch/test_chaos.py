@@ -7,6 +7,7 @@ import pytest
 from tests.watch import chaos
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_each_fault_is_sent_once_when_it_opens_and_once_when_it_closes_whoever_is_killed() -> None:
     tally = chaos.run(houses=6, faults=8, kills=3, restarts=1)
