@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -117,16 +118,17 @@ def test_wrong_words_are_wrong_usage(words: list[str], capsys: pytest.CaptureFix
     ],
     ids=lambda value: "" if isinstance(value, int) else " ".join(value).encode("ascii", "replace").decode(),
 )
-def test_what_a_terminal_cannot_show_is_escaped(words: list[str], code: int, encoding: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sgmp_console", *words],
-        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    assert b"Traceback" not in done.stderr
-    assert done.stdout + done.stderr
+def test_what_a_terminal_cannot_show_is_escaped(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, encoding: str
+) -> None:
+    shown = io.BytesIO()
+    with io.TextIOWrapper(shown, encoding) as terminal:
+        for name in ("stdout", "stderr"):
+            monkeypatch.setattr(sys, name, terminal)
+        assert cli.main(words) == code
+        terminal.flush()
+        assert shown.getvalue()
+        monkeypatch.undo()
 
 
 def test_texts_are_utf8_in_every_locale(owner: TestDatabase) -> None:
