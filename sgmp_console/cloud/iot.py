@@ -29,7 +29,6 @@ from sgmp_edge.contract import HouseCredentials, client_id
 _CERTIFICATE_DAYS = 20 * 365  # a Pi is left alone for years, and nothing renews its certificate
 _CLOCK_SLACK = datetime.timedelta(days=1)
 _GONE = "ResourceNotFoundException"
-_THERE = "ResourceAlreadyExistsException"
 _STILL_ATTACHED = frozenset({"DeleteConflictException", "InvalidRequestException"})
 _DETACH_ATTEMPTS = 6
 _DETACH_PAUSE_S = 0.5

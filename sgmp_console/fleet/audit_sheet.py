@@ -30,15 +30,15 @@ class AuditFilter:
     to_ms: int | None = None
 
 
-def pages(database: Database, wanted: AuditFilter, *, limit: int = _PAGE) -> Iterator[list[AuditEntry]]:
+def pages(database: Database, wanted: AuditFilter) -> Iterator[list[AuditEntry]]:
     """Entries, a page after the other, each in a transaction of its own. What is added meanwhile is newer than all."""
     before_id = None
     while True:
         with database.begin() as connection:
-            page = audit.read(connection, **asdict(wanted), before_id=before_id, limit=limit, whole=True)
+            page = audit.read(connection, **asdict(wanted), before_id=before_id, limit=_PAGE, whole=True)
         if page:
             yield page
-        if len(page) < limit:
+        if len(page) < _PAGE:
             return
         before_id = page[-1].entry_id
 

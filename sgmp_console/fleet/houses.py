@@ -34,6 +34,9 @@ from sgmp_console.store import (
 )
 from sgmp_edge.contract import HouseCredentials, config_topic
 
+_MAX_NAMED = 8
+"""Of what uses a house, so many are named in a sentence."""
+
 
 @dataclass(frozen=True)
 class NewHouse:
@@ -277,9 +280,9 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _some(names: list[str], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(sorted(names)[:most]) + more
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(sorted(names)[:_MAX_NAMED]) + more
 
 
 def _joined(parts: list[str]) -> str:

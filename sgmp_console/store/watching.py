@@ -51,7 +51,6 @@ class InitialPassword:
 
     email: str
     house_id: int | None
-    set_ms: int
     expires_ms: int
 
 
@@ -195,9 +194,7 @@ def first_readings_after(
 def initial_passwords(connection: sa.Connection) -> list[InitialPassword]:
     """Those that nobody has changed yet."""
     rows = connection.execute(sa.text("SELECT * FROM sgmp.initial_passwords()"))
-    return [
-        InitialPassword(row.email, row.house_id, to_ms(row.set_at), to_ms(row.expires_at)) for row in rows
-    ]
+    return [InitialPassword(row.email, row.house_id, to_ms(row.expires_at)) for row in rows]
 
 
 def quarantined(connection: sa.Connection) -> list[Quarantined]:

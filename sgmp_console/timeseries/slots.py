@@ -169,12 +169,3 @@ def extremes(series: Series) -> Extremes | None:
         float(series.values[greatest]),
         int(series.timestamps[greatest]),
     )
-
-
-def cumulative_energy(slots: SlotMeans) -> Series:
-    """The energy in kWh delivered since the start of the range, at the end of each covered slot (power in kW).
-
-    An uncovered slot adds nothing and has no point: the curve is broken there, and goes on at the level it had.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return Series(slots.starts + SLOT_MS, np.cumsum(slots.means) / SLOTS_PER_HOUR).finite()

@@ -139,11 +139,10 @@ class Tasks(QObject):
         on_error: Callable[[Exception], None],
         *,
         subject: Hashable = None,
-        pool: str = "act",
     ) -> Task[T]:
         """Like `run`, for long work: it is listed in the status bar with its progress and can be cancelled there; with
         the title "" by its owner only."""
-        task = self._start(owner, title, work, None, on_result, on_error, pool)
+        task = self._start(owner, title, work, None, on_result, on_error, "act")
         task.subject = subject
         if title:
             self.shown_changed.emit()

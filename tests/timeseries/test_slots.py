@@ -15,7 +15,6 @@ from sgmp_console.timeseries import (
     Series,
     SlotMeans,
     calendar,
-    cumulative_energy,
     extremes,
     last_slots,
     slot_means,
@@ -58,7 +57,7 @@ def test_no_data_is_not_zero() -> None:
     slots = slot_means(Series.empty(), NOON, NOON + HOUR_MS)
 
     assert (slots.coverage, slots.mean, slots.energy_kwh) == (0, None, None)
-    assert (slots.hours().mean, slots.hours().energy_kwh, len(cumulative_energy(slots))) == (None, None, 0)
+    assert (slots.hours().mean, slots.hours().energy_kwh) == (None, None)
     assert slot_means(Series.empty(), NOON, NOON).coverage is None
     assert extremes(Series([0], [np.nan])) is None
 
@@ -101,22 +100,6 @@ def test_a_gap_neither_adds_energy_nor_stretches_the_mean() -> None:
     slots = slot_means(series, NOON, NOON + 24 * HOUR_MS)
 
     assert slots.energy_kwh == pytest.approx(6)
-    assert slots.coverage == pytest.approx(1 / 12)
-
-
-def test_cumulative_energy_goes_on_after_a_gap_where_it_was() -> None:
-    slots = slot_means(Series([NOON, NOON + 5 * SLOT_MS], [12, 24]), NOON, NOON + HOUR_MS)
-    curve = cumulative_energy(slots)
-
-    assert curve.timestamps.tolist() == [NOON + SLOT_MS, NOON + 6 * SLOT_MS]
-    assert curve.values.tolist() == [1, 3]
-
-
-def test_cumulative_energy_of_hourly_readings_is_not_that_of_five_minutes() -> None:
-    # One reading per hour covers one slot per hour; no more is claimed, and the coverage says so.
-    slots = slot_means(Series(NOON + np.arange(24) * HOUR_MS, np.full(24, 6.0)), NOON, NOON + 24 * HOUR_MS)
-
-    assert cumulative_energy(slots).values[-1] == pytest.approx(24 * 6 / 12)
     assert slots.coverage == pytest.approx(1 / 12)
 
 
@@ -203,4 +186,3 @@ def test_what_overflows_has_no_value_in_slots_hours_months_and_curves() -> None:
     assert means.energy_kwh is None
     assert hours.mean is None
     assert hours.energy_kwh is None
-    assert np.isfinite(cumulative_energy(means).values).all()

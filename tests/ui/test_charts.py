@@ -247,7 +247,7 @@ def test_the_crosshair_of_another_chart_is_marked_without_values(draw: Draw) -> 
     before = chart.grab().toImage()
     chart.mark(HOUR // 2)
     assert chart.grab().toImage() != before
-    assert chart.crosshair_text() == ""
+    assert chart.text() == ""
     chart.mark(None)
     assert chart.grab().toImage() == before
 

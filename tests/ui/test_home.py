@@ -236,19 +236,19 @@ def test_the_crosshair_lists_all_values_at_the_local_time(qtbot: QtBot, show: Sh
     qtbot.waitUntil(lambda: chart.point_at(snapshots.NOW_MS).x() > 100)
     where = chart.point_at(snapshots.NOW_MS - 20 * 3_600_000)
     hover(chart, where)
-    said = plain(chart.crosshair_text())
+    said = plain(chart.text())
     assert said.startswith("Tue 13 May 18:0")
     for quantity in ("Solar", "Load", "Charging", "Discharging", "EV", "Import", "Export"):
         assert quantity in said
     leave(chart)
-    assert chart.crosshair_text() == ""
+    assert chart.text() == ""
 
 
 def test_in_a_gap_the_crosshair_has_dashes(qtbot: QtBot, show: Show) -> None:
     chart = show(snapshots.snapshot()).power_chart
     qtbot.waitUntil(lambda: chart.point_at(snapshots.NOW_MS).x() > 100)
     hover(chart, chart.point_at(snapshots.NOW_MS - 34_500_000))
-    assert chart.crosshair_text().count("–") == len(POWER_ITEMS)
+    assert chart.text().count("–") == len(POWER_ITEMS)
 
 
 def test_the_crosshair_moves_by_keyboard(qtbot: QtBot, show: Show) -> None:
@@ -256,11 +256,11 @@ def test_the_crosshair_moves_by_keyboard(qtbot: QtBot, show: Show) -> None:
     chart.setFocus()
     QTest.keyClick(chart, Qt.Key.Key_Left)
     QTest.keyClick(chart, Qt.Key.Key_Left)
-    assert chart.crosshair_text().startswith("13:58")
+    assert chart.text().startswith("13:58")
     QTest.keyClick(chart, Qt.Key.Key_Right)
-    assert chart.crosshair_text().startswith("14:03")
+    assert chart.text().startswith("14:03")
     QTest.keyClick(chart, Qt.Key.Key_Escape)
-    assert chart.crosshair_text() == ""
+    assert chart.text() == ""
 
 
 def test_a_legend_entry_hides_its_area(qtbot: QtBot, show: Show) -> None:

@@ -113,13 +113,13 @@ END
 $$;
 
 -- Accounts whose initial password nobody has changed yet, and when it expires.
-CREATE FUNCTION sgmp.initial_passwords() RETURNS TABLE (email text, house_id integer, set_at timestamptz, expires_at timestamptz)
+CREATE FUNCTION sgmp.initial_passwords() RETURNS TABLE (email text, house_id integer, expires_at timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM sgmp.require_watch();
     RETURN QUERY
-        SELECT a.email, a.house_id, a.password_set_at, a.password_set_at + interval '7 days'
+        SELECT a.email, a.house_id, a.password_set_at + interval '7 days'
         FROM sgmp.account a WHERE a.enabled AND a.must_change_password;
 END
 $$;

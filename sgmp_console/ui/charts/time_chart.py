@@ -163,7 +163,7 @@ class TimeChart(QWidget):
         """What the axis with this unit spans. Raises StopIteration where there is none."""
         return next(pane.span for pane in self._panes if pane.pane.unit == unit)
 
-    def crosshair_text(self) -> str:
+    def text(self) -> str:
         """What the crosshair's card says; empty without one."""
         return self._crosshair.text()
 

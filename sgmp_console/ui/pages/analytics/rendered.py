@@ -136,15 +136,13 @@ class RenderedFormula(QWidget):
 # --- Pieces -----------------------------------------------------------------------------------------------------
 
 
-def _font(size: float, *, bold: bool = False) -> QFont:
+def _font(size: float) -> QFont:
     made = QFont(fonts.font("body"))
     made.setPixelSize(max(1, round(size)))
-    if bold:
-        made.setWeight(QFont.Weight.DemiBold)
     return made
 
 
-def _word(text: str, kind: str = "", strength: int = _ATOM, *, ink: str = "") -> _Layout:
+def _word(text: str, kind: str = "", *, ink: str = "") -> _Layout:
     """Upright letters in the colour of a kind of words."""
 
     def laid(size: float) -> Box:
@@ -157,9 +155,7 @@ def _word(text: str, kind: str = "", strength: int = _ATOM, *, ink: str = "") ->
             painter.setPen(getattr(tokens, f"ink_{ink}") if ink else syntax.colour(kind, tokens))
             painter.drawText(QPointF(x, baseline), text)
 
-        return Box(
-            metrics.horizontalAdvance(text), metrics.capHeight() + 3, metrics.descent(), paint, strength
-        )
+        return Box(metrics.horizontalAdvance(text), metrics.capHeight() + 3, metrics.descent(), paint, _ATOM)
 
     return laid
 
