@@ -9,7 +9,7 @@ from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.fleet.sync import Outcome
 from sgmp_console.store.findings import Finding, State
 from sgmp_console.ui import edge_words, finding_words, formats
-from sgmp_console.ui.parts.table import Mark
+from sgmp_console.ui.parts.rows import Mark
 
 _EDGE = {
     Presence.ONLINE: ("Online", Mark("check", "state_ok")),

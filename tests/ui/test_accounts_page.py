@@ -20,7 +20,7 @@ from sgmp_console.ui.dialogs.import_dialog import ImportDialog
 from sgmp_console.ui.pages.accounts.dialogs import CreateAccount, EditAccount
 from sgmp_console.ui.pages.accounts.page import COLUMNS, AccountsPage
 from sgmp_console.ui.pages.accounts.password_once import PasswordOnce
-from sgmp_console.ui.parts.table import RowsModel
+from sgmp_console.ui.parts.rows import RowsModel
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase

@@ -21,7 +21,7 @@ from sgmp_console.ui.pages.analytics.editor import ItemEditor
 from sgmp_console.ui.pages.analytics.page import AnalyticsPage
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.parts.empty_state import EmptyState
-from sgmp_console.ui.parts.table import RowsModel
+from sgmp_console.ui.parts.rows import RowsModel
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.database import TestDatabase

@@ -20,7 +20,7 @@ from sgmp_console.ui.pages.devices.columns import COLUMNS
 from sgmp_console.ui.pages.devices.editor import DeviceEditor
 from sgmp_console.ui.pages.devices.page import DevicesPage
 from sgmp_console.ui.parts.empty_state import EmptyState
-from sgmp_console.ui.parts.table import RowsModel
+from sgmp_console.ui.parts.rows import RowsModel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance

@@ -23,7 +23,7 @@ from sgmp_console.ui.dialogs.synchronize_several import SynchronizeSeveral
 from sgmp_console.ui.pages.fleet.columns import COLUMNS, FleetRow
 from sgmp_console.ui.pages.fleet.page import FleetPage
 from sgmp_console.ui.parts.empty_state import EmptyState
-from sgmp_console.ui.parts.table import RowsModel
+from sgmp_console.ui.parts.rows import RowsModel
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_edge import contract

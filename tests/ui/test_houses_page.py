@@ -27,7 +27,7 @@ from sgmp_console.ui.pages.houses.columns import COLUMNS
 from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, save
 from sgmp_console.ui.pages.houses.form import HouseForm, parsed_place, place_text, suggestion
 from sgmp_console.ui.pages.houses.page import HousesPage
-from sgmp_console.ui.parts.table import RowsModel
+from sgmp_console.ui.parts.rows import RowsModel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance

@@ -22,7 +22,8 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox, button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import IconLabel, label
-from sgmp_console.ui.parts.table import Column, Mark, RowsTable
+from sgmp_console.ui.parts.rows import Column, Mark
+from sgmp_console.ui.parts.table import RowsTable
 
 if TYPE_CHECKING:
     # Loaded with the first act that needs it: it brings a library for certificates.

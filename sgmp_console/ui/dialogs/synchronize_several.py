@@ -19,7 +19,8 @@ from sgmp_console.ui.dialogs.act_dialog import ActDialog
 from sgmp_console.ui.dialogs.synchronize import NO_BROKER
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.table import Column, Mark, RowsTable
+from sgmp_console.ui.parts.rows import Column, Mark
+from sgmp_console.ui.parts.table import RowsTable
 
 if TYPE_CHECKING:
     # Loaded with the first act that needs it: it brings a library for certificates.

@@ -35,7 +35,8 @@ from sgmp_console.ui.parts.exporter import Exporter, Offer
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.loaded_page import LoadedPage
 from sgmp_console.ui.parts.message_bar import MessageBar, Tone
-from sgmp_console.ui.parts.table import Column, RowsTable
+from sgmp_console.ui.parts.rows import Column
+from sgmp_console.ui.parts.table import RowsTable
 from sgmp_console.ui.tasks import Report
 from sgmp_console.ui.zones import this_computers_zone
 

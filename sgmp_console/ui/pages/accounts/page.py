@@ -24,7 +24,7 @@ from sgmp_console.ui.pages.accounts.password_once import PasswordOnce
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.files import ask_where_to_save_sheet
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
-from sgmp_console.ui.parts.table import Badge, Column
+from sgmp_console.ui.parts.rows import Badge, Column
 from sgmp_console.ui.tasks import Report
 from sgmp_console.ui.zones import this_computers_zone
 

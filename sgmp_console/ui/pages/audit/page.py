@@ -34,7 +34,7 @@ from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.files import ask_where_to_save_sheet
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.list_page import ListAction, ListPage
-from sgmp_console.ui.parts.table import Column
+from sgmp_console.ui.parts.rows import Column
 from sgmp_console.ui.tasks import Report
 from sgmp_console.ui.zones import this_computers_zone
 

@@ -8,7 +8,7 @@ from sgmp_console.fleet.devices_overview import DeviceOverview
 from sgmp_console.reports.home import STALE_AFTER_MS
 from sgmp_console.ui import formats
 from sgmp_console.ui.edge_words import StatusText
-from sgmp_console.ui.parts.table import Column, Mark
+from sgmp_console.ui.parts.rows import Column, Mark
 from sgmp_edge import contract
 
 

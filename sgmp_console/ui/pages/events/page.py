@@ -22,7 +22,7 @@ from sgmp_console.ui.parts.details_card import DetailsCard
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.list_page import ListPage
-from sgmp_console.ui.parts.table import Column, Mark
+from sgmp_console.ui.parts.rows import Column, Mark
 from sgmp_edge import contract
 
 _PAGE = 200

@@ -18,8 +18,8 @@ from sgmp_console.reports.fleet import STRIP_DAYS, Pulse
 from sgmp_console.store.findings import Severity
 from sgmp_console.timeseries import SLOT_MS
 from sgmp_console.ui import edge_words, finding_words, fonts, formats, house_words, icons, theme
+from sgmp_console.ui.parts.rows import Column, Mark
 from sgmp_console.ui.parts.sparkline import paint_sparkline
-from sgmp_console.ui.parts.table import Column, Mark
 from sgmp_console.ui.quantities import QUANTITIES
 
 _KEPT_MS = 60 * 60_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.ui import edge_words, finding_words, house_words
 from sgmp_console.ui.edge_words import StatusText
-from sgmp_console.ui.parts.table import Column, Mark
+from sgmp_console.ui.parts.rows import Column, Mark
 
 
 @dataclass(frozen=True)

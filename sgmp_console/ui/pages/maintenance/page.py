@@ -15,7 +15,7 @@ from sgmp_console.ui.dialogs.maintenance import AddWindow, WindowsFound, read_wi
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, ListAction, ListPage
-from sgmp_console.ui.parts.table import Column, Mark
+from sgmp_console.ui.parts.rows import Column, Mark
 from sgmp_console.ui.tasks import Report
 from sgmp_console.watch import recipients
 from sgmp_console.watch.windows import is_within

@@ -19,7 +19,7 @@ from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.message_bar import Tone
-from sgmp_console.ui.parts.table import Column, Mark
+from sgmp_console.ui.parts.rows import Column, Mark
 from sgmp_console.ui.tasks import Report
 from sgmp_console.watch import recipients
 

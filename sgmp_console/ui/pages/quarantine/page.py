@@ -23,7 +23,7 @@ from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.list_page import DELETE_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.message_bar import Tone
-from sgmp_console.ui.parts.table import Column, Mark
+from sgmp_console.ui.parts.rows import Column, Mark
 from sgmp_console.ui.tasks import Report
 from sgmp_console.ui.zones import this_computers_zone
 

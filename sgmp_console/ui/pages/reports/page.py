@@ -22,10 +22,11 @@ from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.reports import look, pieces
 from sgmp_console.ui.pages.reports.period_page import MARGIN, PeriodPage
-from sgmp_console.ui.parts import table
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.rows import ROW_ROLE, Column
+from sgmp_console.ui.parts.table import RowsTable
 
 _TABLE_ROWS = 14
 
@@ -82,7 +83,7 @@ class ReportPage(PeriodPage):
         self._flows_card.body.addWidget(self.flows)
         column.addWidget(self._flows_card)
         self._table_card = Card("Days")
-        self._table_view: table.RowsTable[tuple[int, tuple[str, ...]]] | None = None
+        self._table_view: RowsTable[tuple[int, tuple[str, ...]]] | None = None
         self._shown_table: Table | None = None
         column.addWidget(self._table_card)
         self.exporter.offer(self.chart, partial(self.offer, pieces.power, self.chart.drawing))
@@ -191,7 +192,7 @@ class ReportPage(PeriodPage):
 
     def _open_row(self, index: QModelIndex) -> None:
         """Show the time that a row is about, with some of before and after it where it is not a day."""
-        place, _ = index.data(table.ROW_ROLE)
+        place, _ = index.data(ROW_ROLE)
         times = self._shown_table.times[place] if self._shown_table is not None else None
         if times is None:
             return
@@ -204,9 +205,9 @@ class ReportPage(PeriodPage):
         self._zoom(start - beside, end + beside)
 
 
-def _table_view(shown: Table, zone: ZoneInfo) -> table.RowsTable[tuple[int, tuple[str, ...]]]:
+def _table_view(shown: Table, zone: ZoneInfo) -> RowsTable[tuple[int, tuple[str, ...]]]:
     rows = list(enumerate(look.table_texts(shown, zone)))
-    columns: list[table.Column[tuple[int, tuple[str, ...]]]] = []
+    columns: list[Column[tuple[int, tuple[str, ...]]]] = []
     for place, column in look.shown_columns(shown):
 
         def text(row: tuple[int, tuple[str, ...]], column_place: int = len(columns)) -> str:
@@ -217,7 +218,7 @@ def _table_view(shown: Table, zone: ZoneInfo) -> table.RowsTable[tuple[int, tupl
             return (value is None, value if value is not None else 0)
 
         columns.append(
-            table.Column(
+            Column(
                 look.column_title(column),
                 text,
                 64 if columns else 0,
@@ -228,6 +229,6 @@ def _table_view(shown: Table, zone: ZoneInfo) -> table.RowsTable[tuple[int, tupl
                 optional=column.optional,
             )
         )
-    view = table.RowsTable(shown.title, columns, lambda row: row[0])
+    view = RowsTable(shown.title, columns, lambda row: row[0])
     view.set_rows(rows)
     return view

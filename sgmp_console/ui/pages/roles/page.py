@@ -17,7 +17,7 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.roles.dialog import RoleDialog, words
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
-from sgmp_console.ui.parts.table import Badge, Column
+from sgmp_console.ui.parts.rows import Badge, Column
 
 
 @dataclass(frozen=True)
