@@ -28,7 +28,7 @@ _FRESH_S = 2.0
 _TOGETHER_S = 15
 """A request begins this much earlier than asked, so that it serves the other stations of the account, too."""
 
-_MAX_TIME_S = 1e11
+MAX_TIME_S = 1e11
 """Far beyond any time in seconds, and far before any in milliseconds."""
 
 LONGEST_WINDOW_S = 1800.0
@@ -317,7 +317,7 @@ def _seconds(stamp: Any) -> float:
     """InfluxDB's time: seconds, or the finer units by their size, or RFC 3339 text. Raises ValueError."""
     value = number(stamp)
     seconds = datetime.fromisoformat(str(stamp)).timestamp() if value is None else float(value)
-    unit = next((unit for unit in (1e9, 1e6, 1e3) if seconds > _MAX_TIME_S * unit / 100), 1)
-    if not 0 < seconds / unit < _MAX_TIME_S:
+    unit = next((unit for unit in (1e9, 1e6, 1e3) if seconds > MAX_TIME_S * unit / 100), 1)
+    if not 0 < seconds / unit < MAX_TIME_S:
         raise ValueError("a row is of no time")
     return seconds / unit

@@ -8,6 +8,7 @@ its own times, whenever it came in and whatever our clock shows.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from typing import Any
 
 from sgmp_edge.common import AT_TICK, DeviceError, Event, NotReady, Reading, ReadResult
 from sgmp_edge.contract import WARNING
-from sgmp_edge.devices._powerflex_account import Row, account
+from sgmp_edge.devices._powerflex_account import MAX_TIME_S, Row, account
 from sgmp_edge.devices._powerflex_sessions import Sample, Session, Station, follow, plugged_by
 from sgmp_edge.devices._values import number, plain_text
 
@@ -194,21 +195,28 @@ class PowerFlex:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._last = state["last"]
-        self._complete_to = float(state["complete_to"])
+        """Raises ValueError, KeyError or TypeError for what is not a memory, as of a damaged disk."""
+        last = None if state["last"] is None else _time(state["last"])
+        complete_to = _time(state["complete_to"])
+        energy = None
         session = Session(*state["session"]) if state["session"] else None
+        if session is not None:
+            start = None if session.start is None else _time(session.start)
+            session = Session(start, float(session.energy))
         if "window" in state:
-            energy = state["energy"]
-            self._window = [Sample(*row) for row in state["window"]]
-            self._sent = {(type_, at) for type_, at in state["sent"]}
+            energy = _energy(state["energy"])
+            window = [Sample(_time(at), _flag(plugged), _energy(mwh)) for at, plugged, mwh in state["window"]]
+            sent = {(str(type_), int(at)) for type_, at in state["sent"]}
         else:
             # As earlier versions saved it: the watermark went on without rows, also with a wrong clock.
             energy = session.energy if session else None
-            self._window = [Sample(at) for at in state["told"]]
-            if self._last is not None:
-                self._complete_to = min(self._complete_to, self._last + 0.001)
-        self._settled = Station(state["plugged"], energy, session)
-        self._power_in_kw = state["power_in_kw"]
+            window, sent = [Sample(_time(at)) for at in state["told"]], set()
+            if last is not None:
+                complete_to = min(complete_to, last + 0.001)
+        power_in_kw = float(state["power_in_kw"])
+        self._settled = Station(_flag(state["plugged"]), energy, session)
+        self._last, self._complete_to, self._window, self._sent = last, complete_to, window, sent
+        self._power_in_kw = power_in_kw if power_in_kw in _SCALES else 1.0
 
     def close(self) -> None:
         self._account.release()
@@ -361,3 +369,21 @@ def _holes(times: Sequence[float]) -> list[tuple[float, float]]:
 def _is_look(polls: int) -> bool:
     """Whether a silence is asked for with this poll: with each while more of it is expected, later with each 4th."""
     return polls < _POLLS_AFTER_NEWS or polls % 4 == 0
+
+
+def _time(value: Any) -> float:
+    """Seconds, UTC. Raises ValueError or TypeError."""
+    seconds = float(value)
+    if not 0 < seconds < MAX_TIME_S:
+        raise ValueError("not a time")
+    return seconds
+
+
+def _energy(value: Any) -> float | None:
+    if value is not None and not 0 <= float(value) < math.inf:
+        raise ValueError("not an energy")
+    return None if value is None else float(value)
+
+
+def _flag(value: Any) -> bool | None:
+    return None if value is None else bool(value)

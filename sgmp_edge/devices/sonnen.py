@@ -223,8 +223,9 @@ class Sonnen:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._status.begin_with(state.get("status"))
         self._battery.begin_with(state.get("battery"))
-        self._alerts = frozenset(state.get("alerts") or ())
-        self._own_mode = state.get("own_mode")
+        self._alerts = frozenset(map(str, state.get("alerts") or ()))
+        mode = state.get("own_mode")
+        self._own_mode = None if mode is None else str(mode)
 
     def close(self) -> None:
         for interface in self._interfaces:

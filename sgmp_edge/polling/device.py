@@ -239,10 +239,11 @@ class Device:
             memory = json.loads(saved)
             if memory["of"] != self._fingerprint:
                 return
-            self._driver_state = memory["driver"]
-            self._last_ok_ms = memory["last_ok_ms"]
-            self._gaps = [(int(start), int(end)) for start, end in memory["gaps"]]
-        except (ValueError, KeyError, TypeError):
+            last_ok = memory["last_ok_ms"]
+            gaps = [(int(start), int(end)) for start, end in memory["gaps"]]
+            self._last_ok_ms = None if last_ok is None else int(last_ok)
+            self._driver_state, self._gaps = memory["driver"], gaps
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             log.warning("%s: its memory can't be read; it starts without one", self.config.name)
 
 

@@ -257,6 +257,6 @@ def _mark(saved: str | None) -> Mark:
     try:
         mark = json.loads(saved)
         return Mark(int(mark["newest_ms"]), int(mark["latest_ms"]), int(mark["shift_ms"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         log.warning("The newest timestamp of before can't be read; polls start from the clock as it is")
         return Mark()

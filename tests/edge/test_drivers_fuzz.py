@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import cycle
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from sgmp_edge.common import DeviceError, ReadResult
 from sgmp_edge.devices import _powerflex_account
+from sgmp_edge.devices import powerflex as powerflex_driver
 from sgmp_edge.devices.egauge import EGauge
 from sgmp_edge.devices.powerflex import PowerFlex
 from sgmp_edge.devices.sonnen import Sonnen
@@ -168,15 +170,61 @@ def test_a_powerflex_that_sends_any_json(
     rows = {"data": {"results": [{"series": [{"columns": COLUMNS, "values": values}]}]}}
     for body in (document, rows):
         device.answer = logged_in(api, body)
-        driver = PowerFlex(
-            {
-                "acc_id": "03",
-                "acs_id": "02",
-                "url": f"http://{device.host}",
-                "username": USERNAME,
-                "password": PASSWORD,
-            }
-        )
+        driver = powerflex(device)
         outcome(driver.read)
         json.dumps(driver.state(), allow_nan=False)
         driver.close()
+
+
+def powerflex(device: HttpDevice) -> PowerFlex:
+    config = {"acc_id": "03", "acs_id": "02", "username": USERNAME, "password": PASSWORD}
+    return PowerFlex({**config, "url": f"http://{device.host}"})
+
+
+SONNEN_MEMORY = {"status": "v2", "battery": "v2", "alerts": ["alarm code 5"], "own_mode": "2"}
+POWERFLEX_MEMORY = {
+    "complete_to": START - 30.0,
+    "last": START,
+    "plugged": True,
+    "energy": 700,
+    "session": [START - 60, 700],
+    "window": [[START - 10, True, 600], [START, True, 700]],
+    "sent": [["EV_START_CHARGING", (START - 10) * 1000]],
+    "power_in_kw": 1.0,
+}
+
+
+@MANY
+@given(key=st.sampled_from(sorted(SONNEN_MEMORY)), value=documents)
+def test_a_sonnen_whose_memory_was_damaged(device: HttpDevice, key: str, value: Any) -> None:
+    device.answer = by_path({"/api/v2/status": as_json(STATUS), "/api/v2/battery": as_json(CELLS)})
+    read_with_memory(Sonnen({"ip": device.host, "interface": "v2"}), {**SONNEN_MEMORY, key: value})
+
+
+@MANY
+@given(
+    key=st.sampled_from(sorted(POWERFLEX_MEMORY)),
+    value=documents
+    | st.lists(st.tuples(scalars, scalars, scalars), max_size=2)
+    | st.tuples(scalars, scalars),
+)
+def test_a_powerflex_whose_memory_was_damaged(device: HttpDevice, key: str, value: Any) -> None:
+    api = PowerFlexApi()
+    api.say(START + 10, "UNPLUGGED", 800, 8)
+    device.answer = api.answer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(powerflex_driver, "time", SimpleNamespace(time=lambda: START + 20.0))
+        patch.setattr(powerflex_driver, "_CATCH_UP_S", 0.0)
+        read_with_memory(powerflex(device), {**POWERFLEX_MEMORY, key: value})
+
+
+def read_with_memory(driver: Any, memory: Any) -> None:
+    """It refuses what is not a memory, so that the daemon makes another driver, or reads."""
+    try:
+        driver.restore(memory)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        pass
+    else:
+        outcome(driver.read)
+        json.dumps(driver.state(), allow_nan=False)
+    driver.close()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from sgmp_edge.common import Reading, ReadResult, TimedOut, Unauthorized, Unreachable
+from sgmp_edge.polling.clock import Mark
 from sgmp_edge.polling.device import GAP_CHUNK_MS
+from sgmp_edge.polling.drivers import Catalogue
+from sgmp_edge.polling.poller import Poller
+from sgmp_edge.threads import Loop
 from tests.edge.house import INTERVAL_S, NOW, House, Script, device
 from tests.waiting import wait_until
 
@@ -213,6 +219,32 @@ def test_memory_of_another_config_is_not_given_to_the_driver(house: Open) -> Non
     again.apply(device(1, "charger", "remembering", station="04"))
     polled(again, "charger", 1)
     assert script.restored == []
+
+
+@pytest.mark.expected_warnings("its memory can't be read")
+@pytest.mark.parametrize(
+    "odd", [{"last_ok_ms": "soon"}, {"last_ok_ms": math.inf}, {"gaps": [[0, math.inf]]}, {"gaps": 5}]
+)
+def test_a_device_whose_memory_cannot_be_read_is_polled_without_it(house: Open, odd: dict[str, Any]) -> None:
+    Script("meter")
+    running = house()
+    running.apply(device(1, "meter", "remembering"))
+    polled(running, "meter", 1)
+    saved = json.loads(running.states["device/1"]) | odd
+    running.apply()
+    again = house(states={"device/1": json.dumps(saved)})
+    again.apply(device(1, "meter", "remembering"))
+    polled(again, "meter", 2)
+
+
+@pytest.mark.expected_warnings("The newest timestamp of before can't be read")
+@pytest.mark.parametrize(
+    "saved", ["", "null", '{"newest_ms": 1e999, "latest_ms": 1, "shift_ms": 0}', "[" * 100_000]
+)
+def test_a_newest_timestamp_that_cannot_be_read_is_none(saved: str) -> None:
+    loop = Loop("poller")
+    poller = Poller(loop, Catalogue(), lambda *_, **__: None, interval_s=1, states={"clock": saved})
+    assert poller.clock.mark == Mark()
 
 
 def after_an_outage(house: Open, hours: int) -> House:
