@@ -18,6 +18,7 @@ def add(parsers: Parsers) -> None:
     _add_report(parsers)
     _add_export(parsers)
     _add_import(parsers)
+    _add_commission(parsers)
 
 
 def _add_report(parsers: Parsers) -> None:
@@ -188,3 +189,45 @@ def _progress(*, quiet: bool = False) -> Callable[[float], None]:
             print(f"\r{done:4.0%}", end="" if done < 1 else "\n", file=sys.stderr, flush=True)
 
     return show
+
+
+def _add_commission(parsers: Parsers) -> None:
+    parser = add_command(
+        parsers,
+        "commission",
+        commission,
+        "whether a house is wired and configured rightly",
+        "Hold what a house recorded against physics: signs, scales and names of registers by the energy balance, the battery by its "
+        "state of charge, voltages, clock and time zone by the sun. Reports what to correct. The exit code is 1 if something is wrong.",
+    )
+    parser.add_argument("house", metavar="HOUSE")
+    parser.add_argument(
+        "--range",
+        default="7d",
+        metavar="PERIOD",
+        help=f"by the clock of the house (%(default)s): {PERIODS}",
+    )
+    add_json(parser)
+    add_database(parser)
+
+
+def commission(arguments: argparse.Namespace) -> int:
+    from sgmp_console import store
+    from sgmp_console.quality import commissioning
+    from sgmp_console.reports import commission_data
+
+    with open_database(arguments) as database:
+        with database.begin() as connection:
+            house = store.houses.by_name(connection, arguments.house)
+        recorded = commission_data.read(
+            database, house.house_id, arguments.range, time.time_ns() // 1_000_000
+        )
+    verdicts = commissioning.commission(recorded)
+    if arguments.json:
+        print(json.dumps([vars(verdict) for verdict in verdicts], indent=2, ensure_ascii=False))
+    else:
+        for verdict in verdicts:
+            print(f"{verdict.outcome.value:8} {commissioning.TITLES[verdict.check]:22} {verdict.text}")
+            if verdict.remedy:
+                print(f"{'':31} {verdict.remedy}")
+    return FAILED if any(verdict.outcome is commissioning.Outcome.WRONG for verdict in verdicts) else OK
