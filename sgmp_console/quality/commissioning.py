@@ -98,6 +98,10 @@ class Verdict:
     subjects: tuple[str, ...] = ()
 
 
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{share * 100:.{digits}f} %"
+
+
 def _wrong(check: Check, fault: Fault, subjects: tuple[str, ...], text: str, remedy: str) -> Verdict:
     return Verdict(check, Outcome.WRONG, text, remedy, fault, subjects)
 
@@ -181,10 +185,12 @@ def _polls(recorded: Recorded) -> Verdict:
             Check.POLLS,
             Fault.POLLS_MISSING,
             rare,
-            f"{', '.join(rare)}: values in only {min(shares[name] for name in rare):.0%} of the time.",
+            f"{', '.join(rare)}: values in only {_percent(min(shares[name] for name in rare))} of the time.",
             "Check the interval of the device and its network.",
         )
-    return Verdict(Check.POLLS, Outcome.RIGHT, f"Values in {min(shares.values()):.1%} of the time or more.")
+    return Verdict(
+        Check.POLLS, Outcome.RIGHT, f"Values in {_percent(min(shares.values()), 1)} of the time or more."
+    )
 
 
 @dataclass(frozen=True)
@@ -218,7 +224,7 @@ def _balance(recorded: Recorded) -> Verdict:
         and float(flows[name].min()) < -ALIVE_KW
     ]
     if left <= ADDS_UP and not negative:
-        return Verdict(Check.BALANCE, Outcome.RIGHT, f"Sources and uses differ by {left:.1%}.")
+        return Verdict(Check.BALANCE, Outcome.RIGHT, f"Sources and uses differ by {_percent(left, 1)}.")
     # The simplest explanation first: a later kind is looked at where no earlier one makes the flows add up.
     for corrections in _corrections(flows, in_load, negative):
         if not corrections:
@@ -227,7 +233,7 @@ def _balance(recorded: Recorded) -> Verdict:
         best = min(results)
         if best <= ADDS_UP and (best < left / 2 or negative):
             chosen = corrections[results.index(best)]
-            text = f"Sources and uses differ by {left:.0%}, and by {best:.1%} if {chosen.condition}."
+            text = f"Sources and uses differ by {_percent(left)}, and by {_percent(best, 1)} if {chosen.condition}."
             return _wrong(Check.BALANCE, chosen.fault, chosen.subjects, text, chosen.remedy)
     dead = tuple(name for name in NEEDED if float(np.abs(flows[name]).max()) <= ALIVE_KW)
     if dead:
@@ -235,14 +241,14 @@ def _balance(recorded: Recorded) -> Verdict:
             Check.BALANCE,
             Fault.DEAD,
             dead,
-            f"Sources and uses differ by {left:.0%}, and {', '.join(dead)} never shows anything.",
+            f"Sources and uses differ by {_percent(left)}, and {', '.join(dead)} never shows anything.",
             "If its formula takes positive values only, turn its current transformer round; else check that it is connected.",
         )
     return _wrong(
         Check.BALANCE,
         Fault.UNEXPLAINED,
         (),
-        f"Sources and uses differ by {left:.0%}, and no single correction explains it.",
+        f"Sources and uses differ by {_percent(left)}, and no single correction explains it.",
         "Check each register and its current transformer.",
     )
 
@@ -327,7 +333,8 @@ def _state_of_charge(recorded: Recorded) -> Verdict:
     if np.count_nonzero(known) < 12:
         return Verdict(check, Outcome.UNKNOWN, "The battery was not used for an hour.")
     low, high = float(np.nanmin(charge)), float(np.nanmax(charge))
-    if low < 0 or high > 100 or high <= 1:
+    percent = EXPECTATIONS[Meaning.PERCENT]
+    if low < percent.low or high > percent.high or high <= 1:
         text = f"soc lies between {low:g} and {high:g}: it should be a percentage."
         return _wrong(check, Fault.OUT_OF_RANGE, ("soc",), text, "Check its register and unit.")
     moved = power[known] * change[known]

@@ -59,12 +59,15 @@ _STANDBY_KW = 0.05
 """What an inverter takes at night. Real counters of solar energy go back by it: by up to 6 W in the recorded fortnight
 that the tests read."""
 
+PERCENT_ROUNDING = 0.5
+"""What a share may be beyond nothing or the whole: devices round, and compute in floating point."""
+
 EXPECTATIONS: Mapping[Meaning, Expectation] = {
     # From a 100 V leg 20 % low to two 120 V legs or a 230 V phase 20 % high.
     Meaning.VOLTAGE: Expectation(80.0, 290.0, stuck_ms=15 * _MINUTE_MS, has_spikes=True),
     # EN 50160 allows 47 to 52 Hz for an interconnected grid; a generator in island operation may be further off.
     Meaning.FREQUENCY: Expectation(45.0, 66.0, stuck_ms=15 * _MINUTE_MS, has_spikes=True),
-    Meaning.PERCENT: Expectation(0.0, 100.0),
+    Meaning.PERCENT: Expectation(0.0 - PERCENT_ROUNDING, 100.0 + PERCENT_ROUNDING),
     Meaning.POWER: Expectation(-MAX_HOUSE_KW, MAX_HOUSE_KW, stuck_ms=30 * _MINUTE_MS, has_spikes=True),
     Meaning.REGULATED_POWER: Expectation(-MAX_HOUSE_KW, MAX_HOUSE_KW, has_spikes=True),
     Meaning.LOAD_POWER: Expectation(

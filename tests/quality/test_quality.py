@@ -365,6 +365,12 @@ def checked(values: list[float], meaning: Meaning, interval_ms: int = MINUTE_MS)
     return check_series(times, np.array(values), EXPECTATIONS[meaning], start_ms, end_ms, interval_ms)
 
 
+def test_a_state_of_charge_that_is_off_by_rounding_is_in_range() -> None:
+    bits = checked([-3e-17, 50.0, 100.0000001, 101.0], Meaning.PERCENT).readings
+
+    assert [bool(one & Quality.OUT_OF_RANGE) for one in bits] == [False, False, False, True]
+
+
 def test_what_is_switched_off_is_not_stuck() -> None:
     assert not checked([0.0] * 120, Meaning.POWER).readings.any()
 

@@ -181,7 +181,7 @@ def test_the_context_menu_has_what_the_toolbar_has(show: Show, deployed: Deploym
     page.table.select({deployed.houses[0].house_id})
     menu = open_context_menu(page)
     offered = acts_of(menu)
-    buttons = [page.button(id_) for id_ in ("synchronize", "renew", "delete", "edit", "create")]
+    buttons = [page.button(id_) for id_ in ("synchronize", "renew", "wiring", "delete", "edit", "create")]
     assert offered == {(button.text(), button.isEnabled()) for button in buttons}
     menu.close()
 

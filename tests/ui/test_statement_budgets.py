@@ -27,7 +27,7 @@ DIALOGS = {
     "devices": ("create", "edit", "duplicate", "delete", "import"),
     "analytics": ("create", "edit", "duplicate", "delete"),
     "fleet": ("synchronize",),
-    "houses": ("create", "edit", "delete", "synchronize", "renew"),
+    "houses": ("create", "edit", "delete", "synchronize", "renew", "wiring"),
     "accounts": ("create", "edit", "reset", "disable", "delete", "import"),
     "roles": ("create", "edit", "copy", "delete"),
     "maintenance": ("add", "remove"),

@@ -1,4 +1,4 @@
-"""All houses: listed with their state, created, changed, given credentials, synchronized, deleted."""
+"""All houses: listed with their state, created, changed, given credentials, checked, synchronized, deleted."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sgmp_console.ui.pages.houses.acts import NO_CREDENTIALS, DeleteDialog, Rene
 from sgmp_console.ui.pages.houses.columns import COLUMNS, HouseRow, credentials_status
 from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, first_steps, renewal_steps
 from sgmp_console.ui.pages.houses.form import HouseForm, place_text
+from sgmp_console.ui.pages.houses.wiring import WiringDialog
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 
@@ -49,6 +50,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
         acts = [
             ListAction("revoke", "Revoke old credentials", self._revoke, "one"),
             ListAction("renew", "New credentials", self._renew, "one"),
+            ListAction("wiring", "Check wiring", self._check_wiring, "one"),
             ListAction("delete", "Delete", self._delete, "one", keys=DELETE_KEYS),
             ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
             ListAction("synchronize", "Synchronize Configuration", self._synchronize, "one"),
@@ -190,7 +192,12 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
             dialog.revoked.connect(self.reload)
             dialog.open()
 
-    # --- Deleting and synchronizing --------------------------------------------------------------------------------
+    # --- Checking, deleting and synchronizing --------------------------------------------------------------------------------
+
+    def _check_wiring(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None:
+            WiringDialog(self.services, chosen.house, self).open()
 
     def _delete(self) -> None:
         chosen = self._chosen()

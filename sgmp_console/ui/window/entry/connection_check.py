@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
@@ -19,14 +18,12 @@ from sgmp_console.settings import Profile
 from sgmp_console.ui import plain_text
 from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.dialog import Dialog
-from sgmp_console.ui.parts.labels import IconLabel, label
-from sgmp_console.ui.parts.scroll_area import ScrollArea
+from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.step_list import StepList
 from sgmp_console.ui.tasks import Task, Tasks
 
 if TYPE_CHECKING:
     from sgmp_console.diagnosis import Step
-
-_MARKS = {True: ("check", "state_ok"), False: ("fault", "state_fault"), None: ("info", "ink_muted")}
 
 
 class ConnectionTestDialog(Dialog):
@@ -60,14 +57,8 @@ class ConnectionTestDialog(Dialog):
         policy.setRetainSizeWhenHidden(True)
         self._progress.setSizePolicy(policy)
         column.addWidget(self._progress)
-        inside = QWidget()
-        inside.setProperty("surface", "card")
-        self._rows = QVBoxLayout(inside)
-        self._rows.setContentsMargins(16, 12, 16, 12)
-        self._rows.setSpacing(12)
-        self._rows.addStretch(1)
-        self._area, self._inside = ScrollArea(inside, name="Steps"), inside
-        column.addWidget(self._area, 1)
+        self._steps = StepList("Steps")
+        column.addWidget(self._steps, 1)
         row = QHBoxLayout()
         row.addStretch(1)
         self._close = button("Cancel", self.reject)
@@ -95,7 +86,7 @@ class ConnectionTestDialog(Dialog):
             )
             return
         self._failed += found.ok is False
-        self._add(found)
+        self._steps.add(found.ok, found.name, found.text, found.remedy)
 
     def _broke(self, error: Exception) -> None:
         self._end(str(error) if isinstance(error, SgmpError) else "The test itself failed.")
@@ -104,27 +95,3 @@ class ConnectionTestDialog(Dialog):
         self._state.setText(text)
         self._progress.hide()
         self._close.setText("Close")
-
-    def _add(self, found: Step) -> None:
-        row = QHBoxLayout()
-        row.setSpacing(12)
-        icon, tint = _MARKS[found.ok]
-        row.addWidget(IconLabel(icon, tint), alignment=Qt.AlignmentFlag.AlignTop)
-        words = QVBoxLayout()
-        words.setSpacing(2)
-        words.addWidget(label(found.name, "body"))
-        words.addWidget(label(found.text, "caption", "secondary", wraps=True))
-        if found.ok is False and found.remedy:
-            words.addWidget(label(found.remedy, "caption", "fault", wraps=True))
-        row.addLayout(words, 1)
-        self._rows.insertLayout(self._rows.count() - 1, row)
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        # A scroll area asks nobody how high wrapped text is.
-        # Without a row it has no height for a width: -1.
-        self._inside.setMinimumHeight(max(0, self._rows.totalHeightForWidth(self._area.viewport().width())))
