@@ -181,6 +181,7 @@ class Oracle:
     def attributed(self, start: int, end: int) -> list[int]:
         return [slot for slot in range(start, end, SLOT) if slot in self._flows]
 
+    @cache  # noqa: B019 - an oracle lives as long as its test
     def _origins(self, slot: int) -> tuple[float, float, float]:
         """What the battery delivers in a slot, by origin: shares of sun, grid and unknown.
 
@@ -218,6 +219,32 @@ class Oracle:
         return stored, shares
 
     @cache  # noqa: B019 - an oracle lives as long as its test
+    def _energies_of(self, slot: int) -> dict[str, float]:
+        """What is summed up in the Energy report, of one slot."""
+        flows, (sun, grid, _) = self._flows[slot], self._origins(slot)
+        measured = {item: self._balanced_kwh(item, slot) for item in (*SOURCES, *USES)}
+
+        def total(source: str, *uses: str) -> float:
+            return math.fsum(flows.get((source, use), 0.0) for use in uses)
+
+        discharged = total("battery_discharging", "load", "ev")
+        return {
+            "consumption": measured["load"] + measured["ev"],
+            "from_sun": total("solar", "load", "ev") + sun * discharged,
+            "from_grid": total("grid_import", "load", "ev") + grid * discharged,
+            "solar": measured["solar"],
+            "kept": total("solar", "load", "ev", "battery_charging"),
+            "exported": total("solar", "grid_export"),
+            "grid_import": measured["grid_import"],
+            "grid_export": measured["grid_export"],
+            "charged": measured["battery_charging"],
+            "discharged": measured["battery_discharging"],
+            "residual": abs(
+                math.fsum(measured[item] for item in SOURCES) - math.fsum(measured[item] for item in USES)
+            ),
+        }
+
+    @cache  # noqa: B019 - an oracle lives as long as its test
     def energies(self, start: int, end: int) -> dict[str, float | None]:
         """The figures of the Energy report, by key."""
         slots = self.attributed(start, end)
@@ -226,44 +253,16 @@ class Oracle:
             names = ("consumption", "from_sun", "from_grid", "autarky", "solar", "self_consumption",
                      "grid_import", "grid_export", "charged", "discharged", "residual")  # fmt: skip
             return {**dict.fromkeys(names), "not_attributed": not_attributed}
-
-        def total(*pairs: tuple[str, str]) -> float:
-            return math.fsum(self._flows[slot].get(pair, 0.0) for slot in slots for pair in pairs)
-
-        def consumed(origin: str, place: int) -> float:
-            directly = total((origin, "load"), (origin, "ev"))
-            stored = math.fsum(
-                self._origins(slot)[place] * self._flows[slot].get(("battery_discharging", use), 0.0)
-                for slot in slots
-                for use in ("load", "ev")
-            )
-            return directly + stored
-
-        def measured(item: str) -> float:
-            return math.fsum(self._balanced_kwh(item, slot) for slot in slots)
-
-        sun, grid = consumed("solar", 0), consumed("grid_import", 1)
-        kept = total(("solar", "load"), ("solar", "ev"), ("solar", "battery_charging"))
-        exported = total(("solar", "grid_export"))
-        residual = math.fsum(
-            abs(
-                math.fsum(self._balanced_kwh(item, slot) for item in SOURCES)
-                - math.fsum(self._balanced_kwh(item, slot) for item in USES)
-            )
-            for slot in slots
-        )
+        sums = {
+            key: math.fsum(self._energies_of(slot)[key] for slot in slots)
+            for key in self._energies_of(slots[0])
+        }
+        kept, exported = sums.pop("kept"), sums.pop("exported")
+        of_known_origin = sums["from_sun"] + sums["from_grid"]
         return {
-            "consumption": measured("load") + measured("ev"),
-            "from_sun": sun,
-            "from_grid": grid,
-            "autarky": 100 * sun / (sun + grid) if sun + grid > 0 else None,
-            "solar": measured("solar"),
+            **sums,
+            "autarky": 100 * sums["from_sun"] / of_known_origin if of_known_origin > 0 else None,
             "self_consumption": 100 * kept / (kept + exported) if kept + exported > 0 else None,
-            "grid_import": measured("grid_import"),
-            "grid_export": measured("grid_export"),
-            "charged": measured("battery_charging"),
-            "discharged": measured("battery_discharging"),
-            "residual": residual,
             "not_attributed": not_attributed,
         }
 
