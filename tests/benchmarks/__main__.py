@@ -27,7 +27,7 @@ from tests.benchmarks import (
     storage,
 )
 from tests.benchmarks.result import Result, table
-from tests.benchmarks.world import SERIES, World, furnished
+from tests.benchmarks.world import SERIES, World, database_server, furnished
 
 SUBJECTS: Mapping[str, Callable[[World], list[Result]]] = {
     "storage": storage.measure,
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table; returns 1 where a budget is not met."""
     given = _arguments(arguments)
     results: list[Result] = []
-    with furnished(given.readings, given.days, _say) as world:
+    with database_server() as server, furnished(server, given.readings, given.days, _say) as world:
         about = {
             "server": world.server,
             "readings": world.readings,

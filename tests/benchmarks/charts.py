@@ -29,8 +29,10 @@ from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.heat_map import HeatPicture, paint_heat_map
 from sgmp_console.ui.charts.panes import Pane
 from sgmp_console.ui.charts.time_chart import TimeChart
+from sgmp_console.ui.page import Page
 from sgmp_console.ui.pages.reports.page import ReportPage
 from sgmp_console.ui.pages.reports.period_page import PeriodPage
+from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.quantities import QUANTITIES
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
@@ -89,12 +91,14 @@ def _paint(view: MainView, id_: str, application: QApplication) -> None:
     view.show_page("audit")
     view.show_page(id_)
     page = view.page(id_)
-    assert isinstance(page, PeriodPage)
     pass_until(application, partial(_is_there, page))
     view.grab()
 
 
-def _is_there(page: PeriodPage) -> bool:
+def _is_there(page: Page) -> bool:
+    if isinstance(page, ListPage):
+        return page.found is not None
+    assert isinstance(page, PeriodPage)
     period = page.services.shown_period.period
     if page.report is None or not isinstance(page, ReportPage):
         return page.report is not None

@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+RUNS = 50
+"""Of one measurement, at most."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -30,7 +33,7 @@ class Result:
 def seconds(act: Callable[[], object], times: int = 9) -> float:
     """The best of several runs, after one that warms the caches: whatever else the machine does only adds."""
     act()
-    return min(once(act) for _ in range(times))
+    return min(once(act) for _ in range(min(times, RUNS)))
 
 
 def side_by_side(times: int, *acts: Callable[[], object]) -> list[float]:

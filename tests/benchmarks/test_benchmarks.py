@@ -8,21 +8,25 @@ import numpy as np
 import pytest
 
 from sgmp_console.reports.item_reader import ItemReader
-from tests.benchmarks import ancestor, charts, fleet
+from tests.benchmarks import ancestor, charts, exports, fleet, reports, result
 from tests.benchmarks.__main__ import SUBJECTS, main
 from tests.benchmarks.result import Result, table
-from tests.benchmarks.world import SERIES, World, furnished
+from tests.benchmarks.world import DAY_MS, SERIES, World, furnished
+from tests.database import TestServer
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with furnished(8_000, 1, lambda text: None) as made:
+def world(database_server: TestServer) -> Iterator[World]:
+    with furnished(database_server, 8_000, 1, lambda text: None) as made:
         yield made
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_subject_can_be_measured(world: World, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result, "RUNS", 1)
     monkeypatch.setattr(charts, "POINTS", 20_000)
+    monkeypatch.setattr(reports, "QUARTER_MS", DAY_MS)
+    monkeypatch.setattr(exports, "HOUSES", 3)
     monkeypatch.setattr(fleet, "HOUSES", 20)
     monkeypatch.setattr(fleet, "ON_SCREEN", 2)
     results = SUBJECTS[subject](world)

@@ -107,9 +107,9 @@ class World:
 
 
 @contextmanager
-def furnished(total: int, days: int, say: Say) -> Iterator[World]:
-    """A server with about `total` readings of one house over `days` days, in both designs."""
-    with database_server() as server, server.empty_database() as made:
+def furnished(server: TestServer, total: int, days: int, say: Say) -> Iterator[World]:
+    """A database with about `total` readings of one house over `days` days, in both designs."""
+    with server.empty_database() as made:
         migrate(made.url, made.deployment)
         database = Database.connect(made.url, application="sgmp-bench")
         connection = psycopg2.connect(made.url)
