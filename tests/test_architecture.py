@@ -6,6 +6,7 @@ Each rule is one test over all files; its message names the places that break it
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import subprocess
 import sys
@@ -33,6 +34,15 @@ THREAD_MAKERS = {
 """Names whose use starts a thread (threading.Timer; Qt's QTimer starts none)."""
 
 TEXT_EVALUATORS = {"eval", "sympify", "parse_expr"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_collecting() -> Iterator[None]:
+    """The millions of nodes go after these tests: the garbage collector need not go through them meanwhile."""
+    gc.disable()
+    yield
+    _nodes.cache_clear()
+    gc.enable()
 
 
 @cache
