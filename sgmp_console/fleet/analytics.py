@@ -63,13 +63,13 @@ def create(
     _check_name(name)
     with editing(database, house_id) as connection:
         item = AnalyticItem(0, house_id, name, description.strip(), formula, aggregated, unit.strip())
-        return _create(connection, _checked(connection, item))
+        return _create(connection, _checked(item, catalogue(connection, house_id)))
 
 
 def update(database: Database, item: AnalyticItem) -> AnalyticItem:
     """Store all but the name. Raises as `create` does, and ChangedMeanwhile where `item` is stale."""
     with editing(database, item.house_id) as connection:
-        stored = analytics.update(connection, _checked(connection, item))
+        stored = analytics.update(connection, _checked(item, catalogue(connection, item.house_id)))
         _register(connection, stored)
         return stored
 
@@ -123,6 +123,14 @@ def catalogue(connection: sa.Connection, house_id: int, *formulas: Formula) -> C
             device_types=types,
         ),
         *formulas,
+    )
+
+
+def _with_item(known: Catalogue, item: AnalyticItem) -> Catalogue:
+    return replace(
+        known,
+        items={**known.items, item.name: item.formula},
+        units={**known.units, AnalyticsIdentifier(item.name): item.unit},
     )
 
 
@@ -204,6 +212,7 @@ def create_required(database: Database, house_id: int) -> RequiredCreated:
     with editing(database, house_id) as connection:
         house_devices = devices.list_all(connection, house_id)
         present = {item.name: item for item in analytics.list_all(connection, house_id)}
+        known = catalogue(connection, house_id)
         unread: set[tuple[str, str]] = set()
         for required in required_items().values():
             if required.name in present:
@@ -224,7 +233,8 @@ def create_required(database: Database, house_id: int) -> RequiredCreated:
                 required.aggregated,
                 required.unit,
             )
-            created.append(_create(connection, _checked(connection, item)))
+            created.append(_create(connection, _checked(item, known)))
+            known = _with_item(known, created[-1])
     remarks += [
         f"Device {device} does not read `{field}`: add it to its keys and synchronize the configuration."
         for device, field in sorted(unread)
@@ -293,10 +303,10 @@ def _differing(required: RequiredItem, item: AnalyticItem) -> list[str]:
 # --- Checks ---------------------------------------------------------------------------------------------------------
 
 
-def _checked(connection: sa.Connection, item: AnalyticItem) -> AnalyticItem:
+def _checked(item: AnalyticItem, known: Catalogue) -> AnalyticItem:
     """The item, its unit filled in where it can be inferred. Raises FormulaError, UserError."""
     formula = parse(item.formula)
-    known = catalogue(connection, item.house_id, formula)
+    known = with_declared_units(known, formula)
     for problem in problems(formula, known, name=item.name):
         if problem.is_error:
             raise FormulaError(problem.message, problem.position, problem.length)
