@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -22,16 +23,34 @@ from sgmp_console.reports import export, periods
 from sgmp_console.reports.report import Kind, Report
 from sgmp_console.store import Database, houses
 from sgmp_console.timeseries import HOUR_MS
-from tests.database import TestDatabase
+from tests.database import TestDatabase, TestServer
 from tests.reports.houses import balanced
 from tests.reports.test_reports import DAY, MINUTE_MS, StoredHouse
 
 
-@pytest.fixture
-def stored(database: Database) -> StoredHouse:
+def store_house(database: Database) -> StoredHouse:
     made = StoredHouse(database, "America/Los_Angeles")
     made.store(balanced(DAY.start_ms, DAY.start_ms + 6 * HOUR_MS, MINUTE_MS))
     return made
+
+
+@pytest.fixture(scope="module")
+def kept(database_server: TestServer) -> Iterator[tuple[StoredHouse, str]]:
+    """A house and the address of its database, which these tests only read."""
+    with database_server.database() as where:
+        yield store_house(where.owner), where.url
+
+
+@pytest.fixture
+def stored(kept: tuple[StoredHouse, str]) -> StoredHouse:
+    return kept[0]
+
+
+@pytest.fixture
+def changing(database: Database, test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> StoredHouse:
+    """One that a test may change; commands find it."""
+    monkeypatch.setenv(DATABASE_URL, test_database.url)
+    return store_house(database)
 
 
 @pytest.fixture
@@ -108,8 +127,9 @@ def test_a_house_that_is_called_like_a_formula_is_text_in_a_spreadsheet(stored: 
 
 
 @pytest.fixture
-def owner(test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(DATABASE_URL, test_database.url)
+def owner(kept: tuple[StoredHouse, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the house."""
+    monkeypatch.setenv(DATABASE_URL, kept[1])
 
 
 ASK = ["report", "--house", "Maple House", "--range", "2026-05-12..2026-05-14"]
@@ -192,14 +212,14 @@ def test_a_period_without_data_ends_with_1_for_cron(stored: StoredHouse, owner: 
     "kind", [["solar"], ["heat-map", "--item", "egauge.A.Solar"]], ids=lambda kind: kind[0]
 )
 def test_an_account_without_the_permission_export_writes_no_file(
-    stored: StoredHouse,
+    changing: StoredHouse,
     test_database: TestDatabase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     kind: list[str],
 ) -> None:
-    monkeypatch.setenv(DATABASE_URL, stored.visitor_url(test_database))
+    monkeypatch.setenv(DATABASE_URL, changing.visitor_url(test_database))
     ask = [*ASK, "--deployment", test_database.deployment, "--report", *kind]
     assert cli.main(ask) == commands.OK
     assert cli.main([*ask, "--csv", str(tmp_path / "report.csv")]) == commands.FAILED
@@ -207,11 +227,10 @@ def test_an_account_without_the_permission_export_writes_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def run_alone(ask: list[str], database: TestDatabase) -> subprocess.CompletedProcess[str]:
+def run_alone(ask: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {
         key: value for key, value in os.environ.items() if key not in ("DISPLAY", "QT_QPA_PLATFORM")
     }
-    environment[DATABASE_URL] = database.url
     return subprocess.run(
         [sys.executable, "-m", "sgmp_console", *ask],
         env=environment,
@@ -222,13 +241,13 @@ def run_alone(ask: list[str], database: TestDatabase) -> subprocess.CompletedPro
 
 
 def test_the_command_draws_pdf_and_png_without_a_display(
-    stored: StoredHouse, test_database: TestDatabase, tmp_path: Path
+    stored: StoredHouse, owner: None, tmp_path: Path
 ) -> None:
     """In a process of its own, as cron starts it: without a display, and without Qt unless it is needed."""
     for number in (1, 2):
         files = ["--pdf", str(tmp_path / f"{number}.pdf"), "--png", str(tmp_path / f"{number}.png")]
         ask = [*ASK, "--report", "solar", *files, "--size", "1000x700"]
-        done = run_alone(ask, test_database)
+        done = run_alone(ask)
         assert done.returncode == commands.OK, done.stderr
     for ending, begins in (("pdf", b"%PDF-"), ("png", b"\x89PNG")):
         content = (tmp_path / f"1.{ending}").read_bytes()
@@ -239,9 +258,9 @@ def test_the_command_draws_pdf_and_png_without_a_display(
 
 
 def test_houses_reports_and_ranges_are_multiplied_and_each_file_names_them(
-    stored: StoredHouse, owner: None, tmp_path: Path
+    changing: StoredHouse, tmp_path: Path
 ) -> None:
-    with stored.database.begin() as connection:
+    with changing.database.begin() as connection:
         houses.create(connection, "Café / 2", time_zone="Europe/Berlin")
     ask = [
         "report",
@@ -264,13 +283,13 @@ def test_houses_reports_and_ranges_are_multiplied_and_each_file_names_them(
 
 
 def test_reports_of_several_houses_become_one_pdf_with_running_heads_and_page_numbers(
-    stored: StoredHouse, test_database: TestDatabase, tmp_path: Path
+    changing: StoredHouse, tmp_path: Path
 ) -> None:
-    with stored.database.begin() as connection:
+    with changing.database.begin() as connection:
         houses.create(connection, "Harbor House", time_zone="Europe/Berlin")
     ask = ["report", "--house", "all", "--report", "all", "--range", "2026-05", "--together"]
     for number in (1, 2):
-        done = run_alone([*ask, "--pdf", str(tmp_path / f"{number}.pdf")], test_database)
+        done = run_alone([*ask, "--pdf", str(tmp_path / f"{number}.pdf")])
         assert done.returncode == commands.OK, done.stderr
     assert (tmp_path / "1.pdf").read_bytes() == (tmp_path / "2.pdf").read_bytes()
     pages = [" ".join(page.extract_text().split()) for page in PdfReader(tmp_path / "1.pdf").pages]

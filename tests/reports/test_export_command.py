@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from sgmp_console.reports.export_rows import HEADERS, What
 from sgmp_console.store import Batch, Database, EventRow
 from sgmp_console.store.quality import DayToStore, Run
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, calendar
-from tests.database import TestDatabase
+from tests.database import TestDatabase, TestServer
 from tests.reports.houses import balanced
 from tests.reports.test_reports import DAY, MINUTE_MS, StoredHouse
 from tests.series import write_series
@@ -33,12 +34,42 @@ NOW_MS = round(time.time() * 1000)
 ASK = ["--house", "Maple House", "--range", "2026-05-12..2026-05-14"]
 
 
-@pytest.fixture
-def stored(database: Database, test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> StoredHouse:
-    monkeypatch.setenv(DATABASE_URL, test_database.url)
+def store_house(database: Database) -> StoredHouse:
+    """With one event and a day that was checked."""
     made = StoredHouse(database, "America/Los_Angeles")
     made.store(balanced(DAY.start_ms, DAY.start_ms + 13 * HOUR_MS, MINUTE_MS))
+    store_an_event(made)
+    store_a_check(made)
     return made
+
+
+def store_an_event(stored: StoredHouse) -> None:
+    at = DAY.start_ms + HOUR_MS
+    event = EventRow(
+        stored.house.house_id, stored.devices["egauge"], "egauge", at, "WARNING", {"a": "=1+1; ü"}
+    )
+    with stored.database.begin() as connection:
+        store.readings.write(connection, Batch(events=[event]))
+
+
+@pytest.fixture(scope="module")
+def kept(database_server: TestServer) -> Iterator[tuple[StoredHouse, str]]:
+    """A house and the address of its database, which these tests only read."""
+    with database_server.database() as where:
+        yield store_house(where.owner), where.url
+
+
+@pytest.fixture
+def stored(kept: tuple[StoredHouse, str], monkeypatch: pytest.MonkeyPatch) -> StoredHouse:
+    monkeypatch.setenv(DATABASE_URL, kept[1])
+    return kept[0]
+
+
+@pytest.fixture
+def changing(database: Database, test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> StoredHouse:
+    """One that a test may change."""
+    monkeypatch.setenv(DATABASE_URL, test_database.url)
+    return store_house(database)
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -58,7 +89,7 @@ def test_readings_are_those_that_are_stored_in_order_of_time(stored: StoredHouse
     assert solar == stored.readings["egauge", "A.Solar"].values.tolist()
 
 
-def test_exported_readings_can_be_imported(stored: StoredHouse, tmp_path: Path) -> None:
+def test_exported_readings_can_be_imported(changing: StoredHouse, tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     assert export("readings", file, "--device", "sonnen") == commands.OK
     assert cli.main(["import", str(file), "--house", "Maple House", "--json"]) == commands.OK
@@ -109,7 +140,6 @@ def quality_cell(bits: int | None) -> str:
 def test_readings_have_the_bits_of_their_slots_where_their_day_was_checked(
     stored: StoredHouse, tmp_path: Path
 ) -> None:
-    store_a_check(stored)
     assert export("readings", tmp_path / "a.csv") == commands.OK
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows(tmp_path / "a.csv"):
@@ -119,23 +149,12 @@ def test_readings_have_the_bits_of_their_slots_where_their_day_was_checked(
 
 
 def test_parquet_says_what_the_bits_of_quality_mean(stored: StoredHouse, tmp_path: Path) -> None:
-    store_a_check(stored)
     assert export("readings", tmp_path / "a.parquet") == commands.OK
     schema = pyarrow.parquet.read_schema(tmp_path / "a.parquet")
     assert schema.metadata[b"sgmp.quality"].startswith(b"1 MISSING, 2 STUCK, 4 OUT_OF_RANGE, 8 SPIKE")
 
 
-def store_an_event(stored: StoredHouse) -> None:
-    at = DAY.start_ms + HOUR_MS
-    event = EventRow(
-        stored.house.house_id, stored.devices["egauge"], "egauge", at, "WARNING", {"a": "=1+1; ü"}
-    )
-    with stored.database.begin() as connection:
-        store.readings.write(connection, Batch(events=[event]))
-
-
 def test_events_keep_their_data(stored: StoredHouse, tmp_path: Path) -> None:
-    store_an_event(stored)
     assert export("events", tmp_path / "a.csv") == commands.OK
     (row,) = rows(tmp_path / "a.csv")
     assert (row["device"], row["type"], json.loads(row["data"].replace("'=", "="))) == (
@@ -201,17 +220,17 @@ def test_a_period_without_anything_ends_with_1(stored: StoredHouse, tmp_path: Pa
 
 
 def test_a_researcher_exports_the_own_house_and_no_other(
-    stored: StoredHouse,
+    changing: StoredHouse,
     test_database: TestDatabase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with stored.database.begin() as connection:
+    with changing.database.begin() as connection:
         store.houses.create(connection, "Harbor House", time_zone="UTC")
     whole = tmp_path / "owner.csv"
     assert export("readings", whole) == commands.OK
-    monkeypatch.setenv(DATABASE_URL, stored.visitor_url(test_database, "researcher"))
+    monkeypatch.setenv(DATABASE_URL, changing.visitor_url(test_database, "researcher"))
     mine = ["--deployment", test_database.deployment]
     assert export("readings", tmp_path / "a.csv", *mine) == commands.OK
     assert (tmp_path / "a.csv").read_bytes() == whole.read_bytes()
@@ -222,13 +241,13 @@ def test_a_researcher_exports_the_own_house_and_no_other(
 
 
 def test_an_account_without_the_permission_export_gets_nothing(
-    stored: StoredHouse,
+    changing: StoredHouse,
     test_database: TestDatabase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv(DATABASE_URL, stored.visitor_url(test_database))
+    monkeypatch.setenv(DATABASE_URL, changing.visitor_url(test_database))
     assert export("items", tmp_path / "a.csv", "--deployment", test_database.deployment) == commands.FAILED
     assert "export" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -249,8 +268,6 @@ def test_what_was_written_is_said_as_json(
 
 @pytest.mark.parametrize("what", ["readings", "items", "events"])
 def test_parquet_holds_the_rows_of_the_csv(stored: StoredHouse, tmp_path: Path, what: str) -> None:
-    store_an_event(stored)
-    store_a_check(stored)
     assert export(what, tmp_path / "a.csv") == commands.OK
     for name in ("a", "b"):
         assert export(what, tmp_path / f"{name}.parquet") == commands.OK
@@ -338,15 +355,15 @@ def test_a_file_that_was_cut_off_goes_on_and_has_the_same_bytes(
 
 
 def test_what_came_in_meanwhile_does_not_change_what_the_file_is_about(
-    stored: StoredHouse, tmp_path: Path
+    changing: StoredHouse, tmp_path: Path
 ) -> None:
     whole, file = tmp_path / "whole.csv", tmp_path / "a.csv"
     assert export("readings", whole) == commands.OK
-    cut_off(stored, "readings", file, 6)
-    with stored.database.begin() as connection:
+    cut_off(changing, "readings", file, 6)
+    with changing.database.begin() as connection:
         times = np.arange(DAY.start_ms + 12 * HOUR_MS, DAY.start_ms + 13 * HOUR_MS, MINUTE_MS)
         new = {"B.New": Series(times, np.ones(len(times)))}
-        write_series(connection, stored.house.house_id, stored.devices["egauge"], new)
+        write_series(connection, changing.house.house_id, changing.devices["egauge"], new)
     assert export("readings", file) == commands.OK
     assert file.read_bytes() == whole.read_bytes()
 
