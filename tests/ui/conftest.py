@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import pytest
 import shiboken6
 from PySide6.QtCore import QEvent, QTimer
-from PySide6.QtGui import QPixmap
+from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import houses as fleet_houses
-from sgmp_console.settings import Profile
+from sgmp_console.settings import Profile, ThemeChoice
 from sgmp_console.store import Database, House, accounts
 from sgmp_console.ui import theme
 from sgmp_console.ui.parts.labels import ElidedLabel
@@ -42,6 +43,8 @@ watch_imports()
 EMAIL, PASSWORD = "ada@example.org", "Correct-horse-7-battery"
 DAY_MS = 86_400_000
 PICTURES = Path(__file__).resolve().parents[2] / "screenshots"
+EVERY_PICTURE = os.environ.get("SGMP_PICTURES") == "all"
+"""Whether each state is drawn in each size and theme."""
 _WAIT_MS = int(WAIT_S * 1000)
 
 
@@ -231,7 +234,7 @@ def view(
     session.database.dispose()
 
 
-def save_picture(widget: QWidget, name: str, scale: int = 1) -> None:
+def save_picture(widget: QWidget, name: str, scale: int = 1) -> QImage:
     """A picture for people to look at, in the theme in use: `screenshots/<name>_<theme>_<width>.png`.
 
     `scale`: device pixels for each pixel, as on a screen of high density.
@@ -244,6 +247,13 @@ def save_picture(widget: QWidget, name: str, scale: int = 1) -> None:
     picture.setDevicePixelRatio(scale)
     widget.render(picture)
     assert picture.save(str(file))
+    return picture.toImage()
+
+
+def has_content(picture: QImage) -> bool:
+    """Whether it is more than a few areas of one colour."""
+    places = product(range(0, picture.width(), 7), range(0, picture.height(), 7))
+    return len({picture.pixel(x, y) for x, y in places}) > 5
 
 
 def cut_off(widget: QWidget) -> list[str]:
@@ -262,8 +272,9 @@ def cut_off(widget: QWidget) -> list[str]:
 
 
 def save_pictures(widget: QWidget, name: str, appearance: Appearance) -> None:
-    """One in each theme."""
-    for choice in ("light", "dark"):
+    """One in each theme; but of a dialog in the light one only, unless SGMP_PICTURES=all (`./run pictures`)."""
+    themes: tuple[ThemeChoice, ...] = ("light", "dark")
+    for choice in themes if isinstance(widget, MainView) or EVERY_PICTURE else themes[:1]:
         appearance.choose(choice)
         save_picture(widget, name)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -101,21 +103,18 @@ FORMULAS = {
 }
 
 
-@pytest.mark.parametrize("case", FORMULAS)
-def test_the_editor(
-    qtbot: QtBot, page: AnalyticsPage, view: MainView, appearance: Appearance, case: str
-) -> None:
-    page.action("create").trigger()
-    editor = page.findChild(ItemEditor)
-    assert editor is not None
-    editor.name.setText("new_item")
-    editor.description.setText("What the operator wants to know")
-    editor.formula.setFocus()
-    QTest.keyClicks(editor.formula, FORMULAS[case])
-    editor.formula.popup().hide()
-    qtbot.waitUntil(lambda: is_settled(editor))
-    save_pictures(editor, f"analytics_editor_{case}", appearance)
-    editor.discard()
+def test_the_editor(qtbot: QtBot, page: AnalyticsPage, appearance: Appearance) -> None:
+    for case, formula in FORMULAS.items():
+        page.action("create").trigger()
+        editor = page.findChildren(ItemEditor)[-1]
+        editor.name.setText("new_item")
+        editor.description.setText("What the operator wants to know")
+        editor.formula.setFocus()
+        QTest.keyClicks(editor.formula, formula)
+        editor.formula.popup().hide()
+        qtbot.waitUntil(partial(is_settled, editor))
+        save_pictures(editor, f"analytics_editor_{case}", appearance)
+        editor.discard()
 
 
 def test_the_completions(qtbot: QtBot, page: AnalyticsPage, appearance: Appearance) -> None:

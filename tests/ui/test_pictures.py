@@ -29,7 +29,7 @@ from sgmp_console.ui.window.entry.sign_in import SignInPage
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.uncaught import UncaughtErrors, uncaught_dialog
 from tests.ui import snapshots
-from tests.ui.conftest import cut_off, let_draw, save_picture, save_pictures
+from tests.ui.conftest import cut_off, has_content, let_draw, save_picture, save_pictures
 from tests.ui.finding import account_menu, hover, is_loading, let_time_pass, only, press
 from tests.ui.readers import ChosenReader
 
@@ -46,19 +46,8 @@ def picture(appearance: Appearance) -> Picture:
         for theme, (width, height) in SHAPES if name == "home" else (SHAPES[0], SHAPES[-1]):
             appearance.choose(theme)
             widget.resize(width, height)
-            save_picture(widget, name)
+            assert has_content(save_picture(widget, name))
             assert cut_off(widget) == []
-            image = widget.grab().toImage()
-            assert (
-                len(
-                    {
-                        image.pixel(x, y)
-                        for x in range(0, image.width(), 7)
-                        for y in range(0, image.height(), 7)
-                    }
-                )
-                > 5
-            )
 
     return take
 

@@ -6,7 +6,6 @@ said without looking is asserted: it is not a single colour, and no label is cut
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,7 +31,15 @@ from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 from tests.database import TestDatabase
 from tests.reports.houses import EV, lived_in, without
 from tests.ui import snapshots
-from tests.ui.conftest import DAY_MS, Deployment, cut_off, let_draw, save_picture
+from tests.ui.conftest import (
+    DAY_MS,
+    EVERY_PICTURE,
+    Deployment,
+    cut_off,
+    has_content,
+    let_draw,
+    save_picture,
+)
 from tests.ui.finding import let_time_pass, only, opened_period_page
 from tests.ui.houses import measured
 
@@ -57,17 +64,13 @@ class Camera:
 
     def take(self, name: str, *, whole: bool = False) -> None:
         """`whole`: as high as all of the page, else the window's own size."""
-        for theme, (width, height), scale in (
-            SHAPES if os.environ.get("SGMP_PICTURES") else [next(self._next)]
-        ):
+        for theme, (width, height), scale in SHAPES if EVERY_PICTURE else [next(self._next)]:
             self.appearance.choose(theme)
             self.view.resize(width, 1700 if whole else height)
             let_draw()
             assert self.view.width() == width, f"{name} needs {self.view.width()} pixels"
-            save_picture(self.view, name, scale)
+            assert has_content(save_picture(self.view, name, scale))
             assert cut_off(self.view) == [], name
-            image = self.view.grab().toImage()
-            assert len({image.pixel(x, y) for x in range(0, width, 7) for y in range(0, height, 7)}) > 5
 
 
 @pytest.fixture
