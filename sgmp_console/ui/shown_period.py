@@ -8,7 +8,7 @@ from enum import Enum
 from PySide6.QtCore import QObject, Signal
 
 from sgmp_console.reports import periods
-from sgmp_console.reports.periods import Period, Span
+from sgmp_console.reports.periods import Period, PeriodError, Span
 
 
 class Compare(Enum):
@@ -84,7 +84,10 @@ class ShownPeriod(QObject):
 
     def move(self, steps: int) -> None:
         """Earlier or later by whole periods; into the running rolling period where it would pass now."""
-        moved = self.period.moved(steps)
+        try:
+            moved = self.period.moved(steps)
+        except PeriodError:
+            return  # there is no earlier or later one
         if steps > 0 and moved.span is Span.CUSTOM and self._reaches_now(moved):
             length = moved.end_ms - moved.start_ms
             for rolling in (periods.last_24_hours, periods.last_7_days):

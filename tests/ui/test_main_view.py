@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QDate, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -151,7 +151,12 @@ def test_two_dates_are_wall_times_of_the_house(qtbot: QtBot, several: MainView) 
     assert popup.end.entry.text() == "2025-05-14 14:00"
     popup.start.entry.setDateTime(popup.end.entry.dateTime().addDays(1))
     assert not popup.show_button.isEnabled()
-    assert "must end after it starts" in popup.help_text()
+    assert "ends after it begins" in popup.help_text()
+    end = popup.end.entry.dateTime()
+    popup.end.entry.setDate(QDate(2199, 1, 1))
+    assert not popup.show_button.isEnabled()
+    assert "at most 50 years" in popup.help_text()
+    popup.end.entry.setDateTime(end)
     popup.start.entry.setDateTime(popup.end.entry.dateTime().addDays(-10))
     with qtbot.waitSignal(shown.changed):
         QTest.mouseClick(popup.show_button, Qt.MouseButton.LeftButton)

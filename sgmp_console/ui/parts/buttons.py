@@ -210,13 +210,14 @@ class CheckBox(QCheckBox):
 
 
 class DateTimeEdit(QDateTimeEdit):
-    """A wall-clock time with a calendar; with our chevron, too."""
+    """A wall-clock time of this century or the next with a calendar; with our chevron, too."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFont(fonts.font("body"))
         self.setCalendarPopup(True)
         self.setCalendarWidget(_Calendar())
+        self.setDateRange(QDate(2000, 1, 1), QDate(2199, 12, 31))
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         event.ignore()  # as of a choice

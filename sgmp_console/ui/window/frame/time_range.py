@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from sgmp_console.reports import periods
-from sgmp_console.reports.periods import Period
+from sgmp_console.reports.periods import Period, PeriodError
 from sgmp_console.timeseries import calendar
 from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, IconButton, button
@@ -146,6 +146,7 @@ class _FromTo(Popup):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("From and to", parent)
         self._zone = "UTC"
+        self._period: Period | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 12, 16, 12)
         column.setSpacing(6)
@@ -173,19 +174,21 @@ class _FromTo(Popup):
         return self._help.text()
 
     def _check(self) -> None:
-        wrong = self.end.instant_ms() <= self.start.instant_ms()
-        self._help.setText(
-            "The range must end after it starts."
-            if wrong
-            else f"Times in {self._zone.replace('_', ' ')}, to 5 minutes."
-        )
-        set_ink(self._help, "fault" if wrong else "muted")
-        self.show_button.setEnabled(not wrong)
+        try:
+            self._period = periods.custom(self.start.instant_ms(), self.end.instant_ms(), self._zone)
+        except PeriodError as error:
+            self._period = None
+            self._help.setText(str(error))
+        else:
+            self._help.setText(f"Times in {self._zone.replace('_', ' ')}, to 5 minutes.")
+        set_ink(self._help, "muted" if self._period else "fault")
+        self.show_button.setEnabled(self._period is not None)
         self.adjustSize()
 
     def _accept(self) -> None:
-        self.hide()
-        self.chosen.emit(periods.custom(self.start.instant_ms(), self.end.instant_ms(), self._zone))
+        if self._period is not None:
+            self.hide()
+            self.chosen.emit(self._period)
 
 
 class WallTime(QWidget):
