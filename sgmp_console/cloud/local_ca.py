@@ -127,6 +127,7 @@ class LocalAuthority:
                 folder.mkdir(parents=True, exist_ok=True)
                 with self._lock:
                     if not self._key_file.exists():
+                        self._require_unfounded()
                         self._create(name)
             self._open()
         except _Unusable as error:
@@ -199,9 +200,21 @@ class LocalAuthority:
     def _read_issued(self) -> list[dict[str, Any]]:
         try:
             issued: list[dict[str, Any]] = json.loads(self._issued_file.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            for row in issued:
+                _check_row(row)
+        except OSError as error:
             raise AuthorityDamaged(self._folder) from error
+        except (ValueError, TypeError, KeyError) as error:
+            reason = "issued.json is not the list of its certificates"
+            raise AuthorityDamaged(self._folder, reason) from error
         return issued
+
+    def _require_unfounded(self) -> None:
+        """Without its key an authority is lost, and must not be replaced by another in silence. A founding that was cut
+        off left a list of nothing."""
+        founded = bool(self._read_issued()) if self._issued_file.exists() else self.certificate_file.exists()
+        if founded:
+            raise _Unusable("ca.key, its private key, is missing")
 
     def _open(self) -> None:
         self._certificate = _authority_certificate(self.certificate_file)
@@ -346,6 +359,16 @@ def _alternative_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def _check_row(row: Any) -> None:
+    """Of issued.json. Raises ValueError, TypeError, KeyError."""
+    if not all(isinstance(row[key], str) for key in ("common_name", "fingerprint")):
+        raise TypeError
+    int(row["serial"])
+    for key in ("expires", "revoked"):
+        if row[key] is not None or key == "expires":
+            datetime.datetime.fromisoformat(row[key])
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -246,9 +246,28 @@ def _another_algorithm(folder: Path) -> None:
     _openssl_authority(folder, ["genpkey", "-algorithm", "ED25519"])
 
 
+def _without_key(folder: Path) -> None:
+    _openssl_authority(folder, _OPENSSL_KEYS["RSA"])
+    (folder / "ca.key").unlink()
+
+
+def _that_lost_its_key(folder: Path) -> None:
+    LocalAuthority(folder).issue("sgmp_house_7")
+    (folder / "ca.key").unlink()
+    (folder / "ca.crt").unlink()
+
+
+def _with_another_list(folder: Path) -> None:
+    LocalAuthority(folder)
+    (folder / "issued.json").write_text('[{"fingerprint": 5}]', "utf-8")
+
+
 @pytest.mark.parametrize(
     ("prepare", "why"),
     [
+        (_without_key, "ca.key, its private key, is missing"),
+        (_that_lost_its_key, "ca.key, its private key, is missing"),
+        (_with_another_list, "issued.json is not the list of its certificates"),
         (_encrypted, "ca.key is encrypted"),
         (_of_another_key, "ca.key is not the key of ca.crt"),
         (_no_authority, "CA:TRUE"),
@@ -263,8 +282,10 @@ def test_what_an_authority_is_missing_is_said(
     tmp_path: Path, prepare: Callable[[Path], None], why: str
 ) -> None:
     prepare(tmp_path)
+    kept = {file.name: file.read_bytes() for file in tmp_path.glob("*.*")}
     with pytest.raises(AuthorityDamaged, match=re.escape(why)):
         LocalAuthority(tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.glob("*.*")} == kept
 
 
 def test_an_authority_in_use_that_lost_its_list_is_not_taken_for_a_new_one(

@@ -39,6 +39,7 @@ def test_long_and_varied_is_enough(password: str) -> None:
         ("millermiller", "own name"),
         ("aaaaaaaaaaaa", "over and over"),
         ("abcabcabcabc", "over and over"),
+        ("sgmp-console1", "first that anybody would try"),
         ("Ab1!xAb1!xAb1!", "over and over"),
         ("123456789012", "in a row"),
         ("abcdefghijklm", "in a row"),
