@@ -174,7 +174,7 @@ def storable(value: Any, depth: int = 1) -> tuple[Any, list[Problem]]:
         return storable_text(value), problems
     if isinstance(value, bool) or value is None:
         return value, problems
-    return (value if math.isfinite(float_of(value)) else None), problems
+    return (value if abs(float_of(value)) <= MAX_VALUE else None), problems
 
 
 def storable_text(text: str) -> str:

@@ -41,7 +41,10 @@ def problem(password: str, *, email: str = "", name: str = "", old: str | None =
         return "A password can't be little more than your own name or email."
     from zxcvbn import zxcvbn
 
-    if zxcvbn(password[:_ESTIMATED_LENGTH], user_inputs=[email, *own, "sgmp", "console"])["score"] < _MIN_SCORE:
+    if (
+        zxcvbn(password[:_ESTIMATED_LENGTH], user_inputs=[email, *own, "sgmp", "console"])["score"]
+        < _MIN_SCORE
+    ):
         return (
             "This password would be guessed quickly: it is a few characters over and over or in a row, or among the first "
             "that anybody would try. Take several words that do not belong together."

@@ -129,7 +129,7 @@ def paired(events: Iterable[Event]) -> list[Session]:
 def _ended(end: Event, starts: list[int]) -> list[Session]:
     """The session that an END ends, and before it those whose END was lost. `starts`: the STARTs since the last END."""
     energy, duration = _number(end.data, "energy"), _number(end.data, "duration")
-    by_duration = end.timestamp_ms - round(duration) if duration is not None and duration >= 0 else None
+    by_duration = end.timestamp_ms - round(duration) if duration is not None else None
     plugged = starts[-1] if starts else by_duration
     start_missing = not starts
     if starts and by_duration is not None:
@@ -281,6 +281,11 @@ def _pauses(charging: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
     return began - 1
 
 
+_LARGEST = 1e12
+"""mWh (a gigawatt-hour) and ms (31 years): what is beyond, or below zero, is no number of a charger's."""
+
+
 def _number(data: Mapping[str, object], key: str) -> float | None:
     value = data.get(key)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= _LARGEST else None  # type: ignore[arg-type,operator]

@@ -89,14 +89,15 @@ class Sentence:
 
 
 def sentence(rule: str, device: str, subject: str, details: Mapping[str, Any], zone: str = "UTC") -> Sentence:
-    """Of a finding. `zone`: whose clock shows its times. A rule that is not known here shows its name."""
+    """Of a finding. `zone`: whose clock shows its times. A rule or alarm that is not known here shows its name."""
     try:
         known = Rule(rule)
+        alarm = Alarm(subject) if known is Rule.INGEST_ALARM else None
     except ValueError:
         return Sentence(" ".join(filter(None, (device, rule, subject))))
-    if known is Rule.INGEST_ALARM:
+    if alarm is not None:
         about = details.get("about")
-        text = ingest_state.sentence(Alarm(subject), about if isinstance(about, Mapping) else {})
+        text = ingest_state.sentence(alarm, about if isinstance(about, Mapping) else {})
         first, _, rest = text.partition(". ")
         return Sentence(one_line(first.rstrip(".")), one_line(rest))
     if known is Rule.DATA_QUALITY:

@@ -80,6 +80,14 @@ def test_an_end_with_odd_data_is_a_session_all_the_same() -> None:
     assert (session.unplugged_ms, session.energy_kwh) == (5 * H, None)
 
 
+@pytest.mark.parametrize("number", [-1, 1e13, 10**30, 1e308])
+def test_a_number_that_no_charger_can_mean_is_none(number: float) -> None:
+    (session,) = paired([start(1 * H), end(5 * H, number, number)])  # type: ignore[arg-type]
+    assert (session.plugged_ms, session.unplugged_ms, session.energy_kwh) == (1 * H, 5 * H, None)
+    (session,) = paired([end(5 * H, number, number)])  # type: ignore[arg-type]
+    assert (session.plugged_ms, session.energy_kwh) == (None, None)
+
+
 def test_charging_time_mean_peak_and_pauses_come_from_the_power() -> None:
     (session,) = paired([start(0), end(4 * H)])
     minutes = np.arange(0, 240) * 60_000

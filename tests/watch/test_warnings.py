@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sgmp_console.store import Event
+from sgmp_console.watch.sentences import sentence
 from sgmp_console.watch.warnings import WarningGroup, warning_groups
 from tests.reports.houses import event
 
@@ -139,3 +140,10 @@ def test_a_warning_about_two_registers_lasts_until_both_have_values() -> None:
 def test_another_devices_recovery_closes_nothing() -> None:
     events = [warning(10, DOWN, "down"), warning(20, "Device is back", "back", device="egauge")]
     assert [group.is_active for group in warning_groups(events)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("rule", "subject"), [("of_a_newer_watch", "x"), ("ingest_alarm", "of_a_newer_ingest")]
+)
+def test_what_another_version_found_is_shown_by_its_name(rule: str, subject: str) -> None:
+    assert sentence(rule, "", subject, {"about": {}}).text == f"{rule} {subject}"
