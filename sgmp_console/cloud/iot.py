@@ -59,7 +59,7 @@ class IotCore:
     def ready(self) -> None:
         """Also learns where the broker is. Raises UserError where the authority's file can't be read."""
         if not self._endpoint:
-            with calling("tell the address of its MQTT broker"):
+            with calling("give the address of its MQTT broker"):
                 self._endpoint = str(
                     self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
                 )

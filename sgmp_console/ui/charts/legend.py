@@ -80,10 +80,10 @@ class _Row(PaintedButton):
             self,
             f"Show or hide {quantity.title.lower() if not quantity.title.startswith('EV') else quantity.title}",
         )
-        self.toggled.connect(self._tell)
+        self.toggled.connect(self._toggled)
         self.set_value(None)
 
-    def _tell(self, shown: bool) -> None:
+    def _toggled(self, shown: bool) -> None:
         self._legend.toggled.emit(self._quantity.item, shown)
 
     def set_value(self, value: float | None) -> None:

@@ -133,7 +133,7 @@ class EditDialog(TaskDialog, Generic[Stored]):
         self.fit()
 
     def _gone(self, error: Exception) -> None:
-        self.tell_unavailable(error)
+        self.report_unavailable(error)
         gone = "This was deleted by somebody else meanwhile."
         if not isinstance(error, UserError):
             self.message_bar.say("fault", explain_in_form(error))
@@ -146,7 +146,7 @@ class EditDialog(TaskDialog, Generic[Stored]):
             self.refresh_act()
         self.fit()
 
-    def act_on_strip(self, id_: str) -> None:
+    def act_on_message(self, id_: str) -> None:
         theirs, recreate = self._theirs, self.recreate()
         self.message_bar.hide_message()
         if id_ == "again" and recreate is not None:

@@ -190,7 +190,7 @@ class ImportDialog(TaskDialog):
             self.accept()
 
     def failed(self, error: Exception) -> None:
-        self.tell_unavailable(error)
+        self.report_unavailable(error)
         if isinstance(error, ImportRefused):
             # The file, or what is there, has changed since it was looked at.
             self._show_plan(error.plan)

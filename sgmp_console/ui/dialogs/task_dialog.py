@@ -62,7 +62,7 @@ class TaskDialog(Dialog):
         self.set_title(title)
         self.setMinimumWidth(520)
         self.message_bar = MessageBar(keeps_place=True)
-        self.message_bar.acted.connect(self.act_on_strip)
+        self.message_bar.acted.connect(self.act_on_message)
         self.note = label("", "caption", "muted", wraps=True)
         """Beside the buttons: what the work brings."""
         self.cancel = button(self.refuse, self.reject)
@@ -98,7 +98,7 @@ class TaskDialog(Dialog):
         """A sentence on what is lost when the dialog is closed now, for the question before that; "" where nothing is."""
         return ""
 
-    def act_on_strip(self, id_: str) -> None:
+    def act_on_message(self, id_: str) -> None:
         """A button of the message bar was pressed."""
 
     def fit(self) -> None:
@@ -171,14 +171,14 @@ class TaskDialog(Dialog):
 
     def failed(self, error: Exception) -> None:
         """Say it. Called with the dialog at rest again."""
-        self.tell_unavailable(error)
+        self.report_unavailable(error)
         self.message_bar.say("info" if isinstance(error, Cancelled) else "fault", explain_in_form(error))
         self.fit()
 
     def stopped_waiting(self) -> None:
         """The waiting was ended before the work was."""
 
-    def tell_unavailable(self, error: Exception) -> None:
+    def report_unavailable(self, error: Exception) -> None:
         """The window shall know that the database is away."""
         from sgmp_console.store import (
             DatabaseUnavailable,

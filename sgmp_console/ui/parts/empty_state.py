@@ -134,7 +134,7 @@ class Skeleton(QWidget):
         self._is_sentence_shown = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._tell)
+        self._timer.timeout.connect(self._show_sentence)
 
     def begin(self) -> None:
         self._is_sentence_shown = False
@@ -150,7 +150,7 @@ class Skeleton(QWidget):
         self._blocks = tuple(blocks)
         self.update()
 
-    def _tell(self) -> None:
+    def _show_sentence(self) -> None:
         self._is_sentence_shown = True
         self.setAccessibleName(self._sentence)
         self.update()

@@ -373,7 +373,7 @@ class ListPage(LoadedPage, Generic[Row, Found]):
         self._none_found.setText(
             f"No {self._noun} has “{sought}” in {self._searched_of_it()}."
             if sought
-            else f"No {self._noun} is like this."
+            else f"No {self._plural} match."
         )
 
     def _searched_of_it(self) -> str:
@@ -472,7 +472,7 @@ class ListPage(LoadedPage, Generic[Row, Found]):
             self._select_after = None
         self.show_count()
         self.show_actions()
-        self.show_strip()
+        self.show_message()
         self.show_content()
         self.shown()
 
@@ -494,9 +494,9 @@ class ListPage(LoadedPage, Generic[Row, Found]):
     def say(self, text: str, tone: Tone = "warning", actions: tuple[tuple[str, str], ...] = ()) -> None:
         """In the strip, until it is dismissed; "" takes it back. `actions` are (id, text), besides "Dismiss"."""
         self._said = (tone, text, actions) if text else None
-        self.show_strip()
+        self.show_message()
 
-    def show_strip(self) -> None:
+    def show_message(self) -> None:
         standing = self.standing()
         if self._said is not None and standing is not None:
             tone, text, buttons = standing

@@ -309,7 +309,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
             self.preview.show_outdated("before the last change")
 
     def _not_assessed(self, error: Exception) -> None:
-        self.tell_unavailable(error)
+        self.report_unavailable(error)
         self.verdict.say_unknown(explain_in_form(error))
 
     def _read_preview(self, found: Assessment) -> None:
@@ -332,7 +332,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
             self.preview.show_preview(found, unit, self.entries().name)
 
     def _not_previewed(self, error: Exception) -> None:
-        self.tell_unavailable(error)
+        self.report_unavailable(error)
         self.preview.show_nothing(explain_in_form(error))
 
     # --- Storing -------------------------------------------------------------------------------------------------

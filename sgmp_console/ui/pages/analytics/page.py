@@ -227,7 +227,7 @@ class AnalyticsPage(ListPage[ItemRow, AnalyticsFound]):
                 found.house.name,
                 self._populated,
             )
-            self.show_strip()
+            self.show_message()
 
     def _populated(self, left: str) -> None:
         if left:

@@ -351,7 +351,7 @@ class DeviceEditor(EditDialog[Device]):
 
     def _not_revealed(self, error: Exception) -> None:
         self._enable_secrets()
-        self.tell_unavailable(error)
+        self.report_unavailable(error)
         self.message_bar.say("fault", explain_in_form(error))
 
     # --- Test ----------------------------------------------------------------------------------------------------
@@ -366,7 +366,7 @@ class DeviceEditor(EditDialog[Device]):
             self.test.begin(entries.name or "a device", entries.type, entries.config, device_id)
 
     def _not_tested(self, error: Exception) -> None:
-        self.tell_unavailable(error)
+        self.report_unavailable(error)
         if isinstance(error, DeviceError) and error.problems:
             self.config.show_refused(error.problems)
 

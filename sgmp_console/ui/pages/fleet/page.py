@@ -130,7 +130,7 @@ class FleetPage(ListPage[FleetRow, FleetOverview]):
     def matcher(self, text: str) -> Callable[[FleetRow], bool]:
         before, self._filter = self._filter, house_filter.parse(text)
         if before.problem != self._filter.problem:
-            self.show_strip()
+            self.show_message()
         accepts = self._filter.accepts
         return lambda row: accepts(row.facts)
 

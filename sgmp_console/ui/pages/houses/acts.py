@@ -52,14 +52,14 @@ class RenewDialog(ActDialog):
         self._what = label("", "body", "secondary", wraps=True)
         self.at_once = CheckBox("Revoke the current credentials at once")
         self.at_once.setFont(fonts.font("body"))
-        self.at_once.toggled.connect(self._tell)
+        self.at_once.toggled.connect(self._toggled)
         self.body.addWidget(self.at_once)
         self.body.addWidget(self._what)
         self.body.addStretch(1)
-        self._tell(False)
+        self._toggled(False)
         self.cancel.setFocus()
 
-    def _tell(self, at_once: bool) -> None:
+    def _toggled(self, at_once: bool) -> None:
         self._what.setText(_AT_ONCE if at_once else _LATER)
 
     def perform(self) -> None:

@@ -191,7 +191,7 @@ class HouseForm(FormDialog[House | NewHouse]):
             with database.begin() as connection:
                 return read_car_in_load(connection, house_id, now_ms)
 
-        self.services.tasks.run(self, read, self._suggest, self.tell_unavailable)
+        self.services.tasks.run(self, read, self._suggest, self.report_unavailable)
 
     def _suggest(self, found: CarInLoad | None) -> None:
         self._car_field.set_help(f"{_CAR_IN_LOAD} {suggestion(found)}")
