@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sgmp_console.errors import UserError
 from sgmp_console.keychain import Keychain
 from sgmp_console.settings import (
     Profile,
     SettingsError,
     configuration_folder,
     import_profiles,
-    profile_problems,
 )
 from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.dialogs.confirm import confirm
@@ -37,130 +35,18 @@ from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.window.entry.connection_check import ConnectionTestDialog
-
-Values = dict[str, Any]
-"""A profile as it is typed, by the names of its fields."""
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Fields that belong together: (name, label, help). Folded away while all of them are as in a new connection."""
-
-    title: str
-    purpose: str
-    fields: tuple[tuple[str, str, str], ...]
-
-
-_GROUPS = (
-    _Group(
-        "Deployment",
-        "",
-        (
-            ("name", "Name", "What this connection is called on this computer."),
-            (
-                "database_url",
-                "Database address",
-                "postgresql://host:5432/sgmp. Several hosts: postgresql://first,second/sgmp. "
-                "A certificate authority of your own: ?sslrootcert=FILE at the end.",
-            ),
-            ("deployment", "Deployment", "The name that the database was set up with, usually sgmp."),
-        ),
-    ),
-    _Group(
-        "Broker",
-        "Needed to synchronize configurations",
-        (
-            (
-                "broker_host",
-                "Broker",
-                "Host of the MQTT broker. Empty: this console does not synchronize configurations.",
-            ),
-            ("broker_port", "Broker port", ""),
-            (
-                "broker_ca",
-                "CA certificate of the broker",
-                "PEM file. Empty: the authorities that this computer trusts.",
-            ),
-            ("broker_cert", "Client certificate", "PEM file of this console."),
-            ("broker_key", "Client key", "PEM file of this console."),
-        ),
-    ),
-    _Group(
-        "Credentials of houses",
-        "Needed to create houses, without AWS",
-        (("authority", "Folder of the certificate authority", "Empty with AWS IoT Core."),),
-    ),
-    _Group(
-        "AWS",
-        "Needed for IoT Core and Cognito",
-        (
-            ("region", "Region", "Such as eu-central-1. Empty without AWS."),
-            (
-                "aws_profile",
-                "AWS profile",
-                "One of the AWS profiles of this computer. Empty: the default one.",
-            ),
-            ("aws_endpoint", "AWS endpoint", "A server in place of AWS. Usually empty."),
-            ("user_pool_id", "User pool ID", "Of Cognito. Empty: accounts are in the database only."),
-            ("user_pool_client_id", "App client ID", "Of the user pool."),
-        ),
-    ),
-    _Group(
-        "Mail",
-        "Needed to mail initial passwords, without Cognito",
-        (
-            ("smtp_host", "Mail server", "Empty: initial passwords are shown once, or mailed by Cognito."),
-            ("smtp_port", "Mail port", ""),
-            ("smtp_sender", "Sender", "The address that mails come from."),
-            ("smtp_user", "Mail user", "Empty where the server asks for none."),
-            (
-                "smtp_ca",
-                "CA certificate of the mail server",
-                "PEM file. Empty: the authorities that this computer trusts.",
-            ),
-        ),
-    ),
+from sgmp_console.ui.window.entry.connection_fields import (
+    FILES,
+    FOLDERS,
+    GROUPS,
+    NEW,
+    NUMBERS,
+    Group,
+    Values,
+    problems,
 )
-_NUMBERS = ("broker_port", "smtp_port")
-_FILES = ("broker_ca", "broker_cert", "broker_key", "smtp_ca")
-_FOLDERS = ("authority",)
+
 _IMPORTED = "Connection files (*.toml)"
-_NEW: Values = {one.name: getattr(Profile, one.name, "") for one in fields(Profile)}
-
-
-def problems(values: Values, other_names: Sequence[str]) -> dict[str, str]:
-    """What is wrong with what was typed, by field; besides what a profile refuses, what this computer does not have."""
-    from sgmp_console.store import checked_deployment
-    from sgmp_console.store.connecting import parameters_of
-
-    found: dict[str, str] = {}
-    for check, field in (
-        (lambda: parameters_of(values["database_url"]), "database_url"),
-        (lambda: checked_deployment(values["deployment"]), "deployment"),
-    ):
-        try:
-            check()
-        except UserError as error:
-            found[field] = str(error)
-    if "://" not in values["database_url"]:
-        found["database_url"] = "A database address looks like postgresql://host:5432/sgmp."
-    try:
-        found |= {name: text[:1].upper() + text[1:] for name, text in profile_problems(values).items()}
-    except ValueError:
-        found.setdefault("database_url", "An address here can't be read.")
-    if not values["name"]:
-        found["name"] = "A connection needs a name."
-    elif values["name"] in other_names:
-        found["name"] = "Another connection has this name."
-    for name in _FILES:
-        if values[name] and not Path(values[name]).is_file():
-            found[name] = "This file does not exist."
-    if values["authority"] and not (Path(values["authority"]) / "ca.key").is_file():
-        found["authority"] = "This folder holds no authority (ca.key)."
-    if bool(values["broker_cert"]) != bool(values["broker_key"]):
-        missing = "broker_key" if values["broker_cert"] else "broker_cert"
-        found.setdefault(missing, "Certificate and key go together.")
-    return found
 
 
 class ConnectionsDialog(TaskDialog):
@@ -192,7 +78,7 @@ class ConnectionsDialog(TaskDialog):
         self._mail_passwords: dict[str, str] = {}
         """Typed and not kept yet, by the names of connections."""
         self._stored = [asdict(profile) for profile in profiles]
-        self._drafts: list[Values] = [dict(values) for values in self._stored] or [dict(_NEW)]
+        self._drafts: list[Values] = [dict(values) for values in self._stored] or [dict(NEW)]
         self._shown = -1
         self._was_sent = False
         """Save or Test was pressed: all problems of the shown connection stand at their fields."""
@@ -233,7 +119,7 @@ class ConnectionsDialog(TaskDialog):
         lines = QVBoxLayout(form)
         lines.setContentsMargins(16, 12, 16, 16)
         lines.setSpacing(12)
-        self._groups = [_GroupBox(group, self._make_field) for group in _GROUPS]
+        self._groups = [_GroupBox(group, self._make_field) for group in GROUPS]
         for box in self._groups:
             lines.addWidget(box)
         self._mail_password = QLineEdit()
@@ -260,13 +146,13 @@ class ConnectionsDialog(TaskDialog):
 
     def _make_field(self, name: str, words: str, explanation: str) -> Field:
         entry = QLineEdit()
-        if name in _NUMBERS:
+        if name in NUMBERS:
             entry.setMaxLength(5)
         entry.textEdited.connect(self._typed)
         entry.setFont(fonts.font("body"))
         entry.editingFinished.connect(self._left)
         browse = None
-        if name in (*_FILES, *_FOLDERS):
+        if name in (*FILES, *FOLDERS):
             browse = IconButton("folder", f"Browse for {words}")
             browse.setObjectName(name)
             browse.clicked.connect(self._browse)
@@ -276,7 +162,7 @@ class ConnectionsDialog(TaskDialog):
 
     def _browse(self) -> None:
         self._browsed = self.sender().objectName()
-        if self._browsed in _FOLDERS:
+        if self._browsed in FOLDERS:
             ask_for_folder(self, "Folder of the certificate authority", self._chosen_path)
         else:
             ask_what_to_open(self, "Certificate or key", "PEM files (*.pem *.crt *.key)", self._chosen_path)
@@ -306,7 +192,7 @@ class ConnectionsDialog(TaskDialog):
             entry.setText(str(self._drafts[row][name]))
             self._fields[name].set_problem("")
         for box in self._groups:
-            box.fold(all(self._drafts[row][name] == _NEW[name] for name in box.names))
+            box.fold(all(self._drafts[row][name] == NEW[name] for name in box.names))
         self._mail_password.setText(self._mail_passwords.get(self._drafts[row]["name"], ""))
         self._was_sent = False
         self._delete.setEnabled(bool(self._drafts))
@@ -319,7 +205,7 @@ class ConnectionsDialog(TaskDialog):
 
     def _add(self) -> None:
         self._take()
-        self._drafts.append(dict(_NEW))
+        self._drafts.append(dict(NEW))
         self._fill_list(len(self._drafts) - 1)
         self._entries["name"].setFocus()
 
@@ -346,7 +232,7 @@ class ConnectionsDialog(TaskDialog):
             return
         self._take()
         names = {draft["name"] for draft in self._drafts}
-        self._drafts = [draft for draft in self._drafts if draft != _NEW]
+        self._drafts = [draft for draft in self._drafts if draft != NEW]
         for profile in profiles:
             name = _free_name(profile.name, names)
             names.add(name)
@@ -370,7 +256,7 @@ class ConnectionsDialog(TaskDialog):
         self._shown = -1
         del self._drafts[row]
         if not self._drafts:
-            self._drafts.append(dict(_NEW))
+            self._drafts.append(dict(NEW))
         self._fill_list(min(row, len(self._drafts) - 1))
 
     # --- The form ------------------------------------------------------------------------------------------------
@@ -390,12 +276,12 @@ class ConnectionsDialog(TaskDialog):
         """Problems of the field that was left; of all, once the form was sent."""
         found = self._problems_shown()
         for name, entry in self._entries.items():
-            if self._was_sent or (entry is self.sender() and self._value(name) != _NEW[name]):
+            if self._was_sent or (entry is self.sender() and self._value(name) != NEW[name]):
                 self._fields[name].set_problem(found.get(name, ""))
 
     def _value(self, name: str) -> Any:
         text = self._entries[name].text().strip()
-        if name in _NUMBERS:
+        if name in NUMBERS:
             return int(text) if re.fullmatch("[0-9]+", text) else 0  # 0 is reported as a wrong port
         return text
 
@@ -434,7 +320,7 @@ class ConnectionsDialog(TaskDialog):
 
     def perform(self) -> None:
         self._take()
-        kept = [draft for draft in self._drafts if draft != _NEW]
+        kept = [draft for draft in self._drafts if draft != NEW]
         for draft in kept:
             row = next(number for number, one in enumerate(self._drafts) if one is draft)
             names = [one["name"] for one in self._drafts if one is not draft]
@@ -468,7 +354,7 @@ class ConnectionsDialog(TaskDialog):
 
     def would_lose(self) -> str:
         self._take()
-        kept = [draft for draft in self._drafts if draft != _NEW]
+        kept = [draft for draft in self._drafts if draft != NEW]
         same = kept == self._stored and not any(self._mail_passwords.values())
         return "" if same else "What you changed in the connections was not saved."
 
@@ -484,7 +370,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 class _GroupBox(QFrame):
     """A group of fields under a title that folds them."""
 
-    def __init__(self, group: _Group, make_field: Callable[[str, str, str], Field]) -> None:
+    def __init__(self, group: Group, make_field: Callable[[str, str, str], Field]) -> None:
         super().__init__()
         self.setProperty("surface", "card")
         self.names = [name for name, _, _ in group.fields]
