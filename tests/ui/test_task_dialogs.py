@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from sgmp_console.errors import UserError
 from sgmp_console.fleet.config_changes import DeviceChange, Kind, SettingChange
 from sgmp_console.ui.dialogs.changes import ChangesView
+from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
 from sgmp_console.ui.parts.labels import Label
 from sgmp_console.ui.tasks import Report, Tasks
@@ -31,6 +32,9 @@ class _Dialog(TaskDialog):
 
     def set_free(self, free: bool) -> None:
         self.entry.setEnabled(free)
+
+    def would_lose(self) -> str:
+        return "The word is not sent." if self.entry.text() else ""
 
     def perform(self) -> None:
         self.run(self._work, self.sent.append, "Sending", title=self._title)
@@ -149,3 +153,21 @@ def test_a_setting_s_name_and_its_change_stand_beside_each_other(shown: Callable
     for place, first in labels.items():
         for other, second in labels.items():
             assert place == other or not first.intersects(second)
+
+
+def test_it_asks_before_what_was_typed_is_lost(open_dialog: Open) -> None:
+    dialog = open_dialog(fails)
+    QTest.keyClicks(dialog.entry, "word")
+    dialog.cancel.click()
+    (question,) = dialog.findChildren(ConfirmDialog)
+    question.reject()
+    assert dialog.isVisible()
+    assert dialog.entry.text() == "word"
+    dialog.discard()
+    assert not dialog.isVisible()
+
+
+def test_it_closes_without_a_question_where_nothing_is_lost(open_dialog: Open) -> None:
+    dialog = open_dialog(fails)
+    dialog.cancel.click()
+    assert not dialog.isVisible()
