@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.fleet import accounts
@@ -421,6 +421,21 @@ def test_everything_that_takes_focus_in_the_dialog_has_a_name(show: Show) -> Non
         widget = after(widget)
     assert all(seen)
     assert seen.index("Name") < seen.index("Role") < seen.index("Cancel") < seen.index("Create account")
+    dialog.reject()
+
+
+def test_the_buttons_of_a_form_stay_where_they_are_while_its_fields_are_filled(
+    show: Show, qapp: QApplication
+) -> None:
+    dialog = creating(show())
+    qapp.processEvents()
+    high = dialog.height()
+    dialog.perform()  # each field says what is missing
+    grown = dialog.height()
+    assert grown >= high
+    fill(dialog, "vera@example.org", "Vera", "admin")
+    assert dialog.valid()
+    assert dialog.height() == grown
     dialog.reject()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
@@ -125,6 +126,17 @@ def test_a_file_can_be_dropped(qtbot: QtBot, of_devices: ImportDialog, tmp_path:
     )
     qtbot.waitUntil(lambda: bool(of_devices.summary()))
     of_devices.reject()
+
+
+def test_enter_reads_a_file_again_that_was_corrected_meanwhile(
+    qtbot: QtBot, of_devices: ImportDialog, tmp_path: Path
+) -> None:
+    file = sheet(tmp_path, "name,type,config.ip", "bad name,egauge,10.0.0.5")
+    look(qtbot, of_devices, file)
+    assert not of_devices.act.isEnabled()
+    sheet(tmp_path, "name,type,config.ip", "meter,egauge,10.0.0.5")
+    QTest.keyClick(of_devices.file, Qt.Key.Key_Return)
+    qtbot.waitUntil(of_devices.act.isEnabled)
 
 
 def test_a_file_that_is_no_sheet_is_reported(qtbot: QtBot, of_devices: ImportDialog, tmp_path: Path) -> None:

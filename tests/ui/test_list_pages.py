@@ -18,7 +18,7 @@ from sgmp_console.ui.pages.accounts.page import AccountsPage
 from sgmp_console.ui.parts.action_bar import ActionBar
 from sgmp_console.ui.parts.buttons import Button, button
 from sgmp_console.ui.parts.list_page import ListPage
-from sgmp_console.ui.parts.rows import Badge, Column
+from sgmp_console.ui.parts.rows import Badge, Column, Mark
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.parts.table import RowsTable
 from sgmp_console.ui.window.frame.main_view import MainView
@@ -264,6 +264,25 @@ def test_an_optional_column_is_left_out_before_others_are_cut_short_and_comes_ba
     table.resize(1000, 300)
     qapp.processEvents()
     assert not table.isColumnHidden(1)
+
+
+def test_a_long_text_with_an_icon_takes_no_room_from_the_columns_beside_it(
+    shown: Callable[..., QWidget], qapp: QApplication
+) -> None:
+    made: RowsTable[Row] = RowsTable(
+        "Things",
+        (
+            Column[Row]("Name", lambda row: row[0], 120, strong=True),
+            Column[Row]("Kind", lambda row: row[1], 120),
+            Column[Row]("What", lambda row: row[2], mark=lambda row: Mark("info", "ink_muted")),
+        ),
+        lambda row: row[0],
+    )
+    shown(made, 600, 200)
+    made.set_rows([("meter", "Configuration applied", "0123456789abcdef" * 6)])
+    qapp.processEvents()
+    assert made.columnWidth(1) >= 112
+    assert sum(made.columnWidth(place) for place in range(3)) <= made.viewport().width()
 
 
 def test_a_time_is_never_cut_short(shown: Callable[..., QWidget], qapp: QApplication) -> None:

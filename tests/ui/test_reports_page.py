@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.reports import periods
@@ -65,6 +65,30 @@ def test_the_arrows_and_the_menu_change_the_period(qtbot: QtBot, filled: Deploym
     assert view.services.shown_period.period == day.moved(-1)
     QTest.mouseClick(view.time_range.later_button(), Qt.MouseButton.LeftButton)
     assert view.services.shown_period.period == day
+
+
+class ShownWindows(QObject):
+    """Filters the application's events: which windows are shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows: list[QObject] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        if event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow():
+            self.windows.append(watched)
+        return False
+
+
+def test_no_part_of_a_report_is_seen_as_a_window_of_its_own_for_a_moment(
+    qtbot: QtBot, filled: Deployment, view: MainView, qapp: QApplication
+) -> None:
+    shown = ShownWindows()
+    qapp.installEventFilter(shown)
+    page = opened_report(qtbot, view, "energy")
+    qapp.removeEventFilter(shown)
+    assert page.figures.tiles
+    assert not shown.windows
 
 
 def test_a_comparison_stands_beside_each_figure(qtbot: QtBot, filled: Deployment, view: MainView) -> None:

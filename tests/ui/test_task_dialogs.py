@@ -141,6 +141,21 @@ def test_an_internal_error_is_said_in_one_sentence_and_logged(
     dialog.reject()
 
 
+def test_a_long_name_of_a_device_is_read_whole_and_takes_no_room_from_its_type(
+    shown: Callable[..., QWidget],
+) -> None:
+    view = ChangesView()
+    name = "a_meter_with_a_very_long_name_at_the_main_panel_of_the_north_win"
+    view.show_changes([DeviceChange(Kind.ADDED, 1, name, "egauge", ())], "")
+    shown(view, 300, 300)
+    content = view.widget()
+    assert content is not None
+    for made in view.findChildren(Label):
+        assert made.geometry().right() < view.viewport().width()
+        assert made.minimumSizeHint().width() <= made.width()
+    assert content.width() == view.viewport().width()
+
+
 def test_a_setting_s_name_and_its_change_stand_beside_each_other(shown: Callable[..., QWidget]) -> None:
     view = ChangesView()
     settings = (

@@ -72,12 +72,8 @@ class ChangesView(QScrollArea):
 
 
 def _add_device(column: QVBoxLayout, change: DeviceChange) -> None:
-    head = QHBoxLayout()
-    head.setSpacing(8)
-    head.addWidget(label(_WORDS[change.kind], "caption", "muted"))
-    head.addWidget(label(change.name, "strong", wraps=True), 1)
-    head.addWidget(label(change.type, "caption", "secondary"))
-    column.addLayout(head)
+    column.addWidget(label(change.name, "strong", wraps=True))
+    column.addWidget(label(f"{_WORDS[change.kind]} · {change.type}", "caption", "muted"))
     for setting in change.settings:
         row = QHBoxLayout()
         row.setContentsMargins(16, 0, 0, 0)

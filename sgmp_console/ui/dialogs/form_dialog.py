@@ -84,16 +84,18 @@ class FormDialog(EditDialog[Stored]):
 
     def fit(self) -> None:
         """As high as the form needs, as far as the window allows; then it scrolls."""
-        self.fields.adjustSize()
-        wanted = max(self.form.heightForWidth(self.fields.width()), self.form.minimumSize().height()) + 4
-        parent = self.parentWidget()
-        room = (parent.window().height() if parent is not None else 800) - 48
         layout = self.layout()
         if layout is not None:
             layout.invalidate()
-            layout.activate()  # what stands around the form has the height of its words only now
+            layout.activate()  # what stands around the form has the height of its text only now
+        width = self._area.width() - self._area.verticalScrollBar().sizeHint().width()
+        wanted = max(self.form.heightForWidth(width), self.form.minimumSize().height()) + 4
+        parent = self.parentWidget()
+        room = (parent.window().height() if parent is not None else 800) - 48
         around = self.height() - self._area.height()
-        self.resize(self.width(), min(room, max(wanted + around, self.minimumSizeHint().height())))
+        height = min(room, max(wanted + around, self.minimumSizeHint().height()))
+        # Once it is seen it is never lower: its buttons stay under the pointer.
+        self.resize(self.width(), max(height, self.height()) if self.isVisible() else height)
 
     def _edited(self) -> None:
         self._by_entry[self.sender()].set_problem("")

@@ -70,6 +70,7 @@ class ImportDialog(TaskDialog):
         self.file = QLineEdit()
         self.file.setFont(fonts.font("body"))
         self.file.setPlaceholderText("Type a path, choose a file, or drop one here")
+        self.file.returnPressed.connect(self._read_typed)
         self.file.editingFinished.connect(self._typed)
         self.choose = button("Choose file", self._choose)
         self.chooser = QWidget()
@@ -136,8 +137,13 @@ class ImportDialog(TaskDialog):
         ask_what_to_open(self, self.title, "CSV files (*.csv)", self.set_file)
 
     def _typed(self) -> None:
+        if self.file.text().strip() != str(self._path):
+            self._read_typed()
+
+    def _read_typed(self) -> None:
+        """Also the file that was read before: it may have been corrected."""
         text = self.file.text().strip()
-        if text and not self.busy and not self._finished and text != str(self._path):
+        if text and not self.busy and not self._finished:
             self.set_file(Path(text).expanduser())
 
     def _check(self) -> None:

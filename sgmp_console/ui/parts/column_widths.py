@@ -150,7 +150,10 @@ def _cut(column: Column[Any], content: Content, *, name: int, text: int) -> int:
 
 def _stays_whole(column: Column[Any]) -> bool:
     """Icons, badges, numbers and times are of no use when they are cut."""
-    return column.badges is not None or column.mark is not None or column.right or column.whole
+    is_text = column.width == 0  # it takes what is left, also with an icon before it
+    return (
+        column.badges is not None or column.right or column.whole or (column.mark is not None and not is_text)
+    )
 
 
 Rule = Callable[[Column[Any], Content], int]

@@ -10,10 +10,12 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from sgmp_console.ui import fonts, formats, icons, plain_text, theme
 
-_BREAK_AFTER = 40
-"""Characters of one word after which a label that wraps may break it: else the word would set the width of a dialog."""
+_LONG = 24
+"""Characters of one word from which on a label that wraps may break it: else the word would set the width of a dialog."""
 
-_LONG_WORD = re.compile(rf"(\S{{{_BREAK_AFTER}}})(?=\S)")
+_LONG_WORD = re.compile(rf"\S{{{_LONG + 1},}}")
+_BREAKS = re.compile(rf"([_./:,;-]+|[^_./:,;-]{{{_LONG}}})(?=\S)")
+"""Where: behind what separates the parts of a name, and within a part that is long itself."""
 
 
 _CODE = re.compile(r"`([^`]+)`")
@@ -34,7 +36,7 @@ class Label(QLabel):
         shown = plain_text.bounded(text)
         if self.wordWrap():
             shown = _CODE.sub("“\\1”", shown)
-            shown = _LONG_WORD.sub("\\1\u200b", shown)
+            shown = _LONG_WORD.sub(lambda word: _BREAKS.sub("\\1\u200b", word[0]), shown)
         if self.buddy() is not None:
             shown = shown.replace("&", "&&")
         super().setText(shown)

@@ -7,7 +7,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QCompleter,
+    QLineEdit,
+    QStyledItemDelegate,
+    QWidget,
+)
 
 from sgmp_console.fleet import houses
 from sgmp_console.fleet.houses import NewHouse
@@ -274,9 +281,11 @@ class _ZoneBox(ComboBox):
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        popup: QWidget | None = completer.popup()
+        popup: QAbstractItemView | None = completer.popup()
         if popup is not None:
             popup.setProperty("surface", "overlay")
+            # The completer's own one does not know how high the stylesheet makes a row.
+            popup.setItemDelegate(QStyledItemDelegate(popup))
         self.setCompleter(completer)
         line = self.lineEdit()
         if line is not None:

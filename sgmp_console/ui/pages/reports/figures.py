@@ -119,7 +119,6 @@ class FigureGrid(QWidget):
         self._columns = columns
         row = 0
         for (section, tiles), caption in zip(sections.items(), self._captions, strict=True):
-            caption.setVisible(bool(section.value))
             caption.setContentsMargins(0, _SPACING if row else 0, 0, 0)  # nearer to its own tiles
             if section.value:
                 self._grid.addWidget(caption, row, 0, 1, columns)
