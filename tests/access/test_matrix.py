@@ -44,6 +44,7 @@ read the newest readings   all    own         own      own        -      -      
 read slots                 all    own         own      own        -      -            -         -
 read texts                 all    own         own      own        -      -            -         -
 read events                all    own         own      own        -      -            -         -
+list events                all    own         own      own        -      -            -         -
 read the edge's state      all    own         own      own        -      -            -         -
 read the fleet             all    own         own      own        -      -            -         -
 read series of houses      all    own         own      own        -      -            -         -
