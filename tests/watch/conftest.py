@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +12,10 @@ from sgmp_console.store import Batch, Database, Device, EventRow, House, Reading
 from sgmp_console.store.findings import Finding, Severity
 from sgmp_console.watch.service import look
 from sgmp_edge import contract
+from tests.database import TestDatabase
 
 MINUTE = 60_000
+WATCH_PASSWORD = "correct horse battery"
 
 
 @dataclass
@@ -133,3 +136,14 @@ def north(fleet: Fleet) -> WatchedHouse:
     added = fleet.add()
     fleet.all_is_well()
     return added
+
+
+@pytest.fixture
+def watch(fleet: Fleet, test_database: TestDatabase) -> Iterator[Database]:
+    """As the role that the watch signs in as."""
+    with fleet.database.begin() as connection:
+        store.set_watch_password(connection, test_database.deployment, WATCH_PASSWORD)
+    role = store.watch_role(test_database.deployment)
+    opened = Database.connect(test_database.address, user=role, password=WATCH_PASSWORD)
+    yield opened
+    opened.dispose()

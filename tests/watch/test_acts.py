@@ -40,17 +40,6 @@ def ada(fleet: Fleet, test_database: TestDatabase) -> Iterator[Database]:
     opened.dispose()
 
 
-@pytest.fixture
-def watch(fleet: Fleet, test_database: TestDatabase) -> Iterator[Database]:
-    """As the role that the watch signs in as."""
-    with fleet.database.begin() as connection:
-        store.set_watch_password(connection, test_database.deployment, PASSWORD)
-    role = store.watch_role(test_database.deployment)
-    opened = Database.connect(test_database.address, user=role, password=PASSWORD)
-    yield opened
-    opened.dispose()
-
-
 def now_ms(database: Database) -> int:
     with database.begin() as connection:
         return int(connection.exec_driver_sql("SELECT extract(epoch FROM now()) * 1000").scalar_one())

@@ -258,3 +258,14 @@ def test_a_day_takes_a_fixed_number_of_statements(measured: MeasuredHouse) -> No
         with counting() as statements:
             nightly.check(connection, day, NIGHT_MS)
     assert len(statements) <= 4
+
+
+def test_the_watch_may_do_all_of_it_by_its_own_rights(measured: MeasuredHouse, watch: Database) -> None:
+    measured.store({**CLEAN, LOAD: turned_round(CLEAN[LOAD], 6)})
+    measured.fleet.turn()
+
+    assert Nightly(watch).turn(60.0) >= nightly.DAYS_BACK
+
+    assert measured.version() == VERSION
+    with watch.begin() as connection:
+        assert [one.house_id for one in quality.faults(connection)] == [measured.house.house_id]
