@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 WAIT_S = 60.0
 """How long a test waits for what must happen. Long, since only a failure takes it: a busy machine is not a fault."""
@@ -34,6 +36,9 @@ def looks(
         pause_s = min(2 * pause_s, every_s)
 
 
+_TURN_S = 0.05
+
+
 def wait_until(
     condition: Callable[[], bool],
     timeout_s: float = WAIT_S,
@@ -43,6 +48,31 @@ def wait_until(
 ) -> None:
     """Raises AssertionError with what `explain` returns when the time runs out."""
     assert looks(condition, time.sleep, timeout_s, every_s), explain()
+
+
+@contextmanager
+def lateness() -> Iterator[Callable[[], float]]:
+    """By how many seconds in all a thread that only sleeps was late since: the machine is busy, and it is no fault of ours.
+
+    To be added to what something may take by the clock.
+    """
+    ended, late_s = threading.Event(), 0.0
+
+    def sleep() -> None:
+        nonlocal late_s
+        before = time.monotonic()
+        while not ended.wait(_TURN_S):
+            now = time.monotonic()
+            late_s += max(now - before - _TURN_S, 0.0)
+            before = now
+
+    sleeper = threading.Thread(target=sleep)
+    sleeper.start()
+    try:
+        yield lambda: late_s
+    finally:
+        ended.set()
+        sleeper.join()
 
 
 def pass_time(seconds: float) -> None:

@@ -45,6 +45,7 @@ from tests.series import write_series
 from tests.ui.conftest import Deployment
 from tests.ui.finding import only, press, press_in_notice, visible
 from tests.ui.test_entry import child
+from tests.waiting import lateness
 
 EGAUGE = ("A.GridPower", "A.Load", "A.EV", "A.Solar", "A.L1_Frequency", "A.L1_Voltage", "A.L2_Voltage")
 
@@ -244,9 +245,13 @@ def test_a_frozen_database_is_reported_within_ten_seconds_on_a_grey_page(
     for pid in backends:
         os.kill(pid, signal.SIGSTOP)
     try:
-        qtbot.waitUntil(view.banner.isVisible)
-        assert time.monotonic() - began < 10
-        assert re.search(r"not answered for (9|10)\u00a0s", view.banner.text())
+        with lateness() as late_s:
+            qtbot.waitUntil(view.banner.isVisible)
+            taken_s = time.monotonic() - began - late_s()
+        assert taken_s < 10
+        said = re.search(r"not answered for (\d+)\u00a0s", view.banner.text())
+        assert said is not None
+        assert 9 <= int(said[1]) <= 10 + late_s()
         assert "not connected" in words(view.status)
         picture = console.grab().toImage()
         middle = [picture.pixelColor(x, picture.height() // 2) for x in range(300, picture.width(), 3)]
