@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise, product
@@ -20,7 +20,7 @@ from sgmp_console.reports.report import Kind, Report
 from sgmp_console.store import AnalyticItem, Batch, Database, EventRow, devices, houses, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
-from tests.database import TestDatabase
+from tests.database import TestDatabase, TestServer
 from tests.reports.houses import BATTERY, EV, LOAD, SOC, SOLAR, Readings, balanced, without
 from tests.series import write_series
 
@@ -49,10 +49,10 @@ FIELD = {
 class StoredHouse:
     """A house with the required items and its readings, in a real database."""
 
-    def __init__(self, database: Database, zone: str) -> None:
+    def __init__(self, database: Database, zone: str, name: str = "Maple House") -> None:
         self.database = database
         with database.begin() as connection:
-            self.house = houses.create(connection, "Maple House", time_zone=zone)
+            self.house = houses.create(connection, name, time_zone=zone)
             self.devices = {
                 name: devices.create(connection, self.house.house_id, name, name, {}).device_id
                 for name in ("sonnen", "egauge", "powerflex")
@@ -110,12 +110,19 @@ class StoredHouse:
         ]
 
 
-@pytest.fixture
-def case(database: Database) -> tuple[StoredHouse, Period]:
+@pytest.fixture(scope="module")
+def read_only(database_server: TestServer) -> Iterator[Database]:
+    """For houses that tests only read."""
+    with database_server.database() as where:
+        yield where.owner
+
+
+@pytest.fixture(scope="module")
+def case(read_only: Database) -> tuple[StoredHouse, Period]:
     """A range cut within hours, in a zone whose hours begin at a quarter; `test_every_figure` has the others."""
     zone = "Asia/Kathmandu"
     period = periods.parse("2026-03-03T10:05..2026-03-06T17:25", 0, zone)
-    stored = StoredHouse(database, zone)
+    stored = StoredHouse(read_only, zone)
     fields = balanced(period.start_ms - 2 * HOUR_MS, period.end_ms + 2 * HOUR_MS, MINUTE_MS)
     middle = (period.start_ms + period.end_ms) // 2 // SLOT_MS * SLOT_MS
     stored.store(without(fields, middle, middle + 3 * HOUR_MS + 17 * MINUTE_MS))
@@ -197,14 +204,24 @@ def test_the_time_of_a_peak_is_that_of_the_raw_value(case: tuple[StoredHouse, Pe
     )
 
 
-@pytest.fixture
-def day_house(database: Database) -> StoredHouse:
-    stored = StoredHouse(database, "UTC")
+DAY = periods.day(date(2026, 5, 13), "UTC")
+
+
+def store_day(database: Database, name: str = "Maple House") -> StoredHouse:
+    stored = StoredHouse(database, "UTC", name)
     stored.store(balanced(DAY.start_ms, DAY.end_ms, MINUTE_MS))
     return stored
 
 
-DAY = periods.day(date(2026, 5, 13), "UTC")
+@pytest.fixture(scope="module")
+def day_house(read_only: Database) -> StoredHouse:
+    return store_day(read_only, "Harbor House")
+
+
+@pytest.fixture
+def changing(database: Database) -> StoredHouse:
+    """One that a test may change."""
+    return store_day(database)
 
 
 def test_a_period_that_is_running_is_about_what_has_passed(day_house: StoredHouse) -> None:
@@ -239,17 +256,17 @@ def test_a_second_period_stands_beside_with_the_difference(day_house: StoredHous
     assert report.difference("energy") == mine - theirs
 
 
-def test_a_missing_item_is_named_and_costs_only_its_own_figures(day_house: StoredHouse) -> None:
-    analytics.delete(day_house.database, day_house.house.house_id, [day_house.item("soc").item_id])
-    report = day_house.report(Kind.BATTERY, DAY, DAY.end_ms)
+def test_a_missing_item_is_named_and_costs_only_its_own_figures(changing: StoredHouse) -> None:
+    analytics.delete(changing.database, changing.house.house_id, [changing.item("soc").item_id])
+    report = changing.report(Kind.BATTERY, DAY, DAY.end_ms)
     assert report.missing == ("soc",)
     assert report.figure("soc_high").value is None
     assert report.figure("charged").value is not None
 
 
-def test_what_needs_a_missing_item_has_no_value_in_the_energy_report(day_house: StoredHouse) -> None:
-    analytics.delete(day_house.database, day_house.house.house_id, [day_house.item("solar").item_id])
-    report = day_house.report(Kind.ENERGY, DAY, DAY.end_ms)
+def test_what_needs_a_missing_item_has_no_value_in_the_energy_report(changing: StoredHouse) -> None:
+    analytics.delete(changing.database, changing.house.house_id, [changing.item("solar").item_id])
+    report = changing.report(Kind.ENERGY, DAY, DAY.end_ms)
     for key in ("solar", "from_sun", "autarky", "self_consumption", "residual"):
         figure = report.figure(key)
         assert (key, figure.value, figure.why.note) == (key, None, "Missing: solar.")
@@ -257,19 +274,19 @@ def test_what_needs_a_missing_item_has_no_value_in_the_energy_report(day_house: 
     assert report.figure("consumption").value is not None
 
 
-def test_an_item_that_is_no_power_has_no_energy(day_house: StoredHouse) -> None:
-    with day_house.database.begin() as connection:
-        store.analytics.update(connection, replace(day_house.item("solar"), unit="V"))
-    figure = day_house.report(Kind.SOLAR, DAY, DAY.end_ms).figure("energy")
+def test_an_item_that_is_no_power_has_no_energy(changing: StoredHouse) -> None:
+    with changing.database.begin() as connection:
+        store.analytics.update(connection, replace(changing.item("solar"), unit="V"))
+    figure = changing.report(Kind.SOLAR, DAY, DAY.end_ms).figure("energy")
     assert figure.value is None
     assert "only a power has an energy" in figure.why.note
 
 
-def test_an_hourly_mean_has_no_energy_in_figures_tables_and_curves(day_house: StoredHouse) -> None:
-    with day_house.database.begin() as connection:
-        changed = replace(day_house.item("solar"), formula="avg(egauge.A.Solar, 3600000)", aggregated=False)
+def test_an_hourly_mean_has_no_energy_in_figures_tables_and_curves(changing: StoredHouse) -> None:
+    with changing.database.begin() as connection:
+        changed = replace(changing.item("solar"), formula="avg(egauge.A.Solar, 3600000)", aggregated=False)
         store.analytics.update(connection, changed)
-    report = day_house.report(Kind.SOLAR, DAY, DAY.end_ms)
+    report = changing.report(Kind.SOLAR, DAY, DAY.end_ms)
 
     assert report.figure("energy").value is None
     assert "averages over 60 minutes" in report.figure("energy").why.note
@@ -290,11 +307,11 @@ def test_cumulative_energy_ends_at_the_energy(day_house: StoredHouse) -> None:
     assert np.all(np.diff(curve.values) >= 0)
 
 
-def test_sessions_are_counted_wherever_they_overlap_the_period(day_house: StoredHouse) -> None:
+def test_sessions_are_counted_wherever_they_overlap_the_period(changing: StoredHouse) -> None:
     hour = DAY.start_ms + HOUR_MS
-    with day_house.database.begin() as connection:
+    with changing.database.begin() as connection:
         rows = [
-            EventRow(day_house.house.house_id, day_house.devices["powerflex"], "powerflex", at, kind, data)
+            EventRow(changing.house.house_id, changing.devices["powerflex"], "powerflex", at, kind, data)
             for at, kind, data in (
                 (hour - 3 * HOUR_MS, EV_START_CHARGING, {}),
                 (hour, EV_END_CHARGING, {"duration": 3 * HOUR_MS, "energy": 9_000_000}),
@@ -302,7 +319,7 @@ def test_sessions_are_counted_wherever_they_overlap_the_period(day_house: Stored
             )
         ]
         readings.write(connection, Batch(events=rows))
-    report = day_house.report(Kind.EV, DAY, DAY.end_ms)
+    report = changing.report(Kind.EV, DAY, DAY.end_ms)
     assert report.figure("sessions").value == 2
     assert report.figure("plugged").value == pytest.approx((1 + 13) / 2)
     assert report.figure("by_chargers").value == pytest.approx(9.0)
