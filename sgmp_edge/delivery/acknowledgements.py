@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 
@@ -18,6 +18,11 @@ class Acknowledgements(AbstractSet[int]):
         self._keep_s = keep_s
         self._since: deque[tuple[float, int]] = deque()
         self._ids: set[int] = set()
+
+    @classmethod
+    def _from_iterable(cls, ids: Iterable[int]) -> set[int]:  # type: ignore[override]
+        """What `|` and `-` give: plain ids."""
+        return set(ids)
 
     def __contains__(self, id_: object) -> bool:
         return id_ in self._ids

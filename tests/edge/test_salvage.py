@@ -82,6 +82,17 @@ def test_each_sound_message_of_a_damaged_file_is_saved(
     assert saved == sorted(set(saved))
 
 
+def test_what_arrived_long_ago_does_not_come_back_out_of_free_pages(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite3", max_bytes=50_000_000)
+    stored = outbox.put([message(number, 200) for number in range(COUNT)])
+    outbox.remove(each.id for each in stored[: COUNT // 2])
+    outbox.close()
+    content = bytearray((tmp_path / "outbox.sqlite3").read_bytes())
+    pages(0.75)(content)
+    (tmp_path / "outbox.sqlite3").write_bytes(content)
+    assert min(numbers(tmp_path)) >= COUNT // 2
+
+
 def test_what_cannot_be_removed_keeps_no_message_from_being_saved(tmp_path: Path) -> None:
     for name in ("outbox.corrupt-7.sqlite3", "outbox.damaged-1.sqlite3"):
         (tmp_path / name).mkdir()
