@@ -443,6 +443,31 @@ def test_what_a_gateway_held_back_may_come_after_what_is_live_and_the_newest_fir
     ]
 
 
+def test_a_silence_of_which_nothing_comes_is_not_asked_for_for_ever(
+    make: Any, api: PowerFlexApi, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(powerflex, "_POLLS_FOR_HOLE", 12)
+    driver = make()
+    for at in (-500, *every(10, 0, 400)):
+        api.say(NOON + at, "UNPLUGGED")
+    driver.restore({**driver.state(), "complete_to": NOON - 530.0})
+    polls(driver, clock, *every(15, NOON, NOON + 150))
+    assert min(start for start, _ in api.windows[-4:]) < NOON - 500
+    polls(driver, clock, *every(15, NOON + 150, NOON + 400))
+    assert min(start for start, _ in api.windows[-4:]) > NOON + 200
+
+
+def test_a_row_stamped_a_little_ahead_of_now_is_not_the_last_of_its_time(
+    make: Any, api: PowerFlexApi, clock: Any
+) -> None:
+    driver = make()
+    api.say(NOON + 50, "UNPLUGGED")
+    assert times(driver.read()) == [50]
+    api.say(NOON + 5, "UNPLUGGED")
+    clock.now += 15
+    assert times(driver.read()) == [5]
+
+
 def test_a_session_has_one_start_and_one_end_though_rows_that_come_late_move_them(
     make: Any, api: PowerFlexApi, clock: Any
 ) -> None:

@@ -55,7 +55,7 @@ def head(content: bytearray) -> None:
     content[:16] = bytes(16)
 
 
-@pytest.mark.parametrize("size", [200, 9_000])
+@pytest.mark.parametrize("size", [200, 4_200, 9_000])
 @pytest.mark.parametrize(
     ("damage", "lost"),
     [
@@ -70,7 +70,7 @@ def head(content: bytearray) -> None:
 def test_each_sound_message_of_a_damaged_file_is_saved(
     tmp_path: Path, damage: Callable[[bytearray], None], lost: float, size: int
 ) -> None:
-    count = COUNT if size < PAGE else COUNT // 10
+    count = COUNT if size < PAGE else COUNT // 4
     outbox = Outbox(tmp_path / "outbox.sqlite3", max_bytes=50_000_000)
     outbox.put([message(number, size) for number in range(count)])
     outbox.close()
@@ -78,7 +78,8 @@ def test_each_sound_message_of_a_damaged_file_is_saved(
     damage(content)
     (tmp_path / "outbox.sqlite3").write_bytes(content)
     saved = numbers(tmp_path)
-    assert len(saved) >= count * (1 - lost)
+    # With the rest of their payloads elsewhere, some eight rows lie in a page.
+    assert len(saved) >= count * (1 - lost) - (8 * 4 if size == 4_200 and lost else 0)
     assert saved == sorted(set(saved))
 
 
