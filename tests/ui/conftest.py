@@ -35,10 +35,12 @@ from tests.ui import snapshots
 from tests.ui.finding import is_drawn
 from tests.ui.gui_thread import watch_imports
 from tests.ui.houses import measured
+from tests.ui.own_window import watch_windows
 from tests.ui.readers import ChosenReader, Clock
 from tests.waiting import WAIT_S, looks
 
 watch_imports()
+watch_windows()
 
 EMAIL, PASSWORD = "ada@example.org", "Correct-horse-7-battery"
 DAY_MS = 86_400_000
