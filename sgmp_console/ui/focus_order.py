@@ -10,9 +10,12 @@ from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QAbstractSpinBox,
     QApplication,
+    QCheckBox,
     QComboBox,
     QGridLayout,
     QLayout,
+    QLineEdit,
+    QPlainTextEdit,
     QScrollArea,
     QStackedLayout,
     QStackedWidget,
@@ -21,6 +24,9 @@ from PySide6.QtWidgets import (
 
 _ONE_STOP = (QAbstractScrollArea, QAbstractSpinBox, QComboBox)
 """Widgets whose parts are theirs: Tab stops at the whole."""
+
+_FIELDS = (QLineEdit, QPlainTextEdit, QAbstractSpinBox, QComboBox, QCheckBox)
+"""What is filled in a form."""
 
 
 def focus_next(window: QWidget, *, forward: bool) -> bool:
@@ -31,6 +37,20 @@ def focus_next(window: QWidget, *, forward: bool) -> bool:
     reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
     stops[_place_after(QApplication.focusWidget(), stops, forward)].setFocus(reason)
     return True
+
+
+def focus_next_field(window: QWidget) -> bool:
+    """From the field that has the focus to the next one, and from the last to the button that acts. False where the focus is
+    in no field, or there is nothing to go on to."""
+    stops, focus = list(tab_stops(window)), window.focusWidget()
+    if focus not in stops or not isinstance(focus, _FIELDS):
+        return False
+    behind = stops[stops.index(focus) + 1 :]
+    fields = [stop for stop in behind if isinstance(stop, _FIELDS) and not stop.property("readOnly")]
+    for stop in (*fields, *(stop for stop in behind if stop.property("kind") == "primary")):
+        stop.setFocus(Qt.FocusReason.TabFocusReason)
+        return True
+    return False
 
 
 def _place_after(focus: QWidget | None, stops: list[QWidget], forward: bool) -> int:

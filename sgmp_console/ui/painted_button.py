@@ -55,13 +55,18 @@ class PaintedButton(QAbstractButton):
             super().keyPressEvent(event)
 
 
+def is_enter(event: QKeyEvent) -> bool:
+    """Either of the two keys, alone."""
+    return (
+        event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    )
+
+
 def pressed_by(what: QAbstractButton, event: QKeyEvent) -> bool:
     """Enter presses the button that has the focus: Qt would look for the default button of the dialog. The repeats of a
     key that is held are not for a dialog that the first press opened."""
-    if (
-        event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        or event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-    ):
+    if not is_enter(event):
         return False
     if not event.isAutoRepeat():
         what.click()

@@ -78,6 +78,10 @@ class ShownPeriod(QObject):
         """As on the command line: `today`, `month`, `2025-05`. Raises PeriodError."""
         self.choose(periods.parse(text, self._now_ms(), self._zone))
 
+    def is_chosen(self, text: str) -> bool:
+        """Whether the period that the text stands for is the one that is shown."""
+        return periods.parse(text, self._now_ms(), self._zone) == self.period
+
     def choose_compare(self, compare: Compare) -> None:
         self._compare = compare
         self.changed.emit()

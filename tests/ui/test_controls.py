@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import QDate, QDateTime, QPoint, QPointF, Qt, QTime
 from PySide6.QtGui import QCursor, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit, QVBoxLayout, QWidget
 
 from sgmp_console.settings import ThemeChoice
 from sgmp_console.ui import theme
-from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, button
+from sgmp_console.ui.charts.legend import Legend
+from sgmp_console.ui.painted_button import PaintedButton
+from sgmp_console.ui.parts.buttons import Button, CheckBox, ComboBox, DateTimeEdit, IconButton, button
 from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.quantities import QUANTITIES
 from sgmp_console.ui.theme import Appearance
 
 LONG = "A sentence of help that is so long that it needs several lines at the width that the dialog has. " * 3
@@ -102,3 +106,66 @@ def test_a_dialog_has_the_height_that_its_wrapped_text_needs(
     text.setText("Short.")
     qapp.processEvents()
     assert dialog.height() == high
+
+
+class _Asking(Dialog):
+    """Fields of each kind, then Cancel and the button that acts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name, self.kind, self.since, self.box = QLineEdit(), ComboBox(), DateTimeEdit(), CheckBox("Tick")
+        self.secret = QLineEdit("only to read")
+        self.secret.setReadOnly(True)
+        self.kind.addItem("first")
+        self.cancel, self.act = button("Cancel", self.reject), button("Act", self.accept, "primary")
+        column = QVBoxLayout(self)
+        for widget in (self.name, self.kind, self.since, self.secret, self.box, self.cancel, self.act):
+            column.addWidget(widget)
+
+
+def test_enter_goes_on_to_the_next_field_and_from_the_last_to_the_button_that_acts(
+    shown: Callable[..., QWidget],
+) -> None:
+    dialog = _Asking()
+    shown(dialog, 400, 400)
+    dialog.name.setFocus()
+    for field, then in pairwise((dialog.name, dialog.kind, dialog.since, dialog.box, dialog.act)):
+        QTest.keyClick(field, Qt.Key.Key_Return)
+        assert dialog.focusWidget() is then
+    assert dialog.isVisible()
+    QTest.keyClick(dialog.act, Qt.Key.Key_Return)
+    assert dialog.result() == Dialog.DialogCode.Accepted
+
+
+def test_enter_presses_the_default_button_of_a_dialog_that_asks_for_one_thing(
+    shown: Callable[..., QWidget],
+) -> None:
+    dialog = _Asking()
+    dialog.act.setDefault(True)
+    shown(dialog, 400, 400)
+    dialog.name.setFocus()
+    QTest.keyClick(dialog.name, Qt.Key.Key_Return)
+    assert dialog.result() == Dialog.DialogCode.Accepted
+
+
+def test_enter_shows_and_hides_a_line_of_a_legend(shown: Callable[..., QWidget]) -> None:
+    quantity = QUANTITIES["solar"]
+    legend = Legend([("From", [quantity])], "kW")
+    shown(legend, 200, 100)
+    heard: list[tuple[str, bool]] = []
+    legend.toggled.connect(lambda item, is_shown: heard.append((item, is_shown)))
+    row = legend.findChild(QAbstractButton)
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        QTest.keyClick(row, key)
+    assert heard == [("solar", False), ("solar", True)]
+
+
+def test_every_kind_of_button_is_pressed_by_enter() -> None:
+    """By one of these classes; a box to tick is left to Space, as Enter goes to the next field."""
+    ours = [one for one in _subclasses(QAbstractButton) if one.__module__.startswith("sgmp_console.")]
+    assert ours
+    assert not [one for one in ours if not issubclass(one, (Button, IconButton, PaintedButton, CheckBox))]
+
+
+def _subclasses(of: type) -> list[type]:
+    return [one for sub in of.__subclasses__() for one in (sub, *_subclasses(sub))]

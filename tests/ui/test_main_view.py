@@ -181,6 +181,32 @@ def in_berlin(qtbot: QtBot, shown_period: ShownPeriod) -> TimeRangeControl:
     return control
 
 
+def test_two_dates_are_chosen_by_enter_alone(shown_period: ShownPeriod, in_berlin: TimeRangeControl) -> None:
+    shown_period.choose(periods.custom(MIDNIGHT_UTC + 24 * HOUR_MS, MIDNIGHT_UTC + 25 * HOUR_MS, BERLIN))
+    in_berlin.choose_from_and_to()
+    popup = in_berlin.popup()
+    popup.end.entry.setDateTime(popup.end.entry.dateTime().addSecs(3600))
+    for then in (popup.start.entry, popup.end.entry, popup.show_button):
+        assert popup.focusWidget() is then
+        QTest.keyClick(then, Qt.Key.Key_Return)
+    assert not popup.isVisible()
+    assert shown_period.period.end_ms == MIDNIGHT_UTC + 26 * HOUR_MS
+
+
+def test_the_menu_marks_the_period_that_is_shown(
+    shown_period: ShownPeriod, in_berlin: TimeRangeControl
+) -> None:
+    for text in ("24h", "yesterday", "last-month"):
+        shown_period.choose_text(text)
+        in_berlin.button().click()
+        assert [one.data() for one in in_berlin.menu().actions() if one.isChecked()] == [text]
+        in_berlin.menu().hide()
+    shown_period.choose(periods.custom(MIDNIGHT_UTC, MIDNIGHT_UTC + HOUR_MS, BERLIN))
+    in_berlin.button().click()
+    assert not [one for one in in_berlin.menu().actions() if one.isChecked()]
+    in_berlin.menu().hide()
+
+
 @pytest.mark.parametrize(("start_h", "end_h"), [(-2.0, 1.0), (0.5, 1.5), (0.0, 0.5), (1.0, 2.0)])
 def test_a_range_that_is_not_touched_stays_though_the_clock_shows_an_hour_twice(
     qtbot: QtBot, shown_period: ShownPeriod, in_berlin: TimeRangeControl, start_h: float, end_h: float

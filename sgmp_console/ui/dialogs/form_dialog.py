@@ -66,7 +66,6 @@ class FormDialog(EditDialog[Stored]):
         if isinstance(entry, QLineEdit):
             entry.textEdited.connect(self._edited)
             entry.editingFinished.connect(self._touched)
-            entry.returnPressed.connect(self._go_on)
         elif isinstance(entry, QComboBox):
             entry.activated.connect(self._touched)
             if entry.isEditable():
@@ -106,10 +105,6 @@ class FormDialog(EditDialog[Stored]):
         if check is not None and not self.busy and self.changed:
             field.set_problem(check())
             self.fit()
-
-    def _go_on(self) -> None:
-        """Enter goes to the next field, so that a half-filled form is not sent."""
-        self.focusNextChild()
 
     def valid(self) -> bool:
         wrong: Field | None = None

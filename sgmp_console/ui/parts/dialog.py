@@ -1,13 +1,15 @@
-"""What every dialog has: the height that its text needs, Tab in reading order, a place on the screen."""
+"""What every dialog has: the height that its text needs, Tab in reading order, Enter to the next field, a place on the
+screen."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent
-from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QDialog, QWidget
+from PySide6.QtGui import QKeyEvent, QShowEvent
+from PySide6.QtWidgets import QDialog, QPushButton, QWidget
 
 from sgmp_console.ui import focus_order
 from sgmp_console.ui.on_screen import keep_on_screen
+from sgmp_console.ui.painted_button import is_enter
 
 _AROUND_PX = 48
 """Of the screen that a dialog leaves free above and below itself."""
@@ -52,3 +54,10 @@ class Dialog(QDialog):
 
     def focusNextPrevChild(self, next: bool) -> bool:  # noqa: A002, N802 - Qt's names
         return focus_order.focus_next(self, forward=next)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        """Enter in a field goes on to the next, so that a half-filled form is not sent; what asks for one thing only has a
+        default button, which it presses."""
+        has_default = any(one.isDefault() for one in self.findChildren(QPushButton))
+        if not is_enter(event) or has_default or not focus_order.focus_next_field(self):
+            super().keyPressEvent(event)

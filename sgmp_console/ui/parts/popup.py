@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QMenu, QWidget
+
+from sgmp_console.ui import focus_order
+from sgmp_console.ui.painted_button import is_enter
 
 _AIR = 4
 """Pixels between a button and what opens below it."""
 
 
 class Popup(QFrame):
-    """Escape and a click beside it close it; the focus is then where it was before."""
+    """Escape and a click beside it close it; the focus is then where it was before. Enter goes to the next field."""
 
     def __init__(self, name: str, parent: QWidget) -> None:
         """`name`: what a screen reader calls it."""
@@ -26,6 +30,10 @@ class Popup(QFrame):
         self.move(place)
         self.show()
         focused.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        if not is_enter(event) or not focus_order.focus_next_field(self):
+            super().keyPressEvent(event)
 
 
 def open_menu_below(menu: QMenu, anchor: QWidget) -> None:

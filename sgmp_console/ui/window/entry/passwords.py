@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
 from sgmp_console.fleet import passwords
 from sgmp_console.ui import fonts
 from sgmp_console.ui.explain import explain
+from sgmp_console.ui.painted_button import is_enter
 from sgmp_console.ui.parts.buttons import CheckBox, button
 from sgmp_console.ui.parts.card import centred
 from sgmp_console.ui.parts.fields import Field
@@ -59,6 +61,10 @@ class PasswordFields(QWidget):
         column.addWidget(self._shown)
         self._present.setVisible(asks_present)
         self._show_typed(False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        if not is_enter(event):  # that was `submitted`; what holds these fields need do nothing more
+            super().keyPressEvent(event)
 
     def has_text(self) -> bool:
         return any(entry.text() for entry in self._fields)

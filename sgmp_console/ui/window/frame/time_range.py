@@ -53,9 +53,12 @@ class TimeRangeControl(QWidget):
         self._forward.setShortcut("Alt+]")
         self._forward.clicked.connect(self._go_forward)
         self._menu = QMenu(self)
+        self._choices = QActionGroup(self)
+        self._choices.setExclusionPolicy(QActionGroup.ExclusionPolicy.ExclusiveOptional)
         for text, title in _CHOICES.items():
-            action = QAction(plain_text.mnemonic_free(title), self._menu)
+            action = QAction(plain_text.mnemonic_free(title), self._menu, checkable=True)
             action.setData(text)
+            self._choices.addAction(action)
             self._menu.addAction(action)
         self._menu.addSeparator()
         self._choose = self._menu.addAction("Choose from and to")
@@ -101,6 +104,8 @@ class TimeRangeControl(QWidget):
         return self._compare
 
     def _open_menu(self) -> None:
+        for action in self._choices.actions():
+            action.setChecked(self._shown.is_chosen(action.data()))
         open_menu_below(self._menu, self._button)
 
     def _open_compare_menu(self) -> None:
