@@ -154,7 +154,7 @@ def test_enter_shows_and_hides_a_line_of_a_legend(shown: Callable[..., QWidget])
     shown(legend, 200, 100)
     heard: list[tuple[str, bool]] = []
     legend.toggled.connect(lambda item, is_shown: heard.append((item, is_shown)))
-    row = legend.findChild(QAbstractButton)
+    (row,) = legend.findChildren(QAbstractButton)
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
         QTest.keyClick(row, key)
     assert heard == [("solar", False), ("solar", True)]
@@ -167,5 +167,8 @@ def test_every_kind_of_button_is_pressed_by_enter() -> None:
     assert not [one for one in ours if not issubclass(one, (Button, IconButton, PaintedButton, CheckBox))]
 
 
-def _subclasses(of: type) -> list[type]:
-    return [one for sub in of.__subclasses__() for one in (sub, *_subclasses(sub))]
+def _subclasses(of: type[QAbstractButton]) -> list[type[QAbstractButton]]:
+    found: list[type[QAbstractButton]] = []
+    for sub in of.__subclasses__():
+        found += (sub, *_subclasses(sub))
+    return found
