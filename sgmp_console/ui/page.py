@@ -61,11 +61,12 @@ class Page(QWidget):
         for shown in self.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly):
             if not isinstance(shown, QWidget) or shown.isHidden():
                 continue
-            if isinstance(shown, ScrollArea):
-                shown.setFocus()
-                return
             if isinstance(shown, EmptyState) and shown.buttons():
                 next(iter(shown.buttons().values())).setFocus()
+                return
+            area = shown if isinstance(shown, ScrollArea) else shown.findChild(ScrollArea)
+            if isinstance(area, ScrollArea):
+                area.setFocus()
                 return
         self.setFocus()
 

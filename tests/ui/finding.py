@@ -64,7 +64,7 @@ def account_menu(view: QWidget) -> QMenu:
 
 def open_context_menu(page: ListPage[Any, Any]) -> QMenu:
     page.table.customContextMenuRequested.emit(page.table.rect().center())
-    (menu,) = page.findChildren(QMenu)
+    (menu,) = page.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
     return menu
 
 

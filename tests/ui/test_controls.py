@@ -18,6 +18,9 @@ from sgmp_console.ui.painted_button import PaintedButton
 from sgmp_console.ui.parts.buttons import Button, CheckBox, ComboBox, DateTimeEdit, IconButton, button
 from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import label
+from sgmp_console.ui.parts.rows import Column
+from sgmp_console.ui.parts.scroll_area import ScrollArea
+from sgmp_console.ui.parts.table import ROW_HEIGHT, RowsTable
 from sgmp_console.ui.quantities import QUANTITIES
 from sgmp_console.ui.theme import Appearance
 
@@ -172,3 +175,48 @@ def _subclasses(of: type[QAbstractButton]) -> list[type[QAbstractButton]]:
     for sub in of.__subclasses__():
         found += (sub, *_subclasses(sub))
     return found
+
+
+def test_shift_f10_opens_the_menu_of_what_has_the_focus(shown: Callable[..., QWidget]) -> None:
+    dialog = _Asking()
+    dialog.kind.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+    heard: list[QPoint] = []
+    dialog.kind.customContextMenuRequested.connect(heard.append)
+    shown(dialog, 400, 400)
+    dialog.activateWindow()
+    dialog.kind.setFocus()
+    QTest.keyClick(dialog.kind, Qt.Key.Key_F10, Qt.KeyboardModifier.ShiftModifier)
+    assert len(heard) == 1
+
+
+def test_what_scrolls_around_a_table_follows_the_row_that_the_keyboard_is_at(
+    shown: Callable[..., QWidget],
+) -> None:
+    table = RowsTable("Numbers", [Column[int]("Number", str)], id_=lambda row: row)
+    table.set_rows(range(50))
+    table.setMinimumHeight(60 * ROW_HEIGHT)
+    area = ScrollArea(table)
+    shown(area, 300, 200)
+    table.setFocus()
+    for _ in range(20):
+        QTest.keyClick(table, Qt.Key.Key_Down)
+    row = table.visualRect(table.currentIndex())
+    at = table.viewport().mapTo(area.viewport(), row.center())
+    assert area.viewport().rect().contains(at)
+
+
+def test_rows_that_are_read_again_scroll_nothing(shown: Callable[..., QWidget]) -> None:
+    content = QWidget()
+    table = RowsTable("Numbers", [Column[int]("Number", str)], id_=lambda row: row)
+    column = QVBoxLayout(content)
+    first = QLineEdit()
+    column.addWidget(first)
+    column.addWidget(table)
+    table.setMinimumHeight(60 * ROW_HEIGHT)
+    table.set_rows(range(50))
+    table.setCurrentIndex(table.proxy.index(40, 0))
+    area = ScrollArea(content)
+    shown(area, 300, 200)
+    first.setFocus()
+    table.set_rows(range(45))
+    assert area.verticalScrollBar().value() == 0

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.ui import fonts
@@ -23,6 +23,7 @@ from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.parts.table import RowsTable
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui.conftest import Deployment
+from tests.ui.finding import open_context_menu
 from tests.ui.readers import Clock
 
 
@@ -92,6 +93,22 @@ def test_tab_goes_from_the_search_over_the_actions_to_the_table(page: AccountsPa
             break
     assert met[-1] is page.table
     assert page.button("create") in met
+
+
+def test_a_list_is_sorted_by_the_keyboard_too(page: AccountsPage) -> None:
+    menu = open_context_menu(page)
+    (sorting,) = menu.findChildren(QMenu)
+    entries = {action.text(): action for action in sorting.actions() if action.text()}
+    assert [text for text, action in entries.items() if action.isChecked()] == ["Email", "Ascending"]
+    entries["Name"].trigger()
+    menu.close()
+    header = page.table.horizontalHeader()
+    columns = [column.title for column in page.table.model_of_rows.columns]
+    assert columns[header.sortIndicatorSection()] == "Name"
+    (sorting,) = open_context_menu(page).findChildren(QMenu)
+    next(action for action in sorting.actions() if action.text() == "Descending").trigger()
+    assert columns[header.sortIndicatorSection()] == "Name"
+    assert header.sortIndicatorOrder() == Qt.SortOrder.DescendingOrder
 
 
 def test_a_message_of_a_list_moves_no_row(page: AccountsPage, qapp: QApplication) -> None:

@@ -114,6 +114,25 @@ def test_a_page_the_account_may_not_use_is_absent(several: MainView) -> None:
     assert several.page("home").isVisible()
 
 
+def test_f6_goes_from_sidebar_to_top_bar_to_page_and_back(started: MainView) -> None:
+    window = started.window()
+
+    def part() -> str:
+        focus = window.focusWidget()
+        assert focus is not None
+        page = started.page("home")
+        if focus is page or page.isAncestorOf(focus):
+            return "page"
+        return "sidebar" if only(started, Sidebar).isAncestorOf(focus) else "top"
+
+    forward, back = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
+    met = []
+    for modifier in (forward, forward, forward, back, back):
+        QTest.keyClick(window, Qt.Key.Key_F6, modifier)
+        met.append(part())
+    assert met == ["sidebar", "top", "page", "top", "sidebar"]
+
+
 def test_the_time_range_is_there_for_pages_that_want_it(several: MainView) -> None:
     assert not several.time_range.isVisible()
     several.show_page("second")

@@ -56,6 +56,20 @@ def test_a_report_shows_its_figures_for_the_period_in_the_top_bar(
         assert view.time_range.button().text() == report.period.title == "Last 24 hours"
 
 
+def test_what_an_act_reports_moves_nothing_and_stays_when_the_report_is_computed_again(
+    qtbot: QtBot, filled: Deployment, view: MainView
+) -> None:
+    page = opened_report(qtbot, view, "solar")
+    before = page.chart.mapTo(view, page.chart.rect().topLeft())
+    page.copy_figures()
+    assert page.bar.isVisible()
+    read = page.report
+    page.reload()
+    qtbot.waitUntil(lambda: page.report is not read)
+    assert page.bar.isVisible()
+    assert page.chart.mapTo(view, page.chart.rect().topLeft()) == before
+
+
 def test_the_arrows_and_the_menu_change_the_period(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     view.services.shown_period.choose_text("yesterday")

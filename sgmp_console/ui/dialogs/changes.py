@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.fleet.config_changes import DeviceChange, Kind, SettingChange
 from sgmp_console.store.devices import MASK
 from sgmp_console.ui import fonts
 from sgmp_console.ui.parts.labels import ElidedLabel, label
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 _WORDS = {Kind.ADDED: "Added", Kind.REMOVED: "Removed", Kind.CHANGED: "Changed"}
 
@@ -45,12 +46,9 @@ def _value(value: Any) -> str:
     return json.dumps(value)
 
 
-class ChangesView(QScrollArea):
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWidgetResizable(True)
-        self.setAccessibleName("Changes")
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+class ChangesView(ScrollArea):
+    def __init__(self) -> None:
+        super().__init__(QWidget(), name="Changes")
         self._shown: tuple[Sequence[DeviceChange], str] | None = None
 
     def show_changes(self, changes: Sequence[DeviceChange], none: str) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QDialog, QPushButton, QWidget
 from sgmp_console.ui import focus_order
 from sgmp_console.ui.on_screen import keep_on_screen
 from sgmp_console.ui.painted_button import is_enter
+from sgmp_console.ui.parts.context_menu import MenuKeys
 
 _AROUND_PX = 48
 """Of the screen that a dialog leaves free above and below itself."""
@@ -20,6 +21,7 @@ class Dialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        MenuKeys(self)
 
     def grow(self) -> None:
         """Qt's own hint is for a width that wrapped text chose itself."""

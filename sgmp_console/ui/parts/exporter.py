@@ -23,6 +23,7 @@ from sgmp_console.ui.parts.fields import Field
 from sgmp_console.ui.parts.files import ask_where_to_save
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.message_bar import Tone
+from sgmp_console.ui.parts.table import RowsTable
 
 FILES = {
     "csv": "CSV files (*.csv)",
@@ -76,6 +77,9 @@ class Exporter(QObject):
         seen = widget.viewport() if isinstance(widget, QAbstractScrollArea) else widget
         menu = QMenu(self._page)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if isinstance(widget, RowsTable):
+            menu.addMenu(widget.sort_menu(menu))
+            menu.addSeparator()
         menu.addActions(self.actions(offer, menu))
         menu.popup(seen.mapToGlobal(seen.rect().center() if at is None else at))
 

@@ -301,6 +301,8 @@ class ListPage(LoadedPage, Generic[Row, Found]):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions([action for action in reversed(self.actions()) if action.isVisible()])
+        menu.addSeparator()
+        menu.addMenu(self.table.sort_menu(menu))
         offer = self._offer()
         if offer is not None:
             menu.addSeparator()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QScrollBar, QWidget
 
 from sgmp_console.ui.focus_order import tab_stops
+
+_AIR = 8
+"""Pixels that stay above and below what is scrolled to."""
 
 
 class ScrollArea(QScrollArea):
@@ -43,6 +46,17 @@ class ScrollArea(QScrollArea):
             now = list(tab_stops(content))
             (now[min(place, len(now) - 1)] if now else self).setFocus()
         self.verticalScrollBar().setValue(scrolled)
+
+
+def scroll_to(widget: QWidget, part: QRect) -> None:
+    """Let what scrolls around the widget show this part of it."""
+    area = widget.parentWidget()
+    while area is not None:
+        content = area.widget() if isinstance(area, ScrollArea) else None
+        if isinstance(area, ScrollArea) and content is not None:
+            at = QRect(widget.mapTo(content, part.topLeft()), part.size())
+            area.ensureVisible(0, at.center().y(), 0, at.height() // 2 + _AIR)
+        area = area.parentWidget()
 
 
 class _ScrollBar(QScrollBar):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import (
@@ -14,10 +15,14 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
     QColor,
+    QFocusEvent,
     QGuiApplication,
     QKeySequence,
     QPainter,
+    QPaintEvent,
     QPen,
     QPolygonF,
     QResizeEvent,
@@ -26,6 +31,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
+    QMenu,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -39,6 +45,7 @@ from sgmp_console.ui import fonts, icons, plain_text, theme
 from sgmp_console.ui.parts import column_widths
 from sgmp_console.ui.parts.column_widths import ICON, INSET, Content
 from sgmp_console.ui.parts.rows import ROW_ROLE, Badge, Column, Index, RowsModel, RowsProxy
+from sgmp_console.ui.parts.scroll_area import scroll_to
 from sgmp_console.ui.theme import Tokens
 
 ROW_HEIGHT = 32
@@ -98,6 +105,48 @@ class RowsTable(QTableView, Generic[Row]):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
         self._fit_columns()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        super().paintEvent(event)
+        if self.hasFocus() and not self.proxy.rowCount():  # no row that could be marked
+            painter = QPainter(self.viewport())
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(theme.tokens().accent_focus, 2))
+            painter.drawRoundedRect(QRectF(self.viewport().rect()).adjusted(1, 1, -1, -1), 4, 4)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        super().focusInEvent(event)
+        if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason):
+            scroll_to(self.viewport(), self.visualRect(self.currentIndex()))
+
+    def currentChanged(self, current: Index, previous: Index) -> None:  # noqa: N802
+        super().currentChanged(current, previous)
+        if self.window().focusWidget() is self:  # by the keyboard; rows that are read again scroll nothing
+            scroll_to(self.viewport(), self.visualRect(current))
+
+    def sort_menu(self, parent: QWidget) -> QMenu:
+        """What a click on the header does, for the keyboard."""
+        menu = QMenu("Sort by", parent)
+        columns, directions = QActionGroup(menu), QActionGroup(menu)
+        place, order = (
+            self.horizontalHeader().sortIndicatorSection(),
+            self.horizontalHeader().sortIndicatorOrder(),
+        )
+        for number, column in enumerate(self.model_of_rows.columns):
+            action = QAction(plain_text.mnemonic_free(column.title), columns, checkable=True)
+            action.setChecked(number == place)
+            action.triggered.connect(partial(self.sortByColumn, number, order))
+        for text, direction in (
+            ("Ascending", Qt.SortOrder.AscendingOrder),
+            ("Descending", Qt.SortOrder.DescendingOrder),
+        ):
+            action = QAction(text, directions, checkable=True)
+            action.setChecked(direction == order)
+            action.triggered.connect(partial(self.sortByColumn, max(place, 0), direction))
+        menu.addActions(columns.actions())
+        menu.addSeparator()
+        menu.addActions(directions.actions())
+        return menu
 
     def remember_widths(self, widths: dict[str, int]) -> None:
         """Columns have these widths where they are chosen in it, and write into it what is chosen."""

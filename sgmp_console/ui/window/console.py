@@ -20,6 +20,7 @@ from sgmp_console.settings import Profile, SettingsError, WindowSettings
 from sgmp_console.ui.dialogs.mail_password import MailPasswordPrompt
 from sgmp_console.ui.explain import explain
 from sgmp_console.ui.on_screen import has_frame, keep_on_screen
+from sgmp_console.ui.parts.context_menu import MenuKeys
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Task, Tasks
 from sgmp_console.ui.theme import Appearance
@@ -97,6 +98,7 @@ class Console(QMainWindow):
         self._stack.addWidget(self.sign_in)
         errors.caught.connect(self._show_uncaught)
         QShortcut(QKeySequence(QKeySequence.StandardKey.HelpContents), self, self.show_help)
+        MenuKeys(self)
         self._still_to_load = list(_WITH_QT)
         self._loading = QTimer(self)
         self._loading.timeout.connect(self._load_next)

@@ -23,6 +23,8 @@ _KEYS = (
             ("Ctrl+K", "Show another house"),
             ("Ctrl+B", "Collapse or expand the sidebar"),
             ("F5", "Read again"),
+            ("F6, Shift+F6", "From sidebar to top bar to page, and back"),
+            ("Shift+F10, menu key", "The menu of what has the focus"),
         ),
     ),
     (
@@ -39,6 +41,7 @@ _KEYS = (
         "In a dialog",
         (
             ("Ctrl+Enter, Ctrl+S", "Save"),
+            ("Enter", "The next field"),
             ("Esc", "Cancel"),
             ("Ctrl+Space", "In a formula: what can be written here"),
         ),
@@ -115,7 +118,7 @@ class HelpDialog(Dialog):
         around = self.sizeHint().height() - area.sizeHint().height()
         room = parent.window().height() - 48 if parent is not None else 800
         self.resize(_WIDTH, min(room, around + inside))
-        close.setFocus()
+        area.setFocus()  # Enter closes, the other keys scroll
 
     def _open_log(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._log_folder)))

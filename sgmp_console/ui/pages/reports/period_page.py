@@ -198,14 +198,23 @@ class PeriodPage(LoadedPage):
             self._files.setToolTip("Your role does not have the permission export.")
         head.addWidget(self._files)
         column.addLayout(head)
-        self.bar = MessageBar()
-        self.bar.acted.connect(self.bar.hide_message)
-        column.addWidget(self.bar)
+        self.problems = MessageBar()
+        column.addWidget(self.problems)
         self.exporter = Exporter(self.services, self._say, self)
         self.figures = FigureGrid()
         column.addWidget(self.figures)
         self.build_body(column)
-        return ScrollArea(content)
+        # Below what scrolls: the report does not move under the pointer when it appears.
+        self.bar = MessageBar()
+        self.bar.acted.connect(self.bar.hide_message)
+        page = QWidget()
+        page.setProperty("surface", "none")
+        whole = QVBoxLayout(page)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(ScrollArea(content), 1)
+        whole.addWidget(self.bar)
+        return page
 
     def _build_files_menu(self) -> QMenu:
         menu = QMenu(self)
@@ -235,9 +244,9 @@ class PeriodPage(LoadedPage):
         self._title.set_whole(f"{self.kind.title}: {report.period.title}")
         if report.problems or report.missing:
             missing = f"Missing items: {', '.join(report.missing)}." if report.missing else ""
-            self.bar.say("warning", " ".join([missing, *report.problems]).strip())
+            self.problems.say("warning", " ".join([missing, *report.problems]).strip())
         else:
-            self.bar.hide_message()
+            self.problems.hide_message()
         self.figures.set_report(report, zone, self.services.now_ms())
         self.fill_body(report, zone)
 

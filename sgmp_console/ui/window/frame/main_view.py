@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -284,7 +284,7 @@ class MainView(QWidget):
         self._rail.chosen.connect(self.show_page)
         self._rail.collapsed_changed.connect(self.rail_collapsed_changed)
 
-        top = QFrame()
+        self._top = top = QFrame()
         top.setProperty("surface", "top")
         top.setFixedHeight(56)
         bar = QHBoxLayout(top)
@@ -365,7 +365,13 @@ class MainView(QWidget):
         return menu
 
     def _shortcuts(self) -> None:
-        keys = {"Ctrl+K": self.switcher.open, "Ctrl+B": self._rail.toggle, "F5": self._reload}
+        keys: dict[str, Callable[[], None]] = {
+            "Ctrl+K": self.switcher.open,
+            "Ctrl+B": self._rail.toggle,
+            "F5": self._reload,
+            "F6": self._to_next_part,
+            "Shift+F6": self._to_part_before,
+        }
         for sequence, action in keys.items():
             QShortcut(QKeySequence(sequence), self, action)
         for number, id_ in enumerate(self._declared, start=1):
@@ -376,6 +382,22 @@ class MainView(QWidget):
 
     def _page_key(self) -> None:
         self.show_page(self.sender().objectName())
+
+    def _to_next_part(self) -> None:
+        self._to_part(1)
+
+    def _to_part_before(self) -> None:
+        self._to_part(-1)
+
+    def _to_part(self, step: int) -> None:
+        """From sidebar to top bar to page and round again."""
+        parts, focus = (self._rail, self._top, self._stack), self.window().focusWidget()
+        inside = (place for place, part in enumerate(parts) if focus is not None and part.isAncestorOf(focus))
+        part = parts[(next(inside, 2) + step) % 3]
+        if part is self._stack and self._shown_page in self._made:
+            self._made[self._shown_page].take_focus()
+        else:
+            next(focus_order.tab_stops(part)).setFocus(Qt.FocusReason.TabFocusReason)
 
     def _open_account_menu(self) -> None:
         open_menu_below(self._account_menu, self._account)
