@@ -77,10 +77,10 @@ class Exporter(QObject):
         seen = widget.viewport() if isinstance(widget, QAbstractScrollArea) else widget
         menu = QMenu(self._page)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        if isinstance(widget, RowsTable):
-            menu.addMenu(widget.sort_menu(menu))
-            menu.addSeparator()
         menu.addActions(self.actions(offer, menu))
+        if isinstance(widget, RowsTable):
+            menu.addSeparator()
+            menu.addMenu(widget.sort_menu(menu))
         menu.popup(seen.mapToGlobal(seen.rect().center() if at is None else at))
 
     def actions(self, offer: Offer, parent: QObject) -> list[QAction]:
