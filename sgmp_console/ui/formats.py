@@ -74,8 +74,11 @@ def with_unit(value: float | None, unit: str) -> str:
 
 
 def change(value: float, unit: str) -> str:
-    """A difference with its sign: `+2.31 kW`, `−0.40 kW`; `0 %` where nothing of it is shown."""
+    """A difference with its sign: `+2.31 kW`, `−0.40 kW`; `+13 points` of shares, which is not 13 % more; no sign where nothing
+    of it is shown."""
     text = with_unit(value, unit)
+    if unit == "%":
+        text = text.replace("%", "points")
     return f"+{text}" if value > 0 and any(digit in "123456789" for digit in text) else text
 
 

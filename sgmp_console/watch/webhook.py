@@ -12,6 +12,7 @@ import http.client
 import ipaddress
 import json
 import socket
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -89,12 +90,27 @@ def post(
         connected = _connected(parts.hostname or "", parts.port or _PORTS[parts.scheme], networks, ends)
         status = _status(connected, parts, body, headers, ends)
     except (OSError, http.client.HTTPException) as error:
-        raise WebhookUnavailable(f"{where} can't be reached ({type(error).__name__}).") from error
+        raise WebhookUnavailable(f"{where} can't be reached: {_reason(error)}.") from error
     if 200 <= status < 300:
         return
     if status in (408, 425, 429) or status >= 500:
         raise WebhookUnavailable(f"{where} answered {status}; it is tried again.")
     raise WebhookRefused(f"{where} answered {status}. Check the address.")
+
+
+def _reason(error: OSError | http.client.HTTPException) -> str:
+    """For the operator; the exception itself is the cause that the log has."""
+    if isinstance(error, socket.gaierror):
+        return "its name is not known here"
+    if isinstance(error, TimeoutError):
+        return f"it did not answer within {WITHIN_S:.0f} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, ssl.SSLError):
+        return error.strerror.lower()
+    return "the connection ended" if isinstance(error, OSError) else "what it answers is not HTTP"
 
 
 def signature(secret: str, stamp: str, body: bytes) -> str:

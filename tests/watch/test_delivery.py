@@ -440,6 +440,15 @@ def test_a_name_of_an_internal_address_is_refused_too(monkeypatch: pytest.Monkey
         webhook_module.post("https://rebinding.example.org/", SECRET, {}, "key")
 
 
+def test_why_a_receiver_can_not_be_reached_is_said_in_plain_words() -> None:
+    with pytest.raises(webhook_module.WebhookUnavailable, match="its name is not known here"):
+        webhook_module.post("https://nobody.invalid/sgmp", SECRET, {}, "key")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(webhook_module.WebhookUnavailable, match="nothing listens there"):
+        webhook_module.post(f"http://127.0.0.1:{port}/", SECRET, {}, "key", LOOPBACK)
+
+
 @pytest.mark.parametrize(
     "part",
     [

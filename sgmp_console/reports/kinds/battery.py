@@ -9,7 +9,7 @@ from sgmp_console.reports.report_data import ReportData
 _REPORTED = {
     "cyclecount": ("cycles", "Full cycles so far", ""),
     "fullchargecapacity": ("capacity", "Capacity when full", "Ah"),
-    "fullchargecapacitywh": ("capacity_wh", "Capacity when full", "Wh"),
+    "fullchargecapacitywh": ("capacity_wh", "Energy when full", "Wh"),
     "stateofhealth": ("health", "State of health", "%"),
 }
 """By the last part of a sonnenBatterie's field: key, title and unit of a figure."""

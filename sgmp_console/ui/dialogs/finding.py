@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, time, timedelta, tzinfo
 
 import sqlalchemy as sa
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from sgmp_console.errors import UserError
@@ -56,7 +56,8 @@ class FindingDialog(ActDialog):
         )
         self.body.addStretch(1)
         if finding.state is not State.ACTIVE:
-            self.body.addWidget(button("Take the acknowledgement back", self._reopen, "quiet"))
+            back = button("Take the acknowledgement back", self._reopen, "quiet")
+            self.body.addWidget(back, alignment=Qt.AlignmentFlag.AlignLeft)
         self.text.setFocus()
 
     def perform(self) -> None:

@@ -64,6 +64,8 @@ class AddWindow(FormDialog[int]):
             self.house.addItem("All houses", None)
         for house in () if self._several else chosen or found.houses:
             self.house.addItem(house.name, house.house_id)
+        shown = self.house.findData(services.live.house_id)
+        self.house.setCurrentIndex(max(shown, 0))  # rather one house too few in silence than all
         self.device = ComboBox()
         self.recurs = ComboBox()
         self.recurs.addItem("Once", False)

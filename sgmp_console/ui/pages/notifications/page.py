@@ -70,8 +70,8 @@ def _sent(row: RecipientRow) -> str:
 COLUMNS: tuple[Column[RecipientRow], ...] = (
     Column("Address", lambda row: row.recipient.address, 240, strong=True),
     Column("By", lambda row: _CHANNELS[row.recipient.channel], 88),
-    Column("Of", lambda row: row.house, 160),
-    Column("What", lambda row: _SEVERITIES[row.recipient.least_severity], 160),
+    Column("House", lambda row: row.house, 160),
+    Column("Findings", lambda row: _SEVERITIES[row.recipient.least_severity], 160),
     Column("Last sent", _sent, 112, sort=lambda row: float(row.recipient.sent_ms or 0), whole=True),
     Column("State", _state, mark=_mark),
 )
@@ -220,8 +220,8 @@ class AddRecipient(FormDialog[int]):
             help_text if self._all_houses else "An email address.",
             check=self._address_problem,
         )
-        self.add_field("Of", self.house, "Whose findings they are notified of.")
-        self.add_field("What", self.severity)
+        self.add_field("House", self.house, "Whose findings they are notified of.")
+        self.add_field("Findings", self.severity)
         self._secret_field = self.add_field(
             "Secret of the webhook",
             self.secret,
