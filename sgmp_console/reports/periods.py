@@ -86,10 +86,11 @@ class Period:
             return str(start.year)
         if self.span is Span.MONTH:
             return f"{calendar.MONTH_NAMES[start.month - 1]} {start.year}"
-        if self.span is Span.DAY:
+        last_day = calendar.local(self.end_ms - 1, self.zone)
+        if self.span is Span.DAY or (self._is_whole_days and last_day.date() == start.date()):
             return f"{calendar.DAY_NAMES[start.weekday()][:3]} {_date(start)}"
         if self._is_whole_days:
-            return f"{_date(start)} to {_date(calendar.local(self.end_ms - 1, self.zone))}"
+            return f"{_date(start)} to {_date(last_day)}"
         last = f"{end:%H:%M}" if end.date() == start.date() else f"{_date(end)} {end:%H:%M}"
         return f"{_date(start)} {start:%H:%M} to {last}"
 

@@ -47,6 +47,11 @@ def test_a_text_names_a_period_by_the_clock_of_the_house(
     assert (period.start_ms, period.end_ms, period.title) == (ms(first), ms(after), title)
 
 
+def test_a_whole_day_that_was_chosen_by_its_ends_is_called_like_the_day() -> None:
+    day = periods.parse("2025-05-13", NOW, BERLIN)
+    assert periods.custom(day.start_ms, day.end_ms, BERLIN).title == day.title
+
+
 @pytest.mark.parametrize(
     "text",
     [
