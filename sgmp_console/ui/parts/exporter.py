@@ -80,7 +80,7 @@ class Exporter(QObject):
         menu.addActions(self.actions(offer, menu))
         if isinstance(widget, RowsTable):
             menu.addSeparator()
-            menu.addMenu(widget.sort_menu(menu))
+            widget.offer_order(menu.addMenu("Sort by"))
         menu.popup(seen.mapToGlobal(seen.rect().center() if at is None else at))
 
     def actions(self, offer: Offer, parent: QObject) -> list[QAction]:

@@ -302,7 +302,7 @@ class ListPage(LoadedPage, Generic[Row, Found]):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions([action for action in reversed(self.actions()) if action.isVisible()])
         menu.addSeparator()
-        menu.addMenu(self.table.sort_menu(menu))
+        self.table.offer_order(menu.addMenu("Sort by"))
         offer = self._offer()
         if offer is not None:
             menu.addSeparator()

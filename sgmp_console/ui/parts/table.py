@@ -124,9 +124,8 @@ class RowsTable(QTableView, Generic[Row]):
         if self.window().focusWidget() is self:  # by the keyboard; rows that are read again scroll nothing
             scroll_to(self.viewport(), self.visualRect(current))
 
-    def sort_menu(self, parent: QWidget) -> QMenu:
+    def offer_order(self, menu: QMenu) -> None:
         """What a click on the header does, for the keyboard."""
-        menu = QMenu("Sort by", parent)
         columns, directions = QActionGroup(menu), QActionGroup(menu)
         place, order = (
             self.horizontalHeader().sortIndicatorSection(),
@@ -140,13 +139,12 @@ class RowsTable(QTableView, Generic[Row]):
             ("Ascending", Qt.SortOrder.AscendingOrder),
             ("Descending", Qt.SortOrder.DescendingOrder),
         ):
-            action = QAction(text, directions, checkable=True)
+            action = QAction(plain_text.mnemonic_free(text), directions, checkable=True)
             action.setChecked(direction == order)
             action.triggered.connect(partial(self.sortByColumn, max(place, 0), direction))
         menu.addActions(columns.actions())
         menu.addSeparator()
         menu.addActions(directions.actions())
-        return menu
 
     def remember_widths(self, widths: dict[str, int]) -> None:
         """Columns have these widths where they are chosen in it, and write into it what is chosen."""
