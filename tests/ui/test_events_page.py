@@ -60,10 +60,10 @@ def test_events_and_findings_stand_in_one_list_the_newest_first(
     qtbot: QtBot, view: MainView, deployed: Deployment
 ) -> None:
     happened(deployed, 30, contract.WARNING, "sonnen", data="The battery reports error 17")
-    happened(deployed, 10, contract.EV_START_CHARGING, "charger", energy=0.5)
+    happened(deployed, 10, contract.EV_START_CHARGING, "charger", energy=500_000)
     equipped.find(deployed.owner, deployed.houses[0], "edge_offline", since_ms=NOW_MS - 20 * MINUTE_MS)
     page = shown(qtbot, view, deployed)
-    assert texts(page) == ["energy 0.5", "The edge is offline", "The battery reports error 17"]
+    assert texts(page) == ["energy 0.50\u00a0kWh", "The edge is offline", "The battery reports error 17"]
     assert texts(page, 1) == ["charger", "House", "sonnen"]
     assert texts(page, 4) == ["", "20\u00a0min, open", ""]
 
@@ -152,7 +152,9 @@ def test_an_event_opens_with_all_of_its_data(
 ) -> None:
     happened(deployed, 30, contract.WARNING, "sonnen", data="The battery reports error 17", code=17)
     for minute in range(40, 70, 3):
-        happened(deployed, minute, contract.EV_START_CHARGING, "charger", session=f"s{minute}", energy=0.25)
+        happened(
+            deployed, minute, contract.EV_START_CHARGING, "charger", session=f"s{minute}", energy=2_500_000
+        )
     equipped.find(deployed.owner, deployed.houses[0], "edge_offline", since_ms=NOW_MS - 20 * MINUTE_MS)
     page = shown(qtbot, view, deployed)
     page.table.selectRow(1)
@@ -174,6 +176,24 @@ def test_a_house_without_events_says_so(qtbot: QtBot, view: MainView, deployed: 
     page = shown(qtbot, view, deployed)
     (notice,) = page.findChildren(EmptyState)
     assert notice.accessibleName() == "Nothing happened"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (
+            {"energy": 10_240_000, "duration": 51_360_000},
+            "energy 10.24\u00a0kWh, duration 14\u00a0h 16\u00a0min",
+        ),
+        ({"energy": 1e30}, f"energy {10**30}"),
+        ({"energy": "much"}, "energy much"),
+    ],
+)
+def test_what_a_car_was_charged_with_has_units(
+    qtbot: QtBot, view: MainView, deployed: Deployment, data: dict[str, Any], text: str
+) -> None:
+    happened(deployed, 1, contract.EV_END_CHARGING, "charger", **data)
+    assert texts(shown(qtbot, view, deployed)) == [text]
 
 
 @pytest.mark.parametrize("data", [{"data": ["a", 1]}, {"a": None}, {"a": {"b": "<b>bold</b>\n"}}])

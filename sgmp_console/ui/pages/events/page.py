@@ -40,6 +40,11 @@ _KINDS = (
 """An edge reports its status each minute: it would hide what else happens."""
 
 
+_OF_CARS = (contract.EV_START_CHARGING, contract.EV_END_CHARGING)
+_ABSURD = 1e15
+"""No energy or duration is as much: it is shown as it came."""
+
+
 @dataclass(frozen=True)
 class Line:
     """An event, or a finding at the time it began."""
@@ -260,11 +265,18 @@ def in_one_line(event: Event) -> str:
     if event.type == contract.WARNING and isinstance(text, str):
         return text
     return ", ".join(
-        f"{name} {_value(value)}" for name, value in data.items() if value not in (None, "", {}, [])
+        f"{name} {_value(event.type, name, value)}"
+        for name, value in data.items()
+        if value not in (None, "", {}, [])
     )
 
 
-def _value(value: object) -> str:
+def _value(kind: str, name: str, value: object) -> str:
+    if kind in _OF_CARS and isinstance(value, int | float) and abs(value) < _ABSURD:
+        if name == "energy":  # mWh, as stations report it
+            return formats.with_unit(value / 1e6, "kWh")
+        if name == "duration":  # ms
+            return formats.duration(round(value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
