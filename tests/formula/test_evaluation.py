@@ -9,6 +9,7 @@ import pytest
 
 from sgmp_console.formula import parse
 from sgmp_console.timeseries import Series
+from tests.waiting import yardstick_s
 
 
 def evaluated(text: str, **series: Mapping[int, float]) -> dict[int, float]:
@@ -137,7 +138,7 @@ def test_any_period_costs_what_the_readings_cost(period: int) -> None:
 
     assert len(result) <= 50_000
     assert set(result.values.tolist()) == {1.0}
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 100 * yardstick_s()
 
 
 @pytest.mark.processor_time
@@ -148,4 +149,4 @@ def test_the_largest_formula_is_evaluated_without_delay() -> None:
     result = parse(text).evaluate({"d.x": Series(timestamps, np.ones(21_600))})
 
     assert set(result.values.tolist()) == {400.0}
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 100 * yardstick_s()

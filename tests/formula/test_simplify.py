@@ -9,6 +9,7 @@ import pytest
 from sgmp_console.formula import FormulaError, parse, render
 from sgmp_console.formula.simplify import simplified
 from sgmp_console.timeseries import Series
+from tests.waiting import yardstick_s
 
 
 def simple(text: str) -> str:
@@ -75,7 +76,7 @@ def test_no_formula_keeps_the_algebra_busy(text: str) -> None:
     started = time.process_time()
     simple(text)
 
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 100 * yardstick_s()
 
 
 def random_formula(rng: random.Random, depth: int) -> str:
@@ -115,7 +116,7 @@ def test_random_formulas_keep_their_values() -> None:
 
 @pytest.mark.processor_time
 @pytest.mark.parametrize("shape", ["abs({}-a.x)", "abs(a.x/({}))", "tan({}-a.x)", "pos({}*a.x-2)"])
-def test_functions_inside_one_another_are_simplified_under_a_second(shape: str) -> None:
+def test_functions_inside_one_another_are_simplified_at_once(shape: str) -> None:
     text = "b.v"
     for _ in range(60):
         deeper = shape.format(text)
@@ -128,7 +129,7 @@ def test_functions_inside_one_another_are_simplified_under_a_second(shape: str) 
 
     simplified(parse(text).tree)
 
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 100 * yardstick_s()
 
 
 @pytest.mark.parametrize(
