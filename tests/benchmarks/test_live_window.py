@@ -18,4 +18,4 @@ def test_each_commit_reaches_its_tile_soon_and_the_window_never_stands_still() -
     assert len(found.lags_s) > 5
     assert not found.never_shown
     assert median(found.lags_s) <= 2.0, found.summary()
-    assert sorted(found.blocks_s)[-4] < 5 * yardstick_s(), found.summary()
+    assert sorted(found.blocks_s)[-4] < 15 * yardstick_s(), found.summary()
