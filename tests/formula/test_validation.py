@@ -234,7 +234,7 @@ def test_series_without_data_are_not_called_misaligned() -> None:
 
 
 @pytest.mark.processor_time
-def test_reading_and_checking_a_formula_takes_less_than_five_milliseconds() -> None:
+def test_reading_and_checking_a_formula_takes_a_few_milliseconds() -> None:
     house = Catalogue(devices={"egauge": ["A.Solar", "A.EV"], "sonnen": ["status.Pac_total_W"]}, items=ITEMS)
     texts = [
         f"pos(egauge.A.Solar*{k}) - neg(sonnen.status.Pac_total_W/1000 + egauge.A.EV^2)/{k + 1}"
@@ -247,7 +247,7 @@ def test_reading_and_checking_a_formula_takes_less_than_five_milliseconds() -> N
         assert problems(parse(text), house, name="new") == []
         durations.append(time.process_time() - started)
 
-    assert sorted(durations)[len(durations) // 2] < 0.005
+    assert sorted(durations)[len(durations) // 2] < 3 * 0.005  # as in tests/ui/test_budgets.py
 
 
 @pytest.mark.parametrize(
