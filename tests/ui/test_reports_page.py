@@ -29,7 +29,7 @@ from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.ui import snapshots
-from tests.ui.conftest import PICTURES, Deployment, save_picture
+from tests.ui.conftest import PICTURES, Deployment, let_draw, save_picture
 from tests.ui.finding import (
     move_in_window,
     opened_period_page,
@@ -60,12 +60,14 @@ def test_what_an_act_reports_moves_nothing_and_stays_when_the_report_is_computed
     qtbot: QtBot, filled: Deployment, view: MainView
 ) -> None:
     page = opened_report(qtbot, view, "solar")
+    let_draw()  # until its layout is settled
     before = page.chart.mapTo(view, page.chart.rect().topLeft())
     page.copy_figures()
     assert page.bar.isVisible()
     read = page.report
     page.reload()
     qtbot.waitUntil(lambda: page.report is not read)
+    let_draw()
     assert page.bar.isVisible()
     assert page.chart.mapTo(view, page.chart.rect().topLeft()) == before
 
