@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,12 +12,14 @@ import sqlalchemy as sa
 
 
 @contextmanager
-def counting() -> Iterator[list[str]]:
+def counting(*, of_all_threads: bool = True) -> Iterator[list[str]]:
     """The statements that are sent inside, of all engines; and the COPYs of this thread, which SQLAlchemy does not see."""
     sent: list[str] = []
+    here = threading.get_ident()
 
     def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        sent.append(statement)
+        if of_all_threads or threading.get_ident() == here:
+            sent.append(statement)
 
     def watch(_frame: FrameType, event: str, called: object) -> None:
         if event == "c_call" and getattr(called, "__name__", "") == "copy_expert":
