@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
-from PySide6.QtCore import QDate, QEvent, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QDate, QEvent, QPointF, QRect, QRectF, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import (
     QKeyEvent,
     QPainter,
@@ -129,6 +129,17 @@ class ComboBox(QComboBox):
         self.setFont(fonts.font("body"))
         # The style's own one paints the choices without the stylesheet, and so unlike those of a menu.
         self.setItemDelegate(QStyledItemDelegate(self))
+
+    def set_choices(self, choices: Sequence[tuple[str, object]]) -> None:
+        """Each (text, data). What was chosen stays chosen without a signal; where it is gone, the first is."""
+        if [(self.itemText(row), self.itemData(row)) for row in range(self.count())] == list(choices):
+            return
+        with QSignalBlocker(self):
+            chosen = self.currentData()
+            self.clear()
+            for text, data in choices:
+                self.addItem(text, data)
+            self.setCurrentIndex(max(0, self.findData(chosen)))
 
     def set_read_only(self, read_only: bool) -> None:
         """Shown like any text that may be read, not greyed like one that does not count."""

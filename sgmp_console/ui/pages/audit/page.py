@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QDateTime, QSignalBlocker, Qt, QTimeZone
+from PySide6.QtCore import QDateTime, Qt, QTimeZone
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -138,7 +138,7 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
         self._between.hide()
         layout.addWidget(self._between)
 
-    def _combo(self, name: str, choices: Sequence[tuple[str, object]]) -> QComboBox:
+    def _combo(self, name: str, choices: Sequence[tuple[str, object]]) -> ComboBox:
         combo = ComboBox()
         combo.setAccessibleName(name)
         combo.setMaximumWidth(200)
@@ -200,15 +200,8 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
 
     def loaded(self, found: AuditFound) -> None:
         self._houses = found.houses
-        choices: dict[int | None, str] = {None: "All houses"}
-        choices.update(sorted(found.houses.items(), key=lambda house: house[1]))
-        combo, chosen = self._house, self._house.currentData()
-        if choices != {combo.itemData(row): combo.itemText(row) for row in range(combo.count())}:
-            with QSignalBlocker(combo):
-                combo.clear()
-                for house_id, name in choices.items():
-                    combo.addItem(name, house_id)
-                combo.setCurrentIndex(max(0, combo.findData(chosen)))
+        by_name = sorted((name, house_id) for house_id, name in found.houses.items())
+        self._house.set_choices((("All houses", None), *by_name))
 
     def empty_state(self, found: AuditFound) -> EmptyState:
         return EmptyState(

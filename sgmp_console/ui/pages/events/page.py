@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.store import devices, events, findings
@@ -136,12 +136,12 @@ class EventsPage(ListPage[Line, EventsFound]):
         bar.addWidget(self._times)
         layout.addLayout(bar)
 
-    def _combo(self, name: str, choices: Sequence[tuple[str, str]]) -> QComboBox:
+    def _combo(self, name: str, choices: Sequence[tuple[str, str]]) -> ComboBox:
         combo = ComboBox()
         combo.setAccessibleName(name)
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         combo.setMaximumWidth(240)
-        _fill(combo, choices)
+        combo.set_choices(choices)
         combo.currentIndexChanged.connect(self.narrow)
         return combo
 
@@ -178,8 +178,10 @@ class EventsPage(ListPage[Line, EventsFound]):
     def loaded(self, found: EventsFound) -> None:
         self._last = found.last
         self._times.setText(f"Times in {self._zone().key.replace('_', ' ')}")
-        _fill(self._kind, (*_KINDS, *((name, name) for name in found.types)))
-        _fill(self._device, (("All devices", ""), *((_device_title(name), name) for name in found.devices)))
+        self._kind.set_choices((*_KINDS, *((name, name) for name in found.types)))
+        self._device.set_choices(
+            (("All devices", ""), *((_device_title(name), name) for name in found.devices))
+        )
 
     def has_more(self, found: EventsFound) -> bool:
         return found.last is not None
@@ -296,16 +298,3 @@ def _mark(line: Line) -> Mark | None:
     if isinstance(line.what, Finding):
         return Mark(*finding_words.look(line.what))
     return None
-
-
-def _fill(combo: QComboBox, choices: Sequence[tuple[str, str]]) -> None:
-    """What was chosen stays chosen."""
-    present = [(combo.itemText(row), combo.itemData(row)) for row in range(combo.count())]
-    if present == list(choices):
-        return
-    with QSignalBlocker(combo):
-        chosen = combo.currentData()
-        combo.clear()
-        for text, value in choices:
-            combo.addItem(text, value)
-        combo.setCurrentIndex(max(0, combo.findData(chosen)))
