@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,14 +12,11 @@ from sgmp_console.diagnosis.steps import Step
 from sgmp_console.fleet import devices_overview, sync
 from sgmp_console.fleet.devices_overview import DeviceOverview, DevicesOverview
 from sgmp_console.fleet.edge_state import Presence
-from sgmp_console.fleet.required import required_items
+from sgmp_console.fleet.required import missing_items
 from sgmp_console.store.findings import Finding, State
 from sgmp_console.timeseries import calendar
 from sgmp_console.watch.sentences import sentence
 from sgmp_edge.contract import Outcome
-
-_WATCH_SILENT_MS = 60_000
-"""The watch looks every few seconds."""
 
 _PRESENCE = {
     Presence.NEVER: "It has never reported",
@@ -54,6 +52,7 @@ def house(connection: sa.Connection, name: str, now_ms: int) -> HouseDiagnosis:
         (one for one in store.findings.read(connection, house_id) if one.state is State.ACTIVE),
         key=lambda finding: finding.urgency,
     )
+    wrong = [_finding(finding, zone) for finding in active]
     steps = (
         _watch(store.findings.watch_age_ms(connection)),
         _edge(about),
@@ -61,20 +60,16 @@ def house(connection: sa.Connection, name: str, now_ms: int) -> HouseDiagnosis:
         *(_device(device, about) for device in about.devices),
         _items(connection, house_id),
         _quarantine(connection, house_id),
-        *(_finding(finding, zone) for finding in active),
     )
-    return HouseDiagnosis(_cause(active, zone, steps), steps)
+    return HouseDiagnosis(_cause(wrong, steps), (*steps, *wrong))
 
 
-def _cause(active: list[Finding], zone: str, steps: tuple[Step, ...]) -> str:
+def _cause(wrong: Sequence[Step], steps: Sequence[Step]) -> str:
     """The worst finding: what follows from it has none. Where the watch found nothing, the first step that fails."""
-    worst = [_finding(finding, zone) for finding in active]
-    failed = next((step for step in (*worst, *steps) if step.ok is False), None)
-    if failed is None:
-        return ""
-    if failed in worst:
-        return f"{failed.text}. {failed.remedy}".strip()
-    return f"{failed.name}: {failed.text}. {failed.remedy}".strip()
+    if wrong:
+        return f"{wrong[0].text}. {wrong[0].remedy}".strip()
+    failed = next((step for step in steps if step.ok is False), None)
+    return f"{failed.name}: {failed.text}. {failed.remedy}".strip() if failed else ""
 
 
 def _judged(name: str, ok: bool, text: str, remedy: str) -> Step:
@@ -85,7 +80,9 @@ def _watch(age_ms: int | None) -> Step:
     remedy = "Start it with `sgmp-console watch`: without it nothing is found."
     if age_ms is None:
         return Step("Watch", False, "It has never looked", remedy)
-    return _judged("Watch", age_ms <= _WATCH_SILENT_MS, f"It looked {age_ms // 1000:,} s ago", remedy)
+    return _judged(
+        "Watch", age_ms <= store.findings.WATCH_SILENT_MS, f"It looked {age_ms // 1000:,} s ago", remedy
+    )
 
 
 def _edge(about: DevicesOverview) -> Step:
@@ -139,8 +136,7 @@ def _device(device: DeviceOverview, about: DevicesOverview) -> Step:
 
 def _items(connection: sa.Connection, house_id: int) -> Step:
     present = {item.name for item in store.analytics.list_all(connection, house_id)}
-    missing = [name for name in required_items() if name not in present]
-    if missing:
+    if missing := missing_items(present):
         return Step("Analytic items", False, f"Missing: {', '.join(missing)}", "Home offers to create them.")
     return Step("Analytic items", True, "All that dashboard and reports need")
 

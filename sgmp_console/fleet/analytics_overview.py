@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from sgmp_console.fleet.required import required_items
+from sgmp_console.fleet.required import missing_items, required_items
 from sgmp_console.formula import (
     DeviceIdentifier,
     Formula,
@@ -67,7 +67,7 @@ def overview(connection: sa.Connection, house_id: int) -> AnalyticsOverview:
     return AnalyticsOverview(
         house,
         tuple(_overview(item, formulas, waiting, item.name in required) for item in items),
-        tuple(name for name in required if name not in formulas),
+        missing_items(formulas),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -33,3 +33,8 @@ def required_items() -> Mapping[str, RequiredItem]:
     with resource("required_analytics.toml").open("rb") as file:
         rows = tomllib.load(file)["item"]
     return MappingProxyType({row["name"]: RequiredItem(**row) for row in rows})
+
+
+def missing_items(present: Container[str]) -> tuple[str, ...]:
+    """The names of those that a house with the items `present` has not, in the playbook's order."""
+    return tuple(name for name in required_items() if name not in present)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmp_console.fleet import edge_state
-from sgmp_console.fleet.required import required_items
+from sgmp_console.fleet.required import missing_items
 from sgmp_console.formula import Identifier, ItemGraph, TailValues, event_series
 from sgmp_console.reports.balance import BALANCE_ITEMS, Ledger, balance
 from sgmp_console.reports.home import (
@@ -190,7 +190,7 @@ class HomeState:
                 )
                 for device in sorted(definition.devices, key=lambda device: device.name)
             ),
-            missing_items=tuple(name for name in required_items() if name not in present),
+            missing_items=missing_items(present),
             curves=curves,
             energy_today=self._energy(today, now_ms),
             charging_today=self._charging(today, end),

@@ -190,6 +190,10 @@ def read(
     ]
 
 
+WATCH_SILENT_MS = 60_000
+"""The watch looks every few seconds; without it, no findings does not mean that all is well."""
+
+
 def watch_age_ms(connection: sa.Connection) -> int | None:
     """How long ago the watch last looked at all houses, by the database's clock; None: it never did."""
     age = connection.execute(sa.text("SELECT sgmp.watch_age_ms()")).scalar_one()

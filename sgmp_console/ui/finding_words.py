@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import tzinfo
 
-from sgmp_console.store.findings import Finding, Severity, State
+from sgmp_console.store.findings import WATCH_SILENT_MS, Finding, Severity, State
 from sgmp_console.ui import formats
 from sgmp_console.watch.sentences import Sentence, sentence
-
-WATCH_SILENT_MS = 60_000
-"""The watch looks every few seconds; without it, no findings does not mean that all is well."""
 
 _LOOKS = {
     Severity.CRITICAL: ("fault", "state_fault"),
