@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,23 @@ class RunningDemo:
         )
 
 
-@pytest.fixture
-def demo_folder() -> Iterator[Path]:
-    # Not pytest's: as root, that one is closed to the ordinary user whom the servers run as.
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """Not pytest's: as root, that one is closed to the ordinary user whom the servers run as."""
     folder = Path(tempfile.mkdtemp(prefix="sgmp-demo-"))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def demo_folder() -> Iterator[Path]:
+    with _open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """One for all tests of a file."""
+    with _open_folder() as folder:
+        yield folder

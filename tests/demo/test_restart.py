@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -84,14 +82,6 @@ class Before:
     """Of Maple House's configuration."""
     newest_entry: int
     """Of the audit."""
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="sgmp-demo-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
