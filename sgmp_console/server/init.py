@@ -102,7 +102,8 @@ def init(
     """Do what is not done yet, step by step. With `dry_run` nothing is written and no database is opened.
 
     `owner_url`: the owner's address of the database; where empty, that of an earlier run. `authority`: a folder with
-    `ca.crt` and `ca.key` that were made elsewhere. `take_over`: also where another server uses the database. Raises SgmpError; running it again goes on where it stopped.
+    `ca.crt` and `ca.key` that were made elsewhere. `take_over`: also where another server uses the
+    database. Raises SgmpError; running it again goes on where it stopped.
     """
     _check(folder, server)
     if authority is not None and not (authority / "ca.crt").is_file():

@@ -39,7 +39,6 @@ _KINDS = (
 )
 """An edge reports its status each minute: it would hide what else happens."""
 
-
 _OF_CARS = (contract.EV_START_CHARGING, contract.EV_END_CHARGING)
 _ABSURD = 1e15
 """No energy or duration is as much: it is shown as it came."""
