@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import VERSION, contract
+from . import VERSION, certificate, contract
 from .configuration import Configuration
 from .contract import EdgeState, WarningKind
 from .delivery.courier import Courier, Status
@@ -121,11 +121,15 @@ class Daemon:
             allow_control=settings.allow_control,
             health=self._poller.health,
             polls=lambda: self._poller.polls,
+            poll_times=self._poller.poll_times,
             disk_free_mb=partial(free_mb, home),
+            certificate_expires_ms=lambda: self._certificate_expires_ms,
             document=lambda: self._configuration.current,
             report=self._report,
         )
         self._ending_since: float | None = None
+        self._certificate_expires_ms: int | None = None
+        """Of the certificate that it connects with."""
 
     def run(self) -> None:
         """Until SIGTERM, SIGINT or `stop`."""
@@ -249,6 +253,7 @@ class Daemon:
             identity = load_identity(self._home, self._settings)
         except SetupError as error:
             raise CannotConnect(str(error)) from error
+        self._certificate_expires_ms = certificate.expires_ms(identity.certificate_pem)
         return Connection(
             identity,
             handlers,

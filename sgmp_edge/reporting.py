@@ -29,16 +29,20 @@ class Reporting:
         allow_control: bool,
         health: Callable[[], Mapping[str, Outcome]],
         polls: Callable[[], int],
+        poll_times: Callable[[], Mapping[str, int]],
         disk_free_mb: Callable[[], int | None],
+        certificate_expires_ms: Callable[[], int | None],
         document: Callable[[], contract.ConfigDocument | None],
         report: Callable[[str, Mapping[str, Any]], None],
     ) -> None:
         self._interval_s = interval_s
         self._poll_interval_s = poll_interval_s
         self._disk_free_mb = disk_free_mb
+        self._certificate_expires_ms = certificate_expires_ms
         self._allow_control = allow_control
         self._health = health
         self._polls = polls
+        self._poll_times = poll_times
         self._document = document
         self._report = report
         self._started_s = time.monotonic()
@@ -89,9 +93,11 @@ class Reporting:
             "control": self._allow_control,
             "takeovers": self._status.takeovers,
             "polls": self._polls(),
+            "poll_ms": self._poll_times(),
             "poll_interval_s": self._poll_interval_s,
             "status_interval_s": self._interval_s,
             "disk_free_mb": self._disk_free_mb(),
+            "certificate_expires_ms": self._certificate_expires_ms(),
             "uptime_s": int(time.monotonic() - self._started_s),
             "software": VERSION,
         }

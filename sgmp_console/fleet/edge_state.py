@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,6 +18,9 @@ SILENT_AFTER_MS = 150_000
 
 _LONGEST_VERSION = 40
 """Characters of a version that are kept: an edge may say anything."""
+
+_YEAR_9999_MS = 253_370_764_800_000
+"""UTC. No date of Python or PostgreSQL's drivers is later than that year."""
 
 _SILENT_REPORTS = 2.5
 """The same of an edge that was set to report more rarely."""
@@ -38,13 +42,15 @@ class Presence(Enum):
 class EdgeStanding:
     """`heard_ms` (UTC): its last report, None where there is none. `devices`: what it last said of each, by name:
     `starting`, or how the last poll ended. `backlog`: messages that it holds, None where it did not say. `software`: its
-    version, as it was reported."""
+    version, as it was reported. `certificate_expires_ms` (UTC): that of the certificate it connected with; None where it did
+    not say."""
 
     presence: Presence
     heard_ms: int | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
     backlog: int | None = None
     software: str = ""
+    certificate_expires_ms: int | None = None
 
     @property
     def is_online(self) -> bool:
@@ -80,14 +86,27 @@ def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
         presence = Presence.SILENT
     else:
         presence = Presence.ONLINE
-    backlog, software = state.status.get("backlog"), state.status.get("software")
+    software = state.status.get("software")
     return EdgeStanding(
         presence,
         state.status_ms,
         devices,
-        backlog if isinstance(backlog, int) and not isinstance(backlog, bool) and backlog >= 0 else None,
+        count_in(state.status, "backlog"),
         software[:_LONGEST_VERSION] if isinstance(software, str) else "",
+        instant_in(state.status, "certificate_expires_ms"),
     )
+
+
+def count_in(status: Mapping[str, Any], key: str) -> int | None:
+    """A whole number from 0 on that an edge reported; None for anything else."""
+    count = status.get(key)
+    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
+
+
+def instant_in(status: Mapping[str, Any], key: str) -> int | None:
+    """A time (UTC ms) that an edge reported; None for anything else."""
+    at_ms = count_in(status, key)
+    return at_ms if at_ms is not None and at_ms < _YEAR_9999_MS else None
 
 
 def _silent_after_ms(interval_s: object) -> float:

@@ -211,6 +211,10 @@ def _judge_edge(facts: _Facts, house_id: int, standing: HouseStanding) -> None:
     offline = Key(house_id, "", Rule.EDGE_OFFLINE)
     if edge.presence is Presence.NEVER or edge.heard_ms is None:
         return
+    expires_ms = edge.certificate_expires_ms
+    if expires_ms is not None and facts.now_ms > expires_ms - CERTIFICATE_NOTICE_MS:
+        key = Key(house_id, "", Rule.EDGE_CERTIFICATE)
+        facts.holds(key, max(0, expires_ms - CERTIFICATE_NOTICE_MS), expires_ms=expires_ms)
     if edge.presence is not Presence.ONLINE:
         facts.holds(offline, edge.heard_ms, presence=edge.presence.value)
         return

@@ -31,6 +31,7 @@ class Rule(StrEnum):
     EDGE_BACKLOG = "edge_backlog"
     EDGE_CLOCK = "edge_clock"
     EDGE_DISK = "edge_disk"
+    EDGE_CERTIFICATE = "edge_certificate"
     EDGE_WARNING = "edge_warning"
     """Subject: which kind (`contract.WarningKind`)."""
     CONFIG_NOT_SENT = "config_not_sent"
@@ -82,6 +83,8 @@ TERMS: Mapping[Rule, Terms] = {
     Rule.EDGE_BACKLOG: Terms(Scope.HOUSE, Severity.WARNING, 15 * _MINUTE, 2 * _MINUTE, _OFFLINE),
     Rule.EDGE_CLOCK: Terms(Scope.HOUSE, Severity.WARNING, 5 * _MINUTE, 3 * _MINUTE, _OFFLINE),
     Rule.EDGE_DISK: Terms(Scope.HOUSE, Severity.WARNING, 5 * _MINUTE, 5 * _MINUTE, _OFFLINE),
+    # What an edge that is offline last reported of it goes on to be so.
+    Rule.EDGE_CERTIFICATE: Terms(Scope.HOUSE, Severity.WARNING),
     Rule.EDGE_WARNING: Terms(Scope.HOUSE, Severity.WARNING, 0, 0, _UNHEARD),
     Rule.CONFIG_NOT_SENT: Terms(Scope.HOUSE, Severity.INFO, _HOUR),
     Rule.CONFIG_DRIFT: Terms(Scope.HOUSE, Severity.WARNING, 10 * _MINUTE, 0, _OFFLINE),

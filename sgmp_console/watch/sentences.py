@@ -29,6 +29,8 @@ _TO_DO = {
     Rule.EDGE_OFFLINE: "Look at the Pi's power and network. It keeps what it reads and sends it later.",
     Rule.EDGE_BACKLOG: "It sends live readings first. Look at the connection of the house if the backlog does not shrink.",
     Rule.EDGE_CLOCK: "Look at the time service (NTP) of the Pi: readings get the edge's time.",
+    Rule.EDGE_CERTIFICATE: "Generate new credentials on the page Houses and install them on the Pi: an expired certificate "
+    "lets nobody in.",
     Rule.EDGE_DISK: "Free some of the Pi's disk: without room, readings are lost in an outage.",
     Rule.CONFIG_NOT_SENT: "Synchronize Configuration sends it.",
     Rule.CONFIG_DRIFT: "Synchronize again; the edge's log says why it did not confirm.",
@@ -148,6 +150,8 @@ def _text(rule: Rule, device: str, subject: str, details: Mapping[str, Any], zon
             return f"The edge's clock is {'ahead' if details.get('ahead') else 'behind'}"
         case Rule.EDGE_DISK:
             return f"The edge's disk is nearly full: {details.get('free_mb')} MB free"
+        case Rule.EDGE_CERTIFICATE:
+            return f"The certificate of the edge expires {_day(details, zone)}"
         case Rule.EDGE_WARNING:
             kinds = {kind.value: text for kind, text in _EDGE_KINDS.items()}
             return kinds.get(subject, reported or subject)

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -48,6 +49,8 @@ class Device:
         """The tick of the next poll."""
         self.rest_until_s: float | None = None
         """It is left alone until then (monotonic), whatever the clock is set to; None: it is polled at each tick."""
+        self.poll_ms: int | None = None
+        """How long the last poll that gave a reading took; None before there was one."""
         self.left_command: str | None = None
         """At the last poll: why the device no longer did what it was commanded; None if it did."""
         kind = catalogue.types()[config.type]
@@ -103,7 +106,9 @@ class Device:
         return self._loop.join(timeout_s)
 
     def _call(self, use: Callable[[Any], CallResult], done: Callable[[CallResult], None]) -> None:
-        done(drivers.guarded(lambda: use(self._opened()), self.redact))
+        began_s = time.monotonic()
+        result = drivers.guarded(lambda: use(self._opened()), self.redact)
+        done(replace(result, took_s=time.monotonic() - began_s))
 
     def _opened(self) -> Any:
         """The driver, created at its first use: a class that can't be made is a device that is down, no more."""
@@ -148,6 +153,7 @@ class Device:
         if self._last_ok_ms is not None and tick_ms - self._last_ok_ms > GAP_MS + self.interval_ms:
             self._note_gap(self._last_ok_ms + 1, tick_ms)
         self._last_ok_ms = tick_ms
+        self.poll_ms = round(result.took_s * 1000)
         self._driver_state = result.state
         self.left_command = result.left_command
         self.rest_until_s = None

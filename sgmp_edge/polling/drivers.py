@@ -130,6 +130,8 @@ class CallResult:
     """After a read: why the device no longer does what it was commanded; None while it does."""
     retry_after_s: float = 0.0
     """After a failure: for how many seconds the device asks to be left alone."""
+    took_s: float = 0.0
+    """How long the call took."""
 
 
 def guarded(call: Callable[[], CallResult], redact: Redactor) -> CallResult:

@@ -109,6 +109,14 @@ class Poller:
         """State by device name: an outcome, or `starting`."""
         return {device.config.name: device.health.state for device in self._devices.values()}
 
+    def poll_times(self) -> dict[str, int]:
+        """Milliseconds of the last poll that gave a reading, by device name."""
+        return {
+            device.config.name: device.poll_ms
+            for device in self._devices.values()
+            if device.poll_ms is not None
+        }
+
     # --- Regular work --------------------------------------------------------------------------------------------
 
     def wake(self) -> float:

@@ -133,6 +133,8 @@ def test_a_configured_edge_polls_publishes_confirms_and_tells_how_it_is(edge: Ma
     assert status["devices"] == {"meter": "ok", "battery": "ok"}
     assert status["config_version"] == version
     assert status["dropped"] == 0
+    assert status["poll_ms"].keys() == {"meter", "battery"}
+    assert status["certificate_expires_ms"] > time.time() * 1000
     assert status["software"]
     start = time.monotonic()
     assert running.stop() == 0

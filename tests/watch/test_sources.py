@@ -158,6 +158,24 @@ def test_what_an_edge_reports_of_itself_is_a_finding_after_its_hold_time(
     assert fleet.rules() == {rule}
 
 
+@pytest.mark.parametrize(("days", "is_found"), [(29, True), (31, False)])
+def test_an_edge_whose_certificate_expires_within_a_month_is_a_finding(
+    fleet: Fleet, north: WatchedHouse, days: int, is_found: bool
+) -> None:
+    north.reports(certificate_expires_ms=fleet.now_ms + days * 24 * 60 * MINUTE)
+    fleet.turn()
+    assert ("edge_certificate" in fleet.rules()) is is_found
+
+
+@pytest.mark.parametrize("expires", [-1, 0, 10**300, 1.5e300, "soon", None, True, [1]])
+def test_whatever_an_edge_reports_of_its_certificate_the_watch_goes_on(
+    fleet: Fleet, north: WatchedHouse, expires: object
+) -> None:
+    north.reports(certificate_expires_ms=expires, disk_free_mb=1)
+    fleet.turn()
+    assert fleet.rules() <= {"edge_certificate"}
+
+
 def test_an_edge_whose_clock_is_ahead_is_a_finding(fleet: Fleet, north: WatchedHouse) -> None:
     for _ in range(6):
         fleet.all_is_well(MINUTE)
