@@ -385,6 +385,16 @@ def test_the_entries_of_a_low_window_scroll_to_the_page_that_is_shown(
     assert rail.minimumSizeHint().height() < 600
 
 
+def test_all_pages_there_are_fit_a_window_of_650_pixels(shown: Callable[..., QWidget], qapp: QApplication) -> None:
+    """With a title bar of 24 pixels, and room for two pages more."""
+    pages = [*PAGES, *(replace(PAGES[-1], id_=name) for name in ("more", "still more"))]
+    rail = Sidebar([(page.id_, page.title, page.icon, page.group) for page in pages], collapsed=False)
+    shown(rail, 208, 626)
+    qapp.processEvents()
+    entries = rail.findChildren(QAbstractButton)
+    assert all(entry.visibleRegion().boundingRect() == entry.rect() for entry in entries)
+
+
 def test_the_light_says_how_fresh_the_data_is() -> None:
     now = snapshots.NOW_MS
     live = snapshots.snapshot()

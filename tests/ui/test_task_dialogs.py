@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -16,6 +16,7 @@ from sgmp_console.fleet.config_changes import DeviceChange, Kind, SettingChange
 from sgmp_console.ui.dialogs.changes import ChangesView
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
+from sgmp_console.ui.parts.dialog import Dialog
 from sgmp_console.ui.parts.labels import Label
 from sgmp_console.ui.tasks import Report, Tasks
 
@@ -74,6 +75,14 @@ def waits(gate: threading.Event) -> Callable[[Report], str]:
 
 def fails(_report: Report) -> str:
     raise UserError("It can't be sent. Choose another word.")
+
+
+def test_a_dialog_built_larger_than_the_screen_is_shown_within_it(shown: Callable[..., QWidget]) -> None:
+    dialog = Dialog(shown(QWidget()))
+    screen = dialog.screen().availableGeometry().size()
+    dialog.resize(screen * 2)
+    dialog.show()
+    assert dialog.size() == dialog.size().boundedTo(screen - QSize(24, 24))
 
 
 def test_nothing_moves_when_the_dialog_has_something_to_say(qtbot: QtBot, open_dialog: Open) -> None:

@@ -3,7 +3,7 @@ screen."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent
+from PySide6.QtCore import QEvent, QSize
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QDialog, QPushButton, QWidget
 
@@ -12,12 +12,13 @@ from sgmp_console.ui.on_screen import keep_on_screen
 from sgmp_console.ui.painted_button import is_enter
 from sgmp_console.ui.parts.context_menu import MenuKeys
 
-_AROUND_PX = 48
-"""Of the screen that a dialog leaves free above and below itself."""
+_FRAME_PX = 48
+"""Of the screen's height and width that a dialog leaves for the frame of the window manager, and for some air."""
 
 
 class Dialog(QDialog):
-    """Grows where its text needs more lines than it has, and never becomes lower."""
+    """Grows where its text needs more lines than it has, and never becomes lower. Whatever size it was built with, it is
+    shown no larger than the screen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,9 +32,9 @@ class Dialog(QDialog):
         layout.activate()
         by_width = layout.hasHeightForWidth()
         needed = layout.heightForWidth(self.width()) if by_width else layout.sizeHint().height()
-        room = self.screen().availableGeometry().height() - 2 * _AROUND_PX
-        if self.height() < min(needed, room):
-            self.resize(self.width(), min(needed, room))
+        height = min(needed, self._room().height())
+        if self.height() < height:
+            self.resize(self.width(), height)
             if self.isVisible():
                 keep_on_screen(self)
 
@@ -45,7 +46,11 @@ class Dialog(QDialog):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
+        self.resize(self.size().boundedTo(self._room()))
         self.grow()
+
+    def _room(self) -> QSize:
+        return self.screen().availableGeometry().size() - QSize(_FRAME_PX, _FRAME_PX)
 
     def done(self, result: int) -> None:
         super().done(result)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QSizePolicy,
+    QSpacerItem,
     QVBoxLayout,
     QWidget,
 )
@@ -25,8 +26,11 @@ from sgmp_console.ui.parts.scroll_area import ScrollArea
 
 _WIDE = 208
 _NARROW = 56
-_LOW, _HIGH = 30, 36
-"""Pixels of an entry in a low window, and where there is room; then the entries scroll."""
+_LOW, _HIGH = 20, 36
+"""Pixels of an entry in a low window, and where there is room. All pages there are fit a window of 1024x650; more would
+scroll."""
+_TOP_BAR = 56
+"""Pixels: as high as the top bar beside it."""
 
 
 class Sidebar(QFrame):
@@ -44,13 +48,13 @@ class Sidebar(QFrame):
         self.setAccessibleName("Pages")
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 0, 8, 8)
-        column.setSpacing(2)
+        column.setSpacing(0)
         column.addWidget(_Brand())
         pages = QWidget()
         pages.setProperty("surface", "none")
         inside = QVBoxLayout(pages)
         inside.setContentsMargins(0, 0, 0, 0)
-        inside.setSpacing(2)
+        inside.setSpacing(1)
         self._area = area = ScrollArea(pages)
         self._group = QButtonGroup(self)
         self._entries: dict[str, _Entry] = {}
@@ -58,10 +62,12 @@ class Sidebar(QFrame):
         previous = None
         for number, (id_, title, icon, group) in enumerate(entries, start=1):
             if group != previous and previous is not None:
-                inside.addSpacing(12)
+                inside.addSpacerItem(
+                    QSpacerItem(0, 12, QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Maximum)
+                )
             if group and group != previous:
                 caption = label(group, "caption", "muted")
-                caption.setContentsMargins(12, 0, 0, 4)
+                caption.setContentsMargins(12, 4, 0, 2)
                 self._captions.append(caption)
                 inside.addWidget(caption)
             previous = group
@@ -156,9 +162,10 @@ class _Entry(PaintedButton):
             # Besides the colour, a bar.
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(tokens.accent_fill)
-            painter.drawRoundedRect(QRectF(1, 10, 3, self.height() - 20), 1.5, 1.5)
+            painter.drawRoundedRect(QRectF(1, self.height() / 4, 3, self.height() / 2), 1.5, 1.5)
         ink = tokens.ink_primary if self.isChecked() else tokens.ink_secondary
-        icons.paint(painter, QRectF(10, (self.height() - 20) / 2, 20, 20), self._icon, ink)
+        side = min(20, self.height() - 4)
+        icons.paint(painter, QRectF(20 - side / 2, (self.height() - side) / 2, side, side), self._icon, ink)
         if self._mark:
             square = (
                 QRectF(22, 4, 12, 12)
@@ -173,11 +180,11 @@ class _Entry(PaintedButton):
 
 
 class _Brand(QWidget):
-    """The mark and the name, as high as the top bar beside it."""
+    """The mark and the name."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedHeight(64)
+        self.setFixedHeight(_TOP_BAR)
         self._mark = icons.mark(resource("icons/sgmp.svg"))
         self.setAccessibleName("SGMP")
 
