@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu, QWidget
@@ -238,6 +238,17 @@ def test_a_width_that_was_chosen_stays_when_the_window_changes(
     qapp.processEvents()
     table.set_rows([("b", "another", "Valid")])
     assert table.columnWidth(0) == 310
+
+
+def test_a_double_click_on_the_border_forgets_a_chosen_width(
+    table: RowsTable[Row], qapp: QApplication
+) -> None:
+    header = table.horizontalHeader()
+    before = [table.columnWidth(place) for place in range(3)]
+    header.resizeSection(0, before[0] + 90)
+    border = QPoint(header.sectionViewportPosition(1) - 1, header.height() // 2)
+    QTest.mouseDClick(header.viewport(), Qt.MouseButton.LeftButton, pos=border)
+    assert [table.columnWidth(place) for place in range(3)] == before
 
 
 def test_a_chosen_width_is_remembered_by_table_and_column(

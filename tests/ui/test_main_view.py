@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from PySide6.QtCore import QDate, Qt
@@ -31,6 +32,7 @@ from sgmp_console.reports import periods
 from sgmp_console.store import DatabaseUnavailable, ingest_state
 from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.ingest_state import IngestState
+from sgmp_console.ui.dialogs.finding import FindingDialog
 from sgmp_console.ui.page import Page
 from sgmp_console.ui.shown_period import ShownPeriod
 from sgmp_console.ui.tasks import Report, Tasks
@@ -336,7 +338,7 @@ def test_the_top_bar_counts_what_is_open_and_leads_to_its_house(
     started.findings.open()
     (listed,) = started.findings.popup().findChildren(QListView)
     rows = [listed.model().index(row, 0) for row in range(listed.model().rowCount())]
-    assert [row.data().partition(" · ")[0] for row in rows] == [
+    assert [row.data().partition(" · ")[2] for row in rows] == [
         "Harbor House: The edge is offline",
         "Ingest does not reach the broker: nothing of any house arrives",
     ]
@@ -344,6 +346,24 @@ def test_the_top_bar_counts_what_is_open_and_leads_to_its_house(
     QTest.keyClick(listed, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: started.live.house_id == harbor.house_id)
     assert not started.findings.popup().isVisible()
+    dialog = only(started, FindingDialog)
+    assert dialog.isVisible()
+    assert "The edge is offline" in [text.text() for text in visible(dialog, QLabel)]
+    dialog.reject()
+
+
+def test_a_fault_of_a_house_is_marked_as_a_fault_and_a_warning_as_a_warning(
+    qtbot: QtBot, started: MainView, deployed: Deployment
+) -> None:
+    by_name = {house.name: house for house in deployed.houses}
+    marks = []
+    opened = (("Maple House", "quarantine", "warning"), ("Harbor House", "edge_offline", "critical"))
+    for name, rule, severity in opened:
+        equipped.find(deployed.owner, by_name[name], rule, severity)
+        QTest.keyClick(started, Qt.Key.Key_F5)
+        qtbot.waitUntil(partial(lambda name: name in houses.accessibleDescription(), name))
+        marks.append(houses.grab().toImage())
+    assert marks[0] != marks[1]
 
 
 def test_a_long_list_of_houses_is_as_high_and_wide_as_it_needs(
@@ -385,7 +405,9 @@ def test_the_entries_of_a_low_window_scroll_to_the_page_that_is_shown(
     assert rail.minimumSizeHint().height() < 600
 
 
-def test_all_pages_there_are_fit_a_window_of_650_pixels(shown: Callable[..., QWidget], qapp: QApplication) -> None:
+def test_all_pages_there_are_fit_a_window_of_650_pixels(
+    shown: Callable[..., QWidget], qapp: QApplication
+) -> None:
     """With a title bar of 24 pixels, and room for two pages more."""
     pages = [*PAGES, *(replace(PAGES[-1], id_=name) for name in ("more", "still more"))]
     rail = Sidebar([(page.id_, page.title, page.icon, page.group) for page in pages], collapsed=False)

@@ -92,6 +92,7 @@ class RowsTable(QTableView, Generic[Row]):
         self.setHorizontalHeader(_Header(self))
         header = self.horizontalHeader()
         header.sectionResized.connect(self._resized)
+        header.sectionHandleDoubleClicked.connect(self._forget_width)
         self.setSortingEnabled(True)
         self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self._chosen_widths: dict[str, int] = {}
@@ -157,6 +158,11 @@ class RowsTable(QTableView, Generic[Row]):
     def _resized(self, place: int, _old: int, new: int) -> None:
         if not self._is_fitting:
             self._chosen_widths[self._width_key(place)] = new
+
+    def _forget_width(self, place: int) -> None:
+        """After a double click on its border the column is as wide as its content needs, as if nobody had chosen."""
+        self._chosen_widths.pop(self._width_key(place), None)
+        self._fit_columns()
 
     def _fit_columns(self) -> None:
         columns = self.model_of_rows.columns

@@ -16,17 +16,17 @@ from sgmp_console.ui.painted_button import PaintedButton
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.popup import Popup
 
-_WIDTH = 560
+_WIDTH = 720
 _MAX_ROWS = 12
 """Shown at once; the list scrolls."""
 _LISTED = 500
-_HOUSE_ROLE = Qt.ItemDataRole.UserRole + 1
+_FINDING_ROLE = Qt.ItemDataRole.UserRole + 1
 
 
 class FindingsButton(PaintedButton):
-    """Hidden while nothing is wrong. `house_chosen` carries the id of a house whose findings are to be shown."""
+    """Hidden while nothing is wrong. `chosen` carries the Finding that is to be shown."""
 
-    house_chosen = Signal(int)
+    chosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,7 +34,7 @@ class FindingsButton(PaintedButton):
         self._problem = ""
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._popup = _Popup(self)
-        self._popup.chosen.connect(self.house_chosen)
+        self._popup.chosen.connect(self.chosen)
         self.clicked.connect(self.open)
         self.hide()
 
@@ -92,7 +92,7 @@ def _size(text: str) -> QSize:
 
 
 class _Popup(Popup):
-    chosen = Signal(int)
+    chosen = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Open findings", parent)
@@ -127,12 +127,13 @@ class _Popup(Popup):
             zone_name = house.time_zone if house else "UTC"
             sentence = finding_words.said(finding, zone_name)
             where = f"{plain_text.one_line(house.name)}: " if house else ""
+            # Before the sentence, which may be cut.
             lasted = formats.duration(now_ms - finding.from_ms)
-            item = QStandardItem(f"{where}{plain_text.one_line(sentence.text)} · {lasted}")
+            item = QStandardItem(f"{lasted} · {where}{plain_text.one_line(sentence.text)}")
             item.setEditable(False)
             icon, tint = finding_words.look(finding)
             item.setIcon(icons.icon(icon, getattr(tokens, tint), tokens.ink_disabled))
-            item.setData(finding.house_id or 0, _HOUSE_ROLE)
+            item.setData(finding, _FINDING_ROLE)
             since = finding_words.when(finding, now_ms, ZoneInfo(zone_name))
             plain_text.set_tip(item, "\n".join(filter(None, (where + sentence.text, since, sentence.to_do))))
             self._model.appendRow(item)
@@ -144,5 +145,4 @@ class _Popup(Popup):
     def _take(self, index: QModelIndex) -> None:
         if index.isValid():
             self.hide()
-            if house_id := int(index.data(_HOUSE_ROLE)):
-                self.chosen.emit(house_id)
+            self.chosen.emit(index.data(_FINDING_ROLE))

@@ -17,8 +17,9 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QKeyEvent, QPainter, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QLineEdit, QListView, QSizePolicy, QVBoxLayout, QWidget
 
+from sgmp_console.store.findings import Finding
 from sgmp_console.store.houses import House
-from sgmp_console.ui import fonts, icons, plain_text, theme
+from sgmp_console.ui import finding_words, fonts, icons, plain_text, theme
 from sgmp_console.ui.painted_button import PaintedButton
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.popup import Popup
@@ -48,7 +49,7 @@ class HouseSwitcher(PaintedButton):
         super().__init__(parent)
         self._house: House | None = None
         self._houses: tuple[House, ...] = ()
-        self._troubles: Mapping[int, Sequence[str]] = {}
+        self._troubles: Mapping[int, Sequence[Finding]] = {}
         self.setFixedHeight(44)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._popup = _Popup(self)
@@ -57,9 +58,9 @@ class HouseSwitcher(PaintedButton):
         self._refresh()
 
     def set_houses(
-        self, houses: Sequence[House], troubles: Mapping[int, Sequence[str]] | None = None
+        self, houses: Sequence[House], troubles: Mapping[int, Sequence[Finding]] | None = None
     ) -> None:
-        """`troubles`: what is wrong in a house, by its id, for those where something is."""
+        """`troubles`: what is wrong in a house, the worst first, by its id, for those where something is."""
         self._houses, self._troubles = tuple(houses), troubles or {}
         self._popup.set_houses(self._houses, self._troubles)
         self._refresh()
@@ -85,7 +86,7 @@ class HouseSwitcher(PaintedButton):
         name, detail = self._words()
         self.setAccessibleName(f"House: {name}")
         others = self._others_in_trouble()
-        said = f"Something is wrong in {', '.join(others)}" if others else ""
+        said = f"Something is wrong in {', '.join(house.name for house in others)}" if others else ""
         self.setAccessibleDescription("\n".join(filter(None, (detail, said))))
         plain_text.set_tip(self, "\n".join(filter(None, ("Show another house (Ctrl+K)", said))))
         self.updateGeometry()
@@ -99,21 +100,23 @@ class HouseSwitcher(PaintedButton):
             " · ".join(part for part in (zone, self._house.description) if part)
         )
 
-    def _others_in_trouble(self) -> list[str]:
-        """The names of houses that are not on screen and in which something is wrong."""
+    def _others_in_trouble(self) -> list[House]:
+        """Those that are not on screen and in which something is wrong."""
         shown = self._house.house_id if self._house else 0
         return [
-            house.name
-            for house in self._houses
-            if house.house_id != shown and self._troubles.get(house.house_id)
+            house for house in self._houses if house.house_id != shown and self._troubles.get(house.house_id)
         ]
+
+    def _worst_of_others(self) -> Finding | None:
+        worst = [self._troubles[house.house_id][0] for house in self._others_in_trouble()]
+        return min(worst, key=lambda finding: finding.urgency, default=None)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         name, detail = self._words()
         text = max(
             fonts.metrics("title").horizontalAdvance(name), fonts.metrics("caption").horizontalAdvance(detail)
         )
-        mark = _TROUBLE_SPACE if self._others_in_trouble() else 0
+        mark = _TROUBLE_SPACE if self._worst_of_others() else 0
         return QSize(round(text + 44 + 34 + mark), 44)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
@@ -124,8 +127,9 @@ class HouseSwitcher(PaintedButton):
         icons.paint(painter, QRectF(10, 12, 20, 20), "house", tokens.ink_secondary)
         icons.paint(painter, QRectF(self.width() - 26, 14, 16, 16), "chevron-down", tokens.ink_secondary)
         right = 32
-        if self._others_in_trouble():
-            icons.paint(painter, QRectF(self.width() - 48, 14, 16, 16), "warning", tokens.state_warning)
+        if worst := self._worst_of_others():
+            icon, tint = finding_words.look(worst)
+            icons.paint(painter, QRectF(self.width() - 48, 14, 16, 16), icon, getattr(tokens, tint))
             right += _TROUBLE_SPACE
         name, detail = self._words()
         text = QRectF(40, 4, self.width() - 40 - right, 20)
@@ -174,19 +178,21 @@ class _Popup(Popup):
         column.addWidget(self.list)
         column.addWidget(self._none)
 
-    def set_houses(self, houses: Sequence[House], troubles: Mapping[int, Sequence[str]]) -> None:
+    def set_houses(self, houses: Sequence[House], troubles: Mapping[int, Sequence[Finding]]) -> None:
         shown = self._current_id()
         self._model.clear()
         tokens = theme.tokens()
         for house in sorted(
             houses, key=lambda house: not troubles.get(house.house_id)
         ):  # trouble comes first
-            wrong = troubles.get(house.house_id, ())
+            findings = troubles.get(house.house_id, ())
+            wrong = [finding_words.said(finding, house.time_zone).text for finding in findings]
             name = plain_text.one_line(house.name)
             item = QStandardItem(f"{name}: {plain_text.one_line(wrong[0])}" if wrong else name)
             item.setEditable(False)
-            if wrong:
-                item.setIcon(icons.icon("warning", tokens.state_warning, tokens.ink_disabled))
+            if findings:
+                icon, tint = finding_words.look(findings[0])
+                item.setIcon(icons.icon(icon, getattr(tokens, tint), tokens.ink_disabled))
             item.setData(f"{house.name} {house.description}", _SEARCH_ROLE)
             item.setData(house.house_id, _ID_ROLE)
             plain_text.set_tip(item, "\n".join(filter(None, (house.name, house.description, *wrong))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QKeySequence, QShortcut, QShowEvent
@@ -297,7 +298,7 @@ class MainView(QWidget):
         self.time_range = TimeRangeControl(self.shown_period)
         self.time_range.hide()
         self.findings = FindingsButton()
-        self.findings.house_chosen.connect(self._show_findings_of)
+        self.findings.chosen.connect(self._show_finding)
         self.light = LiveLight()
         self._account = IconButton("account", f"Account {self.session.account.email}")
         self._account.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -528,15 +529,20 @@ class MainView(QWidget):
     def _houses_read(self, found: _HousesFound) -> None:
         self._houses = {house.house_id: house for house in found.houses}
         now_ms = self._now_ms()
-        troubles: dict[int, list[str]] = {}
-        for finding in found.findings:
-            house = self._houses.get(finding.house_id or 0)
-            if house is not None and finding.state is State.ACTIVE and finding.severity is not Severity.INFO:
-                said = finding_words.said(finding, house.time_zone).text
-                troubles.setdefault(house.house_id, []).append(said)
+        troubles: dict[int, list[Finding]] = {}
+        for finding in sorted(found.findings, key=lambda finding: finding.urgency):
+            known = (finding.house_id or 0) in self._houses
+            if known and finding.state is State.ACTIVE and finding.severity is not Severity.INFO:
+                troubles.setdefault(finding.house_id or 0, []).append(finding)
         self.switcher.set_houses(found.houses, troubles)
         wrong = [house.name for house in found.houses if house.house_id in troubles]
-        self._rail.set_mark("houses", f"Something is wrong in {', '.join(wrong)}" if wrong else "")
+        if wrong:
+            worst = min((first for first, *_ in troubles.values()), key=lambda finding: finding.urgency)
+            self._rail.set_mark(
+                "houses", f"Something is wrong in {', '.join(wrong)}", finding_words.look(worst)
+            )
+        else:
+            self._rail.set_mark("houses")
         watched_ms = None if found.watch_age_ms is None else now_ms - found.watch_age_ms
         problem = finding_words.watch_problem(watched_ms, now_ms) if self._shows_findings else ""
         self.findings.show_findings(found.findings, self._houses, now_ms, problem)
@@ -549,10 +555,24 @@ class MainView(QWidget):
             # The first there is, or the one on screen was deleted.
             self.show_house(found.houses[0].house_id)
 
-    def _show_findings_of(self, house_id: int) -> None:
-        if house_id in self._houses:
-            self.show_house(house_id)
+    def _show_finding(self, finding: Finding) -> None:
+        """Its house, and what it says; who may not take note of findings reads it on Home."""
+        house = self._houses.get(finding.house_id or 0)
+        if house is not None:
+            self.show_house(house.house_id)
             self.show_page("home")
+        if self.session.may("manage_devices"):
+            # Loaded when it is used: the first page does without.
+            from sgmp_console.ui.dialogs.finding import FindingDialog
+
+            zone_name = house.time_zone if house else "UTC"
+            dialog = FindingDialog(self.services, finding, ZoneInfo(zone_name), zone_name, self)
+            dialog.acted.connect(self._noted)
+            dialog.open()
+
+    def _noted(self) -> None:
+        self.live.reload()
+        self._look_at_houses()
 
     def _houses_not_read(self, error: Exception) -> None:
         if isinstance(error, Unavailable):

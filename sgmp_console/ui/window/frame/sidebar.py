@@ -29,6 +29,7 @@ _NARROW = 56
 _LOW, _HIGH = 20, 36
 """Pixels of an entry in a low window, and where there is room. All pages there are fit a window of 1024x650; more would
 scroll."""
+_WARNING = ("warning", "state_warning")
 _TOP_BAR = 56
 """Pixels: as high as the top bar beside it."""
 
@@ -103,10 +104,10 @@ class Sidebar(QFrame):
             entry.setFocusPolicy(Qt.FocusPolicy.TabFocus if entry.isChecked() else Qt.FocusPolicy.NoFocus)
         self._area.ensureWidgetVisible(self._entries[id_], 0, 0)
 
-    def set_mark(self, id_: str, why: str) -> None:
-        """Something on that page wants to be looked at; "" where nothing does."""
+    def set_mark(self, id_: str, why: str = "", look: tuple[str, str] = _WARNING) -> None:
+        """Something on that page wants to be looked at; "" where nothing does. `look`: icon and token."""
         if id_ in self._entries:
-            self._entries[id_].set_mark(why)
+            self._entries[id_].set_mark(why, look)
 
     def _clicked(self, entry: QAbstractButton) -> None:
         if isinstance(entry, _Entry):
@@ -137,8 +138,8 @@ class _Entry(PaintedButton):
         self.setAccessibleName(title)
         self.set_mark("")
 
-    def set_mark(self, why: str) -> None:
-        self._mark = why
+    def set_mark(self, why: str, look: tuple[str, str] = _WARNING) -> None:
+        self._mark, self._look = why, look
         self.setAccessibleDescription(why)
         plain_text.set_tip(self, "\n".join(filter(None, (f"{self._title}{self._keys}", why))))
         self.update()
@@ -172,7 +173,8 @@ class _Entry(PaintedButton):
                 if self._narrow
                 else QRectF(self.width() - 28, (self.height() - 16) / 2, 16, 16)
             )
-            icons.paint(painter, square, "warning", tokens.state_warning)
+            icon, tint = self._look
+            icons.paint(painter, square, icon, getattr(tokens, tint))
         if not self._narrow:
             painter.setPen(ink)
             painter.setFont(fonts.font("strong" if self.isChecked() else "body"))
