@@ -356,6 +356,7 @@ def test_a_fault_of_a_house_is_marked_as_a_fault_and_a_warning_as_a_warning(
     qtbot: QtBot, started: MainView, deployed: Deployment
 ) -> None:
     by_name = {house.name: house for house in deployed.houses}
+    houses = next(entry for entry in sidebar_entries(started) if entry.accessibleName() == "Houses")
     marks = []
     opened = (("Maple House", "quarantine", "warning"), ("Harbor House", "edge_offline", "critical"))
     for name, rule, severity in opened:
