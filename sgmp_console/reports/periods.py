@@ -170,6 +170,11 @@ def year(year_number: int, zone: str) -> Period:
     return _of_calendar(Span.YEAR, date(year_number, 1, 1), zone)
 
 
+def around(at_ms: int, span: Span, zone: str) -> Period:
+    """The day, month or year in which a time is."""
+    return _of_calendar(span, calendar.date_of(at_ms, zone), zone)
+
+
 def days(first: date, last: date, zone: str) -> Period:
     """From the first to the last day, both included. Raises PeriodError if the last lies before the first, or too far on."""
     if last < first:

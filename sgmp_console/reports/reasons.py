@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sgmp_console.formula import FormulaError, inlined, parse, written
-from sgmp_console.reports.balance import BALANCE_ITEMS
+from sgmp_console.reports.balance import BALANCE_ITEMS, Balance
 from sgmp_console.reports.item_values import missing_item
 from sgmp_console.reports.report import Why
 from sgmp_console.reports.report_data import ReportData
@@ -11,6 +11,9 @@ from sgmp_console.reports.steps import gaps
 from sgmp_console.store import AnalyticItem
 from sgmp_console.timeseries import SLOT_MS
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
+
+_NO_READINGS = "There are no readings in this period."
+_NOT_BEGUN = "This period has not begun yet."
 
 
 def of_item(data: ReportData, name: str, note: str = "") -> Why:
@@ -20,11 +23,11 @@ def of_item(data: ReportData, name: str, note: str = "") -> Why:
         return Why(name, "", "", 0, data.slots, note=missing_item(name))
     steps = data.steps(name)[0]
     if steps is None:
-        waiting = "" if data.slots else "This period has not begun yet."
+        waiting = "" if data.slots else _NOT_BEGUN
         return Why(name, item.formula, "", 0, data.slots, note=data.problems.get(name, "") or note or waiting)
     covered = int(steps.covered.sum())
     if not covered and not note:
-        note = "There are no readings in this period."
+        note = _NO_READINGS
     return Why(
         name,
         item.formula,
@@ -49,9 +52,7 @@ def of_balance(data: ReportData, note: str = "") -> Why:
     if found is None:
         problem = next((data.problems[name] for name in present if name in data.problems), "")
         return Why(item, formula, expanded, 0, data.slots, note=problem or note)
-    without = [f"{name} {count:,}" for name, count in found.missing.items() if count]
-    if without:
-        note = f"{note} Slots without a value: {', '.join(without)}.".strip()
+    note = _balance_note(found, data.slots, note)
     devices = frozenset().union(*map(data.reader.devices_of, present))
     return Why(
         item,
@@ -64,6 +65,19 @@ def of_balance(data: ReportData, note: str = "") -> Why:
         note,
         findings=data.troubles_of(devices),
     )
+
+
+def _balance_note(found: Balance, slots: int, note: str) -> str:
+    """`note` explains a sum. Without a slot to add up, why there is none; else which items had no value in some slots."""
+    if not slots:
+        return _NOT_BEGUN
+    without = {name: count for name, count in found.missing.items() if count}
+    if not len(found.starts):
+        if without and all(count == slots for count in found.missing.values()):
+            return _NO_READINGS
+        note = "In no slot does every item have a value."
+    counts = ", ".join(f"{name} {count:,}" for name, count in without.items())
+    return f"{note} Slots without a value: {counts}." if counts else note
 
 
 def of_events(data: ReportData, note: str) -> Why:

@@ -205,6 +205,7 @@ def _paint_page(report: Report, painter: QPainter, page: QRectF) -> None:
             curves=curves,
             hidden=(),
             range_ms=(report.period.start_ms, report.period.end_ms),
+            passed_ms=report.passed_ms,
             zone=zone,
             tokens=theme.load("light"),
         )
@@ -323,13 +324,16 @@ def _paint_legend(
     painter: QPainter, report: Report, curves: dict[str, Curve], inside: QRectF, top: float
 ) -> float:
     entries = []
+    areas: set[str] = set()
     for group in look.legend_groups(report, curves):
+        if group.areas:
+            areas.update(one.item for one in group.quantities)
         for quantity in group.quantities:
             value = group.values.get(quantity.item)
             beside = "" if value is None else f" {formats.with_unit(value, group.unit)}"
             entries.append((quantity, f"{quantity.short}{beside}"))
     place = QRectF(inside.left(), top, inside.width(), 0)
-    return paint_legend(painter, place, entries, theme.load("light")) + 4
+    return paint_legend(painter, place, entries, areas, theme.load("light")) + 4
 
 
 # --- The table -------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ class Compare(Enum):
     NOTHING = "Nothing"
     PREVIOUS = "The period before"
     YEAR_BEFORE = "A year before"
+    OTHER = "Another period"
 
 
 class ShownPeriod(QObject):
@@ -29,6 +30,7 @@ class ShownPeriod(QObject):
         self._now_ms = now_ms
         self._zone = "UTC"
         self._compare = Compare.NOTHING
+        self._other: Period | None = None
         self._period = periods.last_24_hours(now_ms(), self._zone)
         self._past: list[Period] = []
         self._future: list[Period] = []
@@ -48,10 +50,16 @@ class ShownPeriod(QObject):
 
     @property
     def compared_with(self) -> Period | None:
-        if self._compare is Compare.NOTHING:
-            return None
         period = self.period
-        return period.moved(-1) if self._compare is Compare.PREVIOUS else period.year_before()
+        match self._compare:
+            case Compare.NOTHING:
+                return None
+            case Compare.PREVIOUS:
+                return period.moved(-1)
+            case Compare.YEAR_BEFORE:
+                return period.year_before()
+            case Compare.OTHER:
+                return self._other
 
     def choose(self, period: Period) -> None:
         if period != self._period:
@@ -83,8 +91,14 @@ class ShownPeriod(QObject):
         return periods.parse(text, self._now_ms(), self._zone) == self.period
 
     def choose_compare(self, compare: Compare) -> None:
+        """For OTHER see `compare_with`."""
         self._compare = compare
         self.changed.emit()
+
+    def compare_with(self, other: Period) -> None:
+        """Compare with this period, whichever is shown."""
+        self._other = other
+        self.choose_compare(Compare.OTHER)
 
     def move(self, steps: int) -> None:
         """Earlier or later by whole periods; into the running rolling period where it would pass now."""
@@ -108,16 +122,12 @@ class ShownPeriod(QObject):
         """Of the house on screen: the same days by its clock."""
         if zone == self._zone:
             return
-        period = self._period
         self._zone = zone
         self._past.clear()
         self._future.clear()
-        if period.span in (Span.DAY, Span.MONTH, Span.YEAR):
-            name = {Span.DAY: "%Y-%m-%d", Span.MONTH: "%Y-%m", Span.YEAR: "%Y"}[period.span]
-            first = period.first_day
-            self._period = periods.parse(first.strftime(name), self._now_ms(), zone)
-        else:
-            self._period = Period(period.span, period.start_ms, period.end_ms, zone, period.snapped)
+        self._period = self._period.of_zone(zone)
+        if self._other is not None:
+            self._other = self._other.of_zone(zone)
         self.changed.emit()
 
     def _reaches_now(self, period: Period) -> bool:

@@ -153,6 +153,22 @@ def test_many_means_with_a_band_are_a_line_of_means() -> None:
     assert (np.min(band.inner), np.max(band.outer)) == (min(values) - 1, max(values) + 1)
 
 
+def test_what_has_not_passed_is_no_gap() -> None:
+    curve = replace(curve_of([1.0, 2.0, 3.0]), gap_ms=HOUR // 3)
+    assert pane_frame(LINES, {"solar": curve}, (), 0, 3 * HOUR, 100).gaps == ((HOUR * 3 // 4, 3 * HOUR),)
+    assert pane_frame(LINES, {"solar": curve}, (), 0, 3 * HOUR, 100, HOUR).gaps == ()
+    assert pane_frame(LINES, {"solar": curve}, (), 0, 3 * HOUR, 100, 2 * HOUR).gaps == (
+        (HOUR * 3 // 4, 2 * HOUR),
+    )
+
+
+def test_a_line_beside_another_hides_none_of_its_gaps() -> None:
+    pane = replace(LINES, beside=frozenset({"load"}))
+    curves = {"solar": replace(curve_of([1.0]), gap_ms=1), "load": curve_of([1.0, 1.0, 1.0])}
+    assert pane_frame(LINES, curves, (), 0, HOUR, 100).gaps == ()
+    assert pane_frame(pane, curves, (), 0, HOUR, 100).gaps == ((0, HOUR // 2), (HOUR // 2, HOUR))
+
+
 def test_what_a_stack_is_compared_with_is_an_outline_of_the_sums() -> None:
     pane = replace(AREAS, compared={"solar": "a", "grid_import": "b", "load": "c"})
     curves = {

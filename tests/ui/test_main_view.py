@@ -34,7 +34,7 @@ from sgmp_console.store.changes import Change, Reconnected
 from sgmp_console.store.ingest_state import IngestState
 from sgmp_console.ui.dialogs.finding import FindingDialog
 from sgmp_console.ui.page import Page
-from sgmp_console.ui.shown_period import ShownPeriod
+from sgmp_console.ui.shown_period import Compare, ShownPeriod
 from sgmp_console.ui.tasks import Report, Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.ingest_light import ingest_words
@@ -45,7 +45,7 @@ from sgmp_console.ui.window.frame.sidebar import Sidebar
 from sgmp_console.ui.window.frame.time_range import TimeRangeControl
 from tests.ui import equipped, snapshots
 from tests.ui.conftest import Deployment, save_picture
-from tests.ui.finding import account_menu, let_time_pass, only, sidebar_entries, visible
+from tests.ui.finding import account_menu, let_time_pass, only, press, sidebar_entries, visible
 from tests.ui.readers import ChosenReader, Clock
 
 
@@ -212,6 +212,41 @@ def test_two_dates_are_chosen_by_enter_alone(shown_period: ShownPeriod, in_berli
         QTest.keyClick(then, Qt.Key.Key_Return)
     assert not popup.isVisible()
     assert shown_period.period.end_ms == MIDNIGHT_UTC + 26 * HOUR_MS
+
+
+@pytest.mark.parametrize(
+    ("of", "title"),
+    [("Whole day", "Sun 25 Oct 2026"), ("Whole month", "October 2026"), ("Whole year", "2026")],
+)
+def test_a_whole_day_month_or_year_is_chosen_by_a_date_in_it(
+    shown_period: ShownPeriod, in_berlin: TimeRangeControl, of: str, title: str
+) -> None:
+    shown_period.choose(periods.custom(MIDNIGHT_UTC + HOUR_MS, MIDNIGHT_UTC + 2 * HOUR_MS, BERLIN))
+    in_berlin.choose_from_and_to()
+    popup = in_berlin.popup()
+    press(popup, of)
+    QTest.keyClick(popup.show_button, Qt.Key.Key_Return)
+    assert shown_period.period.title == title
+
+
+def test_any_period_is_compared_with_and_stays_while_the_shown_one_changes(
+    shown_period: ShownPeriod, in_berlin: TimeRangeControl
+) -> None:
+    other = next(one for one in in_berlin.compare_menu().actions() if one.data() is Compare.OTHER)
+    other.trigger()
+    assert not other.isChecked()
+    popup = in_berlin.other_popup()
+    popup.start.entry.setDate(QDate(2024, 2, 10))
+    press(popup, "Whole month")
+    popup.show_button.click()
+    assert other.isChecked()
+    assert in_berlin.compare_button().text() == "vs February 2024"
+    shown_period.choose_text("today")
+    shown_period.set_zone(BERLIN)
+    second = shown_period.compared_with
+    assert second is not None
+    assert second.title == "February 2024"
+    assert second.zone == BERLIN
 
 
 def test_the_menu_marks_the_period_that_is_shown(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.reports.report import Bars, BarStep
@@ -18,7 +18,7 @@ from sgmp_console.ui.charts.crosshair import Entry
 from sgmp_console.ui.charts.painted import Scale
 from sgmp_console.ui.charts.paper import Drawing
 from sgmp_console.ui.charts.place_chart import PlaceChart
-from sgmp_console.ui.charts.stack import fill_of
+from sgmp_console.ui.charts.stack import compared_pen, paint_filled
 from sgmp_console.ui.quantities import Quantity
 from sgmp_console.ui.theme import Tokens
 
@@ -91,7 +91,8 @@ class BarChart(PlaceChart[BarPicture, int]):
         def paint(painter: QPainter, frame: QRectF, tokens: Tokens) -> None:
             paint_bars(painter, frame, picture, tokens, hidden)
 
-        return Drawing(paint, tuple(one for one in picture.quantities if one.item not in hidden))
+        shown = tuple(one for one in picture.quantities if one.item not in hidden)
+        return Drawing(paint, shown, frozenset(one.item for one in shown))
 
     def point_of(self, place: int) -> QPointF:
         """The middle of a bar, in pixels."""
@@ -209,13 +210,10 @@ def paint_bars(
                 near, above = above, above + value
                 far = above
             colour = quantity.colour_in(tokens)
-            painter.setPen(QPen(colour, 1))
-            painter.setBrush(fill_of(colour, dashed=quantity.dashed))
-            painter.drawRect(QRectF(left, of.y(far), bar, of.y(near) - of.y(far)).normalized())
+            rect = QRectF(left, of.y(far), bar, of.y(near) - of.y(far)).normalized()
+            paint_filled(painter, rect, colour, dashed=quantity.dashed)
         if picture.before is not None and place < len(picture.before.bounds) - 1:
-            pen = QPen(tokens.ink_secondary, 1.5)
-            pen.setDashPattern([3, 2])
-            painter.setPen(pen)
+            painter.setPen(compared_pen(tokens))
             above, below = picture.sums(picture.before, place, hidden)
             for level in (above, -below):
                 if level:

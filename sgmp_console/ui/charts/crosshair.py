@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.ui import fonts, theme
-from sgmp_console.ui.charts.legend import swatch_pen
+from sgmp_console.ui.charts.legend import paint_swatch
 
 _PAD = 10
 _ROW = 20
@@ -119,9 +119,8 @@ class Crosshair(QWidget):
         for entry in self._entries:
             row.translate(0, _ROW)
             if entry.colour is not None:
-                painter.setPen(swatch_pen(entry.colour, dashed=entry.dashed))
-                middle = row.center().y()
-                painter.drawLine(QPointF(row.left(), middle), QPointF(row.left() + _SWATCH, middle))
+                at = QPointF(row.left(), row.center().y())
+                paint_swatch(painter, at, entry.colour, dashed=entry.dashed, width=_SWATCH)
             painter.setPen(tokens.ink_secondary)
             painter.setFont(fonts.font("caption"))
             painter.drawText(row.adjusted(_SWATCH + 8, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, entry.name)

@@ -13,7 +13,7 @@ from sgmp_console.ui import fonts, formats, theme
 from sgmp_console.ui.charts.crosshair import Entry
 from sgmp_console.ui.charts.paper import Drawing
 from sgmp_console.ui.charts.place_chart import PlaceChart
-from sgmp_console.ui.charts.stack import fill_of
+from sgmp_console.ui.charts.stack import paint_filled
 from sgmp_console.ui.quantities import Quantity
 from sgmp_console.ui.theme import Tokens
 
@@ -159,9 +159,10 @@ def paint_flows(
             x = area.left() - _BAR if left else area.right()
             bar = QRectF(x, area.top() + top, _BAR, max(1.0, bottom - top))
             colour = quantity.colour_in(tokens)
-            painter.setPen(colour)
-            painter.setBrush(fill_of(colour, dashed=quantity.dashed) if quantity.dashed else colour)
-            painter.drawRect(bar)
+            if quantity.dashed:
+                paint_filled(painter, bar, colour, dashed=True)
+            else:
+                painter.fillRect(bar, colour)
             _paint_label(painter, frame, bar, quantity, picture.total(quantity), whole, tokens, left=left)
     painter.restore()
 

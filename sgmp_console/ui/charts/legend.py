@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.ui import fonts, formats, plain_text, theme
+from sgmp_console.ui.charts.stack import paint_filled
 from sgmp_console.ui.painted_button import PaintedButton
 from sgmp_console.ui.quantities import Quantity
 
@@ -27,8 +28,14 @@ class Legend(QWidget):
     toggled = Signal(str, bool)
 
     def __init__(
-        self, groups: Sequence[tuple[str, Sequence[Quantity]]], unit: str, parent: QWidget | None = None
+        self,
+        groups: Sequence[tuple[str, Sequence[Quantity]]],
+        unit: str,
+        *,
+        areas: bool = False,
+        parent: QWidget | None = None,
     ) -> None:
+        """`areas`: whether they are areas, not lines."""
         super().__init__(parent)
         layout: QBoxLayout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -37,7 +44,7 @@ class Legend(QWidget):
         for caption, quantities in groups:
             layout.addWidget(_Caption(caption))
             for quantity in quantities:
-                row = self._rows[quantity.item] = _Row(quantity, unit, self)
+                row = self._rows[quantity.item] = _Row(quantity, unit, self, areas=areas)
                 layout.addWidget(row)
         layout.addStretch(1)
 
@@ -66,9 +73,10 @@ class _Caption(QWidget):
 class _Row(PaintedButton):
     radius = 4
 
-    def __init__(self, quantity: Quantity, unit: str, legend: Legend) -> None:
+    def __init__(self, quantity: Quantity, unit: str, legend: Legend, *, areas: bool) -> None:
         super().__init__(legend)
         self._quantity = quantity
+        self._areas = areas
         self._unit = unit
         self._legend = legend
         self._text = formats.MISSING
@@ -106,8 +114,8 @@ class _Row(PaintedButton):
         shown = self.isChecked()
         middle = area.center().y()
         if shown:
-            painter.setPen(swatch_pen(self._quantity.colour, dashed=self._quantity.dashed))
-            painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _SWATCH - 4, middle))
+            at = QPointF(_PAD, middle)
+            paint_swatch(painter, at, self._quantity.colour, dashed=self._quantity.dashed, area=self._areas)
         else:
             painter.setPen(QPen(tokens.ink_disabled, 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -156,8 +164,7 @@ class Readout(QWidget):
         painter.setFont(fonts.font("caption"))
         left, middle = 0.0, self.height() / 2
         for (quantity, _), text in zip(self._parts, self._texts, strict=True):
-            painter.setPen(swatch_pen(quantity.colour, dashed=quantity.dashed))
-            painter.drawLine(QPointF(left, middle), QPointF(left + self._MARK - 2, middle))
+            paint_swatch(painter, QPointF(left, middle), quantity.colour, dashed=quantity.dashed)
             painter.setPen(theme.tokens().ink_secondary)
             width = fonts.metrics("caption").horizontalAdvance(text)
             at = QRectF(left + self._MARK + 4, 0, width + 2, self.height())
@@ -165,10 +172,16 @@ class Readout(QWidget):
             left += self._MARK + 4 + width + self._GAP
 
 
-def swatch_pen(colour: QColor, *, dashed: bool) -> QPen:
-    """A short piece of a line, thick enough for its colour to be seen."""
-    made = QPen(colour, 3)
-    made.setCapStyle(Qt.PenCapStyle.FlatCap)
+def paint_swatch(
+    painter: QPainter, at: QPointF, colour: QColor, *, dashed: bool, area: bool = False, width: float = 14
+) -> None:
+    """A short piece of a line, thick enough for its colour to be seen, or a small area. `at`: the middle of its left side."""
+    if area:
+        paint_filled(painter, QRectF(at.x() + width - 12, at.y() - 5, 10, 10), colour, dashed=dashed)
+        return
+    pen = QPen(colour, 3)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
     if dashed:
-        made.setDashPattern([5 / 3, 4 / 3])
-    return made
+        pen.setDashPattern([5 / 3, 4 / 3])
+    painter.setPen(pen)
+    painter.drawLine(at, at + QPointF(width, 0))

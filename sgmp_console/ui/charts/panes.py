@@ -24,7 +24,8 @@ class Pane:
 
     With `below` they are areas instead: items named there are stacked below zero, the others above, in their order.
     Areas show the mean of each pixel column, since extremes of different columns do not add up. `compared`: by item the
-    key of the curve of another period; what these add up to on each side is a dashed outline.
+    key of the curve of another period; what these add up to on each side is a dashed outline. `beside`: lines that are
+    there for comparison; where only they have values is a gap. `filled`: lines that are filled down to zero.
     """
 
     unit: str
@@ -33,6 +34,8 @@ class Pane:
     from_zero: bool
     below: frozenset[str] | None = None
     compared: Mapping[str, str] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +73,9 @@ def pane_frame(
     start_ms: int,
     end_ms: int,
     columns: int,
+    passed_ms: int | None = None,
 ) -> PaneFrame:
-    """Of the curves of the pane that are not hidden, for so many pixels."""
+    """Of the curves of the pane that are not hidden, for so many pixels. What comes after `passed_ms` is not missing."""
     shown = {
         quantity.item: (quantity, curves[quantity.item])
         for quantity in pane.quantities
@@ -81,7 +85,12 @@ def pane_frame(
         frame = _lines(pane, list(shown.values()), start_ms, end_ms, columns)
     else:
         frame = _areas(pane, shown, curves, start_ms, end_ms, columns // _AREA_PIXELS)
-    missing = [reduce.gaps(curve.series, start_ms, end_ms, curve.gap_ms) for _, curve in shown.values()]
+    until_ms = end_ms if passed_ms is None else max(start_ms, min(end_ms, passed_ms))
+    missing = [
+        reduce.gaps(curve.series, start_ms, until_ms, curve.gap_ms)
+        for item, (_, curve) in shown.items()
+        if item not in pane.beside
+    ]
     return replace(frame, gaps=tuple(reduce.common_gaps(missing)))
 
 
@@ -103,6 +112,11 @@ def _lines(
             points[quantity.item] = _means(series, start_ms, end_ms, columns // _AREA_PIXELS, curve.gap_ms)
         else:
             points[quantity.item] = reduce.reduced(series, start_ms, end_ms, columns, curve.gap_ms)
+        if quantity.item in pane.filled:
+            level = np.clip(
+                _area(curve, start_ms, end_ms, columns // _AREA_PIXELS), -READING_LIMIT, READING_LIMIT
+            )
+            bands.append(Layer(quantity, np.where(np.isnan(level), np.nan, 0.0), level))
         dots.append((quantity, reduce.lonely(series, start_ms, end_ms, curve.gap_ms)))
         edges.append(points[quantity.item][1])
     low, high = _range(edges)

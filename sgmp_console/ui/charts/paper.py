@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QLineF, QRectF
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPointF, QRectF
 from PySide6.QtGui import QImage, QImageWriter, QPainter
 
 from sgmp_console.errors import UserError
@@ -16,7 +16,7 @@ from sgmp_console.reports.export import Piece
 from sgmp_console.reports.home import Curve
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.charts import painted
-from sgmp_console.ui.charts.legend import swatch_pen
+from sgmp_console.ui.charts.legend import paint_swatch
 from sgmp_console.ui.charts.painted import paint_text
 from sgmp_console.ui.charts.panes import Pane, pane_frame
 from sgmp_console.ui.charts.stack import paint_areas
@@ -40,10 +40,11 @@ class WrongSize(UserError):
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart as it was when it was asked for: `paint` keeps what it shows. `legend`: its lines."""
+    """A chart as it was when it was asked for: `paint` keeps what it shows. `legend`: its lines and `areas`."""
 
     paint: Paint
     legend: tuple[Quantity, ...] = ()
+    areas: frozenset[str] = frozenset()
 
 
 def paint_pane(
@@ -53,13 +54,14 @@ def paint_pane(
     curves: Mapping[str, Curve],
     hidden: Collection[str],
     range_ms: tuple[int, int],
+    passed_ms: int | None,
     zone: tzinfo,
     tokens: Tokens,
 ) -> None:
     """Into `frame`, with its axes."""
     start, end = range_ms
     columns = max(50, int(frame.width()) - painted.AXIS_WIDTH)
-    shown = pane_frame(pane, curves, hidden, start, end, columns)
+    shown = pane_frame(pane, curves, hidden, start, end, columns, passed_ms)
     of = painted.scale(
         frame, start, end, shown.low, shown.high, least_span=pane.least_span, from_zero=pane.from_zero
     )
@@ -77,6 +79,7 @@ def panes_drawing(
     curves: Mapping[str, Curve],
     hidden: Collection[str],
     range_ms: tuple[int, int],
+    passed_ms: int | None,
     zone: tzinfo,
 ) -> Drawing:
     """Panes below each other, all of the same height."""
@@ -85,15 +88,21 @@ def panes_drawing(
         height = (frame.height() - _GAP * (len(panes) - 1)) / len(panes)
         place = QRectF(frame.left(), frame.top(), frame.width(), height)
         for pane in panes:
-            paint_pane(painter, QRectF(place), pane, curves, hidden, range_ms, zone, tokens)
+            paint_pane(painter, QRectF(place), pane, curves, hidden, range_ms, passed_ms, zone, tokens)
             place.translate(0, height + _GAP)
 
     quantities = [quantity for pane in panes for quantity in pane.quantities]
-    return Drawing(paint, tuple(one for one in quantities if one.item in curves and one.item not in hidden))
+    areas = frozenset(one.item for pane in panes if pane.below is not None for one in pane.quantities)
+    shown = tuple(one for one in quantities if one.item in curves and one.item not in hidden)
+    return Drawing(paint, shown, areas)
 
 
 def paint_legend(
-    painter: QPainter, place: QRectF, entries: Sequence[tuple[Quantity, str]], tokens: Tokens
+    painter: QPainter,
+    place: QRectF,
+    entries: Sequence[tuple[Quantity, str]],
+    areas: Collection[str],
+    tokens: Tokens,
 ) -> float:
     """Swatches with their texts from the left to the right, on as many rows as they take. Returns where they end."""
     row = QRectF(place.left(), place.top(), place.width(), _ROW)
@@ -101,9 +110,9 @@ def paint_legend(
         width = fonts.metrics("caption").horizontalAdvance(text) + 40
         if row.left() + width > place.right() and row.left() > place.left():
             row.moveTo(place.left(), row.bottom())
-        painter.setPen(swatch_pen(quantity.colour_in(tokens), dashed=quantity.dashed))
-        middle = row.center().y()
-        painter.drawLine(QLineF(row.left(), middle, row.left() + 14, middle))
+        at = QPointF(row.left(), row.center().y())
+        colour, is_area = quantity.colour_in(tokens), quantity.item in areas
+        paint_swatch(painter, at, colour, dashed=quantity.dashed, area=is_area)
         paint_text(painter, row.adjusted(20, 0, 0, 0), text, "caption", tokens.ink_secondary)
         row.translate(width, 0)
     return row.bottom()
@@ -121,7 +130,8 @@ def png_bytes(piece: Piece, drawing: Drawing, width: int, height: int) -> bytes:
     top = row.bottom() + _GAP / 2
     if len(drawing.legend) > 1:
         entries = [(quantity, quantity.short) for quantity in drawing.legend]
-        top = paint_legend(painter, QRectF(inside.left(), top, inside.width(), 0), entries, tokens) + 4
+        place = QRectF(inside.left(), top, inside.width(), 0)
+        top = paint_legend(painter, place, entries, drawing.areas, tokens) + 4
     drawing.paint(painter, QRectF(inside.left(), top, inside.width(), inside.bottom() - top), tokens)
     painter.end()
     return encoded(image)

@@ -22,6 +22,9 @@ NOTHING = 0.003
 _OPACITY = 150
 """Of the areas, 0 to 255: the grid is seen through them, their upper edge is solid."""
 
+_TINT_OPACITY = 45
+"""Behind a hatch."""
+
 _BAND_OPACITY = 70
 """Of the bands behind lines."""
 
@@ -114,9 +117,7 @@ def paint_areas(
         x, inner = at(layer.inner)
         _, outer = at(layer.outer)
         _paint_layer(painter, layer, layer.quantity.colour_in(tokens), x, inner, outer)
-    pen = QPen(tokens.ink_secondary, 1.5)
-    pen.setDashPattern([3, 2])
-    painter.setPen(pen)
+    painter.setPen(compared_pen(tokens))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for outline in outlines:
         x, y = at(outline)
@@ -124,11 +125,31 @@ def paint_areas(
             painter.drawPolyline(_polygon(x[first:last], y[first:last]))
 
 
-def fill_of(colour: QColor, *, dashed: bool) -> QBrush:
-    """Of an area or a bar. What flows the other way of a pair is hatched, as its line is dashed: never colour alone."""
-    fill = QColor(colour)
+def fills_of(colour: QColor, *, dashed: bool) -> tuple[QBrush, ...]:
+    """Of an area or a bar, to be painted one over the other. What flows the other way of a pair is hatched over a tint, as
+    its line is dashed: never colour alone."""
+    fill, tint = QColor(colour), QColor(colour)
     fill.setAlpha(_OPACITY)
-    return QBrush(fill, Qt.BrushStyle.BDiagPattern if dashed else Qt.BrushStyle.SolidPattern)
+    tint.setAlpha(_TINT_OPACITY)
+    return (QBrush(tint), QBrush(fill, Qt.BrushStyle.BDiagPattern)) if dashed else (QBrush(fill),)
+
+
+def paint_filled(painter: QPainter, rect: QRectF, colour: QColor, *, dashed: bool) -> None:
+    """A bar, or its swatch."""
+    painter.setPen(Qt.PenStyle.NoPen)
+    for brush in fills_of(colour, dashed=dashed):
+        painter.setBrush(brush)
+        painter.drawRect(rect)
+    painter.setPen(QPen(colour, 1))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawRect(rect)
+
+
+def compared_pen(tokens: Tokens) -> QPen:
+    """Of what another period adds up to, behind the colours of this one."""
+    pen = QPen(tokens.ink_muted, 1.25)
+    pen.setDashPattern([4, 3])
+    return pen
 
 
 def _paint_layer(
@@ -140,11 +161,13 @@ def _paint_layer(
     outer: NDArray[np.float64],
 ) -> None:
     """A layer whose columns are at `x`, between the edges `inner` and `outer`, all in pixels."""
-    brush = fill_of(colour, dashed=layer.quantity.dashed)
+    brushes = fills_of(colour, dashed=layer.quantity.dashed)
     for first, last in _runs(np.abs(layer.outer - layer.inner) > NOTHING):
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(brush)
-        painter.drawPolygon(_polygon(x[first:last], outer[first:last], inner[first:last]))
+        polygon = _polygon(x[first:last], outer[first:last], inner[first:last])
+        for brush in brushes:
+            painter.setBrush(brush)
+            painter.drawPolygon(polygon)
         painter.setPen(QPen(colour, 1))
         painter.drawPolyline(_polygon(x[first:last], outer[first:last]))
 

@@ -65,6 +65,7 @@ class TimeChart(QWidget):
         self._curves: Mapping[str, Curve] = {}
         self._range = self._view = (0, 0)
         """What is to be shown, and the part of time on screen, which differ while the view is being moved."""
+        self._passed_ms: int | None = None
         self._frames: Sequence[PaneFrame] = ()
         self._reducing = LatestOnly[list[PaneFrame]](
             tasks, self._show_frames, self._not_reduced, self, pool="draw"
@@ -89,6 +90,11 @@ class TimeChart(QWidget):
             PaneView(pane, self._canvas, row, axis_width, bottom=row == len(panes) - 1)
             for row, pane in enumerate(panes)
         ]
+        self._drawable = {
+            item
+            for pane in panes
+            for item in (*(quantity.item for quantity in pane.quantities), *pane.compared.values())
+        }
         for pane in self._panes[1:]:
             pane.follow(self._panes[0])
         self._crosshair = Crosshair(self)
@@ -102,9 +108,13 @@ class TimeChart(QWidget):
         for pane in self._panes:
             pane.set_zone(zone)
 
-    def set_curves(self, curves: Mapping[str, Curve], start_ms: int, end_ms: int) -> None:
-        """Show these over [start_ms, end_ms), by item; items that no pane has are not shown."""
-        self._curves = curves
+    def set_curves(
+        self, curves: Mapping[str, Curve], start_ms: int, end_ms: int, passed_ms: int | None = None
+    ) -> None:
+        """Show these over [start_ms, end_ms), by item; items that no pane has are not shown. `passed_ms`: the end of what has
+        passed, where the range is still running: what comes after it is not missing."""
+        self._curves = {item: curve for item, curve in curves.items() if item in self._drawable}
+        self._passed_ms = passed_ms
         self._range = self._view = (start_ms, end_ms)
         self._clock.mark(self)
 
@@ -118,7 +128,7 @@ class TimeChart(QWidget):
             return
         ratio = self.devicePixelRatioF()
         panes = [(pane.pane, max(50, int(pane.area().width() * ratio))) for pane in self._panes]
-        work = partial(_reduced, panes, self._curves, frozenset(self._hidden), *self._view)
+        work = partial(_reduced, panes, self._curves, frozenset(self._hidden), *self._view, self._passed_ms)
         if sum(len(curve.series) for curve in self._curves.values()) <= _AT_ONCE:
             self._reducing.forget()
             self._show_frames(work())
@@ -137,7 +147,9 @@ class TimeChart(QWidget):
     def drawing(self) -> Drawing:
         """What is shown now, for a picture."""
         panes = [pane.pane for pane in self._panes]
-        return panes_drawing(panes, self._curves, frozenset(self._hidden), self._range, self._zone)
+        return panes_drawing(
+            panes, self._curves, frozenset(self._hidden), self._range, self._passed_ms, self._zone
+        )
 
     def readings(self, title: str) -> Table:
         """The values behind the lines that are shown, by time."""
@@ -395,6 +407,7 @@ def _reduced(
     hidden: frozenset[str],
     start_ms: int,
     end_ms: int,
+    passed_ms: int | None,
 ) -> list[PaneFrame]:
     """The frames of panes for so many pixels."""
-    return [pane_frame(pane, curves, hidden, start_ms, end_ms, columns) for pane, columns in panes]
+    return [pane_frame(pane, curves, hidden, start_ms, end_ms, columns, passed_ms) for pane, columns in panes]

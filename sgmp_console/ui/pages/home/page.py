@@ -102,6 +102,7 @@ class HomePage(LoadedPage):
                 ("To", [QUANTITIES[item] for item in POWER_USES]),
             ],
             "kW",
+            areas=True,
         )
         self.legend.toggled.connect(self.power_chart.set_shown)
         self.line_chart = TimeChart(

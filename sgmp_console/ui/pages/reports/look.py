@@ -64,6 +64,8 @@ class LegendGroup:
     quantities: tuple[Quantity, ...]
     unit: str
     values: Mapping[str, float | None]
+    areas: bool = False
+    """Whether they are stacked areas, not lines."""
 
 
 def title(report: Report) -> str:
@@ -110,14 +112,30 @@ def panes(kind: Kind) -> list[Pane]:
         soc = QUANTITIES["soc"]
         return [
             Pane("kW", lines, 1.0, True, frozenset(["battery_charging"]), _compared(lines)),
-            Pane("%", (soc, _before(soc)), 10.0, False),
+            _lines("%", (soc,), (_before(soc),), 10.0, from_zero=False),
         ]
     cumulative = replace(lines[0], item="cumulative", title="Energy since the start", short="Energy so far")
-    beside = (_CLEAR_SKY,) if kind is Kind.SOLAR else ()
+    clear_sky = (_CLEAR_SKY,) if kind is Kind.SOLAR else ()
     return [
-        Pane("kW", (*lines, *beside, *map(_before, lines)), 1.0, True),
-        Pane("kWh", (cumulative, _before(cumulative)), 1.0, True),
+        replace(
+            _lines("kW", lines, (*clear_sky, *map(_before, lines)), 1.0, from_zero=True),
+            filled=frozenset(one.item for one in lines),
+        ),
+        _lines("kWh", (cumulative,), (_before(cumulative),), 1.0, from_zero=True),
     ]
+
+
+def _lines(
+    unit: str,
+    quantities: tuple[Quantity, ...],
+    beside: tuple[Quantity, ...],
+    least_span: float,
+    *,
+    from_zero: bool,
+) -> Pane:
+    """A pane of lines, with others beside them for comparison."""
+    names = frozenset(one.item for one in beside)
+    return Pane(unit, (*quantities, *beside), least_span, from_zero, beside=names)
 
 
 def chart_curves(report: Report) -> dict[str, ChartCurve]:
@@ -138,9 +156,10 @@ def legend_groups(report: Report, curves: Mapping[str, ChartCurve]) -> list[Lege
     if report.kind is Kind.ENERGY:
         for caption, items in (("From, kWh", POWER_SOURCES), ("To, kWh", POWER_USES)):
             part = tuple(one for one in lines if one.item in items)
-            groups.append(LegendGroup(caption, part, "kWh", energies))
+            groups.append(LegendGroup(caption, part, "kWh", energies, areas=True))
     else:
-        groups.append(LegendGroup("Energy, kWh", tuple(lines), "kWh", energies))
+        stacked = report.kind is Kind.BATTERY
+        groups.append(LegendGroup("Energy, kWh", tuple(lines), "kWh", energies, areas=stacked))
     drawn = [quantity for pane in panes(report.kind) for quantity in pane.quantities]
     others = tuple(one for one in drawn if one.item in curves and one.item not in energies)
     if others:

@@ -101,7 +101,7 @@ class ReportPage(PeriodPage):
         beside = f", dashed: {dashed.period.title}" if dashed is not None else ""
         self._chart_hint.setText(f"{report.period.title}, {look.source_text(report)}{beside}")
         curves = look.chart_curves(report)
-        self.chart.set_curves(curves, report.period.start_ms, report.period.end_ms)
+        self.chart.set_curves(curves, report.period.start_ms, report.period.end_ms, report.passed_ms)
         self._fill_legends(report, curves)
         picture = look.bar_picture(report, zone)
         self._bars_card.setVisible(picture is not None)
@@ -126,7 +126,7 @@ class ReportPage(PeriodPage):
                     widget.deleteLater()
             self._legend_parts = []
             for group in groups:
-                legend = Legend([(group.caption, group.quantities)], group.unit)
+                legend = Legend([(group.caption, group.quantities)], group.unit, areas=group.areas)
                 legend.toggled.connect(self.chart.set_shown)
                 legend.toggled.connect(self.bars.set_shown)
                 self._legends.addWidget(legend)

@@ -1,8 +1,9 @@
-"""The time range in the top bar, for the pages that have one: presets, arrows, two dates."""
+"""The time range in the top bar, for the pages that have one: presets, arrows, two dates; and what it is compared with."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from PySide6.QtCore import QDate, QDateTime, QTime, QTimeZone, Signal
 from PySide6.QtGui import QAction, QActionGroup
@@ -16,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from sgmp_console.reports import periods
-from sgmp_console.reports.periods import Period, PeriodError
+from sgmp_console.reports.periods import Period, PeriodError, Span
 from sgmp_console.timeseries import calendar
 from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit, IconButton, button
@@ -73,8 +74,10 @@ class TimeRangeControl(QWidget):
             self._compare_menu.addAction(action)
         self._compare_menu.triggered.connect(self._compare_picked)
         self._compare = button("", self._open_compare_menu)
-        self._popup = _FromTo(self)
+        self._popup = _FromTo("From and to", self)
         self._popup.chosen.connect(shown.choose)
+        self._other_popup = _FromTo("Compare with", self)
+        self._other_popup.chosen.connect(shown.compare_with)
         for widget in (self._back, self._button, self._forward, self._compare):
             row.addWidget(widget)
         shown.changed.connect(self._refresh)
@@ -87,6 +90,14 @@ class TimeRangeControl(QWidget):
         """Open the popup with two dates."""
         self._popup.begin(self._shown.period)
         self._popup.open_below(self._button, self._popup.start)
+
+    def other_popup(self) -> _FromTo:
+        return self._other_popup
+
+    def choose_other(self) -> None:
+        """Open the popup with the two dates of the period to compare with."""
+        self._other_popup.begin(self._shown.compared_with or self._shown.period)
+        self._other_popup.open_below(self._compare, self._other_popup.start)
 
     def button(self) -> QPushButton:
         return self._button
@@ -103,6 +114,9 @@ class TimeRangeControl(QWidget):
     def compare_button(self) -> QPushButton:
         return self._compare
 
+    def compare_menu(self) -> QMenu:
+        return self._compare_menu
+
     def _open_menu(self) -> None:
         for action in self._choices.actions():
             action.setChecked(self._shown.is_chosen(action.data()))
@@ -118,7 +132,11 @@ class TimeRangeControl(QWidget):
             self._shown.choose_text(action.data())
 
     def _compare_picked(self, action: QAction) -> None:
-        self._shown.choose_compare(action.data())
+        if action.data() is Compare.OTHER:
+            self._refresh()  # its mark comes with a period
+            self.choose_other()
+        else:
+            self._shown.choose_compare(action.data())
 
     def _go_back(self) -> None:
         self._shown.move(-1)
@@ -132,24 +150,35 @@ class TimeRangeControl(QWidget):
         self._button.setAccessibleName(f"Period: {title}")
         self._forward.setEnabled(self._shown.can_move_later)
         second = self._shown.compared_with
-        self._compare.setText(_COMPARED[self._shown.compare])
+        self._compare.setText(_compared(self._shown.compare, second))
         plain_text.set_tip(self._compare, second.title if second else "")
         for action in self._group.actions():
             action.setChecked(action.data() is self._shown.compare)
+
+
+def _compared(compare: Compare, second: Period | None) -> str:
+    """The text of the button: short, since its tip has the dates."""
+    if compare is Compare.OTHER and second is not None and second.span in _WHOLE:
+        return f"vs {second.title}"
+    return _COMPARED[compare]
 
 
 _COMPARED = {
     Compare.NOTHING: "Compare",
     Compare.PREVIOUS: "vs period before",
     Compare.YEAR_BEFORE: "vs year before",
+    Compare.OTHER: "vs other period",
 }
+
+_WHOLE: dict[Span, str] = {Span.DAY: "Whole day", Span.MONTH: "Whole month", Span.YEAR: "Whole year"}
+"""What the popup with two dates takes around the first of them, by the text of its button."""
 
 
 class _FromTo(Popup):
     chosen = Signal(object)
 
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__("From and to", parent)
+    def __init__(self, name: str, parent: QWidget) -> None:
+        super().__init__(name, parent)
         self._zone = "UTC"
         self._period: Period | None = None
         column = QVBoxLayout(self)
@@ -163,6 +192,14 @@ class _FromTo(Popup):
         self._help = label("", "caption", "muted", wraps=True)
         column.addWidget(self._help)
         row = QHBoxLayout()
+        row.setSpacing(4)
+        self.whole_buttons = {
+            span: button(text, partial(self._take_whole, span), "quiet") for span, text in _WHOLE.items()
+        }
+        for span, whole in self.whole_buttons.items():
+            plain_text.set_tip(whole, f"The {span.value} in which From is")
+            row.addWidget(whole)
+        row.addSpacing(16)
         row.addStretch(1)
         self.show_button = button("Show", self._accept, "primary")
         row.addWidget(self.show_button)
@@ -174,6 +211,13 @@ class _FromTo(Popup):
         self.start.set_instant(shown.start_ms, shown.zone)
         self.end.set_instant(shown.end_ms, shown.zone)
         self._check()
+
+    def _take_whole(self, span: Span) -> None:
+        """Put the day, month or year in which the first date is into both."""
+        whole = periods.around(self.start.instant_ms(), span, self._zone)
+        self.begin(whole)
+        self._period = whole  # by its name, not by its ends
+        self.show_button.setFocus()
 
     def help_text(self) -> str:
         return self._help.text()
