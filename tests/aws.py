@@ -1,21 +1,25 @@
-"""A local AWS over real HTTP, and a proxy in front of it that fails as networks and services do."""
+"""A local AWS over real HTTP, and a second way to it that fails as networks and services do."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
-import logging
 import re
-import select
+import socketserver
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import cache
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from sgmp_console.cloud.aws import Aws
 
@@ -62,7 +66,7 @@ class Fault:
 
 @dataclass
 class LocalAws:
-    """`direct` is the local AWS itself, `endpoint` the way through the proxy. `calls`: what came through it."""
+    """`direct` is the way to look and to prepare; on the way `endpoint` calls are noted in `calls` and can fail."""
 
     direct: str
     endpoint: str
@@ -76,7 +80,7 @@ class LocalAws:
         return Aws(REGION, endpoint=self.endpoint, **given)
 
     def client(self, service: str) -> Any:
-        """To look and to prepare, past the proxy."""
+        """To look and to prepare: it never fails."""
         return Aws(REGION, endpoint=self.direct).client(service)
 
     def fail(self, call: str, kind: str, times: int | None = 1, after: int = 0) -> None:
@@ -105,30 +109,70 @@ class LocalAws:
 
 @contextmanager
 def running_aws() -> Iterator[LocalAws]:
+    application = _moto()
+    direct, proxy = _Server(application), _Server(application)
+    aws = LocalAws(f"http://127.0.0.1:{direct.server_port}", f"http://127.0.0.1:{proxy.server_port}")
+    proxy.aws = aws
+    with _serving(direct, "aws"), _serving(proxy, "aws-proxy"):
+        yield aws
+
+
+def _moto() -> Callable[..., Any]:
+    """The WSGI application of moto's own server."""
     # Loaded only where it is used: each worker of the suite collects this file.
     from moto.core.config import default_user_config
-    from moto.server import ThreadedMotoServer
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    class Application(DomainDispatcherApplication):
+        @cache  # noqa: B019 - there is one, as long as the tests run
+        def get_backend_for_host(self, host: str | None) -> Any:
+            """Moto lists its folder for each request."""
+            return super().get_backend_for_host(host)
 
     # As AWS does: a certificate's id is the hash of its DER form.
     default_user_config["iot"]["use_valid_cert"] = True
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    proxy.daemon_threads = True
-    aws = LocalAws(f"http://{host}:{port}", f"http://127.0.0.1:{proxy.server_port}")
-    proxy.aws = aws  # type: ignore[attr-defined]
-    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,), name="aws-proxy")
+    return Application(create_backend_app)
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    """Moto over HTTP, with the faults of `aws` where that is set."""
+
+    daemon_threads = True
+
+    def __init__(self, application: Callable[..., Any]) -> None:
+        self.aws: LocalAws | None = None
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.set_app(application)
+
+    def server_bind(self) -> None:
+        """Without asking for this machine's name."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+        self.setup_environ()
+
+
+@contextmanager
+def _serving(server: _Server, name: str) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name=name)
     thread.start()
     try:
-        yield aws
+        yield
     finally:
-        proxy.shutdown()
+        server.shutdown()
         thread.join()
-        proxy.server_close()
-        server.stop()
+        server.server_close()
 
+
+_WSGI = {
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http",
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+}
+_workers = ThreadPoolExecutor(thread_name_prefix="moto")
+"""What moto does is done beside the connection, which can say meanwhile that it goes on."""
 
 _ANSWERS = {
     "error": ("InternalFailureException", 500),
@@ -137,26 +181,30 @@ _ANSWERS = {
 }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(WSGIRequestHandler):
+    """A connection stays open, as AWS's do, and a call is answered as the server's faults say."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = (
         True  # else each answer waits up to 40 ms for the client to acknowledge its head
     )
+    handle = BaseHTTPRequestHandler.handle
 
     def log_message(self, *_: Any) -> None:
         """Tests are quiet."""
 
     def _handle(self) -> None:
-        aws: LocalAws = self.server.aws  # type: ignore[attr-defined]
+        aws: LocalAws | None = self.server.aws  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        call = self._call(body)
-        aws.calls.append(call)
-        kind = aws.take_fault(call)
+        kind = None
+        if aws is not None:
+            call = self._call(body)
+            aws.calls.append(call)
+            kind = aws.take_fault(call)
         if kind in _ANSWERS:
             code, status = _ANSWERS[kind]
-            self._answer(
-                status, {"x-amzn-errortype": code}, json.dumps({"__type": code, "message": ""}).encode()
-            )
+            content = json.dumps({"__type": code, "message": ""}).encode()
+            self._answer(status, [("x-amzn-errortype", code)], content)
             return
         if kind == "hang":
             self.connection.settimeout(30.0)
@@ -165,12 +213,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if kind == "meanwhile":
-            self._forward(aws, body)
-        status, headers, content = self._forward(aws, body)
+            self._ask_moto(body)
+        answer = self._ask_moto(body)
         if kind == "lost":
             self.close_connection = True
             return
-        self._answer(status, headers, content)
+        self._answer(*answer)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _handle  # noqa: N815 - http.server's names
 
@@ -184,30 +232,24 @@ class _Handler(BaseHTTPRequestHandler):
         action = re.search(rb"Action=(\w+)", body)
         return action[1].decode() if action else f"{self.command} {path}"
 
-    def _forward(self, aws: LocalAws, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        where = urlsplit(aws.direct)
-        connection = HTTPConnection(where.hostname or "", where.port, timeout=20)
-        try:
-            connection.request(self.command, self.path, body, dict(self.headers.items()))
-            # A slow answer is not a missing one: with each of these the client's patience begins again.
-            while not select.select([connection.sock], [], [], 0.1)[0]:
-                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
-        finally:
-            connection.close()
+    def _ask_moto(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        from werkzeug.test import run_wsgi_app
 
-    def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        environ = {**self.get_environ(), "RAW_URI": self.path, **_WSGI, "wsgi.input": io.BytesIO(body)}
+        work = _workers.submit(run_wsgi_app, self.server.get_app(), environ, buffered=True)  # type: ignore[attr-defined]
+        # A slow answer is not a missing one: with each of these the client's patience begins again.
+        while not wait([work], 0.1).done:
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        content, status, headers = work.result()
+        return int(status.split()[0]), list(headers.items()), b"".join(content)
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+        for name, value in headers:
+            if name.lower() not in ("content-length", "connection", "transfer-encoding"):
+                head.append(f"{name}: {value}")
+        head.append(f"Content-Length: {len(content)}")
         try:
-            self._write(status, headers, content)
+            self.wfile.write("\r\n".join([*head, "", ""]).encode("latin-1") + content)
         except ConnectionError:
             self.close_connection = True  # the client has given up
-
-    def _write(self, status: int, headers: dict[str, str], content: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import re
+import sys
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -14,6 +16,10 @@ import pytest
 from sgmp_console.store import Database
 from tests.aws import LocalAws, running_aws
 from tests.database import TestDatabase, TestServer, running_server
+
+# Many tests start processes of ours, each of which would compile what none before it kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The same examples at each run, and none too slow on a busy machine. `--hypothesis-profile default` draws new ones.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
