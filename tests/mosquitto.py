@@ -23,7 +23,7 @@ from sgmp_console.demo.folder import LOOPBACK
 from sgmp_console.demo.folder import free_port as free_port  # for those who need a broker that is not there
 from sgmp_console.demo.mosquitto import find_mosquitto, prepare_broker
 from sgmp_console.demo.processes import Child, Program
-from sgmp_console.demo.unprivileged_user import unprivileged_user
+from sgmp_console.unprivileged_user import unprivileged_user
 from tests.waiting import WAIT_S, wait_until
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from sgmp_console.commands import OK
+from sgmp_console.commands import OK, backups
 from sgmp_console.commands.arguments import DEFAULT_DEPLOYMENT, Parsers, add_command, add_group, integer
 from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
 from sgmp_console.errors import UserError
@@ -17,7 +17,7 @@ def add(parsers: Parsers) -> None:
     acts = add_group(
         parsers,
         "server",
-        "make a server of your own, and credentials of its houses",
+        "make, back up and restore a server of your own; credentials of its houses",
         "See docs/deployment.md.",
     )
     parser = add_command(
@@ -72,6 +72,7 @@ def add(parsers: Parsers) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of `server init`")
     parser.add_argument("--house", required=True, metavar="NAME")
     parser.add_argument("--revoke", action="store_true", help="make none, and revoke those that it has")
+    backups.add(acts)
 
 
 def init(arguments: argparse.Namespace) -> int:

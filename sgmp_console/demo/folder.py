@@ -18,9 +18,9 @@ from typing import TypeGuard
 import platformdirs
 from filelock import FileLock, Timeout
 
-from sgmp_console.demo.unprivileged_user import unprivileged_user
 from sgmp_console.errors import UserError
 from sgmp_console.files import write_atomic
+from sgmp_console.unprivileged_user import unprivileged_user
 
 _STATE = "demo.json"
 _LOCK = "lock"

@@ -24,10 +24,10 @@ import psycopg2
 import psycopg2.extensions
 
 from sgmp_console.demo.processes import Child, Program
-from sgmp_console.demo.unprivileged_user import unprivileged_user
 from sgmp_console.errors import SgmpError
 from sgmp_console.files import private_opener
 from sgmp_console.store.connecting import SCRAM_ONLY
+from sgmp_console.unprivileged_user import unprivileged_user
 
 _log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts
 from sgmp_console.server.broker import replace_text, write_broker
 from sgmp_console.server.certificates import ensure_server_files, ensure_service_files, service_files
-from sgmp_console.server.services import Service, compose, unit
+from sgmp_console.server.services import Service, compose, timer, unit
 from sgmp_console.settings import Profile, connection_file
 
 _PATH = re.compile(r"/[A-Za-z0-9._/-]+")
@@ -54,6 +54,10 @@ _FOLDERS = {
 }
 _INGESTS = ("ingest", "ingest_2")
 """Two share the messages, so that one may be updated or fail."""
+BACKUPS = Path("/var/lib/sgmp-backups")
+"""Where the timer keeps them: systemd makes a service's folder there, for root alone."""
+_KEPT_BACKUPS = 14
+"""Of two weeks."""
 
 
 class Outcome(Enum):
@@ -219,7 +223,11 @@ def _steps(
 ) -> Iterator[Step]:
     settings = json.dumps(asdict(server), indent=1).encode("utf-8")
     yield _step("Settings", replace_text(folder / "server.json", settings), str(folder / "server.json"))
-    owner = _owner(broker_user)
+    owner = user_ids(
+        broker_user,
+        f"There is no user {broker_user} to run the broker. Install Mosquitto first (apt-get install mosquitto), or name "
+        "another with --broker-user.",
+    )
     if elsewhere is not None:
         _adopt(elsewhere, folder / "authority")
     founded = not (folder / "authority" / "issued.json").exists()
@@ -248,7 +256,7 @@ def _steps(
     )
     yield _step("Broker configuration", changed, "Restart the broker." if changed else "")
     for file, content in _run_files(folder, server, owner):
-        what = "Compose file" if file.name == "compose.yaml" else f"Unit {file.stem}"
+        what = "Compose file" if file.name == "compose.yaml" else f"Unit {file.name}"
         yield _step(what, replace_text(file, content.encode("utf-8"), mode=0o644))
     url = url or owner_url(folder)
     database_environment = folder / "environment" / "database.env"
@@ -418,7 +426,24 @@ def services(folder: Path, server: Server) -> list[Service]:
             after="sgmp-migrate.service",
         )
     )
-    return result
+    timed = ("Type=oneshot", f"StateDirectory={BACKUPS.name}", "StateDirectoryMode=0700", "Nice=10")
+    backup = Service(
+        "backup",
+        "back up the database and this server's folder",
+        ("server", "backup", str(folder), "--to", str(BACKUPS), "--keep", str(_KEPT_BACKUPS)),
+        settings=timed,
+        in_compose=False,
+        calendar="*-*-* 02:30",
+    )
+    verify = Service(
+        "verify_backup",
+        "restore the newest backup for a moment and compare",
+        ("server", "verify-backup", str(BACKUPS)),
+        settings=timed,
+        in_compose=False,
+        calendar="Sun *-*-* 04:00",
+    )
+    return [*result, backup, verify]
 
 
 def _run_files(folder: Path, server: Server, owner: tuple[int, int] | None) -> Iterator[tuple[Path, str]]:
@@ -426,6 +451,8 @@ def _run_files(folder: Path, server: Server, owner: tuple[int, int] | None) -> I
     several = services(folder, server)
     for service in several:
         yield folder / "systemd" / f"sgmp-{service.name}.service", unit(service, str(console))
+        if service.calendar:
+            yield folder / "systemd" / f"sgmp-{service.name}.timer", timer(service)
     runs_broker = owner or (os.getuid(), os.getgid())
     environment = folder / "environment" / "database.env"
     yield folder / "compose.yaml", compose(several, folder, environment, runs_broker)
@@ -477,8 +504,8 @@ def _adopt(source: Path, authority: Path) -> None:
         replace_text(target, content, mode=0o600 if name == "ca.key" else 0o644)
 
 
-def _owner(name: str) -> tuple[int, int] | None:
-    """Who runs the broker, where that is not us. Raises UserError."""
+def user_ids(name: str, missing: str) -> tuple[int, int] | None:
+    """User and group id of who runs a server, where that is not us. Raises UserError with the sentence `missing`."""
     if os.geteuid() != 0:
         return None
     import pwd
@@ -486,10 +513,7 @@ def _owner(name: str) -> tuple[int, int] | None:
     try:
         user = pwd.getpwnam(name)
     except KeyError:
-        raise UserError(
-            f"There is no user {name} to run the broker. Install Mosquitto first (apt-get install mosquitto), or name "
-            "another with --broker-user."
-        ) from None
+        raise UserError(missing) from None
     return user.pw_uid, user.pw_gid
 
 

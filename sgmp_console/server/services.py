@@ -32,6 +32,8 @@ class Service:
     settings: tuple[str, ...] = ("Type=exec", "Restart=always", "RestartSec=5", "DynamicUser=yes")
     program: str = ""
     in_compose: bool = field(default=True)
+    calendar: str = ""
+    """When a timer starts it, in systemd's form; one without is started with the machine."""
 
 
 def unit(service: Service, console: str) -> str:
@@ -50,6 +52,14 @@ def unit(service: Service, console: str) -> str:
         after=f"After={after}\nWants=network-online.target",
         service="\n".join(lines),
         command=command,
+        install="" if service.calendar else "\n[Install]\nWantedBy=multi-user.target\n",
+    )
+
+
+def timer(service: Service) -> str:
+    """The systemd timer of a service with a calendar."""
+    return string.Template(resource("systemd/sgmp.timer").read_text("utf-8")).substitute(
+        description=service.description, calendar=service.calendar
     )
 
 

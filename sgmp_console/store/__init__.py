@@ -25,6 +25,7 @@ from sgmp_console.store import (
     readings,
     roles,
     standings,
+    tallies,
     watching,
 )
 from sgmp_console.store.access import (
@@ -140,6 +141,7 @@ __all__ = [
     "set_watch_password",
     "sign_in",
     "standings",
+    "tallies",
     "watch_role",
     "watching",
 ]

@@ -17,7 +17,7 @@ import psycopg2
 import pytest
 
 from sgmp_console.demo.postgres import EmbeddedPostgres, EmbeddedPostgresFailed
-from sgmp_console.demo.unprivileged_user import unprivileged_user
+from sgmp_console.unprivileged_user import unprivileged_user
 from tests.waiting import WAIT_S, wait_until
 
 CARELESS = {"fsync": "off"}

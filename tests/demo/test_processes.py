@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from sgmp_console.demo.processes import MAX_LOG_BYTES, Child, Program, Service, bound_log
-from sgmp_console.demo.unprivileged_user import unprivileged_user
+from sgmp_console.unprivileged_user import unprivileged_user
 from tests.waiting import WAIT_S, wait_until
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]

@@ -254,7 +254,8 @@ def test_from_an_empty_folder_to_the_first_reading_and_a_revoked_house(
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_systemd_accepts_the_units(folder: Path) -> None:
     run(folder, "server", "init", str(folder / "sgmp"), "--host", "sgmp.example.org")
-    units = sorted((folder / "sgmp" / "systemd").glob("*.service"))
+    units = sorted((folder / "sgmp" / "systemd").iterdir())
+    assert {"sgmp-backup.timer", "sgmp-verify_backup.timer"} < {unit.name for unit in units}
     verified = subprocess.run(
         ["systemd-analyze", "verify", *map(str, units)], capture_output=True, text=True, check=False
     )
@@ -364,5 +365,8 @@ def test_an_authority_made_elsewhere_is_taken_and_never_replaced(folder: Path) -
 
 def test_the_document_names_each_command_of_the_server() -> None:
     text = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text()
-    for command in ("server init", "server credentials", "connections add", "connections test"):
+    for command in (
+        *("server init", "server credentials", "connections add", "connections test"),
+        *("server backup", "server verify-backup", "server restore-backup"),
+    ):
         assert f"sgmp-console {command}" in text

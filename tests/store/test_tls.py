@@ -18,9 +18,9 @@ import pytest
 
 from sgmp_console.cloud.local_ca import LocalAuthority
 from sgmp_console.demo.postgres import EmbeddedPostgres
-from sgmp_console.demo.unprivileged_user import unprivileged_user
 from sgmp_console.errors import UserError
 from sgmp_console.store import Database, DatabaseUnavailable
+from sgmp_console.unprivileged_user import unprivileged_user
 from tests.mosquitto import free_port
 from tests.waiting import wait_until
 
