@@ -165,7 +165,7 @@ def restore(arguments: argparse.Namespace) -> int:
         _newest(arguments.backup), arguments.data, server=arguments.server, owner=owner
     )
     print(
-        f"Restored into {arguments.data}. Start PostgreSQL {record.major} on it with the server's own configuration."
+        f"Restored into {arguments.data}. Start PostgreSQL {record.source.major} on it with the server's own configuration."
     )
     return OK
 

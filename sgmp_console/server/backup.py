@@ -33,7 +33,6 @@ from urllib.parse import quote
 
 import numpy as np
 import psycopg2.extensions
-import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from sgmp_console import store
@@ -65,14 +64,8 @@ class BackupFailed(SgmpError):
 class Record:
     """`backup.json`."""
 
+    source: store.file_copies.Source
     deployment: str
-    database: str
-    owner: str
-    postgres: str
-    """Of the server, such as 17.4."""
-    major: int
-    timescale: str
-    """TimescaleDB's version; empty where the database is plain PostgreSQL."""
     revision: str
     """Of our tables."""
     started_ms: int
@@ -142,8 +135,14 @@ def _make(url: str, destination: Path, server: Path | None, folder: Path | None,
     started = datetime.now(UTC)
     database = store.Database.connect(url, application="sgmp-backup")
     try:
-        about = _about(database)
-        chosen = programs.find(about["major"], folder)
+        with database.begin() as connection:
+            state = store.migrations.state(connection)
+            if state is None:
+                raise UserError(
+                    f"The database {database.address} has no tables of SGMP: there is nothing to back up."
+                )
+            source = store.file_copies.source(connection)
+        chosen = programs.find(source.major, folder)
         stamp = started.isoformat(timespec="milliseconds").replace(":", "").replace("+0000", "Z")
         work = destination / f"{_PREFIX}{stamp}{_UNFINISHED}"
         work.mkdir(mode=0o700)
@@ -155,7 +154,9 @@ def _make(url: str, destination: Path, server: Path | None, folder: Path | None,
             if server is not None:
                 _pack(server, work / "server.tar.gz")
             record = Record(
-                **about,
+                source,
+                state.deployment,
+                state.revision,
                 started_ms=round(started.timestamp() * 1000),
                 ended_ms=time.time_ns() // 1_000_000,
                 bytes=_size(work),
@@ -171,49 +172,6 @@ def _make(url: str, destination: Path, server: Path | None, folder: Path | None,
             raise
     finally:
         database.dispose()
-
-
-def _about(database: store.Database) -> dict[str, Any]:
-    """What the record says of the database. Raises UserError for one that can't be copied by its files."""
-    with database.begin() as connection:
-        state = store.migrations.state(connection)
-        if state is None:
-            raise UserError(
-                f"The database {database.address} has no tables of SGMP: there is nothing to back up."
-            )
-        may, senders, level, places, name, owner, number = connection.exec_driver_sql(
-            "SELECT rolreplication OR rolsuper, current_setting('max_wal_senders')::int, current_setting('wal_level'),"
-            " (SELECT count(*) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')), current_database(),"
-            " current_user, current_setting('server_version_num')::int FROM pg_roles WHERE rolname = current_user"
-        ).one()
-        if not may:
-            raise UserError(
-                f"{owner} may not copy the database. As a superuser: ALTER ROLE {owner} REPLICATION. Where a provider runs "
-                "the database, use its backups."
-            )
-        if senders < 2 or level == "minimal":
-            raise UserError(
-                "The server allows no copy of its files. Set wal_level = replica and max_wal_senders = 10 in its configuration, "
-                "and restart it."
-            )
-        if places:
-            raise UserError(
-                "The database has tablespaces, which are not backed up by this command. Use pg_basebackup itself."
-            )
-        return {
-            "deployment": state.deployment,
-            "database": name,
-            "owner": owner,
-            "postgres": store.server_version(connection),
-            "major": number // 10_000,
-            "timescale": _timescale(connection),
-            "revision": state.revision,
-        }
-
-
-def _timescale(connection: sa.Connection) -> str:
-    version = connection.exec_driver_sql("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
-    return str(version.scalar_one_or_none() or "")
 
 
 def _count(
@@ -241,21 +199,15 @@ def _copy(database: store.Database, chosen: Path, work: Path, show: Show) -> Non
                 _, printed = process.communicate(timeout=_LOOK_S)
                 break
             with contextlib.suppress(Unavailable):
-                show("copying", _copied(database))
+                with database.begin() as connection:
+                    share = store.file_copies.share_copied(connection)
+                show("copying", share)
     except BaseException:
         process.kill()
         process.communicate()
         raise
     programs.require_success("pg_basebackup", process.returncode, printed)
     show("copying", 1.0)
-
-
-def _copied(database: store.Database) -> float:
-    with database.begin() as connection:
-        done = connection.exec_driver_sql(
-            "SELECT max(backup_streamed::float8 / nullif(backup_total, 0)) FROM pg_stat_progress_basebackup"
-        ).scalar_one()
-    return min(1.0, float(done or 0.0))
 
 
 def _pack(server: Path, file: Path) -> None:
@@ -293,8 +245,8 @@ def load(backup: Path) -> Record:
     try:
         stored = json.loads((backup / "backup.json").read_bytes())
         if stored.get("format") == 1:
-            return Record(**stored)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+            return Record(**{**stored, "source": store.file_copies.Source(**stored["source"])})
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{backup} is not a backup: it has no backup.json that can be read.") from error
     raise UserError(f"{backup} was made by another version of SGMP. Update SGMP, then try again.")
 
@@ -354,7 +306,7 @@ def verify(
     Raises SgmpError where it can't be restored at all.
     """
     record = load(backup)
-    chosen = programs.find(record.major, folder)
+    chosen = programs.find(record.source.major, folder)
     owner = unprivileged_user()
     try:
         expected = _load_counts(backup)
@@ -497,14 +449,14 @@ def _settings(record: Record, sockets: str, access: Path) -> Sequence[tuple[str,
                 ("timescaledb.max_background_workers", 0),  # no job of retention or refresh
                 ("timescaledb.telemetry_level", "off"),
             ]
-            if record.timescale
+            if record.source.timescale
             else []
         ),
     ]
 
 
 def _connected(process: subprocess.Popen[bytes], record: Record, sockets: str, log: Path) -> store.Database:
-    url = f"postgresql://{quote(record.owner, safe='')}@/{quote(record.database, safe='')}?host={quote(sockets, safe='')}"
+    url = f"postgresql://{quote(record.source.owner, safe='')}@/{quote(record.source.database, safe='')}?host={quote(sockets, safe='')}"
     deadline = time.monotonic() + _RECOVERY_S
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(store.DatabaseUnavailable):

@@ -163,7 +163,7 @@ def test_a_restored_server_has_accounts_readings_and_the_folder_of_the_server(ke
         assert (server / "key").read_text() == "a key"
         assert (server / "key").stat().st_mode & 0o777 == 0o600
         assert not (server / "broker" / "data").exists()
-        assert (data / "PG_VERSION").read_text().strip() == str(backing_up.load(kept.newest).major)
+        assert (data / "PG_VERSION").read_text().strip() == str(backing_up.load(kept.newest).source.major)
         if os.environ.get(SERVER_VARIABLE):
             return
         Path(place, "owner_password").write_text(psycopg2.extensions.parse_dsn(kept.database.url)["password"])
