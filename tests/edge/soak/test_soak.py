@@ -13,7 +13,8 @@ from tests.benchmarks import edge_backlog, edge_soak
 def test_beside_a_hung_device_and_in_trouble_the_edge_stays_small_and_on_time() -> None:
     soak = edge_soak.run(20 / 60, 20.0, trouble_every_s=4.0)
     print(json.dumps(soak.summary(), indent=2))
-    assert soak.failures() == []
+    # Other processes may delay a poll here; one that waited for the hung device would be late by seconds.
+    assert soak.failures(jitter_ms=3 * edge_soak.BUDGET_JITTER_MS) == []
     assert sum(soak.troubles.values()) >= 3
 
 
