@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, BinaryIO
@@ -100,9 +100,10 @@ class Csv(Format):
     def __init__(self, what: What, names: Sequence[Name]) -> None:
         super().__init__(what, names)
         if what is What.READINGS:
-            self._around = [(f"{_cells([one.first, one.second])},", "") for one in names]
+            self._before = _texts(f"{_cells([one.first, one.second])}," for one in names)
         else:
-            self._around = [(f"{_cells([one.first])},", f",{_cells([one.second])}\r\n") for one in names]
+            self._before = _texts(f"{_cells([one.first])}," for one in names)
+            self._after = _texts(f",{_cells([one.second])}\r\n" for one in names)
 
     def begin(self) -> bytes:
         return csv_format.written_record(HEADERS[self.what]).encode()
@@ -110,26 +111,20 @@ class Csv(Format):
     def part(self, rows: Rows) -> bytes:
         if not isinstance(rows, Measured):
             return "".join(map(_event_line, rows, _stamps([event.timestamp_ms for event in rows]))).encode()
-        # One text for each time: the fields of a device share them.
-        times, places = np.unique(rows.times_ms, return_inverse=True)
-        stamps = [f"{stamp}," for stamp in _stamps(times)]
-        around = self._around
-        columns = [places.tolist(), rows.of.tolist(), rows.values.tolist()]
+        # Each different text is made once: the fields of a device share their times, and meters round.
+        times, at = np.unique(rows.times_ms, return_inverse=True)
+        bits_of_values, value = np.unique(rows.values.view(np.int64), return_inverse=True)  # -0.0 is not 0.0
+        cells = np.empty((len(rows.values), 4), object)
+        cells[:, 0] = _texts(f"{stamp}," for stamp in _stamps(times))[at]
+        cells[:, 1] = self._before[rows.of]
+        cells[:, 2] = _texts(map(repr, bits_of_values.view(np.float64).tolist()))[value]
         if rows.quality is None:
-            cells = [
-                f"{stamps[at]}{around[of][0]}{value!r}{around[of][1]}"
-                for at, of, value in zip(*columns, strict=True)
-            ]
+            cells[:, 3] = self._after[rows.of]
         else:
-            ends = {
-                bits: f",{'' if bits == NOT_CHECKED else bits}\r\n"
-                for bits in np.unique(rows.quality).tolist()
-            }
-            cells = [
-                f"{stamps[at]}{around[of][0]}{value!r}{ends[bits]}"
-                for at, of, value, bits in zip(*columns, rows.quality.tolist(), strict=True)
-            ]
-        return "".join(cells).encode()
+            flags, flag = np.unique(rows.quality, return_inverse=True)
+            ends = (f",{'' if bits == NOT_CHECKED else bits}\r\n" for bits in flags.tolist())
+            cells[:, 3] = _texts(ends)[flag]
+        return "".join(cells.ravel().tolist()).encode()
 
 
 class Parquet(Format):
@@ -242,6 +237,11 @@ def _event_line(event: Event, stamp: str) -> str:
 
 def _json(data: Mapping[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False, sort_keys=True)
+
+
+def _texts(texts: Iterable[str]) -> NDArray[np.object_]:
+    """To be taken by their places."""
+    return np.array(list(texts), object)
 
 
 def _cells(texts: Sequence[str]) -> str:

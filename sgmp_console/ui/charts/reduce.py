@@ -121,10 +121,12 @@ def _over_columns(
 
 def gaps(series: Series, start_ms: int, end_ms: int, gap_ms: int) -> list[tuple[int, int]]:
     """The stretches of [start_ms, end_ms] without values for longer than `gap_ms`, the ends included."""
-    t = series.between(start_ms, end_ms).timestamps
-    edges = np.concatenate(([start_ms], t, [end_ms]))
-    wide = np.flatnonzero(np.diff(edges) > gap_ms)
-    return [(int(edges[i]), int(edges[i + 1])) for i in wide]
+    first, last = np.searchsorted(series.timestamps, (start_ms, end_ms))
+    t = series.timestamps[first:last]
+    before = np.flatnonzero(np.diff(t) > gap_ms)
+    starts = [start_ms, *t[before].tolist(), *t[-1:].tolist()]
+    ends = [*t[:1].tolist(), *t[before + 1].tolist(), end_ms]
+    return [(start, end) for start, end in zip(starts, ends, strict=True) if end - start > gap_ms]
 
 
 def common_gaps(each: list[list[tuple[int, int]]]) -> list[tuple[int, int]]:
