@@ -53,7 +53,7 @@ def started(qtbot: QtBot, view: MainView) -> HomePage:
     view.start()
     page = view.page("home")
     assert isinstance(page, HomePage)
-    qtbot.waitUntil(lambda: page.power_chart.drawn("load"))
+    qtbot.waitUntil(lambda: page.is_content_shown() and page.power_chart.drawn("load"))
     return page
 
 

@@ -31,6 +31,7 @@ from sgmp_console.settings import WindowSettings
 from sgmp_console.store import Device
 from sgmp_console.timeseries import Series
 from sgmp_console.ui.pages.home.page import HomePage
+from sgmp_console.ui.pages.home.tiles import Tile
 from sgmp_console.ui.tasks import Tasks
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.console import Console
@@ -123,6 +124,11 @@ def maple(view: MainView, deployed: Deployment) -> HomePage:
     return page
 
 
+def load_tile(qtbot: QtBot, page: HomePage) -> Tile:
+    qtbot.waitUntil(page.is_content_shown)
+    return page.tiles[3]
+
+
 def test_a_wrong_password_is_refused_and_the_right_one_lets_in(
     qtbot: QtBot, console: Console, deployed: Deployment
 ) -> None:
@@ -164,7 +170,7 @@ def test_what_is_stored_is_on_screen_at_once(
 ) -> None:
     deliver(deployed, egauge, 1.25, minutes=90)
     view = sign_in(qtbot, console, deployed)
-    load = maple(view, deployed).tiles[3]
+    load = load_tile(qtbot, maple(view, deployed))
     qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW")
     # Heard of, not asked for: the next question without news would come much later.
     view.live._unasked.stop()
@@ -189,7 +195,7 @@ def test_a_new_house_is_led_from_nothing_to_values(
     # There is no sonnen: that is said, and the rest was created.
     qtbot.waitUntil(lambda: "required items were not created" in words(page))
     deliver(deployed, egauge, 0.75)
-    qtbot.waitUntil(lambda: page.tiles[3].value_text() == "0.75\u00a0kW")
+    qtbot.waitUntil(lambda: page.is_content_shown() and page.tiles[3].value_text() == "0.75\u00a0kW")
 
 
 @pytest.mark.expected_warnings("house . is not read: The database is not available")
@@ -203,7 +209,7 @@ def test_an_outage_is_said_and_over_by_itself(
 ) -> None:
     deliver(deployed, egauge, 1.25)
     view = sign_in(qtbot, console, deployed)
-    load = maple(view, deployed).tiles[3]
+    load = load_tile(qtbot, maple(view, deployed))
     qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW")
     superuser = psycopg2.connect(database_server.url)
     superuser.autocommit = True
@@ -232,7 +238,7 @@ def test_a_frozen_database_is_reported_within_ten_seconds_on_a_grey_page(
 ) -> None:
     deliver(deployed, egauge, 1.25)
     view = sign_in(qtbot, console, deployed)
-    load = maple(view, deployed).tiles[3]
+    load = load_tile(qtbot, maple(view, deployed))
     qtbot.waitUntil(lambda: load.value_text() == "1.25\u00a0kW")
     with psycopg2.connect(database_server.url) as superuser, superuser.cursor() as cursor:
         cursor.execute(

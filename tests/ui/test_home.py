@@ -364,7 +364,32 @@ def test_a_failure_can_be_retried(qtbot: QtBot, show: Show, reader: ChosenReader
     assert "could not be loaded\nThere is no such house." in texts(page)
     reader.answer = snapshots.snapshot()
     press_in_notice(page, "retry")
-    qtbot.waitUntil(lambda: plain(page.tiles[0].value_text()) == "4.89 kW")
+    qtbot.waitUntil(page.is_content_shown)
+    assert plain(page.tiles[0].value_text()) == "4.89 kW"
+
+
+def test_what_came_while_another_page_was_on_screen_is_there_when_home_is_again(
+    qtbot: QtBot, view: MainView
+) -> None:
+    view.start()
+    view.show_page("events")
+    qtbot.waitUntil(lambda: view.live.snapshot is not None)
+    view.show_page("home")
+    assert home(view).is_content_shown()
+    assert plain(home(view).tiles[0].value_text()) == "4.89 kW"
+
+
+def test_what_failed_while_another_page_was_on_screen_is_not_covered_by_older_values(
+    qtbot: QtBot, view: MainView, reader: ChosenReader
+) -> None:
+    view.start()
+    view.show_page("events")
+    qtbot.waitUntil(lambda: view.live.snapshot is not None)
+    reader.answer = UserError("There is no such house.")
+    view.live.reload()
+    qtbot.waitUntil(lambda: view.live.snapshot is None)
+    view.show_page("home")
+    assert "There is no such house." in texts(home(view))
 
 
 def test_a_bug_shows_its_details_folded_and_reaches_the_hook(show: Show, bugs: list[BaseException]) -> None:

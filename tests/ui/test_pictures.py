@@ -116,7 +116,7 @@ def test_home_with_crosshair(qtbot: QtBot, view: MainView, appearance: Appearanc
     view.start()
     page = view.page("home")
     assert isinstance(page, HomePage)
-    qtbot.waitUntil(lambda: page.power_chart.point_at(snapshots.NOW_MS).x() > 300)
+    qtbot.waitUntil(lambda: page.is_content_shown() and page.power_chart.point_at(snapshots.NOW_MS).x() > 300)
     let_draw()
     for theme in ("light", "dark"):
         appearance.choose(theme)

@@ -50,6 +50,9 @@ _REPORT_OF = {"solar": "solar", "battery_discharging": "battery", "ev": "ev", "l
 
 
 class HomePage(LoadedPage):
+    """Built when there is something to show for the first time, and brought up to date only while it is on screen: the
+    window opens sooner, and other pages need not wait for it."""
+
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(
             services,
@@ -58,9 +61,12 @@ class HomePage(LoadedPage):
             parent=parent,
         )
         self._snapshot: HomeSnapshot | None = None
+        self._is_shown = False
+        """Whether that is what stands there; not while another page is on screen and a newer one came."""
+        self._grid: QGridLayout | None = None
+        """Of the content; None until that is built."""
         self._zone: tzinfo | None = None
         self._remarks: tuple[int, tuple[str, ...]] = (0, ())
-        self.set_content(self._build_content())
         self._heartbeat = QTimer(self)
         self._heartbeat.setInterval(1000)
         self._heartbeat.timeout.connect(self._beat)
@@ -75,13 +81,18 @@ class HomePage(LoadedPage):
             self._show_loading()
 
     def show_snapshot(self, snapshot: HomeSnapshot) -> None:
-        """Show a house, or why it can't be shown."""
+        """Show a house, or why it can't be shown, as soon as this page is on screen."""
         self._snapshot = snapshot
+        self._is_shown = self.isVisible()
+        if not self._is_shown:
+            return
         if not snapshot.devices:
             self._show_no_devices()
         elif snapshot.missing_items and not snapshot.curves:
             self._show_missing_items(snapshot)
         else:
+            if self._grid is None:
+                self.set_content(self._build_content())
             self._fill(snapshot)
             self.show_content()
 
@@ -160,15 +171,15 @@ class HomePage(LoadedPage):
         self._tiles_grid = QGridLayout(self._tiles_box)
         self._tiles_grid.setContentsMargins(0, 0, 0, 0)
         self._tiles_grid.setSpacing(_MARGIN)
-        self._grid = QGridLayout(page)
-        self._grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
-        self._grid.setSpacing(_MARGIN)
+        self._grid = grid = QGridLayout(page)
+        grid.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        grid.setSpacing(_MARGIN)
         self._cards = (power, now, self.energy, line, self.findings)
         for card in (*self.tiles, *self._cards):
             # The columns share the width equally, whatever stands in them.
             card.setSizePolicy(QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy())
         self._columns = 0
-        self._arrange(3)
+        self._arrange(grid)
         return ScrollArea(page)
 
     def _say(self, tone: Tone, text: str) -> None:
@@ -206,8 +217,9 @@ class HomePage(LoadedPage):
         self.services.shown_period.choose_text(period)
         self.services.navigate(report)
 
-    def _arrange(self, columns: int) -> None:
+    def _arrange(self, grid: QGridLayout) -> None:
         """The cards in three columns, or in two where there is no room for three: then the page scrolls down."""
+        columns = self._columns_wanted()
         if columns == self._columns:
             return
         self._columns = columns
@@ -217,7 +229,7 @@ class HomePage(LoadedPage):
             self._tiles_grid.addWidget(tile, row, column)
         for column in range(4):
             self._tiles_grid.setColumnStretch(column, 1 if wide or column < 2 else 0)
-        grid, (power, now, energy, line, findings) = self._grid, self._cards
+        power, now, energy, line, findings = self._cards
         grid.addWidget(self.missing_items, 0, 0, 1, columns)
         grid.addWidget(self._tiles_box, 1, 0, 1, columns)
         grid.addWidget(self.bar, 5, 0, 1, columns)
@@ -280,6 +292,11 @@ class HomePage(LoadedPage):
 
     def is_loaded(self) -> bool:
         return self._snapshot is not None
+
+    def not_loaded(self, error: Exception) -> None:
+        if not isinstance(error, Unavailable):
+            self._snapshot = None  # what stands there is not true any more
+        super().not_loaded(error)
 
     def _show_no_devices(self) -> None:
         actions = (("devices", "Show devices"),) if self.services.has_page("devices") else ()
@@ -353,7 +370,8 @@ class HomePage(LoadedPage):
 
     def _set_creating(self, creating: bool) -> None:
         """Whether the required items are being created: no second time meanwhile."""
-        self.missing_items.set_busy(creating)
+        if self._grid is not None:
+            self.missing_items.set_busy(creating)
         notice = self.notice()
         if notice is not None and "create" in notice.buttons():
             notice.buttons()["create"].setEnabled(not creating)
@@ -371,7 +389,10 @@ class HomePage(LoadedPage):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
-        self._beat()
+        if self._snapshot is not None and not self._is_shown:
+            self.show_snapshot(self._snapshot)
+        else:
+            self._beat()
         self._heartbeat.start()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
@@ -379,14 +400,18 @@ class HomePage(LoadedPage):
         self._heartbeat.stop()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        self._arrange(3 if self.width() >= _THREE_COLUMNS_FROM else 2)
+        if self._grid is not None:
+            self._arrange(self._grid)
         super().resizeEvent(event)
+
+    def _columns_wanted(self) -> int:
+        return 3 if self.width() >= _THREE_COLUMNS_FROM else 2
 
     def shapes(self) -> Sequence[QRectF]:
         gap = _MARGIN
         width, height = self.width() - 2 * gap, max(self.height(), _TILE_HEIGHT + 480) - 2 * gap
         half, third = (width - gap) / 2, (width - 2 * gap) / 3
-        wide = self._columns == 3
+        wide = self._columns_wanted() == 3
         across = 4 if wide else 2
         tile = (width - (across - 1) * gap) / across
         blocks = [

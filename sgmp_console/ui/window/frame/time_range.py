@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 
 from PySide6.QtCore import QDate, QDateTime, QTime, QTimeZone, Signal
 from PySide6.QtGui import QAction, QActionGroup
@@ -74,14 +74,24 @@ class TimeRangeControl(QWidget):
             self._compare_menu.addAction(action)
         self._compare_menu.triggered.connect(self._compare_picked)
         self._compare = button("", self._open_compare_menu)
-        self._popup = _FromTo("From and to", self)
-        self._popup.chosen.connect(shown.choose)
-        self._other_popup = _FromTo("Compare with", self)
-        self._other_popup.chosen.connect(shown.compare_with)
         for widget in (self._back, self._button, self._forward, self._compare):
             row.addWidget(widget)
         shown.changed.connect(self._refresh)
         self._refresh()
+
+    # Built when they are first opened: each has two calendars, which most sessions do without.
+
+    @cached_property
+    def _popup(self) -> _FromTo:
+        popup = _FromTo("From and to", self)
+        popup.chosen.connect(self._shown.choose)
+        return popup
+
+    @cached_property
+    def _other_popup(self) -> _FromTo:
+        popup = _FromTo("Compare with", self)
+        popup.chosen.connect(self._shown.compare_with)
+        return popup
 
     def popup(self) -> _FromTo:
         return self._popup
