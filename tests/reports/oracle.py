@@ -7,12 +7,14 @@ Times are UTC ms, powers kW, energies kWh.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 from itertools import pairwise
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 SLOT = 300_000
@@ -40,7 +42,7 @@ LOAD_WITHOUT_CAR = "load without the car"
 HOLDS = 150_000
 """A charger's reading holds to the next one if that comes within so many ms; else there is a gap."""
 
-Flows = dict[tuple[str, str], float]
+Flows = Mapping[tuple[str, str], float]
 """By (source or "unknown", use or "unmatched"), kWh."""
 
 
@@ -77,13 +79,19 @@ class Split:
 
 @dataclass(eq=False)
 class Oracle:
-    """A house: all its readings and events. `load_contains_car`: its load's meter measures the car, too."""
+    """A house: all its readings in order of time, and its events. `load_contains_car`: its load's meter measures the car,
+    too."""
 
     zone: str
     readings: Readings
     events: Sequence[ChargerEvent] = ()
     load_contains_car: bool = False
     _weeks: dict[date, dict[int, tuple[float, float, float]]] = field(default_factory=dict)
+
+    def forget(self, station: Field) -> None:
+        """That a station's readings were dropped. They are in no item: what was worked out of those stands."""
+        assert station not in {of for of, _ in ITEMS.values()}
+        self.readings = {of: pairs for of, pairs in self.readings.items() if of != station}
 
     # --- Time --------------------------------------------------------------------------------------------------------
 
@@ -117,6 +125,7 @@ class Oracle:
         }
         return found
 
+    @cache  # noqa: B019 - an oracle lives as long as its test
     def means(self, item: str, start: int, end: int) -> list[float]:
         """Of the covered slots, in order of time."""
         slots = self._slots[item]
@@ -138,11 +147,13 @@ class Oracle:
         """The raw value, and when it was first reached."""
         of, made = ITEMS[item]
         best = None
-        for at, value in self.readings.get(of, ()):
-            if start <= at < end:
-                found = made(value)
-                if best is None or (found > best[0] if highest else found < best[0]):
-                    best = found, at
+        pairs = self.readings.get(of, ())
+        for at, value in pairs[
+            bisect_left(pairs, start, key=itemgetter(0)) : bisect_left(pairs, end, key=itemgetter(0))
+        ]:
+            found = made(value)
+            if best is None or (found > best[0] if highest else found < best[0]):
+                best = found, at
         return best
 
     def latest(self, item: str, before: int) -> tuple[float, int] | None:
@@ -175,7 +186,7 @@ class Oracle:
         """Of the slots in which every item has a value."""
         needed = (*SOURCES, *USES)
         slots = set.intersection(*(set(self._slots[item]) for item in needed))
-        return {slot: flows_of({item: self._balanced_kwh(item, slot) for item in needed}) for slot in slots}
+        return {slot: flows_of(*(self._balanced_kwh(item, slot) for item in needed)) for slot in slots}
 
     @cache  # noqa: B019 - an oracle lives as long as its test
     def attributed(self, start: int, end: int) -> list[int]:
@@ -253,10 +264,8 @@ class Oracle:
             names = ("consumption", "from_sun", "from_grid", "autarky", "solar", "self_consumption",
                      "grid_import", "grid_export", "charged", "discharged", "residual")  # fmt: skip
             return {**dict.fromkeys(names), "not_attributed": not_attributed}
-        sums = {
-            key: math.fsum(self._energies_of(slot)[key] for slot in slots)
-            for key in self._energies_of(slots[0])
-        }
+        of_slots = [self._energies_of(slot) for slot in slots]
+        sums = {key: math.fsum(of_slot[key] for of_slot in of_slots) for key in of_slots[0]}
         kept, exported = sums.pop("kept"), sums.pop("exported")
         of_known_origin = sums["from_sun"] + sums["from_grid"]
         return {
@@ -495,15 +504,16 @@ def _touches(visit: Visit, start: int, end: int) -> bool:
     return visit.begin < end and (visit.end is None or visit.end > start or visit.begin >= start)
 
 
-def flows_of(kwh: Mapping[str, float]) -> Flows:
-    """Who served whom in one slot: first come the sun, the battery, the grid, each with its uses in the order of the design.
+@cache
+def flows_of(*kwh: float) -> Flows:
+    """Who served whom in one slot, of the energies of SOURCES and USES: first come the sun, the battery, the grid, each with its uses in the order of the design.
 
     Then what is left of a source beside a use that is not served (both ways in one slot) is exchanged with flows that are
     there already, until only the difference of all sources and all uses is left.
     """
-    left = {source: kwh[source] for source in SOURCES}
-    open_ = {use: kwh[use] for use in USES}
-    flows: Flows = defaultdict(float)
+    left = dict(zip(SOURCES, kwh[: len(SOURCES)], strict=True))
+    open_ = dict(zip(USES, kwh[len(SOURCES) :], strict=True))
+    flows: dict[tuple[str, str], float] = defaultdict(float)
 
     def serve(source: str, *uses: str) -> None:
         wanted = sum(open_[use] for use in uses)
