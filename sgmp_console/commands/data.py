@@ -7,16 +7,22 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sgmp_console.commands import FAILED, OK, Usage
 from sgmp_console.commands.arguments import PERIODS, Parsers, add_command, add_database, add_json
-from sgmp_console.commands.opening import open_database
+from sgmp_console.commands.opening import as_owner, open_database
+
+if TYPE_CHECKING:
+    from sgmp_console.reports.archive import Month
 
 
 def add(parsers: Parsers) -> None:
     _add_report(parsers)
     _add_export(parsers)
+    _add_archive(parsers)
     _add_import(parsers)
     _add_commission(parsers)
 
@@ -140,6 +146,74 @@ def export(arguments: argparse.Namespace) -> int:
     with open_database(arguments) as database:
         show = _progress(quiet=arguments.json)
         return export_command.run(database, arguments, time.time_ns() // 1_000_000, show)
+
+
+def _add_archive(parsers: Parsers) -> None:
+    parser = add_command(
+        parsers,
+        "archive",
+        archive,
+        "raw readings of months that are over as Parquet files",
+        "Write the raw readings of each house and month that is over to FOLDER/house_ID/YYYY-MM.parquet, read each file back and "
+        "compare it with the database, as the database's owner. Beside it a CSV has the number and sum of readings per device, "
+        "field and day. What is there is left as it is unless readings came late; what was interrupted goes on. Nothing is "
+        "dropped. The exit code is 1 if a month could not be written. Needs the extra `parquet`.",
+        extra="parquet",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--house", action="append", default=[], metavar="NAME", help="of all, if not given; repeatable"
+    )
+    add_json(parser)
+    add_database(parser)
+
+
+def archive(arguments: argparse.Namespace) -> int:
+    import pyarrow  # noqa: F401
+
+    from sgmp_console import store
+    from sgmp_console.reports import archive as archiving
+
+    now_ms = time.time_ns() // 1_000_000
+    months = []
+    with as_owner("archives"), open_database(arguments) as database:
+        with database.begin() as connection:
+            chosen = [store.houses.by_name(connection, name) for name in arguments.house]
+            every = store.houses.list_all(connection)
+        for month in archiving.run(
+            database, arguments.folder, chosen or every, now_ms, _progress(quiet=arguments.json)
+        ):
+            months.append(month)
+            if not arguments.json:
+                print(_month_line(month), flush=True)
+    until_ms = None if chosen else archiving.archived_until(months, every, now_ms)
+    if arguments.json:
+        found = [
+            {**vars(month), "file": str(month.file), "outcome": month.outcome.name.lower()}
+            for month in months
+        ]
+        print(json.dumps({"months": found, "archived_until_ms": until_ms}, indent=2, ensure_ascii=False))
+    elif until_ms is not None:
+        until = datetime.fromtimestamp(until_ms / 1000, UTC)
+        print(
+            f"Raw readings before {until:%Y-%m-%d %H:%M} UTC may be dropped: the archive has them. Nothing was dropped."
+        )
+    return OK if all(month.is_archived for month in months) else FAILED
+
+
+_REMEDY = {
+    "INCOMPLETE": "; readings came late that are not in it, but others of this month were dropped since, so it is left as it is",
+    "UNREADABLE": "; it can't be read, and is left as it is: move it away, then run this again",
+}
+"""By the name of the outcome."""
+
+
+def _month_line(month: Month) -> str:
+    line = f"{month.outcome.value:12} {month.house}, {month.name}: {month.readings:,} readings, {month.file}"
+    if month.dropped_before_ms is not None:
+        since = datetime.fromtimestamp(month.dropped_before_ms / 1000, UTC)
+        line += f"; those before {since:%Y-%m-%d} UTC had been dropped. Keep raw readings longer (docs/deployment.md, Archive)"
+    return f"{line}{_REMEDY.get(month.outcome.name, '')}"
 
 
 def _add_import(parsers: Parsers) -> None:

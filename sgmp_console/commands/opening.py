@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sgmp_console.commands.arguments import DEFAULT_DEPLOYMENT
 from sgmp_console.environment import DATABASE_URL
-from sgmp_console.errors import UserError
+from sgmp_console.errors import Refused, UserError
 
 if TYPE_CHECKING:
     from sgmp_console.settings import Profile
@@ -57,6 +57,17 @@ def refused_user() -> Iterator[None]:
             raise
         raise UserError(
             f"The database refused the sign-in. Check user and password in its address ({DATABASE_URL} or --database-url)."
+        ) from error
+
+
+@contextmanager
+def as_owner(acts: str) -> Iterator[None]:
+    """What the block does needs rights that only the database's owner has. `acts`: a verb, for the sentence."""
+    try:
+        yield
+    except Refused as error:
+        raise Refused(
+            f"Only the database's owner {acts}: its address, with user and password, is to be in {DATABASE_URL}."
         ) from error
 
 

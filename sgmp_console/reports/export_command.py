@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from sgmp_console.timeseries import HOUR_MS, Series, calendar
 _DONE, _NOTHING_THERE = 0, 1
 
 _WINDOW_MS = {What.READINGS: 6 * HOUR_MS, What.ITEMS: 24 * HOUR_MS, What.EVENTS: 14 * 24 * HOUR_MS}
-"""Of the range, read at a time: of a large house some hundred thousand rows."""
+"""Of the range, read at a time, where a plan does not say so: of a large house some hundred thousand rows."""
 
 _FORMATS: dict[str, type[Csv | Parquet]] = {"csv": Csv, "parquet": Parquet}
 
@@ -55,7 +55,7 @@ class UnknownName(UserError):
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """What is exported, decided once: [start_ms, end_ms) in UTC, and the series that there were then, in order."""
 
     house: House
@@ -65,6 +65,10 @@ class _Plan:
     start_ms: int
     end_ms: int
     names: Sequence[Name]
+    series: Sequence[int] | None = None
+    """Of readings, the numbers of the series that the names stand for, where those are not the present ones."""
+    window_ms: int = 0
+    """Of the range, read at a time."""
 
     def read(self, connection: sa.Connection, start_ms: int, end_ms: int) -> Rows:
         """A window of it."""
@@ -72,13 +76,16 @@ class _Plan:
         if self.what is What.EVENTS:
             return store.events.read(connection, house_id, start_ms, end_ms, devices=self.devices)
         if self.what is What.READINGS:
-            keys = [(name.first, name.second) for name in self.names]
-            ids = store.series_of(connection, house_id)
-            found = store.readings.read(connection, house_id, keys, start_ms, end_ms, series=ids)
+            ids: Sequence[int | None]
+            if self.series is None:
+                present = store.series_of(connection, house_id)
+                ids = [present.get((name.first, name.second)) for name in self.names]
+            else:
+                ids = self.series
+            found = store.readings.of_series(connection, ids, start_ms, end_ms)
             flags = _Flags.read(connection, house_id, start_ms, end_ms)
             return merged(
-                [found[key] for key in keys],
-                [flags.of(ids.get(key), found[key].timestamps) for key in keys],
+                found, [flags.of(number, one.timestamps) for number, one in zip(ids, found, strict=True)]
             )
         reader = ItemReader(connection, house_id)
         items = [name.first for name in self.names]
@@ -128,7 +135,7 @@ def run(database: Database, arguments: argparse.Namespace, now_ms: int, show: Ca
         names = _names(connection, house, what, arguments)
     period = periods.parse(arguments.range, now_ms, house.time_zone)
     start_ms = max(period.start_ms, EARLIEST_MS)
-    plan = _Plan(
+    plan = Plan(
         house,
         what,
         arguments.raw,
@@ -151,12 +158,13 @@ def format_of(arguments: argparse.Namespace) -> str:
     return "parquet" if arguments.out.suffix.lower() == ".parquet" else "csv"
 
 
-def _to_standard_output(database: Database, plan: _Plan, show: Callable[[float], None]) -> int:
+def _to_standard_output(database: Database, plan: Plan, show: Callable[[float], None]) -> int:
     written = Csv(plan.what, plan.names)
     stream = sys.stdout.buffer
     stream.write(written.begin())
     count = 0
-    for start in range(plan.start_ms, plan.end_ms, _WINDOW_MS[plan.what]):
+    plan = replace(plan, window_ms=_WINDOW_MS[plan.what])
+    for start in range(plan.start_ms, plan.end_ms, plan.window_ms):
         rows = _window(database, plan, start)
         count += _count(rows)
         stream.write(written.part(rows))
@@ -166,7 +174,7 @@ def _to_standard_output(database: Database, plan: _Plan, show: Callable[[float],
 
 
 def _to_file(
-    database: Database, plan: _Plan, arguments: argparse.Namespace, show: Callable[[float], None]
+    database: Database, plan: Plan, arguments: argparse.Namespace, show: Callable[[float], None]
 ) -> int:
     file: Path = arguments.out
     if file.exists() and not file.is_file():
@@ -174,71 +182,106 @@ def _to_file(
     if file.exists() and not arguments.force:
         raise CannotWrite(f"{file} exists. Give another name, or --force to overwrite it.")
     written_as = format_of(arguments)
+
+    def say_resumed(next_ms: int) -> None:
+        if not arguments.json:
+            since = calendar.local(next_ms, plan.house.time_zone).isoformat()
+            print(f"{file} was cut off: it goes on at {since}.", file=sys.stderr)
+
+    asked = {name: sorted(getattr(arguments, name)) for name in ("device", "field", "item")}
+    written = write(database, plan, file, written_as, asked, show, again=arguments.force, resumed=say_resumed)
+    if arguments.json:
+        result: dict[str, Any] = {
+            "file": str(file),
+            "format": written_as,
+            "rows": written.rows,
+            "start_ms": written.plan.start_ms,
+            "end_ms": written.plan.end_ms,
+            "resumed": written.resumed,
+        }
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        print(f"Written: {file}, {written.rows:,} rows", file=sys.stderr)
+    return written.rows
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that is complete. `plan`: as it was when the file began."""
+
+    plan: Plan
+    rows: int
+    resumed: bool
+
+
+def write(
+    database: Database,
+    plan: Plan,
+    file: Path,
+    written_as: str,
+    asked: Mapping[str, Any],
+    show: Callable[[float], None],
+    *,
+    again: bool = False,
+    resumed: Callable[[int], None] = lambda _next_ms: None,
+) -> Written:
+    """Write the file, or go on with one that was cut off, unless `again`; then `resumed` is called with where (UTC ms).
+
+    A file goes on only where house, range, format and `asked` are the same. Raises CannotWrite, OtherFile.
+    """
     request = {
-        "version": 2,
+        "version": 3,
         "format": written_as,
         "what": plan.what.value,
         "house": plan.house.house_id,
         "start_ms": plan.start_ms,
-        "window_ms": _WINDOW_MS[plan.what],
         "raw": plan.raw,
-        **{name: sorted(getattr(arguments, name)) for name in ("device", "field", "item")},
+        **asked,
     }
-    beginning = Progress(
-        request,
-        {"end_ms": plan.end_ms, "names": [[name.first, name.second] for name in plan.names]},
-        plan.start_ms,
-    )
+    begun = {
+        "end_ms": plan.end_ms,
+        "names": [[name.first, name.second] for name in plan.names],
+        "series": None if plan.series is None else list(plan.series),
+        "window_ms": plan.window_ms or _WINDOW_MS[plan.what],
+    }
     try:
-        with partial_file.opened(file, beginning, again=arguments.force) as partial:
-            resumed = partial.progress.offset > 0
+        with partial_file.opened(file, Progress(request, begun, plan.start_ms), again=again) as partial:
+            goes_on = partial.progress.offset > 0
             plan = _as_begun(plan, partial.progress)
-            if resumed and not arguments.json:
-                since = calendar.local(partial.progress.next_ms, plan.house.time_zone).isoformat()
-                print(f"{file} was cut off: it goes on at {since}.", file=sys.stderr)
+            if goes_on:
+                resumed(partial.progress.next_ms)
             _append(database, plan, partial, _FORMATS[written_as](plan.what, plan.names), show)
             rows = partial.progress.rows
             _finish(file, plan, partial, written_as)
     except OSError as error:
         raise CannotWrite(f"{file} can't be written: {error.strerror}.") from error
-    if arguments.json:
-        result: dict[str, Any] = {
-            "file": str(file),
-            "format": written_as,
-            "rows": rows,
-            "start_ms": plan.start_ms,
-            "end_ms": plan.end_ms,
-            "resumed": resumed,
-        }
-        print(json.dumps(result, indent=2, ensure_ascii=False))
-    else:
-        print(f"Written: {file}, {rows:,} rows", file=sys.stderr)
-    return rows
+    return Written(plan, rows, goes_on)
 
 
-def _as_begun(plan: _Plan, progress: Progress) -> _Plan:
+def _as_begun(plan: Plan, progress: Progress) -> Plan:
     """With what was decided when the file began, so that it has the same bytes as if it had not been cut off."""
     names = [Name(first, second) for first, second in progress.plan["names"]]
-    return _Plan(plan.house, plan.what, plan.raw, plan.devices, plan.start_ms, progress.plan["end_ms"], names)
+    begun = {key: progress.plan[key] for key in ("end_ms", "series", "window_ms")}
+    return replace(plan, names=names, **begun)
 
 
 def _append(
     database: Database,
-    plan: _Plan,
+    plan: Plan,
     partial: PartialFile,
     written: Csv | Parquet,
     show: Callable[[float], None],
 ) -> None:
     if not partial.progress.offset and (begin := written.begin()):
         partial.append(with_byte_order_mark(begin), 0, plan.start_ms)
-    step_ms = _WINDOW_MS[plan.what]
+    step_ms = plan.window_ms
     for start in range(partial.progress.next_ms, plan.end_ms, step_ms):
         rows = _window(database, plan, start)
         partial.append(written.part(rows), _count(rows), start + step_ms)
         show(_share(plan, start))
 
 
-def _finish(file: Path, plan: _Plan, partial: PartialFile, written_as: str) -> None:
+def _finish(file: Path, plan: Plan, partial: PartialFile, written_as: str) -> None:
     if written_as == "csv":
         partial.finish()
         return
@@ -258,17 +301,17 @@ def _finish(file: Path, plan: _Plan, partial: PartialFile, written_as: str) -> N
     partial.discard()
 
 
-def _window(database: Database, plan: _Plan, start_ms: int) -> Rows:
+def _window(database: Database, plan: Plan, start_ms: int) -> Rows:
     with database.begin() as connection:
-        return plan.read(connection, start_ms, min(start_ms + _WINDOW_MS[plan.what], plan.end_ms))
+        return plan.read(connection, start_ms, min(start_ms + plan.window_ms, plan.end_ms))
 
 
 def _count(rows: Rows) -> int:
     return len(rows.values) if isinstance(rows, Measured) else len(rows)
 
 
-def _share(plan: _Plan, start_ms: int) -> float:
-    done = start_ms + _WINDOW_MS[plan.what] - plan.start_ms
+def _share(plan: Plan, start_ms: int) -> float:
+    done = start_ms + plan.window_ms - plan.start_ms
     return min(1.0, done / (plan.end_ms - plan.start_ms))
 
 

@@ -56,6 +56,7 @@ _INGESTS = ("ingest", "ingest_2")
 """Two share the messages, so that one may be updated or fail."""
 BACKUPS = Path("/var/lib/sgmp-backups")
 """Where the timer keeps them: systemd makes a service's folder there, for root alone."""
+ARCHIVE = Path("/var/lib/sgmp-archive")
 _KEPT_BACKUPS = 14
 """Of two weeks."""
 
@@ -443,7 +444,16 @@ def services(folder: Path, server: Server) -> list[Service]:
         in_compose=False,
         calendar="Sun *-*-* 04:00",
     )
-    return [*result, backup, verify]
+    archive = Service(
+        "archive",
+        "archive the raw readings of months that are over",
+        ("archive", str(ARCHIVE), *deployment),
+        environment=folder / "environment" / "migrate.env",
+        settings=("Type=oneshot", f"StateDirectory={ARCHIVE.name}", "DynamicUser=yes", "Nice=10"),
+        in_compose=False,
+        calendar="*-*-* 03:30",
+    )
+    return [*result, backup, verify, archive]
 
 
 def _run_files(folder: Path, server: Server, owner: tuple[int, int] | None) -> Iterator[tuple[Path, str]]:

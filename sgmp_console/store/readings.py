@@ -166,9 +166,17 @@ def read(
     `series`: what `series_of` returned in this transaction, if it is known.
     """
     known = series_of(connection, house_id) if series is None else series
-    asked = {key: known.get(key) for key in fields}
+    found = of_series(connection, [known.get(key) for key in fields], start_ms, end_ms)
+    return dict(zip(fields, found, strict=True))
+
+
+def of_series(
+    connection: sa.Connection, series: Sequence[int | None], start_ms: int, end_ms: int
+) -> list[Series]:
+    """The same by the numbers of series; nothing for None."""
+    asked = dict(enumerate(series))
     columns = read_packed(connection, asked, start_ms, end_ms, "packed_readings", (">i8", ">f8"))
-    return {key: Series(binary_copy.to_ms(times), values) for key, (times, values) in columns.items()}
+    return [Series(binary_copy.to_ms(times), values) for times, values in columns.values()]
 
 
 def not_kept(connection: sa.Connection, house_id: int, fields: Mapping[FieldKey, Series]) -> int:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from sgmp_console.store.database import Database
-from sgmp_console.store.rows import array_literal, driver, from_ms
+from sgmp_console.store.rows import array_literal, driver, from_ms, to_ms_or_none
+from sgmp_console.store.series import FieldKey
 
 _SERIES_AT_A_TIME = 200
 """Each statement reads the readings of so many series, so that progress can be shown."""
@@ -117,6 +118,30 @@ def rows_of(
             (array_literal(series), *map(from_ms, between_ms or ())),
         )
         return cursor.fetchall()
+
+
+def series_of_house(connection: sa.Connection, house_id: int) -> list[tuple[int, FieldKey]]:
+    """All series of a house with their names, those of devices that were replaced or deleted, too."""
+    rows = connection.execute(
+        sa.text(
+            "SELECT s.series_id, d.name, s.field FROM sgmp.series s JOIN sgmp.device d USING (device_id)"
+            " WHERE s.house_id = :house ORDER BY d.name, s.field, s.series_id"
+        ),
+        {"house": house_id},
+    )
+    return [(number, (device, name)) for number, device, name in rows]
+
+
+def first_reading(connection: sa.Connection, series: Sequence[int]) -> int | None:
+    """When the first reading that is left of any of these series was, UTC ms."""
+    first = connection.execute(
+        sa.text(
+            "SELECT min(one.ts) FROM unnest(CAST(:series AS integer[])) AS s (series_id) CROSS JOIN LATERAL"
+            " (SELECT r.ts FROM sgmp.reading r WHERE r.series_id = s.series_id ORDER BY r.ts LIMIT 1) one"
+        ),
+        {"series": list(series)},
+    ).scalar_one()
+    return to_ms_or_none(first)
 
 
 def rows_of_tables(connection: sa.Connection) -> dict[str, int]:
