@@ -154,7 +154,7 @@ def _quarantine(connection: sa.Connection, house_id: int) -> Step:
 
 
 def _finding(finding: Finding, zone: str) -> Step:
-    said = sentence(finding.rule, finding.device, finding.subject, finding.details, zone)
+    said = sentence(finding.rule, finding.device, finding.subject, finding.details, zone, value=finding.value)
     return Step("Finding", False, f"{said.text}, since {_time(finding.from_ms, zone)}", said.to_do)
 
 

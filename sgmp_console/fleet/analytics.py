@@ -93,7 +93,10 @@ def delete(database: Database, house_id: int, item_ids: Collection[int]) -> None
         wanted = set(item_ids)
         if not wanted <= items.keys():
             raise UserError("An analytic item is not in this house any more. It may have been deleted.")
-        staying = {item.name: item.formula for number, item in items.items() if number not in wanted}
+        going = {items[number].name for number in wanted}
+        staying = {
+            name: text for name, text in in_use.formulas(connection, house_id).items() if name not in going
+        }
         names = [items[number].name for number in sorted(wanted)]
         if problem := in_use.refusal({name: users_of_item(name, staying) for name in names}):
             raise UserError(problem)

@@ -12,7 +12,7 @@ from sgmp_console.errors import UserError
 from sgmp_console.fleet import in_use
 from sgmp_console.fleet.editing import editing
 from sgmp_console.formula import users_of_device
-from sgmp_console.store import Database, Device, analytics, devices
+from sgmp_console.store import Database, Device, devices
 from sgmp_edge import contract
 
 MASK = devices.MASK
@@ -113,9 +113,8 @@ def delete(database: Database, house_id: int, device_ids: Collection[int]) -> No
 
 
 def users_of(connection: sa.Connection, device: Device) -> tuple[str, ...]:
-    """The names of the analytic items whose formulas mention a device."""
-    items = {item.name: item.formula for item in analytics.list_all(connection, device.house_id)}
-    return users_of_device(device.name, items)
+    """The analytic items and rules whose formulas mention a device."""
+    return users_of_device(device.name, in_use.formulas(connection, device.house_id))
 
 
 def check(name: str, kind: str, config: Mapping[str, Any], before: Device | None = None) -> None:

@@ -252,7 +252,7 @@ class ReportData:
         return tuple(
             Trouble(
                 one.device,
-                sentence(one.rule, one.device, one.subject, one.details, zone).text,
+                sentence(one.rule, one.device, one.subject, one.details, zone, value=one.value).text,
                 one.from_ms,
                 one.to_ms,
             )

@@ -25,6 +25,7 @@ from sgmp_console.store import (
     quarantine,
     readings,
     roles,
+    rules,
     standings,
     tallies,
     watching,
@@ -68,6 +69,7 @@ from sgmp_console.store.migrations import migrate
 from sgmp_console.store.quarantine import Rejected
 from sgmp_console.store.readings import Batch, DeviceSeries, ReadingRow, TextRow, Written
 from sgmp_console.store.roles import Role
+from sgmp_console.store.rules import OperatorRule
 from sgmp_console.store.series import FieldKey, SeriesIds, series_of
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "House",
     "IngestState",
     "Maintenance",
+    "OperatorRule",
     "OtherSchema",
     "PasswordExpired",
     "Place",
@@ -135,6 +138,7 @@ __all__ = [
     "quarantine",
     "readings",
     "roles",
+    "rules",
     "savepoint",
     "series_of",
     "server_version",

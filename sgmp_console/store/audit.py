@@ -52,6 +52,7 @@ KINDS = {
     "finding": "finding",
     "recipient": "recipient of notifications",
     "maintenance_window": "time of maintenance",
+    "rule": "rule",
 }
 """What acts are about, in words."""
 

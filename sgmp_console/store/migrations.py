@@ -65,6 +65,7 @@ _SUBJECTS = (
     "findings",
     "maintenance",
     "watch",
+    "rules",
     "notifications",
     "aggregates",
     "quality",

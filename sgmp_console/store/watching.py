@@ -257,7 +257,7 @@ def store_findings(
         if changed := [row for row in stored if row.finding_id]:
             execute_values(
                 cursor,
-                "UPDATE sgmp.finding f SET severity = n.severity, from_at = n.from_at, opened_at = n.opened_at,"
+                "UPDATE sgmp.finding f SET severity = n.severity, from_at = n.from_at, seen_at = n.seen_at, opened_at = n.opened_at,"
                 " gone_at = n.gone_at, to_at = n.to_at, value = n.value, details = n.details, suspended = n.suspended"
                 " FROM (VALUES %s) AS n (finding_id, house_id, device_name, rule, subject, severity, from_at, seen_at, opened_at,"
                 " gone_at, to_at, value, details, suspended) WHERE f.finding_id = n.finding_id",

@@ -24,7 +24,9 @@ def look(finding: Finding) -> tuple[str, str]:
 
 
 def said(finding: Finding, zone_name: str = "UTC") -> Sentence:
-    return sentence(finding.rule, finding.device, finding.subject, finding.details, zone_name)
+    return sentence(
+        finding.rule, finding.device, finding.subject, finding.details, zone_name, value=finding.value
+    )
 
 
 def when(finding: Finding, now_ms: int, zone: tzinfo) -> str:

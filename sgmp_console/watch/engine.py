@@ -10,16 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sgmp_console.watch.rules import TERMS, Key
+from sgmp_console.store.findings import Severity
+from sgmp_console.watch.rules import TERMS, Key, Terms
 
 
 @dataclass(frozen=True)
 class Condition:
-    """It holds since `since_ms`. `value`: how bad, the more the worse."""
+    """It holds since `since_ms`. `value`: how bad, the more the worse, or the less with `less_is_worse`. `broken_ms`: the last time
+    before at which it did not hold, where that is known: a hold time that began earlier begins again."""
 
     since_ms: int
     value: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    less_is_worse: bool = False
+    broken_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,17 @@ class Past:
 
 @dataclass(frozen=True)
 class Facts:
-    """What holds; of `unknown` nothing can be said; `past` is what is known to have held lately."""
+    """What holds; of `unknown` nothing can be said; `past` is what is known to have held lately. `between`: it holds no more, and
+    is not over: an open finding stays open. `terms`: in place of those of its rule."""
 
     conditions: Mapping[Key, Condition] = field(default_factory=dict)
     unknown: frozenset[Key] = frozenset()
     past: Sequence[Past] = ()
+    between: frozenset[Key] = frozenset()
+    terms: Mapping[Key, Terms] = field(default_factory=dict)
+
+    def terms_of(self, key: Key) -> Terms:
+        return self.terms.get(key) or TERMS[key.rule]
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Known:
     details: Mapping[str, Any] = field(default_factory=dict)
     suspended: bool = False
     finding_id: int = 0
+    severity: Severity = Severity.WARNING
 
 
 @dataclass(frozen=True)
@@ -105,13 +116,15 @@ def step(known: Iterable[Known], facts: Facts, now_ms: int) -> Changes:
             continue
         condition = facts.conditions.get(key)
         if condition is not None:
-            after = _holding(key, before, condition, now_ms)
+            after = _holding(key, before, condition, facts.terms_of(key), now_ms)
         elif before is None or before.opened_ms is None:
             if before is not None:
                 forgotten.append(before)
             continue
+        elif key in facts.between:
+            after = replace(before, gone_ms=None, suspended=False)
         else:
-            after = _over(before, past.get(key, ()), now_ms)
+            after = _over(before, past.get(key, ()), facts.terms_of(key), now_ms)
         if after != before:
             stored.append(after)
     for key, intervals in past.items():
@@ -124,15 +137,25 @@ def _without_subject(key: Key) -> Key:
     return Key(key.house_id, key.device, key.rule)
 
 
-def _holding(key: Key, before: Known | None, condition: Condition, now_ms: int) -> Known:
-    since_ms = min(condition.since_ms, now_ms)
-    if before is None:
-        before = Known(key, since_ms, now_ms, value=condition.value, details=condition.details)
+def _holding(key: Key, before: Known | None, condition: Condition, terms: Terms, now_ms: int) -> Known:
+    since_ms, broken_ms = min(condition.since_ms, now_ms), condition.broken_ms
+    is_again = (
+        before is not None
+        and before.opened_ms is None
+        and broken_ms is not None
+        and broken_ms > before.from_ms
+    )
+    if before is None or is_again:
+        finding_id = before.finding_id if before else 0
+        before = Known(
+            key, since_ms, now_ms, value=condition.value, details=condition.details, finding_id=finding_id
+        )
     value = before.value
     if condition.value is not None:
-        value = condition.value if value is None else max(value, condition.value)
+        worse = min if condition.less_is_worse else max
+        value = condition.value if value is None else worse(value, condition.value)
     opened_ms = before.opened_ms
-    if opened_ms is None and now_ms - before.seen_ms >= TERMS[key.rule].hold_ms:
+    if opened_ms is None and now_ms - before.seen_ms >= terms.hold_ms:
         opened_ms = now_ms
     return replace(
         before,
@@ -142,16 +165,17 @@ def _holding(key: Key, before: Known | None, condition: Condition, now_ms: int) 
         value=value,
         details=condition.details,
         suspended=False,
+        severity=terms.severity,
     )
 
 
-def _over(before: Known, past: Iterable[Past], now_ms: int) -> Known:
+def _over(before: Known, past: Iterable[Past], terms: Terms, now_ms: int) -> Known:
     """An open finding whose condition holds no more."""
     gone_ms = before.gone_ms
     if gone_ms is None:
         ends = [interval.to_ms for interval in past if before.from_ms <= interval.to_ms <= now_ms]
         gone_ms = max(before.from_ms, max(ends, default=now_ms))
-    over = now_ms - gone_ms >= TERMS[before.key.rule].clear_ms
+    over = now_ms - gone_ms >= terms.clear_ms
     return replace(before, gone_ms=gone_ms, to_ms=gone_ms if over else None, suspended=False)
 
 
@@ -170,4 +194,5 @@ def _recorded(key: Key, past: Iterable[Past], seen: Iterable[Known], now_ms: int
             gone_ms=interval.to_ms,
             to_ms=interval.to_ms,
             details=interval.details,
+            severity=TERMS[key.rule].severity,
         )

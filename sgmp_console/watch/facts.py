@@ -25,8 +25,10 @@ from sgmp_console.store.watching import (
     StoredFinding,
     Undelivered,
 )
+from sgmp_console.watch import operator_rules
 from sgmp_console.watch.engine import Condition, Facts, Past
-from sgmp_console.watch.rules import Key, Rule
+from sgmp_console.watch.operator_rules import RuleInHouse, Standing
+from sgmp_console.watch.rules import TERMS, Key, Rule, Terms
 from sgmp_console.watch.warnings import WarningGroup, warning_groups
 from sgmp_edge import contract
 from sgmp_edge.contract import EDGE_DEVICE_NAME, WarningKind
@@ -95,6 +97,7 @@ class Stored:
     first_ms: Mapping[DeviceKey, int] = field(default_factory=dict)
     certificates: Sequence[Certificate] = ()
     quality: Sequence[HouseFaults] = ()
+    rules: Sequence[RuleInHouse] = ()
 
 
 def read(
@@ -114,9 +117,11 @@ def read(
     asked = {device for device in asked if device[0] in houses}
     warnings = watching.warnings_of(connection, asked, now_ms - WARNINGS_SINCE_MS)
     last_ms = {device: events[-1].timestamp_ms for device, events in warnings.items() if events}
+    devices = watching.device_ages(connection)
+    lasts_ms = {(age.house_id, age.device): silent_after_ms(age, houses.get(age.house_id)) for age in devices}
     return Stored(
         houses,
-        watching.device_ages(connection),
+        devices,
         ingest_state.read(connection),
         watching.quarantined(connection),
         watching.initial_passwords(connection),
@@ -125,6 +130,7 @@ def read(
         watching.first_readings_after(connection, last_ms),
         certificates,
         quality.faults(connection),
+        operator_rules.standings(connection, now_ms, lasts_ms),
     )
 
 
@@ -167,7 +173,11 @@ def judge(stored: Stored, now_ms: int) -> Facts:
         )
     for faults in stored.quality:
         _judge_quality(facts, faults, present)
-    return Facts(facts.conditions, frozenset(facts.unknown), facts.past)
+    for one in stored.rules:
+        _judge_rule(facts, one)
+    return Facts(
+        facts.conditions, frozenset(facts.unknown), facts.past, frozenset(facts.between), facts.terms
+    )
 
 
 _OF_WARNINGS = {Rule.DEVICE_DOWN, Rule.DEVICE_WARNING, Rule.EDGE_WARNING}
@@ -181,6 +191,8 @@ class _Facts:
         self.conditions: dict[Key, Condition] = {}
         self.unknown: set[Key] = set()
         self.past: list[Past] = []
+        self.between: set[Key] = set()
+        self.terms: dict[Key, Terms] = {}
 
     def holds(self, key: Key, since_ms: int, *, value: float | None = None, **details: Any) -> None:
         self.conditions[key] = Condition(since_ms, value, details)
@@ -257,15 +269,18 @@ def _judge_configuration(facts: _Facts, house_id: int, standing: HouseStanding) 
 
 def _judge_age(facts: _Facts, age: DeviceAge, standing: HouseStanding | None) -> None:
     key = Key(age.house_id, age.device, Rule.DEVICE_SILENT)
-    status = (standing.edge.status if standing else None) or {}
-    if standing is None or age.newest_ms is None or not status:
+    if standing is None or age.newest_ms is None or not standing.edge.status:
         facts.unknown.add(key)
-        return
+    elif facts.now_ms - age.newest_ms > silent_after_ms(age, standing):
+        facts.holds(key, age.newest_ms)
+
+
+def silent_after_ms(age: DeviceAge, standing: HouseStanding | None) -> int:
+    """How old the newest reading of a device may be."""
+    status = (standing.edge.status if standing else None) or {}
     interval_s = age.interval_s or _number(status.get("poll_interval_s"))
     polls_ms = UNKNOWN_RHYTHM_MS if interval_s is None else round(SILENT_POLLS * interval_s * 1000)
-    silent_ms = max(LEAST_SILENT_MS, polls_ms)
-    if facts.now_ms - age.newest_ms > silent_ms:
-        facts.holds(key, age.newest_ms)
+    return max(LEAST_SILENT_MS, polls_ms)
 
 
 def _judge_warnings(
@@ -315,6 +330,36 @@ def _judge_quality(facts: _Facts, found: HouseFaults, present: Collection[Device
     for device in found.silent:
         for kind in _OF_VALUES if device else [Quality.UNBALANCED]:
             facts.unknown.add(Key(found.house_id, str(device), Rule.DATA_QUALITY, (kind.name or "").lower()))
+
+
+def _judge_rule(facts: _Facts, found: RuleInHouse) -> None:
+    rule, judged = found.rule, found.judged
+    key = Key(found.house_id, "", Rule.OPERATOR, str(rule.rule_id))
+    facts.terms[key] = replace(
+        TERMS[Rule.OPERATOR], severity=rule.severity, hold_ms=rule.hold_s * 1000, clear_ms=rule.clear_s * 1000
+    )
+    match judged.standing:
+        case Standing.SUSPENDED:
+            facts.unknown.add(key)
+        case Standing.BETWEEN:
+            facts.between.add(key)
+        case Standing.HOLDS:
+            facts.conditions[key] = Condition(
+                judged.since_ms,
+                # In three digits: a value that creeps is not a change of the finding each few seconds.
+                None if judged.worst is None else float(f"{judged.worst:.3g}"),
+                {
+                    "name": rule.name,
+                    "above": rule.above,
+                    "threshold": rule.threshold,
+                    "unit": rule.unit,
+                    "guidance": rule.guidance[:_MAX_TEXT],
+                },
+                less_is_worse=not rule.above,
+                broken_ms=judged.broken_ms,
+            )
+        case Standing.CLEAR:
+            pass
 
 
 def _key_of(house_id: int, device: str, group: WarningGroup) -> Key:

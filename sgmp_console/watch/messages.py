@@ -52,7 +52,14 @@ def _summary(items: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _sentence(item: Mapping[str, Any]) -> Sentence:
-    return sentence(item["rule"], item["device"], item["subject"], item["details"], item["zone"] or "UTC")
+    return sentence(
+        item["rule"],
+        item["device"],
+        item["subject"],
+        item["details"],
+        item["zone"] or "UTC",
+        value=item["value"],
+    )
 
 
 def _lines(item: Mapping[str, Any]) -> list[str]:

@@ -44,6 +44,8 @@ class Rule(StrEnum):
     """Subject: what the device's text is about."""
     DATA_QUALITY = "data_quality"
     """Subject: which check (a name of `quality.Quality`, in small letters). Without a device: of the house's balance."""
+    OPERATOR = "rule"
+    """Subject: the number of the operators' rule; its terms are its own (`Facts.terms`)."""
 
 
 class Scope(Enum):
@@ -107,6 +109,8 @@ TERMS: Mapping[Rule, Terms] = {
         0,
         (*_OFFLINE, Rule.EDGE_BACKLOG, Rule.DEVICE_DOWN, Rule.DEVICE_SILENT),
     ),
+    # Of one that was deleted or disabled; else see `facts`. Missing data of a device suspend it by themselves.
+    Rule.OPERATOR: Terms(Scope.HOUSE, Severity.WARNING, 0, 0, _OFFLINE),
 }
 
 

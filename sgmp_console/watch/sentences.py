@@ -90,8 +90,16 @@ class Sentence:
     to_do: str = ""
 
 
-def sentence(rule: str, device: str, subject: str, details: Mapping[str, Any], zone: str = "UTC") -> Sentence:
-    """Of a finding. `zone`: whose clock shows its times. A rule or alarm that is not known here shows its name."""
+def sentence(
+    rule: str,
+    device: str,
+    subject: str,
+    details: Mapping[str, Any],
+    zone: str = "UTC",
+    *,
+    value: float | None = None,
+) -> Sentence:
+    """Of a finding. `zone`: whose clock shows its times. `value`: its own. A rule or alarm that is not known here shows its name."""
     try:
         known = Rule(rule)
         alarm = Alarm(subject) if known is Rule.INGEST_ALARM else None
@@ -104,6 +112,8 @@ def sentence(rule: str, device: str, subject: str, details: Mapping[str, Any], z
         return Sentence(one_line(first.rstrip(".")), one_line(rest))
     if known is Rule.DATA_QUALITY:
         return _of_quality(device, subject, details, zone)
+    if known is Rule.OPERATOR:
+        return _of_operator(subject, details, value)
     return Sentence(one_line(_text(known, device, subject, details, zone)), _TO_DO.get(known, ""))
 
 
@@ -116,6 +126,29 @@ def _of_quality(device: str, subject: str, details: Mapping[str, Any], zone: str
     lasted = f", {slots / SLOTS_PER_HOUR:.1f} h" if isinstance(slots, int) else ""
     on = f" of {calendar.local(day_ms, zone or 'UTC'):%d %b %Y}" if isinstance(day_ms, int) else ""
     return Sentence(one_line(f"{f'{device}: ' if device else ''}{text}{about}{lasted}{on}"), to_do)
+
+
+def _of_operator(subject: str, details: Mapping[str, Any], value: float | None) -> Sentence:
+    name, guidance = str(details.get("name", subject)), one_line(str(details.get("guidance", "")))
+    threshold, unit = details.get("threshold"), str(details.get("unit", ""))
+    if not isinstance(threshold, int | float):
+        return Sentence(one_line(name), guidance)
+    reached = "" if value is None else f"{quantity(value, unit)}, "
+    return Sentence(
+        one_line(f"{name}: {reached}{beyond(bool(details.get('above')))} {quantity(threshold, unit)}"),
+        guidance,
+    )
+
+
+def beyond(above: bool) -> str:
+    """Of a threshold."""
+    return "above" if above else "below"
+
+
+def quantity(value: float, unit: str) -> str:
+    """As an operator would type it, with its unit."""
+    number = f"{value:.6g}"
+    return f"{number} {unit}" if unit else number
 
 
 def one_line(text: str) -> str:

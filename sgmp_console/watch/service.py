@@ -32,7 +32,7 @@ from sgmp_console.watch.delivery import Sender, deliver
 from sgmp_console.watch.engine import Known, step
 from sgmp_console.watch.facts import WARNINGS_SINCE_MS, Certificate
 from sgmp_console.watch.nightly import Nightly
-from sgmp_console.watch.rules import TERMS, Key, Rule
+from sgmp_console.watch.rules import Key, Rule
 from sgmp_console.watch.webhook import Network
 from sgmp_console.watch.windows import covers
 
@@ -223,7 +223,7 @@ def look(
         if finding.opened_ms == now_ms or finding.to_ms is not None:
             _log.info("%s %s", "over:" if finding.to_ms is not None else "opened:", finding.key)
     notify(connection, now_ms)
-    open_findings = Counter(TERMS[finding.key.rule].severity for finding in changes.open_after(known))
+    open_findings = Counter(finding.severity for finding in changes.open_after(known))
     return {severity.value: open_findings[severity] for severity in Severity}
 
 
@@ -272,6 +272,7 @@ def _known(row: StoredFinding) -> Known:
         row.details,
         row.suspended,
         row.finding_id,
+        Severity(row.severity),
     )
 
 
@@ -283,7 +284,7 @@ def _stored(finding: Known) -> StoredFinding:
         key.device,
         key.rule.value,
         key.subject,
-        TERMS[key.rule].severity.value,
+        finding.severity.value,
         finding.from_ms,
         finding.seen_ms,
         finding.opened_ms,

@@ -9,7 +9,17 @@ from datetime import date
 from typing import Any
 
 from sgmp_console import store
-from sgmp_console.store import Batch, Database, Device, EventRow, House, ReadingRow, Rejected, TextRow
+from sgmp_console.store import (
+    Batch,
+    Database,
+    Device,
+    EventRow,
+    House,
+    OperatorRule,
+    ReadingRow,
+    Rejected,
+    TextRow,
+)
 from sgmp_console.store.quality import DayToStore, Run
 from tests.database import TestDatabase
 
@@ -47,6 +57,7 @@ class Place:
     finding_id: int
     window_id: int
     recipient_id: int
+    rule_id: int
     value: float
     mark: str
     secret: str
@@ -178,6 +189,10 @@ def _place(owner: Database, name: str, value: float) -> Place:
         recipient_id = store.findings.add_recipient(
             connection, store.findings.Channel.MAIL, f"{mark.lower()}@example.org", house_id=house.house_id
         )
+        rule = store.rules.create(
+            connection,
+            OperatorRule("high", "meter.x", True, 1, guidance=mark, house_id=house.house_id),
+        )
         series_id = connection.exec_driver_sql(
             "SELECT series_id FROM sgmp.series WHERE house_id = %s AND field = 'x'", (house.house_id,)
         ).scalar_one()
@@ -197,6 +212,7 @@ def _place(owner: Database, name: str, value: float) -> Place:
         finding_id,
         window_id,
         recipient_id,
+        rule.rule_id,
         value,
         mark,
         secret,

@@ -24,6 +24,7 @@ from sgmp_console.fleet import houses_overview, sync
 from sgmp_console.store import (
     AccountDisabled,
     Database,
+    OperatorRule,
     SignInRefused,
     aggregates,
     analytics,
@@ -57,6 +58,7 @@ read checked days          all    own         own      own        -      -      
 read flags of quality      all    own         own      own        -      -            -         -
 read the houses' quality   all    own         own      own        -      -            -         -
 read maintenance windows   all    own         own      own        -      -            -         -
+read rules                 all    own         own      own        -      -            -         -
 read recipients            all    -           -        own        -      -            -         -
 read quarantine            all    own         -        own        -      -            -         -
 read sent configurations   all    own         own      own        -      -            -         -
@@ -83,6 +85,10 @@ edit an analytic item      all    own         -        -          -      -      
 delete an analytic item    all    own         -        -          -      -            -         -
 register aggregation       all    own         -        -          -      -            -         -
 populate aggregates        all    own         -        -          -      -            -         -
+create a rule              all    own         -        -          -      -            -         -
+create a rule of all       all    -           -        -          -      -            -         -
+edit a rule                all    own         -        -          -      -            -         -
+delete a rule              all    own         -        -          -      -            -         -
 acknowledge a finding      all    -           -        own        -      -            -         -
 silence a finding          all    -           -        own        -      -            -         -
 add a maintenance window   all    -           -        own        -      -            -         -
@@ -188,6 +194,8 @@ def is_registered(connection: sa.Connection, place: Place) -> object:
 
 VERIFIER = "SCRAM-SHA-256$4096:" + "A" * 22 + "==$" + "A" * 43 + "=:" + "A" * 43 + "="
 
+RULE = "'x', 'meter.x', true, 1, NULL, 0, 0, NULL, NULL, 'info', '', '', true"
+
 ACTS = {
     "see the house": Act(
         lambda c, p: store.houses.get(c, p.house_id), "SELECT FROM sgmp.houses WHERE house_id = {house}"
@@ -285,6 +293,28 @@ ACTS = {
     "end a maintenance window": Act(
         lambda c, p: findings.remove_window(c, p.window_id),
         "SELECT NULLIF(sgmp.remove_window({window}), false)",
+    ),
+    "read rules": Act(
+        lambda c, p: [one for one in store.rules.read(c) if one.house_id == p.house_id],
+        "SELECT FROM sgmp.visible_rules() WHERE guidance = {mark}",
+    ),
+    "create a rule": Act(
+        lambda c, p: store.rules.create(c, OperatorRule("x", "meter.x", True, 1, house_id=p.house_id)),
+        f"SELECT sgmp.create_rule({{house}}, {RULE})",
+    ),
+    "create a rule of all": Act(
+        lambda c, p: store.rules.create(c, OperatorRule(p.mark, "meter.x", True, 1)),
+        f"SELECT sgmp.create_rule(NULL, {RULE})",
+    ),
+    "edit a rule": Act(
+        lambda c, p: store.rules.update(
+            c, OperatorRule("y", "meter.x", True, 1, house_id=p.house_id, rule_id=p.rule_id)
+        ),
+        f"SELECT sgmp.update_rule({{rule}}, 1, {RULE})",
+    ),
+    "delete a rule": Act(
+        done(lambda c, p: store.rules.delete(c, p.rule_id)),
+        "SELECT sgmp.delete_rule({rule})",
     ),
     "read recipients": Act(
         lambda c, p: [one for one in findings.recipients(c) if one.house_id == p.house_id],
@@ -529,6 +559,7 @@ def by_sql(login: Login, scene: Scene, act: Act, place: Place) -> bool:
         finding=place.finding_id,
         window=place.window_id,
         recipient=place.recipient_id,
+        rule=place.rule_id,
         role=scene.role_id,
         verifier=f"'{VERIFIER}'",
     )

@@ -217,7 +217,7 @@ def test_an_item_that_others_use_is_not_deleted_and_they_are_named(
     page.action("delete").trigger()
     assert not page.findChildren(ConfirmDialog)
     assert page.message_bar.text().startswith(
-        "Nothing was deleted: load is used by surplus. Change or delete these analytic items first."
+        "Nothing was deleted: load is used by surplus. Change or delete what uses it first."
     )
 
 

@@ -238,7 +238,7 @@ def test_a_device_that_formulas_use_is_not_deleted_and_they_are_named(some: None
     page.action("delete").trigger()
     assert not page.findChildren(ConfirmDialog)
     assert page.message_bar.text() == (
-        "Nothing was deleted: egauge is used by load, solar. Change or delete these analytic items first."
+        "Nothing was deleted: egauge is used by load, solar. Change or delete what uses it first."
     )
 
 

@@ -63,6 +63,7 @@ RETURN CASE of_table
     WHEN 'analytic_item' THEN jsonb_build_object(
         'name', stored -> 'name', 'description', stored -> 'description', 'formula', stored -> 'formula',
         'aggregated', stored -> 'aggregated', 'unit', stored -> 'unit')
+    WHEN 'rule' THEN stored - ARRAY['rule_id', 'house_id', 'revision', 'changed_at', 'created_at']
     WHEN 'config_version' THEN jsonb_build_object('version', stored -> 'version', 'sha256', stored -> 'sha256')
     WHEN 'series' THEN jsonb_build_object('unit', stored -> 'unit')
 END;
@@ -141,6 +142,8 @@ FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
 CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.analytic_item
 FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
 CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.config_version
+FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
+CREATE TRIGGER sgmp_audit_row AFTER INSERT OR UPDATE OR DELETE ON sgmp.rule
 FOR EACH ROW EXECUTE FUNCTION sgmp.audit_row();
 -- Not what ingest and populating do to series, which is no act of anybody's.
 CREATE TRIGGER sgmp_audit_row AFTER UPDATE OF unit ON sgmp.series

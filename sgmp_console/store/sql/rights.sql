@@ -55,6 +55,8 @@ GRANT EXECUTE ON FUNCTION
     sgmp.take_turn(text, interval), sgmp.newest_of_devices(), sgmp.first_readings_after(integer[], text[], timestamptz[]),
     sgmp.warned_since(bigint), sgmp.warnings_of(integer[], text[], timestamptz), sgmp.initial_passwords(),
     sgmp.quarantined(), sgmp.undelivered(), sgmp.notification_candidates(),
+    sgmp.houses_with_rules(), sgmp.series_of_fields(integer[], text[], text[]), 
+    sgmp.events_of_houses(integer[], timestamptz, text[], boolean),
     sgmp.series_to_check(integer, timestamptz, integer), sgmp.quality_faults(),
     sgmp.enqueue_notifications(integer, bigint[], text[], integer, interval), sgmp.claim_notifications(integer), sgmp.settle_notification(bigint, text, interval)
 TO {watch};
@@ -105,6 +107,12 @@ GRANT EXECUTE ON FUNCTION
     sgmp.add_recipient(text, text, text, integer, text), sgmp.remove_recipient(integer), sgmp.test_recipient(integer),
     sgmp.notification_state(bigint), sgmp.visible_windows(),
     sgmp.add_window(integer, text, timestamptz, timestamptz, integer[], time, time, text), sgmp.remove_window(integer),
+    sgmp.visible_rules(),
+    sgmp.create_rule(integer, text, text, boolean, double precision, double precision, integer, integer, time, time, text, text,
+                     text, boolean),
+    sgmp.update_rule(integer, integer, text, text, boolean, double precision, double precision, integer, integer, time, time,
+                     text, text, text, boolean),
+    sgmp.delete_rule(integer),
     sgmp.visible_audit(), sgmp.shortened(jsonb), sgmp.audit_entry(bigint),
     sgmp.audit_page(text, text, text[], text[], integer, timestamptz, timestamptz, bigint, integer, boolean),
     sgmp.audit_external(text, text, text, integer, jsonb)

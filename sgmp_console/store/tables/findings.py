@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -26,6 +27,7 @@ from sgmp_console.store.tables.columns import (
     is_one_of,
     metadata,
     now,
+    revision,
     row_id,
     text_column,
     when,
@@ -188,6 +190,50 @@ maintenance_window = Table(
     at_most("device_name", 64),
     at_most("note", 2000),
 )
+
+# What operators have watched: the values of a formula above or below a threshold for `hold_s`. Without a house: in all houses.
+# It is over beyond `clear_threshold` (null: the threshold) for `clear_s`. With times: within them only, by the clock of the
+# house. `changed_at`: since when it asks what it asks.
+rule = Table(
+    "rule",
+    metadata,
+    row_id("rule_id"),
+    Column("house_id", Integer, ForeignKey(house.c.house_id)),
+    Column("name", Text, nullable=False),
+    Column("formula", Text, nullable=False),
+    Column("above", Boolean, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("clear_threshold", Double),
+    Column("hold_s", Integer, nullable=False),
+    Column("clear_s", Integer, nullable=False),
+    Column("from_time", Time),
+    Column("until_time", Time),
+    Column("severity", Text, nullable=False),
+    text_column("guidance"),
+    text_column("unit"),
+    Column("enabled", Boolean, nullable=False),
+    revision(),
+    now("changed_at"),
+    now("created_at"),
+    is_one_of("severity", *_SEVERITIES),
+    CheckConstraint("name ~ '[^[:space:]]' AND name !~ '[[:cntrl:]]' AND length(name) <= 100", name="name"),
+    at_most("formula", 10000),
+    at_most("guidance", 2000),
+    at_most("unit", 64),
+    CheckConstraint(
+        "abs(threshold) <= 1e100 AND (clear_threshold IS NULL"
+        " OR CASE WHEN above THEN clear_threshold <= threshold AND clear_threshold >= -1e100"
+        " ELSE clear_threshold >= threshold AND clear_threshold <= 1e100 END)",
+        name="threshold",
+    ),
+    CheckConstraint("hold_s BETWEEN 0 AND 604800 AND clear_s BETWEEN 0 AND 604800", name="times"),
+    CheckConstraint(
+        "(from_time IS NULL) = (until_time IS NULL) AND from_time IS DISTINCT FROM until_time"
+        " OR from_time IS NULL AND until_time IS NULL",
+        name="hours",
+    ),
+)
+Index("rule_name_key", func.coalesce(rule.c.house_id, 0), rule.c.name, unique=True)
 
 # Whose turn was the last, and up to which event warnings were read (`store.findings.Turn`).
 watch_state = Table(
