@@ -118,7 +118,9 @@ def read(
     warnings = watching.warnings_of(connection, asked, now_ms - WARNINGS_SINCE_MS)
     last_ms = {device: events[-1].timestamp_ms for device, events in warnings.items() if events}
     devices = watching.device_ages(connection)
-    lasts_ms = {(age.house_id, age.device): silent_after_ms(age, houses.get(age.house_id)) for age in devices}
+    lasts_ms: dict[int, dict[str, int]] = {}
+    for age in devices:
+        lasts_ms.setdefault(age.house_id, {})[age.device] = silent_after_ms(age, houses.get(age.house_id))
     return Stored(
         houses,
         devices,

@@ -87,7 +87,11 @@ def judge(
         return Judged(Standing.CLEAR)
     values = values.since(now_ms - (EVENT_LASTS_MS if of_events else lasts_ms))
     if not len(values):
-        return Judged(Standing.CLEAR) if of_events else Judged(Standing.SUSPENDED, problem="no values")
+        return (
+            Judged(Standing.CLEAR)
+            if of_events
+            else Judged(Standing.SUSPENDED, problem="There are no values of late.")
+        )
     times, states = values.timestamps, _states(rule, values, zone)
     at_ms, value = int(times[-1]), float(values.values[-1])
     last = len(states) - 1
@@ -185,33 +189,25 @@ def _plan(formulas: tuple[tuple[str, str], ...], items: str, devices: frozenset[
 
 
 def standings(
-    connection: sa.Connection, now_ms: int, lasts_ms: Mapping[tuple[int, str], int]
+    connection: sa.Connection, now_ms: int, lasts_ms: Mapping[int, Mapping[str, int]]
 ) -> list[RuleInHouse]:
-    """How all rules that are enabled stand in their houses. `lasts_ms`: devices in use (house, name), and for how long a reading of
+    """How all rules that are enabled stand in their houses. `lasts_ms`: by house the devices in use, and for how long a reading of
     each says how it is now."""
     enabled = [rule for rule in rules.read(connection) if rule.enabled]
     if not enabled:
         return []
-    devices: dict[int, set[str]] = {}
-    for house_id, name in lasts_ms:
-        devices.setdefault(house_id, set()).add(name)
     planned: list[tuple[HouseWithRules, list[OperatorRule], ItemGraph]] = []
     since_ms: dict[HouseField, int] = {}
     with_events: list[int] = []
     named: set[EventIdentifier] = set()
     for house in rules.houses(connection):
         own = [rule for rule in enabled if rule.house_id in (None, house.house_id)]
-        graph = _plan(
-            tuple((str(rule.rule_id), rule.formula) for rule in own),
-            house.items,
-            frozenset(devices.get(house.house_id, ())),
-        )
+        devices = lasts_ms.get(house.house_id, {})
+        formulas = tuple((str(rule.rule_id), rule.formula) for rule in own)
+        graph = _plan(formulas, house.items, frozenset(devices))
         planned.append((house, own, graph))
         if graph.fields:
-            reach = max(
-                _lasts(graph, rule, house.house_id, lasts_ms) for rule in own if graph.step(str(rule.rule_id))
-            )
-            start_ms = now_ms - _read_class(reach)
+            start_ms = now_ms - _read_class(max(lasting(graph, rule, devices) for rule in own))
             since_ms |= {(house.house_id, (one.device, one.field)): start_ms for one in graph.fields}
         if graph.events:
             with_events.append(house.house_id)
@@ -230,58 +226,47 @@ def standings(
             one: readings[house.house_id, (one.device, one.field)] for one in graph.fields
         }
         series |= {one: event_series(one, events[house.house_id]) for one in graph.events}
-        found += [
-            RuleInHouse(house.house_id, rule, judged)
-            for rule, judged in _judged(house, own, graph, series, now_ms, lasts_ms)
-        ]
+        devices = lasts_ms.get(house.house_id, {})
+        try:
+            judged = judge_house(graph, own, series, now_ms, house.zone, devices)
+        except Exception:  # noqa: BLE001 - a formula or zone that nobody thought of; other houses are judged
+            _log.exception("the rules of house %s can't be judged", house.house_id)
+            judged = [Judged(Standing.SUSPENDED, problem="It can't be evaluated.") for _ in own]
+        found += [RuleInHouse(house.house_id, *pair) for pair in zip(own, judged, strict=True)]
     return found
 
 
-def _judged(
-    house: HouseWithRules,
-    own: Sequence[OperatorRule],
+def judge_house(
     graph: ItemGraph,
+    own: Sequence[OperatorRule],
     series: Mapping[Identifier, Series],
     now_ms: int,
-    lasts_ms: Mapping[tuple[int, str], int],
-) -> list[tuple[OperatorRule, Judged]]:
-    try:
-        values = graph.evaluate(series)
-        return [
-            (
-                rule,
-                judged_in(
-                    graph, rule, values, now_ms, house.zone, _lasts(graph, rule, house.house_id, lasts_ms)
-                ),
-            )
-            for rule in own
-        ]
-    except Exception:  # noqa: BLE001 - a formula or zone that nobody thought of; other houses are judged
-        _log.exception("the rules of house %s can't be judged", house.house_id)
-        return [(rule, Judged(Standing.SUSPENDED, problem="it can't be evaluated")) for rule in own]
+    zone: str,
+    lasts_ms: Mapping[str, int],
+) -> list[Judged]:
+    """Rules of a house, each an item of the graph under its number. `lasts_ms`: as in `standings`, of this house."""
+    values = graph.evaluate(series)
+    found = []
+    for rule in own:
+        key = str(rule.rule_id)
+        step = graph.step(key)
+        if step is None:
+            found.append(Judged(Standing.SUSPENDED, problem=graph.problems.get(key, "")))
+            continue
+        known = values[key]
+        if step.lookback_ms:  # the mean of a period that is not over is not known yet
+            known = known.between(0, now_ms - step.lookback_ms + 1)
+        lasts = lasting(graph, rule, lasts_ms)
+        found.append(judge(rule, known, now_ms, zone, lasts_ms=lasts, of_events=not step.devices))
+    return found
 
 
-def judged_in(
-    graph: ItemGraph, rule: OperatorRule, values: Mapping[str, Series], now_ms: int, zone: str, lasts_ms: int
-) -> Judged:
-    """`values` of the graph's items, the rule's under its number. `lasts_ms` includes what its averages need."""
-    key = str(rule.rule_id)
-    step = graph.step(key)
-    if step is None:
-        return Judged(Standing.SUSPENDED, problem=graph.problems.get(key, ""))
-    known = values[key]
-    if step.lookback_ms:  # the mean of a period that is not over is not known yet
-        known = known.between(0, now_ms - step.lookback_ms + 1)
-    return judge(rule, known, now_ms, zone, lasts_ms=lasts_ms, of_events=not step.devices)
-
-
-def _lasts(
-    graph: ItemGraph, rule: OperatorRule, house_id: int, lasts_ms: Mapping[tuple[int, str], int]
-) -> int:
+def lasting(graph: ItemGraph, rule: OperatorRule, lasts_ms: Mapping[str, int]) -> int:
+    """For how long a value of a rule says how it is now; the readings of so long are enough to have it."""
     step = graph.step(str(rule.rule_id))
     if step is None:
         return 0
-    return 2 * step.lookback_ms + max((lasts_ms[house_id, device] for device in step.devices), default=0)
+    return 2 * step.lookback_ms + max((lasts_ms[device] for device in step.devices), default=0)
 
 
 def _read_class(reach_ms: int) -> int:

@@ -11,9 +11,10 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console.formula import Catalogue, DeviceIdentifier, Problem, parse
 from sgmp_console.ui import theme
-from sgmp_console.ui.pages.analytics import completion, rendered, syntax
-from sgmp_console.ui.pages.analytics.formula_edit import FormulaEdit
+from sgmp_console.ui.pages.analytics import rendered
 from sgmp_console.ui.pages.analytics.rendered import RenderedFormula
+from sgmp_console.ui.parts.formula import completion, syntax
+from sgmp_console.ui.parts.formula.formula_edit import FormulaEdit
 from tests.ui.test_theme import contrast
 
 CATALOGUE = Catalogue(

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console import store
 from sgmp_console.fleet import accounts, analytics, devices, houses, roles
-from sgmp_console.store import Batch, Database, EventRow, findings
+from sgmp_console.store import Batch, Database, EventRow, OperatorRule, findings
 from sgmp_console.store.findings import Channel, Once
 from sgmp_console.store.quarantine import Rejected
 from sgmp_console.ui.pages.devices.page import DevicesPage
@@ -31,6 +31,7 @@ DIALOGS = {
     "houses": ("create", "edit", "delete", "synchronize", "renew", "wiring"),
     "accounts": ("create", "edit", "reset", "disable", "delete", "import"),
     "roles": ("create", "edit", "copy", "delete"),
+    "rules": ("create", "edit", "duplicate", "delete"),
     "maintenance": ("add", "remove"),
     "notifications": ("add", "remove"),
     "audit": (),
@@ -46,6 +47,7 @@ AT_ONCE = {
     "houses": ("revoke",),  # looks for other valid credentials first
     "accounts": ("export", "enable"),
     "roles": (),
+    "rules": ("enable", "disable"),
     "maintenance": (),
     "notifications": ("test",),
     "audit": ("export",),
@@ -79,6 +81,11 @@ def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
                 with owner.begin() as connection:
                     rows = [Rejected(NOW_MS, f"topic/{n}", b"{", "No JSON", house_id) for n in numbers]
                     store.quarantine.store(connection, rows)
+            case "rules":
+                formula = "meter.A.Load" if number % 2 else "events.::EV_END_CHARGING.energy"
+                rule = OperatorRule(f"rule {number}", formula, above=True, threshold=1, house_id=house_id)
+                with owner.begin() as connection:
+                    store.rules.create(connection, rule)
             case "maintenance":
                 with owner.begin() as connection:
                     findings.add_window(connection, Once(number * 1000, number * 1000 + 1), house_id=house_id)

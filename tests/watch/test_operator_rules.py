@@ -187,7 +187,7 @@ def test_the_watch_itself_may_read_all_that_rules_need(
     add(north, LOW)
     add(north, OperatorRule("Warned", "events.::WARNING", above=True, threshold=0), everywhere=True)
     turns(north, 0.5, soc=9.0)
-    lasts_ms = {(north.house.house_id, "battery"): 2 * MINUTE}
+    lasts_ms = {north.house.house_id: {"battery": 2 * MINUTE}}
     with watch.begin() as connection:
         found = operator_rules.standings(connection, fleet.now_ms, lasts_ms)
     assert {one.rule.name: one.judged.standing for one in found} == {

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter
 from sgmp_console.fleet.analytics_overview import ItemOverview
 from sgmp_console.reports.home import STALE_AFTER_MS
 from sgmp_console.ui import fonts, formats, theme
-from sgmp_console.ui.pages.analytics import syntax
+from sgmp_console.ui.parts.formula import syntax
 from sgmp_console.ui.parts.rows import Badge, Column
 from sgmp_console.ui.parts.table import paint_text
 

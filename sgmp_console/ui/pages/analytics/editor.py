@@ -21,13 +21,13 @@ from sgmp_console.ui.dialogs.edit_dialog import EditDialog
 from sgmp_console.ui.explain import explain_in_form
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
-from sgmp_console.ui.pages.analytics import completion
 from sgmp_console.ui.pages.analytics.aggregation_box import AggregationBox
-from sgmp_console.ui.pages.analytics.formula_edit import FormulaEdit
 from sgmp_console.ui.pages.analytics.preview_card import PreviewCard
 from sgmp_console.ui.pages.analytics.rendered import RenderedFormula
-from sgmp_console.ui.pages.analytics.verdict import Verdict
 from sgmp_console.ui.parts.fields import Field
+from sgmp_console.ui.parts.formula import completion
+from sgmp_console.ui.parts.formula.formula_edit import FormulaEdit
+from sgmp_console.ui.parts.formula.verdict import Verdict
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.tasks import Report

@@ -23,7 +23,7 @@ from sgmp_console.formula.tree import (
     nodes,
 )
 from sgmp_console.ui import fonts, formats, theme
-from sgmp_console.ui.pages.analytics import syntax
+from sgmp_console.ui.parts.formula import syntax
 
 _SIZE = 17.0
 """Pixels of the letters."""

@@ -75,6 +75,12 @@ def _analytics(services: Services) -> Page:
     return AnalyticsPage(services)
 
 
+def _rules(services: Services) -> Page:
+    from sgmp_console.ui.pages.rules.page import RulesPage
+
+    return RulesPage(services)
+
+
 def _fleet(services: Services) -> Page:
     from sgmp_console.ui.pages.fleet.page import FleetPage
 
@@ -128,6 +134,7 @@ PAGES = (
     PageDeclaration("events", "Events", "events", "Reports", "view_dashboards", _events, True, False),
     PageDeclaration("devices", "Devices", "device", "Configuration", "view_devices", _devices),
     PageDeclaration("analytics", "Analytics", "formula", "Configuration", "manage_analytics", _analytics),
+    PageDeclaration("rules", "Rules", "wave", "Configuration", "manage_analytics", _rules),
     PageDeclaration("maintenance", "Maintenance", "clock", "Configuration", "manage_devices", _maintenance),
     PageDeclaration("quarantine", "Quarantine", "quarantine", "Configuration", "view_devices", _quarantine),
     PageDeclaration("fleet", "Fleet", "fleet", "Administration", "view_devices", _fleet),

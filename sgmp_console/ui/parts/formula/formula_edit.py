@@ -15,9 +15,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sgmp_console.ui import theme
-from sgmp_console.ui.pages.analytics import completion, syntax
-from sgmp_console.ui.pages.analytics.completion import Candidate
-from sgmp_console.ui.pages.analytics.completion_popup import CompletionPopup
+from sgmp_console.ui.parts.formula import completion, syntax
+from sgmp_console.ui.parts.formula.completion import Candidate
+from sgmp_console.ui.parts.formula.completion_popup import CompletionPopup
 from sgmp_console.ui.parts.marked_edit import MarkedEdit
 
 _LINES = 4

@@ -25,8 +25,8 @@ from PySide6.QtWidgets import (
 )
 
 from sgmp_console.ui import fonts, theme
-from sgmp_console.ui.pages.analytics import syntax
-from sgmp_console.ui.pages.analytics.completion import Candidate, What
+from sgmp_console.ui.parts.formula import syntax
+from sgmp_console.ui.parts.formula.completion import Candidate, What
 
 _ROW = 28
 _MAX_ROWS = 9
