@@ -47,6 +47,7 @@ class UnknownCertificate(UserError):
 
 class AuthorityDamaged(SgmpError):
     def __init__(self, folder: Path, reason: str = "") -> None:
+        self.reason = reason
         super().__init__(
             f"The certificate authority in {folder} can't be used{reason and ': '}{reason}. If it was in use, restore the "
             "folder from a backup: without its key, every house needs new credentials."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import smtplib
 import socket
 import ssl
@@ -34,6 +35,21 @@ class MailRefused(UserError):
 
 class MailPasswordNeeded(MailRefused):
     """The mail server wants a password of its user, and has none or another one of us."""
+
+
+def submission(server: str, sender: str) -> tuple[str, int]:
+    """Host and port of `HOST[:PORT]`, through which the address `sender` is to send mail. Raises UserError where it can't."""
+    host, separator, port = server.rpartition(":")
+    if not separator or port.endswith("]"):
+        host, port = server, str(SUBMISSION_PORT)
+    if not _HOST.fullmatch(host) or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536:
+        raise UserError(f"The mail server {server!r} can't be read. It looks like mail.example.org:587.")
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", sender):
+        raise UserError("--mail-server needs --mail-from, the address that messages are from.")
+    return host.strip("[]"), int(port)
+
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+|\[[0-9A-Fa-f:.]+\]")
 
 
 class Mailer(Protocol):

@@ -76,9 +76,14 @@ def add(parsers: Parsers) -> None:
 
 
 def init(arguments: argparse.Namespace) -> int:
+    from sgmp_console.cloud.mail import submission
     from sgmp_console.commands.opening import refused_user
     from sgmp_console.server import init as making
 
+    if arguments.mail_server:
+        submission(arguments.mail_server, arguments.mail_from)
+    elif arguments.mail_from or arguments.mail_user:
+        raise UserError("--mail-from and --mail-user go with --mail-server.")
     mail = [
         text
         for option in ("server", "from", "user")

@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -31,7 +32,7 @@ from cryptography.hazmat.primitives import hashes
 from filelock import FileLock, Timeout
 
 from sgmp_console import store
-from sgmp_console.cloud.local_ca import LocalAuthority
+from sgmp_console.cloud.local_ca import AuthorityDamaged, LocalAuthority
 from sgmp_console.environment import DATABASE_URL, SHARE_GROUP, SMTP_PASSWORD
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts
@@ -42,6 +43,8 @@ from sgmp_console.settings import Profile, connection_file
 
 _PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?")
+_HOST_PORT = r"([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_DATABASE = re.compile(rf"{_HOST_PORT}(,{_HOST_PORT})*/[^\s/?#@]+(\?[^\s#@]*)?")
 _LAPTOP = re.compile(r"[a-z0-9_]{1,20}")
 _FOLDERS = {
     "authority": 0o700,
@@ -111,8 +114,11 @@ def init(
     database. Raises SgmpError; running it again goes on where it stopped.
     """
     _check(folder, server)
-    if authority is not None and not (authority / "ca.crt").is_file():
-        raise UserError(f"{authority} holds no authority (ca.crt and ca.key).")
+    _owner(broker_user)
+    if owner_url:
+        store.Database.connect(owner_url, application="sgmp-server-init").dispose()  # opens nothing, but reads it
+    if authority is not None:
+        _check_authority(authority)
     if (folder / "server.json").exists():
         known = load(folder)
         if known.deployment != server.deployment:
@@ -177,6 +183,13 @@ def _check(folder: Path, server: Server) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is not a folder.")
+    ports = re.findall(r":([0-9]+)(?=[,/])", server.database)
+    if server.database and not (
+        _DATABASE.fullmatch(server.database) and all(0 < int(port) < 65536 for port in ports)
+    ):
+        raise UserError(
+            f"{server.database!r} is not where laptops reach the database. It looks like sgmp.example.org:5432/sgmp."
+        )
     if server.admin_email:
         store.normal_email(server.admin_email)
     for laptop in server.laptops:
@@ -499,6 +512,19 @@ def _console(laptop: str) -> str:
 def _holders(server: Server) -> list[str]:
     """Who has a certificate for the broker. The watch does not talk to it."""
     return [*_INGESTS, *map(_console, _laptops(server))]
+
+
+def _check_authority(source: Path) -> None:
+    """Before anything is made: one that can't be used must not stand in the folder. Raises UserError, AuthorityDamaged."""
+    if not (source / "ca.crt").is_file():
+        raise UserError(f"{source} holds no authority (ca.crt and ca.key).")
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place)
+        _adopt(source, copy)
+        try:
+            LocalAuthority(copy)
+        except AuthorityDamaged as error:
+            raise AuthorityDamaged(source, error.reason) from error
 
 
 def _adopt(source: Path, authority: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 
-from sgmp_console.cloud.mail import SUBMISSION_PORT, SmtpMailer
+from sgmp_console.cloud.mail import SmtpMailer, submission
 from sgmp_console.environment import DATABASE_URL, SMTP_PASSWORD
 from sgmp_console.errors import UserError
 from sgmp_console.watch.service import WatchSettings, run
@@ -46,19 +46,11 @@ def _mailer(arguments: argparse.Namespace) -> SmtpMailer | None:
         if arguments.mail_from or arguments.mail_user or arguments.mail_ca:
             raise UserError("--mail-from, --mail-user and --mail-ca go with --mail-server.")
         return None
-    host, separator, port = arguments.mail_server.rpartition(":")
-    if not separator or port.endswith("]"):
-        host, port = arguments.mail_server, str(SUBMISSION_PORT)
-    if not port.isdecimal() or not host or not 0 < int(port) < 65536:
-        raise UserError(
-            f"The mail server {arguments.mail_server!r} can't be read. It looks like mail.example.org:587."
-        )
-    if "@" not in (arguments.mail_from or ""):
-        raise UserError("--mail-server needs --mail-from, the address that messages are from.")
+    host, port = submission(arguments.mail_server, arguments.mail_from)
     mailer = SmtpMailer(
-        host.strip("[]"),
+        host,
         arguments.mail_from,
-        int(port),
+        port,
         arguments.mail_user,
         os.environ.get(SMTP_PASSWORD, ""),
         arguments.mail_ca,

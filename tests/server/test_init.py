@@ -301,6 +301,14 @@ def test_no_server_takes_the_database_of_another_by_mistake(folder: Path, manage
     [
         (("--admin", "ada"), "An email address looks like"),
         (("--authority", "nowhere"), "nowhere holds no authority"),
+        (("--broker-user", "nobody_of_this_name"), "There is no user"),
+        (("--database", "sgmp"), "is not where laptops reach the database"),
+        (("--database", "db.example.org:70000/sgmp"), "is not where laptops reach the database"),
+        (("--database", "ada:secret@db.example.org/sgmp"), "is not where laptops reach the database"),
+        (("--mail-server", "mail.example.org"), "needs --mail-from"),
+        (("--mail-server", "mail.example.org:smtp", "--mail-from", "a@example.org"), "can't be read"),
+        (("--mail-server", "mail example org", "--mail-from", "a@example.org"), "can't be read"),
+        (("--mail-from", "a@example.org"), "go with --mail-server"),
         ((), "is not a folder"),
     ],
 )
@@ -314,6 +322,27 @@ def test_what_cannot_be_done_is_refused_before_anything_is(
     printed = capsys.readouterr()
     assert sentence in printed.err
     assert printed.out == ""
+
+
+def test_an_authority_that_cannot_be_used_is_not_taken_into_the_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "ca.crt").write_text("not a certificate")
+    (elsewhere / "ca.key").write_text("not a key")
+    command = ["server", "init", str(folder / "sgmp"), "--host", "h", "--authority", str(elsewhere)]
+    assert cli.main(command) == commands.FAILED
+    assert f"authority in {elsewhere} can't be used" in capsys.readouterr().err
+    assert not (folder / "sgmp").exists()
+
+
+def test_an_address_of_the_database_that_cannot_be_read_is_refused_before_anything_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SGMP_DATABASE_URL", "postgresql://[::1:5432/sgmp")
+    assert cli.main(["server", "init", str(folder / "sgmp"), "--host", "h", "--dry-run"]) == commands.FAILED
+    assert "can't be read" in capsys.readouterr().err
 
 
 def test_another_laptop_is_added_and_the_first_keeps_its_rights(folder: Path) -> None:

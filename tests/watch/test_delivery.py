@@ -230,6 +230,37 @@ def test_recipients_hear_of_their_houses_and_severities_only(
     ]
 
 
+def test_what_names_an_account_or_another_recipient_goes_to_those_of_all_houses(
+    fleet: Fleet, north: WatchedHouse, smtp: SmtpServer, post: Post
+) -> None:
+    add_recipient(fleet, Channel.MAIL, "all@example.org", least_severity=Severity.INFO)
+    for address in ("north@example.org", "gone@example.org"):
+        add_recipient(
+            fleet, Channel.MAIL, address, house_id=north.house.house_id, least_severity=Severity.INFO
+        )
+    with fleet.database.begin() as connection:
+        store.accounts.create(
+            connection,
+            email="new@example.org",
+            name="New",
+            role="visitor",
+            house_id=north.house.house_id,
+            password="correct horse battery",
+        )
+        connection.exec_driver_sql("UPDATE sgmp.account SET password_set_at = now() - interval '6 days'")
+        connection.exec_driver_sql(
+            "INSERT INTO sgmp.notification (recipient_id, kind, created_at, attempts, problem, not_before)"
+            " SELECT recipient_id, 'opened', now() - interval '1 hour', 1, 'refused', now() + interval '1 day'"
+            " FROM sgmp.recipient WHERE address = 'gone@example.org'"
+        )
+    for _ in range(12):
+        fleet.all_is_well(MINUTE)
+        fleet.turn()
+    assert {"initial_password", "delivery"} <= fleet.rules()
+    post.send()
+    assert {str(mail["To"]) for mail in smtp.mails} == {"all@example.org"}
+
+
 def test_who_is_added_later_is_not_notified_of_what_is_open(
     fleet: Fleet, north: WatchedHouse, smtp: SmtpServer, post: Post
 ) -> None:

@@ -193,7 +193,7 @@ $$;
 
 -- Recipients who do not know of something: of an open finding that nobody took note of, of the end of one whose opening they
 -- were notified of, of one that is no longer silenced. Nobody is notified of what opened before they were added, nor of what
--- can't be judged at present.
+-- can't be judged at present. What names an account or another recipient is for those of all houses.
 CREATE FUNCTION sgmp.notification_candidates() RETURNS TABLE (
     recipient_id integer, finding_id bigint, kind text, house_id integer, device_name text, zone text
 )
@@ -211,7 +211,8 @@ BEGIN
               AND (a.act IS NULL OR a.act = 'reopen' OR a.act = 'silence' AND a.until <= now())
         ), due AS (
             SELECT r.recipient_id, o.finding_id, 'opened' AS kind, o.house_id, o.device_name
-            FROM open o JOIN sgmp.recipient r ON (r.house_id IS NULL OR r.house_id = o.house_id)
+            FROM open o
+            JOIN sgmp.recipient r ON r.house_id IS NULL OR r.house_id = o.house_id AND o.rule NOT IN ('initial_password', 'delivery')
             WHERE r.deleted_at IS NULL AND o.opened_at >= r.created_at
               AND array_position(ARRAY['info', 'warning', 'critical'], o.severity)
                   >= array_position(ARRAY['info', 'warning', 'critical'], r.least_severity)
