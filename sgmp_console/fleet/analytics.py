@@ -242,8 +242,7 @@ def create_required(database: Database, house_id: int) -> RequiredCreated:
         f"Device {device} does not read `{field}`: add it to its keys and synchronize the configuration."
         for device, field in sorted(unread)
     ]
-    types = contract.device_types()
-    titles = sorted((types[name].title if name in types else name for name in absent), key=str.casefold)
+    titles = sorted(map(contract.type_title, absent), key=str.casefold)
     only_absent = all(absent.values())
     return RequiredCreated(tuple(created), obstacles, tuple(titles) if only_absent else (), tuple(remarks))
 
@@ -258,7 +257,7 @@ class _NoSingleDevice:
     def sentence(self, item: str) -> str:
         count = f"{self.count} devices" if self.count else "no device"
         return (
-            f"{item} needs a device of type {self.type}, and this house has {count} of that "
+            f"{item} needs a device of type {contract.type_title(self.type)}, and this house has {count} of that "
             f"type{' and none of that name' if self.count else ''}."
         )
 

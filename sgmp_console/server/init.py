@@ -116,7 +116,9 @@ def init(
     _check(folder, server)
     _owner(broker_user)
     if owner_url:
-        store.Database.connect(owner_url, application="sgmp-server-init").dispose()  # opens nothing, but reads it
+        store.Database.connect(
+            owner_url, application="sgmp-server-init"
+        ).dispose()  # opens nothing, but reads it
     if authority is not None:
         _check_authority(authority)
     if (folder / "server.json").exists():

@@ -12,6 +12,7 @@ from sgmp_console.fleet.sync import Outcome as SyncOutcome
 from sgmp_console.fleet.sync import SyncState
 from sgmp_console.store import Device
 from sgmp_console.ui import finding_words, formats
+from sgmp_edge import contract
 from sgmp_edge.contract import Outcome
 
 _STATES: Mapping[str, str] = {
@@ -155,7 +156,7 @@ def differences(before: Device, after: Device) -> tuple[str, ...]:
     """In what two states of a device differ, in words without values of settings."""
     found = []
     if before.type != after.type:
-        found.append(f"type {after.type}")
+        found.append(f"type {contract.type_title(after.type)}")
     if before.description != after.description:
         found.append(f"description “{after.description}”")
     keys = sorted(

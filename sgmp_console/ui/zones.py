@@ -20,5 +20,10 @@ def this_computers_zone() -> str:
     return found if found in zones() else "UTC"
 
 
+def clock_of_computer(title: str) -> str:
+    """The title of a column with times of this computer's zone, which it names."""
+    return f"{title}, {this_computers_zone().replace('_', ' ')}"
+
+
 def _is_place(name: str) -> bool:
     return "/" in name and not name.startswith(("Etc/", "SystemV/", "US/"))

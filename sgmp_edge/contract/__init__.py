@@ -52,6 +52,7 @@ from .declarations import (
     DeviceType,
     device_type_file,
     device_types,
+    type_title,
     undeclared_type,
 )
 from .json_text import parse_json
@@ -151,5 +152,6 @@ __all__ = [
     "read_filter",
     "read_topic",
     "request_of",
+    "type_title",
     "undeclared_type",
 ]

@@ -134,6 +134,12 @@ def device_types() -> Mapping[str, DeviceType]:
     return types
 
 
+def type_title(name: str) -> str:
+    """What operators call a device type; its name where this program has no such type."""
+    known = device_types().get(name)
+    return known.title if known else name
+
+
 def device_type_file(name: str) -> Path | None:
     """The driver's file of a device type; None if there is none."""
     found = _declared_types(DRIVER_FOLDER).get(name)

@@ -265,7 +265,7 @@ def test_what_the_house_lacks_is_told_and_the_rest_is_made(database: Database, h
     done = analytics.create_required(database, house.house_id)
     assert list(done.obstacles) == ["battery", "battery_charging", "battery_discharging", "soc"]
     assert done.obstacles["soc"] == (
-        "soc needs a device of type sonnen, and this house has no device of that type."
+        "soc needs a device of type sonnenBatterie, and this house has no device of that type."
     )
     assert len(done.created) == 12
 

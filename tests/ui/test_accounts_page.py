@@ -18,7 +18,7 @@ from sgmp_console.store import accounts as stored_accounts
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.dialogs.import_dialog import ImportDialog
 from sgmp_console.ui.pages.accounts.dialogs import CreateAccount, EditAccount
-from sgmp_console.ui.pages.accounts.page import COLUMNS, AccountsPage
+from sgmp_console.ui.pages.accounts.page import AccountsPage, account_columns
 from sgmp_console.ui.pages.accounts.password_once import PasswordOnce
 from sgmp_console.ui.parts.rows import RowsModel
 from sgmp_console.ui.theme import Appearance
@@ -106,7 +106,7 @@ def test_every_account_has_a_row_with_its_state(
 
 def test_the_model_keeps_qt_s_contract_empty_and_filled(some: list[Account], show: Show) -> None:
     rows = show().table.rows()
-    model = RowsModel(COLUMNS, lambda row: row.account.account_id)
+    model = RowsModel(account_columns(), lambda row: row.account.account_id)
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
     model.set_rows(rows)
     model.set_rows(rows)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import UserError
-from sgmp_console.fleet.config_changes import DeviceChange, Kind, SettingChange
+from sgmp_console.fleet.config_changes import TYPE, DeviceChange, Kind, SettingChange
 from sgmp_console.ui.dialogs.changes import ChangesView
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.dialogs.task_dialog import TaskDialog
@@ -24,8 +24,10 @@ from sgmp_console.ui.tasks import Report, Tasks
 class _Dialog(TaskDialog):
     """Sends what is typed; `work` is the test's."""
 
-    def __init__(self, tasks: Tasks, work: Callable[[Report], str], parent: QWidget, title: str) -> None:
-        super().__init__(tasks, "Send a word", "Send", parent)
+    def __init__(
+        self, tasks: Tasks, work: Callable[[Report], str], parent: QWidget, title: str, only_reads: bool
+    ) -> None:
+        super().__init__(tasks, "Send a word", "Send", parent, only_reads=only_reads)
         self._work, self._title = work, title
         self.sent: list[str] = []
         self.entry = QLineEdit()
@@ -53,8 +55,10 @@ def gate() -> threading.Event:
 def open_dialog(tasks: Tasks, shown: Callable[..., QWidget], qapp: QApplication) -> Open:
     window = shown(QWidget())
 
-    def opened(work: Callable[[Report], str], title: str = "Sending a word") -> _Dialog:
-        dialog = _Dialog(tasks, work, window, title)
+    def opened(
+        work: Callable[[Report], str], title: str = "Sending a word", only_reads: bool = False
+    ) -> _Dialog:
+        dialog = _Dialog(tasks, work, window, title, only_reads)
         dialog.open()
         dialog.activateWindow()
         dialog.entry.setFocus()
@@ -134,6 +138,17 @@ def test_of_other_work_only_the_waiting_ends(qtbot: QtBot, open_dialog: Open, ga
     dialog.reject()
 
 
+def test_what_only_reads_is_closed_at_once_also_while_it_reads(
+    open_dialog: Open, gate: threading.Event
+) -> None:
+    dialog = open_dialog(waits(gate), title="", only_reads=True)
+    dialog.act.click()
+    assert dialog.cancel.text() == "Cancel"
+    dialog.cancel.click()
+    assert not dialog.isVisible()
+    gate.set()
+
+
 def test_an_internal_error_is_said_in_one_sentence_and_logged(
     qtbot: QtBot, open_dialog: Open, bugs: list[BaseException]
 ) -> None:
@@ -195,3 +210,12 @@ def test_it_closes_without_a_question_where_nothing_is_lost(open_dialog: Open) -
     dialog = open_dialog(fails)
     dialog.cancel.click()
     assert not dialog.isVisible()
+
+
+def test_a_device_type_is_called_by_its_title_where_changes_are_read() -> None:
+    view = ChangesView()
+    became = (SettingChange(TYPE, "egauge", "sonnen"),)
+    view.show_changes([DeviceChange(Kind.CHANGED, 1, "meter", "sonnen", became)], "")
+    shown = [part.text() for part in view.findChildren(Label)]
+    assert "Changed · sonnenBatterie" in shown
+    assert "eGauge meter → sonnenBatterie" in shown

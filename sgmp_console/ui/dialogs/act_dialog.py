@@ -22,7 +22,14 @@ class ActDialog(TaskDialog):
     """Put what it asks for into `body`; `perform` calls `run_with_cloud`."""
 
     def __init__(
-        self, services: Services, title: str, verb: str, parent: QWidget, *, is_destructive: bool = False
+        self,
+        services: Services,
+        title: str,
+        verb: str,
+        parent: QWidget,
+        *,
+        is_destructive: bool = False,
+        only_reads: bool = False,
     ) -> None:
         super().__init__(
             services.tasks,
@@ -30,6 +37,7 @@ class ActDialog(TaskDialog):
             verb,
             parent,
             is_destructive=is_destructive,
+            only_reads=only_reads,
             connection=services.connection,
         )
         self.services = services

@@ -9,11 +9,12 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from sgmp_console.fleet.config_changes import DeviceChange, Kind, SettingChange
+from sgmp_console.fleet.config_changes import TYPE, DeviceChange, Kind, SettingChange
 from sgmp_console.store.devices import MASK
 from sgmp_console.ui import fonts
 from sgmp_console.ui.parts.labels import ElidedLabel, label
 from sgmp_console.ui.parts.scroll_area import ScrollArea
+from sgmp_edge import contract
 
 _WORDS = {Kind.ADDED: "Added", Kind.REMOVED: "Removed", Kind.CHANGED: "Changed"}
 
@@ -21,6 +22,8 @@ _WORDS = {Kind.ADDED: "Added", Kind.REMOVED: "Removed", Kind.CHANGED: "Changed"}
 def setting_words(change: SettingChange) -> str:
     """`10.0.0.1 → 10.0.0.2`; of lists what came and went; of secrets only that they changed."""
     before, after = change.before, change.after
+    if change.setting == TYPE:
+        before, after = contract.type_title(str(before)), contract.type_title(str(after))
     if before == MASK and after == MASK:
         return "changed (secret, not shown)"
     if before is None:
@@ -71,7 +74,7 @@ class ChangesView(ScrollArea):
 
 def _add_device(column: QVBoxLayout, change: DeviceChange) -> None:
     column.addWidget(label(change.name, "strong", wraps=True))
-    column.addWidget(label(f"{_WORDS[change.kind]} · {change.type}", "caption", "muted"))
+    column.addWidget(label(f"{_WORDS[change.kind]} · {contract.type_title(change.type)}", "caption", "muted"))
     for setting in change.settings:
         row = QHBoxLayout()
         row.setContentsMargins(16, 0, 0, 0)

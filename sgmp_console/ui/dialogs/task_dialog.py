@@ -45,14 +45,17 @@ class TaskDialog(Dialog):
         *,
         context: str = "",
         is_destructive: bool = False,
+        only_reads: bool = False,
         connection: Connection | None = None,
     ) -> None:
-        """`verb` names the button; `context` stands beside the title; `connection` hears that the database is away."""
+        """`verb` names the button; `context` stands beside the title; `only_reads`: the work changes nothing, so that the dialog
+        may be closed at any time; `connection` hears that the database is away."""
         super().__init__(parent)
         self.tasks = tasks
         self.title, self.verb, self.refuse = title, verb, "Cancel"
         self._context = context
         self._is_destructive = is_destructive
+        self._only_reads = only_reads
         self._connection = connection
         self._task: Task[Any] | None = None
         self._focus_before: QWidget | None = None
@@ -166,7 +169,7 @@ class TaskDialog(Dialog):
         self._bar.setVisible(True)
         self.act.setEnabled(False)
         self.act.setText(doing)
-        self.cancel.setText("Cancel" if title else "Stop waiting")
+        self.cancel.setText(self.refuse if self._only_reads else "Cancel" if title else "Stop waiting")
         self.cancel.setFocus()
 
     def failed(self, error: Exception) -> None:
@@ -227,7 +230,11 @@ class TaskDialog(Dialog):
         """Escape and Cancel: stops the work where it can be stopped, else the waiting; closes where there is neither, and
         asks first where something would be lost."""
         task = self._task
-        if task is None:
+        if task is not None and self._only_reads:
+            task.forget()
+            self._end()
+            super().reject()
+        elif task is None:
             lost = "" if self._discarding else self.would_lose()
             if lost:
                 confirm(

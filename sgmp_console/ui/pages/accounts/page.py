@@ -26,7 +26,7 @@ from sgmp_console.ui.parts.files import ask_where_to_save_sheet
 from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.rows import Badge, Column
 from sgmp_console.ui.tasks import Report
-from sgmp_console.ui.zones import this_computers_zone
+from sgmp_console.ui.zones import clock_of_computer, this_computers_zone
 
 _SIGN_INS_DAYS = 90
 """How far back sign-ins are looked for: who did not come for so long is looked at anyway."""
@@ -60,25 +60,26 @@ def _badges(row: AccountRow) -> list[Badge]:
     return found
 
 
-COLUMNS: tuple[Column[AccountRow], ...] = (
-    Column("Email", lambda row: row.account.email, strong=True),
-    Column("Name", lambda row: row.account.name, 200),
-    Column("Role", lambda row: row.account.role, 160),
-    Column("House", lambda row: row.house, 160),
-    Column("State", lambda row: ", ".join(badge.text for badge in _badges(row)), 200, badges=_badges),
-    Column(
-        "Last sign-in",
-        lambda row: row.last_sign_in,
-        136,
-        # As floating point: milliseconds overflow an int of Qt.
-        sort=lambda row: float(row.last_sign_in_ms),
-        whole=True,
-        tip=lambda row: (
-            row.last_sign_in if row.last_sign_in_ms else f"None in the last {_SIGN_INS_DAYS} days."
+def account_columns() -> tuple[Column[AccountRow], ...]:
+    return (
+        Column("Email", lambda row: row.account.email, strong=True),
+        Column("Name", lambda row: row.account.name, 200),
+        Column("Role", lambda row: row.account.role, 160),
+        Column("House", lambda row: row.house, 160),
+        Column("State", lambda row: ", ".join(badge.text for badge in _badges(row)), 200, badges=_badges),
+        Column(
+            clock_of_computer("Last sign-in"),
+            lambda row: row.last_sign_in,
+            136,
+            # As floating point: milliseconds overflow an int of Qt.
+            sort=lambda row: float(row.last_sign_in_ms),
+            whole=True,
+            tip=lambda row: (
+                row.last_sign_in if row.last_sign_in_ms else f"None in the last {_SIGN_INS_DAYS} days."
+            ),
+            searched=False,
         ),
-        searched=False,
-    ),
-)
+    )
 
 
 class AccountsPage(ListPage[AccountRow, AccountsFound]):
@@ -86,7 +87,7 @@ class AccountsPage(ListPage[AccountRow, AccountsFound]):
         super().__init__(
             services,
             noun="account",
-            columns=COLUMNS,
+            columns=account_columns(),
             id_=lambda row: row.account.account_id,
             of_house=False,
             copied=_copied,

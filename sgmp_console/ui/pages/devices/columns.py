@@ -29,8 +29,7 @@ class DeviceRow:
 
 
 def _type(row: DeviceRow) -> str:
-    type_ = contract.device_types().get(row.overview.device.type)
-    return type_.title if type_ else row.overview.device.type
+    return contract.type_title(row.overview.device.type)
 
 
 def _type_tip(row: DeviceRow) -> str:

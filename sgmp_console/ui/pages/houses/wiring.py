@@ -25,7 +25,9 @@ class WiringDialog(ActDialog):
     """`open()` it: it looks at the first period at once. Nothing is changed."""
 
     def __init__(self, services: Services, house: House, parent: QWidget) -> None:
-        super().__init__(services, f"Check the wiring of {house.name}", "Check again", parent)
+        super().__init__(
+            services, f"Check the wiring of {house.name}", "Check again", parent, only_reads=True
+        )
         self._house = house
         self.resize(640, 660)
         self.period = ComboBox()

@@ -25,7 +25,7 @@ from sgmp_console.ui.parts.list_page import DELETE_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.message_bar import Tone
 from sgmp_console.ui.parts.rows import Column, Mark
 from sgmp_console.ui.tasks import Report
-from sgmp_console.ui.zones import this_computers_zone
+from sgmp_console.ui.zones import clock_of_computer, this_computers_zone
 
 _MOST = 1_000
 """Messages in the list, the newest; discarding some shows older ones."""
@@ -80,7 +80,11 @@ class QuarantinePage(ListPage[Row, QuarantineFound]):
     def _columns(self) -> tuple[Column[Row], ...]:
         return (
             Column(
-                "Received", self._time, 176, sort=lambda row: float(row.message.quarantine_id), whole=True
+                clock_of_computer("Received"),
+                self._time,
+                176,
+                sort=lambda row: float(row.message.quarantine_id),
+                whole=True,
             ),
             Column("House", lambda row: row.house, 144),
             Column("Reason", lambda row: row.message.reason, mark=_mark),

@@ -36,7 +36,7 @@ class FigureTile(Pressable):
         self.setProperty("surface", "card")
         self.set_pressable(Qt.Key.Key_F2, cursor=Qt.CursorShape.WhatsThisCursor)
         # As wide as its column, whatever stands in it.
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         column = QVBoxLayout(self)
         column.setContentsMargins(_TILE_MARGIN, 10, _TILE_MARGIN, 10)
         column.setSpacing(2)
@@ -49,7 +49,9 @@ class FigureTile(Pressable):
             value.set_value(figure.value, figure.unit)
             column.addWidget(value)
             widest = max(widest, value.sizeHint().width())
-        column.addWidget(ElidedLabel(look.figure_line(report, figure, zone, now_ms), "caption", "muted"))
+        column.addWidget(
+            label(look.figure_line(report, figure, zone, now_ms), "caption", "muted", wraps=True)
+        )
         if difference := look.difference_line(report, figure):
             column.addWidget(ElidedLabel(difference, "caption", "secondary"))
             widest = max(widest, fonts.metrics("caption").horizontalAdvance(difference))
