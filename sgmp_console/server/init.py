@@ -239,11 +239,7 @@ def _steps(
 ) -> Iterator[Step]:
     settings = json.dumps(asdict(server), indent=1).encode("utf-8")
     yield _step("Settings", replace_text(folder / "server.json", settings), str(folder / "server.json"))
-    owner = user_ids(
-        broker_user,
-        f"There is no user {broker_user} to run the broker. Install Mosquitto first (apt-get install mosquitto), or name "
-        "another with --broker-user.",
-    )
+    owner = _owner(broker_user)
     if elsewhere is not None:
         _adopt(elsewhere, folder / "authority")
     founded = not (folder / "authority" / "issued.json").exists()
@@ -553,6 +549,15 @@ def user_ids(name: str, missing: str) -> tuple[int, int] | None:
     except KeyError:
         raise UserError(missing) from None
     return user.pw_uid, user.pw_gid
+
+
+def _owner(broker_user: str) -> tuple[int, int] | None:
+    """Who runs the broker. Raises UserError."""
+    return user_ids(
+        broker_user,
+        f"There is no user {broker_user} to run the broker. Install Mosquitto first (apt-get install mosquitto), or name "
+        "another with --broker-user.",
+    )
 
 
 def _step(what: str, changed: bool, detail: str = "") -> Step:
