@@ -12,8 +12,8 @@ from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.store import Database, House, OperatorRule, devices, findings, houses, rules, standings
 from sgmp_console.store.findings import Finding
 from sgmp_console.store.watching import DeviceAge
-from sgmp_console.timeseries import Series
-from sgmp_console.watch.facts import silent_after_ms
+from sgmp_console.timeseries import Series, typical_interval_ms
+from sgmp_console.watch.facts import LEAST_SILENT_MS, SILENT_POLLS, silent_after_ms
 from sgmp_console.watch.operator_rules import EVENT_LASTS_MS, Judged, episodes, judge_house, lasting
 from sgmp_console.watch.rules import Rule
 
@@ -68,23 +68,26 @@ def overview(connection: sa.Connection, house_id: int, now_ms: int) -> RulesOver
     )
 
 
-def past(database: Database, house_id: int, rule: OperatorRule, now_ms: int) -> Past:
-    """Over the last PAST_DAYS, from all readings."""
-    start_ms = now_ms - PAST_DAYS * _DAY_MS
+def past(database: Database, house: House, items: Mapping[str, str], rule: OperatorRule, now_ms: int) -> Past:
+    """Over the last PAST_DAYS, from all readings. `items`: the formulas of the house by name.
+
+    How often its devices were polled is taken from the values themselves.
+    """
+    start_ms, key = now_ms - PAST_DAYS * _DAY_MS, str(rule.rule_id)
+    graph = ItemGraph({**items, key: rule.formula}, [key])
+    step = graph.step(key)
+    if step is None:
+        return Past(start_ms, now_ms, problem=graph.problems.get(key, ""))
     with database.begin() as connection:
-        house, reader = houses.get(connection, house_id), ItemReader(connection, house_id)
-        lasts_ms = _lasts(connection, house_id)
-        key = str(rule.rule_id)
-        graph = _graph(reader, [rule], lasts_ms)
-        step = graph.step(key)
-        if step is None:
-            return Past(start_ms, now_ms, problem=graph.problems.get(key, ""))
+        reader = ItemReader(connection, house.house_id)
         read = reader.load(graph.sources, *graph.reach([key], start_ms, now_ms))
     values = graph.evaluate(dict(read.items()))[key].between(start_ms, now_ms)
-    lasts = lasting(graph, rule, lasts_ms)
     if not len(values) and step.devices:
         return Past(start_ms, now_ms, problem=f"The formula had no value in the last {PAST_DAYS} days.")
-    found = episodes(rule, values, now_ms, house.time_zone, lasts_ms=lasts, of_events=not step.devices)
+    polls_ms = 0 if step.lookback_ms else SILENT_POLLS * (typical_interval_ms(values) or 0)
+    lasts_ms = 2 * step.lookback_ms + max(LEAST_SILENT_MS, polls_ms)
+    of_events = not step.devices
+    found = episodes(rule, values, now_ms, house.time_zone, lasts_ms=lasts_ms, of_events=of_events)
     return Past(start_ms, now_ms, tuple(found))
 
 

@@ -311,14 +311,10 @@ class RuleEditor(FormDialog[OperatorRule]):
         if sentence := rules.reach_problem(entered.formula, found.items):
             self._say_of_past(sentence)
             return
-        database, house_id, now_ms = (
-            self.services.session.database,
-            self._house.house_id,
-            self.services.now_ms(),
-        )
+        database, house, now_ms = self.services.session.database, self._house, self.services.now_ms()
         if not self._past.text():
             self._say_of_past("Trying it on the last days…")
-        self._pasts.ask(lambda: past(database, house_id, entered, now_ms))
+        self._pasts.ask(lambda: past(database, house, found.items, entered, now_ms))
 
     def _past_came(self, found: Past) -> None:
         self._say_of_past(wording.past(found))
