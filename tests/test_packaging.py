@@ -129,3 +129,24 @@ def test_a_place_does_what_it_promises_and_names_what_to_install_for_the_rest(
     assert said in ran.stdout + ran.stderr
     assert ran.returncode == exit_code, ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_each_locked_package_says_its_licence_and_the_texts_are_listed(tmp_path: Path) -> None:
+    out = tmp_path / "licences.txt"
+    ran = subprocess.run(
+        [
+            sys.executable,
+            str(_ROOT / "packaging" / "licences.py"),
+            str(out),
+            str(_ROOT / "requirements.lock"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    text = out.read_text("utf-8")
+    assert re.search(r"^pyside6-essentials \S+: LGPL-3.0-only", text, re.MULTILINE)
+    assert "NumPy Developers" in text
+    assert set(pins("requirements.lock")) == set(
+        re.findall(r"^([a-z0-9-]+) \S+: ", text.split("=" * 100)[0], re.MULTILINE)
+    )
