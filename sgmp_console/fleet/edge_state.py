@@ -22,6 +22,9 @@ _LONGEST_VERSION = 40
 _YEAR_9999_MS = 253_370_764_800_000
 """UTC. No date of Python or PostgreSQL's drivers is later than that year."""
 
+_ABSURD = 1e9
+"""No interval or duration is as long."""
+
 _SILENT_REPORTS = 2.5
 """The same of an edge that was set to report more rarely."""
 
@@ -42,8 +45,9 @@ class Presence(Enum):
 class EdgeStanding:
     """`heard_ms` (UTC): its last report, None where there is none. `devices`: what it last said of each, by name:
     `starting`, or how the last poll ended. `backlog`: messages that it holds, None where it did not say. `software`: its
-    version, as it was reported. `certificate_expires_ms` (UTC): that of the certificate it connected with; None where it did
-    not say."""
+    version, as it was reported. `certificate_expires_ms` (UTC): that of the certificate it connected with. `poll_interval_s`:
+    how often it polls devices for which nothing else is set. Both None where it did not say. `poll_ms`: how long the last good
+    poll of each device took. `silent_after_ms`: what it said may no longer be so after so long."""
 
     presence: Presence
     heard_ms: int | None = None
@@ -51,6 +55,9 @@ class EdgeStanding:
     backlog: int | None = None
     software: str = ""
     certificate_expires_ms: int | None = None
+    poll_interval_s: float | None = None
+    poll_ms: Mapping[str, int] = field(default_factory=dict)
+    silent_after_ms: float = SILENT_AFTER_MS
 
     @property
     def is_online(self) -> bool:
@@ -78,11 +85,12 @@ def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
         else {}
     )
     reported_state = state.status.get("state")
+    silent_after_ms = _silent_after_ms(state.status.get("status_interval_s"))
     if reported_state == contract.EdgeState.OFFLINE:
         presence = Presence.OFFLINE
     elif reported_state == contract.EdgeState.STOPPED:
         presence = Presence.STOPPED
-    elif now_ms - state.status_ms > _silent_after_ms(state.status.get("status_interval_s")):
+    elif now_ms - state.status_ms > silent_after_ms:
         presence = Presence.SILENT
     else:
         presence = Presence.ONLINE
@@ -94,6 +102,9 @@ def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
         count_in(state.status, "backlog"),
         software[:_LONGEST_VERSION] if isinstance(software, str) else "",
         instant_in(state.status, "certificate_expires_ms"),
+        number_in(state.status, "poll_interval_s"),
+        _poll_times(state.status.get("poll_ms")),
+        silent_after_ms,
     )
 
 
@@ -103,10 +114,25 @@ def count_in(status: Mapping[str, Any], key: str) -> int | None:
     return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
 
 
+def number_in(status: Mapping[str, Any], key: str) -> float | None:
+    """A number above 0 that an edge reported; None for anything else."""
+    number = status.get(key)
+    if isinstance(number, int | float) and not isinstance(number, bool) and 0 < number < _ABSURD:
+        return float(number)
+    return None
+
+
 def instant_in(status: Mapping[str, Any], key: str) -> int | None:
     """A time (UTC ms) that an edge reported; None for anything else."""
     at_ms = count_in(status, key)
     return at_ms if at_ms is not None and at_ms < _YEAR_9999_MS else None
+
+
+def _poll_times(reported: object) -> Mapping[str, int]:
+    if not isinstance(reported, dict):
+        return {}
+    counts = {name: count_in(reported, name) for name in reported}
+    return {name: count for name, count in counts.items() if count is not None and count < _ABSURD}
 
 
 def _silent_after_ms(interval_s: object) -> float:

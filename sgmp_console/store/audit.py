@@ -133,6 +133,15 @@ def get(connection: sa.Connection, entry_id: int) -> AuditEntry:
     return _entry(row, True)
 
 
+def of_device(connection: sa.Connection, device_id: int, limit: int) -> list[AuditEntry]:
+    """What was changed of a device and of the units of its fields, the newest first; for who may see its settings
+    (`view_devices`)."""
+    entries = connection.execute(
+        sa.text("SELECT * FROM sgmp.device_history(:device, :newest)"), {"device": device_id, "newest": limit}
+    )
+    return [_entry(row, True) for row in entries]
+
+
 def _entry(row: sa.Row[Any], whole: bool) -> AuditEntry:
     return AuditEntry(
         row.entry_id,

@@ -109,6 +109,47 @@ def types(connection: sa.Connection, house_id: int) -> list[str]:
     return list(rows.scalars())
 
 
+@dataclass(frozen=True)
+class EdgeStatus:
+    """What an edge reported of itself at `at_ms` (UTC, its clock), and how the last poll of one device had ended ("": it did not
+    say). Numbers as they came; None where it sent none."""
+
+    at_ms: int
+    state: str
+    outcome: str
+    backlog: float | None = None
+    disk_free_mb: float | None = None
+    uptime_s: float | None = None
+
+
+_ABSURD = 1e15
+"""No number of a status is as large."""
+
+_MOST_STATUSES = 20_000
+"""An edge sends 1,440 a day, and some where the state of a device changes."""
+
+
+def edge_statuses(
+    connection: sa.Connection, house_id: int, since_ms: int, *, device: str = ""
+) -> list[EdgeStatus]:
+    """In order of time."""
+    rows = connection.execute(
+        sa.text("SELECT * FROM sgmp.edge_statuses(:house, :device, :since, :newest)"),
+        {"house": house_id, "device": device, "since": from_ms(since_ms), "newest": _MOST_STATUSES},
+    )
+    return [
+        EdgeStatus(to_ms(row.ts), row.state or "", row.outcome or "", *map(_number, row.numbers))
+        for row in rows
+    ]
+
+
+def _number(value: object) -> float | None:
+    """None for what can't be a number of a status: an edge may say anything."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _ABSURD:
+        return float(value)
+    return None
+
+
 def store(connection: sa.Connection, rows: Sequence[EventRow]) -> int:
     """Insert those not stored yet; returns how many. As ingest or owner."""
     if not rows:

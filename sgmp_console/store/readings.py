@@ -217,6 +217,33 @@ def units(connection: sa.Connection, house_id: int) -> dict[FieldKey, str]:
     }
 
 
+@dataclass(frozen=True)
+class FieldNow:
+    """A field of a device: its newest reading and its newest text, each with its time (UTC ms), as far as there are any.
+    `unit`: the operator's; None leaves it to the device's type."""
+
+    field: str
+    series_id: int
+    unit: str | None
+    reading: tuple[int, float] | None
+    text: tuple[int, str] | None
+
+
+def fields_now(connection: sa.Connection, device_id: int) -> list[FieldNow]:
+    """The fields of a device in order of name; none of a device that the account does not see."""
+    rows = connection.execute(sa.text("SELECT * FROM sgmp.fields_now(:device)"), {"device": device_id})
+    return [
+        FieldNow(
+            row.field,
+            row.series_id,
+            row.unit,
+            None if row.ts is None else (to_ms(row.ts), row.value),
+            None if row.text_ts is None else (to_ms(row.text_ts), row.text_value),
+        )
+        for row in rows
+    ]
+
+
 def set_unit(connection: sa.Connection, house_id: int, key: FieldKey, unit: str | None) -> None:
     """Set the unit of a field; None leaves it to the device's type. Raises UserError where there is none, Refused."""
     series_id = series_of(connection, house_id).get(key)

@@ -93,6 +93,16 @@ def state_words(state: str) -> str:
     return _STATES.get(state, state)
 
 
+def outcome_look(outcome: str) -> tuple[str, str]:
+    """How polls ended, in words, and the token of it; "" for what is not known."""
+    if not outcome:
+        return "Not known", ""
+    if outcome == Outcome.OK:
+        return _STATES[outcome], "state_ok"
+    waits = outcome in (Outcome.STARTING, Outcome.NOT_READY)
+    return state_words(outcome), "state_warning" if waits else "state_fault"
+
+
 def devices_down(edge: EdgeStanding) -> dict[str, str]:
     """The devices that the edge can't read, by name, with their states; none is known of while it is away."""
     fine = (Outcome.OK, Outcome.STARTING, Outcome.NOT_READY)

@@ -6,6 +6,7 @@ from datetime import tzinfo
 
 from sgmp_console.store.findings import WATCH_SILENT_MS, Finding, Severity, State
 from sgmp_console.ui import formats
+from sgmp_console.watch.rules import Rule
 from sgmp_console.watch.sentences import Sentence, sentence
 
 _LOOKS = {
@@ -49,6 +50,25 @@ def when(finding: Finding, now_ms: int, zone: tzinfo) -> str:
     if finding.note and finding.state is not State.ACTIVE:
         parts.append(finding.note)
     return " · ".join(parts)
+
+
+_OF_EDGE = frozenset(
+    (
+        Rule.EDGE_OFFLINE,
+        Rule.EDGE_BACKLOG,
+        Rule.EDGE_CLOCK,
+        Rule.EDGE_DISK,
+        Rule.EDGE_CERTIFICATE,
+        Rule.EDGE_WARNING,
+    )
+)
+
+
+def page_of(finding: Finding) -> str:
+    """The page that shows what it is about, device or edge; "" where none does."""
+    if finding.device:
+        return "device"
+    return "edge" if finding.rule in _OF_EDGE else ""
 
 
 def watch_problem(watched_ms: int | None, now_ms: int) -> str:

@@ -73,6 +73,20 @@ def with_unit(value: float | None, unit: str) -> str:
     return f"{number(value, unit)}\u00a0{unit}" if unit else number(value, unit)
 
 
+def measured(value: float | None, unit: str) -> str:
+    """A value of whatever field or formula, with its unit: large counts without decimals, what is tiny with its first digits."""
+    if value is None:
+        return MISSING
+    if scale(value, unit)[1] != unit:
+        return with_unit(value, unit)
+    if abs(value) >= 10_000 and unit not in ("kW", "kWh"):
+        text = f"{value:,.0f}".replace("-", "−")
+        return f"{text}\u00a0{unit}" if unit else text
+    if unit or value == 0 or abs(value) >= 0.01:
+        return with_unit(value, unit)
+    return f"{value:.3g}".replace("-", "−")
+
+
 def change(value: float, unit: str) -> str:
     """A difference with its sign: `+2.31 kW`, `−0.40 kW`; `+13 points` of shares, which is not 13 % more; no sign where nothing
     of it is shown."""

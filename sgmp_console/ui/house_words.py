@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from sgmp_console.fleet.edge_state import Presence
+from sgmp_console.fleet.edge_state import EdgeStanding, Presence
 from sgmp_console.fleet.houses_overview import HouseOverview
-from sgmp_console.fleet.sync import Outcome
+from sgmp_console.fleet.sync import Outcome, SyncState
 from sgmp_console.store.findings import Finding, State
 from sgmp_console.ui import edge_words, finding_words, formats
 from sgmp_console.ui.parts.rows import Mark
@@ -36,14 +36,23 @@ _WAS_IN_SYNC = ("Was in sync", Mark("clock", "ink_muted"))
 
 def edge(house: HouseOverview) -> tuple[str, Mark]:
     """How its edge is doing."""
-    return _EDGE[house.edge.presence]
+    return presence(house.edge)
+
+
+def presence(edge: EdgeStanding) -> tuple[str, Mark]:
+    """How an edge is doing, in a word."""
+    return _EDGE[edge.presence]
 
 
 def configuration(house: HouseOverview) -> tuple[str, Mark]:
     """Whether its edge runs what is stored."""
-    state = house.sync
+    return in_short(house.sync, house.edge)
+
+
+def in_short(state: SyncState, edge: EdgeStanding) -> tuple[str, Mark]:
+    """Whether an edge runs what is stored, in two words."""
     changed = state.changed and state.outcome not in (Outcome.NEVER, Outcome.NOT_SENT)
-    if state.outcome is Outcome.IN_SYNC and not changed and house.edge.is_away:
+    if state.outcome is Outcome.IN_SYNC and not changed and edge.is_away:
         return _WAS_IN_SYNC
     return _CHANGED if changed else _SYNC[state.outcome]
 

@@ -26,6 +26,15 @@ class HeatMapChoice:
     by_weekday: bool = False
 
 
+@dataclass
+class DeviceChoice:
+    """Whose page is shown: of `name` in a house; of another house its first device. `field`: whose curve it shows."""
+
+    name: str = ""
+    house_id: int | None = None
+    field: str = ""
+
+
 @dataclass(frozen=True)
 class Services:
     """All that a page may use of the window around it."""
@@ -39,6 +48,8 @@ class Services:
     now_ms: Callable[[], int]
     navigate: Callable[[str], None]
     """Show the page with this id."""
+    go_back: Callable[[], None]
+    """From a page that is reached from another (`PageDeclaration.below`) to that."""
     show_house: Callable[[int], None]
     """Have the pages show this house, if the window knows it."""
     has_page: Callable[[str], bool]
@@ -48,6 +59,12 @@ class Services:
     column_widths: dict[str, int]
     """Logical pixels that the operator chose, by "table/column"; kept over a restart."""
     heat_map: HeatMapChoice = field(default_factory=HeatMapChoice)
+    device: DeviceChoice = field(default_factory=DeviceChoice)
+
+    def show_device(self, name: str) -> None:
+        """The page of a device of the house on screen."""
+        self.device.name, self.device.house_id, self.device.field = name, self.live.house_id, ""
+        self.navigate("device")
 
 
 class Page(QWidget):

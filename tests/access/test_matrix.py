@@ -42,10 +42,12 @@ TABLE = """
 see the house              all    own         own      own        own    -            -         -
 read readings              all    own         own      own        -      -            -         -
 read the newest readings   all    own         own      own        -      -            -         -
+read fields of a device    all    own         own      own        -      -            -         -
 read slots                 all    own         own      own        -      -            -         -
 read texts                 all    own         own      own        -      -            -         -
 read events                all    own         own      own        -      -            -         -
 list events                all    own         own      own        -      -            -         -
+read what edges reported   all    own         own      own        -      -            -         -
 read the edge's state      all    own         own      own        -      -            -         -
 read the fleet             all    own         own      own        -      -            -         -
 read series of houses      all    own         own      own        -      -            -         -
@@ -53,6 +55,7 @@ read items of houses       all    own         own      own        -      -      
 read analytic items        all    own         own      own        -      -            -         -
 read device names          all    own         own      own        -      -            -         -
 read device settings       all    own         -        own        -      -            -         -
+read a device's history    all    own         -        own        -      -            -         -
 read findings              all    own         own      own        -      -            -         -
 read checked days          all    own         own      own        -      -            -         -
 read flags of quality      all    own         own      own        -      -            -         -
@@ -207,6 +210,10 @@ ACTS = {
     "read the newest readings": Act(
         lambda c, p: readings.latest(c, p.house_id), "SELECT FROM sgmp.newest_readings(ARRAY[{house}])"
     ),
+    "read fields of a device": Act(
+        lambda c, p: readings.fields_now(c, p.meter.device_id),
+        "SELECT FROM sgmp.fields_now({meter}) WHERE text_value = {mark}",
+    ),
     "read slots": Act(
         lambda c, p: len(
             aggregates.read_slots(c, {"x": p.series_id}, T0 - 600_000, T0 + 600_000)["x"].starts
@@ -228,6 +235,10 @@ ACTS = {
     "list events": Act(
         lambda c, p: events.newest(c, p.house_id, *SPAN, limit=10),
         "SELECT FROM sgmp.newest_events({house}, '-infinity', 'infinity', 0, '{{}}', '{{}}', '', 10)",
+    ),
+    "read what edges reported": Act(
+        lambda c, p: events.edge_statuses(c, p.house_id, T0 - 1, device="meter"),
+        "SELECT FROM sgmp.edge_statuses({house}, 'meter', '-infinity', 10)",
     ),
     "read the edge's state": Act(
         lambda c, p: store.config_versions.edge_state(c, p.house_id).status,
@@ -257,6 +268,10 @@ ACTS = {
     "read device settings": Act(
         lambda c, p: setting_is_shown(battery_of(store.devices.list_all(c, p.house_id)), p),
         "SELECT FROM sgmp.devices WHERE config ->> 'serial' = {mark}",
+    ),
+    "read a device's history": Act(
+        lambda c, p: store.audit.of_device(c, p.battery.device_id, 10),
+        "SELECT FROM sgmp.device_history({battery}, 10) WHERE after #>> '{{config, serial}}' = {mark}",
     ),
     "read findings": Act(
         lambda c, p: [one for one in findings.read(c) if one.house_id == p.house_id],
@@ -552,6 +567,7 @@ def by_sql(login: Login, scene: Scene, act: Act, place: Place) -> bool:
         house=place.house_id,
         value=place.value,
         mark=f"'{place.mark}'",
+        meter=place.meter.device_id,
         battery=place.battery.device_id,
         series=place.series_id,
         item=place.item_id,

@@ -160,7 +160,7 @@ def test_the_context_menu_has_what_the_toolbar_has(some: None, show: Show) -> No
     choose(page, "sonnen", "garage")
     menu = open_context_menu(page)
     offered = acts_of(menu)
-    made = [page.button(id_) for id_ in ("export", "import", "delete", "duplicate", "edit", "create")]
+    made = [page.button(id_) for id_ in ("export", "import", "delete", "duplicate", "edit", "open", "create")]
     assert offered == {(one.text(), one.isEnabled()) for one in made}
     assert ("Delete 2 devices", True) in offered
     assert ("Edit", False) in offered
@@ -176,7 +176,7 @@ def test_keys_edit_create_search_and_copy(some: None, show: Show) -> None:
     QTest.keyClick(page.table, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     assert page.search.hasFocus()
     page.table.setFocus()
-    QTest.keyClick(page.table, Qt.Key.Key_Return)
+    QTest.keyClick(page.table, Qt.Key.Key_F2)
     (editor,) = page.findChildren(DeviceEditor)
     assert editor.windowTitle() == "Edit egauge"
     editor.reject()
@@ -320,7 +320,7 @@ def test_who_may_only_look_sees_everything_but_secrets_and_changes_nothing(
 ) -> None:
     page = show_in(qtbot, researchers_view, deployed)
     offered = {made.text() for made in page.findChildren(QPushButton) if made.isVisible()}
-    assert offered == {"Export", "Open"}
+    assert offered == {"Export", "Show config", "Open", "Show edge"}
     choose(page, "sonnen")
     page.action("edit").trigger()
     (editor,) = page.findChildren(DeviceEditor)

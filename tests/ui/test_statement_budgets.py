@@ -41,9 +41,9 @@ DIALOGS = {
 """By list, the acts that open a dialog of ours."""
 
 AT_ONCE = {
-    "devices": ("export",),
+    "devices": ("export", "open"),
     "analytics": ("required",),
-    "fleet": ("sort", "open", "maintenance"),  # the last reads what maintenance can be of first
+    "fleet": ("sort", "open", "edge", "maintenance"),  # the last reads what maintenance can be of first
     "houses": ("revoke",),  # looks for other valid credentials first
     "accounts": ("export", "enable"),
     "roles": (),

@@ -26,6 +26,12 @@ RETURN COALESCE((
          WITH ORDINALITY AS listed (d, position)
 ), '[]');
 
+-- What the audit holds of a device, masked again.
+CREATE FUNCTION sgmp.masked_entry(entry jsonb, device_type text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN entry ? 'config'
+    THEN entry || jsonb_build_object('config', sgmp.masked(device_type, entry -> 'config')) ELSE entry END;
+
 -- The devices of a house, or of all that the account sees (null).
 CREATE FUNCTION sgmp.visible_devices(house integer DEFAULT NULL) RETURNS TABLE (
     device_id integer, house_id integer, name text, type text, description text, revision integer,
@@ -84,6 +90,33 @@ BEGIN ATOMIC
     FROM sgmp.config_version v
     WHERE (house IS NULL OR v.house_id = house) AND {contents_visible};
 END;
+
+-- The configuration of a device over time, from the audit: what was changed of it and of the units of its fields, the newest
+-- first. For who sees its settings, masked as these are now, whatever was a secret when the entry was written.
+CREATE FUNCTION sgmp.device_history(device integer, newest integer) RETURNS TABLE (
+    entry_id bigint, at timestamptz, actor text, act text, kind text, subject text, house_id integer, before jsonb, after jsonb
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    current_type text;
+BEGIN
+    IF NOT sgmp.may('view_devices') OR sgmp.house_of_device(device) IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT d.type INTO current_type FROM sgmp.device d WHERE d.device_id = device;
+    RETURN QUERY
+        SELECT a.entry_id, a.at, a.actor, a.act, a.kind, a.subject, a.house_id,
+               sgmp.masked_entry(a.before, COALESCE(a.before ->> 'type', current_type)),
+               sgmp.masked_entry(a.after, COALESCE(a.after ->> 'type', current_type))
+        FROM sgmp.audit a
+        WHERE (a.kind = 'device' AND a.subject_id = device
+               OR a.kind = 'series' AND a.subject_id IN (SELECT s.series_id FROM sgmp.series s WHERE s.device_id = device))
+          AND a.act IN ('create', 'change', 'delete', 'restore')
+        ORDER BY a.entry_id DESC
+        LIMIT newest;
+END
+$$;
 
 CREATE FUNCTION sgmp.create_device(house integer, name text, type text, description text, config jsonb) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

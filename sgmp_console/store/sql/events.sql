@@ -61,3 +61,24 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- What a house's edge reported of itself since a time, and of one device, in order of time: at most so many, the newest. Numbers
+-- as they came: what is one is for the reader to say.
+CREATE FUNCTION sgmp.edge_statuses(house integer, device text, since timestamptz, newest integer)
+RETURNS TABLE (ts timestamptz, state text, outcome text, numbers jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    IF NOT sgmp.sees_contents_of(house) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT lately.* FROM (
+            SELECT e.ts, left(e.data ->> 'state', 16), left(e.data #>> ARRAY['devices', device], 64),
+                   jsonb_build_array(e.data -> 'backlog', e.data -> 'disk_free_mb', e.data -> 'uptime_s')
+            FROM sgmp.event e
+            WHERE e.house_id = house AND e.type = 'EDGE_STATUS' AND e.ts >= since AND e.device_id IS NULL
+            ORDER BY e.ts DESC LIMIT newest
+        ) lately ORDER BY lately.ts;
+END
+$$;

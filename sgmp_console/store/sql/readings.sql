@@ -26,6 +26,34 @@ BEGIN
 END
 $$;
 
+-- The fields of a device with their newest reading and their newest text.
+CREATE FUNCTION sgmp.fields_now(device integer) RETURNS TABLE (
+    field text, series_id integer, unit text, ts timestamptz, value double precision, text_ts timestamptz, text_value text
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF sgmp.house_of_device(device) IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT s.field, s.series_id, s.unit, number.ts, number.value, words.ts, words.value
+        FROM sgmp.series s
+        LEFT JOIN LATERAL (
+            SELECT r.ts, r.value FROM sgmp.reading r
+            WHERE r.series_id = s.series_id AND r.ts <= now() + interval '5 minutes'
+            ORDER BY r.ts DESC LIMIT 1
+        ) number ON true
+        LEFT JOIN LATERAL (
+            SELECT t.ts, t.value FROM sgmp.text_reading t
+            WHERE t.series_id = s.series_id AND t.ts <= now() + interval '5 minutes'
+            ORDER BY t.ts DESC LIMIT 1
+        ) words ON true
+        WHERE s.device_id = device
+        ORDER BY s.field;
+END
+$$;
+
 -- The unit of a field; null leaves it to the device's type.
 CREATE FUNCTION sgmp.set_unit(series integer, new_unit text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

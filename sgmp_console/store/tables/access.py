@@ -111,4 +111,6 @@ audit = Table(
     Column("transaction", Text, nullable=False, server_default=text("(pg_current_xact_id())::text")),
     Index(None, "at"),
     Index(None, "house_id", "entry_id"),
+    # The history of a device (`device_history`), and of the units of its fields.
+    Index("audit_device_idx", "subject_id", postgresql_where=text("kind IN ('device', 'series')")),
 )

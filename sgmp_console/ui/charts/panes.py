@@ -38,6 +38,15 @@ class Pane:
     filled: frozenset[str] = frozenset()
 
 
+_LEAST_SPANS = {"kW": 0.5, "W": 500.0, "kWh": 0.5, "V": 4.0, "Hz": 0.1, "%": 10.0}
+_FROM_ZERO = {"kW", "W", "kWh", "%", "A", "VA", "var", "kVA", "kvar", "MW"}
+
+
+def single_pane(quantity: Quantity, unit: str) -> Pane:
+    """For one line of whatever unit."""
+    return Pane(unit, (quantity,), _LEAST_SPANS.get(unit, 1e-9), unit in _FROM_ZERO)
+
+
 @dataclass(frozen=True, eq=False)
 class PaneFrame:
     """What is drawn of a pane over [start_ms, end_ms). `low` above `high`: there is no value.

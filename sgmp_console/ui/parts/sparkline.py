@@ -53,9 +53,18 @@ class Sparkline(QWidget):
 
 
 def paint_sparkline(
-    painter: QPainter, area: QRectF, series: Series, start_ms: int, end_ms: int, gap_ms: int, colour: QColor
+    painter: QPainter,
+    area: QRectF,
+    series: Series,
+    start_ms: int,
+    end_ms: int,
+    gap_ms: int,
+    colour: QColor,
+    *,
+    fitted: bool = False,
 ) -> None:
-    """A line of [start_ms, end_ms) in an area, from zero up, with a dot at the newest value."""
+    """A line of [start_ms, end_ms) in an area, with a dot at the newest value: from zero up, or `fitted` from the least to the
+    greatest value."""
     painter.save()
     painter.translate(area.topLeft())
     width, height = area.width() - 4.0, area.height() - 4.0
@@ -63,25 +72,43 @@ def paint_sparkline(
     painter.setPen(QPen(theme.tokens().line_hairline, 1))
     painter.drawLine(QPointF(0, baseline), QPointF(area.width(), baseline))
     _paint_line(
-        painter, series, (start_ms, end_ms), gap_ms, colour, QRectF(0, baseline - height, width, height)
+        painter,
+        series,
+        (start_ms, end_ms),
+        gap_ms,
+        colour,
+        QRectF(0, baseline - height, width, height),
+        fitted=fitted,
     )
     painter.restore()
 
 
 def _paint_line(
-    painter: QPainter, series: Series, of: tuple[int, int], gap_ms: int, colour: QColor, area: QRectF
+    painter: QPainter,
+    series: Series,
+    of: tuple[int, int],
+    gap_ms: int,
+    colour: QColor,
+    area: QRectF,
+    *,
+    fitted: bool,
 ) -> None:
     start_ms, end_ms = of
     x, y = reduce.reduced(series, start_ms, end_ms, _COLUMNS, gap_ms)
     if not len(x) or bool(np.all(np.isnan(y))):
         return
-    top = max(float(np.max(y[np.abs(y) <= READING_LIMIT], initial=0.0)), _LEAST_SPAN_KW)
+    sound = y[np.abs(y) <= READING_LIMIT]
+    bottom, top = 0.0, max(float(np.max(sound, initial=0.0)), _LEAST_SPAN_KW)
+    if fitted and len(sound):
+        bottom, top = float(np.min(sound)), float(np.max(sound))
+        if top == bottom:  # in the middle
+            bottom, top = bottom - 1.0, top + 1.0
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     pen = QPen(colour, 1)
     pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     painter.setPen(pen)
     px = (x * 1000 - start_ms) / (end_ms - start_ms) * area.width()
-    py = area.bottom() - np.clip(y, 0, top) / top * area.height()
+    py = area.bottom() - (np.clip(y, bottom, top) - bottom) / (top - bottom) * area.height()
     points: list[QPointF] = []
     for at_x, at_y in zip(px.tolist(), py.tolist(), strict=True):
         if math.isnan(at_y):

@@ -23,6 +23,7 @@ _KEYS = (
             ("Ctrl+K", "Show another house"),
             ("Ctrl+B", "Collapse or expand the sidebar"),
             ("F5", "Read again"),
+            ("Alt+Up", "From a device or an edge back to where it was opened"),
             ("F6, Shift+F6", "From sidebar to top bar to page, and back"),
             ("Shift+F10, menu key", "The menu of what has the focus"),
         ),
@@ -32,7 +33,7 @@ _KEYS = (
         (
             ("Ctrl+F", "Search"),
             ("Ctrl+N", "Create"),
-            ("Enter, F2", "Edit what is chosen"),
+            ("Enter, F2", "Edit what is chosen; Enter opens a device or house"),
             ("Del", "Delete what is chosen"),
             ("Ctrl+C", "Copy the chosen rows"),
         ),

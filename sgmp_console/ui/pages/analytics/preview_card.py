@@ -13,7 +13,7 @@ from sgmp_console.reports.home import GAP_MS, STALE_AFTER_MS, Curve
 from sgmp_console.timeseries import Series, typical_interval_ms
 from sgmp_console.ui import formats, plain_text
 from sgmp_console.ui.charts.draw_clock import DrawClock
-from sgmp_console.ui.charts.panes import Pane
+from sgmp_console.ui.charts.panes import single_pane
 from sgmp_console.ui.charts.time_chart import TimeChart
 from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import ElidedLabel, label, set_ink
@@ -22,8 +22,6 @@ from sgmp_console.ui.quantities import QUANTITIES, Quantity
 from sgmp_console.ui.tasks import Tasks
 
 _CURVE = "preview"
-_LEAST_SPANS = {"kW": 0.5, "W": 500.0, "kWh": 0.5, "V": 4.0, "Hz": 0.1, "%": 10.0}
-_FROM_ZERO = {"kW", "W", "kWh", "%", "A", "VA", "var", "kVA", "kvar", "MW"}
 _OTHER = "other"  # the token quantity_other, which belongs to no quantity
 _EVENTS_LISTED = 12
 _RARE_MS = 30 * 60_000
@@ -121,8 +119,13 @@ class PreviewCard(Card):
         self._unit, self._item = unit, item
         known = QUANTITIES.get(item)
         quantity = Quantity(_CURVE, "Value", "Value", known.token if known else _OTHER)
-        pane = Pane(unit, (quantity,), _LEAST_SPANS.get(unit, 1e-9), unit in _FROM_ZERO)
-        self.chart = TimeChart([pane], self._clock, self._tasks, "Values of the last 24 hours", axis_width=64)
+        self.chart = TimeChart(
+            [single_pane(quantity, unit)],
+            self._clock,
+            self._tasks,
+            "Values of the last 24 hours",
+            axis_width=64,
+        )
         self.chart.set_zone(self._zone)
         self.chart.setMinimumHeight(160)
         self._holder.addWidget(self.chart)
@@ -162,7 +165,7 @@ class PreviewCard(Card):
             ("Highest", found.maximum if found else None, found.maximum_ms if found else None),
         ):
             at = formats.moment(at_ms, preview.now_ms, self._zone, seconds=True) if at_ms is not None else ""
-            numbers[name].set_whole(_value(value, unit), f"at {at}" if at else "")
+            numbers[name].set_whole(formats.measured(value, unit), f"at {at}" if at else "")
         numbers["Coverage"].set_whole(
             formats.MISSING if preview.of_events else formats.percent(preview.coverage)
         )
@@ -178,27 +181,15 @@ class PreviewCard(Card):
         self.chart.set_curves({_CURVE: curve}, preview.start_ms, preview.end_ms)
 
 
-def _value(value: float | None, unit: str) -> str:
-    """Large counts without decimals, what is tiny with its first digits."""
-    if value is None:
-        return formats.MISSING
-    if formats.scale(value, unit)[1] != unit:
-        return formats.with_unit(value, unit)
-    if abs(value) >= 10_000 and unit not in ("kW", "kWh"):
-        text = f"{value:,.0f}".replace("-", "−")
-        return f"{text}\u00a0{unit}" if unit else text
-    if unit or value == 0 or abs(value) >= 0.01:
-        return formats.with_unit(value, unit)
-    return f"{value:.3g}".replace("-", "−")
-
-
 def _events(values: Series, unit: str, now_ms: int, zone: tzinfo) -> str:
     if not len(values):
         return "No such event in the last 24 hours."
-    lines = [f"{formats.count(len(values), 'event')}, sum {_value(float(np.sum(values.values)), unit)}"]
+    lines = [
+        f"{formats.count(len(values), 'event')}, sum {formats.measured(float(np.sum(values.values)), unit)}"
+    ]
     latest = list(zip(values.timestamps.tolist(), values.values.tolist(), strict=True))[::-1]
     lines += [
-        f"{formats.moment(at_ms, now_ms, zone, seconds=True)}    {_value(value, unit)}"
+        f"{formats.moment(at_ms, now_ms, zone, seconds=True)}    {formats.measured(value, unit)}"
         for at_ms, value in latest[:_EVENTS_LISTED]
     ]
     if len(latest) > _EVENTS_LISTED:

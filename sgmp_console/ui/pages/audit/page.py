@@ -25,10 +25,9 @@ from sgmp_console.fleet import audit_sheet
 from sgmp_console.fleet.audit_sheet import AuditFilter
 from sgmp_console.store import audit, houses
 from sgmp_console.store.audit import ACTS, KINDS, AuditEntry
-from sgmp_console.ui import fonts, formats, plain_text
+from sgmp_console.ui import audit_words, fonts, formats, plain_text
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
-from sgmp_console.ui.pages.audit import labels
 from sgmp_console.ui.parts.buttons import ComboBox, DateTimeEdit
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.files import ask_where_to_save_sheet
@@ -83,8 +82,8 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
         return (
             Column("Time", self._time, 176, sort=lambda entry: float(entry.entry_id), whole=True),
             Column("Who", lambda entry: entry.actor, 200),
-            Column("Act", labels.act, 200),
-            Column("Kind", labels.kind, 120, optional=1),
+            Column("Act", audit_words.act, 200),
+            Column("Kind", audit_words.kind, 120, optional=1),
             Column("What", lambda entry: entry.subject, strong=True),
             Column("House", self._house_name, 144),
         )
@@ -263,9 +262,9 @@ class AuditPage(ListPage[AuditEntry, AuditFound]):
 
     def _show_entry(self, entry: AuditEntry) -> None:
         when = formats.moment(entry.at_ms, self.services.now_ms(), _zone(), seconds=True)
-        what = f"{labels.kind(entry)} {entry.subject}".strip()
-        self._sentence.setText(f"{when}: {entry.actor} {labels.act(entry)}: {what}")
-        rows = labels.differences(entry)
+        what = f"{audit_words.kind(entry)} {entry.subject}".strip()
+        self._sentence.setText(f"{when}: {entry.actor} {audit_words.act(entry)}: {what}")
+        rows = audit_words.differences(entry)
         self.details.setVisible(bool(rows))
         self.details.setRowCount(len(rows))
         for number, cells in enumerate(rows):

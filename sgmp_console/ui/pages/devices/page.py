@@ -22,7 +22,7 @@ from sgmp_console.ui.pages.devices.editor import DeviceEditor
 from sgmp_console.ui.pages.devices.sync_bar import SyncBar
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.files import ask_where_to_save_sheet
-from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, ListAction, ListPage
 
 _READ_EVERY_MS = 5_000
 """States and ages change by themselves; this is how often an edge's poll could change them."""
@@ -42,8 +42,12 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
             copied=_copied,
             parent=parent,
         )
-        edit = ListAction("edit", "Edit" if self._manages else "Open", self._edit, "one", keys=EDIT_KEYS)
-        acts = [ListAction("export", "Export", self._export), edit]
+        words = "Edit" if self._manages else "Show config"
+        edit = ListAction("edit", words, self._edit, "one", keys=("F2",))
+        shown = ListAction(
+            "open", "Open", self._open, "one", keys=("Return", "Enter"), primary=not self._manages
+        )
+        acts = [ListAction("export", "Export", self._export), edit, shown]
         if self._manages:
             acts = [
                 ListAction("export", "Export", self._export),
@@ -51,6 +55,7 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
                 ListAction("delete", "Delete", self._ask_to_delete, "some", counted=True, keys=DELETE_KEYS),
                 ListAction("duplicate", "Duplicate", self._duplicate, "one"),
                 edit,
+                shown,
                 ListAction("create", "Create device", self._create, keys=CREATE_KEYS, primary=True),
             ]
         self.declare(acts)
@@ -58,6 +63,7 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
     def beside(self, layout: QVBoxLayout) -> None:
         self.sync = SyncBar(offered=self._synchronizes)
         self.sync.wanted.connect(self._synchronize)
+        self.sync.edge_wanted.connect(self._show_edge)
         layout.addWidget(self.sync)
 
     # --- The list --------------------------------------------------------------------------------------------------
@@ -115,6 +121,14 @@ class DevicesPage(ListPage[DeviceRow, DevicesOverview]):
 
     def _create(self) -> None:
         self._open_editor(None)
+
+    def _show_edge(self) -> None:
+        self.services.navigate("edge")
+
+    def _open(self) -> None:
+        chosen = self.table.chosen()
+        if len(chosen) == 1:
+            self.services.show_device(chosen[0].overview.device.name)
 
     def _edit(self) -> None:
         chosen = self.table.chosen()

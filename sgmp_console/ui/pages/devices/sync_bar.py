@@ -14,9 +14,10 @@ from sgmp_console.ui.parts.labels import IconLabel, label
 
 
 class SyncBar(QFrame):
-    """`wanted`: the configuration shall be synchronized; only where that is `offered`."""
+    """`wanted`: the configuration shall be synchronized; only where that is `offered`. `edge_wanted`: the page of the edge."""
 
     wanted = Signal()
+    edge_wanted = Signal()
 
     def __init__(self, *, offered: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,6 +32,8 @@ class SyncBar(QFrame):
         row.addWidget(self._words, 1)
         self._edge = label("", "caption", "muted")
         row.addWidget(self._edge)
+        self.edge_button = button("Show edge", self.edge_wanted.emit, "quiet")
+        row.addWidget(self.edge_button)
         self.button = button("Synchronize Configuration", self._want)
         row.addWidget(self.button)
         self.button.setVisible(offered)

@@ -79,6 +79,8 @@ class FleetPage(ListPage[FleetRow, FleetOverview]):
             actions.append(ListAction("maintenance", "Maintenance", self._read_windows, "some"))
         if may("manage_houses"):
             actions.append(ListAction("synchronize", "Synchronize Configuration", self._synchronize, "some"))
+        if self.services.has_page("edge"):
+            actions.append(ListAction("edge", "Show edge", self._show_edge, "one"))
         if self.services.has_page("home"):
             actions.append(
                 ListAction("open", "Open house", self._open, "some", keys=("Return", "Enter"), primary=True)
@@ -199,6 +201,11 @@ class FleetPage(ListPage[FleetRow, FleetOverview]):
         if marked is not None:
             self.services.show_house(marked.overview.house.house_id)
             self.services.navigate("home")
+
+    def _show_edge(self) -> None:
+        for house in self._chosen_houses():
+            self.services.show_house(house.house_id)
+            self.services.navigate("edge")
 
     def _synchronize(self) -> None:
         chosen = [row.overview for row in self.table.chosen()]

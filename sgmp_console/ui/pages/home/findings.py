@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sgmp_console.fleet.edge_state import Presence
 from sgmp_console.reports.home import HomeSnapshot
 from sgmp_console.store.findings import Finding, State
 from sgmp_console.ui import finding_words, formats
-from sgmp_console.ui.parts.buttons import IconButton, button
+from sgmp_console.ui.parts import finding_rows
+from sgmp_console.ui.parts.buttons import button
 from sgmp_console.ui.parts.card import Card
-from sgmp_console.ui.parts.labels import IconLabel, label
+from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.scroll_area import ScrollArea
-
-_MAX_ROWS = 50
-"""Of a kind: a house with more has one problem, not fifty."""
 
 _TIMES_MOVE_MS = 60_000
 """How long it lasts is written in minutes."""
@@ -32,15 +29,17 @@ _AWAY = {
 
 
 class FindingsCard(Card):
-    """`chosen` carries the Finding that somebody wants to take note of."""
+    """`chosen` carries the Finding that somebody wants to take note of, `page_wanted` the one whose device or edge somebody wants
+    to see."""
 
     chosen = Signal(object)
+    page_wanted = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Findings", parent)
         self._count = label("", "caption", "muted")
         self.header.addWidget(self._count)
-        self._may_act = False
+        self._may_act = self._has_pages = False
         self._shown: object = None
         self._last: tuple[HomeSnapshot, int, tzinfo] | None = None
         self._unfolded = False
@@ -50,6 +49,10 @@ class FindingsCard(Card):
     def set_may_act(self, may: bool) -> None:
         """Whether the account may acknowledge."""
         self._may_act = may
+
+    def set_has_pages(self, has_pages: bool) -> None:
+        """Whether the account may see pages of devices and edges."""
+        self._has_pages = has_pages
 
     def show_findings(self, snapshot: HomeSnapshot, now_ms: int, zone: tzinfo) -> None:
         remark = _remark(snapshot, now_ms)
@@ -70,12 +73,12 @@ class FindingsCard(Card):
         column.setContentsMargins(0, 0, 8, 0)
         column.setSpacing(12)
         if remark is not None:
-            column.addWidget(_row("offline", "state_warning", *remark))
+            column.addWidget(finding_rows.row("offline", "state_warning", *remark))
         self._add(column, active, snapshot, now_ms, zone)
         self._add(column, noted, snapshot, now_ms, zone)
         if not active and not noted and remark is None:
             if heard:
-                column.addWidget(_row("check", "state_ok", "Nothing is wrong", ""))
+                column.addWidget(finding_rows.row("check", "state_ok", "Nothing is wrong", ""))
             else:
                 text = "No device of this house has delivered a reading yet."
                 column.addWidget(label(text, "body", "muted", wraps=True))
@@ -98,19 +101,15 @@ class FindingsCard(Card):
         now_ms: int,
         zone: tzinfo,
     ) -> None:
-        for finding in findings[:_MAX_ROWS]:
-            sentence = finding_words.said(finding, snapshot.time_zone)
-            detail = finding_words.when(finding, now_ms, zone)
-            ink = "primary" if finding.state is State.ACTIVE else "muted"
-            act = None
-            if self._may_act and finding.is_open:
-                verb = "Acknowledge" if finding.state is State.ACTIVE else "Change the acknowledgement"
-                act = IconButton("check", verb, size=16)
-                act.setAccessibleDescription(sentence.text)
-                act.clicked.connect(partial(self.chosen.emit, finding))
-            column.addWidget(_row(*finding_words.look(finding), sentence.text, detail, ink, act))
-        if len(findings) > _MAX_ROWS:
-            column.addWidget(label(f"and {len(findings) - _MAX_ROWS:,} more", "caption", "muted"))
+        finding_rows.add_findings(
+            column,
+            findings,
+            now_ms,
+            zone,
+            snapshot.time_zone,
+            acknowledge=self.chosen.emit if self._may_act else None,
+            show_page=self.page_wanted.emit if self._has_pages else None,
+        )
 
     def _fold(self) -> None:
         self._unfolded = not self._unfolded
@@ -134,22 +133,3 @@ def _remark(snapshot: HomeSnapshot, now_ms: int) -> tuple[str, str] | None:
             f"The newest reading came {formats.age(newest_ms, now_ms)}.",
         )
     return None
-
-
-def _row(
-    icon: str, tint: str, text: str, detail: str, ink: str = "primary", act: QWidget | None = None
-) -> QWidget:
-    row = QWidget()
-    row.setAccessibleName(f"{text}, {detail}" if detail else text)
-    grid = QGridLayout(row)
-    grid.setContentsMargins(0, 0, 0, 0)
-    grid.setHorizontalSpacing(10)
-    grid.setVerticalSpacing(2)
-    grid.setColumnStretch(1, 1)
-    grid.addWidget(IconLabel(icon, tint), 0, 0, Qt.AlignmentFlag.AlignTop)
-    grid.addWidget(label(text, "body", ink, wraps=True), 0, 1)
-    if detail:
-        grid.addWidget(label(detail, "caption", "muted", wraps=True), 1, 1)
-    if act is not None:
-        grid.addWidget(act, 0, 2, 2, 1, Qt.AlignmentFlag.AlignTop)
-    return row

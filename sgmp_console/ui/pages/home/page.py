@@ -16,7 +16,7 @@ from sgmp_console.errors import Cancelled, Unavailable
 from sgmp_console.reports.export import Piece
 from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, POWER_SOURCES, POWER_USES, HomeSnapshot
 from sgmp_console.store.findings import Finding
-from sgmp_console.ui import formats, item_actions
+from sgmp_console.ui import finding_words, formats, item_actions
 from sgmp_console.ui.charts.legend import Legend, Readout
 from sgmp_console.ui.charts.panes import Pane
 from sgmp_console.ui.charts.time_chart import TimeChart
@@ -143,7 +143,9 @@ class HomePage(LoadedPage):
                 source.pressed.connect(partial(self._open_report, report, period))
         self.findings = FindingsCard()
         self.findings.set_may_act(self.services.session.may("manage_devices"))
+        self.findings.set_has_pages(self.services.has_page("device"))
         self.findings.chosen.connect(self._take_note)
+        self.findings.page_wanted.connect(self._show_page_of)
         self.findings.setMinimumHeight(_LEAST_CARD_HEIGHT)
 
         power = Card("Power, last 24 hours")
@@ -212,6 +214,12 @@ class HomePage(LoadedPage):
             dialog = FindingDialog(self.services, finding, ZoneInfo(zone_name), zone_name, self)
             dialog.acted.connect(self.services.live.reload)
             dialog.open()
+
+    def _show_page_of(self, finding: Finding) -> None:
+        if finding.device:
+            self.services.show_device(finding.device)
+        else:
+            self.services.navigate(finding_words.page_of(finding))
 
     def _open_report(self, report: str, period: str) -> None:
         self.services.shown_period.choose_text(period)

@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from sgmp_console.reports.balance import COLUMNS, ROWS
-from sgmp_console.reports.home import GAP_MS, POWER_ITEMS, POWER_SOURCES, POWER_USES
+from sgmp_console.reports.home import POWER_ITEMS, POWER_SOURCES, POWER_USES
 from sgmp_console.reports.home import Curve as ChartCurve
 from sgmp_console.reports.report import (
     Column,
-    Curve,
     Figure,
     Kind,
     Report,
@@ -23,19 +20,17 @@ from sgmp_console.reports.report import (
     Table,
     TableColumn,
 )
-from sgmp_console.timeseries import HOUR_MS, Series, calendar
+from sgmp_console.timeseries import HOUR_MS, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.charts.bars import BarPicture
 from sgmp_console.ui.charts.flows import FlowPicture, Link
 from sgmp_console.ui.charts.heat_map import HeatPicture
 from sgmp_console.ui.charts.panes import Pane
+from sgmp_console.ui.charts.report_curve import chart_curve
 from sgmp_console.ui.quantities import QUANTITIES, Quantity
 
 _TABLE_OF = {Kind.EV: "sessions", Kind.ENERGY: "flows"}
 """Which table a report shows; the others show their days. All of them are in the files."""
-
-_MAX_GAP_MS = 30 * 60_000
-"""Readings further apart are events, and no line joins them."""
 
 _LEAST_SHOWN = 0.005
 """Less would be shown as 0.00."""
@@ -140,11 +135,11 @@ def _lines(
 
 def chart_curves(report: Report) -> dict[str, ChartCurve]:
     """By key. Those of the comparison begin where the period begins."""
-    curves = {curve.key: _chart_curve(curve) for curve in report.curves}
+    curves = {curve.key: chart_curve(curve) for curve in report.curves}
     other = report.comparison
     if other is not None:
         later = report.period.start_ms - other.period.start_ms
-        curves |= {f"{curve.key}{_BEFORE}": _chart_curve(curve, later) for curve in other.curves}
+        curves |= {f"{curve.key}{_BEFORE}": chart_curve(curve, later) for curve in other.curves}
     return curves
 
 
@@ -339,23 +334,3 @@ def _before(quantity: Quantity) -> Quantity:
         short=f"{quantity.short}, before",
         dashed=True,
     )
-
-
-def _chart_curve(curve: Curve, later_ms: int = 0) -> ChartCurve:
-    """Means stand in the middle of their step, running totals at its end, readings where they were taken."""
-    shift = curve.step_ms if curve.cumulative else curve.step_ms // 2
-    at = curve.starts + (shift + later_ms)
-    series = Series(at, curve.values)
-    if curve.cumulative and len(at):
-        # It begins with nothing where the first step does.
-        series = Series([at[0] - curve.step_ms, *at], [0.0, *curve.values])
-    if curve.resolution is Resolution.READINGS:
-        usual = float(np.median(np.diff(at))) if len(at) > 1 else 0.0
-        gap_ms = round(min(max(GAP_MS, 3 * usual), _MAX_GAP_MS))
-        return ChartCurve(curve.key, curve.unit, series, gap_ms=gap_ms)
-    gap_ms = curve.step_ms + curve.step_ms // 2
-    band = None
-    if curve.lows is not None and curve.highs is not None and not later_ms:
-        known = np.isfinite(curve.lows) & np.isfinite(curve.highs)
-        band = Series(at[known], curve.lows[known]), Series(at[known], curve.highs[known])
-    return ChartCurve(curve.key, curve.unit, series, gap_ms=gap_ms, band=band)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.reports import periods
 from sgmp_console.reports.home import Curve as ChartCurve
-from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import BarStep, Kind, Report, Table
 from sgmp_console.timeseries import SLOT_MS, calendar
 from sgmp_console.ui import plain_text
@@ -27,6 +26,7 @@ from sgmp_console.ui.parts.card import Card
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.rows import ROW_ROLE, Column
 from sgmp_console.ui.parts.table import RowsTable
+from sgmp_console.ui.period_zoom import PeriodZoom
 
 _TABLE_ROWS = 14
 
@@ -34,8 +34,6 @@ _TABLE_ROWS = 14
 class ReportPage(PeriodPage):
     def __init__(self, kind: Kind, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(kind, services, parent)
-        self._whole: Period | None = None
-        self._zoomed: Period | None = None
         self._legend_names: list[tuple[str, list[str]]] = []
         self._legend_parts: list[Legend] = []
 
@@ -57,9 +55,8 @@ class ReportPage(PeriodPage):
             axis_width=64,
         )
         self.chart.setMinimumHeight(320)
-        self.chart.set_zoomable()
-        self.chart.range_chosen.connect(self._zoom)
-        self.chart.whole_wanted.connect(self._show_whole)
+        self._zoom = PeriodZoom(self.services, self)
+        self._zoom.follow(self.chart)
         self.chart.crossed.connect(self._mark_bar)
         beside = QHBoxLayout()
         beside.setSpacing(MARGIN)
@@ -146,22 +143,6 @@ class ReportPage(PeriodPage):
     def _mark_bar(self, at_ms: int | None) -> None:
         self.bars.mark(at_ms)
 
-    def _zoom(self, start_ms: int, end_ms: int) -> None:
-        """Show the report of a part of the period, or of what is before or after it, up to now."""
-        shown = self.services.shown_period
-        over = max(0, end_ms - max(shown.period.end_ms, self.services.now_ms()))
-        start_ms, end_ms = start_ms - over, end_ms - over
-        if self._whole is None or shown.period != self._zoomed:
-            self._whole = shown.period
-        self._zoomed = periods.custom(start_ms, end_ms, shown.zone)
-        shown.choose(self._zoomed)
-
-    def _show_whole(self) -> None:
-        """Show the period again that was zoomed into."""
-        shown = self.services.shown_period
-        if self._whole is not None and shown.period == self._zoomed:
-            shown.choose(self._whole)
-
     def _open_bar(self, start_ms: int, step: BarStep) -> None:
         """Show the day or month that a bar stands for."""
         shown = self.services.shown_period
@@ -202,7 +183,7 @@ class ReportPage(PeriodPage):
             self.services.shown_period.choose(periods.day(calendar.date_of(start, zone), zone))
             return
         beside = max(SLOT_MS, (end - start) // 10)
-        self._zoom(start - beside, end + beside)
+        self._zoom.choose(start - beside, end + beside)
 
 
 def _table_view(shown: Table, zone: ZoneInfo) -> RowsTable[tuple[int, tuple[str, ...]]]:

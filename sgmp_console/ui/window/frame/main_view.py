@@ -145,6 +145,7 @@ class MainView(QWidget):
             connection=self.connection,
             now_ms=now_ms,
             navigate=self.show_page,
+            go_back=self.go_back,
             show_house=self._show_house_of_page,
             has_page=self._declared.__contains__,
             houses_changed=self._refresh_houses,
@@ -152,6 +153,8 @@ class MainView(QWidget):
         )
         self._made: dict[str, Page] = {}
         self._shown_page = ""
+        self._way: list[str] = []
+        """The pages from which the one that is shown was reached, where it is below another."""
         self._shows_findings = "home" in self._declared
         self._desktop_notices = desktop_notices
         self._build(rail_collapsed)
@@ -229,14 +232,26 @@ class MainView(QWidget):
         if id_ not in self._made:
             self._made[id_] = declaration.factory(self.services)
             self._stack.addWidget(self._made[id_])
+        if not declaration.below:
+            self._way.clear()
+        elif id_ in self._way:
+            del self._way[self._way.index(id_) :]
+        elif self._shown_page:
+            self._way.append(self._shown_page)
         self._trim.start()
         self._shown_page = id_
         self._stack.setCurrentWidget(self._made[id_])
         self._made[id_].take_focus()
-        self._rail.show_chosen(id_)
+        self._rail.show_chosen(declaration.below or id_)
         self._drop_pages()
         self.time_range.setVisible(declaration.has_time_range)
         self.time_range.compare_button().setVisible(declaration.compares)
+
+    def go_back(self) -> None:
+        """From a page below another to where it was reached from, or to that other."""
+        below = self._declared[self._shown_page].below
+        if below:
+            self.show_page(self._way[-1] if self._way else below)
 
     def _drop_pages(self) -> None:
         if self._tasks.shown():
@@ -280,7 +295,11 @@ class MainView(QWidget):
     # --- Building ------------------------------------------------------------------------------------------------
 
     def _build(self, rail_collapsed: bool) -> None:
-        entries = [(page.id_, page.title, page.icon, page.group) for page in self._declared.values()]
+        entries = [
+            (page.id_, page.title, page.icon, page.group)
+            for page in self._declared.values()
+            if not page.below
+        ]
         self._rail = Sidebar(entries, collapsed=rail_collapsed)
         self._rail.chosen.connect(self.show_page)
         self._rail.collapsed_changed.connect(self.rail_collapsed_changed)
@@ -369,6 +388,7 @@ class MainView(QWidget):
         keys: dict[str, Callable[[], None]] = {
             "Ctrl+K": self.switcher.open,
             "Ctrl+B": self._rail.toggle,
+            "Alt+Up": self.go_back,
             "F5": self._reload,
             "F6": self._to_next_part,
             "Shift+F6": self._to_part_before,

@@ -10,7 +10,8 @@ from sgmp_console.ui.page import Page, Services
 
 @dataclass(frozen=True)
 class PageDeclaration:
-    """`group` sets entries of the rail apart. An account without `permission` never sees the page. `factory` imports
+    """`group` sets entries of the rail apart. `below`: it has no entry of its own, but is reached from other pages; the entry of
+    the page `below` is marked while it is shown. An account without `permission` never sees the page. `factory` imports
     what it needs, so that a page costs nothing until it is first shown. `compares`: with a time range, whether it shows two periods."""
 
     id_: str
@@ -21,6 +22,7 @@ class PageDeclaration:
     factory: Callable[[Services], Page]
     has_time_range: bool = False
     compares: bool = True
+    below: str = ""
 
     @property
     def is_kept(self) -> bool:
@@ -67,6 +69,18 @@ def _devices(services: Services) -> Page:
     from sgmp_console.ui.pages.devices.page import DevicesPage
 
     return DevicesPage(services)
+
+
+def _device(services: Services) -> Page:
+    from sgmp_console.ui.pages.devices.device_page import DevicePage
+
+    return DevicePage(services)
+
+
+def _edge(services: Services) -> Page:
+    from sgmp_console.ui.pages.edge.page import EdgePage
+
+    return EdgePage(services)
 
 
 def _analytics(services: Services) -> Page:
@@ -145,4 +159,6 @@ PAGES = (
     PageDeclaration("accounts", "Accounts", "account", "Administration", "manage_accounts", _accounts),
     PageDeclaration("roles", "Roles", "key", "Administration", "manage_roles", _roles),
     PageDeclaration("audit", "Audit", "audit", "Administration", "manage_accounts", _audit),
+    PageDeclaration("device", "Device", "device", "", "view_devices", _device, True, False, below="devices"),
+    PageDeclaration("edge", "Edge", "broker", "", "view_devices", _edge, below="devices"),
 )
