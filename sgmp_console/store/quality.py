@@ -30,15 +30,22 @@ HOUSE = 0
 
 
 @dataclass(frozen=True)
-class DueHouse:
-    """A house with its days that were checked lately, and those that are to be checked again, by their start (UTC ms).
+class LocalDay:
+    """A day of all houses of a time zone, [start_ms, end_ms) in UTC ms."""
 
-    `raw_from_ms`: raw readings before it may have been dropped.
-    """
+    zone: str
+    day: date
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class DueDay:
+    """[start_ms, end_ms) of a house is to be checked."""
 
     house: House
-    days: Sequence[CheckedDay]
-    raw_from_ms: int | None
+    start_ms: int
+    end_ms: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,6 @@ class CheckedDay:
     start_ms: int
     end_ms: int
     version: int
-    checked_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,27 +173,64 @@ def work_off_late(connection: sa.Connection) -> None:
     )
 
 
-def houses_to_check(connection: sa.Connection, since_ms: int) -> list[DueHouse]:
-    """All houses, with their days since a time and those that are to be checked again."""
+def zones(connection: sa.Connection) -> list[str]:
+    """The time zones of all houses."""
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT h.time_zone FROM sgmp.visible_houses() h WHERE h.deleted_at IS NULL ORDER BY 1"
+    )
+    return list(rows.scalars())
+
+
+_DUE = sa.text("""
+    WITH kept AS MATERIALIZED (SELECT sgmp.raw_kept_from() AS since),
+    lately AS MATERIALIZED (
+        SELECT * FROM unnest(
+            CAST(:zones AS text[]), CAST(:days AS date[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])
+        ) AS l (zone, day, from_ts, to_ts)
+    )
+    SELECT h.house_id, h.name, h.time_zone, h.load_contains_ev, h.latitude, h.longitude, d.from_ts, d.to_ts
+    FROM sgmp.visible_houses() h CROSS JOIN LATERAL (
+        SELECT l.from_ts, l.to_ts FROM lately l
+        WHERE l.zone = h.time_zone AND NOT EXISTS (
+            SELECT FROM sgmp.quality_day q
+            WHERE q.house_id = h.house_id AND q.day = l.day AND q.from_ts = l.from_ts AND q.to_ts = l.to_ts)
+        UNION SELECT q.from_ts, q.to_ts FROM sgmp.quality_day q
+        WHERE q.house_id = h.house_id AND q.version = 0 AND q.checked_at <= :again
+        UNION SELECT q.from_ts, q.to_ts FROM sgmp.quality_day q
+        WHERE q.house_id = h.house_id AND q.day >= CAST(:since AS date) AND q.version <> :version AND q.checked_at <= :again
+    ) d, kept
+    WHERE h.deleted_at IS NULL AND h.time_zone = ANY (CAST(:zones AS text[])) AND d.from_ts >= kept.since
+    ORDER BY date_trunc('day', d.to_ts, 'UTC') DESC, h.house_id, d.from_ts DESC
+    LIMIT :most
+""")
+
+
+def due_days(
+    connection: sa.Connection,
+    lately: Collection[LocalDay],
+    version: int,
+    *,
+    since_ms: int,
+    again_before_ms: int,
+    most: int,
+) -> list[DueDay]:
+    """Days of `lately` that were never checked, days since a time that another version checked, and those that are to be checked
+    again; the last two where they were checked before `again_before_ms`. None of which raw readings may have been dropped.
+    The newest first, at most so many."""
     rows = connection.execute(
-        sa.text(
-            "SELECT h.house_id, h.name, h.time_zone, h.load_contains_ev, h.latitude, h.longitude,"
-            " nullif(kept, '-infinity') AS kept, q.from_ts, q.to_ts, q.version, q.checked_at"
-            " FROM sgmp.visible_houses() h CROSS JOIN sgmp.raw_kept_from() AS kept LEFT JOIN LATERAL ("
-            "  SELECT * FROM sgmp.quality_day d WHERE d.house_id = h.house_id AND d.day >= CAST(:since AS date)"
-            "  UNION SELECT * FROM sgmp.quality_day d WHERE d.house_id = h.house_id AND d.version = 0"
-            " ) q ON true WHERE h.deleted_at IS NULL ORDER BY h.house_id"
-        ),
-        {"since": from_ms(since_ms)},
-    ).all()
-    days: dict[int, list[CheckedDay]] = {}
-    for row in rows:
-        of_house = days.setdefault(row.house_id, [])
-        if row.from_ts is not None:
-            of_house.append(
-                CheckedDay(to_ms(row.from_ts), to_ms(row.to_ts), row.version, to_ms(row.checked_at))
-            )
-    found = {}
+        _DUE,
+        {
+            "zones": [day.zone for day in lately],
+            "days": [day.day for day in lately],
+            "starts": [from_ms(day.start_ms) for day in lately],
+            "ends": [from_ms(day.end_ms) for day in lately],
+            "version": version,
+            "since": from_ms(since_ms),
+            "again": from_ms(again_before_ms),
+            "most": most,
+        },
+    )
+    found = []
     for row in rows:
         place = None if row.latitude is None else Place(row.latitude, row.longitude)
         house = House(
@@ -197,9 +240,8 @@ def houses_to_check(connection: sa.Connection, since_ms: int) -> list[DueHouse]:
             load_contains_ev=row.load_contains_ev,
             place=place,
         )
-        raw_from_ms = None if row.kept is None else to_ms(row.kept)
-        found[row.house_id] = DueHouse(house, days[row.house_id], raw_from_ms)
-    return list(found.values())
+        found.append(DueDay(house, to_ms(row.from_ts), to_ms(row.to_ts)))
+    return found
 
 
 def series_to_check(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from sgmp_console import store
 from sgmp_console.errors import SgmpError
 from sgmp_console.quality import VERSION, Quality
 from sgmp_console.store import Database, DatabaseUnavailable, House, quality
-from sgmp_console.store.quality import DayToStore, DueHouse, Run, SeriesToCheck
+from sgmp_console.store.quality import DayToStore, LocalDay, Run, SeriesToCheck
 from sgmp_console.timeseries import calendar, snap
 from sgmp_console.watch.house_quality import (
     CheckedField,
@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 DAYS_BACK = 7
 """Days that were never checked, such as those from before the watch ran: so many are, the newest first."""
+
+MOST_DUE = 500
+"""Days that are looked for at once: more than a turn checks."""
 
 _DAY_MS = 86_400_000
 
@@ -69,7 +72,9 @@ class Nightly:
             now_ms = quality.take(connection)
             if now_ms is None:
                 return 0
-            waiting = due(connection, now_ms)
+            # Those whose check failed are among them, and keep no others from their turn.
+            most = MOST_DUE + len(self._failed)
+            waiting = due(connection, now_ms, most)
         checked = 0
         for one in waiting:
             key = (one.house.house_id, one.start_ms)
@@ -80,7 +85,8 @@ class Nightly:
             if not self._check(one):
                 return checked
             checked += 1
-        self._look_at = time.monotonic() + _LOOK_EVERY_S
+        if len(waiting) < most:
+            self._look_at = time.monotonic() + _LOOK_EVERY_S
         return checked
 
     def _check(self, one: Due) -> bool:
@@ -105,29 +111,32 @@ class Nightly:
         self._failed[one.house.house_id, one.start_ms] = time.monotonic() + _RETRY_S
 
 
-def due(connection: sa.Connection, now_ms: int) -> list[Due]:
-    """The days that are to be checked, the newest first. Two statements."""
+def due(connection: sa.Connection, now_ms: int, most: int = MOST_DUE) -> list[Due]:
+    """The days that are to be checked, the newest first, at most so many. Three statements: the database compares the days that
+    were with those that were checked, since of a thousand houses there are seven thousand, and usually none is due."""
     quality.work_off_late(connection)
-    houses = quality.houses_to_check(connection, now_ms - (DAYS_BACK + 2) * _DAY_MS)
-    found = [one for house in houses for one in _due_of(house, now_ms)]
-    return sorted(found, key=lambda one: (-(one.end_ms // _DAY_MS), one.house.house_id, -one.start_ms))
+    lately = [day for zone in quality.zones(connection) for day in _days_lately(zone, now_ms)]
+    found = quality.due_days(
+        connection,
+        lately,
+        VERSION,
+        since_ms=now_ms - (DAYS_BACK + 2) * _DAY_MS,
+        again_before_ms=now_ms - quality.AGAIN_MS,
+        most=most,
+    )
+    return [Due(one.house, one.start_ms, one.end_ms) for one in found]
 
 
-def _due_of(about: DueHouse, now_ms: int) -> Iterator[Due]:
-    zone = about.house.time_zone
-    known = {(day.start_ms, day.end_ms): day for day in about.days}
+def _days_lately(zone: str, now_ms: int) -> list[LocalDay]:
     try:
         ended_ms = calendar.day_of(now_ms - quality.SETTLED_MS, zone)[0]
-        lately = calendar.days(ended_ms - DAYS_BACK * _DAY_MS, ended_ms, zone)[-DAYS_BACK:]
+        days = calendar.days(ended_ms - DAYS_BACK * _DAY_MS, ended_ms, zone)[-DAYS_BACK:]
     except SgmpError:
-        return  # a time zone that nobody knows: Houses says so
-    again = [(day.start_ms, day.end_ms) for day in about.days if day.version != VERSION]
-    for start_ms, end_ms in sorted({*(snap(*day) for day in lately), *again}):
-        if about.raw_from_ms is not None and start_ms < about.raw_from_ms:
-            continue
-        day = known.get((start_ms, end_ms))
-        if day is None or (day.version != VERSION and now_ms - day.checked_ms >= quality.AGAIN_MS):
-            yield Due(about.house, start_ms, end_ms)
+        return []  # a time zone that nobody knows: Houses says so
+    snapped = [snap(*day) for day in days]
+    return [
+        LocalDay(zone, calendar.date_of(start_ms, zone), start_ms, end_ms) for start_ms, end_ms in snapped
+    ]
 
 
 def check(connection: sa.Connection, one: Due, now_ms: int) -> None:

@@ -248,12 +248,26 @@ def test_two_watchers_do_not_check_at_the_same_time(measured: MeasuredHouse, wat
     assert watcher.turn(60.0) >= nightly.DAYS_BACK
 
 
+def test_of_more_days_than_a_turn_looks_for_the_newest_of_all_houses_come_first(
+    measured: MeasuredHouse,
+) -> None:
+    with measured.fleet.database.begin() as connection:
+        store.houses.create(connection, "South", time_zone=ZONE)
+        store.houses.create(connection, "Nowhere", time_zone="Europe/Atlantis")
+        every = nightly.due(connection, NIGHT_MS)
+        newest = nightly.due(connection, NIGHT_MS, 3)
+    assert len(every) == 2 * nightly.DAYS_BACK
+    assert newest == every[:3]
+    assert [one.end_ms for one in newest[:2]] == [DAY_END_MS, DAY_END_MS]
+    assert newest[2].end_ms < DAY_END_MS
+
+
 def test_a_day_takes_a_fixed_number_of_statements(measured: MeasuredHouse) -> None:
     measured.store(CLEAN)
     with measured.fleet.database.begin() as connection:
         with counting() as statements:
             waiting = nightly.due(connection, NIGHT_MS)
-        assert len(statements) == 2
+        assert len(statements) == 3
         day = next(one for one in waiting if one.start_ms == START_MS)
         with counting() as statements:
             nightly.check(connection, day, NIGHT_MS)
