@@ -12,28 +12,34 @@ WAIT_S = 60.0
 
 
 _FIRST_PAUSE_S = 0.002
+_LATE_AT_MOST = 1 / 8
+"""What has been waited for already, so many times, is the next pause: what comes soon is seen soon, and the long waits
+cost few looks."""
+_LONGEST_PAUSE_S = 0.1
 _PAUSE_PER_LOOK = 3.0
 """So many times as long as a look took is the pause after it: waiting leaves the machine to what is waited for."""
 
 
 def looks(
-    condition: Callable[[], bool], pause: Callable[[float], object], timeout_s: float, every_s: float
+    condition: Callable[[], bool],
+    pause: Callable[[float], object],
+    timeout_s: float,
+    every_s: float = _LONGEST_PAUSE_S,
 ) -> bool:
     """Look soon at first, later every `every_s` seconds, less often where a look takes long; `pause(seconds)` between.
 
     Whether it became true in time.
     """
-    deadline = time.monotonic() + timeout_s
-    pause_s = min(_FIRST_PAUSE_S, every_s)
+    began = time.monotonic()
     while True:
         looked = time.monotonic()
         if condition():
             return True
         now = time.monotonic()
-        if now >= deadline:
+        if now >= began + timeout_s:
             return False
-        pause(max(pause_s, _PAUSE_PER_LOOK * (now - looked)))
-        pause_s = min(2 * pause_s, every_s)
+        by_clock_s = min(max(_FIRST_PAUSE_S, _LATE_AT_MOST * (now - began)), every_s)
+        pause(max(by_clock_s, _PAUSE_PER_LOOK * (now - looked)))
 
 
 _TURN_S = 0.05
@@ -43,7 +49,7 @@ def wait_until(
     condition: Callable[[], bool],
     timeout_s: float = WAIT_S,
     *,
-    every_s: float = 0.02,
+    every_s: float = _LONGEST_PAUSE_S,
     explain: Callable[[], str] = lambda: "it did not happen in time",
 ) -> None:
     """Raises AssertionError with what `explain` returns when the time runs out."""

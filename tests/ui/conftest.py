@@ -70,7 +70,7 @@ class PatientBot(QtBot):
         def pause(seconds: float) -> None:
             self.wait(max(round(seconds * 1000), 1))
 
-        if not looks(is_so, pause, timeout / 1000, 0.01):
+        if not looks(is_so, pause, timeout / 1000):
             raise self.TimeoutError(f"it did not happen within {timeout} ms") from problem
 
     def waitSignal(self, signal: Any, *, timeout: int = _WAIT_MS, **options: Any) -> Any:  # noqa: N802
