@@ -222,6 +222,7 @@ def settle(world: World) -> None:
         connection.autocommit = True
         with connection.cursor() as cursor:
             if world.timescale:
+                cursor.execute("CALL sgmp.refresh_late(0, NULL)")
                 for view in ("slot", "hour"):
                     cursor.execute(
                         f"CALL public.refresh_continuous_aggregate('sgmp.{view}', NULL,"

@@ -24,7 +24,19 @@ _VALUE_ROOM = 26
 """Pixels between two ticks of a value axis."""
 
 
-class TimeAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
+class _Axis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
+    """Without a title.
+
+    WORKAROUND: pyqtgraph lays out the HTML of the title, also of none, at each change of pen and range; there is no
+    upstream report.
+    """
+
+    def _updateLabel(self) -> None:  # noqa: N802
+        self.picture = None
+        self.update()
+
+
+class TimeAxis(_Axis):
     """Seconds since 1970 UTC, written as the house's local time."""
 
     def __init__(self) -> None:
@@ -54,7 +66,7 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
         _recolour(self)
 
 
-class ValueAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
+class ValueAxis(_Axis):
     """Few round ticks; the unit once, at the top one."""
 
     def __init__(self, unit: str, width: int, *, signed: bool = True) -> None:
