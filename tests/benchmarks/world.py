@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 from numpy.typing import NDArray
 
@@ -65,6 +66,8 @@ SERIES = sum(len(fields) for fields in FIELDS.values())
 CONFIGS = {"egauge": EGAUGE, "sonnen": SONNEN, "powerflex": POWERFLEX}
 
 _LEVELS = {"Voltage": (120.0, 0.4), "Frequency": (60.0, 0.01), "_W": (500.0, 1800.0)}
+
+_PATIENCE_S = 300.0
 
 Say = Callable[[str], None]
 
@@ -222,11 +225,12 @@ def settle(world: World) -> None:
         connection.autocommit = True
         with connection.cursor() as cursor:
             if world.timescale:
-                cursor.execute("CALL sgmp.refresh_late(0, NULL)")
+                _refresh(cursor, "CALL sgmp.refresh_late(0, NULL)")
                 for view in ("slot", "hour"):
-                    cursor.execute(
+                    _refresh(
+                        cursor,
                         f"CALL public.refresh_continuous_aggregate('sgmp.{view}', NULL,"
-                        " date_trunc('hour', now()) - interval '3 hours')"
+                        " date_trunc('hour', now()) - interval '3 hours')",
                     )
                 cursor.execute(
                     "SELECT public.compress_chunk(c)"
@@ -242,3 +246,17 @@ def settle(world: World) -> None:
             cursor.execute("CHECKPOINT")
     finally:
         connection.close()
+
+
+def _refresh(cursor: psycopg2.extensions.cursor, statement: str) -> None:
+    """When the server's own jobs let it: two refreshes of one range exclude each other."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            cursor.execute(statement)
+        except psycopg2.errors.LockNotAvailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return

@@ -63,7 +63,9 @@ def label(text: str = "", role: fonts.Role = "body", ink: str = "primary", *, wr
 def set_ink(of: QLabel, ink: str) -> None:
     if of.property("ink") != ink:
         of.setProperty("ink", ink)
-        if of.testAttribute(Qt.WidgetAttribute.WA_WState_Polished):  # else it is when it is shown: half of a label's time
+        if of.testAttribute(
+            Qt.WidgetAttribute.WA_WState_Polished
+        ):  # else it is when it is shown: half of a label's time
             of.style().unpolish(of)
             of.style().polish(of)
 
