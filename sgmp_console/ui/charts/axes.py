@@ -27,8 +27,7 @@ _VALUE_ROOM = 26
 class _Axis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph is untyped
     """Without a title.
 
-    WORKAROUND: pyqtgraph lays out the HTML of the title, also of none, at each change of pen and range; there is no
-    upstream report.
+    WORKAROUND (no upstream report): pyqtgraph lays out the HTML of the title, also of none, at each change of pen and range.
     """
 
     def _updateLabel(self) -> None:  # noqa: N802
