@@ -293,10 +293,9 @@ def commission(arguments: argparse.Namespace) -> int:
     with open_database(arguments) as database:
         with database.begin() as connection:
             house = store.houses.by_name(connection, arguments.house)
-        recorded = commission_data.read(
+        verdicts = commission_data.check(
             database, house.house_id, arguments.range, time.time_ns() // 1_000_000
         )
-    verdicts = commissioning.commission(recorded)
     if arguments.json:
         print(json.dumps([vars(verdict) for verdict in verdicts], indent=2, ensure_ascii=False))
     else:

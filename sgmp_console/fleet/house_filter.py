@@ -37,6 +37,7 @@ QUANTITIES: Mapping[str, Mapping[str, float]] = {
     "energy": {"": 1, "kwh": 1},
     "autarky": _PERCENT,
     "quality": _PERCENT,
+    "setup": {"": 1},
 }
 """What can be compared -> its units, each in that of `Facts.quantities`; "" is a number without one."""
 

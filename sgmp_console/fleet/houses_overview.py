@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from sgmp_console.cloud.credentials import CredentialsService
 from sgmp_console.fleet import edge_state, sync
+from sgmp_console.fleet.checklist import Checklist, checklist
 from sgmp_console.fleet.edge_state import EdgeStanding
+from sgmp_console.fleet.required import required_items
 from sgmp_console.fleet.sync import Outcome, SyncState
 from sgmp_console.store import House, findings, houses, standings
 from sgmp_console.store.findings import Finding, Severity, State
@@ -18,7 +20,7 @@ from sgmp_console.store.findings import Finding, Severity, State
 @dataclass(frozen=True)
 class HouseOverview:
     """`devices`: how many. `newest_ms` (UTC): the newest reading of any of them, None if there is none. `findings`: what is
-    wrong in it now, the worst first."""
+    wrong in it now, the worst first. `checklist`: how far it is set up."""
 
     house: House
     devices: int
@@ -26,6 +28,7 @@ class HouseOverview:
     sync: SyncState
     newest_ms: int | None
     findings: tuple[Finding, ...] = ()
+    checklist: Checklist | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def overview(connection: sa.Connection, now_ms: int) -> list[HouseOverview]:
 
 def fleet(connection: sa.Connection, now_ms: int) -> FleetOverview:
     """As `overview`, with what concerns all of them. Three statements, whatever the number of houses."""
-    standing = standings.of_fleet(connection)
+    standing = standings.of_fleet(connection, required_items())
     wrong: dict[int | None, list[Finding]] = {}
     for finding in sorted(findings.read(connection), key=lambda finding: finding.urgency):
         wrong.setdefault(finding.house_id, []).append(finding)
@@ -53,15 +56,17 @@ def fleet(connection: sa.Connection, now_ms: int) -> FleetOverview:
     for house in houses.list_all(connection):
         # A house that was created since then is there the next time.
         if (known := standing.houses.get(house.house_id)) is not None:
-            of_house, newest_ms = known
+            of_house, newest_ms, setup = known
+            edge = edge_state.judge(of_house.edge, now_ms)
             found.append(
                 HouseOverview(
                     house,
                     of_house.devices,
-                    edge_state.judge(of_house.edge, now_ms),
+                    edge,
                     sync.judge(of_house.newest, of_house.edge, changed=of_house.changed),
                     newest_ms,
                     tuple(wrong.get(house.house_id, ())),
+                    checklist(setup, of_house.devices, edge, of_house.edge, newest_ms),
                 )
             )
     return FleetOverview(tuple(found), tuple(wrong.get(None, ())), standing.watch_age_ms)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgmp_console import store
-from sgmp_console.quality.commissioning import FLOWS, Recorded
+from sgmp_console.quality.commissioning import FLOWS, Outcome, Recorded, Verdict, commission
 from sgmp_console.reports import periods
 from sgmp_console.reports.item_reader import ItemReader
 from sgmp_console.reports.item_values import ItemSlots, ItemUnreadable
-from sgmp_console.store import Database
+from sgmp_console.store import Database, standings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, calendar, snap
 from sgmp_console.timeseries.clear_sky import irradiance
 
@@ -21,6 +22,18 @@ _ITEMS = {"grid": "gridpower"}
 
 _VOLTAGES = ("l1_voltage", "l2_voltage")
 _FREQUENCIES = ("l1_frequency",)
+
+
+def check(database: Database, house_id: int, period: str, now_ms: int) -> list[Verdict]:
+    """The verdicts on a period. How many say that something is wrong is kept, where the account may manage houses. Raises as
+    `read`."""
+    verdicts = commission(read(database, house_id, period, now_ms))
+    found = Counter(verdict.outcome for verdict in verdicts)
+    with database.begin() as connection:
+        standings.note_wiring(
+            connection, house_id, wrong=found[Outcome.WRONG], unknown=found[Outcome.UNKNOWN]
+        )
+    return verdicts
 
 
 def read(database: Database, house_id: int, period: str, now_ms: int) -> Recorded:

@@ -27,6 +27,7 @@ ACTS = {
     "synchronize": "synchronized the configuration",
     "roll_back": "rolled back the configuration",
     "probe": "tested a device",
+    "check_wiring": "checked the wiring of",
     "control": "sent a command",
     "export": "exported",
     "replay": "replayed",

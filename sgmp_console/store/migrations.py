@@ -62,6 +62,7 @@ _SUBJECTS = (
     "quarantine",
     "readings",
     "fleet",
+    "setup",
     "findings",
     "maintenance",
     "watch",

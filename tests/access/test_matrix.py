@@ -50,6 +50,7 @@ list events                all    own         own      own        -      -      
 read what edges reported   all    own         own      own        -      -            -         -
 read the edge's state      all    own         own      own        -      -            -         -
 read the fleet             all    own         own      own        -      -            -         -
+read how houses are set up all    own         own      own        -      -            -         -
 read series of houses      all    own         own      own        -      -            -         -
 read items of houses       all    own         own      own        -      -            -         -
 read analytic items        all    own         own      own        -      -            -         -
@@ -77,6 +78,7 @@ create a house             all    -           -        -          -      -      
 edit a house               all    -           -        own        -      -            -         -
 delete a house             all    -           -        own        -      -            -         -
 note new credentials       all    -           -        own        -      -            -         -
+note a check of the wiring all    -           -        own        -      -            -         -
 store a configuration      all    -           -        -          -      -            -         -
 synchronize                all    -           -        -          -      -            -         -
 create a device            all    -           -        own        -      -            -         -
@@ -248,6 +250,18 @@ ACTS = {
         lambda c, p: [one for one in houses_overview.fleet(c, T0).houses if one.house.house_id == p.house_id],
         "SELECT FROM sgmp.house_standings() s LEFT JOIN sgmp.newest_of_houses() n USING (house_id)"
         " WHERE s.house_id = {house}",
+    ),
+    "read how houses are set up": Act(
+        lambda c, p: (
+            store.standings.of_fleet(c).houses[p.house_id][2].created_ms
+            if p.house_id in store.standings.of_fleet(c).houses
+            else None
+        ),
+        "SELECT FROM sgmp.house_setups('{{}}') WHERE house_id = {house}",
+    ),
+    "note a check of the wiring": Act(
+        lambda c, p: store.standings.note_wiring(c, p.house_id, wrong=0, unknown=0),
+        "SELECT NULLIF(sgmp.note_wiring({house}, 0, 0), false)",
     ),
     "read series of houses": Act(
         lambda c, p: aggregates.standings(c, [p.house_id])[p.house_id][0],

@@ -13,7 +13,7 @@ import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.cloud.local_ca import LocalAuthority
@@ -21,12 +21,15 @@ from sgmp_console.fleet import devices, houses
 from sgmp_console.reports.balance import CarInLoad
 from sgmp_console.store import Place
 from sgmp_console.store import houses as stored_houses
+from sgmp_console.ui import house_words
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.pages.houses.acts import DeleteDialog, RenewDialog, RevokeDialog
+from sgmp_console.ui.pages.houses.checklist import ChecklistDialog
 from sgmp_console.ui.pages.houses.columns import COLUMNS
 from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, save
 from sgmp_console.ui.pages.houses.form import HouseForm, parsed_place, place_text, suggestion
 from sgmp_console.ui.pages.houses.page import HousesPage
+from sgmp_console.ui.pages.houses.wiring import WiringDialog
 from sgmp_console.ui.parts.rows import RowsModel
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.tasks import Tasks
@@ -36,7 +39,7 @@ from sgmp_edge import contract
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE
 from tests.ui import equipped
-from tests.ui.conftest import Deployment, save_picture
+from tests.ui.conftest import Deployment, save_picture, save_pictures
 from tests.ui.finding import acts_of, open_context_menu
 from tests.ui.houses import outage
 from tests.ui.readers import ChosenReader, Clock
@@ -181,7 +184,10 @@ def test_the_context_menu_has_what_the_toolbar_has(show: Show, deployed: Deploym
     page.table.select({deployed.houses[0].house_id})
     menu = open_context_menu(page)
     offered = acts_of(menu)
-    buttons = [page.button(id_) for id_ in ("synchronize", "renew", "wiring", "delete", "edit", "create")]
+    buttons = [
+        page.button(id_)
+        for id_ in ("synchronize", "renew", "wiring", "checklist", "delete", "edit", "create")
+    ]
     assert offered == {(button.text(), button.isEnabled()) for button in buttons}
     menu.close()
 
@@ -557,3 +563,37 @@ def test_pictures(
         QApplication.processEvents()
         save_picture(one, f"houses_{kind.__name__.lower()}")
         one.reject()
+
+
+def test_the_checklist_says_what_is_done_and_leads_to_the_next_act(
+    qtbot: QtBot, show: Show, deployed: Deployment, appearance: Appearance
+) -> None:
+    page = show()
+    page.table.select({deployed.houses[0].house_id})
+    page.action("checklist").trigger()
+    (checklist,) = page.findChildren(ChecklistDialog)
+    said = [part.text() for part in checklist.steps.findChildren(QLabel)]
+    assert said[::2] == list(house_words.TASKS.values())
+    assert "None were generated yet: they let the edge in." in said
+    assert "Missing: battery, battery_charging" in " ".join(said)
+    save_pictures(checklist, "checklist", appearance)
+    (generate,) = [one for one in checklist.findChildren(QPushButton) if one.text() == "New credentials"]
+    generate.click()
+    qtbot.waitUntil(lambda: bool(page.findChildren(RenewDialog)))
+
+
+def test_a_check_of_the_wiring_is_kept_for_the_checklist(
+    qtbot: QtBot, show: Show, deployed: Deployment
+) -> None:
+    page = show()
+    page.table.select({deployed.houses[0].house_id})
+    page.action("wiring").trigger()
+    (wiring,) = page.findChildren(WiringDialog)
+    qtbot.waitUntil(lambda: not wiring.busy)
+    wiring.reject()
+
+    def kept() -> bool:
+        known = page.table.chosen()[0].overview.checklist
+        return known is not None and known.setup.check is not None
+
+    qtbot.waitUntil(kept)

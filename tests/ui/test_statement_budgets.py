@@ -28,7 +28,7 @@ DIALOGS = {
     "devices": ("create", "edit", "duplicate", "delete", "import"),
     "analytics": ("create", "edit", "duplicate", "delete"),
     "fleet": ("synchronize",),
-    "houses": ("create", "edit", "delete", "synchronize", "renew", "wiring"),
+    "houses": ("create", "edit", "delete", "synchronize", "renew", "wiring", "checklist"),
     "accounts": ("create", "edit", "reset", "disable", "delete", "import"),
     "roles": ("create", "edit", "copy", "delete"),
     "rules": ("create", "edit", "duplicate", "delete"),

@@ -214,6 +214,10 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'SG001', MESSAGE = 'The audit takes 8 KB of details at most.';
     END IF;
     PERFORM sgmp.write_audit(act, kind, subject, NULL, house, NULL, details);
+    IF act = 'issue_credentials' AND house IS NOT NULL THEN
+        INSERT INTO sgmp.house_setup (house_id, credentials_at) VALUES (house, now())
+        ON CONFLICT (house_id) DO UPDATE SET credentials_at = COALESCE(house_setup.credentials_at, now());
+    END IF;
 END
 $$;
 

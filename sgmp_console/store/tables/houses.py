@@ -94,6 +94,18 @@ device_setting = Table(
     PrimaryKeyConstraint("type", "setting"),
 )
 
+# On the way from created to finished: when credentials were generated first, and what the last check of the wiring found.
+house_setup = Table(
+    "house_setup",
+    metadata,
+    Column("house_id", Integer, ForeignKey(house.c.house_id), primary_key=True, autoincrement=False),
+    when("credentials_at"),
+    when("checked_at"),
+    Column("checked_by", Text),
+    Column("wrong", Integer),
+    Column("unknown", Integer),
+)
+
 analytic_item = Table(
     "analytic_item",
     metadata,

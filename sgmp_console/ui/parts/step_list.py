@@ -36,8 +36,11 @@ class StepList(QWidget):
         self._area.setWidget(self._card())
         self._inside.show()  # Qt shows only what is added before the area is shown
 
-    def add(self, ok: bool | None, title: str, text: str, remedy: str = "") -> None:
-        """`ok` None: it was not looked at, or nothing can be said. `remedy`: shown where something is wrong."""
+    def add(
+        self, ok: bool | None, title: str, text: str, remedy: str = "", act: QWidget | None = None
+    ) -> None:
+        """`ok` None: it was not looked at, or nothing can be said. `remedy`: shown where something is wrong. `act`: a button
+        beside it."""
         row = QHBoxLayout()
         row.setSpacing(12)
         icon, tint = _MARKS[ok]
@@ -49,6 +52,8 @@ class StepList(QWidget):
         if ok is False and remedy:
             texts.addWidget(label(remedy, "caption", "fault", wraps=True))
         row.addLayout(texts, 1)
+        if act is not None:
+            row.addWidget(act, alignment=Qt.AlignmentFlag.AlignVCenter)
         self._rows.insertLayout(self._rows.count() - 1, row)
         self._fit()
 

@@ -84,6 +84,7 @@ class FleetRow:
                 "energy": today.used_kwh if today else None,
                 "autarky": _autarky_of(today),
                 "quality": _good(self),
+                "setup": len(house.checklist.open) if house.checklist is not None else None,
             },
             {
                 "house": house.house.name,

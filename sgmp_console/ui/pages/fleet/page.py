@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QWidget
 
 from sgmp_console.fleet import house_filter, houses_overview
 from sgmp_console.fleet.house_filter import HouseFilter
-from sgmp_console.fleet.houses_overview import FleetOverview, badness
+from sgmp_console.fleet.houses_overview import FleetOverview, HouseOverview, badness
 from sgmp_console.reports.fleet import OpeningLedger, Pulse, next_houses, read_pulses
 from sgmp_console.store import DatabaseUnavailable, House
-from sgmp_console.ui import finding_words, plain_text
+from sgmp_console.ui import finding_words, formats, house_words, plain_text
 from sgmp_console.ui.dialogs.maintenance import AddWindow, WindowsFound, read_windows
 from sgmp_console.ui.dialogs.synchronize import SynchronizeDialog
 from sgmp_console.ui.dialogs.synchronize_several import SynchronizeSeveral
@@ -30,6 +30,9 @@ _READ_EVERY_MS = 10_000
 
 _BLOCK = 25
 """Houses whose pulses are read at once: what a screen shows."""
+
+_NAMED = 3
+"""Houses that are not set up, by name in the strip."""
 
 _SOON_MS, _LATER_MS = 150, 2_000
 """Until the next block: of what is on screen, after one scrolled; of the others."""
@@ -146,7 +149,23 @@ class FleetPage(ListPage[FleetRow, FleetOverview]):
         if self.found.general:
             worst = finding_words.said(self.found.general[0])
             return "fault", " ".join(filter(None, (f"{worst.text}.", worst.to_do))), ()
-        return None
+        return self._unfinished(self.found.houses)
+
+    def _unfinished(
+        self, houses: Sequence[HouseOverview]
+    ) -> tuple[Tone, str, tuple[tuple[str, str], ...]] | None:
+        """Which houses are not set up, those with the fewest steps left first."""
+        waiting = [(len(known.open), one) for one in houses if (known := one.checklist) and known.open]
+        if not waiting or not self.services.has_page("houses"):
+            return None
+        first = [one for _, one in sorted(waiting, key=lambda pair: (pair[0], pair[1].house.name))]
+        named = ", ".join(f"{one.house.name} ({house_words.progress_count(one)})" for one in first[:_NAMED])
+        more = f" and {len(first) - _NAMED} more" if len(first) > _NAMED else ""
+        verb = "is" if len(first) == 1 else "are"
+        text = f"{formats.count(len(first), 'house')} {verb} not set up completely: {named}{more}."
+        buttons = [] if self.search.text() else [("unfinished", "Show them")]
+        buttons.append(("houses", "Show Houses"))
+        return "info", text, tuple(buttons)
 
     def _watch_problem(self, found: FleetOverview) -> str:
         age_ms = found.watch_age_ms
@@ -163,6 +182,9 @@ class FleetPage(ListPage[FleetRow, FleetOverview]):
     def acted(self, id_: str) -> None:
         if id_ == "houses":
             self.services.navigate("houses")
+        elif id_ == "unfinished":
+            self.search.setText("setup>0")
+            self.show_message()
 
     def actions_shown(self, chosen: Sequence[FleetRow]) -> None:
         may = self.services.session.may
@@ -290,6 +312,6 @@ class FleetPage(ListPage[FleetRow, FleetOverview]):
 def _filter_help() -> str:
     return (
         "Words that stand somewhere in a house, and comparisons: age>10m, backlog>0, findings>0, critical>0, warnings>0,\n"
-        "energy<5, autarky<50, quality<95; or a part of a text: house:, edge:, configuration:, software:.\n"
+        "energy<5, autarky<50, quality<95, setup>0 (steps left); or a part of a text: house:, edge:, configuration:, software:.\n"
         "In the list: J and K go down and up, Space chooses, Enter opens the house."
     )

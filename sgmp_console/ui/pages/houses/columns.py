@@ -61,6 +61,11 @@ def _credentials_mark(row: HouseRow) -> Mark | None:
     return Mark(row.credentials.icon, row.credentials.tint) if row.credentials.icon else None
 
 
+def _setup_mark(row: HouseRow) -> Mark | None:
+    known = row.overview.checklist
+    return Mark("clock", "ink_muted") if known is not None and known.open else None
+
+
 COLUMNS: tuple[Column[HouseRow], ...] = (
     Column(
         "Name",
@@ -123,5 +128,14 @@ COLUMNS: tuple[Column[HouseRow], ...] = (
         104,
         mark=_credentials_mark,
         tip=lambda row: row.credentials.tip or row.credentials.text,
+    ),
+    Column(
+        "Set-up",
+        lambda row: house_words.progress_count(row.overview),
+        96,
+        sort=lambda row: -float(len(row.overview.checklist.open)) if row.overview.checklist else 0.0,
+        mark=_setup_mark,
+        tip=lambda row: house_words.progress(row.overview),
+        optional=4,
     ),
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.errors import SgmpError
 from sgmp_console.fleet import houses_overview
+from sgmp_console.fleet.checklist import Task
 from sgmp_console.fleet.houses import NewCredentials, NewHouse
 from sgmp_console.fleet.houses_overview import HouseOverview
 from sgmp_console.store import House
@@ -17,6 +19,7 @@ from sgmp_console.ui.edge_words import StatusText
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.houses.acts import NO_CREDENTIALS, DeleteDialog, RenewDialog, RevokeDialog
+from sgmp_console.ui.pages.houses.checklist import ChecklistDialog
 from sgmp_console.ui.pages.houses.columns import COLUMNS, HouseRow, credentials_status
 from sgmp_console.ui.pages.houses.credentials import CredentialsDialog, first_steps, renewal_steps
 from sgmp_console.ui.pages.houses.form import HouseForm, place_text
@@ -51,6 +54,7 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
             ListAction("revoke", "Revoke old credentials", self._revoke, "one"),
             ListAction("renew", "New credentials", self._renew, "one"),
             ListAction("wiring", "Check wiring", self._check_wiring, "one"),
+            ListAction("checklist", "Checklist", self._show_checklist, "one"),
             ListAction("delete", "Delete", self._delete, "one", keys=DELETE_KEYS),
             ListAction("edit", "Edit", self._edit, "one", keys=EDIT_KEYS),
             ListAction("synchronize", "Synchronize Configuration", self._synchronize, "one"),
@@ -197,7 +201,33 @@ class HousesPage(ListPage[HouseRow, list[HouseOverview]]):
     def _check_wiring(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
-            WiringDialog(self.services, chosen.house, self).open()
+            dialog = WiringDialog(self.services, chosen.house, self)
+            dialog.finished.connect(self.reload)
+            dialog.open()
+
+    def _show_checklist(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None:
+            may = self.services.session.may
+            tasks = {Task.CREDENTIALS, Task.WIRING}
+            tasks |= {Task.SYNCHRONIZE} if may("view_secrets") else set()
+            tasks |= {Task.DEVICES, Task.DATA} if self.services.has_page("devices") else set()
+            tasks |= {Task.ITEMS} if self.services.has_page("analytics") else set()
+            dialog = ChecklistDialog(chosen, tasks, self.services.now_ms(), self)
+            dialog.wanted.connect(partial(self._do_step, chosen.house.house_id))
+            dialog.open()
+
+    def _do_step(self, house_id: int, task: Task) -> None:
+        match task:
+            case Task.CREDENTIALS:
+                self._renew()
+            case Task.SYNCHRONIZE:
+                self._synchronize()
+            case Task.WIRING:
+                self._check_wiring()
+            case _:
+                self.services.show_house(house_id)
+                self.services.navigate("analytics" if task is Task.ITEMS else "devices")
 
     def _delete(self) -> None:
         chosen = self._chosen()

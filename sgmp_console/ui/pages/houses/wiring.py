@@ -48,10 +48,9 @@ class WiringDialog(ActDialog):
         period, now_ms = _PERIODS[self.period.currentIndex()][1], self.services.now_ms()
 
         def look(_report: Report) -> list[Verdict]:
-            from sgmp_console.quality.commissioning import commission
             from sgmp_console.reports import commission_data
 
-            return commission(commission_data.read(database, house_id, period, now_ms))
+            return commission_data.check(database, house_id, period, now_ms)
 
         self.steps.clear()
         self.run(look, self._looked, "Looking")
