@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,7 @@ OUTCOMES_MS = 24 * _HOUR_MS
 FINDINGS_MS = 30 * 24 * _HOUR_MS
 
 RECENT_EVERY_MS = 60_000
-"""The readings of hours are read again so often: they are many, and a line of hours hardly moves."""
+"""What happened in the last hours is read again so often: it is much, and hardly moves."""
 
 _MOST_RECENT = 60
 """Fields whose readings of hours are read: a device that invents thousands costs no more than one that has as many."""
@@ -39,12 +39,17 @@ _NEWEST_CHANGES = 50
 
 @dataclass(frozen=True, eq=False)
 class Recent:
-    """The readings of [start_ms, end_ms), UTC ms, by field."""
+    """What happened lately. `series`: the readings of [start_ms, end_ms), UTC ms, by field. `outcomes`: of the last day."""
 
     device_id: int
     start_ms: int
     end_ms: int
-    series: dict[str, Series]
+    series: Mapping[str, Series]
+    outcomes: tuple[OutcomeRun, ...]
+
+    def serves(self, device_id: int, now_ms: int) -> bool:
+        """Whether it need not be read again."""
+        return self.device_id == device_id and 0 <= now_ms - self.end_ms < RECENT_EVERY_MS
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Rhythm:
 
 @dataclass(frozen=True, eq=False)
 class DeviceDetails:
-    """A device of a house at `now_ms` (UTC). `names`: of all devices of the house. `outcomes`: of the last day. `findings`: open
+    """A device of a house at `now_ms` (UTC). `names`: of all devices of the house. `findings`: open
     ones first, and those of the last month. `history`: of its configuration, the newest first, as far as the account sees it."""
 
     house: House
@@ -78,7 +83,6 @@ class DeviceDetails:
     fields: tuple[FieldNow, ...]
     recent: Recent
     rhythm: Rhythm
-    outcomes: tuple[OutcomeRun, ...]
     findings: tuple[Finding, ...]
     history: tuple[AuditEntry, ...]
     now_ms: int
@@ -101,8 +105,8 @@ class NoDevices:
 def details(
     connection: sa.Connection, house_id: int, name: str, now_ms: int, before: DeviceDetails | None = None
 ) -> DeviceDetails | NoDevices:
-    """Of the device of this name, "" for the first of the house. `before`: what was read last, whose readings of hours serve for a
-    minute. A fixed number of statements. Raises UserError where there is no such house or device, or none to be seen."""
+    """Of the device of this name, "" for the first of the house. `before`: what was read last, whose readings of hours and
+    outcomes serve for a minute. A fixed number of statements. Raises UserError where there is no such house or device, or none to be seen."""
     overview = devices_overview.overview(connection, house_id, now_ms)
     if not overview.devices and not name:
         return NoDevices(overview.house)
@@ -113,15 +117,10 @@ def details(
         )
     device = about.device
     fields = tuple(readings.fields_now(connection, device.device_id))
-    recent = before.recent if before is not None else None
-    if (
-        recent is None
-        or recent.device_id != device.device_id
-        or now_ms - recent.end_ms >= RECENT_EVERY_MS
-        or now_ms < recent.end_ms
-    ):
-        recent = _read_recent(connection, device, fields, now_ms)
-    statuses = events.edge_statuses(connection, house_id, now_ms - OUTCOMES_MS, device=device.name)
+    if before is not None and before.recent.serves(device.device_id, now_ms):
+        recent = before.recent
+    else:
+        recent = _read_recent(connection, device, fields, overview.edge, now_ms)
     known = findings.read(connection, house_id, ended_since_ms=now_ms - FINDINGS_MS)
     return DeviceDetails(
         overview.house,
@@ -132,7 +131,6 @@ def details(
         fields,
         recent,
         _rhythm(overview, device, recent),
-        runs(statuses, now_ms - OUTCOMES_MS, now_ms, overview.edge.silent_after_ms),
         tuple(one for one in known if one.device == device.name),
         tuple(audit.of_device(connection, device.device_id, _NEWEST_CHANGES)),
         now_ms,
@@ -152,17 +150,20 @@ def expected_interval_s(device: Device, edge: EdgeStanding) -> float | None:
 
 
 def _read_recent(
-    connection: sa.Connection, device: Device, fields: Sequence[FieldNow], now_ms: int
+    connection: sa.Connection, device: Device, fields: Sequence[FieldNow], edge: EdgeStanding, now_ms: int
 ) -> Recent:
     start_ms = now_ms - RECENT_MS
     lately = [one for one in fields if one.reading is not None and one.reading[0] >= start_ms][:_MOST_RECENT]
     ids = {(device.name, one.field): one.series_id for one in lately}
     found = readings.read(connection, device.house_id, ids, start_ms, now_ms, series=ids)
+    day_ms = now_ms - OUTCOMES_MS
+    statuses = events.edge_statuses(connection, device.house_id, day_ms, device=device.name)
     return Recent(
         device.device_id,
         start_ms,
         now_ms,
         {field: series for (_, field), series in found.items()},
+        runs(statuses, day_ms, now_ms, edge.silent_after_ms),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from sgmp_console.fleet import devices_overview, edge_state
-from sgmp_console.fleet.device_details import FINDINGS_MS, OUTCOMES_MS
+from sgmp_console.fleet.device_details import FINDINGS_MS, OUTCOMES_MS, RECENT_EVERY_MS
 from sgmp_console.fleet.devices_overview import DeviceOverview
 from sgmp_console.fleet.edge_state import EdgeStanding
 from sgmp_console.fleet.sync import SyncState
@@ -44,10 +44,25 @@ class EdgeReport:
 
 
 @dataclass(frozen=True, eq=False)
+class EdgeDay:
+    """What an edge reported in [start_ms, end_ms), UTC ms: its backlog, the free disk in GB, and when its program was started."""
+
+    house_id: int
+    start_ms: int
+    end_ms: int
+    backlog: Series
+    disk_free_gb: Series
+    starts: tuple[int, ...]
+
+    def serves(self, house_id: int, now_ms: int) -> bool:
+        """Whether it need not be read again."""
+        return self.house_id == house_id and 0 <= now_ms - self.end_ms < RECENT_EVERY_MS
+
+
+@dataclass(frozen=True, eq=False)
 class EdgeDetails:
     """`heard_ms`: when its last status came, by the database's clock. `clock_off_ms`: how far its own clock was ahead then; None
-    where that can't be said. `backlog`, `disk_free_gb`: of the last day. `starts`: when its program was started in that time (UTC
-    ms). `warnings`: of the edge itself, the newest first. `findings`: of the whole house, open ones first."""
+    where that can't be said. `warnings`: of the edge itself, the newest first. `findings`: of the whole house, open ones first."""
 
     house: House
     edge: EdgeStanding
@@ -56,21 +71,22 @@ class EdgeDetails:
     heard_ms: int | None
     clock_off_ms: int | None
     devices: tuple[DeviceOverview, ...]
-    backlog: Series
-    disk_free_gb: Series
-    starts: tuple[int, ...]
+    day: EdgeDay
     warnings: tuple[Event, ...]
     findings: tuple[Finding, ...]
-    start_ms: int
     now_ms: int
 
 
-def details(connection: sa.Connection, house_id: int, now_ms: int) -> EdgeDetails:
-    """A fixed number of statements. Raises UserError where there is no such house, or none that the account sees."""
+def details(
+    connection: sa.Connection, house_id: int, now_ms: int, before: EdgeDetails | None = None
+) -> EdgeDetails:
+    """`before`: what was read last, whose day serves for a minute. A fixed number of statements. Raises UserError where there is no
+    such house, or none that the account sees."""
     overview = devices_overview.overview(connection, house_id, now_ms)
     state = config_versions.edge_state(connection, house_id)
-    start_ms = now_ms - OUTCOMES_MS
-    statuses = [one for one in events.edge_statuses(connection, house_id, start_ms) if one.state == _ONLINE]
+    day = before.day if before is not None else None
+    if day is None or not day.serves(house_id, now_ms):
+        day = _read_day(connection, house_id, now_ms)
     warnings = events.newest(
         connection,
         house_id,
@@ -89,13 +105,23 @@ def details(connection: sa.Connection, house_id: int, now_ms: int) -> EdgeDetail
         state.heard_ms,
         _clock_off_ms(state),
         overview.devices,
+        day,
+        tuple(warnings),
+        tuple(one for one in known if not one.device and one.house_id == house_id),
+        now_ms,
+    )
+
+
+def _read_day(connection: sa.Connection, house_id: int, now_ms: int) -> EdgeDay:
+    start_ms = now_ms - OUTCOMES_MS
+    statuses = [one for one in events.edge_statuses(connection, house_id, start_ms) if one.state == _ONLINE]
+    return EdgeDay(
+        house_id,
+        start_ms,
+        now_ms,
         _series([(one.at_ms, one.backlog) for one in statuses]),
         _series([(one.at_ms, one.disk_free_mb and one.disk_free_mb / 1000) for one in statuses]),
         _starts(statuses, start_ms),
-        tuple(warnings),
-        tuple(one for one in known if not one.device and one.house_id == house_id),
-        start_ms,
-        now_ms,
     )
 
 

@@ -22,6 +22,9 @@ _LONGEST_VERSION = 40
 _YEAR_9999_MS = 253_370_764_800_000
 """UTC. No date of Python or PostgreSQL's drivers is later than that year."""
 
+_ABSURD_COUNT = 1e15
+"""No edge counts as far, and no time has as many milliseconds; larger ones don't fit into a floating-point number."""
+
 _ABSURD = 1e9
 """No interval or duration is as long."""
 
@@ -85,7 +88,7 @@ def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
         else {}
     )
     reported_state = state.status.get("state")
-    silent_after_ms = _silent_after_ms(state.status.get("status_interval_s"))
+    silent_after_ms = _silent_after_ms(number_in(state.status, "status_interval_s"))
     if reported_state == contract.EdgeState.OFFLINE:
         presence = Presence.OFFLINE
     elif reported_state == contract.EdgeState.STOPPED:
@@ -111,7 +114,11 @@ def judge(state: EdgeState, now_ms: int) -> EdgeStanding:
 def count_in(status: Mapping[str, Any], key: str) -> int | None:
     """A whole number from 0 on that an edge reported; None for anything else."""
     count = status.get(key)
-    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
+    return (
+        count
+        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < _ABSURD_COUNT
+        else None
+    )
 
 
 def number_in(status: Mapping[str, Any], key: str) -> float | None:
@@ -135,7 +142,7 @@ def _poll_times(reported: object) -> Mapping[str, int]:
     return {name: count for name, count in counts.items() if count is not None and count < _ABSURD}
 
 
-def _silent_after_ms(interval_s: object) -> float:
-    if not isinstance(interval_s, int | float) or isinstance(interval_s, bool):
-        return SILENT_AFTER_MS
-    return max(SILENT_AFTER_MS, _SILENT_REPORTS * 1000 * interval_s)
+def _silent_after_ms(interval_s: float | None) -> float:
+    return (
+        SILENT_AFTER_MS if interval_s is None else max(SILENT_AFTER_MS, _SILENT_REPORTS * 1000 * interval_s)
+    )

@@ -66,6 +66,9 @@ CERTIFICATE_NOTICE_MS = 30 * _DAY
 
 _MAX_TEXT = 500
 
+_ABSURD = 1e15
+"""Larger than any number and any time (ms) that an edge reports."""
+
 _NO_SUBJECTS = {
     # The broker cannot be reached, by ingest's own word; other alarms speak of single houses or of ingest itself.
     Alarm.LATE_HOUSES,
@@ -380,7 +383,10 @@ def _standing(edge: EdgeState, now_ms: int) -> EdgeStanding:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """None for what no edge can mean, such as a whole number that no floating-point number holds."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _ABSURD:
+        return float(value)
+    return None
 
 
 def _bounded(about: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class DevicePage(LivePage[DeviceDetails | NoDevices]):
             self.choice.setCurrentIndex(self.choice.findData(device.name))
         self.grow_older()
         zone = ZoneInfo(found.house.time_zone)
-        self.strip.show_runs(found.outcomes, zone)
+        self.strip.show_runs(found.recent.outcomes, zone)
         self._outcomes_area.replace(_outcome_rows(found, zone))
         self._findings_area.replace(self._finding_rows(found, zone))
         self._history_area.replace(_history_rows(found, zone))
@@ -337,7 +337,7 @@ def _seconds(seconds: float | None) -> str:
 def _outcome_rows(found: DeviceDetails, zone: ZoneInfo) -> QWidget:
     """The newest first, without what was well unless nothing else was."""
     rows, column = finding_rows.listing()
-    listed = [run for run in reversed(found.outcomes) if run.outcome != contract.Outcome.OK]
+    listed = [run for run in reversed(found.recent.outcomes) if run.outcome != contract.Outcome.OK]
     if not listed:
         column.addWidget(label("All polls gave readings.", "body", "muted", wraps=True))
     for run in listed[:_OUTCOMES_LISTED]:

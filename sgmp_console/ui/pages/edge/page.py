@@ -146,11 +146,11 @@ class EdgePage(LivePage[EdgeDetails]):
     # --- Reading ---------------------------------------------------------------------------------------------------
 
     def reader(self, house_id: int) -> Callable[[], EdgeDetails]:
-        database, now_ms = self.services.session.database, self.services.now_ms()
+        database, now_ms, before = self.services.session.database, self.services.now_ms(), self.found
 
         def read() -> EdgeDetails:
             with database.begin() as connection:
-                return edge_details.details(connection, house_id, now_ms)
+                return edge_details.details(connection, house_id, now_ms, before)
 
         return read
 
@@ -163,11 +163,11 @@ class EdgePage(LivePage[EdgeDetails]):
         curves = {
             name: Curve(name, unit, series, gap_ms=gap_ms)
             for name, unit, series in (
-                ("backlog", "messages", found.backlog),
-                ("disk", "GB", found.disk_free_gb),
+                ("backlog", "messages", found.day.backlog),
+                ("disk", "GB", found.day.disk_free_gb),
             )
         }
-        self.chart.set_curves(curves, found.start_ms, found.now_ms)
+        self.chart.set_curves(curves, found.day.start_ms, found.day.end_ms)
         self._findings_area.replace(self._finding_rows(found, zone))
         self._warnings_area.replace(_warning_rows(found, zone))
         self.show_content()
@@ -288,8 +288,8 @@ def _facts(found: EdgeDetails, now_ms: int, zone: ZoneInfo) -> list[Fact]:
         ),
         Fact(
             "Starts, last 24 h",
-            f"{len(found.starts):,}",
-            "\n".join(formats.moment(at_ms, now_ms, zone) for at_ms in found.starts[-20:])
+            f"{len(found.day.starts):,}",
+            "\n".join(formats.moment(at_ms, now_ms, zone) for at_ms in found.day.starts[-20:])
             or "Its program was not started in this time, as far as it reported.",
         ),
         Fact(
