@@ -301,7 +301,6 @@ def test_no_server_takes_the_database_of_another_by_mistake(folder: Path, manage
     [
         (("--admin", "ada"), "An email address looks like"),
         (("--authority", "nowhere"), "nowhere holds no authority"),
-        (("--broker-user", "nobody_of_this_name"), "There is no user"),
         (("--database", "sgmp"), "is not where laptops reach the database"),
         (("--database", "db.example.org:70000/sgmp"), "is not where laptops reach the database"),
         (("--database", "ada:secret@db.example.org/sgmp"), "is not where laptops reach the database"),
@@ -322,6 +321,16 @@ def test_what_cannot_be_done_is_refused_before_anything_is(
     printed = capsys.readouterr()
     assert sentence in printed.err
     assert printed.out == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to the broker's user")
+def test_a_user_of_the_broker_that_is_missing_is_reported_before_anything_is_made(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["server", "init", str(folder / "sgmp"), "--host", "h", "--broker-user", "nobody_of_this_name"]
+    assert cli.main(command) == commands.FAILED
+    assert "There is no user nobody_of_this_name" in capsys.readouterr().err
+    assert not (folder / "sgmp").exists()
 
 
 def test_an_authority_that_cannot_be_used_is_not_taken_into_the_folder(
