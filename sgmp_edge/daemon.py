@@ -21,7 +21,7 @@ from .delivery.outbox import Message
 from .delivery.publisher import CannotConnect, Connection, Handlers, Will
 from .delivery.rates import Limits
 from .files import free_mb
-from .home import lock_home, open_outbox
+from .home import keep_secrets_private, lock_home, open_outbox
 from .polling import drivers
 from .polling.control import Control
 from .polling.drivers import Catalogue
@@ -77,6 +77,7 @@ class Daemon:
         if connect:
             load_identity(home, settings)  # raises now, not on another thread
         self._lock = lock_home(home)
+        keep_secrets_private(home)
         self._credentials_seen = self._credentials_stamp()
         outbox, states = open_outbox(home, settings)
         self._corrupt_outbox = outbox.corrupt_file

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from pathlib import Path
 from typing import IO
 
 from .delivery.outbox import Outbox
 from .files import LockHeld, lock, move_aside
-from .settings import DEVICES_FILE, OUTBOX_FILE, Settings, SetupError
+from .settings import CREDENTIALS_FILE, DEVICES_FILE, OUTBOX_FILE, Settings, SetupError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,23 @@ def lock_home(home: Path) -> IO[bytes]:
         ) from None
     except OSError as error:
         raise SetupError(f"{home} can't be written: {error.strerror}.") from error
+
+
+def keep_secrets_private(home: Path) -> None:
+    """Close the files that hold a private key, passwords and tokens to others: copied from elsewhere, they may be open."""
+    if os.name != "posix":
+        return
+    for name in (CREDENTIALS_FILE, DEVICES_FILE):
+        file = home / name
+        try:
+            if not file.stat().st_mode & 0o077:
+                continue
+            file.chmod(0o600)
+            log.warning("%s could be read by other users of this computer; closed to them now", file)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            log.warning("%s can be read by other users of this computer (%s)", file, error.strerror)
 
 
 def open_outbox(home: Path, settings: Settings) -> tuple[Outbox, dict[str, str]]:

@@ -128,7 +128,7 @@ class Device:
         """A driver of the config. Where its type has an `interval`, it is given the one in use, set there or in config.py."""
         config = dict(self.config.config)
         if self._has_interval:
-            config.setdefault("interval", self.interval_ms / 1000)
+            config["interval"] = self.interval_ms / 1000
         return self._catalogue.driver_class(self.config.type)(config)
 
     def _close(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sgmp_edge.files import LockHeld, lock, move_aside, replace_file, set_aside
+from sgmp_edge.home import keep_secrets_private
 from tests.edge.small_disk import fill
 
 
@@ -67,3 +68,20 @@ def test_what_is_set_aside_never_takes_the_place_of_what_was_before(tmp_path: Pa
         file.write_text(str(number))
         assert move_aside(file, "sgmp_house_3").name == f"devices.sgmp_house_3-{number}.json"
     assert [path.read_text() for _, path in set_aside(file, "sgmp_house_3")] == [str(n) for n in range(1, 13)]
+
+
+def test_credentials_and_devices_that_were_copied_open_to_others_are_closed_to_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, mode in (("credentials.json", 0o644), ("devices.json", 0o660), ("config.py", 0o644)):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+    keep_secrets_private(tmp_path)
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {
+        "credentials.json": 0o600,
+        "devices.json": 0o600,
+        "config.py": 0o644,
+    }
+    assert [record.message.count("could be read") for record in caplog.records] == [1, 1]
+    keep_secrets_private(tmp_path)
+    assert len(caplog.records) == 2
