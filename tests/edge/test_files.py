@@ -70,6 +70,7 @@ def test_what_is_set_aside_never_takes_the_place_of_what_was_before(tmp_path: Pa
     assert [path.read_text() for _, path in set_aside(file, "sgmp_house_3")] == [str(n) for n in range(1, 13)]
 
 
+@pytest.mark.expected_warnings("could be read by other users")
 def test_credentials_and_devices_that_were_copied_open_to_others_are_closed_to_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
