@@ -6,6 +6,7 @@ stays connected until the broker restarts; what the broker keeps for ingest surv
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import logging
 import os
@@ -15,10 +16,14 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from cryptography import x509
 
 from sgmp_console.errors import SgmpError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +43,14 @@ class RestartFailed(SgmpError):
 def install(source: Path, target: Path) -> bool:
     """Copy the list, whole or not at all, keeping the owner that `target` has; whether it is another than before.
 
-    Raises ListUnusable.
+    Raises ListUnusable, also for one with which the broker would let nobody in (expired, of another authority than that of
+    `ca.crt` beside `target`), or let in again whom it refuses now (an older list, of a restored authority).
     """
     try:
         latest = source.read_bytes()
         if target.exists() and target.read_bytes() == latest:
             return False
-        x509.load_pem_x509_crl(latest)
+        revoked = x509.load_pem_x509_crl(latest)
     except OSError as error:
         raise ListUnusable(
             f"The revocation list {source} can't be read ({error.strerror}). It is in the folder of the certificate authority."
@@ -53,6 +59,7 @@ def install(source: Path, target: Path) -> bool:
         raise ListUnusable(
             f"{source} is not a revocation list in PEM. The broker keeps the one it has."
         ) from error
+    _require_usable(source, revoked, target)
     try:
         temporary = target.with_name(target.name + ".new")
         temporary.write_bytes(latest)
@@ -63,6 +70,44 @@ def install(source: Path, target: Path) -> bool:
     except OSError as error:
         raise ListUnusable(f"The broker's list {target} can't be written ({error.strerror}).") from error
     return True
+
+
+def _require_usable(source: Path, revoked: x509.CertificateRevocationList, target: Path) -> None:
+    """Raises ListUnusable."""
+    until = revoked.next_update_utc
+    if until is not None and until <= datetime.datetime.now(datetime.UTC):
+        raise ListUnusable(
+            f"{source} was valid until {until:%Y-%m-%d}: with it the broker would let nobody in. It keeps the one it has."
+        )
+    authority = _certificate(target.with_name("ca.crt"))
+    if authority is not None and not _is_of(revoked, authority):
+        raise ListUnusable(
+            f"{source} is a list of another certificate authority than the broker's ({target.with_name('ca.crt')}). The "
+            "broker keeps the one it has."
+        )
+    try:
+        before = x509.load_pem_x509_crl(target.read_bytes())
+    except (OSError, ValueError):
+        return
+    if before.issuer != revoked.issuer:
+        return
+    missing = {row.serial_number for row in before} - {row.serial_number for row in revoked}
+    if missing:
+        raise ListUnusable(
+            f"{source} does not name {len(missing)} of the certificates that the broker refuses: it is older. Restore a newer "
+            f"copy of the authority; to let them in again, delete {target}. The broker keeps the list it has."
+        )
+
+
+def _certificate(file: Path) -> x509.Certificate | None:
+    try:
+        return x509.load_pem_x509_certificate(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _is_of(revoked: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    return revoked.is_signature_valid(cast("CertificateIssuerPublicKeyTypes", authority.public_key()))
 
 
 def watch(source: Path, target: Path, restart: Callable[[], None], stop: threading.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import signal
 import subprocess
@@ -11,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sgmp_console.cloud import revocation
 from sgmp_console.cloud.local_ca import LocalAuthority
@@ -102,3 +106,41 @@ def test_a_damaged_list_never_reaches_the_broker(tmp_path: Path) -> None:
         revocation.install(tmp_path / "damaged.pem", target)
     assert target.read_bytes() == before
     assert not revocation.install(authority.revocation_file, target)
+
+
+def test_a_list_that_would_let_nobody_in_or_somebody_again_never_reaches_the_broker(tmp_path: Path) -> None:
+    authority, other = LocalAuthority(tmp_path / "authority"), LocalAuthority(tmp_path / "other")
+    target = tmp_path / "broker" / "revoked.pem"
+    target.parent.mkdir()
+    (target.parent / "ca.crt").write_text(authority.ca_pem)
+    older = tmp_path / "older.pem"
+    older.write_bytes(authority.revocation_file.read_bytes())
+    authority.revoke(authority.issue("sgmp_house_1").fingerprint)
+    assert revocation.install(authority.revocation_file, target)
+    before = target.read_bytes()
+
+    expired = tmp_path / "expired.pem"
+    expired.write_bytes(expired_list(tmp_path / "authority"))
+    for source, why in (
+        (older, "does not name 1 of the certificates"),
+        (other.revocation_file, "another certificate authority"),
+        (expired, "would let nobody in"),
+    ):
+        with pytest.raises(revocation.ListUnusable, match=why):
+            revocation.install(source, target)
+    assert target.read_bytes() == before
+
+
+def expired_list(folder: Path) -> bytes:
+    """As openssl makes one for 30 days, a year later."""
+    certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=365)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(certificate.subject)
+        .last_update(then)
+        .next_update(then + datetime.timedelta(days=30))
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
