@@ -33,7 +33,9 @@ def test_the_interval_of_a_device(type_name: str, own_s: float | None, house_ms:
     assert interval_ms(device, device_types()[type_name], house_ms) == used_ms
 
 
-@pytest.mark.parametrize("own", [{}, {"interval": 300}, {"interval": None}, {"interval": 0}, {"interval": 90_000}])
+@pytest.mark.parametrize(
+    "own", [{}, {"interval": 300}, {"interval": None}, {"interval": 0}, {"interval": 90_000}]
+)
 def test_means_are_over_the_interval_in_use_whoever_set_it(
     own: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
