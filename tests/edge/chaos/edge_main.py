@@ -108,7 +108,7 @@ def main() -> int:
     sys.path.insert(0, str(CODE))
     importlib.import_module("standalone").make_package()
     publisher = importlib.import_module("sgmp_edge.delivery.publisher")
-    publisher.RECONNECT_MS = (200, 2_000)  # type: ignore[attr-defined]  # a run has two minutes, not years
+    publisher.RECONNECT_MS = (200, 2_000)  # type: ignore[attr-defined]  # a run has a minute, not years
     program = importlib.import_module("Main_Publisher")
     drivers = importlib.import_module("sgmp_edge.polling.drivers")
     real = drivers.Catalogue()

@@ -173,7 +173,7 @@ def of_devices(simulator: Simulator) -> dict[str, Fault]:
 
     def misbehave(device: str, mode: str) -> Fault:
         def go(chance: random.Random) -> None:
-            seconds = chance.uniform(0.6, 1.8)
+            seconds = chance.uniform(0.6, 1.2)
             simulator.misbehave(device, mode, seconds)
             time.sleep(seconds)
 

@@ -45,14 +45,14 @@ QUIET_HOUSE = "quiet"
 DEVICES = ("egauge", "sonnen", "powerflex", *COUNTERS)
 RECOVERY_S = 90.0
 FAULTS = {
-    "edge": (26, (0.2, 1.0)),
-    "wire": (22, (0.5, 3.0)),
-    "devices": (36, (0.1, 0.9)),
-    "broker": (10, (2.0, 7.0)),
-    "ingest": (12, (2.0, 5.0)),
-    "ingest_wire": (14, (1.5, 4.0)),
-    "database": (7, (4.0, 9.0)),
-    "database_wire": (8, (3.0, 7.0)),
+    "edge": (22, (0.1, 0.6)),
+    "wire": (22, (0.4, 1.6)),
+    "devices": (36, (0.1, 0.5)),
+    "broker": (8, (1.5, 4.0)),
+    "ingest": (9, (1.5, 3.5)),
+    "ingest_wire": (12, (1.0, 2.5)),
+    "database": (5, (3.0, 6.0)),
+    "database_wire": (7, (2.0, 4.5)),
 }
 """For each part: how many, and the calm before each in seconds. Those of a house count for each house."""
 
@@ -199,8 +199,8 @@ def run(seed: int, scale: float = 1.0) -> Verdict:
         pending: list[Future[None]] = []
         for name, theirs in faults.items():
             count, calm_s = FAULTS[name.split("-")[0]]
-            # Mosquitto writes down what it acknowledged each 15 s, and an edge keeps it for longer. In a run of two
-            # minutes both are quicker, so that the edges do forget and what is lost further on stays lost.
+            # Mosquitto writes down what it acknowledged each 15 s, and an edge keeps it for longer. In a run of a
+            # minute both are quicker, so that the edges do forget and what is lost further on stays lost.
             save = partial(broker.signal, signal.SIGUSR1) if name == "broker" else _nothing
             pending.append(troubles[name].begin(theirs, round(count * scale), calm_s, save))
         for each in pending:
