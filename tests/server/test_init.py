@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,32 @@ def run(folder: Path, *arguments: str, **more: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Printed:
+    exit_code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Printed]
+
+
+@pytest.fixture
+def command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command of the console in this process; that they start by themselves, the first test shows."""
+    own = environment(folder)
+    for key in os.environ.keys() - own.keys():
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("XDG_CONFIG_HOME", own["XDG_CONFIG_HOME"])
+
+    def run_here(*arguments: str) -> Printed:
+        exit_code = cli.main(arguments)
+        printed = capsys.readouterr()
+        return Printed(exit_code, printed.out, printed.err)
+
+    return run_here
 
 
 def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -252,8 +278,9 @@ def test_from_an_empty_folder_to_the_first_reading_and_a_revoked_house(
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_accepts_the_units(folder: Path) -> None:
-    run(folder, "server", "init", str(folder / "sgmp"), "--host", "sgmp.example.org")
+def test_systemd_accepts_the_units(folder: Path, command: Command) -> None:
+    server = str(folder / "sgmp")
+    assert command("server", "init", server, "--host", "sgmp.example.org").exit_code == commands.OK
     units = sorted((folder / "sgmp" / "systemd").iterdir())
     assert {"sgmp-backup.timer", "sgmp-verify_backup.timer"} < {unit.name for unit in units}
     verified = subprocess.run(
@@ -263,17 +290,15 @@ def test_systemd_accepts_the_units(folder: Path) -> None:
     assert verified.returncode == 0
 
 
-def test_no_server_takes_the_database_of_another_by_mistake(folder: Path, managed: TestDatabase) -> None:
-    def init(name: str, *more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                *(str(CONSOLE), "server", "init", str(folder / name), "--host", "localhost"),
-                *("--deployment", managed.deployment, *more),
-            ],
-            env=environment(folder, SGMP_DATABASE_URL=managed.url),
-            capture_output=True,
-            text=True,
-            check=False,
+def test_no_server_takes_the_database_of_another_by_mistake(
+    folder: Path, managed: TestDatabase, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SGMP_DATABASE_URL", managed.url)
+
+    def init(name: str, *more: str) -> Printed:
+        return command(
+            *("server", "init", str(folder / name), "--host", "localhost"),
+            *("--deployment", managed.deployment, *more),
         )
 
     def lets_in(name: str) -> bool:
@@ -285,13 +310,13 @@ def test_no_server_takes_the_database_of_another_by_mistake(folder: Path, manage
             return False
         return True
 
-    assert init("first").returncode == 0
+    assert init("first").exit_code == commands.OK
     refused = init("second")
-    assert refused.returncode == 1
-    assert "Another server uses this database" in refused.stderr
+    assert refused.exit_code == commands.FAILED
+    assert "Another server uses this database" in refused.err
     assert lets_in("first")
-    assert init("copy", "--authority", str(folder / "first" / "authority")).returncode == 0
-    assert init("second", "--take-over").returncode == 0
+    assert init("copy", "--authority", str(folder / "first" / "authority")).exit_code == commands.OK
+    assert init("second", "--take-over").exit_code == commands.OK
     assert lets_in("second")
     assert not lets_in("first")
 
@@ -312,13 +337,13 @@ def test_no_server_takes_the_database_of_another_by_mistake(folder: Path, manage
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is(
-    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+    folder: Path, command: Command, words: tuple[str, ...], sentence: str
 ) -> None:
     where = folder / "sgmp"
     if not words:
         where.write_text("")
-    assert cli.main(["server", "init", str(where), "--host", "h", "--dry-run", *words]) == commands.FAILED
-    printed = capsys.readouterr()
+    printed = command("server", "init", str(where), "--host", "h", "--dry-run", *words)
+    assert printed.exit_code == commands.FAILED
     assert sentence in printed.err
     assert printed.out == ""
 
@@ -354,17 +379,17 @@ def test_an_address_of_the_database_that_cannot_be_read_is_refused_before_anythi
     assert "can't be read" in capsys.readouterr().err
 
 
-def test_another_laptop_is_added_and_the_first_keeps_its_rights(folder: Path) -> None:
-    command = ("server", "init", str(folder / "sgmp"), "--host", "sgmp.example.org")
-    run(folder, *command, "--laptop", "ada")
-    shown = run(folder, *command, "--laptop", "grace")
+def test_another_laptop_is_added_and_the_first_keeps_its_rights(folder: Path, command: Command) -> None:
+    init = ("server", "init", str(folder / "sgmp"), "--host", "sgmp.example.org")
+    assert command(*init, "--laptop", "ada").exit_code == commands.OK
+    shown = command(*init, "--laptop", "grace").out
     access_list = (folder / "sgmp" / "broker" / "acl").read_text()
     assert "user sgmp_console_ada\ntopic write sgmp_config/#" in access_list
     assert "user sgmp_console_grace\ntopic write sgmp_config/#" in access_list
     assert "unchanged     Certificate sgmp_console_ada" in shown
 
 
-def test_an_authority_made_elsewhere_is_taken_and_never_replaced(folder: Path) -> None:
+def test_an_authority_made_elsewhere_is_taken_and_never_replaced(folder: Path, command: Command) -> None:
     for name in ("one", "other"):
         (folder / name).mkdir()
         extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
@@ -387,18 +412,12 @@ def test_an_authority_made_elsewhere_is_taken_and_never_replaced(folder: Path) -
             check=True,
             capture_output=True,
         )
-    command = ("server", "init", str(folder / "sgmp"), "--host", "sgmp.example.org")
-    run(folder, *command, "--authority", str(folder / "one"))
+    init = ("server", "init", str(folder / "sgmp"), "--host", "sgmp.example.org")
+    assert command(*init, "--authority", str(folder / "one")).exit_code == commands.OK
     assert (folder / "sgmp" / "broker" / "ca.crt").read_bytes() == (folder / "one" / "ca.crt").read_bytes()
-    refused = subprocess.run(
-        [str(CONSOLE), *command, "--authority", str(folder / "other")],
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert refused.returncode == 1
-    assert "another authority" in refused.stderr
+    refused = command(*init, "--authority", str(folder / "other"))
+    assert refused.exit_code == commands.FAILED
+    assert "another authority" in refused.err
 
 
 def test_the_document_names_each_command_of_the_server() -> None:
