@@ -10,6 +10,7 @@ from sgmp_console.fleet import devices, houses
 from sgmp_console.fleet.required import required_items
 from sgmp_console.store import House
 from sgmp_console.timeseries import Series
+from tests.e2e.test_sign_in import locally
 from tests.e2e.window import Window
 from tests.e2e.world import World
 from tests.fleet.configs import EGAUGE, POWERFLEX, SONNEN
@@ -39,6 +40,7 @@ def row(window: Window, name: str) -> list[str]:
     return next((cells for cells in window.rows() if cells[0] == name), [])
 
 
+@locally
 def test_an_item_is_written_checked_aggregated_and_shown(world: World, house: House) -> None:
     window = world.console()
     window.sign_in(world.admin)

@@ -13,6 +13,7 @@ from sgmp_console.store import House, config_versions
 from sgmp_edge import contract
 from sgmp_edge.contract import declarations
 from tests.e2e.edge import Edge
+from tests.e2e.test_sign_in import locally
 from tests.e2e.window import Window
 from tests.e2e.world import World
 from tests.edge.test_playbook import PLAYBOOK_CLASS
@@ -96,6 +97,7 @@ def test_a_new_device_is_tested_created_synchronized_and_its_data_arrive(
     assert config["token"] not in window.words()
 
 
+@locally
 @pytest.mark.slow
 def test_an_edge_that_is_not_there_is_distinguished_from_a_device_that_is_not(
     world: World, house: House, edge: Edge
@@ -155,6 +157,7 @@ class Thermometer:
 '''
 
 
+@locally
 @pytest.mark.slow
 def test_a_type_dropped_into_the_folder_is_in_the_dialog_and_works_on_the_pi(
     world: World, house: House, edge: Edge, monkeypatch: pytest.MonkeyPatch
@@ -179,6 +182,7 @@ def test_a_type_dropped_into_the_folder_is_in_the_dialog_and_works_on_the_pi(
     window.wait(lambda: world.values(house.house_id, "cellar") == {"temperature": 21.5}, "its readings")
 
 
+@locally
 @pytest.mark.slow
 def test_the_playbooks_class_in_the_programs_map_is_in_the_dialog_and_works_on_the_pi(
     world: World, house: House, edge: Edge, monkeypatch: pytest.MonkeyPatch

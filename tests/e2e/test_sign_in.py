@@ -20,7 +20,7 @@ ANN = "ann@example.org"
 OWN = Person(ANN, "Fig-Orchard-43")
 
 locally = pytest.mark.parametrize("world", ["local"], indirect=True)
-"""For what does not depend on where users are kept."""
+"""For what does not depend on where users and certificates are kept."""
 
 
 def invite(world: World, role: str = "admin") -> None:

@@ -8,6 +8,7 @@ from sgmp_console.cloud import services
 from sgmp_console.fleet import accounts, devices, houses, sync
 from sgmp_console.store import sign_in
 from sgmp_edge import contract
+from tests.e2e.test_sign_in import locally
 from tests.e2e.world import World
 from tests.waiting import wait_until
 
@@ -53,6 +54,7 @@ def test_a_new_account_is_mailed_a_password_that_works(world: World) -> None:
     assert account.must_change_password
 
 
+@locally
 def test_two_consoles_are_open_at_once(world: World) -> None:
     ann = world.person("ann@example.org", "admin")
     first, second = world.console(), world.console()
