@@ -196,12 +196,15 @@ def standings(
     enabled = [rule for rule in rules.read(connection) if rule.enabled]
     if not enabled:
         return []
+    by_house: dict[int | None, list[OperatorRule]] = {}
+    for rule in enabled:
+        by_house.setdefault(rule.house_id, []).append(rule)
     planned: list[tuple[HouseWithRules, list[OperatorRule], ItemGraph]] = []
     since_ms: dict[HouseField, int] = {}
     with_events: list[int] = []
     named: set[EventIdentifier] = set()
     for house in rules.houses(connection):
-        own = [rule for rule in enabled if rule.house_id in (None, house.house_id)]
+        own = [*by_house.get(None, ()), *by_house.get(house.house_id, ())]
         devices = lasts_ms.get(house.house_id, {})
         formulas = tuple((str(rule.rule_id), rule.formula) for rule in own)
         graph = _plan(formulas, house.items, frozenset(devices))

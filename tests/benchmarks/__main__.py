@@ -26,6 +26,7 @@ from tests.benchmarks import (
     quality,
     raw_formulas,
     reports,
+    rules,
     storage,
 )
 from tests.benchmarks.result import Result, table
@@ -41,6 +42,7 @@ SUBJECTS: Mapping[str, Callable[[World], list[Result]]] = {
     "ingest": ingest.measure,
     "exports": exports.measure,
     "quality": quality.measure,
+    "rules": rules.measure,
     "fleet": fleet.measure,  # last: a thousand houses are in the way of the others
 }
 

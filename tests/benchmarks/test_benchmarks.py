@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sgmp_console.reports.item_reader import ItemReader
-from tests.benchmarks import ancestor, charts, exports, fleet, reports, result
+from tests.benchmarks import ancestor, charts, exports, fleet, reports, result, rules
 from tests.benchmarks.__main__ import SUBJECTS, main
 from tests.benchmarks.result import Result, table
 from tests.benchmarks.world import DAY_MS, SERIES, World, furnished
@@ -28,6 +28,7 @@ def test_every_subject_can_be_measured(world: World, subject: str, monkeypatch: 
     monkeypatch.setattr(reports, "QUARTER_MS", DAY_MS)
     monkeypatch.setattr(exports, "HOUSES", 3)
     monkeypatch.setattr(fleet, "HOUSES", 20)
+    monkeypatch.setattr(rules, "HOUSES", 20)
     monkeypatch.setattr(fleet, "ON_SCREEN", 2)
     results = SUBJECTS[subject](world)
     assert results
