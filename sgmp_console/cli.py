@@ -22,6 +22,7 @@ from sgmp_console.commands import (
     connections,
     data,
     demo,
+    notes,
     notices,
     own_server,
     revocation,
@@ -146,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", action="store_true", help="log progress to standard error")
     parser.set_defaults(command=demo.window, extra="console")
     parsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for group in (demo, own_server, server, notices, revocation, connections, check, data, admin):
+    for group in (demo, own_server, server, notices, notes, revocation, connections, check, data, admin):
         group.add(parsers)
     return parser
 

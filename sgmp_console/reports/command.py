@@ -18,7 +18,9 @@ from sgmp_console.reports import export, periods
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Kind, Report
+from sgmp_console.reports.time_marks import MarkKind, count_text
 from sgmp_console.store import Database, House
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 
 _DONE, _NOTHING_THERE = 0, 1
 
@@ -169,6 +171,11 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"  {figure.title:28} {value:>18}  {beside}{change}"
     for name in report.missing:
         yield f"  Missing item: {name}"
+    if report.marks:
+        yield f"  {count_text(report.marks)} in this period"
+        yield from (f"    {one.text}" for one in report.marks if one.kind is MarkKind.NOTE)
+    if report.excluded_slots:
+        yield f"  {report.excluded_slots * SLOT_MS / HOUR_MS:,.1f} h are excluded from means and sums"
     yield from (f"  {sentence}" for sentence in report.problems)
 
 
@@ -195,6 +202,20 @@ def _as_json(report: Report) -> dict[str, Any]:
                 "difference": report.difference(figure.key),
             }
             for figure in report.figures
+        ],
+        "excluded_slots": report.excluded_slots,
+        "marks": [
+            {
+                "kind": one.kind.value,
+                "text": one.text,
+                "device": one.device,
+                "from_ms": one.from_ms,
+                "to_ms": one.to_ms,
+                "severity": one.severity.value if one.severity else None,
+                "excluded": one.excluded,
+                "who": one.who,
+            }
+            for one in report.marks
         ],
         "missing": list(report.missing),
         "problems": list(report.problems),

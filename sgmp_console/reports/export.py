@@ -18,6 +18,7 @@ from sgmp_console import csv_format
 from sgmp_console.errors import UserError
 from sgmp_console.files import write_atomic
 from sgmp_console.reports.report import Column, Figure, Report, Table
+from sgmp_console.reports.time_marks import count_text
 from sgmp_console.timeseries import calendar
 from sgmp_edge import VERSION
 
@@ -156,6 +157,10 @@ def _about(report: Report) -> Block:
         rows.append(("Figures up to", *_both(report.passed_ms, period.zone)))
     if period.snapped:
         rows.append(("Note", "The period was widened to whole five-minute slots."))
+    if report.marks:
+        rows.append(("Findings and notes", count_text(report.marks)))
+    if report.excluded_slots:
+        rows.append(("Excluded from means and sums", f"{report.excluded_slots} five-minute slots"))
     rows += [("Missing item", name) for name in report.missing]
     rows += [("Problem", sentence) for sentence in report.problems]
     return _about_block("SGMP report", rows)
@@ -169,7 +174,7 @@ def _about_block(title: str, rows: Sequence[tuple[Cell, ...]]) -> Block:
 
 
 _FIGURE_COLUMNS = (
-    "Figure", "Value", "Unit", "At", "At (UTC)", "Slots covered", "Slots", "Polls with a value", "Polls expected", "Source", "Item", "Formula",
+    "Figure", "Value", "Unit", "At", "At (UTC)", "Slots covered", "Slots", "Slots excluded", "Polls with a value", "Polls expected", "Source", "Item", "Formula",
     "Formula written out", "Note",
 )  # fmt: skip
 
@@ -193,6 +198,7 @@ def _figure_row(figure: Figure, zone: str) -> tuple[Cell, ...]:
         *at,
         why.covered,
         why.slots,
+        why.excluded,
         why.polls.values if why.polls else None,
         why.polls.expected if why.polls else None,
         why.source.value if why.source else None,

@@ -51,7 +51,7 @@ def reported(data: ReportData, fields: Mapping[str, tuple[str, str, str]]) -> li
         series = found[device, field].finite()
         note = "What the device reported last in the period." if len(series) else _NOT_REPORTED
         name = f"{device}.{field}"
-        why = Why(name, name, name, 0, 0, note=note, findings=data.troubles_of([device]))
+        why = Why(name, name, name, 0, 0, note=note, marks=data.marks_of(frozenset([device])))
         value, at_ms = (float(series.values[-1]), int(series.timestamps[-1])) if len(series) else (None, None)
         by_key.setdefault(key, Figure(key, title, value, unit, why, at_ms, section=Section.REPORTED))
     return list(by_key.values())

@@ -1,7 +1,7 @@
 """How many houses did lately: energy of today, curve of the last day, quality of the last week, coverage of each day of a month.
 
 The numbers are those of Home and of the reports, whose code computes them. Of the houses asked for everything that
-aggregates know is read with four statements, and quality with one; items that need raw readings are read house by house.
+aggregates know is read with four statements, what is excluded and quality with one each; items that need raw readings are read house by house.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sgmp_console.reports.balance import (
 )
 from sgmp_console.reports.item_reader import ItemReader, Known
 from sgmp_console.reports.item_values import ItemUnreadable
-from sgmp_console.store import FieldKey, House, aggregates, analytics, quality
+from sgmp_console.store import FieldKey, House, aggregates, analytics, notes, quality
 from sgmp_console.store.quality import HouseQuality
 from sgmp_console.timeseries import (
     HOUR_MS,
@@ -95,6 +95,7 @@ def read_pulses(
     ids = [house.house_id for house in houses]
     items = analytics.of_houses(connection, ids)
     standings = aggregates.standings(connection, ids)
+    excluded = notes.excluded(connection, ids)
     end_ms = now_ms // SLOT_MS * SLOT_MS
     known_openings = {
         house.house_id: opening
@@ -107,9 +108,8 @@ def read_pulses(
     fields: dict[int, frozenset[FieldKey]] = {}
     for house_id in ids:
         series, standing = standings[house_id]
-        planner = ItemReader(
-            connection, house_id, known=Known(items[house_id], series, standing, {}, start_ms, end_ms)
-        )
+        known = Known(items[house_id], series, standing, {}, excluded[house_id], start_ms, end_ms)
+        planner = ItemReader(connection, house_id, known=known)
         read_from = (planner.aggregated_fields(name) for name in BALANCE_ITEMS if name in planner.items)
         fields[house_id] = frozenset().union(*read_from)
     wanted = {(one, key): standings[one][0].get(key) for one in ids for key in fields[one]}
@@ -128,7 +128,15 @@ def read_pulses(
         reader = ItemReader(
             connection,
             house.house_id,
-            known=Known(items[house.house_id], series, standing, known_slots, start_ms, end_ms),
+            known=Known(
+                items[house.house_id],
+                series,
+                standing,
+                known_slots,
+                excluded[house.house_id],
+                start_ms,
+                end_ms,
+            ),
         )
         of_hours = [hours[house.house_id, key] for key in sorted(of_house)]
         pulse = _pulse(reader, house, now_ms, of_hours, known_openings.get(house.house_id))

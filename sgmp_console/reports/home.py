@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sgmp_console.reports.balance import BALANCE_ITEMS, Totals, needed_to_check
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.store.findings import Finding
 from sgmp_console.timeseries import Series
 
@@ -78,7 +79,7 @@ class EnergyToday:
     """`[start_ms, end_ms)`: the house's local midnight to the end of the last slot that is over.
 
     The running slot is not counted: its mean stands for five minutes that have not passed yet. `totals`: where the
-    energy came from and went, of the slots in which every item has a value. `absent`: items of the balance that the
+    energy came from and went, of the slots in which every item has a value and that no note excludes. `absent`: items of the balance that the
     house does not have, or that can't be evaluated; they count as zero. `missing`: by item, how many slots have no
     value of it.
     """
@@ -151,6 +152,8 @@ class HomeSnapshot:
     watched_ms: int | None = None
     edge: EdgeStanding | None = None
     """What the house's edge last reported of itself; None: not read."""
+    marks: tuple[TimeMark, ...] = ()
+    """The findings that held in the window, and its notes, in order of time."""
     load_without_ev: Curve | None = None
     """The load with the car taken off, where the load's meter measures it, too: what stands in sums beside the car."""
 

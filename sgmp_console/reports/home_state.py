@@ -29,10 +29,20 @@ from sgmp_console.reports.home import (
 )
 from sgmp_console.reports.sessions import paired
 from sgmp_console.reports.steps import series_without_car
+from sgmp_console.reports.time_marks import marks_between
 from sgmp_console.store import AnalyticItem, Device, Event, FieldKey, House
 from sgmp_console.store.config_versions import EdgeState
 from sgmp_console.store.findings import Finding
-from sgmp_console.timeseries import SLOT_MS, GrowingSeries, Series, SlotMeans, calendar, slot_means
+from sgmp_console.store.notes import Note
+from sgmp_console.timeseries import (
+    SLOT_MS,
+    Excluded,
+    GrowingSeries,
+    Series,
+    SlotMeans,
+    calendar,
+    slot_means,
+)
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 DAY_MS = 86_400_000
@@ -88,6 +98,8 @@ class HomeState:
         self._recent: dict[str, NDArray[np.int64]] = {}  # by device: its newest timestamps
         self._edge = EdgeState()
         self._findings: tuple[Finding, ...] = ()
+        self._notes: tuple[Note, ...] = ()
+        self._excluded = Excluded.of(())
         self._watched_ms: int | None = None
         self._ledger: tuple[int, Ledger] | None = None  # at a midnight
 
@@ -133,8 +145,13 @@ class HomeState:
         self._earlier_sessions = list(events)
 
     def note_findings(self, findings: Iterable[Finding], watched_ms: int | None) -> None:
-        """Learn what is wrong in the house, and was today; and when the watch last looked."""
+        """Learn what is wrong in the house, and was in the window and today; and when the watch last looked."""
         self._findings, self._watched_ms = tuple(findings), watched_ms
+
+    def note_notes(self, written: Iterable[Note]) -> None:
+        """Learn the notes of the time from `start_ms` on."""
+        self._notes = tuple(written)
+        self._excluded = Excluded.of((one.from_ms, one.to_ms) for one in self._notes if one.excluded)
 
     def note_edge(self, edge: EdgeState) -> None:
         """Learn what the house's edge last reported of itself."""
@@ -194,7 +211,10 @@ class HomeState:
             curves=curves,
             energy_today=self._energy(today, now_ms),
             charging_today=self._charging(today, end),
-            findings=self._findings,
+            findings=tuple(one for one in self._findings if one.to_ms is None or one.to_ms >= today),
+            marks=marks_between(
+                self._findings, self._notes, now_ms - DAY_MS, now_ms, definition.house.time_zone
+            ),
             watched_ms=self._watched_ms,
             edge=edge_state.judge(self._edge, now_ms),
             load_without_ev=_without_ev(curves) if definition.house.load_contains_ev else None,
@@ -270,7 +290,7 @@ class HomeState:
         means = {}
         for name, slots in self._slots.items():
             covered = slots.series.between(today_ms, end)
-            means[name] = SlotMeans(today_ms, end, covered.timestamps, covered.values)
+            means[name] = self._excluded.without(SlotMeans(today_ms, end, covered.timestamps, covered.values))
         opening = self._ledger[1] if self._ledger is not None and self._ledger[0] == today_ms else Ledger()
         balanced = balance(
             means, today_ms, end, load_contains_ev=self.definition.house.load_contains_ev, opening=opening

@@ -44,6 +44,7 @@ from sgmp_console.reports.slot_arrays import (
     NO_HOURS,
     joined_hours,
     joined_slots,
+    only_hours,
     outside,
     runs,
     whole_hours,
@@ -57,6 +58,7 @@ from sgmp_console.store import (
     aggregates,
     analytics,
     events,
+    notes,
     readings,
     series_of,
 )
@@ -64,6 +66,7 @@ from sgmp_console.store.aggregates import Standing
 from sgmp_console.timeseries import (
     HOUR_MS,
     SLOT_MS,
+    Excluded,
     HourAggregates,
     HourMeans,
     Series,
@@ -81,13 +84,14 @@ _MAX_COUNTED_RAW_MS = 50 * HOUR_MS
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What was read of a house along with others: its items, how its series stand, and the slots of some of its fields in
-    [start_ms, end_ms)."""
+    """What was read of a house along with others: its items, how its series stand, the slots of some of its fields in
+    [start_ms, end_ms), and what notes exclude."""
 
     items: Sequence[AnalyticItem]
     series: SeriesIds
     standing: Standing
     slots: Mapping[FieldKey, SlotAggregates]
+    excluded: Excluded
     start_ms: int
     end_ms: int
 
@@ -96,8 +100,9 @@ class Known:
 class ItemReader:
     """Reads items of one house within one transaction, each field fetched once per call.
 
-    Ranges are half-open, UTC ms, and snap to slots. Raises ItemUnreadable for an item that the house does not have or whose
-    formula can't be evaluated.
+    Ranges are half-open, UTC ms, and snap to slots. In slots that a note excludes no item has a value, on any way to a
+    number; the readings there stay as they are, so that what is included again is what it was. Raises ItemUnreadable for
+    an item that the house does not have or whose formula can't be evaluated.
     """
 
     connection: sa.Connection
@@ -126,6 +131,13 @@ class ItemReader:
     @cached_property
     def _series(self) -> SeriesIds:
         return self.known.series if self.known is not None else series_of(self.connection, self.house_id)
+
+    @cached_property
+    def excluded(self) -> Excluded:
+        """The times of the house that notes exclude."""
+        if self.known is not None:
+            return self.known.excluded
+        return notes.excluded(self.connection, [self.house_id])[self.house_id]
 
     @property
     def raw_from_ms(self) -> int:
@@ -208,6 +220,7 @@ class ItemReader:
     ) -> tuple[SlotMeans, NDArray[np.int64]]:
         """The slots that aggregates vouch for, and the starts of those that are to be read raw."""
         every = np.arange(start_ms, end_ms, SLOT_MS, dtype=np.int64)
+        every = every[~self.excluded.holds(every)]
         if route.exact_from_ms is None or not len(every):
             return SlotMeans(start_ms, end_ms, every[:0], np.empty(0)), every
         by_name = {name: known[key] for name, key in route.fields.items()}
@@ -216,9 +229,10 @@ class ItemReader:
         is_known = np.isin(every, means.starts, assume_unique=True)
         waiting = every[(every < route.exact_from_ms) & ((every >= self.raw_from_ms) | ~is_known)]
         sure = np.isin(means.starts, waiting, assume_unique=True, invert=True)
+        sure &= ~self.excluded.holds(means.starts)
         return (
             SlotMeans(start_ms, end_ms, means.starts[sure], means.means[sure]),
-            np.union1d(waiting, unsure),
+            np.union1d(waiting, unsure[~self.excluded.holds(unsure)]),
         )
 
     # --- Hours -------------------------------------------------------------------------------------------------------
@@ -244,7 +258,9 @@ class ItemReader:
             parts = [(start_ms, end_ms)]
             if form := forms.get(route.name):
                 by_name = {name: known[key] for name, key in route.fields.items()}
-                exact[route.name], unsure = form.hour_means(by_name, inner_start, inner_end)
+                hours_of, unsure = form.hour_means(by_name, inner_start, inner_end)
+                exact[route.name] = only_hours(hours_of, ~self.excluded.touches(hours_of.starts, HOUR_MS))
+                unsure = np.union1d(unsure, self.excluded.parted_hours(inner_start, inner_end))
                 parts = [*outside(start_ms, end_ms, inner_start, inner_end), *runs(unsure, HOUR_MS)]
             for part in parts:
                 rest.setdefault(part, []).append(route.name)
@@ -285,7 +301,7 @@ class ItemReader:
             parts = self._extreme_parts(route, start_ms, end_ms)
             if all(part.in_bounds.all() for _, part in parts):
                 return self._aggregated_extremes(route, form, parts)
-        series = self._raw([name], start_ms, end_ms)[name]
+        series = self.values([name], start_ms, end_ms)[name]
         found = extremes(series)
         raw = None if found is None else of_raw(found)
         gone_to = min(self.raw_from_ms, end_ms)
@@ -298,15 +314,28 @@ class ItemReader:
     def _extreme_parts(
         self, route: Route, start_ms: int, end_ms: int
     ) -> list[tuple[int, SlotAggregates | HourAggregates]]:
-        """The aggregates of the route's only field: its whole hours, and slots at the ends; each with its length."""
+        """The aggregates of the route's only field: its whole hours, and slots at the ends and in hours of which a part is
+        excluded; each with its length."""
         (key,) = route.fields.values()
         inner_start, inner_end = whole_hours(start_ms, end_ms)
         parts: list[tuple[int, SlotAggregates | HourAggregates]] = []
+        parted = np.empty(0, np.int64)
         if inner_start < inner_end:
-            parts.append((HOUR_MS, self._hour_aggregates([key], inner_start, inner_end)[key]))
+            parted = self.excluded.parted_hours(inner_start, inner_end)
+            hours = self._hour_aggregates([key], inner_start, inner_end)[key]
+            parts.append((HOUR_MS, hours.only(~self.excluded.touches(hours.starts, HOUR_MS))))
+        for first, last in runs(parted, HOUR_MS):
+            slots = self.field_slots([key], first, last)[key]
+            parts.append((SLOT_MS, slots.only(np.isin(slots.starts // HOUR_MS * HOUR_MS, parted))))
         for first, last in outside(start_ms, end_ms, inner_start, inner_end):
             parts.append((SLOT_MS, self.field_slots([key], first, last)[key]))
-        return parts
+        return [
+            (
+                length,
+                part.only(~self.excluded.holds(part.starts)) if isinstance(part, SlotAggregates) else part,
+            )
+            for length, part in parts
+        ]
 
     def _aggregated_extremes(
         self, route: Route, form: LinearForm, parts: Sequence[tuple[int, SlotAggregates | HourAggregates]]
@@ -355,7 +384,7 @@ class ItemReader:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """The least and the greatest raw value in each of the slots or hours of [start_ms, end_ms) that begin at `starts`.
 
-        NaN where aggregates don't know them; None where they never do: formulas of several series, or that turn round.
+        NaN where aggregates don't know them, as of hours of which a part is excluded; None where they never do: formulas of several series, or that turn round.
         """
         route = self._route(name)
         form = route.formula.linear
@@ -376,6 +405,8 @@ class ItemReader:
         if found is not None and len(starts):
             at = np.searchsorted(starts, step_of)
             inside = known.in_bounds & (at < len(starts))
+            length_ms = HOUR_MS if isinstance(known, HourAggregates) else SLOT_MS
+            inside &= ~self.excluded.touches(known.starts, length_ms)
             inside &= (starts[np.minimum(at, len(starts) - 1)] == step_of) & (known.starts >= step_of)
             inside &= known.starts < step_of + step_ms
             np.fmin.at(lows, at[inside], found[0][inside])
@@ -394,20 +425,27 @@ class ItemReader:
             starts = fields[0].starts
             for one in fields[1:]:
                 starts = np.intersect1d(starts, one.starts, assume_unique=True)
+            starts = starts[~self.excluded.holds(starts)]
             counts: NDArray[np.int64] = np.minimum.reduce(
                 [one.n[np.isin(one.starts, starts)] for one in fields]
             )
             return counts
         if not route.fields or length_ms > _MAX_COUNTED_RAW_MS:
             return None
-        slots = self._raw([name], start_ms, end_ms)[name].timestamps // SLOT_MS
+        slots = self.values([name], start_ms, end_ms)[name].timestamps // SLOT_MS
         return np.unique(slots, return_counts=True)[1].astype(np.int64)
 
     # --- Raw readings ------------------------------------------------------------------------------------------------
 
     def values(self, names: Iterable[str], start_ms: int, end_ms: int) -> dict[str, Series]:
         """The raw values of items in the range, which does not snap."""
-        return self._raw(list(dict.fromkeys(names)), start_ms, end_ms)
+        found = self._raw(list(dict.fromkeys(names)), start_ms, end_ms)
+        return {name: self._counted(series) for name, series in found.items()}
+
+    def _counted(self, series: Series) -> Series:
+        """The values but those of excluded slots."""
+        kept = ~self.excluded.holds(series.timestamps)
+        return series if kept.all() else Series(series.timestamps[kept], series.values[kept])
 
     def _raw(self, names: Collection[str], start_ms: int, end_ms: int) -> dict[str, Series]:
         for name in names:

@@ -16,13 +16,14 @@ from sgmp_console.store import (
     events,
     findings,
     houses,
+    notes,
     readings,
 )
-from sgmp_console.timeseries import calendar
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 _CHECK_EVERY_MS = 10_000
-"""How often it is looked whether somebody changed the house, and whether a device delivers other fields than before."""
+"""How often it is looked whether somebody changed the house or its notes, and whether a device delivers other fields than
+before."""
 
 _PROMPT_MS = 120_000
 _LATE_EVERY_MS = 10_000
@@ -74,10 +75,9 @@ class HomeLoader:
             start_ms = day.reads_from(from_ms)
             new_readings = readings.read(connection, self._house_id, day.fields, start_ms, end_ms)
             new_events = events.read(connection, self._house_id, from_ms, end_ms, types=day.event_types)
-            today_ms, _ = calendar.day_of(now_ms, day.definition.house.time_zone)
             watch_age_ms = findings.watch_age_ms(connection)
             day.note_findings(
-                findings.read(connection, self._house_id, ended_since_ms=today_ms),
+                findings.read(connection, self._house_id, ended_since_ms=day.start_ms),
                 None if watch_age_ms is None else now_ms - watch_age_ms,
             )
         day.take(now_ms, from_ms, new_readings, new_events)
@@ -94,6 +94,7 @@ class HomeLoader:
     def _note_newest(self, connection: sa.Connection, day: HomeState, now_ms: int) -> None:
         day.note_newest(readings.latest(connection, self._house_id))
         day.note_edge(config_versions.edge_state(connection, self._house_id))
+        day.note_notes(notes.read(connection, self._house_id, day.start_ms, now_ms + _HORIZON_MS))
         self._checked_ms = now_ms
 
     def _note_sessions(self, connection: sa.Connection, day: HomeState) -> None:

@@ -239,6 +239,27 @@ def _instant(text: str, zone: str, day_end: int) -> int:
     return int(when.timestamp() * 1000)
 
 
+def instant(text: str, zone: str) -> int:
+    """UTC ms of a local time such as `2026-06-01 22:00`, with its offset where an hour comes twice. Raises PeriodError."""
+    try:
+        when = datetime.fromisoformat(text.strip())
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=calendar.zone(zone))
+        if 2000 <= when.year < 2200:  # what conversions between zones still have room for on both sides
+            return int(when.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        pass
+    raise PeriodError(f"{text[:40]!r} is not a time of this century or the next, such as 2026-06-01 22:00.")
+
+
+def written(at_ms: int, zone: str) -> str:
+    """As `instant` reads it."""
+    at = calendar.local(at_ms, zone)
+    precision = "milliseconds" if at_ms % 1000 else "seconds" if at.second else "minutes"
+    comes_twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
+    return (at if comes_twice else at.replace(tzinfo=None)).isoformat(" ", precision)
+
+
 def _of_calendar(span: Span, first: date, zone: str) -> Period:
     if span is Span.DAY:
         return Period(span, *calendar.day(first, zone), zone)

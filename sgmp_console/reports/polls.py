@@ -29,7 +29,7 @@ class Polls:
 def polls(
     reader: ItemReader, name: str, start_ms: int, end_ms: int, intervals_s: Mapping[str, float]
 ) -> Polls | None:
-    """Of an item in a range; None where the polling interval is not known, and where too much would have to be read.
+    """Of an item in a range, but its excluded slots; None where the polling interval is not known, and where too much would have to be read.
 
     Known is the one in the devices' configs (`polling_intervals`); else that of the data, where at least half of the slots
     have equally many values.
@@ -47,7 +47,8 @@ def polls(
         if 2 * often[most] < len(counts):
             return None
         per_slot = float(distinct[most])
-    return Polls(int(counts.sum()), round(per_slot * (end_ms - start_ms) / SLOT_MS))
+    slots = (end_ms - start_ms) // SLOT_MS - reader.excluded.slots(start_ms, end_ms)
+    return Polls(int(counts.sum()), round(per_slot * slots))
 
 
 def polling_intervals(connection: sa.Connection, house_id: int) -> dict[str, float]:

@@ -27,7 +27,9 @@ def of_item(data: ReportData, name: str, note: str = "") -> Why:
         return Why(name, item.formula, "", 0, data.slots, note=data.problems.get(name, "") or note or waiting)
     covered = int(steps.covered.sum())
     if not covered and not note:
-        note = _NO_READINGS
+        note = (
+            "No reading in this period counts: notes exclude them." if data.excluded_slots else _NO_READINGS
+        )
     return Why(
         name,
         item.formula,
@@ -38,7 +40,8 @@ def of_item(data: ReportData, name: str, note: str = "") -> Why:
         steps.source,
         note,
         data.polls(name),
-        data.troubles_of(data.reader.devices_of(name)),
+        data.marks_of(data.reader.devices_of(name)),
+        data.excluded_slots,
     )
 
 
@@ -63,7 +66,8 @@ def of_balance(data: ReportData, note: str = "") -> Why:
         gaps(found.starts, SLOT_MS, data.period.start_ms, data.passed_ms),
         data.balance_source,
         note,
-        findings=data.troubles_of(devices),
+        marks=data.marks_of(devices),
+        excluded=data.excluded_slots,
     )
 
 
@@ -83,8 +87,8 @@ def _balance_note(found: Balance, slots: int, note: str) -> str:
 def of_events(data: ReportData, note: str) -> Why:
     """Where figures about sessions come from."""
     read = ", ".join(f"events.::{type_name}" for type_name in (EV_START_CHARGING, EV_END_CHARGING))
-    stations = {session.station for session in data.sessions}
-    return Why(read, read, read, 0, 0, note=note, findings=data.troubles_of(stations))
+    stations = frozenset(session.station for session in data.sessions)
+    return Why(read, read, read, 0, 0, note=note, marks=data.marks_of(stations))
 
 
 def _expanded(data: ReportData, item: AnalyticItem) -> str:

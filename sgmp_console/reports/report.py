@@ -17,6 +17,7 @@ from sgmp_console.reports.heat_map import HeatMap
 from sgmp_console.reports.item_source import Source
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.polls import Polls
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.store import House
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 
@@ -46,25 +47,14 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """A finding that held in the period: since `from_ms`, until `to_ms` (UTC), None while it holds. `device` is empty for
-    what concerns the whole house. Foreign texts may be in `text`."""
-
-    device: str
-    text: str
-    from_ms: int
-    to_ms: int | None
-
-
-@dataclass(frozen=True)
 class Why:
     """Where a figure comes from: what "Why?" shows and exports carry.
 
     `formula` as written, `expanded` with its items written out. `covered` of `slots` five-minute slots had a value.
     `polls`: the values beside those that were to be polled, where the interval is known: a slot with one value is covered
     though most of it may be missing. `gaps`: the longest times without one, longest first. `note`: what else one has to
-    know, or why there is no value. `findings`: those of the devices behind it and of the whole house. Of events there are
-    no slots: `slots` is 0.
+    know, or why there is no value. `marks`: findings of the devices behind it and of the whole house, and notes. `excluded`:
+    so many of the slots count as not covered since a note excludes them. Of events there are no slots: `slots` is 0.
     """
 
     item: str
@@ -76,7 +66,8 @@ class Why:
     source: Source | None = None
     note: str = ""
     polls: Polls | None = None
-    findings: tuple[Trouble, ...] = ()
+    marks: tuple[TimeMark, ...] = ()
+    excluded: int = 0
 
     @property
     def coverage(self) -> float | None:
@@ -230,6 +221,10 @@ class Report:
     comparison: Report | None = field(default=None)
     """The same report of the period it is compared with."""
     heat_map: HeatMap | None = None
+    marks: tuple[TimeMark, ...] = ()
+    """The findings that held in the period, and its notes, in order of time."""
+    excluded_slots: int = 0
+    """Slots of the passed part of the period that count in no mean and no sum."""
 
     @property
     def title(self) -> str:

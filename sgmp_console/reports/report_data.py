@@ -1,4 +1,4 @@
-"""What reports are made of: items over a period, their balance, charging sessions and findings.
+"""What reports are made of: items over a period, their balance, charging sessions, findings and notes.
 
 `ReportData` reads each item once. All numbers come from `ItemReader`, so they are those of every other view: a mean is
 that of the covered slots, an energy the sum of their means / 12, an extreme that of the raw values.
@@ -21,12 +21,11 @@ from sgmp_console.reports.item_source import Source, combined
 from sgmp_console.reports.item_values import ItemUnreadable
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.polls import Polls, polling_intervals, polls
-from sgmp_console.reports.report import Trouble
 from sgmp_console.reports.sessions import LOOK_BACK_MS, Session, StationPower, paired, with_powers, with_split
 from sgmp_console.reports.steps import Steps, hour_grids, joined, series_without_car
-from sgmp_console.store import AnalyticItem, House, events, findings, readings
+from sgmp_console.reports.time_marks import TimeMark, marks_between, of_devices
+from sgmp_console.store import AnalyticItem, House, events, findings, notes, readings
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS, Series, SlotMeans, calendar, snap
-from sgmp_console.watch.sentences import sentence
 from sgmp_edge.contract import EV_END_CHARGING, EV_START_CHARGING
 
 _STATION_POWER = "power"
@@ -242,27 +241,23 @@ class ReportData:
         return {one: powers[one].with_means_of(slots[key], raw_from_ms) for one, key in fields.items()}
 
     @cached_property
-    def troubles(self) -> tuple[Trouble, ...]:
-        """The findings that held in the period, in order of time."""
-        start, end = self.period.start_ms, self.passed_ms
-        found = findings.read(
-            self.connection, self.house.house_id, ended_since_ms=start, newest_ended=_MAX_FINDINGS
-        )
-        zone = self.period.zone
-        return tuple(
-            Trouble(
-                one.device,
-                sentence(one.rule, one.device, one.subject, one.details, zone, value=one.value).text,
-                one.from_ms,
-                one.to_ms,
-            )
-            for one in sorted(found, key=lambda one: one.from_ms)
-            if one.from_ms < end and (one.to_ms is None or one.to_ms > start)
-        )
+    def marks(self) -> tuple[TimeMark, ...]:
+        """The findings that held in the period, and its notes, in order of time."""
+        start, end, house_id = self.period.start_ms, self.passed_ms, self.house.house_id
+        held = findings.read(self.connection, house_id, ended_since_ms=start, newest_ended=_MAX_FINDINGS)
+        # Also notes of what is to come: the time axis shows the whole period.
+        end_ms = max(end, self.period.end_ms)
+        written = notes.read(self.connection, house_id, start, end_ms)
+        return marks_between(held, written, start, end_ms, self.period.zone)
 
-    def troubles_of(self, devices: Collection[str]) -> tuple[Trouble, ...]:
+    def marks_of(self, devices: frozenset[str]) -> tuple[TimeMark, ...]:
         """Those of some devices, and those of the whole house."""
-        return tuple(one for one in self.troubles if not one.device or one.device in devices)
+        return of_devices(self.marks, devices)
+
+    @property
+    def excluded_slots(self) -> int:
+        """The slots of the period that have passed and that notes exclude."""
+        return self.reader.excluded.slots(self.period.start_ms, self.passed_ms)
 
     def polls(self, name: str) -> Polls | None:
         if name not in self._polls_known:

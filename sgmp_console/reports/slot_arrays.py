@@ -35,8 +35,11 @@ def joined_hours(parts: Collection[HourMeans]) -> HourMeans:
 
 
 def without_hours(hours: HourMeans, others: HourMeans) -> HourMeans:
-    keep = np.isin(hours.starts, others.starts, assume_unique=True, invert=True)
-    return HourMeans(hours.starts[keep], hours.covered[keep], hours.sums[keep])
+    return only_hours(hours, np.isin(hours.starts, others.starts, assume_unique=True, invert=True))
+
+
+def only_hours(hours: HourMeans, kept: NDArray[np.bool_]) -> HourMeans:
+    return HourMeans(hours.starts[kept], hours.covered[kept], hours.sums[kept])
 
 
 def runs(starts: NDArray[np.int64], step_ms: int) -> list[tuple[int, int]]:

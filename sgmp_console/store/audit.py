@@ -54,6 +54,7 @@ KINDS = {
     "recipient": "recipient of notifications",
     "maintenance_window": "time of maintenance",
     "rule": "rule",
+    "note": "note",
 }
 """What acts are about, in words."""
 

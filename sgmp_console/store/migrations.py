@@ -65,6 +65,7 @@ _SUBJECTS = (
     "setup",
     "findings",
     "maintenance",
+    "notes",
     "watch",
     "rules",
     "notifications",

@@ -12,6 +12,7 @@ from sgmp_console.timeseries.aggregates import (
 )
 from sgmp_console.timeseries.alignment import align, shared_fraction, typical_interval_ms
 from sgmp_console.timeseries.averages import period_means, starts_of_runs
+from sgmp_console.timeseries.excluded import Excluded
 from sgmp_console.timeseries.growing import GrowingSeries
 from sgmp_console.timeseries.series import READING_LIMIT, Series
 from sgmp_console.timeseries.slots import (
@@ -32,6 +33,7 @@ __all__ = [
     "READING_LIMIT",
     "SLOTS_PER_HOUR",
     "SLOT_MS",
+    "Excluded",
     "Extremes",
     "GrowingSeries",
     "HourAggregates",

@@ -6,7 +6,8 @@ against.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,10 @@ class SlotAggregates:
         """Where no value is beyond READING_LIMIT: the sums are finite there, and so is what is computed from them."""
         return _in_bounds(self.minima, self.maxima)
 
+    def only(self, kept: NDArray[np.bool_]) -> SlotAggregates:
+        """Those slots."""
+        return _only(self, kept)
+
 
 @dataclass(frozen=True, eq=False)
 class HourAggregates:
@@ -62,6 +67,20 @@ class HourAggregates:
     def in_bounds(self) -> NDArray[np.bool_]:
         """As in SlotAggregates."""
         return _in_bounds(self.minima, self.maxima)
+
+    def only(self, kept: NDArray[np.bool_]) -> HourAggregates:
+        """Those hours."""
+        return _only(self, kept)
+
+
+_Rows = TypeVar("_Rows", SlotAggregates, HourAggregates)
+
+
+def _only(rows: _Rows, kept: NDArray[np.bool_]) -> _Rows:
+    if kept.all():
+        return rows
+    columns: dict[str, Any] = {one.name: getattr(rows, one.name) for one in fields(rows)}
+    return replace(rows, **{name: column[kept] for name, column in columns.items() if column is not None})
 
 
 def _in_bounds(minima: NDArray[np.float64], maxima: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.connection import Connection
 from sgmp_console.ui.live import HomeFeed
@@ -33,6 +34,13 @@ class DeviceChoice:
     name: str = ""
     house_id: int | None = None
     field: str = ""
+
+
+@dataclass
+class EventsChoice:
+    """What the page Events is to choose when it is shown next, as a mark of a chart asked for it."""
+
+    mark: TimeMark | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,14 @@ class Services:
         """The page of a device of the house on screen."""
         self.device.name, self.device.house_id, self.device.field = name, self.live.house_id, ""
         self.navigate("device")
+
+    events: EventsChoice = field(default_factory=EventsChoice)
+
+    def open_mark(self, mark: TimeMark) -> None:
+        """Show a finding or note on the page Events."""
+        if self.has_page("events"):
+            self.events.mark = mark
+            self.navigate("events")
 
 
 class Page(QWidget):

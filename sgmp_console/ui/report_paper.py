@@ -207,6 +207,7 @@ def _paint_page(report: Report, painter: QPainter, page: QRectF) -> None:
             range_ms=(report.period.start_ms, report.period.end_ms),
             passed_ms=report.passed_ms,
             zone=zone,
+            marks=report.marks,
             tokens=theme.load("light"),
         )
         for pane in panes
@@ -273,6 +274,9 @@ def _paint_head(painter: QPainter, report: Report, inside: QRectF) -> float:
     paint_text(painter, row, plain_text.one_line(about), "caption", tokens.ink_secondary)
     row.translate(0, _ROW)
     paint_text(painter, row, curves, "caption", tokens.ink_secondary)
+    if marked := look.marks_line(report):
+        row.translate(0, _ROW)
+        paint_text(painter, row, plain_text.one_line(marked), "caption", tokens.ink_secondary)
     for sentence in (*(f"Missing item: {name}" for name in report.missing), *report.problems):
         row.translate(0, _ROW)
         paint_text(painter, row, plain_text.one_line(sentence), "caption", tokens.state_fault)

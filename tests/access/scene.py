@@ -20,6 +20,7 @@ from sgmp_console.store import (
     Rejected,
     TextRow,
 )
+from sgmp_console.store.notes import NoteKind
 from sgmp_console.store.quality import DayToStore, Run
 from tests.database import TestDatabase
 
@@ -56,6 +57,8 @@ class Place:
     guest_id: int
     finding_id: int
     window_id: int
+    note_id: int
+    excluding_id: int
     recipient_id: int
     rule_id: int
     value: float
@@ -186,6 +189,12 @@ def _place(owner: Database, name: str, value: float) -> Place:
         window_id = store.findings.add_window(
             connection, store.findings.Once(T0, T0 + 1), house_id=house.house_id, note=mark
         )
+        note_id, excluding_id = (
+            store.notes.add(
+                connection, house.house_id, NoteKind.OTHER, T0, T0 + 300_000, mark, excluded=excluded
+            )
+            for excluded in (False, True)
+        )
         recipient_id = store.findings.add_recipient(
             connection, store.findings.Channel.MAIL, f"{mark.lower()}@example.org", house_id=house.house_id
         )
@@ -211,6 +220,8 @@ def _place(owner: Database, name: str, value: float) -> Place:
         guest.account_id,
         finding_id,
         window_id,
+        note_id,
+        excluding_id,
         recipient_id,
         rule.rule_id,
         value,

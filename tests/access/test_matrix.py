@@ -31,9 +31,11 @@ from sgmp_console.store import (
     events,
     findings,
     login_name,
+    notes,
     readings,
 )
 from sgmp_console.store.findings import Channel
+from sgmp_console.store.notes import NoteKind
 from tests.access.scene import PASSWORD, PEOPLE, T0, Place, Scene, set_up
 from tests.database import TestServer, answers
 
@@ -63,6 +65,8 @@ read flags of quality      all    own         own      own        -      -      
 read the houses' quality   all    own         own      own        -      -            -         -
 read maintenance windows   all    own         own      own        -      -            -         -
 read rules                 all    own         own      own        -      -            -         -
+read notes                 all    own         own      own        -      -            -         -
+read excluded times        all    own         own      own        -      -            -         -
 read recipients            all    -           -        own        -      -            -         -
 read quarantine            all    own         -        own        -      -            -         -
 read sent configurations   all    own         own      own        -      -            -         -
@@ -98,6 +102,14 @@ acknowledge a finding      all    -           -        own        -      -      
 silence a finding          all    -           -        own        -      -            -         -
 add a maintenance window   all    -           -        own        -      -            -         -
 end a maintenance window   all    -           -        own        -      -            -         -
+add a note                 all    own         -        own        -      -            -         -
+change a note              all    own         -        own        -      -            -         -
+delete a note              all    own         -        own        -      -            -         -
+exclude a time             all    own         -        -          -      -            -         -
+exclude a note's time      all    own         -        -          -      -            -         -
+move an excluded time      all    own         -        -          -      -            -         -
+include a time again       all    own         -        -          -      -            -         -
+delete an excluding note   all    own         -        -          -      -            -         -
 add a recipient            all    -           -        own        -      -            -         -
 add a webhook              all    -           -        -          -      -            -         -
 remove a recipient         all    -           -        own        -      -            -         -
@@ -148,6 +160,12 @@ def edit_device(connection: sa.Connection, place: Place) -> object:
 
 def edit_item(connection: sa.Connection, place: Place) -> object:
     return analytics.update(connection, replace(analytics.get(connection, place.item_id), formula="meter.y"))
+
+
+def change_note(connection: sa.Connection, place: Place, note_id: int, **change: Any) -> object:
+    before = notes.get(connection, place.house_id, note_id)
+    notes.change(connection, before, replace(before, **change))
+    return True
 
 
 def edit_account(connection: sa.Connection, place: Place, **change: Any) -> object:
@@ -344,6 +362,44 @@ ACTS = {
     "delete a rule": Act(
         done(lambda c, p: store.rules.delete(c, p.rule_id)),
         "SELECT sgmp.delete_rule({rule})",
+    ),
+    "read notes": Act(
+        lambda c, p: notes.read(c, p.house_id, *SPAN),
+        "SELECT FROM sgmp.visible_notes(ARRAY[{house}], '-infinity', 'infinity', false) WHERE text = {mark}",
+    ),
+    "read excluded times": Act(
+        lambda c, p: len(notes.excluded(c, [p.house_id])[p.house_id].starts),
+        "SELECT FROM sgmp.visible_notes(ARRAY[{house}], '-infinity', 'infinity', true)",
+    ),
+    "add a note": Act(
+        lambda c, p: notes.add(c, p.house_id, NoteKind.OUTAGE, *SPAN),
+        "SELECT sgmp.add_note({house}, 'outage', now(), now() + interval '1 hour', '', false)",
+    ),
+    "change a note": Act(
+        lambda c, p: change_note(c, p, p.note_id, text="changed"),
+        "SELECT sgmp.change_note({note}, 1, 'outage', now(), now() + interval '1 hour', '', false)",
+    ),
+    "delete a note": Act(
+        done(lambda c, p: notes.delete(c, p.note_id)), "SELECT FROM sgmp.delete_note({note})"
+    ),
+    "exclude a time": Act(
+        lambda c, p: notes.add(c, p.house_id, NoteKind.OUTAGE, *SPAN, excluded=True),
+        "SELECT sgmp.add_note({house}, 'outage', now(), now() + interval '1 hour', '', true)",
+    ),
+    "exclude a note's time": Act(
+        lambda c, p: change_note(c, p, p.note_id, excluded=True),
+        "SELECT sgmp.change_note({note}, 1, 'outage', now(), now() + interval '1 hour', '', true)",
+    ),
+    "move an excluded time": Act(
+        lambda c, p: change_note(c, p, p.excluding_id, to_ms=T0 + 1),
+        "SELECT sgmp.change_note({excluding}, 1, 'outage', now(), now() + interval '1 hour', '', true)",
+    ),
+    "include a time again": Act(
+        lambda c, p: change_note(c, p, p.excluding_id, excluded=False),
+        "SELECT sgmp.change_note({excluding}, 1, 'outage', now(), now() + interval '1 hour', '', false)",
+    ),
+    "delete an excluding note": Act(
+        done(lambda c, p: notes.delete(c, p.excluding_id)), "SELECT FROM sgmp.delete_note({excluding})"
     ),
     "read recipients": Act(
         lambda c, p: [one for one in findings.recipients(c) if one.house_id == p.house_id],
@@ -588,6 +644,8 @@ def by_sql(login: Login, scene: Scene, act: Act, place: Place) -> bool:
         guest=place.guest_id,
         finding=place.finding_id,
         window=place.window_id,
+        note=place.note_id,
+        excluding=place.excluding_id,
         recipient=place.recipient_id,
         rule=place.rule_id,
         role=scene.role_id,

@@ -145,7 +145,7 @@ def test_a_figure_names_the_findings_of_its_devices_and_of_the_whole_house(store
         )
 
     def named(figure: Figure) -> set[tuple[str, int, int | None]]:
-        return {(one.device, one.from_ms, one.to_ms) for one in figure.why.findings}
+        return {(one.device, one.from_ms, one.to_ms) for one in figure.why.marks}
 
     of_house = ("", hour, hour + MINUTE_MS)
     of_meter, of_battery = ("egauge", hour, hour + HOUR_MS), ("sonnen", hour, None)

@@ -153,7 +153,7 @@ def test_without_the_permission_nothing_can_be_exported(
     page = opened_report(qtbot, view, "load")
     monkeypatch.setattr(Session, "may", lambda _session, permission: permission != "export")
     menu = menu_of(qtbot, page.chart)
-    assert not any(action.isEnabled() for action in menu.actions())
+    assert [action.text() for action in menu.actions() if action.isEnabled()] == ["", "Add note on this time"]
     menu.close()
     QGuiApplication.clipboard().setText("as it was")
     QTest.keyClick(page.chart, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)

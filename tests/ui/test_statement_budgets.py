@@ -13,6 +13,7 @@ from sgmp_console import store
 from sgmp_console.fleet import accounts, analytics, devices, houses, roles
 from sgmp_console.store import Batch, Database, EventRow, OperatorRule, findings
 from sgmp_console.store.findings import Channel, Once
+from sgmp_console.store.notes import NoteKind
 from sgmp_console.store.quarantine import Rejected
 from sgmp_console.ui.pages.devices.page import DevicesPage
 from sgmp_console.ui.parts.list_page import ListPage
@@ -35,7 +36,7 @@ DIALOGS = {
     "maintenance": ("add", "remove"),
     "notifications": ("add", "remove"),
     "audit": (),
-    "events": (),
+    "events": ("add", "edit", "delete"),
     "quarantine": ("discard",),
 }
 """By list, the acts that open a dialog of ours."""
@@ -75,12 +76,13 @@ def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
                 houses.create(owner, f"House {number}", time_zone="UTC")
             case "events":
                 with owner.begin() as connection:
-                    events = [EventRow(house_id, 0, "_edge", NOW_MS - n, "NOTE", {"n": n}) for n in numbers]
-                    store.readings.write(connection, Batch(events=events))
+                    rows = [EventRow(house_id, 0, "_edge", NOW_MS - n, "NOTE", {"n": n}) for n in numbers[1:]]
+                    store.readings.write(connection, Batch(events=rows))
+                    store.notes.add(connection, house_id, NoteKind.OTHER, NOW_MS - 1000, NOW_MS)
             case "quarantine":
                 with owner.begin() as connection:
-                    rows = [Rejected(NOW_MS, f"topic/{n}", b"{", "No JSON", house_id) for n in numbers]
-                    store.quarantine.store(connection, rows)
+                    messages = [Rejected(NOW_MS, f"topic/{n}", b"{", "No JSON", house_id) for n in numbers]
+                    store.quarantine.store(connection, messages)
             case "rules":
                 formula = "meter.A.Load" if number % 2 else "events.::EV_END_CHARGING.energy"
                 rule = OperatorRule(f"rule {number}", formula, above=True, threshold=1, house_id=house_id)

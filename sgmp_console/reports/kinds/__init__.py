@@ -10,6 +10,7 @@ from sgmp_console.reports.kinds import battery, energy, ev, heat_map, load, sola
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Column, Kind, Parts, Report, Table, TableColumn
 from sgmp_console.reports.report_data import ReportData
+from sgmp_console.reports.time_marks import MarkKind
 from sgmp_console.store import House
 
 _PARTS: dict[Kind, Callable[[ReportData], Parts]] = {
@@ -49,22 +50,38 @@ def build(
         data.passed_ms,
         tuple(parts.figures),
         tuple(curve for curve in parts.curves if curve is not None),
-        (*parts.tables, *_trouble_tables(data)),
+        (*parts.tables, *_mark_tables(data)),
         tuple(data.missing),
         tuple(data.problems.values()),
         parts.bars,
         None if compared_with is None else build(connection, house, kind, compared_with, now_ms, item=item),
         parts.heat_map,
+        data.marks,
+        data.excluded_slots,
     )
 
 
-def _trouble_tables(data: ReportData) -> list[Table]:
-    """The findings of the period, for files."""
-    columns = (
-        TableColumn("Device", Column.TEXT),
-        TableColumn("Finding", Column.TEXT),
-        TableColumn("From", Column.TIME),
-        TableColumn("To", Column.TIME),
+def _mark_tables(data: ReportData) -> list[Table]:
+    """The findings and the notes of the period, for files."""
+    start, end = TableColumn("From", Column.TIME), TableColumn("To", Column.TIME)
+    held = tuple(
+        (one.device, one.text, one.from_ms, one.to_ms) for one in data.marks if one.kind is MarkKind.FINDING
     )
-    rows = tuple((trouble.device, trouble.text, trouble.from_ms, trouble.to_ms) for trouble in data.troubles)
-    return [Table("findings", "Findings", columns, rows)] if rows else []
+    of_findings = (TableColumn("Device", Column.TEXT), TableColumn("Finding", Column.TEXT), start, end)
+    written = tuple(
+        (one.text, one.from_ms, one.to_ms, "yes" if one.excluded else "no", one.who)
+        for one in data.marks
+        if one.kind is MarkKind.NOTE
+    )
+    of_notes = (
+        TableColumn("Note", Column.TEXT),
+        start,
+        end,
+        TableColumn("Excluded from means and sums", Column.TEXT),
+        TableColumn("Author", Column.TEXT),
+    )
+    tables = [
+        Table("findings", "Findings", of_findings, held),
+        Table("notes", "Notes", of_notes, written),
+    ]
+    return [table for table in tables if table.rows]

@@ -114,6 +114,9 @@ GRANT EXECUTE ON FUNCTION
     sgmp.update_rule(integer, integer, text, text, boolean, double precision, double precision, integer, integer, time, time,
                      text, text, text, boolean),
     sgmp.delete_rule(integer),
+    sgmp.visible_notes(integer[], timestamptz, timestamptz, boolean),
+    sgmp.add_note(integer, text, timestamptz, timestamptz, text, boolean),
+    sgmp.change_note(integer, integer, text, timestamptz, timestamptz, text, boolean), sgmp.delete_note(integer),
     sgmp.visible_audit(), sgmp.shortened(jsonb), sgmp.audit_entry(bigint),
     sgmp.audit_page(text, text, text[], text[], integer, timestamptz, timestamptz, bigint, integer, boolean),
     sgmp.audit_external(text, text, text, integer, jsonb)

@@ -4,7 +4,7 @@ Alembic makes them (`alembic/versions`), a test keeps both equal. Functions, vie
 data, are in `sql/`. Names of tables are singular; the views that accounts read are plural.
 """
 
-from sgmp_console.store.tables import access, findings, houses, quality, readings
+from sgmp_console.store.tables import access, findings, houses, notes, quality, readings
 from sgmp_console.store.tables.columns import SCHEMA, metadata
 
-__all__ = ["SCHEMA", "access", "findings", "houses", "metadata", "quality", "readings"]
+__all__ = ["SCHEMA", "access", "findings", "houses", "metadata", "notes", "quality", "readings"]

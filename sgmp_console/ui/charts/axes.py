@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, tzinfo
 
 import pyqtgraph as pg
@@ -9,9 +10,10 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.timeseries import Series
 from sgmp_console.ui import fonts, theme
-from sgmp_console.ui.charts import ticks
+from sgmp_console.ui.charts import marks, ticks
 from sgmp_console.ui.quantities import Quantity
 
 _LABEL_ROOM = 76
@@ -112,15 +114,18 @@ def _recolour(axis: pg.AxisItem) -> None:
 
 
 class PaneBackground(QGraphicsItem):
-    """Behind the lines of a pane: hatch where there is no data, the grid, and zero where signs matter.
+    """Behind the lines of a pane: hatch where there is no data, marks, the grid, and zero where signs matter.
 
     A child of the view box itself, so it draws in pixels and hatching keeps its grain at any zoom.
     """
 
-    def __init__(self, view: pg.ViewBox) -> None:
+    def __init__(self, view: pg.ViewBox, *, has_bars: bool) -> None:
+        """`has_bars`: marks have their bars here, and not in the pane above."""
         super().__init__(view)
         self.setZValue(-100)
         self._view = view
+        self._has_bars = has_bars
+        self._marks: Sequence[TimeMark] = ()
         self._gaps: list[tuple[float, float]] = []
         self._levels: list[float] = []
 
@@ -128,6 +133,11 @@ class PaneBackground(QGraphicsItem):
         """`gaps_s` in seconds since 1970, `levels` the values with a line across."""
         if (gaps_s, levels) != (self._gaps, self._levels):
             self._gaps, self._levels = gaps_s, levels
+            self.update()
+
+    def show_marks(self, of: Sequence[TimeMark]) -> None:
+        if of != self._marks:
+            self._marks = of
             self.update()
 
     def boundingRect(self) -> QRectF:  # noqa: N802
@@ -152,6 +162,11 @@ class PaneBackground(QGraphicsItem):
             y = round(area.bottom() - (level - bottom) / (top - bottom) * area.height()) - 0.5
             painter.setPen(QPen(tokens.line_zero if level == 0 else tokens.line_grid, 1))
             painter.drawLine(QLineF(area.left(), y, area.right(), y))
+
+        def x_of(at_ms: float) -> float:
+            return float(area.left() + (at_ms / 1000 - left) / (right - left) * area.width())
+
+        marks.paint_marks(painter, area, self._marks, x_of, tokens, bars=self._has_bars)
 
 
 class Dots(QGraphicsItem):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 
 import numpy as np
@@ -11,6 +11,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QWidget
 
 from sgmp_console.reports.home import Curve
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.timeseries import Series
 from sgmp_console.ui import formats, theme
 from sgmp_console.ui.charts import axes, ticks
@@ -46,7 +47,7 @@ class PaneView:
         if not bottom:
             self._time.setStyle(showValues=False, tickLength=0)
             self._time.setHeight(2)
-        self._background = axes.PaneBackground(self._view)
+        self._background = axes.PaneBackground(self._view, has_bars=row == 0)
         self._areas = Areas(self._view)
         self._dots = axes.Dots(self._view)
         self._layers: dict[str, Layer] = {}
@@ -65,6 +66,9 @@ class PaneView:
     def set_zone(self, zone: tzinfo) -> None:
         self._time.zone = zone
         self._time.refresh()
+
+    def show_marks(self, marks: Sequence[TimeMark]) -> None:
+        self._background.show_marks(marks)
 
     def restyle(self, ratio: float) -> None:
         self._time.refresh()

@@ -14,9 +14,11 @@ from PySide6.QtGui import QImage, QImageWriter, QPainter
 from sgmp_console.errors import UserError
 from sgmp_console.reports.export import Piece
 from sgmp_console.reports.home import Curve
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.ui import fonts, formats, plain_text, theme
 from sgmp_console.ui.charts import painted
 from sgmp_console.ui.charts.legend import paint_swatch
+from sgmp_console.ui.charts.marks import paint_marks
 from sgmp_console.ui.charts.painted import paint_text
 from sgmp_console.ui.charts.panes import Pane, pane_frame
 from sgmp_console.ui.charts.stack import paint_areas
@@ -56,9 +58,10 @@ def paint_pane(
     range_ms: tuple[int, int],
     passed_ms: int | None,
     zone: tzinfo,
+    marks: Sequence[TimeMark],
     tokens: Tokens,
 ) -> None:
-    """Into `frame`, with its axes."""
+    """Into `frame`, with its axes; marks have their bars, too."""
     start, end = range_ms
     columns = max(50, int(frame.width()) - painted.AXIS_WIDTH)
     shown = pane_frame(pane, curves, hidden, start, end, columns, passed_ms)
@@ -66,6 +69,7 @@ def paint_pane(
         frame, start, end, shown.low, shown.high, least_span=pane.least_span, from_zero=pane.from_zero
     )
     painted.paint_gaps(painter, of, shown.gaps, tokens)
+    paint_marks(painter, of.area, marks, of.x, tokens, bars=True)
     painted.paint_values(painter, of, pane.unit, tokens, signed=pane.below is None)
     painted.paint_times(painter, of, zone, tokens)
     paint_areas(painter, of.area, of.bottom, of.top, shown.layers, shown.bands, shown.outlines, tokens)
@@ -81,6 +85,7 @@ def panes_drawing(
     range_ms: tuple[int, int],
     passed_ms: int | None,
     zone: tzinfo,
+    marks: Sequence[TimeMark],
 ) -> Drawing:
     """Panes below each other, all of the same height."""
 
@@ -88,7 +93,7 @@ def panes_drawing(
         height = (frame.height() - _GAP * (len(panes) - 1)) / len(panes)
         place = QRectF(frame.left(), frame.top(), frame.width(), height)
         for pane in panes:
-            paint_pane(painter, QRectF(place), pane, curves, hidden, range_ms, passed_ms, zone, tokens)
+            paint_pane(painter, QRectF(place), pane, curves, hidden, range_ms, passed_ms, zone, marks, tokens)
             place.translate(0, height + _GAP)
 
     quantities = [quantity for pane in panes for quantity in pane.quantities]

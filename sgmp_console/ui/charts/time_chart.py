@@ -12,8 +12,10 @@ from PySide6.QtWidgets import QRubberBand, QVBoxLayout, QWidget
 
 from sgmp_console.reports.home import Curve
 from sgmp_console.reports.report import Column, Table, TableColumn
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 from sgmp_console.ui import formats, theme
+from sgmp_console.ui.charts import marks
 from sgmp_console.ui.charts.crosshair import Crosshair
 from sgmp_console.ui.charts.draw_clock import DrawClock
 from sgmp_console.ui.charts.pane_view import Canvas, PaneView
@@ -42,11 +44,15 @@ class TimeChart(QWidget):
     crosshair by Shift with the arrow keys and Enter; by plus and minus, which halve and double what is shown; and by what
     moves the view, dragging with Shift or the middle button and Ctrl with the arrow keys. A double click and Home want the
     whole again: `whole_wanted`. `crossed(timestamp_ms or None)`: where the crosshair is.
+
+    Marks are hatched; a click on the bar of one at the upper edge, or Enter with the crosshair on one, opens it:
+    `mark_opened` carries the TimeMark.
     """
 
     range_chosen = Signal(object, object)
     whole_wanted = Signal()
     crossed = Signal(object)
+    mark_opened = Signal(object)
 
     def __init__(
         self,
@@ -63,6 +69,7 @@ class TimeChart(QWidget):
         self._clock = clock
         self._zone: tzinfo = UTC
         self._curves: Mapping[str, Curve] = {}
+        self._marks: Sequence[TimeMark] = ()
         self._range = self._view = (0, 0)
         """What is to be shown, and the part of time on screen, which differ while the view is being moved."""
         self._passed_ms: int | None = None
@@ -118,6 +125,27 @@ class TimeChart(QWidget):
         self._range = self._view = (start_ms, end_ms)
         self._clock.mark(self)
 
+    def set_marks(self, of: Sequence[TimeMark]) -> None:
+        """Show these findings and notes, where they lie in what is shown."""
+        self._marks = tuple(of)
+        for pane in self._panes:
+            pane.show_marks(self._marks)
+        self._place_crosshair()
+
+    def chosen_range(self) -> tuple[int, int]:
+        """The part of time that is being chosen, UTC ms, else all that is shown."""
+        anchor, cross = self._anchor_ms, self._cross_ms
+        if anchor is None or cross is None or anchor == cross:
+            return self._range
+        return min(anchor, cross), max(anchor, cross)
+
+    def marks_at(self, at_ms: int) -> list[TimeMark]:
+        """Those at a time, and those that are too short to be met; what is drawn on top first."""
+        start, end = self.drawn_range()
+        near_ms = round(_NEAR_PIXELS / 2 * (end - start) / max(1.0, self._panes[0].area().width()))
+        found = [one for one in self._marks if one.overlaps(at_ms - near_ms, at_ms + near_ms + 1)]
+        return marks.on_top(found)[::-1]
+
     def set_shown(self, item: str, shown: bool) -> None:
         (self._hidden.discard if shown else self._hidden.add)(item)
         self._clock.mark(self)
@@ -148,7 +176,13 @@ class TimeChart(QWidget):
         """What is shown now, for a picture."""
         panes = [pane.pane for pane in self._panes]
         return panes_drawing(
-            panes, self._curves, frozenset(self._hidden), self._range, self._passed_ms, self._zone
+            panes,
+            self._curves,
+            frozenset(self._hidden),
+            self._range,
+            self._passed_ms,
+            self._zone,
+            self._marks,
         )
 
     def readings(self, title: str) -> Table:
@@ -242,6 +276,8 @@ class TimeChart(QWidget):
             self._place_band()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._anchor_ms is not None:
             self._choose_range()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._open_mark_at(self._cross_ms):
+            pass
         elif key == Qt.Key.Key_Escape and self._cross_ms is not None:
             self._leave()
         else:
@@ -279,7 +315,9 @@ class TimeChart(QWidget):
         moves = button == Qt.MouseButton.MiddleButton or (
             button == Qt.MouseButton.LeftButton and event.modifiers() & Qt.KeyboardModifier.ShiftModifier
         )
-        if self._zoomable and moves:
+        if button == Qt.MouseButton.LeftButton and self._is_on_bars(event.position()):
+            self._open_mark_at(self._cross_ms)
+        elif self._zoomable and moves:
             self._leave()
             self._moved_from = event.position().x()
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
@@ -309,7 +347,8 @@ class TimeChart(QWidget):
             self._move_view(event.position().x())
             return
         if self._anchor_ms is None:
-            self._hover(event.position())
+            on_bars = self._is_on_bars(event.position())
+            self.setCursor(Qt.CursorShape.PointingHandCursor if on_bars else Qt.CursorShape.ArrowCursor)
             return
         area = self._panes[0].area()
         self._hover(QPointF(min(max(event.position().x(), area.left()), area.right()), event.position().y()))
@@ -362,6 +401,19 @@ class TimeChart(QWidget):
         else:
             self._leave()
 
+    def _is_on_bars(self, where: QPointF) -> bool:
+        """Whether there is the bar of a mark; puts the crosshair on it."""
+        self._hover(where)
+        near = 0 <= where.y() - self._panes[0].area().top() <= marks.REACH
+        return near and self._cross_ms is not None and bool(self.marks_at(self._cross_ms))
+
+    def _open_mark_at(self, at_ms: int | None) -> bool:
+        """Whether there was one to open."""
+        found = self.marks_at(at_ms) if at_ms is not None else []
+        if found:
+            self.mark_opened.emit(found[0])
+        return bool(found)
+
     def _leave(self) -> None:
         self._cross_ms = None
         self._anchor_ms = None
@@ -396,6 +448,7 @@ class TimeChart(QWidget):
             for pane in self._panes
             for entry in pane.entries_at(self._curves, self._hidden, at_ms, near_ms, x)
         )
+        entries += tuple(marks.entries(self.marks_at(at_ms), theme.tokens()))
         title = formats.moment(at_ms, end, self._zone)
         self._crosshair.put(x, first.top(), last.bottom(), title, entries)
         self._crosshair.raise_()

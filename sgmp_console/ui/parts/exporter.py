@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,11 +58,16 @@ class Exporter(QObject):
         self._say = say
         self._page = page
 
-    def offer(self, widget: QWidget, what: Callable[[], Offer | None]) -> None:
-        """`what` is asked when it is wanted; None: there is nothing now."""
+    def offer(
+        self,
+        widget: QWidget,
+        what: Callable[[], Offer | None],
+        others: Callable[[QMenu], Sequence[QAction]] = lambda _menu: (),
+    ) -> None:
+        """`what` is asked when it is wanted; None: there is nothing now. `others`: what else stands in the menu."""
         widget.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        widget.customContextMenuRequested.connect(partial(self._open_at, widget, what))
-        keys = {MENU_KEYS: partial(self._open_at, widget, what, None)}
+        widget.customContextMenuRequested.connect(partial(self._open_at, widget, what, others))
+        keys = {MENU_KEYS: partial(self._open_at, widget, what, others, None)}
         if not isinstance(widget, QAbstractScrollArea):
             keys["Ctrl+C"] = partial(self._copy_now, what)
         for text, act in keys.items():
@@ -70,7 +75,13 @@ class Exporter(QObject):
             shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
             shortcut.activated.connect(act)
 
-    def _open_at(self, widget: QWidget, what: Callable[[], Offer | None], at: QPoint | None) -> None:
+    def _open_at(
+        self,
+        widget: QWidget,
+        what: Callable[[], Offer | None],
+        others: Callable[[QMenu], Sequence[QAction]],
+        at: QPoint | None,
+    ) -> None:
         offer = what()
         if offer is None:
             return
@@ -78,6 +89,9 @@ class Exporter(QObject):
         menu = QMenu(self._page)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions(self.actions(offer, menu))
+        if more := others(menu):
+            menu.addSeparator()
+            menu.addActions(list(more))
         if isinstance(widget, RowsTable):
             menu.addSeparator()
             widget.offer_order(menu.addMenu("Sort by"))

@@ -68,6 +68,7 @@ _KEYS = (
             ("Left, Right, Enter", "In the bars: choose a bar, open its day or month"),
             ("Arrow keys, Enter", "In the heat map: choose an hour, open its day"),
             ("Up, Down", "In the picture of energy flows: choose a ribbon"),
+            ("N", "In the chart: add a note on the chosen part, or on all that is shown"),
             ("Ctrl+E, Ctrl+C", "In a chart: its files, copy its numbers"),
         ),
     ),
@@ -75,6 +76,7 @@ _KEYS = (
         "In a chart",
         (
             ("Left, Right", "Move the crosshair: five minutes, or hours and days in long periods"),
+            ("Enter", "Open the finding or note under the crosshair"),
             ("Esc", "Hide the crosshair"),
         ),
     ),

@@ -1,4 +1,4 @@
-"""The Events page: what devices and edge reported in the period of the top bar, and the findings of it, newest first."""
+"""The Events page: what devices and edge reported in the period of the top bar, its findings and notes, newest first."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from sgmp_console.store import devices, events, findings
+from sgmp_console.reports.time_marks import MarkKind
+from sgmp_console.store import devices, events, findings, notes
 from sgmp_console.store.events import Event
 from sgmp_console.store.findings import Finding
+from sgmp_console.store.notes import Note, NoteKind
 from sgmp_console.timeseries import SLOT_MS
 from sgmp_console.ui import finding_words, formats
+from sgmp_console.ui.dialogs.confirm import confirm
+from sgmp_console.ui.dialogs.note import NoteDialog, may_write
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.buttons import ComboBox
 from sgmp_console.ui.parts.details_card import DetailsCard
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.parts.labels import label
-from sgmp_console.ui.parts.list_page import ListPage
+from sgmp_console.ui.parts.list_page import CREATE_KEYS, DELETE_KEYS, EDIT_KEYS, ListAction, ListPage
 from sgmp_console.ui.parts.rows import Column, Mark
+from sgmp_console.ui.tasks import Report
 from sgmp_edge import contract
 
 _PAGE = 200
@@ -32,9 +38,11 @@ _EVERY_MS = 5_000
 _ALL_BUT_STATUS = "all but status"
 _ALL = "all"
 _FINDINGS = "findings"
+_NOTES = "notes"
 _KINDS = (
     ("All but the edge's status", _ALL_BUT_STATUS),
     ("Findings", _FINDINGS),
+    ("Notes", _NOTES),
     ("Everything", _ALL),
 )
 """An edge reports its status each minute: it would hide what else happens."""
@@ -46,15 +54,20 @@ _ABSURD = 1e15
 
 @dataclass(frozen=True)
 class Line:
-    """An event, or a finding at the time it began."""
+    """An event, or a finding or a note at the time it began."""
 
     at_ms: int
     device: str
-    what: Event | Finding
+    what: Event | Finding | Note
 
     @property
     def id_(self) -> tuple[type, int]:
-        return type(self.what), self.what.event_id if isinstance(self.what, Event) else self.what.finding_id
+        match self.what:
+            case Event(event_id=number) | Finding(finding_id=number) | Note(note_id=number):
+                return type(self.what), number
+
+
+_LINE_OF = {MarkKind.FINDING: Finding, MarkKind.NOTE: Note}
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,13 @@ class EventsPage(ListPage[Line, EventsFound]):
             parent=parent,
         )
         self.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
-        self.declare(())
+        self.declare(
+            (
+                ListAction("delete", "Delete note", self._ask_to_delete, "some", keys=DELETE_KEYS),
+                ListAction("edit", "Change note", self._edit, "one", keys=EDIT_KEYS),
+                ListAction("add", "Add note", self._add, keys=CREATE_KEYS, primary=True),
+            )
+        )
         services.shown_period.changed.connect(self.narrow)
 
     def _columns(self) -> tuple[Column[Line], ...]:
@@ -110,9 +129,14 @@ class EventsPage(ListPage[Line, EventsFound]):
         return formats.moment(line.at_ms, self.services.now_ms(), self._zone(), seconds=True)
 
     def _what(self, line: Line) -> str:
-        if isinstance(line.what, Finding):
-            return finding_words.said(line.what, self._zone().key).text
-        return in_one_line(line.what)
+        match line.what:
+            case Finding():
+                return finding_words.said(line.what, self._zone().key).text
+            case Note():
+                excluded = "excluded from means and sums" if line.what.excluded else ""
+                return ": ".join(filter(None, (excluded.capitalize(), line.what.text)))
+            case Event():
+                return in_one_line(line.what)
 
     def _lasted(self, line: Line) -> str:
         if isinstance(line.what, Event):
@@ -190,7 +214,80 @@ class EventsPage(ListPage[Line, EventsFound]):
             "info",
             "Nothing happened",
             f"No device of this house reported an event, and nothing was wrong: {self.services.shown_period.period.title}.",
+            (("add", "Add note"),) if may_write(self.services.session) else (),
         )
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        mark, self.services.events.mark = self.services.events.mark, None
+        if mark is not None:
+            self._select_after = (_LINE_OF[mark.kind], mark.number)
+            for combo in (self._kind, self._device):
+                combo.setCurrentIndex(0)
+            self.search.clear()
+        super().showEvent(event)
+
+    # --- Notes -----------------------------------------------------------------------------------------------------
+
+    def _add(self) -> None:
+        period, now_ms = self.services.shown_period.period, self.services.now_ms()
+        end_ms = min(period.end_ms, max(period.start_ms + SLOT_MS, now_ms // SLOT_MS * SLOT_MS))
+        self._open_dialog(Note(0, self._house_id or 0, NoteKind.OTHER, period.start_ms, end_ms))
+
+    def _edit(self) -> None:
+        (line,) = self.table.chosen()
+        if isinstance(line.what, Note):
+            self._open_dialog(line.what)
+
+    def _open_dialog(self, note: Note) -> None:
+        dialog = NoteDialog(self.services, note, self._zone().key, self)
+        dialog.saved.connect(self._saved)
+        dialog.left.connect(self.reload)
+        dialog.open()
+
+    def _saved(self, note: Note) -> None:
+        self.say("")
+        self.reload_and_select((Note, note.note_id))
+
+    def _ask_to_delete(self) -> None:
+        chosen = [line.what for line in self.table.chosen() if isinstance(line.what, Note)]
+        what = "this note" if len(chosen) == 1 else f"{len(chosen)} notes"
+        excluding = any(note.excluded for note in chosen)
+        effect = (
+            "What is excluded by it counts again: every number is what it was before." if excluding else ""
+        )
+        confirm(
+            f"Delete {what}?",
+            effect or "Nobody can read it any more; the audit keeps it.",
+            f"Delete {what}",
+            self,
+            partial(self._delete, [note.note_id for note in chosen]),
+        )
+
+    def _delete(self, note_ids: Sequence[int]) -> None:
+        database = self.services.session.database
+
+        def work(_report: Report) -> None:
+            with database.begin() as connection:
+                for note_id in note_ids:
+                    notes.delete(connection, note_id)
+
+        self.run_act("Deleting notes", work, self.changed)
+
+    def _show_note_actions(self, chosen: Sequence[Line]) -> None:
+        session = self.services.session
+        for id_ in ("add", "edit", "delete"):
+            self.action(id_).setVisible(may_write(session))
+        of_chosen = [line.what for line in chosen if isinstance(line.what, Note)]
+        if len(of_chosen) > 1:
+            self.rename("delete", f"Delete {len(of_chosen)} notes")
+        if len(of_chosen) < len(chosen):
+            why = "Only notes can be changed and deleted."
+        elif not all(may_write(session, excluded=note.excluded) for note in of_chosen):
+            why = "Only who may manage analytic items can change a note that excludes a time."
+        else:
+            return
+        for id_ in ("edit", "delete"):
+            self.disable(id_, why)
 
     # --- One of them -----------------------------------------------------------------------------------------------
 
@@ -199,6 +296,7 @@ class EventsPage(ListPage[Line, EventsFound]):
         layout.addWidget(self.details)
 
     def actions_shown(self, chosen: Sequence[Line]) -> None:
+        self._show_note_actions(chosen)
         if len(chosen) != 1:
             self.details.hide()
             return
@@ -207,6 +305,11 @@ class EventsPage(ListPage[Line, EventsFound]):
             said = finding_words.said(line.what, self._zone().key)
             when = finding_words.when(line.what, self.services.now_ms(), self._zone())
             self.details.show_details(" ".join(filter(None, (f"{said.text}: {when}.", said.to_do))), "")
+        elif isinstance(line.what, Note):
+            times = f"{self._time(line)} to {formats.moment(line.what.to_ms, self.services.now_ms(), self._zone())}"
+            at = formats.moment(line.what.at_ms, self.services.now_ms(), self._zone())
+            head = f"{line.what.kind.title}, {times}. Written by {line.what.who}, {at}."
+            self.details.show_details(head, line.what.text)
         else:
             data = json.dumps(line.what.data, indent=2, ensure_ascii=False)
             self.details.show_details(f"{_device(line)} reported {line.what.type}: {self._time(line)}", data)
@@ -234,6 +337,9 @@ def _read(services: Services, house_id: int, wanted: Filter, after: Event | None
         wrong: list[Finding] = []
         if wanted.kind in (_FINDINGS, _ALL, _ALL_BUT_STATUS):
             wrong = findings.read(connection, house_id, ended_since_ms=wanted.start_ms)
+        written: list[Note] = []
+        if wanted.kind in (_NOTES, _ALL, _ALL_BUT_STATUS) and not wanted.device:
+            written = notes.read(connection, house_id, wanted.start_ms, wanted.end_ms)
     last = page[-1] if len(page) == _PAGE else None
     since_ms = -1 if last is None else last.timestamp_ms
     until_ms = wanted.end_ms if after is None else after.timestamp_ms
@@ -243,11 +349,17 @@ def _read(services: Services, house_id: int, wanted: Filter, after: Event | None
         for finding in wrong
         if since_ms <= finding.from_ms < until_ms and _matches(finding, wanted)
     ]
+    sought = wanted.sought.casefold()
+    lines += [
+        Line(note.from_ms, "", note)
+        for note in written
+        if since_ms <= note.from_ms < until_ms and sought in f"{note.kind.title} {note.text}".casefold()
+    ]
     return EventsFound(tuple(lines), last, tuple(types), (*names, contract.EDGE_DEVICE_NAME))
 
 
 def _types_of(kind: str, present: Sequence[str]) -> Sequence[str]:
-    if kind in (_ALL, _FINDINGS):
+    if kind in (_ALL, _FINDINGS, _NOTES):
         return ()
     if kind == _ALL_BUT_STATUS:
         return [name for name in present if name != contract.EDGE_STATUS]
@@ -290,10 +402,18 @@ def _device(line: Line) -> str:
 
 
 def _kind(line: Line) -> str:
-    return "Finding" if isinstance(line.what, Finding) else line.what.type
+    match line.what:
+        case Finding():
+            return "Finding"
+        case Note():
+            return f"Note: {line.what.kind.value}"
+        case Event():
+            return line.what.type
 
 
 def _mark(line: Line) -> Mark | None:
     if isinstance(line.what, Finding):
         return Mark(*finding_words.look(line.what))
+    if isinstance(line.what, Note):
+        return Mark("note", "accent_focus" if line.what.excluded else "ink_muted")
     return None

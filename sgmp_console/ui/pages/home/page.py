@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QWidget
 from sgmp_console.errors import Cancelled, Unavailable
 from sgmp_console.reports.export import Piece
 from sgmp_console.reports.home import LINE_ITEMS, POWER_ITEMS, POWER_SOURCES, POWER_USES, HomeSnapshot
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.store.findings import Finding
 from sgmp_console.ui import finding_words, formats, item_actions
 from sgmp_console.ui.charts.legend import Legend, Readout
@@ -129,6 +130,8 @@ class HomePage(LoadedPage):
         self.bar = MessageBar()
         self.bar.acted.connect(self.bar.hide_message)
         exporter = Exporter(self.services, self._say, self)
+        for chart in (self.power_chart, self.line_chart):
+            chart.mark_opened.connect(self._open_mark)
         for chart, title in ((self.power_chart, "Power"), (self.line_chart, "Frequency and voltage")):
             exporter.offer(chart, partial(self._offer, chart, title))
         self.flow = FlowDiagram()
@@ -221,6 +224,10 @@ class HomePage(LoadedPage):
         else:
             self.services.navigate(finding_words.page_of(finding))
 
+    def _open_mark(self, mark: TimeMark) -> None:
+        self.services.shown_period.choose_text("24h")
+        self.services.open_mark(mark)
+
     def _open_report(self, report: str, period: str) -> None:
         self.services.shown_period.choose_text(period)
         self.services.navigate(report)
@@ -270,6 +277,8 @@ class HomePage(LoadedPage):
             tile.set_snapshot(snapshot, now_ms)
         self.power_chart.set_curves(snapshot.power_curves, snapshot.start_ms, snapshot.end_ms)
         self.line_chart.set_curves(snapshot.curves, snapshot.start_ms, snapshot.end_ms)
+        for chart in (self.power_chart, self.line_chart):
+            chart.set_marks(snapshot.marks)
         self.energy.set_energy(snapshot.energy_today, zone)
         self.missing_items.set_snapshot(
             snapshot,

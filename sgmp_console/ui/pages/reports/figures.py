@@ -10,7 +10,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from sgmp_console.reports.report import Figure, Report, Section
-from sgmp_console.timeseries import HOUR_MS
+from sgmp_console.reports.time_marks import MarkKind
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS
 from sgmp_console.ui import fonts, formats, plain_text
 from sgmp_console.ui.pages.reports import look
 from sgmp_console.ui.parts.buttons import button
@@ -23,8 +24,8 @@ _TILE_WIDTH = 152
 _TILE_MARGIN = 12
 """Pixels at both sides: less than in a card, so that the Energy report's twelve figures leave its chart room."""
 _SPACING = 8
-_MAX_FINDINGS = 5
-"""Of a figure, that are named."""
+_MAX_MARKS = 5
+"""Findings of a figure that are named, and notes."""
 
 
 class FigureTile(Pressable):
@@ -197,15 +198,22 @@ def _why_lines(report: Report, figure: Figure, zone: tzinfo) -> Iterator[str]:
         yield f"Reached in the hour from {_time(figure.hour_ms, zone)}."
     if why.slots:
         yield f"Slots of five minutes: {why.covered:,} of {why.slots:,} have a value ({why.covered / why.slots:.1%})."
+    if why.excluded:
+        hours = why.excluded * SLOT_MS / HOUR_MS
+        yield f"Excluded by notes: {formats.count(why.excluded, 'slot')} ({hours:.1f} h), which count as not covered."
     if why.polls is not None and why.polls.share is not None:
         yield f"Polls: {why.polls.values:,} of {why.polls.expected:,} expected have a value ({why.polls.share:.1%})."
     for gap in why.gaps:
         yield f"No value: {_range(gap.start_ms, gap.end_ms, zone)} ({(gap.end_ms - gap.start_ms) / HOUR_MS:.1f} h)"
-    for one in why.findings[:_MAX_FINDINGS]:
-        until = "still holds" if one.to_ms is None else f"to {_time(one.to_ms, zone)}"
-        yield plain_text.one_line(f"Finding: {one.text}, from {_time(one.from_ms, zone)}, {until}")
-    if len(why.findings) > _MAX_FINDINGS:
-        yield f"and {formats.count(len(why.findings) - _MAX_FINDINGS, 'more finding')} in this period."
+    for kind in MarkKind:
+        of_kind = [one for one in why.marks if one.kind is kind]
+        for one in of_kind[:_MAX_MARKS]:
+            until = "still holds" if one.to_ms is None else f"to {_time(one.to_ms, zone)}"
+            what = " (excluded from means and sums)" if one.excluded else ""
+            said = f"{kind.value.capitalize()}: {one.text}{what}, from {_time(one.from_ms, zone)}, {until}"
+            yield plain_text.one_line(said)
+        if len(of_kind) > _MAX_MARKS:
+            yield f"and {formats.count(len(of_kind) - _MAX_MARKS, f'more {kind.value}')} in this period."
     if why.source is not None:
         yield f"Source: {why.source.value}. {why.source.explanation}"
 

@@ -20,7 +20,8 @@ from sgmp_console.reports.report import (
     Table,
     TableColumn,
 )
-from sgmp_console.timeseries import HOUR_MS, calendar
+from sgmp_console.reports.time_marks import count_text
+from sgmp_console.timeseries import HOUR_MS, SLOT_MS, calendar
 from sgmp_console.ui import formats
 from sgmp_console.ui.charts.bars import BarPicture
 from sgmp_console.ui.charts.flows import FlowPicture, Link
@@ -217,10 +218,20 @@ def figure_line(report: Report, figure: Figure, zone: tzinfo, now_ms: int) -> st
     coverage = figure.why.coverage
     if coverage is not None and coverage < 1:
         parts.append(f"{formats.percent(coverage)} covered")
+    if figure.why.excluded and figure.why.slots:
+        parts.append(f"{formats.percent(figure.why.excluded / figure.why.slots)} excluded")
     polls = figure.why.polls
     if polls is not None and polls.share is not None and polls.share < min(coverage or 1.0, 0.995):
         parts.append(f"{formats.percent(polls.share)} of polls")
     return ", ".join(parts) or report.period.title
+
+
+def marks_line(report: Report) -> str:
+    """How many findings and notes the period has, and how much of it counts in no mean; empty where there are none."""
+    counted = count_text(report.marks)
+    if not report.excluded_slots:
+        return f"{counted} in this period" if counted else ""
+    return f"{counted} in this period, {formats.duration(report.excluded_slots * SLOT_MS)} excluded"
 
 
 def difference_line(report: Report, figure: Figure) -> str:

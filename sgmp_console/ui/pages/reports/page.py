@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from PySide6.QtCore import QModelIndex
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QAction, QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from sgmp_console.reports import periods
 from sgmp_console.reports.home import Curve as ChartCurve
@@ -18,6 +19,7 @@ from sgmp_console.ui.charts.bars import BarChart
 from sgmp_console.ui.charts.flows import FlowChart
 from sgmp_console.ui.charts.legend import Legend
 from sgmp_console.ui.charts.time_chart import TimeChart
+from sgmp_console.ui.dialogs.note import may_write
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.reports import look, pieces
 from sgmp_console.ui.pages.reports.period_page import MARGIN, PeriodPage
@@ -29,6 +31,7 @@ from sgmp_console.ui.parts.table import RowsTable
 from sgmp_console.ui.period_zoom import PeriodZoom
 
 _TABLE_ROWS = 14
+_NOTE_KEY = "N"
 
 
 class ReportPage(PeriodPage):
@@ -58,6 +61,7 @@ class ReportPage(PeriodPage):
         self._zoom = PeriodZoom(self.services, self)
         self._zoom.follow(self.chart)
         self.chart.crossed.connect(self._mark_bar)
+        self.chart.mark_opened.connect(self.services.open_mark)
         beside = QHBoxLayout()
         beside.setSpacing(MARGIN)
         beside.addWidget(self.chart, 1)
@@ -83,7 +87,12 @@ class ReportPage(PeriodPage):
         self._table_view: RowsTable[tuple[int, tuple[str, ...]]] | None = None
         self._shown_table: Table | None = None
         column.addWidget(self._table_card)
-        self.exporter.offer(self.chart, partial(self.offer, pieces.power, self.chart.drawing))
+        self.exporter.offer(
+            self.chart, partial(self.offer, pieces.power, self.chart.drawing), self._note_actions
+        )
+        note_key = QShortcut(QKeySequence(_NOTE_KEY), self.chart)
+        note_key.setContext(Qt.ShortcutContext.WidgetShortcut)
+        note_key.activated.connect(self._note_on_chosen)
         self.exporter.offer(self.bars, partial(self.offer, pieces.energy, self.bars.drawing))
         self.exporter.offer(self.flows, partial(self.offer, pieces.flows, self.flows.drawing))
 
@@ -91,6 +100,7 @@ class ReportPage(PeriodPage):
 
     def forget_body(self) -> None:
         self.chart.set_curves({}, 0, 0)
+        self.chart.set_marks(())
 
     def fill_body(self, report: Report, zone: ZoneInfo) -> None:
         self.chart.set_zone(zone)
@@ -99,6 +109,7 @@ class ReportPage(PeriodPage):
         self._chart_hint.setText(f"{report.period.title}, {look.source_text(report)}{beside}")
         curves = look.chart_curves(report)
         self.chart.set_curves(curves, report.period.start_ms, report.period.end_ms, report.passed_ms)
+        self.chart.set_marks(report.marks)
         self._fill_legends(report, curves)
         picture = look.bar_picture(report, zone)
         self._bars_card.setVisible(picture is not None)
@@ -134,6 +145,17 @@ class ReportPage(PeriodPage):
                 self.bars.set_shown(quantity.item, True)
         for legend, group in zip(self._legend_parts, groups, strict=True):
             legend.set_values(group.values)
+
+    def _note_actions(self, menu: QMenu) -> Sequence[QAction]:
+        start_ms, end_ms = self.chart.chosen_range()
+        action = QAction("Add note on this time", menu)
+        action.setShortcut(QKeySequence(_NOTE_KEY))
+        action.setEnabled(may_write(self.services.session))
+        action.triggered.connect(partial(self.add_note, start_ms, end_ms))
+        return (action,)
+
+    def _note_on_chosen(self) -> None:
+        self.add_note(*self.chart.chosen_range())
 
     def _open_heat_map(self) -> None:
         """The same period by hour and day."""

@@ -18,8 +18,11 @@ from sgmp_console.reports import export
 from sgmp_console.reports.export import Piece
 from sgmp_console.reports.kinds import build
 from sgmp_console.reports.report import Kind, Report
+from sgmp_console.store.notes import Note, NoteKind
+from sgmp_console.timeseries import snap
 from sgmp_console.ui import plain_text, report_paper
 from sgmp_console.ui.charts.paper import Drawing
+from sgmp_console.ui.dialogs.note import NoteDialog, may_write
 from sgmp_console.ui.latest_only import LatestOnly
 from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.reports import look
@@ -189,6 +192,10 @@ class PeriodPage(LoadedPage):
         head.setSpacing(8)
         self._title = ElidedLabel(self.kind.title, "heading")
         head.addWidget(self._title, 1)
+        self.marks_button = button("", self._open_events, "quiet")
+        self.marks_button.setAccessibleDescription("Opens the page Events with this period.")
+        self.marks_button.hide()
+        head.addWidget(self.marks_button)
         for widget in self.choices():
             head.addWidget(widget)
         self._files = button("Export", self._open_files)
@@ -247,8 +254,27 @@ class PeriodPage(LoadedPage):
             self.problems.say("warning", " ".join([missing, *report.problems]).strip())
         else:
             self.problems.hide_message()
+        self.marks_button.setText(look.marks_line(report))
+        self.marks_button.setVisible(bool(self.marks_button.text()))
         self.figures.set_report(report, zone, self.services.now_ms())
         self.fill_body(report, zone)
+
+    def _open_events(self) -> None:
+        self.services.navigate("events")
+
+    # --- Notes ---------------------------------------------------------------------------------------------------
+
+    def add_note(self, start_ms: int, end_ms: int) -> None:
+        """Ask for a note on a time of the house that is on screen."""
+        report = self.report
+        if report is None or not may_write(self.services.session):
+            return
+        start_ms, end_ms = snap(start_ms, end_ms)
+        note = Note(0, report.house.house_id, NoteKind.OTHER, start_ms, end_ms)
+        dialog = NoteDialog(self.services, note, report.period.zone, self)
+        dialog.saved.connect(self.reload)
+        dialog.left.connect(self.reload)
+        dialog.open()
 
     # --- Files ---------------------------------------------------------------------------------------------------
 
