@@ -81,7 +81,7 @@ def test_a_report_costs_the_same_however_much_is_in_the_house(
     before = cost(day), cost(week)
     add(database, filled)
     assert (cost(day), cost(week)) == before
-    assert max(before) <= 22
+    assert max(before) <= 24
 
 
 def test_home_costs_the_same_however_much_is_in_the_house(database: Database, filled: House) -> None:

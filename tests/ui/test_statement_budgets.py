@@ -76,9 +76,11 @@ def add(page_id: str, owner: Database, house_id: int, numbers: range) -> None:
                 houses.create(owner, f"House {number}", time_zone="UTC")
             case "events":
                 with owner.begin() as connection:
-                    rows = [EventRow(house_id, 0, "_edge", NOW_MS - n, "NOTE", {"n": n}) for n in numbers[1:]]
-                    store.readings.write(connection, Batch(events=rows))
-                    store.notes.add(connection, house_id, NoteKind.OTHER, NOW_MS - 1000, NOW_MS)
+                    row = EventRow(house_id, 0, "_edge", NOW_MS - number, "NOTE", {"n": number})
+                    if number:
+                        store.readings.write(connection, Batch(events=[row]))
+                    else:
+                        store.notes.add(connection, house_id, NoteKind.OTHER, NOW_MS - 1000, NOW_MS)
             case "quarantine":
                 with owner.begin() as connection:
                     messages = [Rejected(NOW_MS, f"topic/{n}", b"{", "No JSON", house_id) for n in numbers]
