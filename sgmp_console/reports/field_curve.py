@@ -12,6 +12,7 @@ from sgmp_console.reports.kinds.heat_map import field_item
 from sgmp_console.reports.periods import Period
 from sgmp_console.reports.report import Curve, Figure
 from sgmp_console.reports.report_data import ReportData
+from sgmp_console.reports.time_marks import TimeMark
 from sgmp_console.store import House
 
 
@@ -27,6 +28,8 @@ class FieldCurve:
     curve: Curve | None
     figures: tuple[Figure, ...]
     problem: str = ""
+    marks: tuple[TimeMark, ...] = ()
+    """Findings of the device and of the whole house in the period, and notes."""
 
 
 def field_curve(
@@ -42,4 +45,5 @@ def field_curve(
         figures.lowest(data, "lowest", "Lowest", item.name),
     )
     problem = " ".join(data.problems.values())
-    return FieldCurve(item.name, item.unit, data.period, data.passed_ms, curve, shown, problem)
+    marks = data.marks_of(frozenset([device]))
+    return FieldCurve(item.name, item.unit, data.period, data.passed_ms, curve, shown, problem, marks)

@@ -143,6 +143,9 @@ def release_in_window(
     modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
 ) -> None:
     QTest.mouseRelease(widget.window().windowHandle(), button, modifier, widget.mapTo(widget.window(), at))
+    if modifier != Qt.KeyboardModifier.NoModifier:
+        # The key is let go, too: else the application takes it as held, also in the tests that follow.
+        QTest.keyRelease(widget.window().windowHandle(), Qt.Key.Key_Shift)
 
 
 def canvas(chart: TimeChart) -> QGraphicsView:

@@ -121,6 +121,7 @@ class CurveCard(Card):
         chart = self._chart_for(found)
         chart.set_zone(zone)
         chart.set_curves({curve.key: chart_curve(curve)}, found.period.start_ms, found.period.end_ms)
+        chart.set_marks(found.marks)
         self._holder.setCurrentWidget(chart)
 
     def _not_read(self, error: Exception) -> None:
@@ -156,6 +157,7 @@ class CurveCard(Card):
             axis_width=64,
         )
         made.setMinimumHeight(140)
+        made.mark_opened.connect(self._services.open_mark)
         self._zoom.follow(made)
         self._exporter.offer(made, self._offer)
         self._holder.addWidget(made)
