@@ -162,9 +162,9 @@ class Deployment:
         return Session(self.profile, *accounts.sign_in(address, name, self.email, self.password))
 
 
-@pytest.fixture
-def deployed(test_database: TestDatabase, database: Database) -> Deployment:
-    made = (
+def deploy(where: TestDatabase) -> Deployment:
+    database = where.owner
+    houses = (
         fleet_houses.create(
             database, "Maple House", description="Solar, battery, two chargers", time_zone=snapshots.ZONE.key
         ),
@@ -180,16 +180,23 @@ def deployed(test_database: TestDatabase, database: Database) -> Deployment:
             password=PASSWORD,
             must_change_password=False,
         )
-    profile = Profile("Pilot", test_database.address, test_database.deployment)
-    return Deployment(profile, database, EMAIL, PASSWORD, made)
+    return Deployment(Profile("Pilot", where.address, where.deployment), database, EMAIL, PASSWORD, houses)
 
 
 @pytest.fixture
-def filled(deployed: Deployment) -> Deployment:
-    """The first house has the required items and three days of readings up to now."""
-    fields = balanced(snapshots.NOW_MS - 3 * DAY_MS, snapshots.NOW_MS, 300_000)
-    measured(deployed.owner, deployed.houses[0], fields)
-    return deployed
+def deployed(test_database: TestDatabase) -> Deployment:
+    return deploy(test_database)
+
+
+@pytest.fixture(scope="module")
+def filled_once(database_server: TestServer) -> Iterator[Deployment]:
+    """For a file whose tests only read, as their `deployed`: the first house has the required items and three days of
+    readings up to now."""
+    with database_server.database() as where:
+        deployment = deploy(where)
+        fields = balanced(snapshots.NOW_MS - 3 * DAY_MS, snapshots.NOW_MS, 300_000)
+        measured(deployment.owner, deployment.houses[0], fields)
+        yield deployment
 
 
 @pytest.fixture

@@ -36,6 +36,11 @@ CHARTS = {
 }
 
 
+@pytest.fixture
+def deployed(filled_once: Deployment) -> Deployment:
+    return filled_once
+
+
 def parts_of(page: PeriodPage) -> list[QWidget]:
     """The charts and the table of a report page."""
     return [
@@ -61,7 +66,7 @@ def entries(menu: QMenu) -> dict[str, QAction]:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_every_chart_and_table_of_a_report_has_the_menu_by_keyboard(
-    qtbot: QtBot, filled: Deployment, view: MainView, kind: Kind
+    qtbot: QtBot, view: MainView, kind: Kind
 ) -> None:
     page = opened_period_page(qtbot, view, kind.value)
     for widget in parts_of(page):
@@ -86,7 +91,7 @@ def offer_of(qtbot: QtBot, page: PeriodPage, widget: QWidget, monkeypatch: pytes
 
 
 def test_the_rows_of_a_chart_are_those_of_the_report_in_every_kind_of_file(
-    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, view: MainView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view.services.shown_period.choose_compare(Compare.PREVIOUS)
     page = opened_report(qtbot, view, "solar")
@@ -116,7 +121,7 @@ def test_the_rows_of_a_chart_are_those_of_the_report_in_every_kind_of_file(
 
 
 def test_a_picture_has_the_chosen_size_and_the_same_bytes_each_time(
-    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, view: MainView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = opened_report(qtbot, view, "energy")
     for widget in (page.chart, page.bars, page.flows):
@@ -127,9 +132,7 @@ def test_a_picture_has_the_chosen_size_and_the_same_bytes_each_time(
         assert saved(qtbot, page, offer, tmp_path / "again.png", (1000, 620)).read_bytes() == first
 
 
-def test_any_size_can_be_asked_for_and_an_odd_one_is_refused(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+def test_any_size_can_be_asked_for_and_an_odd_one_is_refused(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "load")
     menu = menu_of(qtbot, page.chart)
     entries(menu)["Picture of another size"].trigger()
@@ -148,7 +151,7 @@ def test_any_size_can_be_asked_for_and_an_odd_one_is_refused(
 
 
 def test_without_the_permission_nothing_can_be_exported(
-    qtbot: QtBot, filled: Deployment, view: MainView, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, view: MainView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = opened_report(qtbot, view, "load")
     monkeypatch.setattr(Session, "may", lambda _session, permission: permission != "export")
@@ -161,7 +164,7 @@ def test_without_the_permission_nothing_can_be_exported(
     assert page.bar.isVisible()
 
 
-def test_a_list_is_exported_as_it_is_shown(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+def test_a_list_is_exported_as_it_is_shown(qtbot: QtBot, view: MainView) -> None:
     view.show_page("houses")
     page = view.page("houses")
     assert isinstance(page, ListPage)

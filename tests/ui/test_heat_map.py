@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
 
@@ -24,9 +24,10 @@ from sgmp_console.ui.pages.reports.heat_map_page import HeatMapPage
 from sgmp_console.ui.quantities import QUANTITIES
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
+from tests.database import TestServer
 from tests.reports.houses import lived_in, without
 from tests.ui import snapshots
-from tests.ui.conftest import Deployment, save_picture
+from tests.ui.conftest import Deployment, deploy, save_picture
 from tests.ui.houses import measured
 
 DAY_MS = 24 * HOUR_MS
@@ -238,13 +239,20 @@ def test_a_scale_spans_what_its_quantity_can_be(
 # --- The page ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def filled(deployed: Deployment) -> Deployment:
+@pytest.fixture(scope="module")
+def lived_in_house(database_server: TestServer) -> Iterator[Deployment]:
     """Ten weeks of a house that is lived in, with an outage of four days."""
     fields = lived_in(snapshots.NOW_MS - 70 * DAY_MS, snapshots.NOW_MS, 5 * 60_000)
     fields = without(fields, snapshots.NOW_MS - 9 * DAY_MS, snapshots.NOW_MS - 5 * DAY_MS)
-    measured(deployed.owner, deployed.houses[0], fields)
-    return deployed
+    with database_server.database() as where:
+        deployment = deploy(where)
+        measured(deployment.owner, deployment.houses[0], fields)
+        yield deployment
+
+
+@pytest.fixture
+def deployed(lived_in_house: Deployment) -> Deployment:
+    return lived_in_house
 
 
 def opened_page(qtbot: QtBot, view: MainView) -> HeatMapPage:
@@ -269,9 +277,7 @@ def is_shown(page: HeatMapPage, item: str, period: str) -> bool:
     return (report.heat_map.item, report.period.title) == (item, period)
 
 
-def test_any_item_and_any_field_can_be_chosen(
-    qtbot: QtBot, filled: Deployment, view: MainView, appearance: Appearance
-) -> None:
+def test_any_item_and_any_field_can_be_chosen(qtbot: QtBot, view: MainView, appearance: Appearance) -> None:
     page = opened_page(qtbot, view)
     assert page.item_choice.currentText() == "Load"
     view.services.shown_period.choose_text("2025-04")
@@ -285,9 +291,7 @@ def test_any_item_and_any_field_can_be_chosen(
                 save_picture(view, f"heat_map_{item}")
 
 
-def test_a_click_leads_to_the_report_of_that_day_and_the_choice_is_kept(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+def test_a_click_leads_to_the_report_of_that_day_and_the_choice_is_kept(qtbot: QtBot, view: MainView) -> None:
     page = opened_page(qtbot, view)
     view.services.shown_period.choose_text("2025-04")
     choose(page, "solar")

@@ -28,7 +28,12 @@ Cells = tuple[float | int | str | None, ...]
 
 
 @pytest.fixture
-def pages(qtbot: QtBot, filled: Deployment, view: MainView) -> Iterator[PeriodPage]:
+def deployed(filled_once: Deployment) -> Deployment:
+    return filled_once
+
+
+@pytest.fixture
+def pages(qtbot: QtBot, view: MainView) -> Iterator[PeriodPage]:
     """Each report beside the period before, one after the other on screen."""
     view.services.shown_period.choose_compare(Compare.PREVIOUS)
     return (opened_period_page(qtbot, view, kind.value) for kind in Kind)

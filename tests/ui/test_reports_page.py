@@ -43,9 +43,44 @@ MINUTE_MS = 60_000
 DAY_MS = 24 * HOUR_MS
 
 
-def test_a_report_shows_its_figures_for_the_period_in_the_top_bar(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+PLUGGED_MS = (snapshots.NOW_MS - 9 * HOUR_MS, snapshots.NOW_MS - 5 * HOUR_MS)
+"""When a car was at the charger of the house."""
+VISITOR = "vera@example.org"
+
+
+@pytest.fixture(scope="module")
+def visited(filled_once: Deployment) -> Deployment:
+    """A car was there, and a visitor has an account."""
+    house = filled_once.houses[0]
+    began, ended = PLUGGED_MS
+    with filled_once.owner.begin() as connection:
+        station = next(one for one in devices.list_all(connection, house.house_id) if one.name == "powerflex")
+        rows = [
+            EventRow(house.house_id, station.device_id, "powerflex", at, kind, data)
+            for at, kind, data in (
+                (began, "EV_START_CHARGING", {}),
+                (ended, "EV_END_CHARGING", {"energy": 9_000_000}),
+            )
+        ]
+        readings.write(connection, Batch(events=rows))
+        accounts.create(
+            connection,
+            email=VISITOR,
+            name="Vera",
+            role="visitor",
+            house_id=house.house_id,
+            password=filled_once.password,
+            must_change_password=False,
+        )
+    return filled_once
+
+
+@pytest.fixture
+def deployed(visited: Deployment) -> Deployment:
+    return visited
+
+
+def test_a_report_shows_its_figures_for_the_period_in_the_top_bar(qtbot: QtBot, view: MainView) -> None:
     for kind in Kind:
         page = opened_period_page(qtbot, view, kind.value)
         report = page.report
@@ -57,7 +92,7 @@ def test_a_report_shows_its_figures_for_the_period_in_the_top_bar(
 
 
 def test_what_an_act_reports_moves_nothing_and_stays_when_the_report_is_computed_again(
-    qtbot: QtBot, filled: Deployment, view: MainView
+    qtbot: QtBot, view: MainView
 ) -> None:
     page = opened_report(qtbot, view, "solar")
     let_draw()  # until its layout is settled
@@ -72,7 +107,7 @@ def test_what_an_act_reports_moves_nothing_and_stays_when_the_report_is_computed
     assert page.chart.mapTo(view, page.chart.rect().topLeft()) == before
 
 
-def test_the_arrows_and_the_menu_change_the_period(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+def test_the_arrows_and_the_menu_change_the_period(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     view.services.shown_period.choose_text("yesterday")
     day = view.services.shown_period.period
@@ -97,7 +132,7 @@ class ShownWindows(QObject):
 
 
 def test_no_part_of_a_report_is_seen_as_a_window_of_its_own_for_a_moment(
-    qtbot: QtBot, filled: Deployment, view: MainView, qapp: QApplication
+    qtbot: QtBot, view: MainView, qapp: QApplication
 ) -> None:
     shown = ShownWindows()
     qapp.installEventFilter(shown)
@@ -107,7 +142,7 @@ def test_no_part_of_a_report_is_seen_as_a_window_of_its_own_for_a_moment(
     assert not shown.windows
 
 
-def test_a_comparison_stands_beside_each_figure(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+def test_a_comparison_stands_beside_each_figure(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "load")
     view.services.shown_period.choose_compare(Compare.PREVIOUS)
     qtbot.waitUntil(lambda: page.report is not None and page.report.comparison is not None)
@@ -116,9 +151,7 @@ def test_a_comparison_stands_beside_each_figure(qtbot: QtBot, filled: Deployment
     assert view.time_range.compare_button().text().startswith("vs ")
 
 
-def test_why_is_asked_by_key_and_says_where_the_number_comes_from(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+def test_why_is_asked_by_key_and_says_where_the_number_comes_from(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     tile = page.figures.tiles[0]
     tile.setFocus()
@@ -131,7 +164,7 @@ def test_why_is_asked_by_key_and_says_where_the_number_comes_from(
 
 
 def test_a_report_that_is_computed_again_leaves_the_answer_open_and_the_focus_where_it_was(
-    qtbot: QtBot, filled: Deployment, view: MainView
+    qtbot: QtBot, view: MainView
 ) -> None:
     page = opened_report(qtbot, view, "solar")
     view.activateWindow()
@@ -150,7 +183,7 @@ def test_a_report_that_is_computed_again_leaves_the_answer_open_and_the_focus_wh
 
 
 def test_a_figure_keeps_the_focus_when_its_report_is_computed_while_another_window_is_active(
-    qtbot: QtBot, filled: Deployment, view: MainView
+    qtbot: QtBot, view: MainView
 ) -> None:
     page = opened_report(qtbot, view, "solar")
     view.activateWindow()
@@ -167,7 +200,7 @@ def test_a_figure_keeps_the_focus_when_its_report_is_computed_while_another_wind
     assert view.window().focusWidget() is page.figures.tiles[1]
 
 
-def test_why_names_gaps_and_what_is_unknown(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+def test_why_names_gaps_and_what_is_unknown(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     house = page.services.live.house_id
     assert house is not None
@@ -181,9 +214,7 @@ def test_why_names_gaps_and_what_is_unknown(qtbot: QtBot, filled: Deployment, vi
     assert "(5." in text
 
 
-def test_a_period_without_readings_says_so_and_offers_a_way_out(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+def test_a_period_without_readings_says_so_and_offers_a_way_out(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     zone = view.services.shown_period.zone
     view.services.shown_period.choose(periods.day(date(2001, 1, 1), zone))
@@ -194,9 +225,7 @@ def test_a_period_without_readings_says_so_and_offers_a_way_out(
     qtbot.waitUntil(lambda: page.report is not None and page.report.has_data)
 
 
-def test_a_report_is_written_to_a_file(
-    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path
-) -> None:
+def test_a_report_is_written_to_a_file(qtbot: QtBot, view: MainView, tmp_path: Path) -> None:
     page = opened_report(qtbot, view, "battery")
     page.save(tmp_path / "battery.csv")
     qtbot.waitUntil(lambda: page.bar.isVisible())
@@ -206,7 +235,7 @@ def test_a_report_is_written_to_a_file(
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_report_is_written_as_picture_and_pdf_with_the_same_bytes_each_time(
-    qtbot: QtBot, filled: Deployment, view: MainView, appearance: Appearance, tmp_path: Path, kind: Kind
+    qtbot: QtBot, view: MainView, appearance: Appearance, tmp_path: Path, kind: Kind
 ) -> None:
     view.services.shown_period.choose_compare(Compare.PREVIOUS)
     page = opened_period_page(qtbot, view, kind.value)
@@ -226,7 +255,7 @@ def test_a_report_is_written_as_picture_and_pdf_with_the_same_bytes_each_time(
 
 
 def test_several_reports_of_several_houses_become_one_pdf(
-    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path
+    qtbot: QtBot, deployed: Deployment, view: MainView, tmp_path: Path
 ) -> None:
     page = opened_report(qtbot, view, "battery")
     page.open_several()
@@ -245,13 +274,13 @@ def test_several_reports_of_several_houses_become_one_pdf(
     assert page.bar.text().startswith("Exported to")
     pages = PdfReader(tmp_path / "all.pdf").pages
     text = " ".join(" ".join(page.extract_text().split()) for page in pages)
-    for house in filled.houses:
+    for house in deployed.houses:
         for title in ("Energy", "Solar"):
             assert f"{house.name} \u00b7 {title}: Last 24 hours" in text
 
 
 def test_an_export_of_several_reports_that_is_cancelled_leaves_no_file(
-    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path
+    qtbot: QtBot, view: MainView, tmp_path: Path
 ) -> None:
     page = opened_report(qtbot, view, "battery")
     page.open_several()
@@ -270,7 +299,7 @@ def test_an_export_of_several_reports_that_is_cancelled_leaves_no_file(
 
 def test_a_visitor_sees_the_reports_and_exports_none(
     qtbot: QtBot,
-    filled: Deployment,
+    deployed: Deployment,
     reader: ChosenReader,
     clock: Clock,
     tasks: Tasks,
@@ -278,20 +307,10 @@ def test_a_visitor_sees_the_reports_and_exports_none(
     shown: Callable[..., QWidget],
     tmp_path: Path,
 ) -> None:
-    with filled.owner.begin() as connection:
-        accounts.create(
-            connection,
-            email="vera@example.org",
-            name="Vera",
-            role="visitor",
-            house_id=filled.houses[0].house_id,
-            password=filled.password,
-            must_change_password=False,
-        )
-    session = replace(filled, email="vera@example.org").sign_in()
+    session = replace(deployed, email=VISITOR).sign_in()
     view = MainView(
         session,
-        filled.houses[:1],
+        deployed.houses[:1],
         tasks,
         appearance,
         now_ms=clock,
@@ -315,25 +334,21 @@ def test_a_visitor_sees_the_reports_and_exports_none(
         session.database.dispose()
 
 
-def test_a_tile_says_where_its_number_comes_from_under_the_pointer(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+def test_a_tile_says_where_its_number_comes_from_under_the_pointer(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "energy")
     for tile in page.figures.tiles:
         assert "Slots of five minutes: 288 of 288" in tile.toolTip()
         assert "solar = pos(egauge.A.Solar)" in tile.toolTip()
 
 
-def test_a_file_that_can_not_be_written_is_a_sentence(
-    qtbot: QtBot, filled: Deployment, view: MainView, tmp_path: Path
-) -> None:
+def test_a_file_that_can_not_be_written_is_a_sentence(qtbot: QtBot, view: MainView, tmp_path: Path) -> None:
     page = opened_report(qtbot, view, "battery")
     page.save(tmp_path / "missing" / "battery.csv")
     qtbot.waitUntil(lambda: page.bar.isVisible())
     assert "can't be written" in page.bar.text()
 
 
-def test_figures_are_copied_as_they_are(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+def test_figures_are_copied_as_they_are(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     page.copy_figures()
     assert page.report is not None
@@ -341,7 +356,7 @@ def test_figures_are_copied_as_they_are(qtbot: QtBot, filled: Deployment, view: 
     assert lines[1].split("\t") == ["Energy", repr(page.report.figure("energy").value), "kWh"]
 
 
-def test_a_page_that_is_left_gives_its_report_back(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+def test_a_page_that_is_left_gives_its_report_back(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     view.show_page("home")
     assert page.report is None
@@ -351,7 +366,7 @@ def test_a_page_that_is_left_gives_its_report_back(qtbot: QtBot, filled: Deploym
     qtbot.waitUntil(lambda: shown.report is not None)
 
 
-def test_a_bar_leads_to_its_day(qtbot: QtBot, filled: Deployment, view: MainView) -> None:
+def test_a_bar_leads_to_its_day(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "energy")
     shown = view.services.shown_period
     month = periods.parse("month", snapshots.NOW_MS, shown.zone)
@@ -371,20 +386,9 @@ def test_a_bar_leads_to_its_day(qtbot: QtBot, filled: Deployment, view: MainView
 
 
 def test_a_session_opens_its_curve_and_a_double_click_shows_the_whole_again(
-    qtbot: QtBot, filled: Deployment, view: MainView
+    qtbot: QtBot, view: MainView
 ) -> None:
-    house = filled.houses[0]
-    began, ended = snapshots.NOW_MS - 9 * HOUR_MS, snapshots.NOW_MS - 5 * HOUR_MS
-    with filled.owner.begin() as connection:
-        station = next(one for one in devices.list_all(connection, house.house_id) if one.name == "powerflex")
-        rows = [
-            EventRow(house.house_id, station.device_id, "powerflex", at, kind, data)
-            for at, kind, data in (
-                (began, "EV_START_CHARGING", {}),
-                (ended, "EV_END_CHARGING", {"energy": 9_000_000}),
-            )
-        ]
-        readings.write(connection, Batch(events=rows))
+    began, ended = PLUGGED_MS
     page = opened_report(qtbot, view, "ev")
     shown = view.services.shown_period
     whole = shown.period
@@ -401,9 +405,7 @@ def test_a_session_opens_its_curve_and_a_double_click_shows_the_whole_again(
     assert shown.period == whole
 
 
-def test_the_legend_hides_what_is_stacked_and_says_its_energy(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+def test_the_legend_hides_what_is_stacked_and_says_its_energy(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "energy")
     rows = {
         row.accessibleName(): row
@@ -418,9 +420,7 @@ def test_the_legend_hides_what_is_stacked_and_says_its_energy(
     qtbot.waitUntil(lambda: not page.chart.drawn("grid_import"))
 
 
-def test_dragging_shows_a_part_and_a_double_click_the_whole(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+def test_dragging_shows_a_part_and_a_double_click_the_whole(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     shown = view.services.shown_period
     whole = shown.period
@@ -437,9 +437,7 @@ def test_dragging_shows_a_part_and_a_double_click_the_whole(
     assert shown.period == whole
 
 
-def test_a_part_is_chosen_by_keys_and_left_with_alt_and_arrows(
-    qtbot: QtBot, filled: Deployment, view: MainView
-) -> None:
+def test_a_part_is_chosen_by_keys_and_left_with_alt_and_arrows(qtbot: QtBot, view: MainView) -> None:
     page = opened_report(qtbot, view, "solar")
     shown = view.services.shown_period
     whole = shown.period
