@@ -186,6 +186,7 @@ class EmbeddedPostgres:
                 "initdb",
                 *("--pgdata", str(fresh), "--username", OWNER, "--pwfile", str(password_file)),
                 *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-instructions"),
+                *(("--no-sync",) if self._settings.get("fsync") == "off" else ()),
             )
         finally:
             password_file.unlink()

@@ -20,9 +20,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from sgmp_console.fleet import houses as fleet_houses
 from sgmp_console.settings import Profile, ThemeChoice
-from sgmp_console.store import Database, House, accounts
+from sgmp_console.store import Database, House, accounts, houses
 from sgmp_console.ui import theme
 from sgmp_console.ui.parts.labels import ElidedLabel
 from sgmp_console.ui.session import Session
@@ -164,13 +163,14 @@ class Deployment:
 
 def deploy(where: TestDatabase) -> Deployment:
     database = where.owner
-    houses = (
-        fleet_houses.create(
-            database, "Maple House", description="Solar, battery, two chargers", time_zone=snapshots.ZONE.key
-        ),
-        fleet_houses.create(database, "Harbor House", time_zone="Europe/Berlin"),
-    )
     with database.begin() as connection:
+        maple = houses.create(
+            connection,
+            "Maple House",
+            description="Solar, battery, two chargers",
+            time_zone=snapshots.ZONE.key,
+        )
+        harbor = houses.create(connection, "Harbor House", time_zone="Europe/Berlin")
         accounts.create(
             connection,
             email=EMAIL,
@@ -180,7 +180,9 @@ def deploy(where: TestDatabase) -> Deployment:
             password=PASSWORD,
             must_change_password=False,
         )
-    return Deployment(Profile("Pilot", where.address, where.deployment), database, EMAIL, PASSWORD, houses)
+    return Deployment(
+        Profile("Pilot", where.address, where.deployment), database, EMAIL, PASSWORD, (maple, harbor)
+    )
 
 
 @pytest.fixture
@@ -261,8 +263,12 @@ def save_picture(widget: QWidget, name: str, scale: int = 1) -> QImage:
 
 def has_content(picture: QImage) -> bool:
     """Whether it is more than a few areas of one colour."""
-    places = product(range(0, picture.width(), 7), range(0, picture.height(), 7))
-    return len({picture.pixel(x, y) for x, y in places}) > 5
+    colours = set()
+    for x, y in product(range(0, picture.width(), 7), range(0, picture.height(), 7)):
+        colours.add(picture.pixel(x, y))
+        if len(colours) > 5:
+            return True
+    return False
 
 
 def cut_off(widget: QWidget) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -28,6 +29,7 @@ DAY_MS = 86_400_000
 UNITS = {"soc": "%", "l1_frequency": "Hz", "l1_voltage": "V", "l2_voltage": "V"}
 
 
+@cache
 def snapshot(
     *,
     now_ms: int = NOW_MS,

@@ -108,9 +108,13 @@ def shown(qtbot: QtBot, view: MainView, page_id: str) -> ListPage[Any, Any]:
     return page
 
 
-def least(measure: Callable[[], int]) -> int:
-    """The window around it reads now and then, too."""
-    return min(measure() for _ in range(3))
+def least(measure: Callable[[], int], bound: int = 0) -> int:
+    """Of three times, since the window around it reads now and then, too; of fewer where one needs `bound` or less."""
+    found = measure()
+    for _ in range(2):
+        if found > bound:
+            found = min(found, measure())
+    return found
 
 
 def cost(page: ListPage[Any, Any]) -> int:
@@ -124,7 +128,7 @@ def dialogs_of(page: ListPage[Any, Any]) -> list[QDialog]:
     return [dialog for dialog in page.findChildren(QDialog) if dialog.isVisible()]
 
 
-def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: str) -> int:
+def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: str, bound: int = 0) -> int:
     """The statements until the dialog that `action` opens has read what it shows."""
 
     def opened() -> int:
@@ -140,7 +144,7 @@ def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: s
         qtbot.waitUntil(lambda: not dialogs_of(page))
         return len(sent)
 
-    return least(opened)
+    return least(opened, bound)
 
 
 def row_for(page: ListPage[Any, Any], action: str) -> int:
@@ -183,15 +187,13 @@ def test_a_list_of_thirty_and_its_dialogs_cost_what_they_do_with_three(
     view.start(house_id)
     page = shown(qtbot, view, page_id)
 
-    def costs() -> dict[str, int]:
-        return {action: opening_cost(qtbot, page, tasks, action) for action in DIALOGS[page_id]}
-
-    list_of_few, few, rows = cost(page), costs(), len(page.table.rows())
+    list_of_few, rows = cost(page), len(page.table.rows())
+    few = {action: opening_cost(qtbot, page, tasks, action) for action in DIALOGS[page_id]}
     add(page_id, deployed.owner, house_id, range(3, 30))
     page.reload()
     qtbot.waitUntil(lambda: len(page.table.rows()) == rows + 27)
     assert cost(page) == list_of_few
-    many = costs()
+    many = {action: opening_cost(qtbot, page, tasks, action, bound) for action, bound in few.items()}
     assert all(many[action] <= few[action] <= 10 for action in few), (few, many)
 
 
