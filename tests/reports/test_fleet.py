@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from sgmp_console.reports.live import HomeLoader
 from sgmp_console.store import Database, House
 from sgmp_console.store.quality import DayToStore, HouseQuality
 from sgmp_console.timeseries import SLOT_MS, Series, calendar
+from tests.database import TestServer
 from tests.reports.houses import LOAD, at, balanced, without
 from tests.statements import counting
 from tests.ui.houses import measured
@@ -26,32 +28,37 @@ DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 
 
-@pytest.fixture
-def filled(database: Database) -> list[House]:
+@pytest.fixture(scope="module")
+def kept(database_server: TestServer) -> Iterator[Database]:
+    """For tests that only read."""
+    with database_server.database() as where:
+        yield where.owner
+
+
+@pytest.fixture(scope="module")
+def filled(kept: Database) -> list[House]:
     """Three houses of different zones, one of them without a car."""
     made = []
     for number, zone in enumerate(("America/Los_Angeles", "Europe/Berlin", "Asia/Kolkata")):
-        house = houses.create(database, f"House {number}", time_zone=zone)
-        measured(database, house, balanced(NOW - 16 * DAY_MS, NOW, SLOT_MS // 2, seed=number))
+        house = houses.create(kept, f"House {number}", time_zone=zone)
+        measured(kept, house, balanced(NOW - 16 * DAY_MS, NOW, SLOT_MS // 2, seed=number))
         made.append(house)
     return made
 
 
-def test_the_numbers_of_a_house_are_those_of_home(database: Database, filled: list[House]) -> None:
-    with database.begin() as connection:
+def test_the_numbers_of_a_house_are_those_of_home(kept: Database, filled: list[House]) -> None:
+    with kept.begin() as connection:
         pulses = read_pulses(connection, filled, NOW)
     for house in filled:
-        today = HomeLoader(database, house.house_id).load(NOW).energy_today
+        today = HomeLoader(kept, house.house_id).load(NOW).energy_today
         pulse = pulses[house.house_id]
         assert pulse.used_kwh == pytest.approx(today.totals.consumption, rel=1e-9)
         assert pulse.autarky == pytest.approx(today.totals.autarky, rel=1e-9)
         assert (pulse.incomplete, pulse.absent) == ((), ())
 
 
-def test_what_a_battery_held_at_midnight_is_followed_once_a_day(
-    database: Database, filled: list[House]
-) -> None:
-    with database.begin() as connection:
+def test_what_a_battery_held_at_midnight_is_followed_once_a_day(kept: Database, filled: list[House]) -> None:
+    with kept.begin() as connection:
         first = read_pulses(connection, filled, NOW)
         openings = {house_id: pulse.opening for house_id, pulse in first.items() if pulse.opening}
         second = read_pulses(connection, filled, NOW, openings)
@@ -60,19 +67,19 @@ def test_what_a_battery_held_at_midnight_is_followed_once_a_day(
         assert second[house_id].opening == pulse.opening
 
 
-def test_the_curve_is_the_load_of_the_last_24_hours(database: Database, filled: list[House]) -> None:
+def test_the_curve_is_the_load_of_the_last_24_hours(kept: Database, filled: list[House]) -> None:
     house = filled[1]
     end_ms = NOW // SLOT_MS * SLOT_MS
-    with database.begin() as connection:
+    with kept.begin() as connection:
         pulse = read_pulses(connection, filled, NOW)[house.house_id]
         expected = ItemReader(connection, house.house_id).slots(["load"], end_ms - DAY_MS, end_ms)["load"]
     np.testing.assert_array_equal(pulse.load.timestamps, expected.slots.starts)
     np.testing.assert_allclose(pulse.load.values, expected.slots.means, rtol=1e-12)
 
 
-def test_three_houses_cost_as_many_statements_as_one(database: Database, filled: list[House]) -> None:
+def test_three_houses_cost_as_many_statements_as_one(kept: Database, filled: list[House]) -> None:
     def cost(asked: list[House]) -> int:
-        with database.begin() as connection, counting() as sent:
+        with kept.begin() as connection, counting() as sent:
             read_pulses(connection, asked, NOW)
         return len(sent)
 
