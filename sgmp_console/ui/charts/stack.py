@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
@@ -176,10 +176,10 @@ def _polygon(
     x: NDArray[np.float64], edge: NDArray[np.float64], back: NDArray[np.float64] | None = None
 ) -> QPolygonF:
     """Along an edge, and back along another."""
-    points = [QPointF(*point) for point in zip(x.tolist(), edge.tolist(), strict=True)]
     if back is not None:
-        points += [QPointF(*point) for point in zip(x[::-1].tolist(), back[::-1].tolist(), strict=True)]
-    return QPolygonF(points)
+        x, edge = np.concatenate([x, x[::-1]]), np.concatenate([edge, back[::-1]])
+    polygon: QPolygonF = pg.functions.arrayToQPolygonF(x, edge)
+    return polygon
 
 
 def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
