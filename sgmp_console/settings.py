@@ -228,10 +228,22 @@ def import_profiles(file: Path, folder: Path) -> list[Profile]:
         kept = {key: _kept_pem(folder / "certificates" / name, key, table.get(key, "")) for key in _PEM_TEXTS}
         ca = kept.pop("database_ca")
         if ca:
-            separator = "&" if "?" in profile.database_url else "?"
-            kept["database_url"] = f"{profile.database_url}{separator}sslrootcert={quote(ca, safe='/')}"
+            kept["database_url"] = with_authority(profile.database_url, ca)
         profiles.append(_typed(Profile, {**asdict(profile), **kept}, file))
     return profiles
+
+
+def with_authority(database_url: str, file: str) -> str:
+    """The address with the file of the authority that signed the database's certificate, unless it names one."""
+    if not file or authority_of(database_url):
+        return database_url
+    separator = "&" if "?" in database_url else "?"
+    return f"{database_url}{separator}sslrootcert={quote(file, safe='/')}"
+
+
+def authority_of(database_url: str) -> str:
+    """The file that an address names for it; empty where it names none."""
+    return dict(parse_qsl(database_url.partition("?")[2])).get("sslrootcert", "")
 
 
 _PEM_TEXTS = ("broker_ca", "broker_cert", "broker_key", "database_ca")

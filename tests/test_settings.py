@@ -199,3 +199,20 @@ def test_one_odd_width_of_a_column_costs_only_that_one(tmp_path: Path) -> None:
     assert window.house_id == 7
     settings.save_window(tmp_path, window)
     assert settings.load_window(tmp_path) == window
+
+
+@pytest.mark.parametrize(
+    ("address", "with_it"),
+    [
+        ("postgresql://ada@host/sgmp", "postgresql://ada@host/sgmp?sslrootcert=/a%20b/ca.crt"),
+        (
+            "postgresql://host/sgmp?connect_timeout=5",
+            "postgresql://host/sgmp?connect_timeout=5&sslrootcert=/a%20b/ca.crt",
+        ),
+        ("postgresql://host/sgmp?sslrootcert=/own.crt", "postgresql://host/sgmp?sslrootcert=/own.crt"),
+    ],
+)
+def test_an_address_without_an_authority_takes_that_of_its_connection(address: str, with_it: str) -> None:
+    assert settings.with_authority(address, "/a b/ca.crt") == with_it
+    assert settings.with_authority(address, "") == address
+    assert settings.authority_of(with_it) in ("/a b/ca.crt", "/own.crt")

@@ -13,7 +13,7 @@ from sgmp_console.diagnosis.outside import outside
 from sgmp_console.diagnosis.steps import NotAsNeeded, Step, step
 from sgmp_console.errors import SgmpError, UserError
 from sgmp_console.fleet import accounts, houses
-from sgmp_console.settings import Profile
+from sgmp_console.settings import Profile, authority_of, with_authority
 from sgmp_console.store import Database, login_name, server_version
 from sgmp_console.store import accounts as stored_accounts
 from sgmp_console.store.connecting import parameters_of
@@ -92,7 +92,8 @@ def deployment(
 ) -> Iterator[Step]:
     """One Step after the other, as they are looked at. Nothing is changed.
 
-    `database_url` with user and password, an administrator's or the owner's: without it the database is only reached.
+    `database_url` with user and password, an administrator's or the owner's: without it the database is only reached. Where it
+    names no authority, the profile's signed the database's certificate.
     """
     if database_url is None:
         yield step("Database", lambda: databases.answers(profile.database_url), _DATABASE_REMEDY)
@@ -100,9 +101,10 @@ def deployment(
         yield from outside(profile, smtp_password)
         return
     found: list[Database] = []
+    entered = with_authority(database_url, authority_of(profile.database_url))
 
     def open_database() -> str:
-        found.append(stored_accounts.connect(database_url, profile.deployment))
+        found.append(stored_accounts.connect(entered, profile.deployment))
         return f"{found[0].address} answers, and accepts user and password."
 
     yield step("Database", open_database, _DATABASE_REMEDY)
