@@ -103,6 +103,35 @@ def newest(
     return [Event(to_ms(ts), device, type_name, data, number) for ts, device, type_name, data, number in rows]
 
 
+@dataclass(frozen=True)
+class StateChange:
+    """From then on (UTC ms) a field of a device had this text."""
+
+    timestamp_ms: int
+    device: str
+    field: str
+    value: str
+
+
+MAX_STATES = 2000
+"""Of each field and of a house, the newest are read."""
+
+
+def state_changes(connection: sa.Connection, house_id: int, start_ms: int, end_ms: int) -> list[StateChange]:
+    """When texts of the house's devices changed in [start_ms, end_ms), newest first; not of fields that change more often
+    than every five minutes: clocks and counters."""
+    rows = connection.execute(
+        sa.text("SELECT ts, device, field, value FROM sgmp.state_changes(:house, :start, :end, :newest)"),
+        {
+            "house": house_id,
+            "start": from_ms(start_ms),
+            "end": from_ms(end_ms),
+            "newest": MAX_STATES,
+        },
+    )
+    return [StateChange(to_ms(ts), device, name, value) for ts, device, name, value in rows]
+
+
 def types(connection: sa.Connection, house_id: int) -> list[str]:
     """The event types that have come from a house, in order of name."""
     rows = connection.execute(sa.text("SELECT sgmp.event_types(:house)"), {"house": house_id})

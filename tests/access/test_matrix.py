@@ -47,6 +47,7 @@ read the newest readings   all    own         own      own        -      -      
 read fields of a device    all    own         own      own        -      -            -         -
 read slots                 all    own         own      own        -      -            -         -
 read texts                 all    own         own      own        -      -            -         -
+read states                all    own         own      own        -      -            -         -
 read events                all    own         own      own        -      -            -         -
 list events                all    own         own      own        -      -            -         -
 read what edges reported   all    own         own      own        -      -            -         -
@@ -247,6 +248,10 @@ ACTS = {
         ).first(),
         "SELECT FROM sgmp.fields_of({house}) f, sgmp.texts_between(ARRAY[f.series_id], '-infinity', 'infinity') t"
         " WHERE t.value = {mark}",
+    ),
+    "read states": Act(
+        lambda c, p: events.state_changes(c, p.house_id, *SPAN),
+        "SELECT FROM sgmp.state_changes({house}, '-infinity', 'infinity', 10) WHERE value = {mark}",
     ),
     "read events": Act(
         lambda c, p: events.read(c, p.house_id, *SPAN),

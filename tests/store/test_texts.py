@@ -67,3 +67,17 @@ def test_late_texts_change_nothing_before_their_time_and_little_after(
         write(place, *arriving[start : start + 7])
     rows = stored(database)
     assert all(in_force(rows, at) == text for at, text in truth)
+
+
+def test_a_state_is_listed_when_it_changes_and_a_clock_is_not(place: Place, database: Database) -> None:
+    write(place, (T0 - 5, "idle"), *((T0 + hour * HOUR_MS, "idle") for hour in range(3)))
+    write(place, (T0 + 3 * HOUR_MS, "charging"), (T0 + 4 * HOUR_MS, "charging"), (T0 + 5 * HOUR_MS, "idle"))
+    write(place, *((T0 + second * 1000, f"12:00:{second}") for second in range(30)), field="clock")
+    with database.begin() as connection:
+        found = store.events.state_changes(connection, place.house.house_id, T0, T0 + 6 * HOUR_MS)
+        assert [(one.timestamp_ms - T0, one.device, one.field, one.value) for one in found] == [
+            (5 * HOUR_MS, "meter", "state", "idle"),
+            (3 * HOUR_MS, "meter", "state", "charging"),
+        ]
+        first = store.events.state_changes(connection, place.house.house_id, T0 - 5, T0)
+    assert [one.value for one in first] == ["idle"]

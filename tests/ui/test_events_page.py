@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from sgmp_console import store
 from sgmp_console.fleet import devices
-from sgmp_console.store import Batch, EventRow
+from sgmp_console.store import Batch, EventRow, TextRow
 from sgmp_console.ui.pages.events.page import EventsPage
 from sgmp_console.ui.parts.empty_state import EmptyState
 from sgmp_console.ui.theme import Appearance
@@ -204,3 +204,23 @@ def test_odd_data_is_plain_text_in_one_line(
     page = shown(qtbot, view, deployed)
     (text,) = texts(page)
     assert "\n" not in text
+
+
+def test_a_device_whose_state_changed_is_a_line(qtbot: QtBot, view: MainView, deployed: Deployment) -> None:
+    house = deployed.houses[0]
+    charger = devices.create(deployed.owner, house.house_id, "charger", "powerflex", POWERFLEX)
+    with deployed.owner.begin() as connection:
+        rows = [
+            TextRow(
+                house.house_id, charger.device_id, "charger", NOW_MS - minutes * MINUTE_MS, {"state": text}
+            )
+            for minutes, text in ((90, "UNPLUGGED"), (30, "ADAPTIVE"), (20, "ADAPTIVE"))
+        ]
+        store.readings.write(connection, Batch(texts=rows))
+    page = shown(qtbot, view, deployed)
+    assert texts(page) == ["state: ADAPTIVE", "state: UNPLUGGED"]
+    assert texts(page, 1) == ["charger", "charger"]
+    choose(qtbot, page, "Kind", "Notes")
+    assert not page.table.rows()
+    choose(qtbot, page, "Kind", "States")
+    assert texts(page, 2) == ["State", "State"]

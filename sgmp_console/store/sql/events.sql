@@ -82,3 +82,34 @@ BEGIN
         ) lately ORDER BY lately.ts;
 END
 $$;
+
+-- Texts of a house's devices (their states) that differ from the one before, the newest first: of the newest `newest` that are
+-- stored of each field in from_ts <= ts < to_ts. What changes more often than every five minutes is a clock or a counter, and
+-- is left out. Here and not beside the texts, since it is read along with events.
+CREATE FUNCTION sgmp.state_changes(house integer, from_ts timestamptz, to_ts timestamptz, newest integer)
+RETURNS TABLE (ts timestamptz, device text, field text, value text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT c.ts, c.device, c.field, c.value
+        FROM (
+            SELECT t.ts, f.device, f.field, t.value, count(*) OVER of_field AS changes,
+                   max(t.ts) OVER of_field - min(t.ts) OVER of_field AS span
+            FROM sgmp.fields_of(house) f
+            CROSS JOIN LATERAL (
+                SELECT x.ts, x.value, COALESCE(lag(x.value) OVER (ORDER BY x.ts), (
+                           SELECT p.value FROM sgmp.text_reading p
+                           WHERE p.series_id = f.series_id AND p.ts < x.ts ORDER BY p.ts DESC LIMIT 1)) AS before
+                FROM (
+                    SELECT l.ts, l.value FROM sgmp.text_reading l
+                    WHERE l.series_id = f.series_id AND l.ts >= from_ts AND l.ts < to_ts ORDER BY l.ts DESC LIMIT newest
+                ) x
+            ) t
+            WHERE t.before IS DISTINCT FROM t.value
+            WINDOW of_field AS (PARTITION BY f.series_id)
+        ) c
+        WHERE c.changes <= 20 OR c.span > (c.changes - 1) * interval '5 minutes'
+        ORDER BY c.ts DESC, c.device, c.field LIMIT newest;
+END
+$$;

@@ -92,6 +92,7 @@ GRANT EXECUTE ON FUNCTION
     sgmp.packed_slots(integer[], timestamptz, timestamptz), sgmp.packed_hours(integer[], timestamptz, timestamptz),
     sgmp.texts_between(integer[], timestamptz, timestamptz), sgmp.days_with_readings(integer[], timestamptz, integer),
     sgmp.events_between(integer, timestamptz, timestamptz, text[], text[]), sgmp.event_types(integer), sgmp.edge_statuses(integer, text, timestamptz, integer),
+    sgmp.state_changes(integer, timestamptz, timestamptz, integer),
     sgmp.newest_events(integer, timestamptz, timestamptz, bigint, text[], text[], text, integer),
     sgmp.create_role(text, text, text[]), sgmp.update_role(integer, integer, text, text, text[]), sgmp.delete_role(integer),
     sgmp.visible_roles(),

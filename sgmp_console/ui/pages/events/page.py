@@ -14,11 +14,11 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from sgmp_console.reports.time_marks import MarkKind
 from sgmp_console.store import devices, events, findings, notes
-from sgmp_console.store.events import Event
+from sgmp_console.store.events import Event, StateChange
 from sgmp_console.store.findings import Finding
 from sgmp_console.store.notes import Note, NoteKind
 from sgmp_console.timeseries import SLOT_MS
-from sgmp_console.ui import finding_words, formats
+from sgmp_console.ui import finding_words, formats, plain_text
 from sgmp_console.ui.dialogs.confirm import confirm
 from sgmp_console.ui.dialogs.note import NoteDialog, may_write
 from sgmp_console.ui.page import Services
@@ -39,10 +39,12 @@ _ALL_BUT_STATUS = "all but status"
 _ALL = "all"
 _FINDINGS = "findings"
 _NOTES = "notes"
+_STATES = "states"
 _KINDS = (
     ("All but the edge's status", _ALL_BUT_STATUS),
     ("Findings", _FINDINGS),
     ("Notes", _NOTES),
+    ("States", _STATES),
     ("Everything", _ALL),
 )
 """An edge reports its status each minute: it would hide what else happens."""
@@ -54,15 +56,17 @@ _ABSURD = 1e15
 
 @dataclass(frozen=True)
 class Line:
-    """An event, or a finding or a note at the time it began."""
+    """An event, a new state of a device, or a finding or a note at the time it began."""
 
     at_ms: int
     device: str
-    what: Event | Finding | Note
+    what: Event | Finding | Note | StateChange
 
     @property
-    def id_(self) -> tuple[type, int]:
+    def id_(self) -> tuple[object, ...]:
         match self.what:
+            case StateChange():
+                return StateChange, self.at_ms, self.device, self.what.field
             case Event(event_id=number) | Finding(finding_id=number) | Note(note_id=number):
                 return type(self.what), number
 
@@ -135,11 +139,13 @@ class EventsPage(ListPage[Line, EventsFound]):
             case Note():
                 excluded = "excluded from means and sums" if line.what.excluded else ""
                 return ": ".join(filter(None, (excluded.capitalize(), line.what.text)))
+            case StateChange():
+                return plain_text.one_line(f"{line.what.field}: {line.what.value}")
             case Event():
                 return in_one_line(line.what)
 
     def _lasted(self, line: Line) -> str:
-        if isinstance(line.what, Event):
+        if isinstance(line.what, Event | StateChange):
             return ""
         if line.what.to_ms is None:
             return f"{formats.duration(self.services.now_ms() - line.at_ms)}, open"
@@ -305,6 +311,9 @@ class EventsPage(ListPage[Line, EventsFound]):
             said = finding_words.said(line.what, self._zone().key)
             when = finding_words.when(line.what, self.services.now_ms(), self._zone())
             self.details.show_details(" ".join(filter(None, (f"{said.text}: {when}.", said.to_do))), "")
+        elif isinstance(line.what, StateChange):
+            head = f"{line.what.field} of {_device(line)} changed: {self._time(line)}"
+            self.details.show_details(head, line.what.value)
         elif isinstance(line.what, Note):
             times = f"{self._time(line)} to {formats.moment(line.what.to_ms, self.services.now_ms(), self._zone())}"
             at = formats.moment(line.what.at_ms, self.services.now_ms(), self._zone())
@@ -337,6 +346,9 @@ def _read(services: Services, house_id: int, wanted: Filter, after: Event | None
         wrong: list[Finding] = []
         if wanted.kind in (_FINDINGS, _ALL, _ALL_BUT_STATUS):
             wrong = findings.read(connection, house_id, ended_since_ms=wanted.start_ms)
+        states: list[StateChange] = []
+        if wanted.kind in (_STATES, _ALL, _ALL_BUT_STATUS):
+            states = events.state_changes(connection, house_id, wanted.start_ms, wanted.end_ms)
         written: list[Note] = []
         if wanted.kind in (_NOTES, _ALL, _ALL_BUT_STATUS) and not wanted.device:
             written = notes.read(connection, house_id, wanted.start_ms, wanted.end_ms)
@@ -355,11 +367,18 @@ def _read(services: Services, house_id: int, wanted: Filter, after: Event | None
         for note in written
         if since_ms <= note.from_ms < until_ms and sought in f"{note.kind.title} {note.text}".casefold()
     ]
+    lines += [
+        Line(state.timestamp_ms, state.device, state)
+        for state in states
+        if since_ms <= state.timestamp_ms < until_ms
+        and (not wanted.device or state.device == wanted.device)
+        and sought in f"{state.device} {state.field} {state.value}".casefold()
+    ]
     return EventsFound(tuple(lines), last, tuple(types), (*names, contract.EDGE_DEVICE_NAME))
 
 
 def _types_of(kind: str, present: Sequence[str]) -> Sequence[str]:
-    if kind in (_ALL, _FINDINGS, _NOTES):
+    if kind in (_ALL, _FINDINGS, _NOTES, _STATES):
         return ()
     if kind == _ALL_BUT_STATUS:
         return [name for name in present if name != contract.EDGE_STATUS]
@@ -407,6 +426,8 @@ def _kind(line: Line) -> str:
             return "Finding"
         case Note():
             return f"Note: {line.what.kind.value}"
+        case StateChange():
+            return "State"
         case Event():
             return line.what.type
 
