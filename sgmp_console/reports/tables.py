@@ -67,8 +67,8 @@ def of_days(data: ReportData, names: Sequence[tuple[str, str]]) -> Table:
     columns = [TableColumn("Day", Column.DAY), TableColumn("End", Column.TIME, file_only=True)]
     for _, title in names:
         columns += [
-            TableColumn(f"{title}, energy", Column.NUMBER, "kWh"),
-            TableColumn(f"{title}, coverage", Column.NUMBER, "%"),
+            TableColumn(f"{title}, energy", Column.NUMBER, "kWh", short=title),
+            TableColumn(f"{title}, coverage", Column.NUMBER, "%", short="Covered"),
         ]
     rows = []
     times = []
