@@ -38,6 +38,7 @@ def main() -> int:
     try:
         if not (root / "etc" / "debian_version").exists():
             run("debootstrap", "--variant=minbase", arguments.suite, str(root))
+        root.chmod(0o755)  # its users get in
         print(f"=== {time.monotonic() - began:4.0f} s  Debian is there", flush=True)
         prepare(root, PYTHONS[arguments.suite])
         print(f"=== {time.monotonic() - began:4.0f} s  packages and wheels are there", flush=True)
