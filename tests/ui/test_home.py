@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from sgmp_console.errors import UserError
@@ -23,6 +23,7 @@ from sgmp_console.ui.pages.home.flow import flows
 from sgmp_console.ui.pages.home.page import HomePage
 from sgmp_console.ui.parts.empty_state import Details, EmptyState, Skeleton
 from sgmp_console.ui.parts.labels import ElidedLabel, ValueLabel
+from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.tasks import POOLS, Tasks
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.fleet.configs import SONNEN
@@ -304,6 +305,14 @@ def test_an_item_that_cannot_be_evaluated_says_why(show: Show) -> None:
     broken = replace(full.curves["soc"], problem=problem, latest=None)
     page = show(replace(full, curves={**full.curves, "soc": broken}))
     assert problem in texts(page.missing_items)
+
+
+def test_all_of_home_is_seen_in_a_window_of_1280x800(show: Show, view: MainView, qapp: QApplication) -> None:
+    page = show(snapshots.snapshot())
+    assert (view.width(), view.height()) == (1280, 800)
+    qapp.processEvents()
+    area = next(area for area in page.findChildren(ScrollArea) if area.isAncestorOf(page.flow))
+    assert area.verticalScrollBar().maximum() == 0
 
 
 def test_a_house_with_all_items_has_no_message_bar(show: Show) -> None:

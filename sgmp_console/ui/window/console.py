@@ -159,7 +159,9 @@ class Console(QMainWindow):
         if not prepared.password:
             self.ask_to_sign_in(self._profiles, prepared.email)
             self.sign_in.show_error(
-                UserError("The password was changed in this window: sign in with the new one."),
+                UserError(
+                    "The demo's first password was changed: sign in with the new one. With --reset the demo starts afresh."
+                ),
                 slow_down=False,
             )
             return

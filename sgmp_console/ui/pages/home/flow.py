@@ -63,7 +63,7 @@ class FlowDiagram(QWidget):
         self.setMinimumSize(256, 236)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(306, 256)
+        return QSize(306, 236)
 
     def set_flows(self, flows: dict[str, Flow]) -> None:
         if flows == self._flows:

@@ -168,6 +168,10 @@ class HomePage(LoadedPage):
         line.body.addWidget(self._readout)
         line.body.addWidget(self.line_chart)
 
+        for resizable in (power, line, self.findings):
+            # They take what is left, and want nothing: by what they want, a page that has room would scroll.
+            resizable.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+
         page = QWidget()
         page.setProperty("surface", "none")
         self.missing_items = MissingItemsBar()
