@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import Protocol
+from typing import Any, Protocol
 
 from sgmp_console.cloud.limited_time import limited, tls_context
 from sgmp_console.errors import Unavailable, UserError
@@ -129,7 +129,7 @@ class SmtpMailer:
         try:
             with self._connected() as server:
                 if self.user:
-                    server.login(self.user, self.password)
+                    server.login(_Utf8(self.user), _Utf8(self.password))
                 if message is None:
                     server.noop()
                 else:
@@ -145,6 +145,11 @@ class SmtpMailer:
             raise MailPasswordNeeded(
                 f"{where} does not accept user and password ({error.smtp_code}). Enter the password again, or correct the "
                 f"user {self.user} in the connection profile."
+            ) from None
+        except UnicodeError:
+            raise MailRefused(
+                f"{where} has no way of signing in for a user or password with such characters. Give it ones of plain letters "
+                "and digits."
             ) from None
         except smtplib.SMTPNotSupportedError as error:
             raise MailRefused(f"{where} can't do what is needed: {error}. Check its port.") from None
@@ -186,7 +191,7 @@ class SmtpMailer:
         return server
 
 
-class _Limited:
+class _Limited(smtplib.SMTP):
     """WORKAROUND (no upstream report): smtplib has a time-out for each step only, and its socket can't be had before the
     greeting otherwise."""
 
@@ -196,8 +201,19 @@ class _Limited:
         self.ends = time.monotonic() + WITHIN_S
         return limited(super()._get_socket(host, port, timeout), self.ends)  # type: ignore[misc]
 
+    def auth_plain(self, challenge: Any = None) -> str:
+        """RFC 4616 has user and password in UTF-8; smtplib encodes them as ASCII."""
+        return _Utf8(super().auth_plain(challenge))
 
-class _Server(_Limited, smtplib.SMTP):
+
+class _Utf8(str):
+    """WORKAROUND (https://github.com/python/cpython/issues/73936): a text that is UTF-8 whatever is asked for."""
+
+    def encode(self, _encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return super().encode("utf-8", errors)
+
+
+class _Server(_Limited):
     def limit(self) -> None:
         """Again, after TLS began."""
         if self.sock is not None:

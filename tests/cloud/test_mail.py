@@ -104,6 +104,16 @@ def test_a_server_that_wants_a_password_gets_it(tls: ssl.SSLContext, authority: 
         assert "wrong-one" not in f"{refused.value} {refused.value.__cause__} {wrong!r}"
 
 
+@pytest.mark.parametrize("password", ["Käsebrot 12€", "пароль", "two  blanks and = \\ %s"])
+def test_a_password_may_have_any_characters(
+    tls: ssl.SSLContext, authority: LocalAuthority, password: str
+) -> None:
+    with running_smtp(tls=tls, password=password) as server:
+        ca_file = str(authority.certificate_file)
+        _send(_mailer(server, user="jörg@example.org", password=password, ca_file=ca_file))
+        assert (server.users[0], len(server.mails)) == (("jörg@example.org", password), 1)
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "sentence"),
     [
