@@ -315,6 +315,16 @@ def test_all_of_home_is_seen_in_a_window_of_1280x800(show: Show, view: MainView,
     assert area.verticalScrollBar().maximum() == 0
 
 
+def test_in_a_low_and_narrow_window_no_chart_is_squeezed(
+    show: Show, view: MainView, qapp: QApplication
+) -> None:
+    page = show(snapshots.snapshot())
+    view.resize(1024, 626)
+    qapp.processEvents()
+    assert page.power_chart.height() >= page.legend.minimumSizeHint().height()
+    assert page.line_chart.height() >= 100
+
+
 def test_a_house_with_all_items_has_no_message_bar(show: Show) -> None:
     assert not show(snapshots.snapshot()).missing_items.isVisible()
 

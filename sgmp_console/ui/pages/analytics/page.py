@@ -108,7 +108,7 @@ class AnalyticsPage(ListPage[ItemRow, AnalyticsFound]):
         parts = []
         if found.missing:
             words = formats.count(len(found.missing), "required item")
-            parts.append(f"{words} missing: {', '.join(found.missing)}. Dashboards and reports need them.")
+            parts.append(f"{words} missing: {', '.join(found.missing)}; needed by dashboards and reports.")
         if waiting:
             parts.append(
                 f"Earlier readings of {', '.join(waiting)} are not aggregated yet. Numbers are right, but long reports "

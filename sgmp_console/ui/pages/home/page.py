@@ -45,6 +45,8 @@ _THREE_COLUMNS_FROM = 920
 """Width in pixels."""
 _TILE_HEIGHT = 112
 _LEAST_CARD_HEIGHT = 204
+_LEAST_POWER_HEIGHT = 264
+"""With all of the legend."""
 
 _REPORT_OF = {"solar": "solar", "battery_discharging": "battery", "ev": "ev", "load": "load"}
 """By item of a tile: the page of its report."""
@@ -149,7 +151,6 @@ class HomePage(LoadedPage):
         self.findings.set_has_pages(self.services.has_page("device"))
         self.findings.chosen.connect(self._take_note)
         self.findings.page_wanted.connect(self._show_page_of)
-        self.findings.setMinimumHeight(_LEAST_CARD_HEIGHT)
 
         power = Card("Power, last 24 hours")
         self._power_hint = label("", "caption", "muted")
@@ -168,9 +169,14 @@ class HomePage(LoadedPage):
         line.body.addWidget(self._readout)
         line.body.addWidget(self.line_chart)
 
-        for resizable in (power, line, self.findings):
-            # They take what is left, and want nothing: by what they want, a page that has room would scroll.
+        for resizable, least in (
+            (power, _LEAST_POWER_HEIGHT),
+            (line, _LEAST_CARD_HEIGHT),
+            (self.findings, _LEAST_CARD_HEIGHT),
+        ):
+            # They take what is left, and want no more than they need: by what a chart wants, a page that has room would scroll.
             resizable.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+            resizable.setMinimumHeight(least)
 
         page = QWidget()
         page.setProperty("surface", "none")
