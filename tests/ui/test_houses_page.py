@@ -39,7 +39,7 @@ from sgmp_edge import contract
 from tests.database import TestDatabase
 from tests.fleet.configs import EGAUGE
 from tests.ui import equipped
-from tests.ui.conftest import Deployment, save_picture, save_pictures
+from tests.ui.conftest import Deployment, cut_off, save_picture, save_pictures
 from tests.ui.finding import acts_of, open_context_menu
 from tests.ui.houses import outage
 from tests.ui.readers import ChosenReader, Clock
@@ -576,6 +576,7 @@ def test_the_checklist_says_what_is_done_and_leads_to_the_next_act(
     assert said[::2] == list(house_words.TASKS.values())
     assert "None were generated yet: they let the edge in." in said
     assert "Missing: battery, battery_charging" in " ".join(said)
+    assert cut_off(checklist) == []
     save_pictures(checklist, "checklist", appearance)
     (generate,) = [one for one in checklist.findChildren(QPushButton) if one.text() == "New credentials"]
     generate.click()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtWidgets import QDialog, QLabel
 from pytestqt.qtbot import QtBot
@@ -11,8 +13,9 @@ from sgmp_console.timeseries import Series
 from sgmp_console.ui.dialogs.confirm import ConfirmDialog
 from sgmp_console.ui.pages.rules.editor import RuleEditor
 from sgmp_console.ui.pages.rules.page import RulesPage
+from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
-from tests.ui.conftest import Deployment, save_picture
+from tests.ui.conftest import Deployment, cut_off, save_pictures
 from tests.ui.snapshots import NOW_MS
 
 
@@ -46,7 +49,7 @@ def said(dialog: QDialog, text: str) -> bool:
 
 
 def test_a_rule_begins_as_a_suggestion_is_tried_on_the_past_created_disabled_and_deleted(
-    qtbot: QtBot, page: RulesPage, deployed: Deployment
+    qtbot: QtBot, page: RulesPage, appearance: Appearance
 ) -> None:
     editor = opened(qtbot, page, "create", RuleEditor)
     assert isinstance(editor, RuleEditor)
@@ -68,13 +71,15 @@ def test_a_rule_begins_as_a_suggestion_is_tried_on_the_past_created_disabled_and
     editor.clear_threshold.setText("")
     editor.threshold.textEdited.emit("0.01")
     qtbot.waitUntil(lambda: said(editor, "In the last 7 days it would"), timeout=20_000)
-    save_picture(editor, "rules_editor")
+    assert cut_off(editor) == []
+    save_pictures(editor, "rules_editor", appearance)
     with qtbot.waitSignal(editor.saved, timeout=20_000):
         editor.act.click()
     qtbot.waitUntil(lambda: len(page.table.rows()) == 1, timeout=20_000)
     (row,) = page.table.rows()
     assert (row.rule.name, row.rule.unit, row.house) == ("Load near the main fuse", "kW", "This house")
-    save_picture(page.window(), "rules")
+    assert cut_off(page) == []
+    save_pictures(page.window(), "rules", appearance)
 
     qtbot.waitUntil(page.action("disable").isEnabled)
     page.action("disable").trigger()
@@ -112,3 +117,27 @@ def test_a_rule_of_all_houses_stays_one_when_it_is_changed_and_says_why_it_is_su
     with deployed.owner.begin() as connection:
         (stored,) = rules.read(connection)
     assert (stored.name, stored.house_id, stored.formula) == ("Farther", None, "analytics.load")
+
+
+def test_what_somebody_else_changed_meanwhile_is_shown_and_replaced_only_knowingly(
+    qtbot: QtBot, page: RulesPage, deployed: Deployment
+) -> None:
+    house_id = deployed.houses[0].house_id
+    with deployed.owner.begin() as connection:
+        own = OperatorRule("High", "analytics.load", above=True, threshold=5, house_id=house_id)
+        made = rules.create(connection, own)
+    page.reload()
+    qtbot.waitUntil(lambda: len(page.table.rows()) == 1, timeout=20_000)
+    page.table.selectRow(0)
+    editor = opened(qtbot, page, "edit", RuleEditor)
+    assert isinstance(editor, RuleEditor)
+    with deployed.owner.begin() as connection:
+        rules.update(connection, replace(made, threshold=7))
+    editor.hold.setText("2.5")
+    editor.act.click()
+    qtbot.waitUntil(lambda: "analytics.load above 7" in editor.message_bar.text(), timeout=20_000)
+    with qtbot.waitSignal(editor.saved, timeout=20_000):
+        editor.message_bar.buttons()["mine"].click()
+    with deployed.owner.begin() as connection:
+        (stored,) = rules.read(connection)
+    assert (stored.threshold, stored.hold_s, stored.revision) == (5, 150, 3)

@@ -37,6 +37,8 @@ _TYPING_PAUSE_MS = 300
 _WIDTH, _FORMULA_HEIGHT = 720, 64
 """Logical pixels; two lines of formula."""
 
+_EVERYWHERE = "All houses"
+
 _EMPTY = OperatorRule("", "", above=True, threshold=0.0, hold_s=300)
 
 
@@ -102,7 +104,7 @@ class RuleEditor(FormDialog[OperatorRule]):
         self.suggestion.activated.connect(self._take_suggestion)
         self.house.addItem(self._house.name, self._house.house_id)
         if self.services.session.may("all_houses"):
-            self.house.addItem("All houses", None)
+            self.house.addItem(_EVERYWHERE, None)
         self.above.addItem("is above", True)
         self.above.addItem("is below", False)
         for severity, name in wording.SEVERITIES.items():
@@ -155,9 +157,8 @@ class RuleEditor(FormDialog[OperatorRule]):
 
     def fill(self, stored: OperatorRule) -> None:
         self.name.setText(stored.name)
-        self.house.setCurrentIndex(max(self.house.findData(stored.house_id or self._house.house_id), 0))
-        if stored.house_id is None and (stored.rule_id or stored is self._rule):
-            self.house.setCurrentIndex(self.house.findText("All houses"))
+        everywhere = stored.house_id is None and stored.rule_id != 0
+        self.house.setCurrentIndex(max(self.house.findText(_EVERYWHERE) if everywhere else 0, 0))
         self.formula.setPlainText(stored.formula)
         self.above.setCurrentIndex(0 if stored.above else 1)
         self.threshold.setText(wording.typed(stored.threshold))
@@ -360,10 +361,6 @@ class RuleEditor(FormDialog[OperatorRule]):
         return None if self._rule is None else self._become_new
 
     def _become_new(self) -> None:
-        if self._rule is not None:
-            self.house.setCurrentIndex(
-                self.house.findText("All houses") if self._rule.house_id is None else 0
-            )
         self._rule = None
 
     def done(self, result: int) -> None:

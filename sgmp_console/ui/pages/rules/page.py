@@ -140,11 +140,11 @@ class RulesPage(ListPage[RuleRow, RulesOverview]):
 
     def actions_shown(self, chosen: Sequence[RuleRow]) -> None:
         may_change = all(row.rule.house_id is not None or self._may_all() for row in chosen)
-        for act in ("delete", "edit"):
-            self.action(act).setEnabled(self.action(act).isEnabled() and may_change)
         for act, enabled in (("enable", False), ("disable", True)):
-            fits = bool(chosen) and may_change and any(row.rule.enabled is enabled for row in chosen)
-            self.action(act).setEnabled(fits)
+            self.action(act).setEnabled(any(row.rule.enabled is enabled for row in chosen))
+        if not may_change:
+            for act in ("delete", "edit", "enable", "disable"):
+                self.disable(act, "A rule of all houses is changed by who may see all houses.")
 
     def standing(self) -> tuple[Tone, str, tuple[tuple[str, str], ...]] | None:
         """That no watch runs."""
