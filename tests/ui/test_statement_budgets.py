@@ -41,6 +41,9 @@ DIALOGS = {
 }
 """By list, the acts that open a dialog of ours."""
 
+MOST = 10
+"""Statements until a dialog shows what it read."""
+
 AT_ONCE = {
     "devices": ("export", "open"),
     "analytics": ("required",),
@@ -108,10 +111,10 @@ def shown(qtbot: QtBot, view: MainView, page_id: str) -> ListPage[Any, Any]:
     return page
 
 
-def least(measure: Callable[[], int], bound: int = 0) -> int:
-    """Of three times, since the window around it reads now and then, too; of fewer where one needs `bound` or less."""
+def least(measure: Callable[[], int], times: int, bound: int) -> int:
+    """Of so many times, since the window around it reads now and then, too; of fewer where one needs `bound` or less."""
     found = measure()
-    for _ in range(2):
+    for _ in range(times - 1):
         if found > bound:
             found = min(found, measure())
     return found
@@ -128,7 +131,9 @@ def dialogs_of(page: ListPage[Any, Any]) -> list[QDialog]:
     return [dialog for dialog in page.findChildren(QDialog) if dialog.isVisible()]
 
 
-def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: str, bound: int = 0) -> int:
+def opening_cost(
+    qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: str, times: int = 3, bound: int = 0
+) -> int:
     """The statements until the dialog that `action` opens has read what it shows."""
 
     def opened() -> int:
@@ -144,7 +149,7 @@ def opening_cost(qtbot: QtBot, page: ListPage[Any, Any], tasks: Tasks, action: s
         qtbot.waitUntil(lambda: not dialogs_of(page))
         return len(sent)
 
-    return least(opened, bound)
+    return least(opened, times, bound)
 
 
 def row_for(page: ListPage[Any, Any], action: str) -> int:
@@ -193,8 +198,11 @@ def test_a_list_of_thirty_and_its_dialogs_cost_what_they_do_with_three(
     page.reload()
     qtbot.waitUntil(lambda: len(page.table.rows()) == rows + 27)
     assert cost(page) == list_of_few
-    many = {action: opening_cost(qtbot, page, tasks, action, bound) for action, bound in few.items()}
-    assert all(many[action] <= few[action] <= 10 for action in few), (few, many)
+    many = {  # on a busy machine an opening takes so long that the window reads during several of them
+        action: opening_cost(qtbot, page, tasks, action, times=10, bound=min(cost_of_few, MOST))
+        for action, cost_of_few in few.items()
+    }
+    assert all(many[action] <= min(few[action], MOST) for action in few), (few, many)
 
 
 def test_nothing_is_read_while_nothing_is_heard_of(
