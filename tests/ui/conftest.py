@@ -185,20 +185,28 @@ def deploy(where: TestDatabase) -> Deployment:
     )
 
 
+def fill(deployment: Deployment) -> Deployment:
+    fields = balanced(snapshots.NOW_MS - 3 * DAY_MS, snapshots.NOW_MS, 300_000)
+    measured(deployment.owner, deployment.houses[0], fields)
+    return deployment
+
+
 @pytest.fixture
 def deployed(test_database: TestDatabase) -> Deployment:
     return deploy(test_database)
 
 
+@pytest.fixture
+def filled(deployed: Deployment) -> Deployment:
+    """The first house has the required items and three days of readings up to now."""
+    return fill(deployed)
+
+
 @pytest.fixture(scope="module")
 def filled_once(database_server: TestServer) -> Iterator[Deployment]:
-    """For a file whose tests only read, as their `deployed`: the first house has the required items and three days of
-    readings up to now."""
+    """As `filled`, for a file whose tests only read, which take it as their `deployed`."""
     with database_server.database() as where:
-        deployment = deploy(where)
-        fields = balanced(snapshots.NOW_MS - 3 * DAY_MS, snapshots.NOW_MS, 300_000)
-        measured(deployment.owner, deployment.houses[0], fields)
-        yield deployment
+        yield fill(deploy(where))
 
 
 @pytest.fixture
