@@ -262,6 +262,19 @@ def test_while_the_database_is_away_the_broker_keeps_everything(chain: Chain) ->
     assert chain.ingest.stop() == 0
 
 
+def test_killed_while_the_database_is_away_nothing_is_lost(chain: Chain) -> None:
+    chain.publish(T0)
+    chain.wait(lambda: len(chain.stored()) == 1)
+    chain.to_database.cut()
+    chain.publish(*range(T0 + 1, T0 + 30))
+    chain.wait(lambda: chain.ingest.said("messages wait"))
+    chain.ingest.kill()  # what is not committed is not acknowledged: it comes again
+    chain.to_database.mend()
+    chain.ingest.start()
+    chain.wait(lambda: len(chain.stored()) == 30)
+    assert chain.ingest.stop() == 0
+
+
 def test_ingest_waits_for_a_database_that_is_not_there_yet(chain: Chain) -> None:
     chain.ingest.kill()
     chain.to_database.cut()
