@@ -1,4 +1,5 @@
-"""The fleet: a thousand houses from the click to the picture, read again, and what the houses of one screen did lately."""
+"""The fleet: a thousand houses from the click to the picture, read again, what the houses of one screen did lately, and a turn of
+the watch over all of them."""
 
 from __future__ import annotations
 
@@ -20,14 +21,19 @@ from sgmp_console.timeseries import SLOT_MS, Series
 from sgmp_console.ui.pages.fleet.page import FleetPage
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
+from sgmp_console.watch import service
 from tests.benchmarks import charts
 from tests.benchmarks.result import Result, ms, once, seconds
 from tests.benchmarks.world import DAY_MS, World, make_devices, settle
 from tests.reports.stored import work_off_late_ranges
 from tests.series import write_series
+from tests.statements import counting
 
 HOUSES, ON_SCREEN = 1000, 25
 """All of them; of which readings of 16 days are stored."""
+
+TURN_S = 10.0
+"""A sixth of the minute that a notification has."""
 
 _FIELDS = {
     "egauge": ("A.Solar", "A.GridPower", "A.Load", "A.EV"),
@@ -61,11 +67,15 @@ def measure(world: World) -> list[Result]:
             connection.execute(sa.text(statement), {"houses": HOUSES})
         connection.exec_driver_sql("ANALYZE")
     read_s = seconds(lambda: _read(world), 5)
+    with counting() as sent:
+        _read(world)
     number = f"{HOUSES:,} houses"
     return [
         Result(f"fleet of {number}, read", ms(read_s), "", read_s * 1000, 200, at_least=False, unit="ms"),
+        Result("the same", f"{len(sent)} statements", "", len(sent), 3, at_least=False, unit="statements"),
         *_page(world, number),
         *_pulses(world),
+        _turn(world, number),
     ]
 
 
@@ -140,6 +150,13 @@ def _pulses(world: World) -> list[Result]:
         Result(f"{what} of {ON_SCREEN} houses", ms(taken_s), "", taken_s * 1000, None, False, "ms")
         for what, taken_s in (("pulses, the first of a day,", first_s), ("pulses", again_s))
     ]
+
+
+def _turn(world: World, number: str) -> Result:
+    """The watch looks at all houses; a notification has a minute after a rule's hold time."""
+    taken_s = seconds(lambda: service.turn(world.database, "bench"), 3)
+    what = f"a turn of the watch over {number}"
+    return Result(what, ms(taken_s), "", taken_s, TURN_S, at_least=False, unit="s")
 
 
 def _measured(world: World, number: int) -> House:

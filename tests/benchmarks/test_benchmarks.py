@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sgmp_console.reports.item_reader import ItemReader
-from tests.benchmarks import ancestor, charts, exports, fleet, reports, result, rules
+from tests.benchmarks import ancestor, charts, exports, fleet, quality, reports, result, rules
 from tests.benchmarks.__main__ import SUBJECTS, main
 from tests.benchmarks.result import Result, table
 from tests.benchmarks.world import DAY_MS, SERIES, World, furnished
@@ -30,6 +30,7 @@ def test_every_subject_can_be_measured(world: World, subject: str, monkeypatch: 
     monkeypatch.setattr(fleet, "HOUSES", 20)
     monkeypatch.setattr(rules, "HOUSES", 20)
     monkeypatch.setattr(fleet, "ON_SCREEN", 2)
+    monkeypatch.setattr(quality, "NIGHT_HOUSES", 1)
     results = SUBJECTS[subject](world)
     assert results
     assert all(one.ratio >= 0 for one in results)  # memory may not grow at all
