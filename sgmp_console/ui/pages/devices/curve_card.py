@@ -112,8 +112,8 @@ class CurveCard(Card):
         self.shown = found
         zone = ZoneInfo(found.period.zone)
         curve = found.curve
-        beside = f", {curve.resolution.value}" if curve is not None else ""
-        self._hint.setText(f"{found.period.title}{beside}")
+        # Not the period: the top bar has it, and the name of the field needs the room.
+        self._hint.setText(curve.resolution.value if curve is not None else "")
         self.figures.show_facts(_facts(found, self._services.now_ms(), zone))
         if curve is None or not len(curve.starts):
             self._say(found.problem or f"{found.item} has no readings in this period: {found.period.title}.")

@@ -39,6 +39,8 @@ _MARGIN = 16
 _CHOICE_WIDTH = 200
 _MIDDLE_HEIGHT, _LOW_HEIGHT = 300, 200
 """Pixels of the fields with their curve, and of the cards below them, at least."""
+_FIELDS_WIDTH = 420
+"""Pixels of the fields at least: name, value and age of the usual ones."""
 _OUTCOMES_LISTED = 30
 _FEW_READINGS = 0.95
 """Of the readings that should have come: less is marked."""
@@ -71,6 +73,7 @@ class DevicePage(LivePage[DeviceDetails | NoDevices]):
         self.table.remember_widths(self.services.column_widths)
         self.table.selectionModel().selectionChanged.connect(self._field_chosen)
         self._fields_card = Card("Fields")
+        self._fields_card.setMinimumWidth(_FIELDS_WIDTH)
         self._fields_count = label("", "caption", "muted")
         self._fields_card.header.addWidget(self._fields_count)
         self._fields_card.body.addWidget(self.table)

@@ -140,6 +140,7 @@ COLUMNS: tuple[Column[FieldRow], ...] = (
         _LINE_WIDTH,
         sort=lambda row: row.now.field,
         paint=_paint_recent,
+        optional=1,
         searched=False,
     ),
 )
