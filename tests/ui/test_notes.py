@@ -19,8 +19,9 @@ from sgmp_console.ui.pages.events.page import EventsPage
 from sgmp_console.ui.session import Session
 from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
+from tests.reports.houses import balanced
 from tests.ui import equipped
-from tests.ui.conftest import Deployment, let_draw, save_pictures
+from tests.ui.conftest import Deployment, let_draw, measured, save_pictures
 from tests.ui.finding import hover, only, opened_report
 from tests.ui.snapshots import NOW_MS
 from tests.ui.test_events_page import read, shown, texts
@@ -100,11 +101,13 @@ def test_only_notes_are_changed_and_only_by_who_may(
 
 
 def test_the_chosen_part_of_a_reports_chart_becomes_a_note(
-    qtbot: QtBot, view: MainView, filled: Deployment, appearance: Appearance
+    qtbot: QtBot, view: MainView, deployed: Deployment, appearance: Appearance
 ) -> None:
     equipped.find(
-        filled.owner, filled.houses[0], "device_down", device="egauge", since_ms=NOW_MS - 4 * HOUR_MS
+        deployed.owner, deployed.houses[0], "device_down", device="egauge", since_ms=NOW_MS - 4 * HOUR_MS
     )
+    fields = balanced(NOW_MS - 24 * HOUR_MS, NOW_MS, SLOT_MS)
+    measured(deployed.owner, deployed.houses[0], fields)
     page = opened_report(qtbot, view, "load")
     assert page.marks_button.text() == "1 finding in this period"
     before = page.report.figure("energy") if page.report else None
@@ -118,7 +121,7 @@ def test_the_chosen_part_of_a_reports_chart_becomes_a_note(
     dialog.text.setText("Oven at full power")
     dialog.excluded.setChecked(True)
     send(qtbot, dialog)
-    (note,) = stored(filled)
+    (note,) = stored(deployed)
     assert note.to_ms - note.from_ms in (24 * SLOT_MS, 25 * SLOT_MS)
     qtbot.waitUntil(lambda: page.report is not None and page.report.excluded_slots > 0)
     assert page.marks_button.text() == "1 finding, 1 note in this period, 2\u00a0h excluded"
