@@ -21,8 +21,9 @@ from sgmp_console.ui.theme import Appearance
 from sgmp_console.ui.window.frame.main_view import MainView
 from tests.reports.houses import balanced
 from tests.ui import equipped
-from tests.ui.conftest import Deployment, let_draw, measured, save_pictures
+from tests.ui.conftest import Deployment, let_draw, save_pictures
 from tests.ui.finding import hover, only, opened_report
+from tests.ui.houses import measured
 from tests.ui.snapshots import NOW_MS
 from tests.ui.test_events_page import read, shown, texts
 from tests.waiting import WAIT_S
