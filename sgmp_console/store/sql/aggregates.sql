@@ -595,15 +595,20 @@ BEGIN
     IF first_slot >= kept_from THEN
         RETURN;
     END IF;
+    -- Counted in one pass: a count of its own for each slot would unpack the same compressed rows again and again.
     RETURN QUERY
+        WITH stored AS MATERIALIZED (
+            SELECT r.series_id, date_bin('5 minutes', r.ts, timestamptz '2000-01-01 00:00:00+00') AS slot, count(*) AS n
+            FROM sgmp.reading r
+            WHERE r.series_id = ANY (of_series) AND r.ts >= first_slot AND r.ts < least(last_slot + interval '5 minutes', kept_from)
+            GROUP BY 1, 2
+        )
         SELECT g.of_series, g.slot
         FROM (SELECT DISTINCT a.of_series, a.slot FROM unnest(of_series, slots) AS a (of_series, slot)) g
         JOIN sgmp.slot k ON k.series_id = g.of_series AND k.slot = sgmp.from_ms(g.slot)
             AND k.slot >= first_slot AND k.slot <= last_slot
-        WHERE k.slot < kept_from AND k.n > (
-            SELECT count(*) FROM sgmp.reading r
-            WHERE r.series_id = g.of_series AND r.ts >= sgmp.from_ms(g.slot)
-              AND r.ts < sgmp.from_ms(g.slot) + interval '5 minutes');
+        LEFT JOIN stored s ON s.series_id = g.of_series AND s.slot = sgmp.from_ms(g.slot)
+        WHERE k.slot < kept_from AND k.n > COALESCE(s.n, 0);
 END
 $$;
 
