@@ -17,6 +17,7 @@ from sgmp_console.ui.live import HomeFeed
 from sgmp_console.ui.pages.reports.page import ReportPage
 from sgmp_console.ui.pages.reports.period_page import PeriodPage
 from sgmp_console.ui.parts.empty_state import EmptyState, Skeleton
+from sgmp_console.ui.parts.formula.checked_formula import CheckedFormula
 from sgmp_console.ui.parts.list_page import ListPage
 from sgmp_console.ui.window.frame.main_view import MainView
 from sgmp_console.ui.window.frame.sidebar import Sidebar
@@ -95,7 +96,8 @@ def let_time_pass(owner: QObject) -> None:
 
 def is_settled(owner: QObject) -> bool:
     """Nothing waits for a pause in what is typed, and nothing is worked out."""
-    pauses = [timer for timer in running_timers(owner) if timer.isSingleShot()]
+    typed_in = (owner, *owner.findChildren(CheckedFormula))
+    pauses = [timer for part in typed_in for timer in running_timers(part) if timer.isSingleShot()]
     return not pauses and not any(work.busy() for work in owner.findChildren(LatestOnly))
 
 

@@ -304,7 +304,7 @@ def test_an_error_found_only_at_saving_is_marked_at_its_place(qtbot: QtBot, edit
     editor = edit(None)
     editor.name.setText("x")
     editor.formula.replace_all("  egauge.A.Solar + sonen.y")
-    for pause in running_timers(editor):
+    for pause in running_timers(editor.formula):
         pause.stop()
     editor.perform()
     qtbot.waitUntil(lambda: not editor.busy)

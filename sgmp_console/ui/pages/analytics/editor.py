@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidg
 
 from sgmp_console.errors import Taken
 from sgmp_console.fleet import analytics
-from sgmp_console.formula import FormulaError, Problem
+from sgmp_console.formula import FormulaError
 from sgmp_console.reports import assessment
-from sgmp_console.reports.assessment import Assessment, HouseFormulas, Preview
+from sgmp_console.reports.assessment import Assessment, Preview
 from sgmp_console.store import AnalyticItem, House
 from sgmp_console.store import analytics as stored_items
 from sgmp_console.ui import fonts
@@ -25,9 +25,7 @@ from sgmp_console.ui.pages.analytics.aggregation_box import AggregationBox
 from sgmp_console.ui.pages.analytics.preview_card import PreviewCard
 from sgmp_console.ui.pages.analytics.rendered import RenderedFormula
 from sgmp_console.ui.parts.fields import Field
-from sgmp_console.ui.parts.formula import completion
-from sgmp_console.ui.parts.formula.formula_edit import FormulaEdit
-from sgmp_console.ui.parts.formula.verdict import Verdict
+from sgmp_console.ui.parts.formula.checked_formula import CheckedFormula
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.parts.scroll_area import ScrollArea
 from sgmp_console.ui.tasks import Report
@@ -71,17 +69,10 @@ class ItemEditor(EditDialog[AnalyticItem]):
         super().__init__(services, title, verb, doing, parent, context=house.name)
         self._house = house
         self._item = item
-        self._known: HouseFormulas | None = None
         self._has_news = False
-        self._assessed: Assessment | None = None
+        self._is_assessed = False
         self._build()
-        self._reads = LatestOnly[HouseFormulas](services.tasks, self._house_read, self._not_assessed, self)
-        self._assess = LatestOnly[Assessment](services.tasks, self._assessment_came, self._not_assessed, self)
         self._previews = LatestOnly[Preview](services.tasks, self._preview_came, self._not_previewed, self)
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(_TYPING_PAUSE_MS)
-        self._pause.timeout.connect(self._check)
         self._refresh = QTimer(self)
         self._refresh.setInterval(_REFRESH_MS)
         self._refresh.timeout.connect(self._follow)
@@ -93,8 +84,8 @@ class ItemEditor(EditDialog[AnalyticItem]):
             self._show_item(replace(like, name=""))
         self.mark_clean()
         self._connect()
-        self._say_nothing_yet()
-        self._read_house()
+        self._show_nothing_yet()
+        self.formula.begin()
         self._refresh.start()
 
     # --- Building ------------------------------------------------------------------------------------------------
@@ -105,8 +96,10 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self.unit = QLineEdit()
         for entry in (self.name, self.description, self.unit):
             entry.setFont(fonts.font("body"))
-        self.formula = FormulaEdit()
-        self.verdict = Verdict()
+        self.formula = CheckedFormula(
+            self.services, self._house.house_id, pause_ms=_TYPING_PAUSE_MS, item=self._identity
+        )
+        self.verdict = self.formula.verdict
         self.rendered = RenderedFormula()
         self.aggregation = AggregationBox()
         self._name_field = Field("Name", self.name, "Letters, digits and underscores; starts with a letter.")
@@ -168,7 +161,10 @@ class ItemEditor(EditDialog[AnalyticItem]):
         self.aggregation.set_wanted(item.aggregated)
 
     def _connect(self) -> None:
-        self.formula.edited.connect(self._formula_changed)
+        self.formula.outdated.connect(self._formula_outdated)
+        self.formula.emptied.connect(self._show_nothing_yet)
+        self.formula.assessed.connect(self._assessment_came)
+        self.formula.failed.connect(self.report_unavailable)
         self.formula.submitted.connect(self.perform)
         self.name.textEdited.connect(self._name_edited)
         self.name.editingFinished.connect(self._judge_name)
@@ -196,21 +192,8 @@ class ItemEditor(EditDialog[AnalyticItem]):
             self.aggregation.wanted(),
         )
 
-    def _read_house(self) -> None:
-        self._has_news = False
-        database, house_id, now_ms = (
-            self.services.session.database,
-            self._house.house_id,
-            self.services.now_ms(),
-        )
-        self._reads.ask(lambda: assessment.read_house(database, house_id, now_ms))
-
-    def _house_read(self, known: HouseFormulas) -> None:
-        self._known = known
-        own = self._item.name if self._item else ""
-        self.formula.set_candidates(completion.all_candidates(known.catalogue, except_item=own))
-        if not self._pause.isActive():
-            self._check()
+    def _identity(self) -> tuple[str, int]:
+        return self.entries().name, self._item.item_id if self._item else 0
 
     def _heard(self, house_id: int) -> None:
         if house_id in (0, self._house.house_id):
@@ -219,22 +202,22 @@ class ItemEditor(EditDialog[AnalyticItem]):
     def _follow(self) -> None:
         if self.busy:
             return
+        found = self.formula.assessment
         if self._has_news:
-            self._read_house()
-        elif self._assessed is not None and self._assessed.error is None:
-            self._read_preview(self._assessed)
+            self._has_news = False
+            self.formula.read_house()
+        elif found is not None and found.error is None:
+            self._read_preview(found)
 
-    def _formula_changed(self) -> None:
-        self._assessed = None
-        self._assess.forget()
+    def _formula_outdated(self) -> None:
+        self._is_assessed = False
         self._previews.forget()
-        self._pause.start()
 
     def _name_edited(self) -> None:
         self._name_field.set_problem("")
         if self.formula.toPlainText().strip():
             # An item may refer to itself under the new name.
-            self._pause.start()
+            self.formula.check_soon()
 
     def _judge_name(self) -> None:
         name = self.name.text().strip()
@@ -247,42 +230,20 @@ class ItemEditor(EditDialog[AnalyticItem]):
         problem = analytics.name_problem(name)
         if problem:
             return f"{problem[0].upper()}{problem[1:]}."
-        if self._known is not None and name in self._known.catalogue.items:
+        known = self.formula.known
+        if known is not None and name in known.catalogue.items:
             return f"This house has an analytic item {name} already."
         return ""
 
-    def _check(self) -> None:
-        entries = self.entries()
-        if not entries.formula:
-            self._say_nothing_yet()
-            return
-        known = self._known
-        if known is None:
-            if not self._reads.busy():  # it failed before
-                self._read_house()
-            return
-        item_id = self._item.item_id if self._item else 0
-        # As it stands in the editor, blanks included, so that places fit.
-        text = self.formula.toPlainText()
-        self._assess.ask(lambda: assessment.assess(known, text, name=entries.name, item_id=item_id))
-
-    def _say_nothing_yet(self) -> None:
-        self._assess.forget()
+    def _show_nothing_yet(self) -> None:
         self._previews.forget()
-        self._assessed = None
-        self.formula.set_problems(())
-        self.verdict.say_nothing()
         self.rendered.show_formula(None)
         self.aggregation.show_effect(None, exact=False)
         self.preview.show_nothing("Values appear here while the formula is written.")
 
     def _assessment_came(self, found: Assessment) -> None:
-        if found.text != self.formula.toPlainText():
-            return
-        first_time = self._assessed is None and self._item is not None and found.text == self._item.formula
-        self._assessed = found
-        self.formula.set_problems(found.problems)
-        self.verdict.show_assessment(found)
+        first_time = not self._is_assessed and self._item is not None and found.text == self._item.formula
+        self._is_assessed = True
         if found.formula is not None:
             self.rendered.show_formula(found.formula)
         else:
@@ -308,10 +269,6 @@ class ItemEditor(EditDialog[AnalyticItem]):
         else:
             self.preview.show_outdated("before the last change")
 
-    def _not_assessed(self, error: Exception) -> None:
-        self.report_unavailable(error)
-        self.verdict.say_unknown(explain_in_form(error))
-
     def _read_preview(self, found: Assessment) -> None:
         formula, items = found.formula, found.items
         if formula is None:
@@ -327,8 +284,9 @@ class ItemEditor(EditDialog[AnalyticItem]):
         )
 
     def _preview_came(self, found: Preview) -> None:
-        if self._assessed is not None and found.text == self._assessed.text:
-            unit = self.unit.text().strip() or self._assessed.unit
+        assessed = self.formula.assessment
+        if assessed is not None and found.text == assessed.text:
+            unit = self.unit.text().strip() or assessed.unit
             self.preview.show_preview(found, unit, self.entries().name)
 
     def _not_previewed(self, error: Exception) -> None:
@@ -342,19 +300,12 @@ class ItemEditor(EditDialog[AnalyticItem]):
             part.setEnabled(free)
 
     def valid(self) -> bool:
-        entries, found = self.entries(), self._assessed
         if self._item is None:
-            self._name_field.set_problem(self._name_problem(entries.name))
+            self._name_field.set_problem(self._name_problem(self.entries().name))
         if self._name_field.problem:
             self.name.setFocus()
-        elif not entries.formula:
-            self.verdict.say_missing()
-            self.formula.setFocus()
-        elif found is not None and found.error is not None:
-            self.formula.go_to(found.error)
-        else:
-            return True
-        return False
+            return False
+        return self.formula.require_valid()
 
     def work(self) -> Callable[[Report], AnalyticItem]:
         database, house_id, item = self.services.session.database, self._house.house_id, self._item
@@ -380,13 +331,7 @@ class ItemEditor(EditDialog[AnalyticItem]):
 
     def place(self, error: Exception) -> bool:
         if isinstance(error, FormulaError):
-            # The text was stored without the blanks around it, which stand in the editor.
-            text = self.formula.toPlainText()
-            place = error.position + len(text) - len(text.lstrip())
-            problem = Problem(error.message, place, error.length)
-            self.formula.set_problems((problem,))
-            self.verdict.show_problem(problem)
-            self.formula.go_to(problem)
+            self.formula.show_refusal(error)
         elif isinstance(error, Taken):
             self._name_field.set_problem(str(error))
             self.name.setFocus()
@@ -417,27 +362,23 @@ class ItemEditor(EditDialog[AnalyticItem]):
 
     def fill(self, stored: AnalyticItem) -> None:
         self._show_item(stored)
-        self._check()
+        self.formula.check()
 
     def rebase(self, stored: AnalyticItem) -> None:
         self._item = stored
-        self._read_house()
+        self.formula.read_house()
 
     def recreate(self) -> Callable[[], None] | None:
         return None if self._item is None else self._become_new
 
     def _become_new(self) -> None:
         self._item = None
-        self._known = None
-        self._read_house()
+        self.formula.begin()
 
     # --- Leaving -------------------------------------------------------------------------------------------------
 
     def done(self, result: int) -> None:
-        self._pause.stop()
         self._refresh.stop()
-        self._reads.stop()
-        self._assess.stop()
+        self.formula.stop()
         self._previews.stop()
-        self.formula.popup().hide()
         super().done(result)

@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from sgmp_console.errors import UserError
 from sgmp_console.fleet import rules
-from sgmp_console.formula import FormulaError, Problem
-from sgmp_console.reports import assessment
-from sgmp_console.reports.assessment import Assessment, HouseFormulas
+from sgmp_console.formula import FormulaError
+from sgmp_console.reports.assessment import Assessment
 from sgmp_console.reports.rules import Past, past
 from sgmp_console.store import House, OperatorRule
 from sgmp_console.store import rules as stored_rules
@@ -25,9 +24,7 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.pages.rules import wording
 from sgmp_console.ui.parts.buttons import CheckBox, ComboBox
 from sgmp_console.ui.parts.fields import Field
-from sgmp_console.ui.parts.formula import completion
-from sgmp_console.ui.parts.formula.formula_edit import FormulaEdit
-from sgmp_console.ui.parts.formula.verdict import Verdict
+from sgmp_console.ui.parts.formula.checked_formula import CheckedFormula
 from sgmp_console.ui.parts.labels import label
 from sgmp_console.ui.tasks import Report
 
@@ -60,28 +57,20 @@ class RuleEditor(FormDialog[OperatorRule]):
         verb, doing = ("Save changes", "Saving") if rule else ("Create rule", "Creating")
         super().__init__(services, title, verb, doing, parent, context=house.name, width=_WIDTH)
         self._house, self._rule = house, rule
-        self._known: HouseFormulas | None = None
-        self._assessed: Assessment | None = None
-        self._reads = LatestOnly[HouseFormulas](services.tasks, self._house_read, self._not_assessed, self)
-        self._assess = LatestOnly[Assessment](services.tasks, self._assessment_came, self._not_assessed, self)
         self._pasts = LatestOnly[Past](services.tasks, self._past_came, self._past_failed, self)
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(_TYPING_PAUSE_MS)
-        self._pause.timeout.connect(self._check)
         self._build(items)
         self.fill(rule or (replace(like, name="") if like else _EMPTY))
         if rule is None and like is None:
             self.threshold.clear()
         self.ready()
-        self.formula.edited.connect(self._formula_changed)
+        self.formula.emptied.connect(lambda: self._say_of_past(""))
+        self.formula.assessed.connect(self._assessment_came)
+        self.formula.failed.connect(self.report_unavailable)
         self.formula.submitted.connect(self.perform)
         for entry in (self.threshold, self.clear_threshold, self.hold, self.clear, self.starts, self.ends):
-            entry.textEdited.connect(self._pause.start)
-        self.above.activated.connect(self._pause.start)
-        self._reads.ask(
-            lambda: assessment.read_house(services.session.database, house.house_id, services.now_ms())
-        )
+            entry.textEdited.connect(self.formula.check_soon)
+        self.above.activated.connect(self.formula.check_soon)
+        self.formula.begin()
         (self.suggestion if rule is None and like is None else self.name).setFocus()
 
     def _build(self, items: Collection[str]) -> None:
@@ -94,7 +83,8 @@ class RuleEditor(FormDialog[OperatorRule]):
         self.name, self.threshold, self.clear_threshold = QLineEdit(), QLineEdit(), QLineEdit()
         self.hold, self.clear, self.starts, self.ends = QLineEdit(), QLineEdit(), QLineEdit(), QLineEdit()
         self.guidance = QLineEdit()
-        self.formula, self.verdict = FormulaEdit(), Verdict()
+        self.formula = CheckedFormula(self.services, self._house.house_id, pause_ms=_TYPING_PAUSE_MS)
+        self.verdict = self.formula.verdict
         self.enabled = CheckBox("Enabled")
         self._past = label("", "body", "secondary", wraps=True)
         self.suggestion.addItem("An empty rule", None)
@@ -211,7 +201,7 @@ class RuleEditor(FormDialog[OperatorRule]):
             for field in self.findChildren(Field):
                 field.set_problem("")
             self.house.setCurrentIndex(house)
-            self._check()
+            self.formula.check()
 
     # --- What is wrong with it -----------------------------------------------------------------------------------------
 
@@ -253,53 +243,17 @@ class RuleEditor(FormDialog[OperatorRule]):
 
     def valid(self) -> bool:
         others = super().valid()
-        if not self.formula.toPlainText().strip():
-            self.verdict.say_missing()
-            self.formula.setFocus()
-            return False
-        if self._assessed is not None and self._assessed.error is not None:
-            self.formula.go_to(self._assessed.error)
-            return False
-        return others
+        return self.formula.require_valid() and others
 
     def place(self, error: Exception) -> bool:
         if isinstance(error, FormulaError):
-            # The text was sent without the blanks around it, which stand in the editor.
-            text = self.formula.toPlainText()
-            problem = Problem(error.message, error.position + len(text) - len(text.lstrip()), error.length)
-            self.formula.set_problems((problem,))
-            self.verdict.show_problem(problem)
-            self.formula.go_to(problem)
+            self.formula.show_refusal(error)
             return True
         return super().place(error)
 
-    # --- Checking while one types ----------------------------------------------------------------------------------------
-
-    def _house_read(self, known: HouseFormulas) -> None:
-        self._known = known
-        self.formula.set_candidates(completion.all_candidates(known.catalogue, except_item=""))
-        self._check()
-
-    def _formula_changed(self) -> None:
-        self._assessed = None
-        self._assess.forget()
-        self._pause.start()
-
-    def _check(self) -> None:
-        known, text = self._known, self.formula.toPlainText()
-        if not text.strip():
-            self.formula.set_problems(())
-            self.verdict.say_nothing()
-            self._say_of_past("")
-        elif known is not None:
-            self._assess.ask(lambda: assessment.assess(known, text, name="", item_id=0))
+    # --- Trying it on the past ----------------------------------------------------------------------------------------
 
     def _assessment_came(self, found: Assessment) -> None:
-        if found.text != self.formula.toPlainText():
-            return
-        self._assessed = found
-        self.formula.set_problems(found.problems)
-        self.verdict.show_assessment(found)
         self._pasts.forget()
         if found.error is not None:
             self._say_of_past("")
@@ -327,10 +281,6 @@ class RuleEditor(FormDialog[OperatorRule]):
     def _past_failed(self, error: Exception) -> None:
         self.report_unavailable(error)
         self._say_of_past(explain_in_form(error))
-
-    def _not_assessed(self, error: Exception) -> None:
-        self.report_unavailable(error)
-        self.verdict.say_unknown(explain_in_form(error))
 
     # --- Storing -----------------------------------------------------------------------------------------------------
 
@@ -364,10 +314,8 @@ class RuleEditor(FormDialog[OperatorRule]):
         self._rule = None
 
     def done(self, result: int) -> None:
-        self._pause.stop()
-        for question in (self._reads, self._assess, self._pasts):
-            question.stop()
-        self.formula.popup().hide()
+        self.formula.stop()
+        self._pasts.stop()
         super().done(result)
 
 
