@@ -123,8 +123,7 @@ def step(house: HouseOverview, about: ChecklistStep, now_ms: int, zone: ZoneInfo
             return (
                 f"Last heard {age}."
                 if about.done
-                else f"Nothing was heard yet; the house was created {created}. Install the credentials on the Raspberry Pi, and "
-                "start its program."
+                else f"Created {created}, nothing heard yet. Install the credentials on the Raspberry Pi, and start its program."
             )
         case Task.DEVICES:
             return f"{formats.count(house.devices, 'device')}." if about.done else "The house has none yet."

@@ -45,9 +45,9 @@ class TimeAxis(_Axis):
         self.zone: tzinfo = UTC
         self._labels: dict[float, str] = {}
         self.setStyle(
-            tickLength=4, tickTextOffset=6, tickFont=fonts.font("caption"), hideOverlappingLabels=False
+            tickLength=4, tickTextOffset=3, tickFont=fonts.font("caption"), hideOverlappingLabels=False
         )
-        self.setHeight(24)
+        self.setHeight(24)  # of which the last two pixels are the ring of a chart with the focus
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
         made = ticks.time_ticks(

@@ -132,7 +132,7 @@ class RuleEditor(FormDialog[OperatorRule]):
             self.add_field("Until", self.ends, "Empty: at any time.", check=self._ends_problem),
         )
         self.add_field(
-            "Guidance", self.guidance, "What to do, for who is notified.", check=self._guidance_problem
+            "Guidance", self.guidance, "What to do. Messages carry it.", check=self._guidance_problem
         )
         self.form.addWidget(self._past)
 

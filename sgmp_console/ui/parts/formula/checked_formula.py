@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
@@ -16,10 +17,6 @@ from sgmp_console.ui.page import Services
 from sgmp_console.ui.parts.formula import completion
 from sgmp_console.ui.parts.formula.formula_edit import FormulaEdit
 from sgmp_console.ui.parts.formula.verdict import Verdict
-
-
-def _of_no_item() -> tuple[str, int]:
-    return "", 0
 
 
 class CheckedFormula(FormulaEdit):
@@ -40,10 +37,10 @@ class CheckedFormula(FormulaEdit):
         house_id: int,
         *,
         pause_ms: int,
-        item: Callable[[], tuple[str, int]] = _of_no_item,
+        item: Callable[[], tuple[str, int]] | None = None,
         parent: QWidget | None = None,
     ) -> None:
-        """`item`: name and number of the analytic item whose formula it is; the number of a new one is 0."""
+        """`item`: name and number of the analytic item whose formula it is, if it is one's; the number of a new one is 0."""
         super().__init__(parent)
         self.verdict = Verdict()
         self.known: HouseFormulas | None = None
@@ -88,7 +85,7 @@ class CheckedFormula(FormulaEdit):
             if not self._reads.busy():  # it failed before
                 self.read_house()
             return
-        name, item_id = self._item()
+        name, item_id = self._item() if self._item else ("", 0)
         self._checks.ask(lambda: assessment.assess(known, text, name=name, item_id=item_id))
 
     def require_valid(self) -> bool:
@@ -124,7 +121,7 @@ class CheckedFormula(FormulaEdit):
 
     def _house_read(self, known: HouseFormulas) -> None:
         self.known = known
-        name, item_id = self._item()
+        name, item_id = self._item() if self._item else ("", 0)
         self.set_candidates(completion.all_candidates(known.catalogue, except_item=name if item_id else ""))
         if not self._pause.isActive():
             self.check()
@@ -134,7 +131,8 @@ class CheckedFormula(FormulaEdit):
             return
         self.assessment = found
         self.set_problems(found.problems)
-        self.verdict.show_assessment(found)
+        # That another item has the same values is of interest where an item is made.
+        self.verdict.show_assessment(found if self._item else replace(found, equals=()))
         self.assessed.emit(found)
 
     def _not_checked(self, error: Exception) -> None:
