@@ -464,6 +464,11 @@ def _connected(process: subprocess.Popen[bytes], record: Record, sockets: str, l
         time.sleep(0.1)
     lines = log.read_text("utf-8", "replace").strip().splitlines()
     reasons = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
+    remedy = (
+        f" It needs TimescaleDB {record.source.timescale}: name with --programs the folder of programs that have it."
+        if record.source.timescale
+        else ""
+    )
     raise BackupFailed(
-        f"A server does not start on the restored files: {reasons[-1] if reasons else 'it ended at once'}"
+        f"A server does not start on the restored files: {reasons[-1] if reasons else 'it ended at once'}.{remedy}"
     )

@@ -33,7 +33,7 @@ BUDGET_LAG_S = 2.0
 BUDGET_BLOCK_S = 0.050
 BUDGET_RSS_MB = 200.0
 PATIENCE_S = 30.0
-"""A commit that is not on its tile so long after the end was lost."""
+"""A commit that is not on its tile so long after the end was lost; the first picture is there by then, too."""
 BEAT_MS = 5
 ON_HOME = 0.6
 """Share of the time; the rest is shared by the reports."""
@@ -154,6 +154,11 @@ def watch(address: str, deployment: str, seconds: float) -> Measured:
 
     view.live.snapshot_ready.connect(note)
     view.start()
+    opened = time.monotonic()
+    while not commits.is_alive() and time.monotonic() - opened < PATIENCE_S:
+        qt.processEvents()
+        time.sleep(0.001)
+    assert commits.is_alive(), "Nothing was on screen within half a minute."
     timers = [_beats(found, view), _samples(found), _tour(view, seconds)]
     began, used = time.monotonic(), time.thread_time()
     for timer in timers:

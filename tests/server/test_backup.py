@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,6 @@ DAY_MS = 86_400_000
 NEW_YEAR_MS = 1_767_225_600_000
 """2026-01-01 UTC."""
 
-PROGRAMS = os.environ.get("SGMP_TEST_POSTGRES_PROGRAMS", "")
-"""Of the server of SGMP_TEST_DATABASE_URL, where they are in an unusual place."""
-
 
 @dataclass(frozen=True)
 class Kept:
@@ -41,10 +39,21 @@ class Kept:
     database: TestDatabase
     server: Path
     backups: Path
+    programs: str
+    """The folder of those of the server that is tested, with its extensions; empty: in one of the usual places."""
 
     @property
     def newest(self) -> Path:
         return backing_up.backups(self.backups)[-1]
+
+    def backup(self, *more: str) -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(DATABASE_URL, self.database.url)
+            return self.run("backup", str(self.server), "--to", str(self.backups), *more)
+
+    def run(self, command: str, *arguments: str) -> int:
+        programs = ("--programs", self.programs) if self.programs and command != "restore-backup" else ()
+        return cli.main(["server", command, *arguments, *programs])
 
 
 @pytest.fixture(scope="module")
@@ -82,26 +91,26 @@ def kept(copied_server: TestServer) -> Iterator[Kept]:
         (server / "server.json").write_text(json.dumps({"host": "localhost"}))
         (server / "key").write_text("a key")
         (server / "key").chmod(0o600)
-        stored = Kept(place, where, server, Path(folder, "backups"))
-        assert backup(stored) == commands.OK
+        stored = Kept(place, where, server, Path(folder, "backups"), programs_of(copied_server))
+        assert stored.backup() == commands.OK
         yield stored
 
 
-def backup(stored: Kept, *more: str) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(DATABASE_URL, stored.database.url)
-        return run("backup", str(stored.server), "--to", str(stored.backups), *more)
-
-
-def run(command: str, *arguments: str) -> int:
-    programs = ("--programs", PROGRAMS) if PROGRAMS and command != "restore-backup" else ()
-    return cli.main(["server", command, *arguments, *programs])
+def programs_of(server: TestServer) -> str:
+    if not os.environ.get(SERVER_VARIABLE):
+        return ""
+    with closing(psycopg2.connect(server.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+        (folder,) = cursor.fetchone() or ("",)
+    if not Path(folder, "pg_basebackup").is_file():
+        pytest.skip(f"The programs of the server under test are not on this machine: {folder}")
+    return str(folder)
 
 
 def test_a_backup_holds_what_was_stored_and_says_how_much(
     kept: Kept, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("verify-backup", str(kept.backups), "--json") == commands.OK
+    assert kept.run("verify-backup", str(kept.backups), "--json") == commands.OK
     found = json.loads(capsys.readouterr().out)
     stored = tallies.count(kept.place.database)
     assert found["readings"] == stored.total >= 300
@@ -117,12 +126,12 @@ def test_a_backup_without_what_it_should_hold_is_reported(
     older = tmp_path / "older"
     shutil.copytree(kept.newest, older)
     kept.place.write({NEW_YEAR_MS + 5 * DAY_MS: {"A.Solar": 1.0}})
-    assert backup(kept, "--keep", "1") == commands.OK
+    assert kept.backup("--keep", "1") == commands.OK
     assert len(backing_up.backups(kept.backups)) == 1
     for file in ("counts.npz", "backup.json"):
         shutil.copy(kept.newest / file, older / file)
     capsys.readouterr()
-    assert run("verify-backup", str(older)) == commands.FAILED
+    assert kept.run("verify-backup", str(older)) == commands.FAILED
     printed = capsys.readouterr().out
     assert "readings of series 1 on 2026-01-06: 0, 1 expected" in printed
     assert "table unchecked: 3 rows, 4 expected" in printed
@@ -138,7 +147,7 @@ def test_a_damaged_backup_is_reported(
     shutil.copytree(kept.newest, tmp_path / "damaged")
     with open(tmp_path / "damaged" / file, "r+b") as opened:
         opened.truncate(opened.seek(0, os.SEEK_END) // 2)
-    assert run("verify-backup", str(tmp_path / "damaged")) == commands.FAILED
+    assert kept.run("verify-backup", str(tmp_path / "damaged")) == commands.FAILED
     assert sentence in capsys.readouterr().err
 
 
@@ -148,7 +157,7 @@ def test_a_restored_server_has_accounts_readings_and_the_folder_of_the_server(ke
         data, server = Path(place, "data"), Path(place, "etc", "sgmp")
         user = "nobody" if unprivileged_user() else ""
         assert (
-            run(
+            kept.run(
                 "restore-backup",
                 str(kept.newest),
                 "--data",
@@ -187,7 +196,7 @@ def test_a_folder_with_something_in_it_is_not_restored_into(
 ) -> None:
     (tmp_path / "PG_VERSION").write_text("15")
     user = "nobody" if unprivileged_user() else ""
-    refused = run("restore-backup", str(kept.newest), "--data", str(tmp_path), "--database-user", user)
+    refused = kept.run("restore-backup", str(kept.newest), "--data", str(tmp_path), "--database-user", user)
     assert refused == commands.FAILED
     assert "is not empty" in capsys.readouterr().err
 
@@ -206,13 +215,13 @@ def test_what_an_interrupted_backup_left_is_removed_and_never_taken_for_one(kept
     left = kept.backups / "sgmp-20990101T000000Z.unfinished"
     left.mkdir()
     (left / "base.tar.gz").write_bytes(b"half")
-    assert backup(kept) == commands.OK
+    assert kept.backup() == commands.OK
     assert not left.exists()
 
 
 def test_two_backups_into_one_folder_take_turns(kept: Kept, capsys: pytest.CaptureFixture[str]) -> None:
     with FileLock(kept.backups / "lock"):
-        assert backup(kept) == commands.FAILED
+        assert kept.backup() == commands.FAILED
     assert "Another backup" in capsys.readouterr().err
 
 
