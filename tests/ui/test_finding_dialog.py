@@ -35,7 +35,7 @@ def opened(view: MainView, deployed: Deployment, stored: Callable[[], Finding]) 
     equipped.find(deployed.owner, deployed.houses[0], "edge_offline")
 
     def dialog() -> FindingDialog:
-        shown = FindingDialog(view.services, stored(), ZoneInfo("Europe/Berlin"), "Europe/Berlin", view)
+        shown = FindingDialog(view.services, stored(), ZoneInfo("Europe/Berlin"), view)
         shown.open()
         return shown
 

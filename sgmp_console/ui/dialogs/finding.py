@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from PySide6.QtCore import Qt, Signal
@@ -29,13 +30,11 @@ class FindingDialog(ActDialog):
 
     acted = Signal()
 
-    def __init__(
-        self, services: Services, finding: Finding, zone: tzinfo, zone_name: str, parent: QWidget
-    ) -> None:
+    def __init__(self, services: Services, finding: Finding, zone: ZoneInfo, parent: QWidget) -> None:
         super().__init__(services, "Take note of a finding", "Acknowledge", parent)
         self._finding = finding
         self._zone = zone
-        sentence = finding_words.said(finding, zone_name)
+        sentence = finding_words.said(finding, zone.key)
         now_ms = services.now_ms()
         self.body.addWidget(label(sentence.text, "strong", wraps=True))
         self.body.addWidget(label(finding_words.when(finding, now_ms, zone), "caption", "muted", wraps=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
@@ -44,6 +45,21 @@ def add_findings(
         column.addWidget(row(*finding_words.look(finding), said.text, when, ink, buttons))
     if len(findings) > _MAX_ROWS:
         column.addWidget(label(f"and {len(findings) - _MAX_ROWS:,} more", "caption", "muted"))
+
+
+def findings_of_a_page(
+    findings: Sequence[Finding],
+    now_ms: int,
+    zone: ZoneInfo,
+    nothing: str,
+    acknowledge: Callable[[Finding], None] | None,
+) -> QWidget:
+    """All of them, open or over; the sentence `nothing` where there are none."""
+    rows, column = listing()
+    add_findings(column, findings, now_ms, zone, zone.key, acknowledge=acknowledge)
+    if not findings:
+        column.addWidget(label(nothing, "body", "muted", wraps=True))
+    return rows
 
 
 def listing() -> tuple[QWidget, QVBoxLayout]:

@@ -70,6 +70,11 @@ class LivePage(LoadedPage, Generic[Found]):
             self.begin()
         self._loads.ask(self.reader(house_id))
 
+    def reload_all(self) -> None:
+        """Something was changed here: read it again, and what the window shows around the page."""
+        self.reload()
+        self.services.live.reload()
+
     def begin(self) -> None:
         """Forget what is shown, of another house or of another thing of this one."""
         self._house_id = self.services.live.house_id

@@ -172,7 +172,12 @@ class DevicePage(LivePage[DeviceDetails | NoDevices]):
         zone = ZoneInfo(found.house.time_zone)
         self.strip.show_runs(found.recent.outcomes, zone)
         self._outcomes_area.replace(_outcome_rows(found, zone))
-        self._findings_area.replace(self._finding_rows(found, zone))
+        acknowledge = self._take_note if self._may_edit else None
+        self._findings_area.replace(
+            finding_rows.findings_of_a_page(
+                found.findings, found.now_ms, zone, "Nothing was wrong with this device.", acknowledge
+            )
+        )
         self._history_area.replace(_history_rows(found, zone))
         self.show_content()
         self._choose_field(found)
@@ -225,39 +230,21 @@ class DevicePage(LivePage[DeviceDetails | NoDevices]):
         found = self.found
         if isinstance(found, DeviceDetails):
             editor = DeviceEditor(self.services, found.house, found.about.device, set(found.names), self)
-            editor.saved.connect(self._changed)
+            editor.saved.connect(self.reload_all)
             editor.open()
 
     def _take_note(self, finding: Finding) -> None:
         found = self.found
         if isinstance(found, DeviceDetails):
-            zone = found.house.time_zone
-            dialog = FindingDialog(self.services, finding, ZoneInfo(zone), zone, self)
-            dialog.acted.connect(self._changed)
+            zone = ZoneInfo(found.house.time_zone)
+            dialog = FindingDialog(self.services, finding, zone, self)
+            dialog.acted.connect(self.reload_all)
             dialog.open()
-
-    def _changed(self) -> None:
-        self.reload()
-        self.services.live.reload()
 
     def _say(self, tone: Tone, text: str) -> None:
         self.bar.say(tone, text, (("dismiss", "Dismiss"),))
 
-    # --- Rows --------------------------------------------------------------------------------------------------------
-
-    def _finding_rows(self, found: DeviceDetails, zone: ZoneInfo) -> QWidget:
-        rows, column = finding_rows.listing()
-        finding_rows.add_findings(
-            column,
-            found.findings,
-            found.now_ms,
-            zone,
-            zone.key,
-            acknowledge=self._take_note if self._may_edit else None,
-        )
-        if not found.findings:
-            column.addWidget(label("Nothing was wrong with this device.", "body", "muted", wraps=True))
-        return rows
+    # --- Focus and place ---------------------------------------------------------------------------------------------
 
     def take_focus(self) -> None:
         if self.is_content_shown():

@@ -168,7 +168,12 @@ class EdgePage(LivePage[EdgeDetails]):
             )
         }
         self.chart.set_curves(curves, found.day.start_ms, found.day.end_ms)
-        self._findings_area.replace(self._finding_rows(found, zone))
+        acknowledge = self._take_note if self._may_act else None
+        self._findings_area.replace(
+            finding_rows.findings_of_a_page(
+                found.findings, found.now_ms, zone, "Nothing was wrong with edge or house.", acknowledge
+            )
+        )
         self._warnings_area.replace(_warning_rows(found, zone))
         self.show_content()
 
@@ -201,28 +206,10 @@ class EdgePage(LivePage[EdgeDetails]):
 
     def _take_note(self, finding: Finding) -> None:
         if self.found is not None:
-            zone = self.found.house.time_zone
-            dialog = FindingDialog(self.services, finding, ZoneInfo(zone), zone, self)
-            dialog.acted.connect(self._changed)
+            zone = ZoneInfo(self.found.house.time_zone)
+            dialog = FindingDialog(self.services, finding, zone, self)
+            dialog.acted.connect(self.reload_all)
             dialog.open()
-
-    def _changed(self) -> None:
-        self.reload()
-        self.services.live.reload()
-
-    def _finding_rows(self, found: EdgeDetails, zone: ZoneInfo) -> QWidget:
-        rows, column = finding_rows.listing()
-        finding_rows.add_findings(
-            column,
-            found.findings,
-            found.now_ms,
-            zone,
-            zone.key,
-            acknowledge=self._take_note if self._may_act else None,
-        )
-        if not found.findings:
-            column.addWidget(label("Nothing was wrong with edge or house.", "body", "muted", wraps=True))
-        return rows
 
     def take_focus(self) -> None:
         if self.is_content_shown():

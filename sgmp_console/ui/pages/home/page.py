@@ -223,8 +223,8 @@ class HomePage(LoadedPage):
         from sgmp_console.ui.dialogs.finding import FindingDialog
 
         if self._snapshot is not None:
-            zone_name = self._snapshot.time_zone
-            dialog = FindingDialog(self.services, finding, ZoneInfo(zone_name), zone_name, self)
+            zone = ZoneInfo(self._snapshot.time_zone)
+            dialog = FindingDialog(self.services, finding, zone, self)
             dialog.acted.connect(self.services.live.reload)
             dialog.open()
 

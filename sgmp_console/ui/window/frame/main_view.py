@@ -585,8 +585,8 @@ class MainView(QWidget):
             # Loaded when it is used: the first page does without.
             from sgmp_console.ui.dialogs.finding import FindingDialog
 
-            zone_name = house.time_zone if house else "UTC"
-            dialog = FindingDialog(self.services, finding, ZoneInfo(zone_name), zone_name, self)
+            zone = ZoneInfo(house.time_zone if house else "UTC")
+            dialog = FindingDialog(self.services, finding, zone, self)
             dialog.acted.connect(self._noted)
             dialog.open()
 
